@@ -1,0 +1,1 @@
+//! Sections of the man pages that are not about one option.

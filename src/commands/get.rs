@@ -1,0 +1,53 @@
+//! `kv get`: prints the value of a key.
+
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+
+use anyhow::{Result, anyhow};
+
+use crate::cli::GetArgs;
+use crate::commands::Session;
+use crate::commands::output::OrCannotWrite as _;
+use crate::exit::Exit;
+
+/// Writes the value to standard output.
+///
+/// A missing key is an answer, not an error: it stays silent, so that a script can write
+/// `if name=$(kv get name); then …` without hiding messages it would want to see.
+pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
+    let (namespace, key) = (&session.namespace, &args.key);
+    let found = if args.remove {
+        session.store.take(namespace, key, &session.clock)?
+    } else {
+        session.store.get(namespace, key, session.now())?
+    };
+    match (found, &args.default) {
+        (Some(mut entry), _) => {
+            let written = session.out.write_value(&mut entry.value)?;
+            if args.remove {
+                let flushed = written.and_then(|()| session.out.flush());
+                flushed.map_err(|err| value_is_lost(args, &err))?;
+            } else {
+                written.or_cannot_write()?;
+            }
+            Ok(Exit::Success)
+        }
+        (None, Some(default)) => {
+            session
+                .out
+                .write_bytes(default.as_bytes())
+                .or_cannot_write()?;
+            Ok(Exit::Success)
+        }
+        (None, None) => Ok(Exit::No),
+    }
+}
+
+/// A taken value that nobody read is gone, so that even a closed pipe is a failure.
+fn value_is_lost(args: &GetArgs, err: &io::Error) -> anyhow::Error {
+    let why = super::describe(err);
+    anyhow!(
+        "cannot write to standard output: {why}; `{}` was removed and its value is lost",
+        args.key
+    )
+}

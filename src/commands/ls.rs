@@ -1,0 +1,145 @@
+//! `kv ls`: lists keys.
+
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+
+use anyhow::Result;
+
+use crate::cli::LsArgs;
+use crate::commands::Session;
+use crate::commands::listing::{glob, line_end, write_key_line};
+use crate::commands::output::{OrCannotWrite as _, Output};
+use crate::exit::Exit;
+use crate::store::{Listed, Meta, Namespace, Selection, Store, Time};
+use crate::wire::json::{self, ValueWriter};
+use crate::wire::text::Utf8Check;
+use crate::wire::time::{rfc3339, rfc3339_deadline};
+
+/// A value of at most this many bytes is held in memory to be printed as JSON.
+const HELD: u64 = 1024 * 1024;
+
+/// Prints the keys asked for. A damaged entry does not keep the others from being printed.
+pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
+    let bytes = |text: &Option<std::ffi::OsString>| text.as_ref().map(|t| t.as_bytes().to_vec());
+    let selection = Selection {
+        glob: args.glob.as_ref().map(glob).transpose()?,
+        prefix: bytes(&args.prefix).unwrap_or_default(),
+        from: bytes(&args.from),
+        to: bytes(&args.to),
+        reverse: args.reverse,
+        limit: args.limit,
+        values: args.values && !args.count,
+    };
+    let now = session.now();
+    let mut count = 0_u64;
+    let mut damage = None;
+    let Session {
+        store,
+        namespace,
+        out,
+        ..
+    } = session;
+    for listed in store.scan(namespace, &selection, now)? {
+        match listed {
+            Ok(listed) => {
+                count += 1;
+                if !args.count {
+                    print(args, &**store, namespace, out, listed, now)?;
+                }
+            }
+            // The first is reported, when all that is sound has been printed.
+            Err(err) => damage = damage.or(Some(err)),
+        }
+    }
+    if args.count {
+        writeln!(out, "{count}").or_cannot_write()?;
+    }
+    match damage {
+        Some(err) => Err(err.into()),
+        None if count == 0 && selection.is_bounded() && !args.count => Ok(Exit::No),
+        None => Ok(Exit::Success),
+    }
+}
+
+fn print(
+    args: &LsArgs,
+    store: &dyn Store,
+    namespace: &Namespace,
+    out: &mut Output,
+    listed: Listed,
+    now: Time,
+) -> Result<()> {
+    if args.json {
+        return print_json(store, namespace, out, listed, now);
+    }
+    let Listed { key, meta, value } = listed;
+    let end = line_end(args.null);
+    if args.long {
+        print_details(out, &meta).or_cannot_write()?;
+    }
+    match value {
+        None => write_key_line(out, key.as_bytes(), end).or_cannot_write(),
+        Some(mut value) => {
+            let between = if args.null { 0 } else { b'\t' };
+            write_key_line(out, key.as_bytes(), between).or_cannot_write()?;
+            value
+                .for_each(|part| out.write_all(part))?
+                .or_cannot_write()?;
+            out.write_all(&[end]).or_cannot_write()
+        }
+    }
+}
+
+fn print_details(out: &mut Output, meta: &Meta) -> io::Result<()> {
+    let expires = meta
+        .expires
+        .map_or_else(|| "-".to_owned(), rfc3339_deadline);
+    let modified = rfc3339(meta.modified);
+    write!(out, "{}\t{}\t{modified}\t{expires}\t", meta.etag, meta.size)
+}
+
+fn print_json(
+    store: &dyn Store,
+    namespace: &Namespace,
+    out: &mut Output,
+    listed: Listed,
+    now: Time,
+) -> Result<()> {
+    let Listed {
+        key,
+        mut meta,
+        value,
+    } = listed;
+    match value {
+        None => json::begin(out, key.as_bytes()).or_cannot_write()?,
+        Some(value) if meta.size <= HELD => {
+            let value = value.into_vec()?;
+            json::begin(out, key.as_bytes()).or_cannot_write()?;
+            json::value(out, &value).or_cannot_write()?;
+        }
+        Some(mut value) => loop {
+            // Its name in the object depends on all of it, so it is read twice.
+            let mut check = Utf8Check::default();
+            _ = value.for_each(|part| {
+                check.part(part);
+                Ok(())
+            })?;
+            let Some(mut again) = store.get(namespace, &key, now)? else {
+                return Ok(());
+            };
+            if again.meta.etag != meta.etag {
+                (meta, value) = (again.meta, again.value);
+                continue;
+            }
+            json::begin(out, key.as_bytes()).or_cannot_write()?;
+            let mut writer = ValueWriter::begin(out, check.is_text()).or_cannot_write()?;
+            again
+                .value
+                .for_each(|part| writer.part(out, part))?
+                .or_cannot_write()?;
+            writer.end(out).or_cannot_write()?;
+            break;
+        },
+    }
+    json::end(out, &meta).or_cannot_write()
+}

@@ -1,0 +1,118 @@
+//! How each command is carried out: one file per command, arguments in, [`Exit`] out.
+
+mod completions;
+mod expire;
+mod get;
+mod has;
+mod help;
+mod listing;
+mod ls;
+mod namespaces;
+mod output;
+mod put;
+mod remove;
+mod session;
+mod stat;
+mod ttl;
+mod value;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::error::ErrorKind;
+
+use crate::cli::{self, Cli, Command};
+use crate::exit::Exit;
+
+use self::output::{OrCannotWrite as _, Output};
+use self::session::Session;
+
+/// Carries out a command line, and says on standard error in one line what went wrong.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let done = match cli::parse(args) {
+        Ok(cli) => run(cli),
+        Err(err) => answer(&err),
+    };
+    let exit = done.unwrap_or_else(|err| {
+        let exit = Exit::from_error(&err);
+        if exit != Exit::Success {
+            complain(&err);
+        }
+        exit
+    });
+    exit.into()
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    let mut out = Output::new();
+    let global = cli.global();
+    let exit = match &cli.command {
+        Command::Completions(with) => completions::run(&with.args, &mut out),
+        Command::Help(args) => help::run(args, &mut out),
+        command => Session::open(global, &mut out).and_then(|mut s| dispatch(command, &mut s)),
+    };
+    // What was printed before an error is as true as it was.
+    let flushed = out.finish();
+    let exit = exit?;
+    flushed?;
+    Ok(exit)
+}
+
+fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
+    match command {
+        Command::Put(with) => put::run(&with.args, session),
+        Command::Get(with) => get::run(&with.args, session),
+        Command::Remove(with) => remove::run(&with.args, session),
+        Command::Ls(with) => ls::run(&with.args, session),
+        Command::Has(with) => has::run(&with.args, session),
+        Command::Stat(with) => stat::run(&with.args, session),
+        Command::Expire(with) => expire::run(&with.args, session),
+        Command::Ttl(with) => ttl::run(&with.args, session),
+        Command::Namespaces(with) => namespaces::run(&with.args, session),
+        Command::Completions(_) | Command::Help(_) => unreachable!("needs no store"),
+    }
+}
+
+/// Answers a command line that asks for help or for the version, or is wrong.
+fn answer(err: &clap::Error) -> Result<Exit> {
+    match err.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let mut out = Output::new();
+            write!(out, "{err}")
+                .and_then(|()| out.flush())
+                .or_cannot_write()?;
+            Ok(Exit::Success)
+        }
+        _ => {
+            complain(&anyhow::Error::msg(cli::usage::explain(err)));
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// Writes one line to standard error: what could not be done, on what, and why.
+pub(crate) fn complain(err: &anyhow::Error) {
+    let mut line = String::from("kv");
+    for cause in err.chain() {
+        line.push_str(": ");
+        line.push_str(&describe(cause));
+    }
+    let line = crate::wire::text::escape(line.as_bytes());
+    // Nobody is left to tell if this fails.
+    _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+fn describe(cause: &(dyn std::error::Error + 'static)) -> String {
+    let text = cause.to_string();
+    let Some(code) = cause
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::raw_os_error)
+    else {
+        return text;
+    };
+    // The number means nothing to a person.
+    text.trim_end_matches(&format!(" (os error {code})"))
+        .to_owned()
+}

@@ -1,0 +1,45 @@
+//! `kv namespaces`: lists the namespaces, or removes one.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+
+use crate::cli::NamespacesArgs;
+use crate::commands::Session;
+use crate::commands::listing::{line_end, write_key_line};
+use crate::commands::output::OrCannotWrite as _;
+use crate::exit::Exit;
+use crate::store::{Namespace, Selection};
+
+/// Lists all, removes the one that was named, or prints which of its keys would go.
+pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Exit> {
+    let end = line_end(args.null);
+    match &args.remove {
+        None => {
+            for namespace in session.store.namespaces()? {
+                session
+                    .out
+                    .write_all(namespace.as_str().as_bytes())
+                    .or_cannot_write()?;
+                session.out.write_all(&[end]).or_cannot_write()?;
+            }
+            Ok(Exit::Success)
+        }
+        Some(namespace) if args.dry_run => would_remove(namespace, session, end),
+        Some(namespace) => {
+            let removed = session.store.remove_namespace(namespace)?;
+            Ok(if removed { Exit::Success } else { Exit::No })
+        }
+    }
+}
+
+fn would_remove(namespace: &Namespace, session: &mut Session<'_>, end: u8) -> Result<Exit> {
+    if !session.store.namespaces()?.contains(namespace) {
+        return Ok(Exit::No);
+    }
+    let now = session.now();
+    for listed in session.store.scan(namespace, &Selection::default(), now)? {
+        write_key_line(session.out, listed?.key.as_bytes(), end).or_cannot_write()?;
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,89 @@
+//! Standard output: buffered, and with every failure noticed.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Context as _, Result};
+
+use crate::os::RawStdout;
+use crate::store::Value;
+
+/// Standard output.
+pub(super) struct Output {
+    buffer: BufWriter<RawStdout>,
+}
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: BufWriter::with_capacity(32 * 1024, RawStdout),
+        }
+    }
+
+    /// Tells whether a person reads the output.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.buffer.get_ref().is_terminal()
+    }
+
+    /// Writes out what is left in the buffer.
+    pub(super) fn finish(self) -> Result<()> {
+        // Without `into_parts` an error would be tried once more when the buffer is dropped.
+        let (raw, buffered) = self.buffer.into_parts();
+        let written = match buffered {
+            Ok(bytes) if bytes.is_empty() => Ok(()),
+            Ok(bytes) => { raw }.write_all(&bytes),
+            Err(_) => Ok(()),
+        };
+        written.or_cannot_write()
+    }
+
+    /// Writes a value, and on a terminal a newline behind one that does not end in it.
+    ///
+    /// # Errors
+    ///
+    /// The outer one is the store's: the value cannot be read or is damaged. The inner one is the
+    /// output's.
+    pub(super) fn write_value(&mut self, value: &mut Value) -> Result<io::Result<()>> {
+        let mut last = None;
+        let buffer = &mut self.buffer;
+        let written = value.for_each(|part| {
+            last = part.last().copied().or(last);
+            buffer.write_all(part)
+        })?;
+        Ok(written.and_then(|()| self.end_line(last)))
+    }
+
+    /// Writes bytes as [`Output::write_value`] does.
+    pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.write_all(bytes)?;
+        self.end_line(bytes.last().copied())
+    }
+
+    fn end_line(&mut self, last: Option<u8>) -> io::Result<()> {
+        if last != Some(b'\n') && self.is_terminal() {
+            return self.buffer.write_all(b"\n");
+        }
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.buffer.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.buffer.flush()
+    }
+}
+
+/// Adds to a failed write that it was to standard output.
+pub(super) trait OrCannotWrite<T> {
+    /// Says what a failure of the output means to a person.
+    fn or_cannot_write(self) -> Result<T>;
+}
+
+impl<T> OrCannotWrite<T> for io::Result<T> {
+    fn or_cannot_write(self) -> Result<T> {
+        self.context("cannot write to standard output")
+    }
+}

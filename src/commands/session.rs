@@ -1,0 +1,119 @@
+//! What a command works with: the store that was named, the clock, and the output.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, bail};
+
+use crate::cli::{self, Durability, Global};
+use crate::commands::output::Output;
+use crate::engine::{self, Settings, Sync};
+use crate::exit::UsageError;
+use crate::store::{Clock, Location, Namespace, Store, Time};
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open store and what belongs to one run of a command.
+pub(super) struct Session<'a> {
+    pub(super) store: Box<dyn Store>,
+    pub(super) namespace: Namespace,
+    pub(super) clock: SystemClock,
+    pub(super) out: &'a mut Output,
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        Time::from_system(SystemTime::now())
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Opens the store that the options name, or the environment, or else the user's own.
+    pub(super) fn open(global: Global, out: &'a mut Output) -> Result<Self> {
+        let settings = Settings {
+            sync: match global.sync {
+                Some(Durability::Full) => Sync::Full,
+                Some(Durability::Off) => Sync::Off,
+                None => sync_from_env()?,
+            },
+            busy_timeout: match global.busy_timeout {
+                Some(timeout) => timeout,
+                None => timeout_from_env()?,
+            },
+        };
+        let namespace = match (global.namespace, variable("KV_NAMESPACE")) {
+            (Some(namespace), _) => namespace,
+            (None, Some(name)) => {
+                Namespace::try_from(name).map_err(|err| invalid("KV_NAMESPACE", &err))?
+            }
+            (None, None) => Namespace::default(),
+        };
+        let location = match (global.store, variable("KV_STORE")) {
+            (Some(location), _) => location,
+            (None, Some(text)) => {
+                Location::try_from(text).map_err(|err| invalid("KV_STORE", &err))?
+            }
+            (None, None) => Location::Directory(default_directory()?),
+        };
+        let store = engine::open(location, settings);
+        Ok(Self {
+            store,
+            namespace,
+            clock: SystemClock,
+            out,
+        })
+    }
+
+    /// Returns the time now.
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+}
+
+/// Reads a variable; an empty one counts as unset.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn invalid(name: &str, why: &dyn std::fmt::Display) -> UsageError {
+    UsageError(format!("invalid {name}: {why}"))
+}
+
+fn sync_from_env() -> Result<Sync, UsageError> {
+    match variable("KV_SYNC") {
+        None => Ok(Sync::Full),
+        Some(value) if value == "full" => Ok(Sync::Full),
+        Some(value) if value == "off" => Ok(Sync::Off),
+        Some(value) => Err(invalid(
+            "KV_SYNC",
+            &format!("it is `full` or `off`, not `{}`", value.display()),
+        )),
+    }
+}
+
+fn timeout_from_env() -> Result<Duration, UsageError> {
+    let Some(value) = variable("KV_BUSY_TIMEOUT") else {
+        return Ok(BUSY_TIMEOUT);
+    };
+    let text = value.to_string_lossy();
+    cli::parse_duration(&text).map_err(|why| invalid("KV_BUSY_TIMEOUT", &why))
+}
+
+/// Returns the user's own store (XDG Base Directory Specification 0.8: a relative path is ignored).
+fn default_directory() -> Result<PathBuf> {
+    if let Some(data) = variable("XDG_DATA_HOME").map(PathBuf::from)
+        && data.is_absolute()
+    {
+        return Ok(data.join("kv"));
+    }
+    match variable("HOME") {
+        Some(home) => Ok(PathBuf::from(home).join(".local/share/kv")),
+        None => bail!("cannot find a store: set KV_STORE or HOME, or give --store LOCATION"),
+    }
+}

@@ -1,0 +1,34 @@
+//! Where entries live: one folder or file per engine. They do not know each other.
+//!
+//! [`open`] is the only list of engines; a new one is a new module and a line there.
+
+pub mod tree;
+
+use std::time::Duration;
+
+use crate::store::{Location, Store};
+
+/// What a user can choose about a store besides its location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What an acknowledged write survives.
+    pub sync: Sync,
+    /// How long to wait for the store's own locks, and for a key that others keep changing.
+    pub busy_timeout: Duration,
+}
+
+/// What a write that was acknowledged survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// A power cut.
+    Full,
+    /// The death of any process, but no power cut.
+    Off,
+}
+
+/// Opens the store at a location. Nothing is read, made or connected before the first call on it.
+pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
+    match location {
+        Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
+    }
+}

@@ -1,0 +1,147 @@
+//! The birth of a store and of a namespace.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::os;
+use crate::store::{Namespace, OrCannot as _, Result};
+
+use super::Tree;
+use super::disk;
+use super::layout::FORMAT;
+use super::namespaces;
+use super::space::{Space, cannot, make_dir, mode_of_dirs};
+
+/// The directories that every namespace begins with.
+const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
+
+impl Tree {
+    /// Opens a namespace, and makes it and its store first if they do not exist.
+    pub(super) fn open_or_create_space(&self, namespace: &Namespace) -> Result<Space> {
+        loop {
+            if let Some(space) = self.open_space(namespace)? {
+                return Ok(space);
+            }
+            self.create_store()?;
+            self.create_space(namespace)?;
+        }
+    }
+
+    /// Makes the store's directory with those above it, each for its user alone.
+    fn create_store(&self) -> Result<()> {
+        let missing: Vec<&Path> = self
+            .root
+            .ancestors()
+            .take_while(|dir| is_missing(dir))
+            .collect();
+        for dir in missing.iter().rev() {
+            match disk::make_dir_at(dir) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+                done => done.map_err(|err| cannot(err, "make the directory", dir))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a namespace: built under another name, then renamed, so that it is whole or absent.
+    /// Of several processes one is first, and its namespace is everybody's.
+    fn create_space(&self, namespace: &Namespace) -> Result<()> {
+        let Some(store) = self.open_store()? else {
+            return Ok(());
+        };
+        let store = store.as_fd();
+        let name = format!(".new-{:016x}", random());
+        let path = self.root.join(&name);
+        let built = self.build_space(store, &name).and_then(|()| {
+            namespaces::sweep_litter(&self.root, &name);
+            // From here on whoever finds the namespace may rely on the path that leads to it.
+            self.sync_path_above()?;
+            match disk::rename(store, &name, store, namespace.as_str()) {
+                Err(err) if is_taken(&err) => Ok(false),
+                done => done.map(|()| true).map_err(|err| {
+                    cannot(
+                        err,
+                        "make the namespace",
+                        &self.root.join(namespace.as_str()),
+                    )
+                }),
+            }
+        });
+        if !matches!(built, Ok(true)) {
+            // What cannot be removed is litter that the next namespace to be made sweeps.
+            _ = disk::remove_tree(&path);
+        }
+        let made = built?;
+        if made {
+            disk::sync(store).map_err(|err| cannot(err, "sync", &self.root))?;
+        }
+        Ok(())
+    }
+
+    fn build_space(&self, store: BorrowedFd<'_>, name: &str) -> Result<()> {
+        let path = self.root.join(name);
+        let mode = mode_of_dirs(store, &self.root)?;
+        let failed = |err| cannot(err, "make", &path);
+
+        make_dir(store, name, mode).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let dir = os::open_beneath(store, name, flags, Mode::empty()).map_err(failed)?;
+        for room in ROOMS {
+            make_dir(dir.as_fd(), room, mode).map_err(failed)?;
+        }
+        let format = disk::create(dir.as_fd(), "format").map_err(failed)?;
+        disk::set_mode(&format, mode & Mode::from_raw_mode(0o666)).map_err(failed)?;
+        disk::write(&format, FORMAT.as_bytes()).map_err(failed)?;
+        disk::sync(&format).map_err(failed)?;
+        disk::sync(&dir).map_err(failed)
+    }
+
+    /// Syncs the store and every directory above it that this user can open.
+    ///
+    /// Which of them kv made is not known: it may have been another process, killed before it
+    /// synced any. A sync of a directory in which nothing changed costs next to nothing.
+    fn sync_path_above(&self) -> Result<()> {
+        let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
+        for dir in root.ancestors() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = rustix::fs::open(dir, flags, Mode::empty());
+            match (opened, dir == root) {
+                (Ok(fd), true) => disk::sync(fd).map_err(|err| cannot(err, "sync", dir))?,
+                // kv made what is above only where it may write, and there a sync works; a file
+                // system that has no sync for directories says EINVAL.
+                (Ok(fd), false) => _ = disk::sync(fd),
+                (Err(_), _) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns 64 random bits from the operating system.
+///
+/// # Panics
+///
+/// Where the system has no randomness, which no supported system does.
+pub(super) fn random() -> u64 {
+    getrandom::u64().expect("the operating system gives random bytes")
+}
+
+fn is_missing(dir: &Path) -> bool {
+    let dir = if dir.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        dir.to_owned()
+    };
+    matches!(dir.metadata(), Err(err) if err.kind() == io::ErrorKind::NotFound)
+}
+
+/// Tells whether a rename failed because another namespace is at its target already.
+fn is_taken(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+    )
+}

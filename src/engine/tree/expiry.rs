@@ -1,0 +1,203 @@
+//! Hints about what expires when, so that a sweep costs what it finds and not what is stored.
+//!
+//! ```text
+//! expiry/<milliseconds since 1970, 15 digits>     all that its hints name is due by then
+//!     <when it expires, 15 digits> <SHA-1 of the key, 40 digits>\n
+//! ```
+//!
+//! The files are appended to and never synced. A hint that is lost costs space and nothing else:
+//! the header of an entry is the truth, and an expired entry is absent whether it was swept or
+//! not. A file covers a sixteenth of the time to live that its entries were written with, so there
+//! are few files, and what is due is not left for long.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::os;
+use crate::store::{Deadline, Namespace, Result, Time};
+
+use super::Tree;
+use super::disk;
+use super::layout::Place;
+use super::lock::{self, Kind, Lock};
+use super::loose;
+use super::space::{Dir, Space};
+
+/// Bytes of one hint.
+const HINT_LEN: usize = 15 + 1 + 40 + 1;
+/// How many due entries one put clears away, at the most.
+const SWEPT_BY_A_PUT: usize = 16;
+/// The least time that one file covers, in milliseconds.
+const SHORTEST_SPAN: u64 = 1 << 16;
+/// A draft that nobody holds is litter when it is older than this.
+const LITTER_AGE: Duration = Duration::from_secs(60);
+
+/// Notes that an entry expires at `deadline`. A note that cannot be made is left out.
+pub(super) fn hint(space: &Space, place: &Place<'_>, deadline: Deadline, now: Time) {
+    let Ok(mode) = space.file_mode() else {
+        return;
+    };
+    let due = deadline.as_millis();
+    let below = format!("expiry/{:015}", end_of_span(due, now));
+    if let Ok(file) = disk::open_append(space.store(), &space.relative(&below), mode) {
+        _ = disk::write(&file, format!("{due:015} {}\n", place.hash()).as_bytes());
+    }
+}
+
+/// Returns the end of the span of time that `due` falls into, seen from `now`.
+fn end_of_span(due: u64, now: Time) -> u64 {
+    let left = due.saturating_sub(now.as_millis());
+    let span = (left / 16).max(SHORTEST_SPAN).next_power_of_two();
+    due.next_multiple_of(span)
+}
+
+impl Tree {
+    /// Clears away a few entries that are due, and drafts that dead writers left, so that somebody
+    /// who never runs gc does not fill the disk with them. Gives up at the first trouble: the put
+    /// that called is acknowledged already, and what is left is hidden or harmless.
+    pub(super) fn sweep_some(&self, namespace: &Namespace, now: Time) {
+        let Ok(Some(space)) = self.open_space(namespace) else {
+            return;
+        };
+        // Shared: gc is kept out, and removals, which look whether gc runs, are not misled.
+        let no_time = Duration::ZERO;
+        let Ok(Some(_gc)) = Lock::acquire(&space, "gc", Kind::Shared, Instant::now(), no_time)
+        else {
+            return;
+        };
+        _ = self.sweep_due(namespace, &space, now);
+        _ = sweep_drafts(&space, now);
+    }
+
+    fn sweep_due(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<()> {
+        let dir = space.dir("expiry")?;
+        let Some(name) = first_due(&dir, now) else {
+            return Ok(());
+        };
+        let Some((hints, start)) = last_hints(&dir, &name) else {
+            return Ok(());
+        };
+        for hash in hashes(&hints) {
+            // An entry that is in use, or cannot be read, is left to gc.
+            _ = self.sweep_entry(namespace, hash, now);
+        }
+        // No new hint comes to a span that is over, unless the clock steps.
+        match start {
+            0 => _ = disk::unlink(dir.fd.as_fd(), &name),
+            start => {
+                let opened = os::open_beneath(dir.fd.as_fd(), &name, OFlags::WRONLY, Mode::empty());
+                if let Ok(file) = opened {
+                    _ = disk::truncate(&file.into(), start);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Unlinks the entry of that hash if it has expired. Judged under the lock, by its header.
+    fn sweep_entry(&self, namespace: &Namespace, hash: &str, now: Time) -> Result<()> {
+        let (shard, name) = hash.split_at(2);
+        let Some(shard) = self.lock_shard_within(namespace, shard, Duration::ZERO)? else {
+            return Ok(());
+        };
+        let Some(dir) = shard.dir()? else {
+            return Ok(());
+        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
+            return Ok(());
+        };
+        let (header, _) = loose::read_header(&file.into(), hash, &|| dir.path.join(name))?;
+        if header
+            .meta
+            .expires
+            .is_some_and(|deadline| deadline.is_over(now))
+            && !header.tombstone
+        {
+            _ = disk::unlink(dir.fd.as_fd(), name);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the name of the hint file that ended first, if any has ended.
+fn first_due(dir: &Dir, now: Time) -> Option<String> {
+    let names = fs::read_dir(&dir.path).ok()?.flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_over = |name: &String| {
+        name.len() == 15 && name.parse::<u64>().is_ok_and(|end| end <= now.as_millis())
+    };
+    names.filter(is_over).min()
+}
+
+/// Reads the last few hints of a file, and says where they begin.
+fn last_hints(dir: &Dir, name: &str) -> Option<(Vec<u8>, u64)> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let file = File::from(os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()).ok()?);
+    let size = file.metadata().ok()?.size();
+    let start = size.saturating_sub((SWEPT_BY_A_PUT * HINT_LEN) as u64);
+    let mut hints = vec![0; usize::try_from(size - start).ok()?];
+    file.read_exact_at(&mut hints, start).ok()?;
+    Some((hints, start))
+}
+
+/// Reads hints, and passes over what is none: the kernel may have cut one short on a full disk.
+fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
+    hints.split(|&b| b == b'\n').filter_map(|hint| {
+        let (_, hash) = std::str::from_utf8(hint).ok()?.split_once(' ')?;
+        let is_hash = hint.len() == HINT_LEN - 1 && hash.len() == 40;
+        (is_hash && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
+    })
+}
+
+/// Removes drafts whose writers are dead: nobody holds their lock, and they are not just made.
+fn sweep_drafts(space: &Space, now: Time) -> Result<()> {
+    let dir = space.dir("tmp")?;
+    for entry in fs::read_dir(&dir.path).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_old = |meta: fs::Metadata| {
+            let modified = meta.modified().map(Time::from_system);
+            modified.is_ok_and(|at| u128::from(now.0.saturating_sub(at.0)) > LITTER_AGE.as_nanos())
+        };
+        let Some(name) = name.to_str().filter(|_| entry.metadata().is_ok_and(is_old)) else {
+            continue;
+        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        if let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty())
+            && lock::try_exclusive(&file.into()).unwrap_or(false)
+        {
+            _ = disk::unlink(dir.fd.as_fd(), name);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_covers_a_sixteenth_of_the_time_to_live() {
+        let now = Time(1_700_000_000_000_000_000);
+        for ttl in [1, 1_000, 60_000, 3_600_000, 86_400_000, 31_536_000_000] {
+            let due = now.as_millis() + ttl;
+            let end = end_of_span(due, now);
+            assert!(
+                due <= end && end - due < (ttl / 8).max(2 * SHORTEST_SPAN),
+                "{ttl}: {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_torn_hint_is_passed_over() {
+        let whole = format!("{:015} {}\n", 7, "ab".repeat(20));
+        let torn = &whole[..30];
+        let hints = [torn, "\n", &whole, &whole, torn].concat();
+        assert_eq!(hashes(hints.as_bytes()).count(), 2);
+    }
+}

@@ -1,0 +1,98 @@
+//! Which name stands for what.
+
+use std::borrow::Cow;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::store::Key;
+
+use super::percent;
+
+/// How many shards a namespace has: one for each value of the first byte of a hash.
+pub(super) const SHARDS: u16 = 256;
+/// What `format` says in a namespace that this version writes.
+pub(super) const FORMAT: &str = "kv 1\nhash sha1\nshards 256\n";
+/// Hexadecimal digits of a file's name in its shard.
+pub(super) const NAME_LEN: usize = 38;
+
+/// Where the entry of one key is.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) key: &'a [u8],
+    /// The key as the second line of its entry.
+    pub(super) line: Cow<'a, [u8]>,
+    hash: [u8; 40],
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(key: &'a Key) -> Self {
+        let key = key.as_bytes();
+        Self {
+            key,
+            line: percent::encode(key),
+            hash: hash_of(key),
+        }
+    }
+
+    /// Returns the name of the shard: two digits.
+    pub(super) fn shard(&self) -> &str {
+        &self.hash()[..2]
+    }
+
+    /// Returns the name of the file in the shard.
+    pub(super) fn name(&self) -> &str {
+        &self.hash()[2..]
+    }
+
+    /// Returns the hash in hexadecimal.
+    pub(super) fn hash(&self) -> &str {
+        std::str::from_utf8(&self.hash).expect("hexadecimal digits are UTF-8")
+    }
+}
+
+/// Returns the SHA-1 of a key in hexadecimal.
+pub(super) fn hash_of(key: &[u8]) -> [u8; 40] {
+    let mut digits = [0; 40];
+    hex::encode_to_slice(Sha1::digest(key), &mut digits).expect("20 bytes are 40 digits");
+    digits
+}
+
+/// Returns the name of a shard.
+pub(super) fn shard_name(shard: u16) -> String {
+    format!("{shard:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_what_sha1sum_prints() {
+        let key = Key::new(b"color".to_vec()).unwrap();
+        let place = Place::of(&key);
+        assert_eq!(place.hash(), "6dd0fe8001145bec4a12d0e22da711c4970d000b");
+        assert_eq!((place.shard(), place.name().len()), ("6d", NAME_LEN));
+    }
+
+    /// The two prefixes published at shattered.io (Stevens et al., "The first collision for full
+    /// SHA-1", CRYPTO 2017). They hold NUL bytes and so cannot be keys; their place is one all the
+    /// same, which is why every reader compares the key itself.
+    #[test]
+    fn the_published_collision_shares_a_place() {
+        let parse = |text: &str| hex_bytes(&text.replace(char::is_whitespace, ""));
+        let [one, two] = [
+            include_str!("../../../tests/it/data/shattered-1.hex"),
+            include_str!("../../../tests/it/data/shattered-2.hex"),
+        ]
+        .map(parse);
+        assert_ne!(one, two);
+        assert_eq!(hash_of(&one), hash_of(&two));
+        assert_eq!(Key::new(one), Err(crate::store::key::BadKey::Nul));
+    }
+
+    fn hex_bytes(digits: &str) -> Vec<u8> {
+        let mut bytes = vec![0; digits.len() / 2];
+        hex::decode_to_slice(digits, &mut bytes).unwrap();
+        bytes
+    }
+}

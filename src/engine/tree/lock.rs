@@ -1,0 +1,132 @@
+//! Lock files.
+//!
+//! The kernel ties a lock to the open file and frees it when the process dies, so there is no such
+//! thing as a stale lock. For the same reason a lock file is never removed: two processes would
+//! then lock two files of the same name. Only a namespace that goes takes its lock files along,
+//! and therefore whoever gets a lock checks that it is still the one at its path.
+
+use std::fs::File;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::os;
+use crate::store::{OrCannot as _, Result, StoreError};
+
+use super::disk;
+use super::space::{Space, cannot, unusable};
+
+/// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+/// A waiter looks again at least this often, so it is never late by more.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Any number of holders; excludes only [`Kind::Exclusive`].
+    Shared,
+    Exclusive,
+}
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+#[must_use = "it is unlocked when the guard is dropped"]
+pub(super) struct Lock {
+    pub(super) file: File,
+}
+
+impl Lock {
+    /// Locks `locks/NAME` of a namespace, waiting for other processes until `patience` has passed
+    /// since `started`. Returns `None` if the file is no longer the one at its path: the namespace
+    /// was removed, and the caller begins again with the one that is there now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] if others hold it for too long.
+    pub(super) fn acquire(
+        space: &Space,
+        name: &str,
+        kind: Kind,
+        started: Instant,
+        patience: Duration,
+    ) -> Result<Option<Self>> {
+        let below = ["locks/", name].concat();
+        let file = open(space, &below)?;
+        let mut pause = FIRST_PAUSE;
+        while !try_lock(&file, kind).or_cannot("lock", &space.path_of(&below))? {
+            let waited = started.elapsed();
+            if waited >= patience {
+                return Err(StoreError::Busy {
+                    path: space.path_of(&below),
+                    waited,
+                });
+            }
+            thread::sleep(pause.min(patience - waited));
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+        Ok(is_at_its_path(space, &below, &file).then_some(Self { file }))
+    }
+}
+
+/// Opens a lock file, and makes it only if there is none: with O_CREAT the kernel refuses another
+/// user's file in a sticky directory (proc(5), fs.protected_regular).
+fn open(space: &Space, below: &str) -> Result<File> {
+    let path = || space.path_of(below);
+    let flags = OFlags::RDWR | OFlags::NONBLOCK;
+    match space.open(below, flags) {
+        Ok(file) => return Ok(file.into()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+        Err(err) => return Err(unusable(err, "open the lock file", &path())),
+    }
+    let mode = space.file_mode()?;
+    let name = space.relative(below);
+    let made = os::open_beneath(
+        space.store(),
+        &name,
+        flags | OFlags::CREATE,
+        Mode::RUSR | Mode::WUSR,
+    )
+    .and_then(|file| disk::set_mode(&file, mode).map(|()| file));
+    match made {
+        Ok(file) => Ok(file.into()),
+        Err(err) => Err(cannot(err, "make the lock file", &path())),
+    }
+}
+
+/// Tries once. Spelled `fs2::FileExt::…` on purpose: since Rust 1.89 `File` has methods of the same
+/// names, and `file.try_lock_shared()` would silently call those.
+fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
+    loop {
+        let tried = match kind {
+            Kind::Shared => fs2::FileExt::try_lock_shared(file),
+            Kind::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+        };
+        return match tried {
+            Ok(()) => Ok(true),
+            Err(err) if err.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+                Ok(false)
+            }
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            Err(err) => Err(err),
+        };
+    }
+}
+
+/// Tries once to lock a file exclusively.
+pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
+    try_lock(file, Kind::Exclusive)
+}
+
+fn is_at_its_path(space: &Space, below: &str, file: &File) -> bool {
+    let at_path = rustix::fs::statat(
+        space.store(),
+        space.relative(below),
+        AtFlags::SYMLINK_NOFOLLOW,
+    );
+    match (rustix::fs::fstat(file), at_path) {
+        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino),
+        _ => false,
+    }
+}

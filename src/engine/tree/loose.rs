@@ -1,0 +1,328 @@
+//! Reading one entry's file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FileType, Mode, OFlags};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+
+use crate::os;
+use crate::store::{Entry, Namespace, OrCannot as _, Result, Source, StoreError, Time, Value};
+
+use super::Tree;
+use super::codec::{self, Damage, Header, LINE_LEN};
+use super::layout::{Place, hash_of};
+use super::percent;
+use super::space::unusable;
+
+/// A value of at most this many bytes is verified before any of it is handed out.
+pub(super) const WHOLE_LEN: u64 = 64 * 1024;
+/// What is read of an entry of unknown key at first: enough for all but long keys.
+const USUAL_HEADER: usize = 512;
+/// The two lines of the longest key with every byte encoded.
+const LONGEST_HEADER: usize = LINE_LEN + 3 * crate::store::key::MAX_KEY_LEN + 1;
+
+/// An entry's file, opened, its header read and found to be the key's.
+#[derive(Debug)]
+pub(super) struct Loose {
+    pub(super) header: Header,
+    file: File,
+    path: PathBuf,
+    /// What was read of the file so far, from its beginning.
+    bytes: Vec<u8>,
+    /// Where the value begins.
+    value_at: usize,
+}
+
+impl Tree {
+    /// Finds a live entry.
+    pub(super) fn find(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        now: Time,
+    ) -> Result<Option<Entry>> {
+        match self.open_loose(namespace, place, WHOLE_LEN)? {
+            Some(loose) if loose.header.is_live(now) => Ok(Some(loose.into_entry()?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Finds the header of an entry, live or not.
+    pub(super) fn find_header(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+    ) -> Result<Option<Header>> {
+        Ok(self
+            .open_loose(namespace, place, 0)?
+            .map(|loose| loose.header))
+    }
+
+    /// Opens the entry of a key, live or not, and reads its header along with a value of at most
+    /// `with_value` bytes.
+    pub(super) fn open_loose(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        with_value: u64,
+    ) -> Result<Option<Loose>> {
+        let Some(space) = self.open_space(namespace)? else {
+            return Ok(None);
+        };
+        let below = space.relative(&["objects/", place.shard(), "/", place.name()].concat());
+        let path = space.store_path().join(&below);
+        open(space.store(), &below, path, place, with_value)
+    }
+}
+
+/// Opens the entry of a key, as [`Tree::open_loose`], by its path below a directory.
+pub(super) fn open(
+    dir: BorrowedFd<'_>,
+    below: &str,
+    path: PathBuf,
+    place: &Place<'_>,
+    with_value: u64,
+) -> Result<Option<Loose>> {
+    // O_NONBLOCK: a pipe in the place of an entry must not make anybody wait.
+    let file = match os::open_beneath(dir, below, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
+    {
+        Ok(file) => File::from(file),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(unusable(err, "open", &path)),
+    };
+    let stat = rustix::fs::fstat(&file).or_cannot("look at", &path)?;
+    let size = stat.st_size.cast_unsigned();
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+
+    let header_len = LINE_LEN + place.line.len() + 1;
+    let expected = if size <= header_len as u64 + with_value {
+        usize::try_from(size).unwrap_or(header_len)
+    } else {
+        header_len
+    };
+    let mut bytes = Vec::new();
+    let read = if is_file {
+        read_up_to(&file, &mut bytes, expected)
+    } else {
+        Ok(())
+    };
+    read.or_cannot("read", &path)?;
+    let judged = if is_file {
+        judge(&bytes, size, place)
+    } else {
+        Err(Verdict::Damage(Damage::NotAFile))
+    };
+    match judged {
+        Ok((header, value_at)) => Ok(Some(Loose {
+            header,
+            file,
+            path,
+            bytes,
+            value_at,
+        })),
+        Err(Verdict::Damage(Damage::Newer)) => Err(StoreError::Newer {
+            path,
+            what: Damage::Newer.to_string(),
+        }),
+        Err(Verdict::Damage(damage)) => Err(StoreError::Damaged {
+            path,
+            source: damage.into(),
+        }),
+        Err(Verdict::LongerKey) => {
+            // The entry of a key with a longer second line: damaged, or another key's.
+            bytes.clear();
+            let longest = LONGEST_HEADER.min(usize::try_from(size).unwrap_or(LONGEST_HEADER));
+            read_up_to(&file, &mut bytes, longest).or_cannot("read", &path)?;
+            Err(match codec::decode(&bytes) {
+                Ok((header, line, _)) if is_key(&header, line) => StoreError::OtherKey { path },
+                Ok(_) => StoreError::Damaged {
+                    path,
+                    source: Damage::KeyLine.into(),
+                },
+                Err(damage) => StoreError::Damaged {
+                    path,
+                    source: damage.into(),
+                },
+            })
+        }
+        Err(Verdict::OtherKey) => Err(StoreError::OtherKey { path }),
+    }
+}
+
+enum Verdict {
+    Damage(Damage),
+    OtherKey,
+    /// The header goes on behind what was read.
+    LongerKey,
+}
+
+/// Judges what was read of a file of `size` bytes: the header, and where the value begins.
+fn judge(bytes: &[u8], size: u64, place: &Place<'_>) -> Result<(Header, usize), Verdict> {
+    let (header, line, value_at) = match codec::decode(bytes) {
+        Err(Damage::Truncated) if (bytes.len() as u64) < size && bytes.len() > LINE_LEN => {
+            return Err(Verdict::LongerKey);
+        }
+        decoded => decoded.map_err(Verdict::Damage)?,
+    };
+    if *line != *place.line || header.key_len != place.key.len() {
+        return Err(if is_key(&header, line) {
+            Verdict::OtherKey
+        } else {
+            Verdict::Damage(Damage::KeyLine)
+        });
+    }
+    if (value_at as u64).checked_add(header.meta.size) != Some(size) {
+        return Err(Verdict::Damage(Damage::Size));
+    }
+    Ok((header, value_at))
+}
+
+/// Tells whether a second line is the encoding of a key of the length that the first line says.
+fn is_key(header: &Header, line: &[u8]) -> bool {
+    percent::decode(line).is_some_and(|key| key.len() == header.key_len)
+}
+
+/// Reads the header of an entry whose key is not known, and the key, which must have that hash.
+pub(super) fn read_header(
+    file: &File,
+    hash: &str,
+    path: &dyn Fn() -> PathBuf,
+) -> Result<(Header, Vec<u8>)> {
+    let damaged = |damage: Damage| match damage {
+        Damage::Newer => StoreError::Newer {
+            path: path(),
+            what: damage.to_string(),
+        },
+        _ => StoreError::Damaged {
+            path: path(),
+            source: damage.into(),
+        },
+    };
+    let mut bytes = [0; USUAL_HEADER];
+    let n = match rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut bytes, 0)) {
+        Err(rustix::io::Errno::ISDIR | rustix::io::Errno::SPIPE | rustix::io::Errno::INVAL) => {
+            return Err(damaged(Damage::NotAFile));
+        }
+        done => done.or_cannot("read", &path())?,
+    };
+    let mut longer = Vec::new();
+    let mut decoded = codec::decode(&bytes[..n]);
+    if decoded == Err(Damage::Truncated) && n == USUAL_HEADER {
+        read_up_to(file, &mut longer, LONGEST_HEADER).or_cannot("read", &path())?;
+        decoded = codec::decode(&longer);
+    }
+    let (header, line, _) = decoded.map_err(damaged)?;
+    let key = percent::decode(line).filter(|key| key.len() == header.key_len);
+    let key = key.ok_or_else(|| damaged(Damage::KeyLine))?;
+    if hash_of(&key) != hash.as_bytes() {
+        return Err(StoreError::OtherKey { path: path() });
+    }
+    Ok((header, key.into_owned()))
+}
+
+/// Reads from the beginning of a file until there are `len` bytes or the file ends.
+pub(super) fn read_up_to(file: &File, bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
+    bytes.reserve_exact(len);
+    while bytes.len() < len {
+        let offset = bytes.len() as u64;
+        let read =
+            rustix::io::retry_on_intr(|| rustix::io::pread(file, spare_capacity(bytes), offset))?;
+        if read == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Loose {
+    /// Returns the entry. A small value, which was read along, is verified first.
+    pub(super) fn into_entry(self) -> Result<Entry> {
+        let meta = self.header.meta;
+        let in_memory = &self.bytes[self.value_at.min(self.bytes.len())..];
+        let value = if in_memory.len() as u64 == meta.size {
+            if xxh3_64(in_memory) != self.header.value_sum {
+                return Err(StoreError::Damaged {
+                    path: self.path,
+                    source: Damage::ValueSum.into(),
+                });
+            }
+            Value::Whole {
+                bytes: self.bytes,
+                next: self.value_at,
+            }
+        } else {
+            Value::Stream(Box::new(self.into_stream()))
+        };
+        Ok(Entry { meta, value })
+    }
+
+    /// As [`Loose::into_entry`], with a large value verified too. It is then read a second time.
+    pub(super) fn into_verified_entry(self) -> Result<Entry> {
+        let again = Self {
+            header: self.header,
+            file: self.file.try_clone().or_cannot("open", &self.path)?,
+            path: self.path.clone(),
+            bytes: self.bytes.clone(),
+            value_at: self.value_at,
+        };
+        let mut entry = self.into_entry()?;
+        // Nothing that is handed each part can fail.
+        _ = entry.value.for_each(|_| Ok(()))?;
+        again.into_entry()
+    }
+
+    fn into_stream(self) -> Stream {
+        Stream {
+            left: self.header.meta.size,
+            offset: self.value_at as u64,
+            sum: Xxh3Default::new(),
+            expected: self.header.value_sum,
+            file: self.file,
+            path: self.path,
+        }
+    }
+}
+
+/// A large value, verified while it is read.
+struct Stream {
+    file: File,
+    path: PathBuf,
+    offset: u64,
+    left: u64,
+    sum: Xxh3Default,
+    expected: u64,
+}
+
+impl Source for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let damaged = |damage: Damage, path: &PathBuf| StoreError::Damaged {
+            path: path.clone(),
+            source: damage.into(),
+        };
+        if self.left == 0 {
+            return match self.sum.digest() == self.expected {
+                true => Ok(0),
+                false => Err(damaged(Damage::ValueSum, &self.path)),
+            };
+        }
+        let most = usize::try_from(self.left).map_or(buf.len(), |left| left.min(buf.len()));
+        let n = loop {
+            match self.file.read_at(&mut buf[..most], self.offset) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                done => break done.or_cannot("read", &self.path)?,
+            }
+        };
+        if n == 0 && most > 0 {
+            return Err(damaged(Damage::Size, &self.path));
+        }
+        self.sum.update(&buf[..n]);
+        self.offset += n as u64;
+        self.left -= n as u64;
+        Ok(n)
+    }
+}

@@ -1,0 +1,134 @@
+//! The default engine: a directory in which each key has one file.
+//!
+//! # On disk
+//!
+//! ```text
+//! STORE/                     one directory; holds namespaces; its mode is the policy of all below
+//! └── NAMESPACE/             a tree of its own
+//!     ├── format             `kv 1`, the hash, the number of shards; written once, always read
+//!     ├── objects/ab/cdef…   one file per entry; abcdef… is the SHA-1 of the key in hexadecimal
+//!     ├── locks/ab           one lock per shard, never removed; one byte once the shard is durable
+//!     ├── locks/gc           the maintenance lock, for whoever removes what it did not write
+//!     ├── tmp/               drafts; a live writer holds a lock on its own
+//!     └── expiry/            hints: which entry expires when; never trusted alone
+//! ```
+//!
+//! # How a `put` reaches the disk
+//!
+//! 1. [`draft`] writes the entry to a file in `tmp/` and syncs it. No lock is held.
+//! 2. [`lock`] takes the shard's lock; [`shard`] makes the shard's directory durable, once.
+//! 3. [`put`] looks at what the key holds, decides the condition and renames the draft over it.
+//! 4. The lock is freed, then the directory is synced; only now is the write acknowledged.
+//!
+//! [`remove`] locks, decides and unlinks in the same way. [`get`](loose) takes no lock at all: a
+//! name under `objects/` is a whole entry at every moment.
+//!
+//! # Invariants
+//!
+//! - Nothing is updated in place; every change is a rename or an unlink of one name, under the lock
+//!   of its shard. There is no state from which a reader would have to recover.
+//! - A lock is never held while a value is written or synced, and it is not valid unless its file
+//!   is still the one at its path: a namespace that is removed takes its locks along.
+//! - Names are resolved from the store's path anew in each step, and no symbolic link below the
+//!   store is followed.
+//! - A hit decides. A damaged entry is an error, a tombstone is "no such key", and neither is ever
+//!   passed over for something older.
+//! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
+//!
+//! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
+//! [`loose`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`], [`expiry`], [`walk`],
+//! [`namespaces`]; [`disk`] is what they stand on.
+
+mod codec;
+mod create;
+mod disk;
+mod draft;
+mod expiry;
+mod layout;
+mod lock;
+mod loose;
+mod namespaces;
+mod percent;
+mod put;
+mod remove;
+mod shard;
+mod space;
+mod walk;
+
+use std::path::PathBuf;
+
+use crate::engine::Settings;
+use crate::store::{
+    Clock, Condition, Entry, Etag, Key, Listing, Meta, Namespace, Put, Result, Selection, Store,
+    Time,
+};
+
+use self::layout::Place;
+
+/// A store that is a directory.
+#[derive(Debug)]
+pub struct Tree {
+    root: PathBuf,
+    settings: Settings,
+}
+
+impl Tree {
+    /// Names a directory that is a store, or will be one with the first write.
+    pub fn new(root: PathBuf, settings: Settings) -> Self {
+        Self { root, settings }
+    }
+}
+
+impl Store for Tree {
+    fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
+        self.find(namespace, &Place::of(key), now)
+    }
+
+    fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
+        let header = self.find_header(namespace, &Place::of(key))?;
+        Ok(header
+            .filter(|header| header.is_live(now))
+            .map(|header| header.meta))
+    }
+
+    fn put(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        put: Put<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Etag>> {
+        self.put_entry(namespace, &Place::of(key), put, clock)
+    }
+
+    fn remove(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        self.remove_entry(namespace, &Place::of(key), condition, clock)
+    }
+
+    fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.take_entry(namespace, &Place::of(key), clock)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<Listing<'a>> {
+        self.list_entries(namespace, selection, now)
+    }
+
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
+    }
+
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        self.drop_namespace(namespace)
+    }
+}

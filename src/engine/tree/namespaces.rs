@@ -1,0 +1,91 @@
+//! Listing and removing whole namespaces.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::store::{Namespace, OrCannot as _, Result};
+
+use super::Tree;
+use super::create::random;
+use super::disk;
+use super::layout::{SHARDS, shard_name};
+use super::lock::{Kind, Lock};
+use super::space::cannot;
+
+/// Names that a killed process left in a store are litter when they are older than this.
+const LITTER_AGE: Duration = Duration::from_secs(60);
+
+impl Tree {
+    /// Names the namespaces; see [`crate::store::Store::namespaces`].
+    pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
+        if self.open_store()?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).or_cannot("read", &self.root)? {
+            let name = entry.or_cannot("read", &self.root)?.file_name();
+            // What else lies in the directory is not ours: lost+found, say.
+            if let Ok(name) = Namespace::try_from(name)
+                && self.root.join(name.as_str()).join("format").is_file()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
+    ///
+    /// All its locks are held while it gets another name: whoever waits for one finds then that it
+    /// is no longer at its path.
+    pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        let started = Instant::now();
+        let patience = self.settings.busy_timeout;
+        'again: loop {
+            let Some(space) = self.open_space(namespace)? else {
+                return Ok(false);
+            };
+            let mut locks = Vec::with_capacity(usize::from(SHARDS) + 1);
+            for name in std::iter::once("gc".to_owned()).chain((0..SHARDS).map(shard_name)) {
+                match Lock::acquire(&space, &name, Kind::Exclusive, started, patience)? {
+                    Some(lock) => locks.push(lock),
+                    None => continue 'again,
+                }
+            }
+            let gone = format!(".gone-{:016x}", random());
+            disk::rename(space.store(), namespace.as_str(), space.store(), &gone)
+                .map_err(|err| cannot(err, "remove", &space.path()))?;
+            disk::sync(space.store()).map_err(|err| cannot(err, "sync", &self.root))?;
+            drop(locks);
+            let gone = self.root.join(gone);
+            disk::remove_tree(&gone).map_err(|err| cannot(err, "remove", &gone))?;
+            return Ok(true);
+        }
+    }
+}
+
+/// Deletes what killed processes left in a store: namespaces on their way in or out. The age of the
+/// former is told by the file system, against a directory that was made just now.
+pub(super) fn sweep_litter(store: &Path, just_made: &str) {
+    let modified = |path: &Path| {
+        path.symlink_metadata()
+            .and_then(|meta| meta.modified())
+            .ok()
+    };
+    let now = modified(&store.join(just_made));
+    for entry in fs::read_dir(store).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            continue;
+        };
+        let age = || now?.duration_since(modified(&entry.path())?).ok();
+        let is_litter = name.starts_with(".gone-")
+            || (name.starts_with(".new-") && age().is_some_and(|age| age > LITTER_AGE));
+        if is_litter {
+            // Another process may be at the same work.
+            _ = disk::remove_tree(&store.join(name));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `put`: publishes a draft under the shard's lock.
+
+use std::os::fd::AsFd as _;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::store::{
+    Clock, Condition, Deadline, Etag, Expiry, Namespace, Put, Result, Source, StoreError, Time,
+};
+
+use super::Tree;
+use super::codec::Header;
+use super::create::random;
+use super::draft::{Draft, Times};
+use super::expiry;
+use super::layout::Place;
+use super::loose;
+
+/// What a look at the key found before its lock was taken.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    etag: Option<Etag>,
+    expires: Option<Deadline>,
+}
+
+/// What is to be done when the key's present entry is known, under the lock.
+enum Verdict {
+    Publish,
+    /// The condition does not hold.
+    Refuse,
+    /// The key is not what it was when its value was looked at.
+    LookAgain,
+}
+
+impl Tree {
+    /// Stores an entry; see [`crate::store::Store::put`].
+    pub(super) fn put_entry(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        put: Put<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Etag>> {
+        let Put {
+            value,
+            expiry,
+            modified,
+            condition,
+        } = put;
+        let mut draft: Option<Draft> = None;
+        let mut conflicts = Conflicts::default();
+        loop {
+            let mut seen = None;
+            if condition != Condition::Always || expiry == Expiry::Keep {
+                seen = Some(self.look(namespace, place, &condition, clock.now())?);
+                // The answer "no" needs no draft and no lock.
+                if !condition_allows(&condition, seen) {
+                    return Ok(None);
+                }
+            }
+            let kept = seen.and_then(|seen| seen.expires);
+            let mut ready = match draft.take() {
+                None => {
+                    let space = self.open_or_create_space(namespace)?;
+                    let times = Times {
+                        expiry,
+                        kept,
+                        modified,
+                    };
+                    Draft::write(&space, place, value, times, clock)?
+                }
+                Some(mut draft) => {
+                    if expiry == Expiry::Keep {
+                        draft.set_expiry(place, kept)?;
+                    }
+                    draft
+                }
+            };
+            if self.syncs() {
+                ready.sync()?;
+            }
+            let judge = |present: Result<Option<Header>>| {
+                judge(&condition, expiry, seen, present, clock.now())
+            };
+            match self.publish(namespace, place, &mut ready, judge, clock)? {
+                Verdict::Publish => {
+                    let meta = ready.meta();
+                    if meta.expires.is_some() {
+                        self.sweep_some(namespace, clock.now());
+                    }
+                    return Ok(Some(meta.etag));
+                }
+                Verdict::Refuse => return Ok(None),
+                Verdict::LookAgain => draft = Some(ready),
+            }
+            conflicts.pause(self, namespace, place)?;
+        }
+    }
+
+    /// Looks at what a key holds, and at its value if the condition is about that.
+    fn look(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        condition: &Condition,
+        now: Time,
+    ) -> Result<Seen> {
+        let meta = match condition {
+            Condition::Value(wanted) => self.find_with_value(namespace, place, wanted, now)?,
+            _ => {
+                let header = self.find_header(namespace, place)?;
+                header
+                    .filter(|header| header.is_live(now))
+                    .map(|header| header.meta)
+            }
+        };
+        Ok(Seen {
+            etag: meta.map(|meta| meta.etag),
+            expires: meta.and_then(|meta| meta.expires),
+        })
+    }
+
+    /// Renames a draft into its place, if `judge` allows it for what is there now.
+    fn publish(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        draft: &mut Draft,
+        judge: impl Fn(Result<Option<Header>>) -> Result<Verdict>,
+        clock: &dyn Clock,
+    ) -> Result<Verdict> {
+        loop {
+            let shard = self.lock_new_shard(namespace, place.shard())?;
+            let dir = shard.make_dir(self.syncs())?;
+            let path = dir.path.join(place.name());
+            let present = loose::open(dir.fd.as_fd(), place.name(), path, place, 0);
+            let verdict = judge(present.map(|loose| loose.map(|loose| loose.header)))?;
+            if !matches!(verdict, Verdict::Publish) {
+                return Ok(verdict);
+            }
+            if let Some(deadline) = draft.meta().expires {
+                expiry::hint(&shard.space, place, deadline, clock.now());
+            }
+            if draft.publish(&shard.space, &dir, place.name())? {
+                shard.unlock_and_sync(&dir, self.syncs())?;
+                return Ok(Verdict::Publish);
+            }
+            // The draft's name is gone, but its bytes are still open here.
+            drop(shard);
+            let space = self.open_or_create_space(namespace)?;
+            *draft = draft.copy_to(&space, place)?;
+            if self.syncs() {
+                draft.sync()?;
+            }
+        }
+    }
+}
+
+/// Judges a put from what the key holds now, under the shard's lock.
+fn judge(
+    condition: &Condition,
+    expiry: Expiry,
+    seen: Option<Seen>,
+    present: Result<Option<Header>>,
+    now: Time,
+) -> Result<Verdict> {
+    let present = match present {
+        // A damaged entry is no reason to refuse its replacement, unless it has a say in it.
+        Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Verdict::Publish),
+        present => present?
+            .filter(|header| header.is_live(now))
+            .map(|header| header.meta),
+    };
+    let Some(seen) = seen else {
+        return Ok(Verdict::Publish);
+    };
+    let now_there = Seen {
+        etag: present.map(|meta| meta.etag),
+        expires: present.and_then(|meta| meta.expires),
+    };
+    Ok(match condition {
+        Condition::Value(_) if now_there.etag != seen.etag => Verdict::LookAgain,
+        Condition::Value(_) => Verdict::Publish,
+        _ if !condition_allows(condition, Some(now_there)) => Verdict::Refuse,
+        _ if expiry == Expiry::Keep && now_there.expires != seen.expires => Verdict::LookAgain,
+        _ => Verdict::Publish,
+    })
+}
+
+/// Tells whether a condition holds of what was seen. A value was compared when it was looked at.
+fn condition_allows(condition: &Condition, seen: Option<Seen>) -> bool {
+    let etag = seen.and_then(|seen| seen.etag);
+    match condition {
+        Condition::Always => true,
+        Condition::Absent => etag.is_none(),
+        Condition::Exists | Condition::Value(_) => etag.is_some(),
+        Condition::Etag(wanted) => etag == Some(*wanted),
+    }
+}
+
+impl Tree {
+    /// Finds a live entry that has exactly this value.
+    pub(super) fn find_with_value(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        wanted: &[u8],
+        now: Time,
+    ) -> Result<Option<crate::store::Meta>> {
+        let Some(mut entry) = self.find(namespace, place, now)? else {
+            return Ok(None);
+        };
+        if entry.meta.size != wanted.len() as u64 {
+            return Ok(None);
+        }
+        let mut part = vec![0; wanted.len().clamp(1, 64 * 1024)];
+        let mut rest = wanted;
+        loop {
+            match entry.value.read(&mut part)? {
+                0 => return Ok(rest.is_empty().then_some(entry.meta)),
+                n => match rest.strip_prefix(&part[..n]) {
+                    Some(behind) => rest = behind,
+                    None => return Ok(None),
+                },
+            }
+        }
+    }
+}
+
+/// Counts how long others keep changing a key under a reader's hands.
+#[derive(Debug, Default)]
+pub(super) struct Conflicts {
+    since: Option<Instant>,
+}
+
+impl Conflicts {
+    /// Waits a random moment before the next try.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] when this has gone on for the store's busy timeout.
+    pub(super) fn pause(
+        &mut self,
+        tree: &Tree,
+        namespace: &Namespace,
+        place: &Place<'_>,
+    ) -> Result<()> {
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        if waited > tree.settings.busy_timeout {
+            let below = ["objects/", place.shard(), "/", place.name()].concat();
+            let path = tree.root.join(namespace.as_str()).join(below);
+            return Err(StoreError::Busy { path, waited });
+        }
+        thread::sleep(Duration::from_micros(random() % 500));
+        Ok(())
+    }
+}

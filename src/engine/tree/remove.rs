@@ -1,0 +1,123 @@
+//! `remove` and `take`: unlink an entry under the shard's lock.
+
+use std::os::fd::AsFd as _;
+
+use crate::store::{Clock, Condition, Entry, Etag, Namespace, Result, StoreError, Time};
+
+use super::Tree;
+use super::codec::Header;
+use super::disk;
+use super::layout::Place;
+use super::loose;
+use super::put::Conflicts;
+use super::space::cannot;
+
+/// What a removal finds, under the lock.
+enum Outcome {
+    Removed,
+    No,
+    /// The key is not what it was when its value was looked at.
+    Changed,
+}
+
+impl Tree {
+    /// Removes an entry; see [`crate::store::Store::remove`].
+    pub(super) fn remove_entry(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        condition: &Condition,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            let now = clock.now();
+            let seen = match condition {
+                Condition::Value(wanted) => {
+                    match self.find_with_value(namespace, place, wanted, now)? {
+                        Some(meta) => Some(meta.etag),
+                        None => return Ok(false),
+                    }
+                }
+                Condition::Etag(etag) => Some(*etag),
+                _ => None,
+            };
+            // What is not there needs no lock, and no lock file is made for it.
+            if matches!(self.find_header(namespace, place), Ok(None)) {
+                return Ok(false);
+            }
+            match self.unlink(namespace, place, seen, clock)? {
+                Outcome::Removed => return Ok(true),
+                Outcome::No => return Ok(false),
+                Outcome::Changed if matches!(condition, Condition::Value(_)) => {}
+                Outcome::Changed => return Ok(false),
+            }
+            conflicts.pause(self, namespace, place)?;
+        }
+    }
+
+    /// Takes an entry; see [`crate::store::Store::take`].
+    pub(super) fn take_entry(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Entry>> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            let Some(loose) = self.open_loose(namespace, place, loose::WHOLE_LEN)? else {
+                return Ok(None);
+            };
+            if !loose.header.is_live(clock.now()) {
+                return Ok(None);
+            }
+            // The file stays open, and so readable, when its name is gone.
+            let entry = loose.into_verified_entry()?;
+            match self.unlink(namespace, place, Some(entry.meta.etag), clock)? {
+                Outcome::Removed => return Ok(Some(entry)),
+                Outcome::No => return Ok(None),
+                Outcome::Changed => conflicts.pause(self, namespace, place)?,
+            }
+        }
+    }
+
+    /// Unlinks a live entry, if it is still the one that was `seen`.
+    fn unlink(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        seen: Option<Etag>,
+        clock: &dyn Clock,
+    ) -> Result<Outcome> {
+        let Some(shard) = self.lock_shard(namespace, place.shard())? else {
+            return Ok(Outcome::No);
+        };
+        let Some(dir) = shard.dir()? else {
+            return Ok(Outcome::No);
+        };
+        let path = dir.path.join(place.name());
+        let present = loose::open(dir.fd.as_fd(), place.name(), path.clone(), place, 0);
+        let outcome = judge(present.map(|l| l.map(|l| l.header)), seen, clock.now())?;
+        if matches!(outcome, Outcome::Removed) {
+            disk::unlink(dir.fd.as_fd(), place.name())
+                .map_err(|err| cannot(err, "remove", &path))?;
+            shard.unlock_and_sync(&dir, self.syncs())?;
+        }
+        Ok(outcome)
+    }
+}
+
+fn judge(present: Result<Option<Header>>, seen: Option<Etag>, now: Time) -> Result<Outcome> {
+    let header = match present {
+        // Nobody can say what a damaged entry held, but it can go.
+        Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Outcome::Removed),
+        present => present?,
+    };
+    Ok(match header {
+        Some(header) if header.is_live(now) => match seen {
+            Some(etag) if etag != header.meta.etag => Outcome::Changed,
+            _ => Outcome::Removed,
+        },
+        _ => Outcome::No,
+    })
+}

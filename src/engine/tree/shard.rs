@@ -1,0 +1,128 @@
+//! A locked shard: the one place from which names in `objects/` change.
+
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use crate::engine::Sync;
+use crate::store::{Namespace, OrCannot as _, Result};
+
+use super::Tree;
+use super::disk;
+use super::lock::{Kind, Lock};
+use super::space::{Dir, Space, cannot, make_dir};
+
+/// A shard of a namespace, locked.
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) space: Space,
+    lock: Lock,
+    name: String,
+}
+
+impl Tree {
+    /// Locks a shard of a namespace; `None` if the namespace does not exist.
+    pub(super) fn lock_shard(&self, namespace: &Namespace, name: &str) -> Result<Option<Shard>> {
+        self.lock_shard_within(namespace, name, self.settings.busy_timeout)
+    }
+
+    /// As [`Tree::lock_shard`], with a patience of its own.
+    pub(super) fn lock_shard_within(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+        patience: Duration,
+    ) -> Result<Option<Shard>> {
+        lock_shard_of(name, patience, || self.open_space(namespace))
+    }
+
+    /// Locks a shard of a namespace, and makes the namespace if it does not exist.
+    pub(super) fn lock_new_shard(&self, namespace: &Namespace, name: &str) -> Result<Shard> {
+        let open = || self.open_or_create_space(namespace).map(Some);
+        let shard = lock_shard_of(name, self.settings.busy_timeout, open)?;
+        Ok(shard.expect("a namespace that is made where there is none exists"))
+    }
+
+    /// Tells whether an acknowledged write is to survive a power cut.
+    pub(super) fn syncs(&self) -> bool {
+        self.settings.sync == Sync::Full
+    }
+}
+
+fn lock_shard_of(
+    name: &str,
+    patience: Duration,
+    mut open: impl FnMut() -> Result<Option<Space>>,
+) -> Result<Option<Shard>> {
+    let started = Instant::now();
+    loop {
+        let Some(space) = open()? else {
+            return Ok(None);
+        };
+        if let Some(lock) = Lock::acquire(&space, name, Kind::Exclusive, started, patience)? {
+            // Packs may have come while this process waited.
+            space.refuse_packs()?;
+            return Ok(Some(Shard {
+                space,
+                lock,
+                name: name.to_owned(),
+            }));
+        }
+    }
+}
+
+impl Shard {
+    /// Opens the directory of the shard; `None` if nothing was ever stored in it.
+    pub(super) fn dir(&self) -> Result<Option<Dir>> {
+        self.space.dir_if_any(&self.below())
+    }
+
+    /// Opens the directory of the shard, makes it if there is none, and with `durable` makes sure
+    /// that a power cut cannot take it.
+    ///
+    /// Finding the directory proves nothing: whoever made it may have been killed before it was
+    /// synced. The lock file has one byte once the syncs were done.
+    pub(super) fn make_dir(&self, durable: bool) -> Result<Dir> {
+        let found = self.dir()?;
+        let is_marked = self.lock_file().metadata().is_ok_and(|meta| meta.len() > 0);
+        if let Some(dir) = found
+            && (is_marked || !durable)
+        {
+            return Ok(dir);
+        }
+        let objects = self.space.dir("objects")?;
+        let mode = self.space.dir_mode()?;
+        make_dir(objects.fd.as_fd(), &self.name, mode)
+            .map_err(|err| cannot(err, "make the directory", &objects.path.join(&self.name)))?;
+        if durable {
+            let sync = |fd, path| disk::sync(fd).map_err(|err| cannot(err, "sync", path));
+            sync(objects.fd.as_fd(), &objects.path)?;
+            let namespace = self.space.dir("")?;
+            sync(namespace.fd.as_fd(), &namespace.path)?;
+            sync(self.space.store(), self.space.store_path())?;
+            // The byte itself need not last: without it the syncs are done once more.
+            disk::write_at(self.lock_file(), b"1", 0).or_cannot(
+                "mark as durable",
+                &self.space.path_of(&["locks/", &self.name].concat()),
+            )?;
+        }
+        self.space.dir(&self.below())
+    }
+
+    /// Frees the lock, then waits until the names in the shard's directory are durable.
+    pub(super) fn unlock_and_sync(self, dir: &Dir, durable: bool) -> Result<()> {
+        drop(self);
+        if durable {
+            disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        }
+        Ok(())
+    }
+
+    fn lock_file(&self) -> &File {
+        &self.lock.file
+    }
+
+    fn below(&self) -> String {
+        ["objects/", &self.name].concat()
+    }
+}

@@ -1,0 +1,249 @@
+//! A namespace on disk, opened for one step of one operation.
+//!
+//! A handle is never kept longer: names are resolved from the store's path anew in each step, so
+//! that a namespace which was removed or moved meanwhile is noticed.
+
+use std::fs::File;
+use std::io;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::os;
+use crate::store::{Namespace, OrCannot as _, Result, StoreError};
+
+use super::Tree;
+use super::codec::Damage;
+use super::disk;
+use super::layout::FORMAT;
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// An open namespace.
+#[derive(Debug)]
+pub(super) struct Space {
+    store: OwnedFd,
+    store_path: PathBuf,
+    name: String,
+}
+
+/// An open directory, and its path for messages.
+#[derive(Debug)]
+pub(super) struct Dir {
+    pub(super) fd: OwnedFd,
+    pub(super) path: PathBuf,
+}
+
+impl Tree {
+    /// Opens the directory that is the store; `None` if it does not exist.
+    pub(super) fn open_store(&self) -> Result<Option<OwnedFd>> {
+        let flags = DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&self.root, flags, Mode::empty()) {
+            Ok(store) => Ok(Some(store)),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(err) => Err(err).or_cannot("open the store", &self.root),
+        }
+    }
+
+    /// Opens a namespace; `None` if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Newer`] if its format is one that this version does not know.
+    pub(super) fn open_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
+        let Some(store) = self.open_store()? else {
+            return Ok(None);
+        };
+        let name = namespace.as_str().to_owned();
+        let space = Space {
+            store,
+            store_path: self.root.clone(),
+            name,
+        };
+        Ok(space.check_format()?.then_some(space))
+    }
+}
+
+impl Space {
+    /// Returns the path of the namespace.
+    pub(super) fn path(&self) -> PathBuf {
+        self.store_path.join(&self.name)
+    }
+
+    /// Returns the path of a file below the namespace.
+    pub(super) fn path_of(&self, below: &str) -> PathBuf {
+        self.path().join(below)
+    }
+
+    /// Returns the store's directory.
+    pub(super) fn store(&self) -> BorrowedFd<'_> {
+        self.store.as_fd()
+    }
+
+    /// Returns the store's path.
+    pub(super) fn store_path(&self) -> &Path {
+        &self.store_path
+    }
+
+    /// Returns the path of something below the namespace as the store's directory knows it.
+    pub(super) fn relative(&self, below: &str) -> String {
+        match below {
+            "" => self.name.clone(),
+            below => [&self.name, "/", below].concat(),
+        }
+    }
+
+    /// Opens a file or directory below the namespace, without following a symbolic link.
+    pub(super) fn open(&self, below: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        os::open_beneath(
+            self.store.as_fd(),
+            &self.relative(below),
+            flags,
+            Mode::empty(),
+        )
+    }
+
+    /// Opens a directory below the namespace that must exist.
+    pub(super) fn dir(&self, below: &str) -> Result<Dir> {
+        let path = self.path_of(below);
+        match self.open(below, DIRECTORY) {
+            Ok(fd) => Ok(Dir { fd, path }),
+            Err(err) => Err(unusable(err, "open", &path)),
+        }
+    }
+
+    /// Opens a directory below the namespace; `None` if it does not exist.
+    pub(super) fn dir_if_any(&self, below: &str) -> Result<Option<Dir>> {
+        match self.dir(below) {
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            done => done.map(Some),
+        }
+    }
+
+    /// Returns the permissions that directories of this store have: those of the store itself.
+    pub(super) fn dir_mode(&self) -> Result<Mode> {
+        mode_of_dirs(self.store.as_fd(), &self.store_path)
+    }
+
+    /// Returns the permissions that files of this store have: the store's bits to read and write.
+    pub(super) fn file_mode(&self) -> Result<Mode> {
+        Ok(self.dir_mode()? & Mode::from_raw_mode(0o666))
+    }
+
+    /// Reads the format of the namespace. Returns false if there is no such namespace.
+    fn check_format(&self) -> Result<bool> {
+        let path = || self.path_of("format");
+        let file = match self.open("format", OFlags::RDONLY | OFlags::NONBLOCK) {
+            Ok(file) => file,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return self.check_absent(),
+            Err(err) => return Err(unusable(err, "open", &path())),
+        };
+        // A few lines; what is longer is of another version.
+        let mut text = String::with_capacity(256);
+        match File::from(file).take(256).read_to_string(&mut text) {
+            Err(err) if err.kind() == io::ErrorKind::InvalidData => text.clear(),
+            done => drop(done.or_cannot("read", &path())?),
+        }
+        if text != FORMAT {
+            return Err(refuse_format(&text, path()));
+        }
+        self.refuse_packs()?;
+        Ok(true)
+    }
+
+    /// Refuses a namespace with packs, in which a key that has no file may still be present.
+    pub(super) fn refuse_packs(&self) -> Result<()> {
+        let packs = self.relative("packs");
+        match rustix::fs::statat(&self.store, packs, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(err) => Err(err).or_cannot("look at", &self.path_of("packs")),
+            Ok(_) => Err(StoreError::Newer {
+                path: self.path(),
+                what: "it keeps entries in packs".to_owned(),
+            }),
+        }
+    }
+
+    /// Tells a namespace that does not exist from a directory that is none.
+    fn check_absent(&self) -> Result<bool> {
+        let path = self.path();
+        match os::open_beneath(self.store.as_fd(), &self.name, DIRECTORY, Mode::empty()) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(err) => Err(unusable(err, "open", &path)),
+            // An empty directory is as good as none: a namespace can be made in its place.
+            Ok(_) => match std::fs::read_dir(&path).or_cannot("read", &path)?.next() {
+                None => Ok(false),
+                Some(_) => Err(StoreError::Damaged {
+                    path,
+                    source: "it has no file `format`".into(),
+                }),
+            },
+        }
+    }
+}
+
+/// Returns the permissions of directories in a store: the store's own, with the setgid bit.
+pub(super) fn mode_of_dirs(store: BorrowedFd<'_>, path: &Path) -> Result<Mode> {
+    let stat = rustix::fs::fstat(store).or_cannot("look at", path)?;
+    Ok(Mode::from_raw_mode(stat.st_mode) & Mode::from_raw_mode(0o2777))
+}
+
+/// Makes a directory and gives it the mode; one that exists already is left as it is.
+pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Result<()> {
+    match disk::make_dir(dir, name) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        done => done?,
+    }
+    disk::set_mode(os::open_beneath(dir, name, DIRECTORY, Mode::empty())?, mode)
+}
+
+/// Says what a file that cannot be opened means: one of another kind, or a link, is damage.
+pub(super) fn unusable(err: io::Error, action: &'static str, path: &Path) -> StoreError {
+    use rustix::io::Errno;
+    let wrong_kind = [Errno::LOOP, Errno::NOTDIR, Errno::NXIO, Errno::ISDIR];
+    if wrong_kind
+        .iter()
+        .any(|errno| err.raw_os_error() == Some(errno.raw_os_error()))
+    {
+        return StoreError::Damaged {
+            path: path.to_owned(),
+            source: Damage::NotAFile.into(),
+        };
+    }
+    cannot(err, action, path)
+}
+
+/// As [`crate::store::OrCannot`], for a change: tells apart what a full disk ran out of.
+pub(super) fn cannot(err: io::Error, action: &'static str, path: &Path) -> StoreError {
+    let source = os::explain_full(err, path);
+    StoreError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn refuse_format(text: &str, path: PathBuf) -> StoreError {
+    let version = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("kv "));
+    match version {
+        Some(version) if version.parse::<u32>().is_ok_and(|version| version != 1) => {
+            let what = format!("its format is {version}, and this kv knows 1");
+            StoreError::Newer { path, what }
+        }
+        Some("1") => StoreError::Newer {
+            path,
+            what: "it names another hash or more".to_owned(),
+        },
+        _ => StoreError::Damaged {
+            path,
+            source: "it does not begin like a format".into(),
+        },
+    }
+}

@@ -1,0 +1,179 @@
+//! `ls`: finds the entries of a namespace and puts their keys in order.
+//!
+//! A hashed tree has no order, so every header is read and the keys are sorted in memory: the bytes
+//! of the keys lie in one block, and 48 bytes beside it hold what is known of each.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+
+use rustix::fs::{Mode, OFlags};
+use walkdir::WalkDir;
+
+use crate::os;
+use crate::store::{
+    Key, Listed, Listing, Meta, Namespace, OrCannot as _, Result, Selection, StoreError, Time,
+};
+
+use super::Tree;
+use super::layout::{NAME_LEN, Place};
+use super::loose;
+use super::space::{Dir, Space};
+
+/// What is known of one entry found.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    meta: Meta,
+    /// Where its key begins in the block of all keys.
+    at: u64,
+    len: u16,
+}
+
+impl Tree {
+    /// Lists entries; see [`crate::store::Store::scan`].
+    pub(super) fn list_entries<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<Listing<'a>> {
+        let Some(space) = self.open_space(namespace)? else {
+            return Ok(Box::new(std::iter::empty()));
+        };
+        let mut entries = Entries::default();
+        entries.collect(&space, selection, now)?;
+        let Entries {
+            keys,
+            mut found,
+            damaged,
+        } = entries;
+        found.sort_unstable_by(|a, b| key_of(&keys, a).cmp(key_of(&keys, b)));
+        let chosen = selection.limited(found.len());
+        found.truncate(chosen.end);
+        found.drain(..chosen.start);
+        if selection.reverse {
+            found.reverse();
+        }
+
+        let namespace = namespace.clone();
+        let values = selection.values;
+        let listed = found.into_iter().filter_map(move |found| {
+            let key = Key::new(key_of(&keys, &found).to_vec()).expect("a header has a sound key");
+            if !values {
+                return Some(Ok(Listed {
+                    key,
+                    meta: found.meta,
+                    value: None,
+                }));
+            }
+            // An entry that was removed since is left out, one that was replaced is shown as it is.
+            match self.find(&namespace, &Place::of(&key), now) {
+                Ok(entry) => entry.map(|entry| {
+                    Ok(Listed {
+                        key,
+                        meta: entry.meta,
+                        value: Some(entry.value),
+                    })
+                }),
+                Err(err) => Some(Err(err)),
+            }
+        });
+        Ok(Box::new(damaged.into_iter().map(Err).chain(listed)))
+    }
+}
+
+/// The entries found so far, in no order.
+#[derive(Debug, Default)]
+struct Entries {
+    keys: Vec<u8>,
+    found: Vec<Found>,
+    /// What could not be listed.
+    damaged: Vec<StoreError>,
+}
+
+impl Entries {
+    fn collect(&mut self, space: &Space, selection: &Selection, now: Time) -> Result<()> {
+        let objects = space.dir("objects")?;
+        let walk = WalkDir::new(&objects.path)
+            .min_depth(2)
+            .max_depth(2)
+            .follow_root_links(false);
+        let mut shard: Option<(String, Dir)> = None;
+        for entry in walk {
+            let entry = match entry {
+                // A shard's directory is never removed, but a namespace can be.
+                Err(err) if is_gone(&err) => continue,
+                entry => entry
+                    .map_err(io::Error::from)
+                    .or_cannot("read", &objects.path)?,
+            };
+            let name = entry
+                .file_name()
+                .to_str()
+                .filter(|name| name.len() == NAME_LEN);
+            let parent = entry
+                .path()
+                .parent()
+                .and_then(|dir| dir.file_name()?.to_str());
+            let (Some(name), Some(parent)) = (name, parent) else {
+                continue;
+            };
+            if shard.as_ref().is_none_or(|(open, _)| open != parent) {
+                let dir = space.dir_if_any(&["objects/", parent].concat())?;
+                shard = dir.map(|dir| (parent.to_owned(), dir));
+            }
+            let Some((_, dir)) = &shard else {
+                continue;
+            };
+            match self.read(dir, parent, name, selection, now) {
+                Err(
+                    err @ (StoreError::Damaged { .. }
+                    | StoreError::OtherKey { .. }
+                    | StoreError::Newer { .. }),
+                ) => self.damaged.push(err),
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one entry, and keeps it if it was asked for.
+    fn read(
+        &mut self,
+        dir: &Dir,
+        shard: &str,
+        name: &str,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<()> {
+        let path = || dir.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(err) => return Err(super::space::unusable(err, "open", &path())),
+            Ok(file) => File::from(file),
+        };
+        let (header, key) = loose::read_header(&file, &[shard, name].concat(), &path)?;
+        if header.is_live(now) && selection.matches(&key) {
+            let at = self.keys.len() as u64;
+            let len = u16::try_from(key.len()).expect("a key has at most 65,535 bytes");
+            self.keys.extend_from_slice(&key);
+            self.found.push(Found {
+                meta: header.meta,
+                at,
+                len,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn key_of<'a>(keys: &'a [u8], found: &Found) -> &'a [u8] {
+    let at = usize::try_from(found.at).expect("it is an offset in memory");
+    &keys[at..at + usize::from(found.len)]
+}
+
+fn is_gone(err: &walkdir::Error) -> bool {
+    err.io_error()
+        .is_some_and(|err| err.kind() == io::ErrorKind::NotFound)
+}

@@ -1,0 +1,92 @@
+//! Opening files below a directory without following a symbolic link on the way.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+
+/// Opens `path`, which is relative and has no `..`, below `dir`. Where any part of it is a symbolic
+/// link this fails, with `ELOOP` or `ENOTDIR`. The descriptor is closed in programs that are run.
+pub(crate) fn open_beneath(
+    dir: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    mode: Mode,
+) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::ResolveFlags;
+        use rustix::io::Errno;
+
+        match rustix::fs::openat2(dir, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
+            // Before Linux 5.6 there is no such call; some sandboxes forbid it.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            done => return Ok(done?),
+        }
+    }
+    open_stepwise(dir, path, flags, mode)
+}
+
+/// Does the same one directory at a time.
+fn open_stepwise(
+    dir: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    mode: Mode,
+) -> io::Result<OwnedFd> {
+    let step = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut parent: Option<OwnedFd> = None;
+    let mut rest = path;
+    while let Some((name, behind)) = rest.split_once('/') {
+        let at = parent.as_ref().map_or(dir, AsFd::as_fd);
+        parent = Some(rustix::fs::openat(at, name, step, Mode::empty())?);
+        rest = behind;
+    }
+    let at = parent.as_ref().map_or(dir, AsFd::as_fd);
+    Ok(rustix::fs::openat(at, rest, flags, mode)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rustix::io::Errno;
+
+    /// Opens below `dir` in each of the ways that there are, which must agree.
+    fn both(dir: &fs::File, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        let fast = open_beneath(dir.as_fd(), path, flags, Mode::empty());
+        let slow = open_stepwise(dir.as_fd(), path, flags | OFlags::NOFOLLOW, Mode::empty());
+        assert_eq!(fast.is_ok(), slow.is_ok(), "{path}: {fast:?}, {slow:?}");
+        fast
+    }
+
+    #[test]
+    fn follows_no_link_at_any_depth() {
+        let root = std::env::temp_dir().join(format!("kv-beneath-{}", std::process::id()));
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/b/file"), "x").unwrap();
+        symlink("a", root.join("link")).unwrap();
+        symlink("file", root.join("a/b/link")).unwrap();
+        let dir = fs::File::open(&root).unwrap();
+
+        both(&dir, "a/b/file", OFlags::RDONLY).unwrap();
+        both(&dir, "a/b", OFlags::RDONLY | OFlags::DIRECTORY).unwrap();
+        for (path, flags) in [
+            ("link/b/file", OFlags::RDONLY),
+            ("a/b/link", OFlags::RDONLY),
+            ("link", OFlags::RDONLY | OFlags::DIRECTORY),
+        ] {
+            let code = both(&dir, path, flags).unwrap_err().raw_os_error();
+            let refused = [Errno::LOOP, Errno::NOTDIR].map(|errno| Some(errno.raw_os_error()));
+            assert!(refused.contains(&code), "{path}: {code:?}");
+        }
+        assert_eq!(
+            both(&dir, "a/x/y", OFlags::RDONLY).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        fs::remove_dir_all(&root).unwrap();
+    }
+}

@@ -1,0 +1,44 @@
+//! What differs between operating systems, one signature each.
+//!
+//! `unsafe` and `cfg(target_os)` appear below this module and nowhere else in the crate. A new
+//! platform is a new file here, not a new `cfg` in a caller.
+
+mod beneath;
+mod stdio;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+pub(crate) use self::beneath::open_beneath;
+pub(crate) use self::stdio::{RawStdout, stdin_is_null};
+
+/// Asks the kernel to begin writing this part of a file to the disk, and does not wait for it.
+///
+/// It is a hint that lets a large value reach the disk while it is still coming in, so that the
+/// sync at its end has little left to do. Nothing depends on it.
+pub(crate) fn begin_writeback(file: &File, offset: u64, len: u64) {
+    #[cfg(target_os = "linux")]
+    stdio::sync_file_range(file, offset, len);
+    #[cfg(not(target_os = "linux"))]
+    let _unused = (file, offset, len);
+}
+
+/// Tells apart the two ways in which a disk is full: the error says "no space", but what ran out
+/// may be inodes, and then no removal of large files helps.
+pub(crate) fn explain_full(err: io::Error, path: &Path) -> io::Error {
+    if err.kind() != io::ErrorKind::StorageFull {
+        return err;
+    }
+    // The file may not exist; a directory above it does.
+    let stat = path
+        .ancestors()
+        .find_map(|dir| rustix::fs::statvfs(dir).ok());
+    match stat {
+        Some(stat) if stat.f_files > 0 && stat.f_favail == 0 => io::Error::new(
+            io::ErrorKind::StorageFull,
+            "out of inodes: the file system can hold no more files (see df -i)",
+        ),
+        _ => err,
+    }
+}

@@ -1,0 +1,201 @@
+//! An entry: what is known of it, and its value.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use crate::store::{Deadline, Result, StoreError, Time};
+
+/// Names one write: 64 random bits, new with every change of an entry.
+///
+/// It is no counter, which would repeat after a removal and let a late compare-and-swap through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Etag(pub u64);
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Etag {
+    type Err = BadEtag;
+
+    fn from_str(text: &str) -> Result<Self, BadEtag> {
+        let is_hex = text.bytes().all(|b| b.is_ascii_hexdigit());
+        if text.len() != 16 || !is_hex {
+            return Err(BadEtag);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| BadEtag)
+    }
+}
+
+/// Text is no etag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadEtag;
+
+impl fmt::Display for BadEtag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an etag has 16 hexadecimal digits, as `kv stat --field etag` prints it")
+    }
+}
+
+impl std::error::Error for BadEtag {}
+
+/// What is known of an entry besides its key and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Names the write that made it.
+    pub etag: Etag,
+    /// When its value was written.
+    pub modified: Time,
+    /// When it expires; `None` is never.
+    pub expires: Option<Deadline>,
+    /// The value's length in bytes.
+    pub size: u64,
+}
+
+/// A live entry that was found.
+#[derive(Debug)]
+pub struct Entry {
+    /// What is known of it.
+    pub meta: Meta,
+    /// Its value, not yet read.
+    pub value: Value,
+}
+
+/// Where the bytes of a value come from, a part at a time.
+pub trait Source {
+    /// Reads some bytes into `buf` and returns how many; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the value from being read, or shows that it is damaged.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize>;
+}
+
+/// A value being read.
+pub enum Value {
+    /// All of it, verified, from `next` on still to be read.
+    Whole {
+        /// Holds the value in its last bytes.
+        bytes: Vec<u8>,
+        /// Where the unread part begins.
+        next: usize,
+    },
+    /// A value too large to be held in memory.
+    Stream(Box<dyn Source + Send>),
+}
+
+impl Value {
+    /// Reads what is left of the value into memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::read`].
+    pub fn into_vec(mut self) -> Result<Vec<u8>> {
+        if let Self::Whole { mut bytes, next } = self {
+            bytes.drain(..next);
+            return Ok(bytes);
+        }
+        let mut all = Vec::new();
+        let mut buf = vec![0; 64 * 1024];
+        loop {
+            match self.read(&mut buf)? {
+                0 => return Ok(all),
+                n => all.extend_from_slice(&buf[..n]),
+            }
+        }
+    }
+
+    /// Hands what is left of the value to `each`, part by part and at most 256 KiB at a time, until
+    /// its end or an error of `each`, which is returned inside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::read`].
+    pub fn for_each(
+        &mut self,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<io::Result<()>> {
+        if let Self::Whole { bytes, next } = self {
+            let rest = &bytes[*next..];
+            *next = bytes.len();
+            return Ok(if rest.is_empty() { Ok(()) } else { each(rest) });
+        }
+        let mut buf = vec![0; 256 * 1024];
+        loop {
+            match self.read(&mut buf)? {
+                0 => return Ok(Ok(())),
+                n => {
+                    if let Err(err) = each(&buf[..n]) {
+                        return Ok(Err(err));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Source for Value {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Whole { bytes, next } => {
+                let n = buf.len().min(bytes.len() - *next);
+                buf[..n].copy_from_slice(&bytes[*next..*next + n]);
+                *next += n;
+                Ok(n)
+            }
+            Self::Stream(source) => source.read(buf),
+        }
+    }
+}
+
+/// The bytes of a slice, for a value that is in memory already.
+impl Source for &[u8] {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, StoreError> {
+        let n = buf.len().min(self.len());
+        let (now, later) = self.split_at(n);
+        buf[..n].copy_from_slice(now);
+        *self = later;
+        Ok(n)
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole { bytes, next } => write!(f, "Value({} bytes left)", bytes.len() - next),
+            Self::Stream(_) => f.write_str("Value(stream)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_reads_back() {
+        assert_eq!("00000000000000ff".parse(), Ok(Etag(255)));
+        assert_eq!(Etag(255).to_string(), "00000000000000ff");
+        for bad in ["", "ff", "+0000000000000ff", "00000000000000fg"] {
+            assert_eq!(bad.parse::<Etag>(), Err(BadEtag), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_once_and_to_its_end() {
+        let whole = || Value::Whole {
+            bytes: b"headvalue".to_vec(),
+            next: 4,
+        };
+        assert_eq!(whole().into_vec().unwrap(), b"value");
+
+        let mut value = whole();
+        let mut three = [0; 3];
+        assert_eq!(value.read(&mut three).unwrap(), 3);
+        assert_eq!(value.read(&mut three).unwrap(), 2);
+        assert_eq!(value.read(&mut three).unwrap(), 0);
+    }
+}

@@ -1,0 +1,108 @@
+//! What can go wrong in a store, whatever the engine.
+//!
+//! A variant exists for each thing that a caller handles differently; the text is for people.
+//! `Display` never repeats its source: the command line prints the whole chain.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a store answers, or why it cannot.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Why a store could not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The operating system refused `action` on `path`.
+    Io {
+        /// A verb, as it stands behind "cannot".
+        action: &'static str,
+        /// What it was tried on.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// `path` exists, but its bytes are not what was written. Trying again does not help.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// `path` was written in a way that this version does not know.
+    Newer {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is not known about it.
+        what: String,
+    },
+    /// `path` is the place of the key that was asked for, and holds the entry of another.
+    OtherKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process held the lock for all of `waited`. Trying again may help.
+    Busy {
+        /// The lock.
+        path: PathBuf,
+        /// For how long it was tried.
+        waited: Duration,
+    },
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, path, .. } => write!(f, "cannot {action} `{}`", path.display()),
+            Self::Damaged { path, .. } => write!(f, "`{}` is damaged", path.display()),
+            Self::Newer { path, what } => {
+                write!(f, "`{}` was written by a newer kv: {what}", path.display())
+            }
+            Self::OtherKey { path } => write!(
+                f,
+                "`{}` holds the entry of another key: the two collide in SHA-1, or the file was \
+                 moved there",
+                path.display()
+            ),
+            Self::Busy { path, waited } => write!(
+                f,
+                "`{}` is in use: another process held it for {:.1} s",
+                path.display(),
+                waited.as_secs_f32()
+            ),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Damaged { source, .. } => Some(&**source),
+            Self::Newer { .. } | Self::OtherKey { .. } | Self::Busy { .. } => None,
+        }
+    }
+}
+
+/// Adds to an I/O error what was tried, and on what: the two facts that `io::Error` leaves out.
+pub trait OrCannot<T> {
+    /// Reads as a sentence: `File::open(path).or_cannot("open", path)?`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] for any error.
+    fn or_cannot(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> OrCannot<T> for std::result::Result<T, E> {
+    fn or_cannot(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| StoreError::Io {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! Keys: any bytes but NUL.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+/// The most bytes that a key can have.
+pub const MAX_KEY_LEN: usize = 65_535;
+
+/// What an entry is stored under: 1 to [`MAX_KEY_LEN`] bytes, none of them NUL, UTF-8 or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// Makes a key of raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BadKey`] where they are none, too many, or hold a NUL.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, BadKey> {
+        match bytes.len() {
+            0 => Err(BadKey::Empty),
+            1..=MAX_KEY_LEN if bytes.contains(&0) => Err(BadKey::Nul),
+            1..=MAX_KEY_LEN => Ok(Self(bytes)),
+            len => Err(BadKey::TooLong(len)),
+        }
+    }
+
+    /// Returns the raw bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the key as an argument of a program.
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(&self.0)
+    }
+}
+
+impl TryFrom<OsString> for Key {
+    type Error = BadKey;
+
+    fn try_from(text: OsString) -> Result<Self, BadKey> {
+        Self::new(text.into_vec())
+    }
+}
+
+/// Shows the key to a person: bytes that are not UTF-8 are replaced.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// Why bytes are no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadKey {
+    /// There are no bytes.
+    Empty,
+    /// There are this many bytes, more than [`MAX_KEY_LEN`].
+    TooLong(usize),
+    /// One of the bytes is NUL, which no argument of a program can hold.
+    Nul,
+}
+
+impl fmt::Display for BadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a key cannot be empty"),
+            Self::TooLong(len) => {
+                write!(
+                    f,
+                    "a key has at most {MAX_KEY_LEN} bytes, and this one {len}"
+                )
+            }
+            Self::Nul => f.write_str("a key cannot hold a NUL byte"),
+        }
+    }
+}
+
+impl std::error::Error for BadKey {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_any_bytes_but_nul() {
+        for byte in 1..=255 {
+            assert!(Key::new(vec![byte]).is_ok(), "refused {byte:#04x}");
+        }
+        assert_eq!(Key::new(vec![b'a', 0]), Err(BadKey::Nul));
+    }
+
+    #[test]
+    fn length_has_both_its_bounds() {
+        assert_eq!(Key::new(vec![]), Err(BadKey::Empty));
+        assert!(Key::new(vec![b'k'; 65_535]).is_ok());
+        assert_eq!(Key::new(vec![b'k'; 65_536]), Err(BadKey::TooLong(65_536)));
+    }
+}

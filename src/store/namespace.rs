@@ -1,0 +1,112 @@
+//! Names of namespaces.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::str::FromStr;
+
+/// The most bytes that the name of a namespace can have; what file systems allow for one name.
+pub const MAX_NAMESPACE_LEN: usize = 255;
+
+/// The name of a namespace: 1 to [`MAX_NAMESPACE_LEN`] bytes of UTF-8 without `/` and control
+/// characters, not beginning with `.`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(String);
+
+impl Namespace {
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Namespace {
+    /// Returns `default`, the namespace of those who name none.
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = BadNamespace;
+
+    fn from_str(name: &str) -> Result<Self, BadNamespace> {
+        Self::try_from(OsString::from(name))
+    }
+}
+
+impl TryFrom<OsString> for Namespace {
+    type Error = BadNamespace;
+
+    fn try_from(name: OsString) -> Result<Self, BadNamespace> {
+        let name = name.into_string().map_err(|_| BadNamespace::NotUtf8)?;
+        match name.len() {
+            0 => return Err(BadNamespace::Empty),
+            1..=MAX_NAMESPACE_LEN => {}
+            _ => return Err(BadNamespace::TooLong),
+        }
+        if name.starts_with('.') {
+            return Err(BadNamespace::Dot);
+        }
+        if name.contains(|c: char| c == '/' || c.is_control()) {
+            return Err(BadNamespace::Character);
+        }
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why text is no name of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadNamespace {
+    /// It is empty.
+    Empty,
+    /// It has more than [`MAX_NAMESPACE_LEN`] bytes.
+    TooLong,
+    /// It begins with a dot; such names are the store's own.
+    Dot,
+    /// It holds a slash or a control character.
+    Character,
+    /// It is not UTF-8.
+    NotUtf8,
+}
+
+impl fmt::Display for BadNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "a namespace needs a name",
+            Self::TooLong => "the name of a namespace has at most 255 bytes",
+            Self::Dot => "the name of a namespace cannot begin with a dot",
+            Self::Character => "the name of a namespace cannot hold `/` or a control character",
+            Self::NotUtf8 => "the name of a namespace must be UTF-8",
+        })
+    }
+}
+
+impl std::error::Error for BadNamespace {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_names_and_refuses_paths() {
+        for good in ["default", "a b", "häuser", "a.b", &"n".repeat(255)] {
+            assert!(good.parse::<Namespace>().is_ok(), "refused {good:?}");
+        }
+        for (bad, why) in [
+            ("", BadNamespace::Empty),
+            (".hidden", BadNamespace::Dot),
+            ("..", BadNamespace::Dot),
+            ("a/b", BadNamespace::Character),
+            ("a\nb", BadNamespace::Character),
+            (&*"n".repeat(256), BadNamespace::TooLong),
+        ] {
+            assert_eq!(bad.parse::<Namespace>(), Err(why), "{bad:?}");
+        }
+    }
+}

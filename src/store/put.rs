@@ -1,0 +1,46 @@
+//! What a put can ask for.
+
+use std::time::Duration;
+
+use crate::store::{Deadline, Etag, Source, Time};
+
+/// A write to be done.
+pub struct Put<'a> {
+    /// Where the value's bytes come from. They are read once, to their end.
+    pub value: &'a mut dyn Source,
+    /// When the entry expires.
+    pub expiry: Expiry,
+    /// The time of modification that the entry is to show; without one, the time when the value
+    /// had been read to its end.
+    pub modified: Option<Time>,
+    /// What must hold for the write to take place.
+    pub condition: Condition,
+}
+
+/// When an entry that is being written expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never, whatever the key held before.
+    Never,
+    /// This long after the value has been read to its end.
+    After(Duration),
+    /// At this time.
+    At(Deadline),
+    /// When the entry expires that the key holds now; never, if it holds none.
+    Keep,
+}
+
+/// What must hold of a key's entry for a change to take place, in the same atomic step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing: the change takes place.
+    Always,
+    /// There is no live entry.
+    Absent,
+    /// There is a live entry.
+    Exists,
+    /// There is a live entry with exactly this value.
+    Value(Vec<u8>),
+    /// There is a live entry with this etag.
+    Etag(Etag),
+}

@@ -1,0 +1,5 @@
+//! The forms in which entries leave kv as text: pure functions of bytes.
+
+pub mod json;
+pub mod text;
+pub mod time;

@@ -1,0 +1,74 @@
+//! Bytes as a person can read them on a terminal, in one line.
+
+use std::fmt::Write as _;
+
+/// Escapes what would move the cursor, colour the screen or break the line: control characters as
+/// `\n`, `\t`, `\r` or `\u{1b}`, and bytes that are not UTF-8 as `\xff`.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Tells whether bytes that come in parts are UTF-8.
+#[derive(Debug, Default)]
+pub struct Utf8Check {
+    /// The beginning of a character at the end of the last part.
+    begun: Vec<u8>,
+    is_broken: bool,
+}
+
+impl Utf8Check {
+    /// Looks at the next part.
+    pub fn part(&mut self, part: &[u8]) {
+        if self.is_broken {
+            return;
+        }
+        self.begun.extend_from_slice(part);
+        match std::str::from_utf8(&self.begun) {
+            Ok(_) => self.begun.clear(),
+            Err(err) if err.error_len().is_none() => drop(self.begun.drain(..err.valid_up_to())),
+            Err(_) => self.is_broken = true,
+        }
+    }
+
+    /// Tells whether all parts together were UTF-8.
+    pub fn is_text(&self) -> bool {
+        !self.is_broken && self.begun.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_text_and_escapes_the_rest() {
+        assert_eq!(escape("naïve \\ key".as_bytes()), "naïve \\ key");
+        assert_eq!(escape(b"a\n\x1b[31m\xff"), "a\\n\\u{1b}[31m\\xff");
+    }
+
+    #[test]
+    fn a_character_may_be_cut_in_two() {
+        let check = |parts: &[&[u8]]| {
+            let mut check = Utf8Check::default();
+            parts.iter().for_each(|part| check.part(part));
+            check.is_text()
+        };
+        assert!(check(&[]) && check(&[b"a\xe2", b"\x82", b"\xacb"]));
+        assert!(!check(&[b"a\xe2", b"\x82"]));
+        assert!(!check(&[b"a\xe2", b"b", b"c"]));
+    }
+}

@@ -1,0 +1,15 @@
+//! The one integration test binary: the real `kv`, a sandbox per test.
+//!
+//! One file per command, and beside them what concerns all of them.
+
+mod harness;
+
+mod exit;
+mod get;
+mod has;
+mod ls;
+mod namespaces;
+mod put;
+mod remove;
+mod stat;
+mod ttl;
