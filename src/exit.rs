@@ -69,7 +69,7 @@ impl Exit {
                 return Self::Usage;
             }
             match cause.downcast_ref::<StoreError>() {
-                Some(StoreError::Busy { .. }) => return Self::Busy,
+                Some(StoreError::Busy { .. } | StoreError::Contended { .. }) => return Self::Busy,
                 Some(
                     StoreError::Damaged { .. }
                     | StoreError::Newer { .. }

@@ -7,6 +7,7 @@
 //! Only the arguments of the command that was typed are built; its siblings are known by name
 //! alone, as building them all takes longer than a `get`.
 
+mod counters;
 mod expiry;
 pub mod man;
 mod reach;
@@ -22,6 +23,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::store::{Location, Namespace};
 
+pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::shell::{CompletionsArgs, Shell};
@@ -107,6 +109,18 @@ pub enum Command {
     ///
     /// Prints whole seconds, rounded up, or `never`.
     Ttl(With<TtlArgs>),
+
+    /// Add to a number
+    ///
+    /// Prints the sum. A key that is absent counts as 0. The value must be a decimal number of 64
+    /// bits; one final newline is passed over. The expiry stays as it is.
+    Incr(With<IncrArgs>),
+
+    /// Add to the end of a value
+    ///
+    /// Without VALUE standard input is read, up to its end. A key that is absent is made; the
+    /// expiry stays as it is.
+    Append(With<AppendArgs>),
 
     /// List the namespaces, or remove one
     Namespaces(With<NamespacesArgs>),
@@ -243,6 +257,8 @@ impl Command {
             Self::Stat(with) => &with.after,
             Self::Expire(with) => &with.after,
             Self::Ttl(with) => &with.after,
+            Self::Incr(with) => &with.after,
+            Self::Append(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
             Self::Help(_) => return None,

@@ -1,10 +1,12 @@
 //! How each command is carried out: one file per command, arguments in, [`Exit`] out.
 
+mod append;
 mod completions;
 mod expire;
 mod get;
 mod has;
 mod help;
+mod incr;
 mod listing;
 mod ls;
 mod namespaces;
@@ -70,6 +72,8 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Stat(with) => stat::run(&with.args, session),
         Command::Expire(with) => expire::run(&with.args, session),
         Command::Ttl(with) => ttl::run(&with.args, session),
+        Command::Incr(with) => incr::run(&with.args, session),
+        Command::Append(with) => append::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help(_) => unreachable!("needs no store"),
     }

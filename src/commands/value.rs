@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use crate::exit::UsageError;
 use crate::os;
+use crate::store::entry::read_to_end;
 use crate::store::{OrCannot as _, Source, StoreError};
 
 /// A value that a command was given.
@@ -37,6 +38,16 @@ impl<'a> Given<'a> {
                 Ok(Self::Stdin)
             }
         }
+    }
+}
+
+impl Given<'_> {
+    /// Reads the value into memory.
+    pub(super) fn into_vec(mut self) -> Result<Vec<u8>, StoreError> {
+        if let Self::Argument(bytes) = self {
+            return Ok(bytes.to_vec());
+        }
+        read_to_end(&mut self)
     }
 }
 

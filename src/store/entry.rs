@@ -98,14 +98,7 @@ impl Value {
             bytes.drain(..next);
             return Ok(bytes);
         }
-        let mut all = Vec::new();
-        let mut buf = vec![0; 64 * 1024];
-        loop {
-            match self.read(&mut buf)? {
-                0 => return Ok(all),
-                n => all.extend_from_slice(&buf[..n]),
-            }
-        }
+        read_to_end(&mut self)
     }
 
     /// Hands what is left of the value to `each`, part by part and at most 256 KiB at a time, until
@@ -133,6 +126,22 @@ impl Value {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Reads what is left of a source into memory.
+///
+/// # Errors
+///
+/// As [`Source::read`].
+pub fn read_to_end(source: &mut dyn Source) -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        match source.read(&mut part)? {
+            0 => return Ok(all),
+            n => all.extend_from_slice(&part[..n]),
         }
     }
 }

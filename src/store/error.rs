@@ -44,6 +44,22 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The value of `key` cannot take part in what was asked. Nothing was changed.
+    Unfit {
+        /// A verb, as it stands behind "cannot".
+        action: &'static str,
+        /// The key.
+        key: String,
+        /// What is wrong with its value.
+        why: &'static str,
+    },
+    /// Others kept changing `key` for all of `waited`. Trying again may help.
+    Contended {
+        /// The key.
+        key: String,
+        /// For how long it was tried.
+        waited: Duration,
+    },
     /// Another process held the lock for all of `waited`. Trying again may help.
     Busy {
         /// The lock.
@@ -67,6 +83,12 @@ impl fmt::Display for StoreError {
                  moved there",
                 path.display()
             ),
+            Self::Unfit { action, key, why } => write!(f, "cannot {action} `{key}`: {why}"),
+            Self::Contended { key, waited } => write!(
+                f,
+                "cannot change `{key}`: others kept changing it for {:.1} s",
+                waited.as_secs_f32()
+            ),
             Self::Busy { path, waited } => write!(
                 f,
                 "`{}` is in use: another process held it for {:.1} s",
@@ -82,7 +104,11 @@ impl Error for StoreError {
         match self {
             Self::Io { source, .. } => Some(source),
             Self::Damaged { source, .. } => Some(&**source),
-            Self::Newer { .. } | Self::OtherKey { .. } | Self::Busy { .. } => None,
+            Self::Newer { .. }
+            | Self::OtherKey { .. }
+            | Self::Unfit { .. }
+            | Self::Contended { .. }
+            | Self::Busy { .. } => None,
         }
     }
 }

@@ -4,17 +4,20 @@
 //! each engine that implements it.
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`entry`], [`put`], [`scan`],
-//! [`glob`], [`location`], [`error`]; the trait that they serve is below.
+//! [`glob`], [`location`], [`error`], [`modify`]; the trait that they serve is below.
 
 pub mod entry;
 pub mod error;
 pub mod glob;
 pub mod key;
 pub mod location;
+pub mod modify;
 pub mod namespace;
 pub mod put;
 pub mod scan;
 pub mod time;
+
+use std::time::Duration;
 
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{OrCannot, Result, StoreError};
@@ -25,6 +28,9 @@ pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};
 pub use self::scan::{Listed, Listing, Selection};
 pub use self::time::{Clock, Deadline, Time};
+
+/// A turn that ends when this is dropped.
+pub type Turn = Box<dyn std::any::Any>;
 
 /// A place that holds namespaces of entries.
 ///
@@ -97,20 +103,52 @@ pub trait Store: Send + Sync {
         expiry: Expiry,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        // The etag makes it one step: who finds the key changed meanwhile starts again.
-        while let Some(mut entry) = self.get(namespace, key, clock.now())? {
-            let put = Put {
-                value: &mut entry.value,
-                expiry,
-                modified: Some(entry.meta.modified),
-                condition: Condition::Etag(entry.meta.etag),
-            };
-            if self.put(namespace, key, put, clock)?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        modify::expire(self, namespace, key, expiry, clock)
     }
+
+    /// Adds `by` to the decimal number that a key holds, and returns the sum. A key that is absent
+    /// counts as 0, and only then does `ttl` count; otherwise the expiry stays.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unfit`] if the value is no number or the sum does not fit 64 bits; then
+    /// nothing is changed.
+    fn incr(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        by: i64,
+        ttl: Option<Duration>,
+        clock: &dyn Clock,
+    ) -> Result<i64> {
+        modify::incr(self, namespace, key, by, ttl, clock)
+    }
+
+    /// Adds bytes to the end of a value; a key that is absent gets them as its value. The expiry
+    /// stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::get`] and [`Store::put`].
+    fn append(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        addition: &[u8],
+        clock: &dyn Clock,
+    ) -> Result<()> {
+        modify::append(self, namespace, key, addition, clock)
+    }
+
+    /// Queues up behind others who change the same key in several steps, for a while at most. It
+    /// saves them from getting in each other's way and promises nothing: a caller goes on in any
+    /// case, and whether its change takes place is decided by the change's condition.
+    fn turn(&self, _namespace: &Namespace, _key: &Key) -> Option<Turn> {
+        None
+    }
+
+    /// Returns for how long to go on with a change that others keep getting in the way of.
+    fn busy_timeout(&self) -> Duration;
 
     /// Lists the entries that `selection` names, in the byte order of their keys or the reverse.
     ///

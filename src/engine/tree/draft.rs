@@ -104,7 +104,7 @@ impl Draft {
                 expires: None,
                 size: 0,
             };
-            let key_len = place.key.len();
+            let key_len = place.key.as_bytes().len();
             let header = Header {
                 meta,
                 tombstone: false,

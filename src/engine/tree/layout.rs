@@ -18,7 +18,7 @@ pub(super) const NAME_LEN: usize = 38;
 /// Where the entry of one key is.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
-    pub(super) key: &'a [u8],
+    pub(super) key: &'a Key,
     /// The key as the second line of its entry.
     pub(super) line: Cow<'a, [u8]>,
     hash: [u8; 40],
@@ -26,11 +26,10 @@ pub(super) struct Place<'a> {
 
 impl<'a> Place<'a> {
     pub(super) fn of(key: &'a Key) -> Self {
-        let key = key.as_bytes();
         Self {
             key,
-            line: percent::encode(key),
-            hash: hash_of(key),
+            line: percent::encode(key.as_bytes()),
+            hash: hash_of(key.as_bytes()),
         }
     }
 

@@ -169,7 +169,7 @@ fn judge(bytes: &[u8], size: u64, place: &Place<'_>) -> Result<(Header, usize), 
         }
         decoded => decoded.map_err(Verdict::Damage)?,
     };
-    if *line != *place.line || header.key_len != place.key.len() {
+    if *line != *place.line || header.key_len != place.key.as_bytes().len() {
         return Err(if is_key(&header, line) {
             Verdict::OtherKey
         } else {

@@ -56,11 +56,12 @@ mod space;
 mod walk;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
     Clock, Condition, Entry, Etag, Key, Listing, Meta, Namespace, Put, Result, Selection, Store,
-    Time,
+    Time, Turn,
 };
 
 use self::layout::Place;
@@ -122,6 +123,14 @@ impl Store for Tree {
         now: Time,
     ) -> Result<Listing<'a>> {
         self.list_entries(namespace, selection, now)
+    }
+
+    fn turn(&self, namespace: &Namespace, key: &Key) -> Option<Turn> {
+        self.lock_turn(namespace, &Place::of(key))
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.settings.busy_timeout
     }
 
     fn namespaces(&self) -> Result<Vec<Namespace>> {

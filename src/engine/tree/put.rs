@@ -1,16 +1,14 @@
 //! `put`: publishes a draft under the shard's lock.
 
 use std::os::fd::AsFd as _;
-use std::thread;
-use std::time::{Duration, Instant};
 
+use crate::store::modify::Conflicts;
 use crate::store::{
     Clock, Condition, Deadline, Etag, Expiry, Namespace, Put, Result, Source, StoreError, Time,
 };
 
 use super::Tree;
 use super::codec::Header;
-use super::create::random;
 use super::draft::{Draft, Times};
 use super::expiry;
 use super::layout::Place;
@@ -93,7 +91,7 @@ impl Tree {
                 Verdict::Refuse => return Ok(None),
                 Verdict::LookAgain => draft = Some(ready),
             }
-            conflicts.pause(self, namespace, place)?;
+            conflicts.pause(self.settings.busy_timeout, place.key)?;
         }
     }
 
@@ -224,34 +222,5 @@ impl Tree {
                 },
             }
         }
-    }
-}
-
-/// Counts how long others keep changing a key under a reader's hands.
-#[derive(Debug, Default)]
-pub(super) struct Conflicts {
-    since: Option<Instant>,
-}
-
-impl Conflicts {
-    /// Waits a random moment before the next try.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Busy`] when this has gone on for the store's busy timeout.
-    pub(super) fn pause(
-        &mut self,
-        tree: &Tree,
-        namespace: &Namespace,
-        place: &Place<'_>,
-    ) -> Result<()> {
-        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
-        if waited > tree.settings.busy_timeout {
-            let below = ["objects/", place.shard(), "/", place.name()].concat();
-            let path = tree.root.join(namespace.as_str()).join(below);
-            return Err(StoreError::Busy { path, waited });
-        }
-        thread::sleep(Duration::from_micros(random() % 500));
-        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd as _;
 
+use crate::store::modify::Conflicts;
 use crate::store::{Clock, Condition, Entry, Etag, Namespace, Result, StoreError, Time};
 
 use super::Tree;
@@ -9,7 +10,6 @@ use super::codec::Header;
 use super::disk;
 use super::layout::Place;
 use super::loose;
-use super::put::Conflicts;
 use super::space::cannot;
 
 /// What a removal finds, under the lock.
@@ -52,7 +52,7 @@ impl Tree {
                 Outcome::Changed if matches!(condition, Condition::Value(_)) => {}
                 Outcome::Changed => return Ok(false),
             }
-            conflicts.pause(self, namespace, place)?;
+            conflicts.pause(self.settings.busy_timeout, place.key)?;
         }
     }
 
@@ -76,7 +76,7 @@ impl Tree {
             match self.unlink(namespace, place, Some(entry.meta.etag), clock)? {
                 Outcome::Removed => return Ok(Some(entry)),
                 Outcome::No => return Ok(None),
-                Outcome::Changed => conflicts.pause(self, namespace, place)?,
+                Outcome::Changed => conflicts.pause(self.settings.busy_timeout, place.key)?,
             }
         }
     }

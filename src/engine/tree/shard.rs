@@ -5,12 +5,16 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use crate::engine::Sync;
-use crate::store::{Namespace, OrCannot as _, Result};
+use crate::store::{Namespace, OrCannot as _, Result, Turn};
 
 use super::Tree;
 use super::disk;
+use super::layout::Place;
 use super::lock::{Kind, Lock};
 use super::space::{Dir, Space, cannot, make_dir};
+
+/// How long to wait for a turn before going on without.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// A shard of a namespace, locked.
 #[derive(Debug)]
@@ -41,6 +45,17 @@ impl Tree {
         let open = || self.open_or_create_space(namespace).map(Some);
         let shard = lock_shard_of(name, self.settings.busy_timeout, open)?;
         Ok(shard.expect("a namespace that is made where there is none exists"))
+    }
+
+    /// Locks the turn of a shard: those who read a value, change it and write it back line up here
+    /// once they got in each other's way. It decides nothing, so whoever holds it for too long,
+    /// asleep perhaps, is passed by. No other lock is held while one waits for it.
+    pub(super) fn lock_turn(&self, namespace: &Namespace, place: &Place<'_>) -> Option<Turn> {
+        let space = self.open_space(namespace).ok()??;
+        let name = [place.shard(), ".turn"].concat();
+        let patience = LONGEST_TURN.min(self.settings.busy_timeout);
+        let lock = Lock::acquire(&space, &name, Kind::Exclusive, Instant::now(), patience);
+        Some(Box::new(lock.ok()??))
     }
 
     /// Tells whether an acknowledged write is to survive a power cut.

@@ -1,0 +1,18 @@
+//! `kv append`: adds to the end of a value.
+
+use anyhow::Result;
+
+use crate::cli::AppendArgs;
+use crate::commands::Session;
+use crate::commands::value::Given;
+use crate::exit::Exit;
+
+/// Adds the argument, or all of standard input, which is held in memory meanwhile: it may have to
+/// be written more than once when others change the key.
+pub(super) fn run(args: &AppendArgs, session: &mut Session<'_>) -> Result<Exit> {
+    let addition = Given::open(args.value.as_ref(), None)?.into_vec()?;
+    session
+        .store
+        .append(&session.namespace, &args.key, &addition, &session.clock)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,213 @@
+//! Changes that depend on what a key holds: read, compute, and put if nothing has changed since.
+//!
+//! They stand here once and serve every engine that has no such verb of its own. The etag makes
+//! each one atomic: who finds the key changed by another starts again from what it holds then.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::store::{
+    Clock, Condition, Entry, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError,
+};
+
+/// A pause between two tries is shorter than this.
+const LONGEST_PAUSE_MICROS: u64 = 2_000;
+
+/// Adds `by` to the decimal number that a key holds, and returns the sum. A key that is absent
+/// counts as 0, and only then does `ttl` count; otherwise the expiry stays.
+///
+/// # Errors
+///
+/// [`StoreError::Unfit`] if the value is no number or the sum does not fit 64 bits; then nothing
+/// is changed.
+pub fn incr<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    by: i64,
+    ttl: Option<Duration>,
+    clock: &dyn Clock,
+) -> Result<i64> {
+    let mut conflicts = Conflicts::default();
+    let mut _turn = None;
+    loop {
+        let unfit = |why| StoreError::Unfit {
+            action: "increment",
+            key: key.to_string(),
+            why,
+        };
+        let found = store.get(namespace, key, clock.now())?;
+        let condition = unchanged(found.as_ref());
+        let (number, expiry) = match found {
+            Some(entry) => (read_number(entry).map_err(unfit)??, Expiry::Keep),
+            None => (0, ttl.map_or(Expiry::Never, Expiry::After)),
+        };
+        let sum = number
+            .checked_add(by)
+            .ok_or_else(|| unfit("the sum does not fit 64 bits"))?;
+        let text = sum.to_string();
+        let put = Put {
+            value: &mut text.as_bytes(),
+            expiry,
+            modified: None,
+            condition,
+        };
+        if store.put(namespace, key, put, clock)?.is_some() {
+            return Ok(sum);
+        }
+        conflicts.count(store.busy_timeout(), key)?;
+        _turn = _turn.or_else(|| store.turn(namespace, key));
+    }
+}
+
+/// Reads the number that an entry holds. A newline at its end is passed over, as `echo` adds one.
+fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
+    const NO_NUMBER: &str = "its value is no decimal number of 64 bits";
+    // The longest number has 20 bytes; a longer value need not be read.
+    if entry.meta.size > 32 {
+        return Err(NO_NUMBER);
+    }
+    let bytes = match entry.value.into_vec() {
+        Ok(bytes) => bytes,
+        Err(err) => return Ok(Err(err)),
+    };
+    let digits = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let text = std::str::from_utf8(digits).map_err(|_| NO_NUMBER)?;
+    let is_plain = !text.starts_with('+');
+    text.parse()
+        .ok()
+        .filter(|_| is_plain)
+        .map(Ok)
+        .ok_or(NO_NUMBER)
+}
+
+/// Adds bytes to the end of a value; a key that is absent gets them as its value. The expiry stays.
+///
+/// # Errors
+///
+/// As [`Store::get`] and [`Store::put`].
+pub fn append<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    addition: &[u8],
+    clock: &dyn Clock,
+) -> Result<()> {
+    let mut conflicts = Conflicts::default();
+    let mut _turn = None;
+    loop {
+        let found = store.get(namespace, key, clock.now())?;
+        let condition = unchanged(found.as_ref());
+        let expiry = if found.is_some() {
+            Expiry::Keep
+        } else {
+            Expiry::Never
+        };
+        let mut value = Joined {
+            first: found.map(|entry| entry.value),
+            second: addition,
+        };
+        let put = Put {
+            value: &mut value,
+            expiry,
+            modified: None,
+            condition,
+        };
+        if store.put(namespace, key, put, clock)?.is_some() {
+            return Ok(());
+        }
+        conflicts.count(store.busy_timeout(), key)?;
+        _turn = _turn.or_else(|| store.turn(namespace, key));
+    }
+}
+
+/// Gives a key a new expiry; see [`Store::expire`].
+///
+/// # Errors
+///
+/// As [`Store::get`] and [`Store::put`].
+pub fn expire<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    expiry: Expiry,
+    clock: &dyn Clock,
+) -> Result<bool> {
+    let mut conflicts = Conflicts::default();
+    let mut _turn = None;
+    while let Some(mut entry) = store.get(namespace, key, clock.now())? {
+        let put = Put {
+            value: &mut entry.value,
+            expiry,
+            modified: Some(entry.meta.modified),
+            condition: Condition::Etag(entry.meta.etag),
+        };
+        if store.put(namespace, key, put, clock)?.is_some() {
+            return Ok(true);
+        }
+        conflicts.count(store.busy_timeout(), key)?;
+        _turn = _turn.or_else(|| store.turn(namespace, key));
+    }
+    Ok(false)
+}
+
+/// Returns the condition that a key still holds what was found.
+pub fn unchanged(found: Option<&Entry>) -> Condition {
+    found.map_or(Condition::Absent, |entry| Condition::Etag(entry.meta.etag))
+}
+
+/// One source behind another.
+struct Joined<'a, S> {
+    first: Option<S>,
+    second: &'a [u8],
+}
+
+impl<S: Source> Source for Joined<'_, S> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        if let Some(first) = &mut self.first {
+            match first.read(buf)? {
+                0 if !buf.is_empty() => self.first = None,
+                n => return Ok(n),
+            }
+        }
+        self.second.read(buf)
+    }
+}
+
+/// Counts for how long others keep changing a key between a look at it and the change.
+#[derive(Debug, Default)]
+pub struct Conflicts {
+    since: Option<Instant>,
+}
+
+impl Conflicts {
+    /// Waits a random moment before the next try.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Contended`] when `limit` has passed since the first conflict.
+    pub fn pause(&mut self, limit: Duration, key: &Key) -> Result<()> {
+        self.count(limit, key)?;
+        // Each `RandomState` has keys of its own, and no other randomness is needed here.
+        let random = RandomState::new().build_hasher().finish();
+        thread::sleep(Duration::from_micros(random % LONGEST_PAUSE_MICROS));
+        Ok(())
+    }
+
+    /// Notes a conflict, for a caller that waits in another way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conflicts::pause`].
+    fn count(&mut self, limit: Duration, key: &Key) -> Result<()> {
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        if waited > limit {
+            return Err(StoreError::Contended {
+                key: key.to_string(),
+                waited,
+            });
+        }
+        Ok(())
+    }
+}
