@@ -23,6 +23,8 @@ pub enum Exit {
     Damaged,
     /// It could not be done.
     Failure,
+    /// The status of a program that was run, or one that stands in for it.
+    Program(u8),
 }
 
 impl Exit {
@@ -54,6 +56,7 @@ impl Exit {
                 "Busy: a lock or a key was not to be had in the time allowed.",
             ),
             Self::Damaged => (4, "The data is damaged, or was written by a newer kv."),
+            Self::Program(status) => (status, "The status of the program that was run."),
             Self::Failure => (
                 5,
                 "It could not be done: permission, no space, no inodes, store not reachable, \
@@ -86,6 +89,54 @@ impl Exit {
             }
         }
         Self::Failure
+    }
+}
+
+/// What the commands that run a program return when it is not the program's own status, which is
+/// 128 and the number of the signal if one killed it (as timeout(1) and env(1)).
+pub const PROGRAM_ROWS: [(u8, &str); 4] = [
+    (
+        124,
+        "Busy: the lock or the key was not to be had in the time allowed.",
+    ),
+    (125, "kv itself failed, or the command line is wrong."),
+    (126, "The program cannot be executed."),
+    (127, "The program was not found."),
+];
+
+impl Exit {
+    /// Picks the status for an error of a command that runs a program.
+    pub fn from_program_error(err: &anyhow::Error) -> Self {
+        if let Some(err) = err.downcast_ref::<CannotRun>() {
+            let was_found = err.source.kind() != io::ErrorKind::NotFound;
+            return Self::Program(if was_found { 126 } else { 127 });
+        }
+        match Self::from_error(err) {
+            Self::Success => Self::Success,
+            Self::Busy => Self::Program(124),
+            _ => Self::Program(125),
+        }
+    }
+}
+
+/// A program that could not be started.
+#[derive(Debug)]
+pub struct CannotRun {
+    /// What was to be run.
+    pub program: String,
+    /// Why it could not.
+    pub source: io::Error,
+}
+
+impl std::fmt::Display for CannotRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot run `{}`", self.program)
+    }
+}
+
+impl std::error::Error for CannotRun {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
     }
 }
 

@@ -10,6 +10,7 @@
 mod counters;
 mod expiry;
 pub mod man;
+mod programs;
 mod reach;
 mod shell;
 pub mod usage;
@@ -25,6 +26,7 @@ use crate::store::{Location, Namespace};
 
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
+pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
@@ -121,6 +123,30 @@ pub enum Command {
     /// Without VALUE standard input is read, up to its end. A key that is absent is made; the
     /// expiry stays as it is.
     Append(With<AppendArgs>),
+
+    /// Change a value by a program
+    ///
+    /// CMD gets the value on its standard input, nothing if there is no such key, and what it
+    /// writes to its standard output becomes the value if it ends with status 0. Otherwise nothing
+    /// changes, and its status is returned. The expiry stays as it is.
+    ///
+    /// No lock is held while CMD runs. If another changes the key meanwhile, the output is dropped
+    /// and CMD is run again on the new value: it must bear being run more than once.
+    Update(With<UpdateArgs>),
+
+    /// Run a program while holding a lock
+    ///
+    /// The lock belongs to NAME in the namespace and is held by kv itself, never by CMD: it ends
+    /// when CMD ends. If kv dies, CMD is killed and the lock is free, however that happens. What
+    /// CMD leaves running in the background lives on without the lock.
+    ///
+    /// Without an option this waits for as long as it takes, as flock(1) does.
+    Lock(With<LockArgs>),
+
+    /// Wait until a key is there, gone or changed
+    ///
+    /// Returns as soon as it holds, and at once if it holds already.
+    Wait(With<WaitArgs>),
 
     /// List the namespaces, or remove one
     Namespaces(With<NamespacesArgs>),
@@ -247,6 +273,11 @@ impl Cli {
 }
 
 impl Command {
+    /// Tells whether the command runs a program, whose exit status it then returns.
+    pub fn runs_a_program(&self) -> bool {
+        matches!(self, Self::Update(_) | Self::Lock(_))
+    }
+
     fn after(&self) -> Option<&GlobalAfter> {
         Some(match self {
             Self::Put(with) => &with.after,
@@ -259,6 +290,9 @@ impl Command {
             Self::Ttl(with) => &with.after,
             Self::Incr(with) => &with.after,
             Self::Append(with) => &with.after,
+            Self::Update(with) => &with.after,
+            Self::Lock(with) => &with.after,
+            Self::Wait(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
             Self::Help(_) => return None,
@@ -277,8 +311,24 @@ pub fn command() -> clap::Command {
 ///
 /// What clap finds wrong, and its requests to print help or the version; [`usage::explain`] makes
 /// one line of the former.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(args)
+}
+
+/// Tells whether a command line that cannot be read is one of a command that runs a program: such
+/// a command has exit statuses of its own for its own failures.
+pub fn names_a_program(args: &[OsString]) -> bool {
+    let mut rest = args.iter().skip(1);
+    while let Some(arg) = rest.next() {
+        match arg.to_str() {
+            Some("-s" | "-n" | "--store" | "--namespace" | "--sync" | "--busy-timeout") => {
+                rest.next();
+            }
+            Some(name) if !name.starts_with('-') => return matches!(name, "update" | "lock"),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Reads a duration, as [`PutArgs::ttl`] does.

@@ -8,15 +8,19 @@ mod has;
 mod help;
 mod incr;
 mod listing;
+mod lock;
 mod ls;
 mod namespaces;
 mod output;
+mod program;
 mod put;
 mod remove;
 mod session;
 mod stat;
 mod ttl;
+mod update;
 mod value;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -26,19 +30,26 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 
 use crate::cli::{self, Cli, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 
 use self::output::{OrCannotWrite as _, Output};
 use self::session::Session;
 
 /// Carries out a command line, and says on standard error in one line what went wrong.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let done = match cli::parse(args) {
-        Ok(cli) => run(cli),
-        Err(err) => answer(&err),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let (done, runs_a_program) = match cli::parse(&args) {
+        Ok(cli) => {
+            let runs_a_program = cli.command.runs_a_program();
+            (run(cli), runs_a_program)
+        }
+        Err(err) => (answer(&err), cli::names_a_program(&args)),
     };
     let exit = done.unwrap_or_else(|err| {
-        let exit = Exit::from_error(&err);
+        let exit = match runs_a_program {
+            true => Exit::from_program_error(&err),
+            false => Exit::from_error(&err),
+        };
         if exit != Exit::Success {
             complain(&err);
         }
@@ -74,6 +85,9 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Ttl(with) => ttl::run(&with.args, session),
         Command::Incr(with) => incr::run(&with.args, session),
         Command::Append(with) => append::run(&with.args, session),
+        Command::Update(with) => update::run(&with.args, session),
+        Command::Lock(with) => lock::run(&with.args, session),
+        Command::Wait(with) => wait::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help(_) => unreachable!("needs no store"),
     }
@@ -89,10 +103,7 @@ fn answer(err: &clap::Error) -> Result<Exit> {
                 .or_cannot_write()?;
             Ok(Exit::Success)
         }
-        _ => {
-            complain(&anyhow::Error::msg(cli::usage::explain(err)));
-            Ok(Exit::Usage)
-        }
+        _ => Err(UsageError(cli::usage::explain(err)).into()),
     }
 }
 

@@ -4,14 +4,18 @@
 //! platform is a new file here, not a new `cfg` in a caller.
 
 mod beneath;
+mod process;
 mod stdio;
+mod watch;
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 pub(crate) use self::beneath::open_beneath;
+pub(crate) use self::process::{Supervisor, detach, host_name};
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
+pub(crate) use self::watch::Watch;
 
 /// Asks the kernel to begin writing this part of a file to the disk, and does not wait for it.
 ///

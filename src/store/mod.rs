@@ -12,22 +12,43 @@ pub mod glob;
 pub mod key;
 pub mod location;
 pub mod modify;
+pub mod named;
 pub mod namespace;
 pub mod put;
 pub mod scan;
 pub mod time;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{OrCannot, Result, StoreError};
 pub use self::glob::Glob;
 pub use self::key::Key;
 pub use self::location::Location;
+pub use self::named::{Held, Holder, LockRequest};
 pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};
 pub use self::scan::{Listed, Listing, Selection};
 pub use self::time::{Clock, Deadline, Time};
+
+/// What to watch.
+#[derive(Clone, Copy, Debug)]
+pub enum WatchTarget<'a> {
+    /// The entry of this key.
+    Key(&'a Key),
+    /// The elements of the list that the namespace is.
+    List,
+}
+
+/// A watch on a part of a store.
+pub trait Watcher {
+    /// Waits until something may have changed, or until `until`; may return early.
+    ///
+    /// # Errors
+    ///
+    /// Where the system fails to wait.
+    fn wait(&mut self, until: Option<Instant>) -> Result<()>;
+}
 
 /// A turn that ends when this is dropped.
 pub type Turn = Box<dyn std::any::Any>;
@@ -139,6 +160,35 @@ pub trait Store: Send + Sync {
     ) -> Result<()> {
         modify::append(self, namespace, key, addition, clock)
     }
+
+    /// Takes the lock of that name. Returns `None` if others held it for too long. It has nothing
+    /// to do with the entry of the same name.
+    ///
+    /// # Errors
+    ///
+    /// Where the engine has no such locks, or the store cannot be written.
+    fn lock(
+        &self,
+        namespace: &Namespace,
+        name: &Key,
+        request: LockRequest,
+        clock: &dyn Clock,
+    ) -> Result<Option<Held>>;
+
+    /// Tells who holds the lock of that name; `None` if nobody does.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be read.
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>>;
+
+    /// Begins to watch a key, or all of a list. Whoever looks after this call, finds nothing, and
+    /// waits, is woken by what happens after the look.
+    ///
+    /// # Errors
+    ///
+    /// Where the system cannot watch.
+    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>>;
 
     /// Queues up behind others who change the same key in several steps, for a while at most. It
     /// saves them from getting in each other's way and promises nothing: a caller goes on in any

@@ -13,7 +13,7 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -23,7 +23,7 @@ use crate::store::{Deadline, Namespace, Result, Time};
 use super::Tree;
 use super::disk;
 use super::layout::Place;
-use super::lock::{self, Kind, Lock};
+use super::lock::{self, Kind, Lock, Patience};
 use super::loose;
 use super::space::{Dir, Space};
 
@@ -64,9 +64,8 @@ impl Tree {
             return;
         };
         // Shared: gc is kept out, and removals, which look whether gc runs, are not misled.
-        let no_time = Duration::ZERO;
-        let Ok(Some(_gc)) = Lock::acquire(&space, "gc", Kind::Shared, Instant::now(), no_time)
-        else {
+        let gc = Lock::acquire(&space, "locks/gc", Kind::Shared, Patience::none());
+        let Ok(Some(_gc)) = gc else {
             return;
         };
         _ = self.sweep_due(namespace, &space, now);
@@ -101,7 +100,7 @@ impl Tree {
     /// Unlinks the entry of that hash if it has expired. Judged under the lock, by its header.
     fn sweep_entry(&self, namespace: &Namespace, hash: &str, now: Time) -> Result<()> {
         let (shard, name) = hash.split_at(2);
-        let Some(shard) = self.lock_shard_within(namespace, shard, Duration::ZERO)? else {
+        let Some(shard) = self.lock_shard_within(namespace, shard, Patience::none())? else {
             return Ok(());
         };
         let Some(dir) = shard.dir()? else {

@@ -30,6 +30,21 @@ pub(super) enum Kind {
     Exclusive,
 }
 
+/// For how long to wait for other processes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    /// Until so much time has passed since then.
+    Until(Instant, Duration),
+    Endless,
+}
+
+impl Patience {
+    /// Tries once.
+    pub(super) fn none() -> Self {
+        Self::Until(Instant::now(), Duration::ZERO)
+    }
+}
+
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
 #[must_use = "it is unlocked when the guard is dropped"]
@@ -38,8 +53,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks `locks/NAME` of a namespace, waiting for other processes until `patience` has passed
-    /// since `started`. Returns `None` if the file is no longer the one at its path: the namespace
+    /// Locks a file below a namespace, such as `locks/ab`. Returns `None` if the file is no longer the one at its path: the namespace
     /// was removed, and the caller begins again with the one that is there now.
     ///
     /// # Errors
@@ -47,26 +61,28 @@ impl Lock {
     /// [`StoreError::Busy`] if others hold it for too long.
     pub(super) fn acquire(
         space: &Space,
-        name: &str,
+        below: &str,
         kind: Kind,
-        started: Instant,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Option<Self>> {
-        let below = ["locks/", name].concat();
-        let file = open(space, &below)?;
+        let file = open(space, below)?;
         let mut pause = FIRST_PAUSE;
-        while !try_lock(&file, kind).or_cannot("lock", &space.path_of(&below))? {
+        while !try_lock(&file, kind).or_cannot("lock", &space.path_of(below))? {
+            let Patience::Until(started, limit) = patience else {
+                wait_for(&file, kind).or_cannot("lock", &space.path_of(below))?;
+                break;
+            };
             let waited = started.elapsed();
-            if waited >= patience {
+            if waited >= limit {
                 return Err(StoreError::Busy {
-                    path: space.path_of(&below),
+                    path: space.path_of(below),
                     waited,
                 });
             }
-            thread::sleep(pause.min(patience - waited));
+            thread::sleep(pause.min(limit - waited));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
-        Ok(is_at_its_path(space, &below, &file).then_some(Self { file }))
+        Ok(is_at_its_path(space, below, &file).then_some(Self { file }))
     }
 }
 
@@ -112,6 +128,25 @@ fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
             Err(err) => Err(err),
         };
     }
+}
+
+/// Waits for a lock in the kernel's queue.
+fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
+    loop {
+        let done = match kind {
+            Kind::Shared => fs2::FileExt::lock_shared(file),
+            Kind::Exclusive => fs2::FileExt::lock_exclusive(file),
+        };
+        match done {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Tries once to share the lock of a file.
+pub(super) fn try_shared(file: &File) -> io::Result<bool> {
+    try_lock(file, Kind::Shared)
 }
 
 /// Tries once to lock a file exclusively.

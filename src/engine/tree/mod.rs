@@ -47,6 +47,7 @@ mod expiry;
 mod layout;
 mod lock;
 mod loose;
+mod named;
 mod namespaces;
 mod percent;
 mod put;
@@ -54,14 +55,15 @@ mod remove;
 mod shard;
 mod space;
 mod walk;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Clock, Condition, Entry, Etag, Key, Listing, Meta, Namespace, Put, Result, Selection, Store,
-    Time, Turn,
+    Clock, Condition, Entry, Etag, Held, Holder, Key, Listing, LockRequest, Meta, Namespace, Put,
+    Result, Selection, Store, Time, Turn, WatchTarget, Watcher,
 };
 
 use self::layout::Place;
@@ -123,6 +125,24 @@ impl Store for Tree {
         now: Time,
     ) -> Result<Listing<'a>> {
         self.list_entries(namespace, selection, now)
+    }
+
+    fn lock(
+        &self,
+        namespace: &Namespace,
+        name: &Key,
+        request: LockRequest,
+        clock: &dyn Clock,
+    ) -> Result<Option<Held>> {
+        self.take_lock(namespace, &Place::of(name), request, clock)
+    }
+
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+        self.find_holder(namespace, &Place::of(name))
+    }
+
+    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
+        self.begin_watch(namespace, target)
     }
 
     fn turn(&self, namespace: &Namespace, key: &Key) -> Option<Turn> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::store::{Namespace, OrCannot as _, Result};
 
@@ -11,7 +11,7 @@ use super::create::random;
 use super::disk;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{Kind, Lock};
-use super::space::cannot;
+use super::space::{Space, cannot};
 
 /// Names that a killed process left in a store are litter when they are older than this.
 const LITTER_AGE: Duration = Duration::from_secs(60);
@@ -41,15 +41,14 @@ impl Tree {
     /// All its locks are held while it gets another name: whoever waits for one finds then that it
     /// is no longer at its path.
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        let started = Instant::now();
-        let patience = self.settings.busy_timeout;
+        let patience = self.patience();
         'again: loop {
             let Some(space) = self.open_space(namespace)? else {
                 return Ok(false);
             };
             let mut locks = Vec::with_capacity(usize::from(SHARDS) + 1);
-            for name in std::iter::once("gc".to_owned()).chain((0..SHARDS).map(shard_name)) {
-                match Lock::acquire(&space, &name, Kind::Exclusive, started, patience)? {
+            for below in locks_of(&space) {
+                match Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
                     Some(lock) => locks.push(lock),
                     None => continue 'again,
                 }
@@ -64,6 +63,20 @@ impl Tree {
             return Ok(true);
         }
     }
+}
+
+/// Names all locks of a namespace in the order in which they are taken: gc, the shards ascending,
+/// and those that programs have taken by name, who would otherwise lose them unnoticed.
+fn locks_of(space: &Space) -> Vec<String> {
+    let mut below = vec!["locks/gc".to_owned()];
+    below.extend((0..SHARDS).map(|shard| ["locks/", &shard_name(shard)].concat()));
+    let named = fs::read_dir(space.path_of("named"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let named = named.filter_map(|entry| entry.file_name().into_string().ok());
+    below.extend(named.map(|name| ["named/", &name].concat()));
+    below
 }
 
 /// Deletes what killed processes left in a store: namespaces on their way in or out. The age of the

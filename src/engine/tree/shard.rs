@@ -10,7 +10,7 @@ use crate::store::{Namespace, OrCannot as _, Result, Turn};
 use super::Tree;
 use super::disk;
 use super::layout::Place;
-use super::lock::{Kind, Lock};
+use super::lock::{Kind, Lock, Patience};
 use super::space::{Dir, Space, cannot, make_dir};
 
 /// How long to wait for a turn before going on without.
@@ -27,7 +27,7 @@ pub(super) struct Shard {
 impl Tree {
     /// Locks a shard of a namespace; `None` if the namespace does not exist.
     pub(super) fn lock_shard(&self, namespace: &Namespace, name: &str) -> Result<Option<Shard>> {
-        self.lock_shard_within(namespace, name, self.settings.busy_timeout)
+        self.lock_shard_within(namespace, name, self.patience())
     }
 
     /// As [`Tree::lock_shard`], with a patience of its own.
@@ -35,7 +35,7 @@ impl Tree {
         &self,
         namespace: &Namespace,
         name: &str,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Option<Shard>> {
         lock_shard_of(name, patience, || self.open_space(namespace))
     }
@@ -43,7 +43,7 @@ impl Tree {
     /// Locks a shard of a namespace, and makes the namespace if it does not exist.
     pub(super) fn lock_new_shard(&self, namespace: &Namespace, name: &str) -> Result<Shard> {
         let open = || self.open_or_create_space(namespace).map(Some);
-        let shard = lock_shard_of(name, self.settings.busy_timeout, open)?;
+        let shard = lock_shard_of(name, self.patience(), open)?;
         Ok(shard.expect("a namespace that is made where there is none exists"))
     }
 
@@ -52,10 +52,16 @@ impl Tree {
     /// asleep perhaps, is passed by. No other lock is held while one waits for it.
     pub(super) fn lock_turn(&self, namespace: &Namespace, place: &Place<'_>) -> Option<Turn> {
         let space = self.open_space(namespace).ok()??;
-        let name = [place.shard(), ".turn"].concat();
-        let patience = LONGEST_TURN.min(self.settings.busy_timeout);
-        let lock = Lock::acquire(&space, &name, Kind::Exclusive, Instant::now(), patience);
+        let below = ["locks/", place.shard(), ".turn"].concat();
+        let limit = LONGEST_TURN.min(self.settings.busy_timeout);
+        let patience = Patience::Until(Instant::now(), limit);
+        let lock = Lock::acquire(&space, &below, Kind::Exclusive, patience);
         Some(Box::new(lock.ok()??))
+    }
+
+    /// Returns for how long to wait for the store's own locks, from now on.
+    pub(super) fn patience(&self) -> Patience {
+        Patience::Until(Instant::now(), self.settings.busy_timeout)
     }
 
     /// Tells whether an acknowledged write is to survive a power cut.
@@ -66,15 +72,15 @@ impl Tree {
 
 fn lock_shard_of(
     name: &str,
-    patience: Duration,
+    patience: Patience,
     mut open: impl FnMut() -> Result<Option<Space>>,
 ) -> Result<Option<Shard>> {
-    let started = Instant::now();
+    let below = ["locks/", name].concat();
     loop {
         let Some(space) = open()? else {
             return Ok(None);
         };
-        if let Some(lock) = Lock::acquire(&space, name, Kind::Exclusive, started, patience)? {
+        if let Some(lock) = Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
             // Packs may have come while this process waited.
             space.refuse_packs()?;
             return Ok(Some(Shard {

@@ -1,0 +1,74 @@
+//! Arguments of the commands that run a program, and of `wait`.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use crate::cli::value;
+use crate::store::{Etag, Key};
+
+/// Arguments of `kv update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// Key to change
+    #[arg(value_name = "KEY", value_parser = value::key(), allow_negative_numbers = true)]
+    pub key: Key,
+
+    /// Program that turns the value on its input into the one on its output
+    #[arg(value_name = "CMD", last = true, required = true)]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `kv lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Name of the lock; it has nothing to do with a key of that name
+    #[arg(value_name = "NAME", value_parser = value::key(), allow_negative_numbers = true)]
+    #[arg(value_hint = ValueHint::Other)]
+    pub name: Key,
+
+    /// Wait for at most this long; then status 124
+    #[arg(long, value_name = "DURATION", value_parser = value::patience)]
+    #[arg(allow_negative_numbers = true, conflicts_with = "no_wait")]
+    pub wait: Option<Duration>,
+
+    /// Do not wait: if the lock is taken, end with status 124 at once and in silence
+    #[arg(long)]
+    pub no_wait: bool,
+
+    /// Share the lock with others who ask for that
+    #[arg(long)]
+    pub shared: bool,
+
+    /// Run nothing; print who holds the lock, or end with status 1 if nobody does
+    #[arg(long, conflicts_with_all = ["wait", "no_wait", "shared", "command"])]
+    pub show: bool,
+
+    /// Program to run while the lock is held
+    #[arg(value_name = "CMD", last = true, required_unless_present = "show")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `kv wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Key to wait for
+    #[arg(value_name = "KEY", value_parser = value::key(), allow_negative_numbers = true)]
+    pub key: Key,
+
+    /// Wait for at most this long; then status 1
+    #[arg(long, value_name = "DURATION", value_parser = value::patience)]
+    #[arg(allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
+
+    /// Wait until there is no such key
+    #[arg(long, conflicts_with = "changed")]
+    pub gone: bool,
+
+    /// Wait until the key's entry has another etag than this one, or is gone
+    #[arg(long, value_name = "ETAG", value_hint = ValueHint::Other)]
+    pub changed: Option<Etag>,
+}

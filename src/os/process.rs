@@ -1,0 +1,163 @@
+//! Running a program on behalf of the user, as timeout(1) and flock(1) do.
+//!
+//! While a program runs, kv holds back the signals that concern it and takes them one at a time:
+//! those that a supervisor would send are passed on; those that a terminal sends to the whole
+//! process group have reached the program already.
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus};
+use std::thread::{self, JoinHandle};
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::unistd::Pid;
+
+/// Passed on to the program.
+const FORWARDED: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+/// Left to the program alone while it runs.
+const LEFT: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
+
+/// Keeps the signals that concern a program from this process, from now until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    held: SigSet,
+    original: SigSet,
+}
+
+impl Supervisor {
+    /// Holds the signals back. Threads that are made afterwards hold them back too.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut held = SigSet::empty();
+        held.extend(FORWARDED);
+        held.extend(LEFT);
+        held.add(Signal::SIGCHLD);
+        let mut original = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&held), Some(&mut original))?;
+        Ok(Self { held, original })
+    }
+
+    /// Starts a program with the signal mask that kv was started with, and SIGPIPE at its default.
+    /// With `dies_along` it is killed when this process dies, however that happens; where the
+    /// system cannot do that (it is Linux that can) the program lives on.
+    pub(crate) fn spawn(&self, command: &mut Command, dies_along: bool) -> io::Result<Child> {
+        let original = self.original;
+        let parent = std::process::id();
+        // SAFETY: between fork and exec only calls are made that are safe there (signal-safety(7)):
+        // sigprocmask, prctl and getppid; nothing is allocated and no lock is taken.
+        #[allow(unsafe_code)]
+        unsafe {
+            command.pre_exec(move || {
+                sigprocmask(SigmaskHow::SIG_SETMASK, Some(&original), None)?;
+                if dies_along {
+                    die_along(parent)
+                } else {
+                    Ok(())
+                }
+            });
+        }
+        command.spawn()
+    }
+
+    /// As [`Supervisor::wait`], in a thread of its own, while this one has other work.
+    pub(crate) fn wait_aside(&self, mut child: Child) -> JoinHandle<io::Result<ExitStatus>> {
+        let held = self.held;
+        thread::spawn(move || wait(&held, &mut child))
+    }
+
+    /// Waits for a program, and passes signals on to it meanwhile.
+    pub(crate) fn wait(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        wait(&self.held, child)
+    }
+}
+
+fn wait(held: &SigSet, child: &mut Child) -> io::Result<ExitStatus> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    loop {
+        // Asked before each wait: SIGCHLD may stand for a change that was seen already.
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        let signal = held.wait()?;
+        if FORWARDED.contains(&signal) {
+            // It cannot be another process's number: the child has not been waited for.
+            _ = kill(pid, signal);
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.original), None);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn die_along(parent: u32) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // The parent may have died before the call; then no signal comes.
+    match rustix::process::getppid() {
+        Some(pid) if pid.as_raw_nonzero().get().cast_unsigned() == parent => Ok(()),
+        _ => Err(rustix::io::Errno::SRCH.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_along(_parent: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Goes on in a process of its own that has nothing of the caller's: another session, no
+/// descriptor but /dev/null for the three standard ones. Returns true there, and false here. To be
+/// called while there is one thread.
+pub(crate) fn detach() -> io::Result<bool> {
+    // SAFETY: the process has one thread, as the callers promise, so the child may do anything.
+    #[allow(unsafe_code)]
+    let forked = unsafe { nix::unistd::fork() }?;
+    if forked.is_parent() {
+        return Ok(false);
+    }
+    nix::unistd::setsid()?;
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    drop(null);
+    close_from(3);
+    Ok(true)
+}
+
+/// Closes all descriptors from this number on.
+fn close_from(first: i32) {
+    let open = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let numbers: Vec<i32> = open
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|number| *number >= first)
+        .collect();
+    for number in numbers {
+        // SAFETY: the process was forked a moment ago and uses none of them any more. The one that
+        // listed the directory is closed already, which is no error here.
+        #[allow(unsafe_code)]
+        unsafe {
+            rustix::io::close(number);
+        }
+    }
+}
+
+/// Returns the name of this machine.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
