@@ -7,6 +7,7 @@ mod harness;
 mod exit;
 mod get;
 mod has;
+mod help;
 mod ls;
 mod namespaces;
 mod put;
