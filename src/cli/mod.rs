@@ -125,9 +125,9 @@ pub enum Command {
     ///
     /// The scripts complete commands, options and the keys of the store.
     ///
-    ///   bash: kv completions bash > ~/.local/share/bash-completion/completions/kv
-    ///   zsh:  kv completions zsh > /usr/local/share/zsh/site-functions/_kv
-    ///   fish: kv completions fish > ~/.config/fish/completions/kv.fish
+    ///   kv completions bash > ~/.local/share/bash-completion/completions/kv
+    ///   kv completions zsh > /usr/local/share/zsh/site-functions/_kv
+    ///   kv completions fish > ~/.config/fish/completions/kv.fish
     #[command(verbatim_doc_comment)]
     Completions(With<CompletionsArgs>),
 

@@ -5,10 +5,13 @@
 mod harness;
 
 mod exit;
+mod generated;
 mod get;
 mod has;
 mod help;
 mod ls;
+mod man;
+mod manpage;
 mod namespaces;
 mod put;
 mod remove;
