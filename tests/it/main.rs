@@ -5,6 +5,7 @@
 mod harness;
 
 mod exit;
+mod format;
 mod generated;
 mod get;
 mod has;
