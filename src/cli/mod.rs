@@ -16,6 +16,7 @@ mod shell;
 pub mod usage;
 mod value;
 mod values;
+mod with;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
+pub use self::with::With;
 
 /// The key-value store for the Unix shell
 ///
@@ -42,7 +44,7 @@ pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, Sta
     subcommand_value_name = "COMMAND",
     subcommand_help_heading = "Commands"
 )]
-#[command(max_term_width = 100)]
+#[command(max_term_width = 80, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
     before: GlobalBefore,
@@ -51,6 +53,14 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+const AFTER_HELP: &str = "\
+For a start:
+  kv put color green
+  kv get color
+  kv ls
+
+`kv help COMMAND` explains a command, and so does its man page, such as kv-put(1).";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -155,45 +165,30 @@ pub enum Command {
     ///
     /// The scripts complete commands, options and the keys of the store.
     ///
-    ///   bash: kv completions bash > ~/.local/share/bash-completion/completions/kv
-    ///   zsh:  kv completions zsh > /usr/local/share/zsh/site-functions/_kv
-    ///   fish: kv completions fish > ~/.config/fish/completions/kv.fish
+    ///   kv completions bash > ~/.local/share/bash-completion/completions/kv
+    ///   kv completions zsh > /usr/local/share/zsh/site-functions/_kv
+    ///   kv completions fish > ~/.config/fish/completions/kv.fish
     #[command(verbatim_doc_comment)]
     Completions(With<CompletionsArgs>),
 
     /// Print help, for kv or for one command
-    Help(HelpArgs),
-}
-
-/// Arguments of `kv help`.
-#[derive(Debug, Args)]
-pub struct HelpArgs {
-    /// Command to explain
-    #[arg(value_name = "COMMAND")]
-    pub command: Option<String>,
-}
-
-/// The arguments of a command, and the options that any command takes.
-#[derive(Debug, Args)]
-pub struct With<A: Args> {
-    /// The command's own.
-    #[command(flatten)]
-    pub args: A,
-
-    #[command(flatten)]
-    after: GlobalAfter,
+    Help {
+        /// Command to explain
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
 
 /// Options of any command, as they stand before it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalBefore {
-    /// Store to use: a directory
+    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
     #[arg(value_hint = clap::ValueHint::DirPath)]
     store: Option<Location>,
 
-    /// Namespace to use
+    /// Namespace to use [default: $KV_NAMESPACE, or default]
     #[arg(short, long, value_name = "NAME", value_parser = value::namespace())]
     namespace: Option<Namespace>,
 
@@ -206,12 +201,12 @@ struct GlobalBefore {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalAfter {
-    /// Store to use: a directory
+    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
     #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
     #[arg(value_hint = clap::ValueHint::DirPath)]
     store: Option<Location>,
 
-    /// Namespace to use
+    /// Namespace to use [default: $KV_NAMESPACE, or default]
     #[arg(long, value_name = "NAME", value_parser = value::namespace(), hide_short_help = true)]
     namespace: Option<Namespace>,
 
@@ -221,11 +216,12 @@ struct GlobalAfter {
 
 #[derive(Debug, Args)]
 struct GlobalRest {
-    /// What a write that succeeded survives: a power cut (full), or the death of any process (off)
+    /// What a write survives once it has succeeded [default: $KV_SYNC, or full]
     #[arg(long, value_name = "WHEN", hide_short_help = true)]
     sync: Option<Durability>,
 
-    /// How long to wait for the store's own locks [default: 10s]
+    /// How long to wait for the store's own locks [default: $KV_BUSY_TIMEOUT, or
+    /// 10s]
     #[arg(long, value_name = "DURATION", value_parser = value::patience, hide_short_help = true)]
     busy_timeout: Option<Duration>,
 }
@@ -233,9 +229,9 @@ struct GlobalRest {
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Durability {
-    /// A power cut.
+    /// A power cut
     Full,
-    /// The death of any process.
+    /// The death of any process, kv itself too, but not a power cut
     Off,
 }
 
@@ -295,7 +291,7 @@ impl Command {
             Self::Wait(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
-            Self::Help(_) => return None,
+            Self::Help { .. } => return None,
         })
     }
 }

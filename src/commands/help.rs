@@ -4,15 +4,15 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use crate::cli::{self, HelpArgs};
+use crate::cli;
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::{Exit, UsageError};
 
 /// Prints the long help of a command, as `kv COMMAND --help` does.
-pub(super) fn run(args: &HelpArgs, out: &mut Output) -> Result<Exit> {
+pub(super) fn run(command: Option<&str>, out: &mut Output) -> Result<Exit> {
     let mut kv = cli::command();
     kv.build();
-    let help = match &args.command {
+    let help = match command {
         None => kv.render_long_help(),
         Some(name) => match kv.find_subcommand_mut(name) {
             Some(command) => command.render_long_help(),

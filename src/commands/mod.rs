@@ -63,7 +63,7 @@ fn run(cli: Cli) -> Result<Exit> {
     let global = cli.global();
     let exit = match &cli.command {
         Command::Completions(with) => completions::run(&with.args, &mut out),
-        Command::Help(args) => help::run(args, &mut out),
+        Command::Help { command } => help::run(command.as_deref(), &mut out),
         command => Session::open(global, &mut out).and_then(|mut s| dispatch(command, &mut s)),
     };
     // What was printed before an error is as true as it was.
@@ -89,7 +89,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Lock(with) => lock::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
-        Command::Completions(_) | Command::Help(_) => unreachable!("needs no store"),
+        Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),
     }
 }
 

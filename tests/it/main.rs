@@ -5,9 +5,14 @@
 mod harness;
 
 mod exit;
+mod format;
+mod generated;
 mod get;
 mod has;
+mod help;
 mod ls;
+mod man;
+mod manpage;
 mod namespaces;
 mod put;
 mod remove;

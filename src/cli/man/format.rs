@@ -1,0 +1,285 @@
+//! kv-format(5): a store on disk, for whoever reads or keeps one without kv.
+
+use super::Block::{Code, Item, Table, Text};
+use super::Section;
+
+/// Reads a store with three programs that every system has. The tests run it as it stands here.
+pub const SHELL_READER: &str = r#"# kv_file DIR KEY: print the path of the file of KEY's entry
+kv_file() {
+    printf '%s/objects/' "$1"
+    printf %s "$2" | sha1sum | sed 's|^\(..\)\(.\{38\}\).*|\1/\2|'
+}
+
+# kv_value DIR KEY [NOW]: print the value; NOW is in milliseconds
+kv_value() (
+    file=$(kv_file "$1" "$2")
+    [ -f "$file" ] || exit 1
+    read -r magic etag modified expires flags rest < "$file"
+    [ "$magic" = kv1 ] || exit 4
+    [ "$flags" = 00 ] || exit 1
+    [ "$expires" -eq 0 ] || [ "$expires" -gt "${3:-0}" ] || exit 1
+    tail -n +3 "$file"
+)
+
+# kv_keys DIR: print the second line of each entry, in no order
+kv_keys() (
+    for file in "$1"/objects/*/*; do
+        [ -f "$file" ] || continue
+        sed -n '2{p;q;}' "$file"
+    done
+)
+"#;
+
+/// The fields of an entry's first line: name, offset in the line, characters, form, meaning.
+pub const FIELDS: &[&[&str]] = &[
+    &["Field", "At", "Width", "Form", "Meaning"],
+    &["magic", "0", "3", "text", "`kv1`"],
+    &[
+        "etag",
+        "4",
+        "16",
+        "hex",
+        "64 random bits, new with every write",
+    ],
+    &[
+        "modified",
+        "21",
+        "19",
+        "decimal",
+        "Nanoseconds since 1970-01-01 UTC",
+    ],
+    &[
+        "expires",
+        "41",
+        "15",
+        "decimal",
+        "Milliseconds since 1970-01-01 UTC; 0 is never",
+    ],
+    &[
+        "flags",
+        "57",
+        "2",
+        "hex",
+        "Bit 0: a tombstone, the key is removed",
+    ],
+    &[
+        "key length",
+        "60",
+        "5",
+        "decimal",
+        "Bytes of the key before its encoding",
+    ],
+    &["value length", "66", "19", "decimal", "Bytes of the value"],
+    &["value sum", "86", "16", "hex", "XXH3-64 of the value"],
+    &[
+        "header sum",
+        "103",
+        "16",
+        "hex",
+        "XXH3-64 of bytes 0 to 101 and of line two",
+    ],
+];
+
+const LAYOUT: &str = "\
+STORE/                   the store; holds namespaces
+  NAMESPACE/             named as --namespace says; else \"default\"
+    format               the version of the format
+    objects/ab/cdef...   an entry; abcdef... is the SHA-1 of its key
+    locks/ab             the lock of the shard objects/ab
+    locks/gc             the maintenance lock
+    tmp/                 entries being written
+    expiry/              hints: which entry expires when";
+
+/// The sections of kv-format(5) behind NAME.
+pub const FORMAT: &[Section] = &[
+    Section {
+        title: "DESCRIPTION",
+        blocks: &[
+            Text(
+                "A store is a directory in which each key has one file. Everything in it but the \
+                 values themselves is text, so that a store can be read without `kv`(1).",
+            ),
+            Code(LAYOUT),
+            Text(
+                "A shard is one of 256 directories, named by the first two hexadecimal digits of \
+                 the SHA-1 of a key; the other 38 digits are the name of the file. Digits are lower \
+                 case. Directories of shards and their lock files are made when they are needed and \
+                 never removed. Symbolic links below the store are not followed, and what else lies \
+                 in STORE is left alone, unless its name begins with `.new-` or `.gone-`.",
+            ),
+            Text(
+                "The file `format` has three lines, and a namespace is used only if they are these:",
+            ),
+            Code("kv 1\nhash sha1\nshards 256"),
+            Text(
+                "Any other version is refused with status 4, and so is a namespace that holds \
+                 anything called `packs`, which belongs to a later version. A directory that is not \
+                 empty but has no `format` is damaged.",
+            ),
+        ],
+    },
+    Section {
+        title: "ENTRIES",
+        blocks: &[
+            Text(
+                "The file of an entry is two lines of text and then the value, byte for byte, to the end of the file:",
+            ),
+            Code(
+                "kv1 ETAG MODIFIED EXPIRES FLAGS KEYLEN VALUELEN VALUESUM HEADERSUM\n\
+                 KEY\n\
+                 VALUE",
+            ),
+            Text(
+                "The first line has 120 bytes, its newline included. Its fields are separated by \
+                 single blanks, and each has all its digits, with zeros in front; hexadecimal digits \
+                 are lower case.",
+            ),
+            Table(FIELDS),
+            Text(
+                "The second line is the key. The bytes 00 to 1F, 7F and `%`, and bytes that are not \
+                 part of valid UTF-8, are written as `%` and two upper-case hexadecimal digits; all \
+                 others stand for themselves. A key has exactly one encoding, and any other is \
+                 damage. A key has 1 to 65,535 bytes.",
+            ),
+            Text(
+                "The checksums are XXH3 with 64 bits and seed 0, as `xxhsum -H3` prints them. That \
+                 of the header covers the first line up to the blank before it and, directly behind, \
+                 the second line without its newline. They find accidents, not attacks.",
+            ),
+        ],
+    },
+    Section {
+        title: "READING",
+        blocks: &[
+            Text(
+                "A name under `objects` is a whole entry at every moment, so a reader takes no lock. \
+                 It must check, in this order:",
+            ),
+            Item(
+                "Version",
+                "`kv` and a number other than 1: written by a newer version.",
+            ),
+            Item(
+                "Header",
+                "The header sum matches. Only then does any field mean anything.",
+            ),
+            Item(
+                "Flags",
+                "A bit that the reader does not know: written by a newer version. Bit 0: there is no \
+                 such key, and nothing older may be shown for it.",
+            ),
+            Item(
+                "Key",
+                "The second line is the encoding of the key that was asked for, and the key length \
+                 is its length. Another sound key is one with the same SHA-1; it is never \
+                 overwritten.",
+            ),
+            Item(
+                "Size",
+                "The size of the file is 120, plus the second line with its newline, plus the value \
+                 length.",
+            ),
+            Item(
+                "Expiry",
+                "Unless it is 0, the entry is absent from that millisecond on, whether or not its \
+                 file is still there.",
+            ),
+            Item("Value", "The value sum matches."),
+            Text(
+                "Where only the value matters, these shell functions read a namespace, whose \
+                 directory is DIR, with `sha1sum`(1), `sed`(1) and `tail`(1) alone:",
+            ),
+            Code(SHELL_READER),
+            Text("For example:"),
+            Code("kv_value ~/.local/share/kv/default color \"$(date +%s)000\""),
+        ],
+    },
+    Section {
+        title: "WRITING",
+        blocks: &[
+            Text(
+                "Nothing is updated in place: every change is a rename or an unlink of one name \
+                 under `objects`, under the lock of its shard.",
+            ),
+            Text(
+                "A writer makes a file with a random name in `tmp`, holds a lock on it while it \
+                 lives, writes the entry and syncs it. Then it locks the shard, looks at what the \
+                 key holds, renames the file over the name of the entry, unlocks the shard and \
+                 syncs its directory. Only then does the command end with status 0. A removal \
+                 locks, unlinks, unlocks and syncs the directory. With `--sync off` these syncs are \
+                 left out. There is no recovery: whenever a writer dies, what it leaves is a store.",
+            ),
+            Text(
+                "A file in `tmp` that is older than a minute and that nobody has locked was left by \
+                 a writer that died. Puts with a time to live remove such files.",
+            ),
+            Text(
+                "A namespace is built as `.new-` and 16 random digits in STORE, synced, and renamed \
+                 to its name; STORE and the directories above are synced. To remove one, all its \
+                 locks are taken, it is renamed to `.gone-` and 16 random digits, and deleted. \
+                 What a killed process left of either is deleted when the next namespace is made, \
+                 `.new-` names only when they are older than a minute.",
+            ),
+        ],
+    },
+    Section {
+        title: "LOCKS",
+        blocks: &[
+            Text(
+                "Locks are those of `flock`(2) on files in `locks`. The kernel frees them when their \
+                 holder dies. A lock file is never removed, and who gets a lock looks whether the \
+                 file is still the one at its path: if not, the namespace was removed meanwhile.",
+            ),
+            Item(
+                "`locks/ab`",
+                "Held by whoever changes a name in `objects/ab`. The file has one byte once the \
+                 directory of the shard, and all above it up to STORE, are known to survive a power \
+                 cut; while it is empty, a writer with `--sync full` syncs `objects`, the namespace \
+                 and STORE before its first rename.",
+            ),
+            Item(
+                "`locks/gc`",
+                "Held by whoever removes what it did not write: the removal of a namespace, and, \
+                 shared with others of its kind, a put that clears away what has expired. It is \
+                 taken before the locks of shards, and those in ascending order.",
+            ),
+        ],
+    },
+    Section {
+        title: "EXPIRY HINTS",
+        blocks: &[Text(
+            "A file in `expiry` is named by a time in milliseconds, with 15 digits, at which all \
+                 that it names is due. Each of its lines is when an entry expires, 15 digits, a \
+                 blank, and the SHA-1 of its key, 40 digits. Lines are appended and never synced. \
+                 They tell a sweep where to look and are never trusted: the header of the entry \
+                 decides, and without hints an expired entry takes space but is absent all the same.",
+        )],
+    },
+    Section {
+        title: "PERMISSIONS",
+        blocks: &[Text(
+            "All below the store has the permissions of its directory: directories those and \
+                 its set-group-ID bit, files those for reading and writing, whatever the umask. kv \
+                 makes a store with mode 0700, so its files have 0600; a store that was made by \
+                 `mkdir -m 2770 STORE` is one for a group. For reading, a store that cannot be \
+                 written will do.",
+        )],
+    },
+    Section {
+        title: "COPYING",
+        blocks: &[
+            Text(
+                "A store that nobody uses can be copied, moved and archived like any directory. This is a copy of a namespace in use:",
+            ),
+            Code("flock NAMESPACE/locks/gc cp -a NAMESPACE DEST"),
+            Text(
+                "While `locks/gc` is held nothing is cleared away and no namespace removed. Each \
+                 entry is copied whole, old or new, as a file is never changed once it has its name; \
+                 entries that are written or removed meanwhile may be in the copy or not, and \
+                 `cp`(1) complains of a file that went before it came to it. Drafts in `tmp` are \
+                 copied too and are litter there. `flock`(1) makes the lock file where there is \
+                 none: in a store for a group, say `umask 007` first.",
+            ),
+        ],
+    },
+];

@@ -1,0 +1,115 @@
+//! kv(1), and what all pages share.
+
+use super::Block::{self, Item, Text};
+use super::Page;
+
+/// What kv(1) itself tells.
+pub const KV: Page = Page {
+    command: "",
+    notes: &[
+        Item(
+            "Bytes in, bytes out",
+            "A value is any bytes, stored and printed as they are. A key is any bytes but NUL, 1 to \
+             65,535 of them. Neither needs to be UTF-8, and no output depends on the locale.",
+        ),
+        Item(
+            "Silence is success",
+            "Standard output is data and standard error is for people: one line for an error. A \
+             missing key is an answer, not an error: status 1, and no message.",
+        ),
+        Item(
+            "Durability",
+            "With `--sync full`, the default, status 0 means that the write survives a power cut. \
+             With `--sync off` it survives the death of any process; after a power cut an entry may \
+             be gone or damaged, which is detected, and a removed key may be back. Whatever the \
+             setting, a key holds the old value or the new one at every moment, and no reader sees \
+             a part of one.",
+        ),
+        Item(
+            "Concurrency",
+            "Any number of processes may read and write one store at once. `get` takes no lock and \
+             never waits. A write waits for the lock of its key's shard, for as long as \
+             `--busy-timeout` allows; then it ends with status 3. The kernel frees the locks of a \
+             process that dies.",
+        ),
+        Item(
+            "Dashes",
+            "An argument that begins with a dash is an option or an error, but for `-` itself and \
+             negative numbers: a mistyped option is never stored as a value. Behind `--` everything \
+             is text, so scripts write `kv put -- \"$key\" \"$value\"`.",
+        ),
+        Item(
+            "Durations",
+            "Numbers with the units ms, s, m, h, d and w, such as `90s`, `1h30m` or `0.5s`; or one \
+             number of seconds.",
+        ),
+        Item(
+            "Global options",
+            "They stand before the command or behind it; `-s` and `-n`, which a command may use for \
+             something else, only before it. An option wins over its variable.",
+        ),
+        Item(
+            "Closed pipes",
+            "A reader that has enough, as in `kv ls | head`, is no failure: status 0, silent. Only \
+             `kv get --remove` ends with status 5 then, as the value is gone.",
+        ),
+        Item(
+            "Group stores",
+            "kv makes a store for its user alone. A store has the permissions of its directory: \
+             make it with `mkdir -m 2770 DIR` and all of its group can use it, whatever their umask.",
+        ),
+    ],
+    examples: &[
+        Text("Store, look up, remove:"),
+        Block::Code("kv put color green\nkv get color             # green\nkv remove color"),
+        Text("Tell a missing key from an empty value:"),
+        Block::Code(
+            "if name=$(kv get name); then\n\
+                 \x20   echo \"Hello, $name\"\n\
+                 else\n\
+                 \x20   echo 'Who are you?'\n\
+                 fi",
+        ),
+        Text("Keep the state of a script in a namespace of its own:"),
+        Block::Code(
+            "export KV_NAMESPACE=backup\n\
+             kv put last-run \"$(date -u +%FT%TZ)\"\n\
+             kv ls --values",
+        ),
+    ],
+    see_also: &["kv-format(5)", "flock(1)", "sha1sum(1)"],
+};
+
+/// The variables that kv reads.
+pub const ENVIRONMENT: &[Block] = &[
+    Text("A variable that is empty counts as unset."),
+    Item("`KV_STORE`", "The store to use, as `--store` names it."),
+    Item(
+        "`KV_NAMESPACE`",
+        "The namespace to use, as `--namespace` names it.",
+    ),
+    Item(
+        "`KV_SYNC`",
+        "What a write survives, `full` or `off`, as `--sync` says it.",
+    ),
+    Item(
+        "`KV_BUSY_TIMEOUT`",
+        "How long to wait for locks, as `--busy-timeout` says it.",
+    ),
+    Item(
+        "`XDG_DATA_HOME`",
+        "Without a store named, it is the directory `kv` in here. A relative path is ignored.",
+    ),
+    Item(
+        "`HOME`",
+        "Without `XDG_DATA_HOME` the store is `$HOME/.local/share/kv`. With neither, a command that \
+         needs a store ends with status 5.",
+    ),
+];
+
+/// The files that kv uses.
+pub const FILES: &[Block] = &[Item(
+    "`$XDG_DATA_HOME/kv`, `~/.local/share/kv`",
+    "The user's own store. It is made by the first write; reading a store that does not exist \
+         finds nothing and makes nothing. `kv-format`(5) tells what is in it.",
+)];

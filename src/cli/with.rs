@@ -1,0 +1,56 @@
+//! The arguments of one command joined with the options that any command takes.
+//!
+//! Written by hand where `derive(Args)` would do but for one thing: it makes the doc comment of a
+//! struct the description of the command, and the arguments of a deferred command are built last,
+//! so that the comment would hide what the command says of itself.
+
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+
+use super::GlobalAfter;
+
+/// The arguments of a command, and the options that any command takes.
+#[derive(Debug)]
+pub struct With<A> {
+    /// The command's own.
+    pub args: A,
+    pub(super) after: GlobalAfter,
+}
+
+impl<A: Args> Args for With<A> {
+    fn augment_args(command: Command) -> Command {
+        described_as_before(command, |command| {
+            GlobalAfter::augment_args(A::augment_args(command))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        described_as_before(command, |command| {
+            GlobalAfter::augment_args_for_update(A::augment_args_for_update(command))
+        })
+    }
+}
+
+fn described_as_before(command: Command, augment: impl FnOnce(Command) -> Command) -> Command {
+    let about = Resettable::from(command.get_about().cloned());
+    let long_about = Resettable::from(command.get_long_about().cloned());
+    augment(command).about(about).long_about(long_about)
+}
+
+impl<A: Args> FromArgMatches for With<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
+        Ok(Self {
+            args: A::from_arg_matches_mut(matches)?,
+            after: GlobalAfter::from_arg_matches_mut(matches)?,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.args.update_from_arg_matches(matches)?;
+        self.after.update_from_arg_matches(matches)
+    }
+}

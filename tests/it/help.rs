@@ -1,0 +1,62 @@
+//! `--help`, `-h` and `kv help`.
+
+use kv::exit::Exit;
+
+use crate::harness::Sandbox;
+
+/// The names of the commands with their one-line descriptions, as the command line is defined.
+fn commands() -> Vec<(String, String)> {
+    let kv = kv::cli::command();
+    let shown = kv
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    let describe = |command: &clap::Command| {
+        let about = command.get_about().unwrap().to_string();
+        (command.get_name().to_owned(), about)
+    };
+    shown.map(describe).collect()
+}
+
+#[test]
+fn every_command_says_of_itself_what_the_list_says_of_it() {
+    let kv = Sandbox::new();
+    let list = kv.run(["-h"]).ends(Exit::Success).warns("").stdout_text();
+    for (name, about) in commands() {
+        assert!(
+            list.lines()
+                .any(|line| line.starts_with(&format!("  {name} ")) && line.contains(&about)),
+            "{name} is not listed:\n{list}"
+        );
+        let args: [&[&str]; 3] = [&[&name, "-h"], &[&name, "--help"], &["help", &name]];
+        for args in args {
+            let help = kv.run(args).ends(Exit::Success).warns("").stdout_text();
+            assert_eq!(help.lines().next(), Some(&*about), "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn help_fits_a_terminal_of_80_columns() {
+    let kv = Sandbox::new();
+    let mut asked = vec![vec!["-h".to_owned()], vec!["--help".to_owned()]];
+    for (name, _) in commands() {
+        asked.push(vec![name.clone(), "-h".to_owned()]);
+        asked.push(vec![name, "--help".to_owned()]);
+    }
+    for args in asked {
+        let help = kv.run(&args).ends(Exit::Success).stdout_text();
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{args:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn help_of_a_command_is_what_the_command_says_itself() {
+    let kv = Sandbox::new();
+    let own = kv.run(["put", "--help"]).ends(Exit::Success).stdout_text();
+    kv.run(["help", "put"]).ends(Exit::Success).prints(&own);
+    kv.run(["help", "nosuch"])
+        .ends(Exit::Usage)
+        .complains(&["no command is called `nosuch`"]);
+}
