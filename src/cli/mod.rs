@@ -9,6 +9,7 @@
 
 mod counters;
 mod expiry;
+mod lists;
 pub mod man;
 mod programs;
 mod reach;
@@ -27,6 +28,7 @@ use crate::store::{Location, Namespace};
 
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
+pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
 pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::shell::{CompletionsArgs, Shell};
@@ -133,6 +135,23 @@ pub enum Command {
     /// Without VALUE standard input is read, up to its end. A key that is absent is made; the
     /// expiry stays as it is.
     Append(With<AppendArgs>),
+
+    /// Add elements to the end of a list
+    ///
+    /// A list is the namespace of its name, wherever -n points to, and its keys are numbers; it is
+    /// made by its first element. Without VALUE all of standard input is one element.
+    Push(With<PushArgs>),
+
+    /// Take an element from a list and print it
+    ///
+    /// Takes the oldest element, in one step: of several takers, each gets another. With nothing to
+    /// take it ends with status 1. An element whose taker dies before it has read it is gone.
+    Pop(With<PopArgs>),
+
+    /// Print the elements of a list
+    ///
+    /// Prints all elements, the oldest first, one a line, and takes none.
+    Items(With<ItemsArgs>),
 
     /// Change a value by a program
     ///
@@ -286,6 +305,9 @@ impl Command {
             Self::Ttl(with) => &with.after,
             Self::Incr(with) => &with.after,
             Self::Append(with) => &with.after,
+            Self::Push(with) => &with.after,
+            Self::Pop(with) => &with.after,
+            Self::Items(with) => &with.after,
             Self::Update(with) => &with.after,
             Self::Lock(with) => &with.after,
             Self::Wait(with) => &with.after,
@@ -308,23 +330,39 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(args)
+    Cli::try_parse_from(with_null_option(args))
+}
+
+/// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative
+/// number, which is text, and clap would take it for the element.
+fn with_null_option(args: &[OsString]) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    if command_at(&args).is_some_and(|at| args[at] == "push") {
+        let options = args.iter_mut().take_while(|arg| *arg != "--");
+        options
+            .filter(|arg| *arg == "-0")
+            .for_each(|arg| *arg = "--null".into());
+    }
+    args
+}
+
+/// Returns where the name of the command stands.
+fn command_at(args: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match args.get(at)?.to_str() {
+            Some("-s" | "-n" | "--store" | "--namespace" | "--sync" | "--busy-timeout") => at += 2,
+            Some(word) if !word.starts_with('-') => return Some(at),
+            _ => at += 1,
+        }
+    }
 }
 
 /// Tells whether a command line that cannot be read is one of a command that runs a program: such
 /// a command has exit statuses of its own for its own failures.
 pub fn names_a_program(args: &[OsString]) -> bool {
-    let mut rest = args.iter().skip(1);
-    while let Some(arg) = rest.next() {
-        match arg.to_str() {
-            Some("-s" | "-n" | "--store" | "--namespace" | "--sync" | "--busy-timeout") => {
-                rest.next();
-            }
-            Some(name) if !name.starts_with('-') => return matches!(name, "update" | "lock"),
-            _ => {}
-        }
-    }
-    false
+    let name = command_at(args).and_then(|at| args[at].to_str());
+    matches!(name, Some("update" | "lock" | "memo"))
 }
 
 /// Reads a duration, as [`PutArgs::ttl`] does.

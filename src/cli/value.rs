@@ -17,6 +17,17 @@ pub(super) fn namespace() -> impl TypedValueParser<Value = Namespace> {
     OsStringValueParser::new().try_map(Namespace::try_from)
 }
 
+/// Reads the name of a list: a namespace that is not another's already.
+pub(super) fn list() -> impl TypedValueParser<Value = Namespace> {
+    OsStringValueParser::new().try_map(|name| {
+        let list = Namespace::try_from(name).map_err(|err| err.to_string())?;
+        match list.as_str() {
+            "default" | "memo" => Err("that namespace is not for lists".to_owned()),
+            _ => Ok(list),
+        }
+    })
+}
+
 pub(super) fn location() -> impl TypedValueParser<Value = Location> {
     OsStringValueParser::new().try_map(Location::try_from)
 }

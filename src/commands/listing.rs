@@ -4,10 +4,16 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::commands::output::Output;
+use anyhow::Result;
+
+use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::UsageError;
-use crate::store::Glob;
-use crate::wire::text;
+use crate::store::{Glob, Listed, Namespace, Store, Time};
+use crate::wire::json::{self, ValueWriter};
+use crate::wire::text::{self, Utf8Check};
+
+/// A value of at most this many bytes is held in memory to be printed as JSON.
+const HELD: u64 = 1024 * 1024;
 
 /// Writes a key: raw, but escaped where a person reads it, as it may hold whatever moves a cursor.
 pub(super) fn write_key(out: &mut Output, key: &[u8]) -> io::Result<()> {
@@ -33,4 +39,51 @@ pub(super) fn line_end(null: bool) -> u8 {
 pub(super) fn glob(pattern: &OsString) -> Result<Glob, UsageError> {
     Glob::new(pattern.as_bytes())
         .map_err(|err| UsageError(format!("invalid pattern `{}`: {err}", pattern.display())))
+}
+
+/// Prints one entry as JSON, with its value if that was listed.
+pub(super) fn print_json(
+    store: &dyn Store,
+    namespace: &Namespace,
+    out: &mut Output,
+    listed: Listed,
+    now: Time,
+) -> Result<()> {
+    let Listed {
+        key,
+        mut meta,
+        value,
+    } = listed;
+    match value {
+        None => json::begin(out, key.as_bytes()).or_cannot_write()?,
+        Some(value) if meta.size <= HELD => {
+            let value = value.into_vec()?;
+            json::begin(out, key.as_bytes()).or_cannot_write()?;
+            json::value(out, &value).or_cannot_write()?;
+        }
+        Some(mut value) => loop {
+            // Its name in the object depends on all of it, so it is read twice.
+            let mut check = Utf8Check::default();
+            _ = value.for_each(|part| {
+                check.part(part);
+                Ok(())
+            })?;
+            let Some(mut again) = store.get(namespace, &key, now)? else {
+                return Ok(());
+            };
+            if again.meta.etag != meta.etag {
+                (meta, value) = (again.meta, again.value);
+                continue;
+            }
+            json::begin(out, key.as_bytes()).or_cannot_write()?;
+            let mut writer = ValueWriter::begin(out, check.is_text()).or_cannot_write()?;
+            again
+                .value
+                .for_each(|part| writer.part(out, part))?
+                .or_cannot_write()?;
+            writer.end(out).or_cannot_write()?;
+            break;
+        },
+    }
+    json::end(out, &meta).or_cannot_write()
 }

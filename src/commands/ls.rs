@@ -7,16 +7,11 @@ use anyhow::Result;
 
 use crate::cli::LsArgs;
 use crate::commands::Session;
-use crate::commands::listing::{glob, line_end, write_key_line};
+use crate::commands::listing::{glob, line_end, print_json, write_key_line};
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::Exit;
 use crate::store::{Listed, Meta, Namespace, Selection, Store, Time};
-use crate::wire::json::{self, ValueWriter};
-use crate::wire::text::Utf8Check;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
-
-/// A value of at most this many bytes is held in memory to be printed as JSON.
-const HELD: u64 = 1024 * 1024;
 
 /// Prints the keys asked for. A damaged entry does not keep the others from being printed.
 pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -96,50 +91,4 @@ fn print_details(out: &mut Output, meta: &Meta) -> io::Result<()> {
         .map_or_else(|| "-".to_owned(), rfc3339_deadline);
     let modified = rfc3339(meta.modified);
     write!(out, "{}\t{}\t{modified}\t{expires}\t", meta.etag, meta.size)
-}
-
-fn print_json(
-    store: &dyn Store,
-    namespace: &Namespace,
-    out: &mut Output,
-    listed: Listed,
-    now: Time,
-) -> Result<()> {
-    let Listed {
-        key,
-        mut meta,
-        value,
-    } = listed;
-    match value {
-        None => json::begin(out, key.as_bytes()).or_cannot_write()?,
-        Some(value) if meta.size <= HELD => {
-            let value = value.into_vec()?;
-            json::begin(out, key.as_bytes()).or_cannot_write()?;
-            json::value(out, &value).or_cannot_write()?;
-        }
-        Some(mut value) => loop {
-            // Its name in the object depends on all of it, so it is read twice.
-            let mut check = Utf8Check::default();
-            _ = value.for_each(|part| {
-                check.part(part);
-                Ok(())
-            })?;
-            let Some(mut again) = store.get(namespace, &key, now)? else {
-                return Ok(());
-            };
-            if again.meta.etag != meta.etag {
-                (meta, value) = (again.meta, again.value);
-                continue;
-            }
-            json::begin(out, key.as_bytes()).or_cannot_write()?;
-            let mut writer = ValueWriter::begin(out, check.is_text()).or_cannot_write()?;
-            again
-                .value
-                .for_each(|part| writer.part(out, part))?
-                .or_cannot_write()?;
-            writer.end(out).or_cannot_write()?;
-            break;
-        },
-    }
-    json::end(out, &meta).or_cannot_write()
 }

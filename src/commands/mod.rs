@@ -7,12 +7,15 @@ mod get;
 mod has;
 mod help;
 mod incr;
+mod items;
 mod listing;
 mod lock;
 mod ls;
 mod namespaces;
 mod output;
+mod pop;
 mod program;
+mod push;
 mod put;
 mod remove;
 mod session;
@@ -85,6 +88,9 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Ttl(with) => ttl::run(&with.args, session),
         Command::Incr(with) => incr::run(&with.args, session),
         Command::Append(with) => append::run(&with.args, session),
+        Command::Push(with) => push::run(&with.args, session),
+        Command::Pop(with) => pop::run(&with.args, session),
+        Command::Items(with) => items::run(&with.args, session),
         Command::Update(with) => update::run(&with.args, session),
         Command::Lock(with) => lock::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),

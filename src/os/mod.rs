@@ -28,6 +28,13 @@ pub(crate) fn begin_writeback(file: &File, offset: u64, len: u64) {
     let _unused = (file, offset, len);
 }
 
+/// Returns what names this boot of the machine, 36 characters; `None` where the system has no such
+/// name.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim_end().to_owned()).filter(|id| id.len() == 36)
+}
+
 /// Tells apart the two ways in which a disk is full: the error says "no space", but what ran out
 /// may be inodes, and then no removal of large files helps.
 pub(crate) fn explain_full(err: io::Error, path: &Path) -> io::Error {

@@ -10,6 +10,7 @@ pub mod entry;
 pub mod error;
 pub mod glob;
 pub mod key;
+pub mod list;
 pub mod location;
 pub mod modify;
 pub mod named;
@@ -24,6 +25,7 @@ pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{OrCannot, Result, StoreError};
 pub use self::glob::Glob;
 pub use self::key::Key;
+pub use self::list::End;
 pub use self::location::Location;
 pub use self::named::{Held, Holder, LockRequest};
 pub use self::namespace::Namespace;
@@ -160,6 +162,21 @@ pub trait Store: Send + Sync {
     ) -> Result<()> {
         modify::append(self, namespace, key, addition, clock)
     }
+
+    /// Adds an element to the end of a list: an entry of the list's namespace, under the next of
+    /// the keys that [`list::is_element`] knows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::put`].
+    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()>;
+
+    /// Takes an element from one end of a list: of several callers at once, each gets another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::take`].
+    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>>;
 
     /// Takes the lock of that name. Returns `None` if others held it for too long. It has nothing
     /// to do with the entry of the same name.

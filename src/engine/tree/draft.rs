@@ -152,6 +152,12 @@ impl Draft {
         self.write_line(place)
     }
 
+    /// Makes it the entry of another key, which must be of the same length and plain text.
+    pub(super) fn set_place(&self, place: &Place<'_>) -> Result<()> {
+        self.write_line(place)?;
+        self.cannot_write(disk::write_at(&self.file, &place.line, LINE_LEN as u64))
+    }
+
     fn write_line(&self, place: &Place<'_>) -> Result<()> {
         let line = codec::encode(&self.header, &place.line);
         self.cannot_write(disk::write_at(&self.file, &line, 0))

@@ -45,6 +45,7 @@ mod disk;
 mod draft;
 mod expiry;
 mod layout;
+mod list;
 mod lock;
 mod loose;
 mod named;
@@ -62,8 +63,8 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Clock, Condition, Entry, Etag, Held, Holder, Key, Listing, LockRequest, Meta, Namespace, Put,
-    Result, Selection, Store, Time, Turn, WatchTarget, Watcher,
+    Clock, Condition, End, Entry, Etag, Held, Holder, Key, Listing, LockRequest, Meta, Namespace,
+    Put, Result, Selection, Source, Store, Time, Turn, WatchTarget, Watcher,
 };
 
 use self::layout::Place;
@@ -125,6 +126,14 @@ impl Store for Tree {
         now: Time,
     ) -> Result<Listing<'a>> {
         self.list_entries(namespace, selection, now)
+    }
+
+    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
+        self.push_element(list, value, clock)
+    }
+
+    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.pop_element(list, end, clock)
     }
 
     fn lock(

@@ -10,6 +10,7 @@ use super::Tree;
 use super::create::random;
 use super::disk;
 use super::layout::{SHARDS, shard_name};
+use super::list::LIST_LOCK;
 use super::lock::{Kind, Lock};
 use super::space::{Space, cannot};
 
@@ -46,7 +47,7 @@ impl Tree {
             let Some(space) = self.open_space(namespace)? else {
                 return Ok(false);
             };
-            let mut locks = Vec::with_capacity(usize::from(SHARDS) + 1);
+            let mut locks = Vec::with_capacity(usize::from(SHARDS) + 2);
             for below in locks_of(&space) {
                 match Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
                     Some(lock) => locks.push(lock),
@@ -65,10 +66,10 @@ impl Tree {
     }
 }
 
-/// Names all locks of a namespace in the order in which they are taken: gc, the shards ascending,
-/// and those that programs have taken by name, who would otherwise lose them unnoticed.
+/// Names all locks of a namespace in the order in which they are taken: gc, the list, the shards
+/// ascending, and those that programs have taken by name, who would otherwise lose them unnoticed.
 fn locks_of(space: &Space) -> Vec<String> {
-    let mut below = vec!["locks/gc".to_owned()];
+    let mut below = vec!["locks/gc".to_owned(), LIST_LOCK.to_owned()];
     below.extend((0..SHARDS).map(|shard| ["locks/", &shard_name(shard)].concat()));
     let named = fs::read_dir(space.path_of("named"))
         .into_iter()

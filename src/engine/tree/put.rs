@@ -13,6 +13,7 @@ use super::draft::{Draft, Times};
 use super::expiry;
 use super::layout::Place;
 use super::loose;
+use super::space::Dir;
 
 /// What a look at the key found before its lock was taken.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,7 @@ struct Seen {
 }
 
 /// What is to be done when the key's present entry is known, under the lock.
-enum Verdict {
+pub(super) enum Verdict {
     Publish,
     /// The condition does not hold.
     Refuse,
@@ -80,8 +81,10 @@ impl Tree {
             let judge = |present: Result<Option<Header>>| {
                 judge(&condition, expiry, seen, present, clock.now())
             };
-            match self.publish(namespace, place, &mut ready, judge, clock)? {
+            let (verdict, dir) = self.publish(namespace, place, &mut ready, judge, clock)?;
+            match verdict {
                 Verdict::Publish => {
+                    self.sync_shard(dir)?;
                     let meta = ready.meta();
                     if meta.expires.is_some() {
                         self.sweep_some(namespace, clock.now());
@@ -118,15 +121,30 @@ impl Tree {
         })
     }
 
-    /// Renames a draft into its place, if `judge` allows it for what is there now.
-    fn publish(
+    /// Renames a draft into its place, if `judge` allows it for what is there now. Returns the
+    /// directory that is to be synced before the write is acknowledged.
+    pub(super) fn publish(
         &self,
         namespace: &Namespace,
         place: &Place<'_>,
         draft: &mut Draft,
         judge: impl Fn(Result<Option<Header>>) -> Result<Verdict>,
         clock: &dyn Clock,
-    ) -> Result<Verdict> {
+    ) -> Result<(Verdict, Option<Dir>)> {
+        // An element that is written by its key is a part of its list, wherever it comes.
+        let _list = self.note_element(namespace, place)?;
+        self.publish_in(namespace, place, draft, judge, clock)
+    }
+
+    /// As [`Tree::publish`], for a caller that has seen to the list which the key may belong to.
+    pub(super) fn publish_in(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        draft: &mut Draft,
+        judge: impl Fn(Result<Option<Header>>) -> Result<Verdict>,
+        clock: &dyn Clock,
+    ) -> Result<(Verdict, Option<Dir>)> {
         loop {
             let shard = self.lock_new_shard(namespace, place.shard())?;
             let dir = shard.make_dir(self.syncs())?;
@@ -134,14 +152,13 @@ impl Tree {
             let present = loose::open(dir.fd.as_fd(), place.name(), path, place, 0);
             let verdict = judge(present.map(|loose| loose.map(|loose| loose.header)))?;
             if !matches!(verdict, Verdict::Publish) {
-                return Ok(verdict);
+                return Ok((verdict, None));
             }
             if let Some(deadline) = draft.meta().expires {
                 expiry::hint(&shard.space, place, deadline, clock.now());
             }
             if draft.publish(&shard.space, &dir, place.name())? {
-                shard.unlock_and_sync(&dir, self.syncs())?;
-                return Ok(Verdict::Publish);
+                return Ok((Verdict::Publish, Some(dir)));
             }
             // The draft's name is gone, but its bytes are still open here.
             drop(shard);

@@ -10,11 +10,12 @@ use super::codec::Header;
 use super::disk;
 use super::layout::Place;
 use super::loose;
-use super::space::cannot;
+use super::space::{Dir, cannot};
 
 /// What a removal finds, under the lock.
-enum Outcome {
-    Removed,
+pub(super) enum Outcome {
+    /// Once this directory is synced, for good.
+    Removed(Dir),
     No,
     /// The key is not what it was when its value was looked at.
     Changed,
@@ -47,7 +48,10 @@ impl Tree {
                 return Ok(false);
             }
             match self.unlink(namespace, place, seen, clock)? {
-                Outcome::Removed => return Ok(true),
+                Outcome::Removed(dir) => {
+                    self.sync_shard(Some(dir))?;
+                    return Ok(true);
+                }
                 Outcome::No => return Ok(false),
                 Outcome::Changed if matches!(condition, Condition::Value(_)) => {}
                 Outcome::Changed => return Ok(false),
@@ -74,7 +78,10 @@ impl Tree {
             // The file stays open, and so readable, when its name is gone.
             let entry = loose.into_verified_entry()?;
             match self.unlink(namespace, place, Some(entry.meta.etag), clock)? {
-                Outcome::Removed => return Ok(Some(entry)),
+                Outcome::Removed(dir) => {
+                    self.sync_shard(Some(dir))?;
+                    return Ok(Some(entry));
+                }
                 Outcome::No => return Ok(None),
                 Outcome::Changed => conflicts.pause(self.settings.busy_timeout, place.key)?,
             }
@@ -82,7 +89,7 @@ impl Tree {
     }
 
     /// Unlinks a live entry, if it is still the one that was `seen`.
-    fn unlink(
+    pub(super) fn unlink(
         &self,
         namespace: &Namespace,
         place: &Place<'_>,
@@ -97,27 +104,35 @@ impl Tree {
         };
         let path = dir.path.join(place.name());
         let present = loose::open(dir.fd.as_fd(), place.name(), path.clone(), place, 0);
-        let outcome = judge(present.map(|l| l.map(|l| l.header)), seen, clock.now())?;
-        if matches!(outcome, Outcome::Removed) {
-            disk::unlink(dir.fd.as_fd(), place.name())
-                .map_err(|err| cannot(err, "remove", &path))?;
-            shard.unlock_and_sync(&dir, self.syncs())?;
+        match judge(present.map(|l| l.map(|l| l.header)), seen, clock.now())? {
+            Judgement::Remove => {
+                disk::unlink(dir.fd.as_fd(), place.name())
+                    .map_err(|err| cannot(err, "remove", &path))?;
+                Ok(Outcome::Removed(dir))
+            }
+            Judgement::No => Ok(Outcome::No),
+            Judgement::Changed => Ok(Outcome::Changed),
         }
-        Ok(outcome)
     }
 }
 
-fn judge(present: Result<Option<Header>>, seen: Option<Etag>, now: Time) -> Result<Outcome> {
+enum Judgement {
+    Remove,
+    No,
+    Changed,
+}
+
+fn judge(present: Result<Option<Header>>, seen: Option<Etag>, now: Time) -> Result<Judgement> {
     let header = match present {
         // Nobody can say what a damaged entry held, but it can go.
-        Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Outcome::Removed),
+        Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Judgement::Remove),
         present => present?,
     };
     Ok(match header {
         Some(header) if header.is_live(now) => match seen {
-            Some(etag) if etag != header.meta.etag => Outcome::Changed,
-            _ => Outcome::Removed,
+            Some(etag) if etag != header.meta.etag => Judgement::Changed,
+            _ => Judgement::Remove,
         },
-        _ => Outcome::No,
+        _ => Judgement::No,
     })
 }

@@ -64,6 +64,16 @@ impl Tree {
         Patience::Until(Instant::now(), self.settings.busy_timeout)
     }
 
+    /// Waits until the names in a shard's directory are durable; its lock is free by then.
+    pub(super) fn sync_shard(&self, dir: Option<Dir>) -> Result<()> {
+        match dir {
+            Some(dir) if self.syncs() => {
+                disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tells whether an acknowledged write is to survive a power cut.
     pub(super) fn syncs(&self) -> bool {
         self.settings.sync == Sync::Full
@@ -128,15 +138,6 @@ impl Shard {
             )?;
         }
         self.space.dir(&self.below())
-    }
-
-    /// Frees the lock, then waits until the names in the shard's directory are durable.
-    pub(super) fn unlock_and_sync(self, dir: &Dir, durable: bool) -> Result<()> {
-        drop(self);
-        if durable {
-            disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
-        }
-        Ok(())
     }
 
     fn lock_file(&self) -> &File {

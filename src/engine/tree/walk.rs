@@ -84,7 +84,7 @@ impl Tree {
 
 /// The entries found so far, in no order.
 #[derive(Debug, Default)]
-struct Entries {
+pub(super) struct Entries {
     keys: Vec<u8>,
     found: Vec<Found>,
     /// What could not be listed.
@@ -92,7 +92,18 @@ struct Entries {
 }
 
 impl Entries {
-    fn collect(&mut self, space: &Space, selection: &Selection, now: Time) -> Result<()> {
+    /// Returns the keys found, in no order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.found.iter().map(|found| key_of(&self.keys, found))
+    }
+
+    /// Finds the entries that are live at `now` and were asked for.
+    pub(super) fn collect(
+        &mut self,
+        space: &Space,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<()> {
         let objects = space.dir("objects")?;
         let walk = WalkDir::new(&objects.path)
             .min_depth(2)

@@ -1,0 +1,59 @@
+//! Lists: namespaces whose keys are numbers.
+//!
+//! The elements of a list are the entries of the namespace of its name, under keys of
+//! [`KEY_LEN`] decimal digits; their order is the order of the keys. Other keys of that namespace
+//! are no elements and are passed over.
+
+use crate::store::Key;
+
+/// Digits of an element's key.
+pub const KEY_LEN: usize = 20;
+
+/// One end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where the oldest element is.
+    First,
+    /// Where elements are added.
+    Last,
+}
+
+/// Tells whether a key is one of an element.
+pub fn is_element(key: &[u8]) -> bool {
+    number_of(key).is_some()
+}
+
+/// Returns the number that an element's key stands for.
+pub fn number_of(key: &[u8]) -> Option<u64> {
+    let is_number = key.len() == KEY_LEN && key.iter().all(u8::is_ascii_digit);
+    if is_number {
+        std::str::from_utf8(key).ok()?.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// Returns the key of the element with that number.
+pub fn key_of(number: u64) -> Key {
+    Key::new(format!("{number:020}").into_bytes()).expect("digits are a key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_numbers_in_the_order_of_their_bytes() {
+        assert_eq!(key_of(7).as_bytes(), b"00000000000000000007");
+        assert!(key_of(9) < key_of(10) && key_of(u64::MAX - 1) < key_of(u64::MAX));
+        assert_eq!(number_of(key_of(u64::MAX).as_bytes()), Some(u64::MAX));
+        for other in [
+            "7",
+            "0000000000000000000x",
+            "99999999999999999999",
+            "000000000000000000007",
+        ] {
+            assert!(!is_element(other.as_bytes()), "{other}");
+        }
+    }
+}
