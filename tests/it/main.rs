@@ -2,14 +2,24 @@
 //!
 //! One file per command, and beside them what concerns all of them.
 
+// Nothing outside sees a test binary; `pub` says here what the modules have for each other.
+#![allow(unreachable_pub)]
+
 mod harness;
 
+mod damage;
 mod exit;
+mod expire;
 mod get;
 mod has;
+mod keys;
+mod links;
 mod ls;
 mod namespaces;
+mod output;
 mod put;
+mod reach;
 mod remove;
 mod stat;
 mod ttl;
+mod values;
