@@ -6,10 +6,13 @@
 #![allow(unreachable_pub)]
 
 mod harness;
+mod machine;
 
 mod damage;
+mod disks;
 mod exit;
 mod expire;
+mod faults;
 mod get;
 mod has;
 mod keys;
@@ -19,7 +22,9 @@ mod namespaces;
 mod output;
 mod put;
 mod reach;
+mod real;
 mod remove;
 mod stat;
 mod ttl;
+mod users;
 mod values;
