@@ -10,7 +10,7 @@ use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, print_json, write_key_line};
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::Exit;
-use crate::store::{Listed, Meta, Namespace, Selection, Store, Time};
+use crate::store::{Listed, Meta, Namespace, Selection, Store, StoreError, Time};
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 /// Prints the keys asked for. A damaged entry does not keep the others from being printed.
@@ -22,10 +22,13 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
         from: bytes(&args.from),
         to: bytes(&args.to),
         reverse: args.reverse,
-        limit: args.limit,
+        // Whether anything matches decides the exit status, even if nothing is to be shown.
+        limit: args.limit.map(|limit| limit.max(1)),
         values: args.values && !args.count,
     };
     let now = session.now();
+    let shows = args.limit != Some(0);
+    let mut has_matched = false;
     let mut count = 0_u64;
     let mut damage = None;
     let Session {
@@ -37,9 +40,13 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
     for listed in store.scan(namespace, &selection, now)? {
         match listed {
             Ok(listed) => {
-                count += 1;
-                if !args.count {
-                    print(args, &**store, namespace, out, listed, now)?;
+                has_matched = true;
+                if shows {
+                    count += 1;
+                }
+                if shows && !args.count {
+                    let printed = print(args, &**store, namespace, out, listed, now);
+                    damage = damage.or(only_damage(printed)?);
                 }
             }
             // The first is reported, when all that is sound has been printed.
@@ -51,8 +58,18 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
     }
     match damage {
         Some(err) => Err(err.into()),
-        None if count == 0 && selection.is_bounded() && !args.count => Ok(Exit::No),
+        None if !has_matched && selection.is_bounded() && !args.count => Ok(Exit::No),
         None => Ok(Exit::Success),
+    }
+}
+
+/// Tells a value that is damaged, which concerns one entry, from what ends the listing.
+fn only_damage(printed: Result<()>) -> Result<Option<StoreError>> {
+    match printed.map_err(|err| err.downcast()) {
+        Ok(()) => Ok(None),
+        Err(Ok(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. }))) => Ok(Some(err)),
+        Err(Ok(err)) => Err(err.into()),
+        Err(Err(err)) => Err(err),
     }
 }
 
@@ -77,10 +94,10 @@ fn print(
         Some(mut value) => {
             let between = if args.null { 0 } else { b'\t' };
             write_key_line(out, key.as_bytes(), between).or_cannot_write()?;
-            value
-                .for_each(|part| out.write_all(part))?
-                .or_cannot_write()?;
-            out.write_all(&[end]).or_cannot_write()
+            let read = value.for_each(|part| out.write_all(part));
+            // Behind a damaged value too: the next key is not to be taken for a part of it.
+            out.write_all(&[end]).or_cannot_write()?;
+            read?.or_cannot_write()
         }
     }
 }

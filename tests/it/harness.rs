@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,6 +103,33 @@ impl Sandbox {
         Ran::of(&mut command)
     }
 
+    /// Stores a value that a test needs to be there.
+    #[track_caller]
+    pub fn put(&self, key: &str, value: &str) {
+        let args = ["put", "--sync", "off", "--", key, value];
+        self.run(args).ends(Exit::Success).is_silent();
+    }
+
+    /// Demands that a key holds exactly this value.
+    #[track_caller]
+    pub fn holds(&self, key: &str, value: impl AsRef<[u8]>) {
+        let ran = self.run(["get", "--", key]).ends(Exit::Success);
+        ran.prints(value).warns("");
+    }
+
+    /// Demands that there is no such key.
+    #[track_caller]
+    pub fn lacks(&self, key: &str) {
+        self.run(["get", "--", key]).ends(Exit::No).is_silent();
+    }
+
+    /// Returns what `kv stat --field NAME KEY` prints, without the newline.
+    #[track_caller]
+    pub fn field(&self, name: &str, key: &str) -> String {
+        let ran = self.run(["stat", "--field", name, "--", key]);
+        ran.ends(Exit::Success).line()
+    }
+
     /// Returns the names in a directory of the namespace, sorted.
     pub fn names_in(&self, below: &str) -> Vec<String> {
         names_in(&self.space().join(below))
@@ -149,13 +176,10 @@ pub fn has_program(name: &str) -> bool {
 #[track_caller]
 pub fn cannot_run(why: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
-    // Written to the descriptor itself, which the test runner does not capture.
+    // Only what print macros write is captured by the test runner. Opening /dev/stderr anew would
+    // fail where it is a socket or another user's.
     let line = format!("NOT RUN: {test}: {why}\n");
-    let mut stderr = fs::OpenOptions::new()
-        .append(true)
-        .open("/dev/stderr")
-        .unwrap();
-    stderr.write_all(line.as_bytes()).unwrap();
+    io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A finished run, and what it printed.
@@ -235,6 +259,8 @@ impl Ran {
 
     /// Demands that nothing was printed, to standard error neither.
     #[track_caller]
+    // It reads as a sentence, in a chain that hands the run on.
+    #[allow(clippy::wrong_self_convention)]
     pub fn is_silent(self) -> Self {
         self.prints("").warns("")
     }
@@ -245,6 +271,15 @@ impl Ran {
 
     pub fn stdout_text(&self) -> String {
         String::from_utf8(self.output.stdout.clone()).unwrap()
+    }
+
+    /// Returns the one line that was printed, without its newline.
+    #[track_caller]
+    pub fn line(&self) -> String {
+        let text = self.stdout_text();
+        let line = text.strip_suffix('\n').filter(|line| !line.contains('\n'));
+        line.unwrap_or_else(|| panic!("no single line: {}", self.report()))
+            .to_owned()
     }
 
     pub fn stderr_text(&self) -> String {

@@ -2,19 +2,34 @@
 //!
 //! One file per command, and beside them what concerns all of them.
 
-mod harness;
+// Nothing outside sees a test binary; `pub` says here what the modules have for each other.
+#![allow(unreachable_pub)]
 
+mod harness;
+mod machine;
+
+mod damage;
+mod disks;
 mod exit;
+mod expire;
+mod faults;
 mod format;
 mod generated;
 mod get;
 mod has;
 mod help;
+mod keys;
+mod links;
 mod ls;
 mod man;
 mod manpage;
 mod namespaces;
+mod output;
 mod put;
+mod reach;
+mod real;
 mod remove;
 mod stat;
 mod ttl;
+mod users;
+mod values;

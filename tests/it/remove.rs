@@ -1,1 +1,203 @@
-//! Tests of kv remove.
+//! `kv remove`: one key, several, or all that a pattern or a pipe names.
+
+use kv::exit::Exit;
+
+use crate::harness::Sandbox;
+
+fn with(keys: &[&str]) -> Sandbox {
+    let kv = Sandbox::new();
+    keys.iter().for_each(|key| kv.put(key, key));
+    kv
+}
+
+#[test]
+fn removes_in_silence_and_says_no_to_what_is_absent() {
+    let kv = with(&["a"]);
+    kv.run(["remove", "a"]).ends(Exit::Success).is_silent();
+    kv.lacks("a");
+    kv.run(["remove", "a"]).ends(Exit::No).is_silent();
+    assert!(!kv.file_of(b"a").exists());
+}
+
+#[test]
+fn of_a_store_that_does_not_exist_nothing_is_made() {
+    let kv = Sandbox::new();
+    kv.run(["remove", "a"]).ends(Exit::No).is_silent();
+    kv.run(["remove", "-f", "a"])
+        .ends(Exit::Success)
+        .is_silent();
+    assert!(!kv.store().exists());
+}
+
+#[test]
+fn of_several_keys_all_that_are_there_go() {
+    let kv = with(&["a", "b", "c"]);
+    kv.run(["remove", "a", "absent", "b"])
+        .ends(Exit::No)
+        .is_silent();
+    kv.run(["ls"]).ends(Exit::Success).prints("c\n");
+    kv.run(["remove", "--force", "absent", "c"])
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
+fn rm_del_and_delete_are_other_names() {
+    for name in ["rm", "del", "delete"] {
+        let kv = with(&["a"]);
+        kv.run([name, "a"]).ends(Exit::Success).is_silent();
+        kv.lacks("a");
+    }
+}
+
+#[test]
+fn force_does_not_hide_damage() {
+    let kv = with(&["a", "b"]);
+    std::fs::copy(kv.file_of(b"b"), kv.file_of(b"a")).unwrap();
+    kv.run(["remove", "-f", "a", "b"])
+        .ends(Exit::Damaged)
+        .prints("")
+        .complains(&["another key"]);
+    kv.lacks("b");
+}
+
+#[test]
+fn conditions_are_decided_on_the_entry() {
+    let kv = with(&["a"]);
+    let etag = kv.field("etag", "a");
+    for (option, other, right) in [
+        ("--if-value", "b", "a"),
+        ("--if-etag", "0123456789abcdef", &*etag),
+    ] {
+        for force in [&[][..], &["-f"]] {
+            kv.run(["remove", "a", option, other].iter().chain(force))
+                .ends(Exit::No)
+                .is_silent();
+        }
+        kv.run(["remove", "a", option, right, "--dry-run"])
+            .ends(Exit::Success)
+            .prints("a\n");
+    }
+    kv.run(["remove", "a", "--if-etag", &etag])
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["remove", "a", "--if-value", "a"])
+        .ends(Exit::No)
+        .is_silent();
+    kv.run(["remove", "-f", "a", "--if-value", "a"])
+        .ends(Exit::Success)
+        .is_silent();
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_and_nothing_removed() {
+    let kv = with(&["a", "b"]);
+    for bad in [
+        &[][..],
+        &["a", "b", "--if-value", "a"],
+        &["a", "b", "--if-etag", "0123456789abcdef"],
+        &["a", "--if-value", "a", "--if-etag", "0123456789abcdef"],
+        &["--glob", "*", "--if-value", "a"],
+        &["--glob", "*", "a"],
+        &["--glob", "*", "--stdin"],
+        &["--stdin", "a"],
+        &["a", "--null"],
+        &["--glob", "["],
+        &[""],
+    ] {
+        kv.run(["remove"].iter().chain(bad))
+            .ends(Exit::Usage)
+            .prints("")
+            .complains(&[]);
+    }
+    kv.run(["ls"]).ends(Exit::Success).prints("a\nb\n");
+}
+
+#[test]
+fn dry_run_prints_what_would_go_and_removes_nothing() {
+    let kv = with(&["a1", "a2", "b"]);
+    kv.run(["remove", "--glob", "a*", "--dry-run"])
+        .ends(Exit::Success)
+        .prints("a1\na2\n");
+    kv.run(["remove", "--glob", "a*", "--dry-run", "-0"])
+        .ends(Exit::Success)
+        .prints("a1\0a2\0");
+    kv.run(["remove", "b", "absent", "--dry-run"])
+        .ends(Exit::No)
+        .prints("b\n");
+    kv.run(["ls"]).ends(Exit::Success).prints("a1\na2\nb\n");
+}
+
+#[test]
+fn a_glob_removes_what_ls_lists() {
+    let kv = with(&["a1", "a2", "b"]);
+    kv.run(["remove", "--glob", "a?"])
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls"]).ends(Exit::Success).prints("b\n");
+    kv.run(["remove", "--glob", "a?"])
+        .ends(Exit::No)
+        .is_silent();
+    kv.run(["remove", "-f", "--glob", "a?"])
+        .ends(Exit::Success)
+        .is_silent();
+}
+
+#[test]
+fn keys_are_read_from_standard_input() {
+    let kv = with(&["a", "b", "c", "d e"]);
+    kv.feed(["remove", "--stdin"], b"a\nd e")
+        .ends(Exit::Success)
+        .is_silent();
+    kv.feed(["remove", "--stdin"], b"b\nabsent\n")
+        .ends(Exit::No)
+        .is_silent();
+    kv.feed(["remove", "--stdin"], b"")
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls"]).ends(Exit::Success).prints("c\n");
+}
+
+#[test]
+fn null_reads_keys_that_hold_newlines() {
+    let kv = with(&["a\nb", "a", "-0"]);
+    kv.feed(["remove", "-0", "--stdin"], b"a\nb\0")
+        .ends(Exit::Success)
+        .is_silent();
+    kv.shell("sh", "kv ls -0 | kv remove --stdin --null")
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
+fn a_bad_line_removes_nothing() {
+    let kv = with(&["a", "b"]);
+    let long = format!("a\n{}\nb\n", "k".repeat(65_536));
+    for input in [&b"a\n\nb\n"[..], b"a\nx\0y\n", long.as_bytes()] {
+        kv.feed(["remove", "--stdin"], input)
+            .ends(Exit::Usage)
+            .prints("")
+            .complains(&["line 2", "nothing was removed"]);
+    }
+    kv.run(["ls"]).ends(Exit::Success).prints("a\nb\n");
+}
+
+/// Two different texts of one SHA-1 (shattered.io). They hold NUL bytes, so they are no keys, and
+/// their common place cannot be reached.
+#[test]
+fn the_published_collision_is_refused() {
+    let kv = with(&["a"]);
+    for digits in [
+        include_str!("data/shattered-1.hex"),
+        include_str!("data/shattered-2.hex"),
+    ] {
+        let bytes = hex::decode(digits.replace(char::is_whitespace, "")).unwrap();
+        kv.feed(["remove", "--stdin"], &bytes)
+            .ends(Exit::Usage)
+            .prints("")
+            .complains(&["invalid key", "nothing was removed"]);
+    }
+    kv.holds("a", "a");
+}

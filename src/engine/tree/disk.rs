@@ -58,9 +58,9 @@ pub(super) fn sync(file: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::retry_on_intr(|| rustix::fs::fsync(&file))?)
 }
 
-/// Makes a directory.
-pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    Ok(rustix::fs::mkdirat(dir, name, Mode::RWXU)?)
+/// Makes a directory, with the mode as far as the umask allows.
+pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Result<()> {
+    Ok(rustix::fs::mkdirat(dir, name, mode)?)
 }
 
 /// Makes a directory by its path.
@@ -76,6 +76,16 @@ pub(super) fn rename(
     new: &str,
 ) -> io::Result<()> {
     Ok(rustix::fs::renameat(from, old, to, new)?)
+}
+
+/// Gives a file a further name, which nothing may have.
+pub(super) fn link(
+    from: BorrowedFd<'_>,
+    old: &str,
+    to: BorrowedFd<'_>,
+    new: &str,
+) -> io::Result<()> {
+    Ok(rustix::fs::linkat(from, old, to, new, AtFlags::empty())?)
 }
 
 /// Removes the name of a file.

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
+use super::create::random;
 use super::disk;
 use super::space::{Space, cannot, unusable};
 
@@ -97,6 +99,15 @@ fn open(space: &Space, below: &str) -> Result<File> {
         Err(err) => return Err(unusable(err, "open the lock file", &path())),
     }
     let mode = space.file_mode()?;
+    match make_whole(space, below, mode) {
+        Ok(file) => return Ok(file),
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+            let opened = space.open(below, flags).map(File::from);
+            return opened.map_err(|err| unusable(err, "open the lock file", &path()));
+        }
+        // Not every file system has hard links. What else is wrong shows again here.
+        Err(_) => {}
+    }
     let name = space.relative(below);
     let made = os::open_beneath(
         space.store(),
@@ -109,6 +120,22 @@ fn open(space: &Space, below: &str) -> Result<File> {
         Ok(file) => Ok(file.into()),
         Err(err) => Err(cannot(err, "make the lock file", &path())),
     }
+}
+
+/// Makes a lock file that has its mode from the moment on at which it has its name: another user of
+/// the store could not open it before, nor ever if its maker were killed in between.
+fn make_whole(space: &Space, below: &str, mode: Mode) -> io::Result<File> {
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY;
+    let (room, name) = below.split_once('/').unwrap_or(("", below));
+    let locks = space.open(room, directory)?;
+    let tmp = space.open("tmp", directory)?;
+    let aside = format!("{:016x}", random());
+    let file = disk::create(tmp.as_fd(), &aside)?;
+    let linked = disk::set_mode(&file, mode)
+        .and_then(|()| disk::link(tmp.as_fd(), &aside, locks.as_fd(), name));
+    // What cannot be removed is litter that a sweep collects, as it does drafts.
+    _ = disk::unlink(tmp.as_fd(), &aside);
+    linked.map(|()| file)
 }
 
 /// Tries once. Spelled `fs2::FileExt::…` on purpose: since Rust 1.89 `File` has methods of the same

@@ -194,7 +194,8 @@ pub(super) fn mode_of_dirs(store: BorrowedFd<'_>, path: &Path) -> Result<Mode> {
 
 /// Makes a directory and gives it the mode; one that exists already is left as it is.
 pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Result<()> {
-    match disk::make_dir(dir, name) {
+    // Other readers of a group store may come upon it before its mode is set.
+    match disk::make_dir(dir, name, mode & Mode::from_raw_mode(0o777)) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         done => done?,
     }

@@ -3,6 +3,7 @@
 //! A hashed tree has no order, so every header is read and the keys are sorted in memory: the bytes
 //! of the keys lie in one block, and 48 bytes beside it hold what is known of each.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -16,6 +17,7 @@ use crate::store::{
 };
 
 use super::Tree;
+use super::codec::Damage;
 use super::layout::{NAME_LEN, Place};
 use super::loose;
 use super::space::{Dir, Space};
@@ -106,7 +108,7 @@ impl Entries {
     ) -> Result<()> {
         let objects = space.dir("objects")?;
         let walk = WalkDir::new(&objects.path)
-            .min_depth(2)
+            .min_depth(1)
             .max_depth(2)
             .follow_root_links(false);
         let mut shard: Option<(String, Dir)> = None;
@@ -118,6 +120,16 @@ impl Entries {
                     .map_err(io::Error::from)
                     .or_cannot("read", &objects.path)?,
             };
+            if entry.depth() == 1 {
+                // What cannot be looked into may hold any number of keys.
+                if is_shard(entry.file_name()) && !entry.file_type().is_dir() {
+                    self.damaged.push(StoreError::Damaged {
+                        path: entry.into_path(),
+                        source: Damage::NotAFile.into(),
+                    });
+                }
+                continue;
+            }
             let name = entry
                 .file_name()
                 .to_str()
@@ -182,6 +194,10 @@ impl Entries {
 fn key_of<'a>(keys: &'a [u8], found: &Found) -> &'a [u8] {
     let at = usize::try_from(found.at).expect("it is an offset in memory");
     &keys[at..at + usize::from(found.len)]
+}
+
+fn is_shard(name: &OsStr) -> bool {
+    name.len() == 2 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
 }
 
 fn is_gone(err: &walkdir::Error) -> bool {
