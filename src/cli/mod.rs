@@ -19,7 +19,7 @@ mod values;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::store::{Location, Namespace};
 
@@ -164,11 +164,12 @@ pub struct With<A: Args> {
 struct GlobalBefore {
     /// Store to use: a directory
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
-    #[arg(value_hint = clap::ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
 
     /// Namespace to use
     #[arg(short, long, value_name = "NAME", value_parser = value::namespace())]
+    #[arg(value_hint = ValueHint::Other)]
     namespace: Option<Namespace>,
 
     #[command(flatten)]
@@ -182,11 +183,12 @@ struct GlobalBefore {
 struct GlobalAfter {
     /// Store to use: a directory
     #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
-    #[arg(value_hint = clap::ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
 
     /// Namespace to use
     #[arg(long, value_name = "NAME", value_parser = value::namespace(), hide_short_help = true)]
+    #[arg(value_hint = ValueHint::Other)]
     namespace: Option<Namespace>,
 
     #[command(flatten)]
@@ -201,6 +203,7 @@ struct GlobalRest {
 
     /// How long to wait for the store's own locks [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = value::patience, hide_short_help = true)]
+    #[arg(value_hint = ValueHint::Other)]
     busy_timeout: Option<Duration>,
 }
 
