@@ -2,9 +2,15 @@
 //!
 //! One file per command, and beside them what concerns all of them.
 
-mod harness;
+// Nothing outside sees a test binary; `pub` says here what the modules have for each other.
+#![allow(unreachable_pub)]
 
+mod harness;
+mod terminal;
+
+mod completions;
 mod exit;
+mod generated;
 mod get;
 mod has;
 mod ls;
