@@ -1,0 +1,345 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_kv_global_optspecs
+    string join \n s/store= n/namespace= sync= busy-timeout= h/help V/version
+end
+
+function __fish_kv_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_kv_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_kv_using_subcommand
+    set -l cmd (__fish_kv_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c kv -n "__fish_kv_needs_command" -s s -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_needs_command" -s n -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_needs_command" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_needs_command" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_needs_command" -s V -l version -d 'Print version'
+complete -c kv -n "__fish_kv_needs_command" -f -a "put" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "get" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "remove" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "rm" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "ls" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "has" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "stat" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "expire" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "ttl" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "incr" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "append" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "completions" -d 'The arguments of a command, and the options that any command takes'
+complete -c kv -n "__fish_kv_needs_command" -f -a "help" -d 'Arguments of `kv help`'
+complete -c kv -n "__fish_kv_using_subcommand put" -l file -d 'Read the value from PATH; `-` is standard input, whatever it is' -r -F
+complete -c kv -n "__fish_kv_using_subcommand put" -l ttl -d 'Let the key expire after this long, such as 90s, 1h30m or 7d' -r -f
+complete -c kv -n "__fish_kv_using_subcommand put" -l if-value -d 'Store only if the key holds exactly this value; else status 1' -r -f
+complete -c kv -n "__fish_kv_using_subcommand put" -l if-etag -d 'Store only if the key\'s entry has this etag; else status 1' -r -f
+complete -c kv -n "__fish_kv_using_subcommand put" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand put" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand put" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand put" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand put" -l keep-ttl -d 'Keep the expiry that the key has'
+complete -c kv -n "__fish_kv_using_subcommand put" -l if-absent -d 'Store only if there is no such key; else status 1'
+complete -c kv -n "__fish_kv_using_subcommand put" -l if-exists -d 'Store only if there is such a key; else status 1'
+complete -c kv -n "__fish_kv_using_subcommand put" -l print-etag -d 'Print the etag of the new entry'
+complete -c kv -n "__fish_kv_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand get" -l default -d 'Print TEXT instead, and succeed, if there is no such key' -r -f
+complete -c kv -n "__fish_kv_using_subcommand get" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand get" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand get" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand get" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand get" -l remove -d 'Remove the key in the same atomic step: of several takers, one gets the value'
+complete -c kv -n "__fish_kv_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand remove" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
+complete -c kv -n "__fish_kv_using_subcommand remove" -l if-etag -d 'Remove only if the key\'s entry has this etag; else status 1' -r -f
+complete -c kv -n "__fish_kv_using_subcommand remove" -l glob -d 'Remove all keys that match PATTERN, as `kv ls PATTERN` lists them' -r -f
+complete -c kv -n "__fish_kv_using_subcommand remove" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand remove" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand remove" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand remove" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand remove" -s f -l force -d 'Succeed for keys that are absent'
+complete -c kv -n "__fish_kv_using_subcommand remove" -l stdin -d 'Read the keys from standard input, one a line'
+complete -c kv -n "__fish_kv_using_subcommand remove" -s 0 -l null -d 'With --stdin or --glob: end each key that is read or printed with NUL instead of a newline'
+complete -c kv -n "__fish_kv_using_subcommand remove" -l dry-run -d 'Remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand rm" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rm" -l if-etag -d 'Remove only if the key\'s entry has this etag; else status 1' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rm" -l glob -d 'Remove all keys that match PATTERN, as `kv ls PATTERN` lists them' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rm" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand rm" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rm" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand rm" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rm" -s f -l force -d 'Succeed for keys that are absent'
+complete -c kv -n "__fish_kv_using_subcommand rm" -l stdin -d 'Read the keys from standard input, one a line'
+complete -c kv -n "__fish_kv_using_subcommand rm" -s 0 -l null -d 'With --stdin or --glob: end each key that is read or printed with NUL instead of a newline'
+complete -c kv -n "__fish_kv_using_subcommand rm" -l dry-run -d 'Remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l prefix -d 'List keys that begin with PREFIX' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l from -d 'List keys from KEY on, this one included' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l to -d 'List keys before KEY, this one not included' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l limit -d 'List at most N keys' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand ls" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand ls" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -s 0 -l null -d 'End each line, or each key and value, with NUL instead'
+complete -c kv -n "__fish_kv_using_subcommand ls" -s l -l long -d 'Print etag, bytes, modified, expires and key, with tabs between them'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l json -d 'Print one JSON object a line'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l values -d 'Print each key, a tab and its value'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l reverse -d 'List the last key first'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l count -d 'Print only how many keys there are'
+complete -c kv -n "__fish_kv_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand has" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand has" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand has" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand has" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand has" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand stat" -l field -d 'Print only the value of this field' -r -f -a "key\t'The key'
+namespace\t'The namespace it is in'
+size\t'Bytes of its value'
+modified\t'When its value was written'
+expires\t'When it expires, or `never`'
+etag\t'Names the write that made the entry: 16 hexadecimal digits'"
+complete -c kv -n "__fish_kv_using_subcommand stat" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand stat" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand stat" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand stat" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand stat" -l json -d 'Print one JSON object'
+complete -c kv -n "__fish_kv_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand expire" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand expire" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand expire" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand expire" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand expire" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ttl" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand incr" -l by -d 'Add N, which may be negative' -r
+complete -c kv -n "__fish_kv_using_subcommand incr" -l ttl -d 'If this makes the key, let it expire after this long; else its expiry stays' -r
+complete -c kv -n "__fish_kv_using_subcommand incr" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand incr" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand incr" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand incr" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand incr" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand append" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand append" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand append" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand append" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -s 0 -l null -d 'End each name with NUL instead of a newline'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l dry-run -d 'With --remove: remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand completions" -l store -d 'Store to use: a directory' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand completions" -l namespace -d 'Namespace to use' -r -f
+complete -c kv -n "__fish_kv_using_subcommand completions" -l sync -d 'What a write that succeeded survives: a power cut (full), or the death of any process (off)' -r -f -a "full\t'A power cut'
+off\t'The death of any process'"
+complete -c kv -n "__fish_kv_using_subcommand completions" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand help" -s h -l help -d 'Print help'
+
+# Completes what is in the store, keys and namespaces, and the fixed words that some arguments are.
+
+# Finds out what the word at the cursor is. Prints, NUL behind each: its kind; the value typed so
+# far; `bare` where a dash begins an option; and the options that name the same store.
+function __kv_find
+    set -l items (commandline -opc)
+    set -l typed (__kv_unquote (commandline -ct))
+    set -l command ''
+    set -l place 1
+    set -l pending ''
+    set -l verbatim ''
+    set -l store
+    set -l space
+    for item in $items[2..]
+        set -l kind $pending
+        set -l value $item
+        if test -z "$pending"
+            if test -z "$verbatim"; and string match -qr '^-([^0-9.]|0$)' -- $item
+                if test "$item" = --
+                    set verbatim yes
+                    continue
+                end
+                set -l parts (__kv_option $item)
+                set kind (__kv_kind "$command $parts[1]")
+                if not set -q parts[2]
+                    set pending $kind
+                    continue
+                end
+                set value $parts[2]
+            else if test -z "$command"
+                set command $item
+            else
+                set place (math $place + 1)
+            end
+        end
+        set pending ''
+        switch "$kind"
+            case store
+                set store --store=(string replace -r '^~/' $HOME/ -- $value)
+            case namespace
+                set space --namespace=$value
+        end
+    end
+
+    set -l kind $pending
+    set -l bare bare
+    if test -n "$pending"
+    else if test -z "$verbatim"; and string match -q -- '-*' $typed
+        set -l parts (__kv_option $typed)
+        set -q parts[2]; or return
+        set kind (__kv_kind "$command $parts[1]")
+        set typed $parts[2]
+        set bare ''
+    else
+        if test -n "$verbatim"
+            set bare ''
+            set kind (__kv_kind "$command --")
+        end
+        test -n "$kind"; or set kind (__kv_kind "$command $place")
+        test -n "$kind"; or set kind (__kv_kind "$command +")
+    end
+    printf '%s\0' "$kind" "$typed" "$bare" $store $space
+end
+
+# Prints an option, and behind it its value if that is in the same word.
+function __kv_option
+    switch $argv[1]
+        case '--*'
+            string split -m 1 = -- $argv[1]
+        case '*'
+            string sub -l 2 -- $argv[1]
+            set -l value (string sub -s 3 -- $argv[1])
+            test -z "$value"; or string replace -r '^=' '' -- $value
+    end
+end
+
+# Prints a word as the command would get it; its last quote may be open.
+function __kv_unquote
+    set -l word (string replace -r '(?<!\\\\)(?:\\\\\\\\)*\K\\\\$' '' -- "$argv")
+    for end in '' \' '"'
+        string unescape -- $word$end 2>/dev/null; and return
+    end
+end
+
+function __kv_is_stored
+    set -l found (__kv_find | string split0)
+    string match -qr '^(key|namespace|one of .*)$' -- "$found[1]"
+end
+
+function __kv_stored
+    set -l found (__kv_find | string split0)
+    set -l typed $found[2]
+    set -l program (commandline -opc)[1]
+    string match -q '*/*' -- $program; or set program kv
+    set program (string replace -r '^~/' $HOME/ -- $program) $found[4..]
+    set -l answers
+    switch $found[1]
+        case key
+            set answers (command $program ls -0 --prefix=$typed --limit 200 2>/dev/null | string split0)
+            # The last key shows how far all of them agree, however many are left out.
+            if test (count $answers) -ge 200
+                set -a answers (command $program ls -0 --prefix=$typed --reverse --limit 1 2>/dev/null | string split0)
+            end
+        case namespace
+            set answers (command $program namespaces -0 2>/dev/null | string split0)
+        case '*'
+            set answers (string split ' ' -- (string replace 'one of ' '' -- $found[1]))
+    end
+    set -q answers[1]; or return
+    # An answer is a line here, and a tab would begin its description.
+    set -l skipped '[\n\t]'
+    test -z "$found[3]"; or set skipped '[\n\t]|^-'
+    string match -rv $skipped -- $answers
+end
+
+# Tells what stands in a place: a command and the number of its argument (`+` for any further one,
+# `--` for what follows that), or a command and one of its options.
+function __kv_kind
+    switch $argv[1]
+        case '* --from' \
+            '* --prefix' \
+            '* --to' \
+            'append 1' \
+            'del +' \
+            'delete +' \
+            'expire 1' \
+            'get 1' \
+            'has 1' \
+            'incr 1' \
+            'put 1' \
+            'remove +' \
+            'rm +' \
+            'stat 1' \
+            'ttl 1'
+            echo 'key'
+        case '* --namespace' \
+            '* -n' \
+            'namespaces --remove'
+            echo 'namespace'
+        case 'completions 1'
+            echo 'one of bash zsh fish'
+        case '* --sync'
+            echo 'one of full off'
+        case '* --field'
+            echo 'one of key namespace size modified expires etag'
+        case 'expire 2'
+            echo 'one of never'
+        case 'help 1'
+            echo 'one of put get remove rm ls has stat expire ttl incr append namespaces completions help'
+        case '* --store' \
+            '* -s'
+            echo 'store'
+        case '* --busy-timeout' \
+            '* --by' \
+            '* --default' \
+            '* --file' \
+            '* --glob' \
+            '* --if-etag' \
+            '* --if-value' \
+            '* --limit' \
+            '* --ttl'
+            echo 'text'
+    end
+end
+
+complete -c kv -n __kv_is_stored -l from -r -k -f -a '(__kv_stored)'
+complete -c kv -n __kv_is_stored -l namespace -r -k -f -a '(__kv_stored)'
+complete -c kv -n __kv_is_stored -l prefix -r -k -f -a '(__kv_stored)'
+complete -c kv -n __kv_is_stored -l remove -r -k -f -a '(__kv_stored)'
+complete -c kv -n __kv_is_stored -l to -r -k -f -a '(__kv_stored)'
+complete -c kv -n __kv_is_stored -s n -l namespace -r -k -f -a '(__kv_stored)'
+complete -c kv -n __kv_is_stored -k -f -a '(__kv_stored)'

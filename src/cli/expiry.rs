@@ -1,8 +1,10 @@
 //! Arguments of `kv expire` and `kv ttl`.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Args, Command};
 
 use crate::cli::value;
 use crate::store::Key;
@@ -15,8 +17,8 @@ pub struct ExpireArgs {
     pub key: Key,
 
     /// How long it has to live from now on, such as 90s, 1h30m or 7d; or `never`
-    #[arg(value_name = "DURATION", value_parser = new_expiry, allow_negative_numbers = true)]
-    #[arg(value_hint = ValueHint::Other)]
+    #[arg(value_name = "DURATION", value_parser = ExpiryParser, allow_negative_numbers = true)]
+    #[arg(hide_possible_values = true)]
     pub expiry: NewExpiry,
 }
 
@@ -35,6 +37,27 @@ pub enum NewExpiry {
     After(Duration),
     /// Never.
     Never,
+}
+
+/// Reads a new expiry, and tells the completions of the one word that it may be.
+#[derive(Clone)]
+struct ExpiryParser;
+
+impl TypedValueParser for ExpiryParser {
+    type Value = NewExpiry;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<NewExpiry, clap::Error> {
+        new_expiry.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue>>> {
+        Some(Box::new([PossibleValue::new("never")].into_iter()))
+    }
 }
 
 fn new_expiry(text: &str) -> Result<NewExpiry, String> {

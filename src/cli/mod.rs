@@ -22,7 +22,7 @@ mod with;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::store::{Location, Namespace};
 
@@ -204,11 +204,12 @@ pub enum Command {
 struct GlobalBefore {
     /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
-    #[arg(value_hint = clap::ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
 
     /// Namespace to use [default: $KV_NAMESPACE, or default]
     #[arg(short, long, value_name = "NAME", value_parser = value::namespace())]
+    #[arg(value_hint = ValueHint::Other)]
     namespace: Option<Namespace>,
 
     #[command(flatten)]
@@ -222,11 +223,12 @@ struct GlobalBefore {
 struct GlobalAfter {
     /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
     #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
-    #[arg(value_hint = clap::ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
 
     /// Namespace to use [default: $KV_NAMESPACE, or default]
     #[arg(long, value_name = "NAME", value_parser = value::namespace(), hide_short_help = true)]
+    #[arg(value_hint = ValueHint::Other)]
     namespace: Option<Namespace>,
 
     #[command(flatten)]
@@ -242,6 +244,7 @@ struct GlobalRest {
     /// How long to wait for the store's own locks [default: $KV_BUSY_TIMEOUT, or
     /// 10s]
     #[arg(long, value_name = "DURATION", value_parser = value::patience, hide_short_help = true)]
+    #[arg(value_hint = ValueHint::Other)]
     busy_timeout: Option<Duration>,
 }
 

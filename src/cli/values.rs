@@ -27,6 +27,7 @@ pub struct PutArgs {
 
     /// Let the key expire after this long, such as 90s, 1h30m or 7d
     #[arg(long, value_name = "DURATION", value_parser = value::ttl, allow_negative_numbers = true)]
+    #[arg(value_hint = ValueHint::Other)]
     pub ttl: Option<Duration>,
 
     /// Keep the expiry that the key has
@@ -160,7 +161,7 @@ pub struct LsArgs {
     pub reverse: bool,
 
     /// List at most N keys
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
     pub limit: Option<u64>,
 
     /// Print only how many keys there are

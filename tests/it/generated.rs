@@ -1,16 +1,23 @@
 //! `completions/` and `man/` are generated from the command line, committed, and checked here.
 //!
-//! To accept a change: `KV_BLESS=1 cargo test --test it generated`, then commit.
+//! To accept a change: `KV_BLESS=1 cargo test --test it generated`, then commit; the binary holds
+//! the completion scripts, so that it has to be built once more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::Path;
 
+use crate::completions::scripts;
 use crate::manpage;
 
 #[test]
-fn man_pages() {
+fn completions_are_those_of_the_command_line() {
+    check("completions", &scripts::all());
+}
+
+#[test]
+fn man_pages_are_those_of_the_command_line() {
     check("man", &manpage::all());
 }
 

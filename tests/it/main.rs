@@ -7,7 +7,9 @@
 
 mod harness;
 mod machine;
+mod terminal;
 
+mod completions;
 mod damage;
 mod disks;
 mod exit;
