@@ -43,7 +43,7 @@ const ENDS: &str = "ends";
 /// Bytes of `ends`.
 const ENDS_LEN: usize = 8 + 37 + 21 + 21 + 21 + 16 + 1;
 /// Bytes of `ends` that its sum covers.
-const SUMMED_LEN: usize = ENDS_LEN - 17;
+const SUMMED_LEN: usize = ENDS_LEN - 18;
 
 /// A list whose ends are locked.
 #[derive(Debug)]
