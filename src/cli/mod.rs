@@ -11,6 +11,7 @@ mod counters;
 mod expiry;
 mod lists;
 pub mod man;
+mod memo;
 mod programs;
 mod reach;
 mod shell;
@@ -29,6 +30,7 @@ use crate::store::{Location, Namespace};
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
+pub use self::memo::MemoArgs;
 pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::shell::{CompletionsArgs, Shell};
@@ -172,6 +174,16 @@ pub enum Command {
     /// Without an option this waits for as long as it takes, as flock(1) does.
     Lock(With<LockArgs>),
 
+    /// Run a program once and replay what it printed
+    ///
+    /// The first run's standard output, standard error and status are remembered for the time to
+    /// live, and given again instead of running CMD. Of several callers at once one runs CMD and
+    /// the others wait for it. Runs that fail are remembered only with --keep-failures, and runs
+    /// that a signal ends never. CMD gets no standard input.
+    ///
+    /// What is remembered is an ordinary key in the namespace `memo`, unless -n names another.
+    Memo(With<MemoArgs>),
+
     /// Wait until a key is there, gone or changed
     ///
     /// Returns as soon as it holds, and at once if it holds already.
@@ -293,7 +305,7 @@ impl Cli {
 impl Command {
     /// Tells whether the command runs a program, whose exit status it then returns.
     pub fn runs_a_program(&self) -> bool {
-        matches!(self, Self::Update(_) | Self::Lock(_))
+        matches!(self, Self::Update(_) | Self::Lock(_) | Self::Memo(_))
     }
 
     fn after(&self) -> Option<&GlobalAfter> {
@@ -313,6 +325,7 @@ impl Command {
             Self::Items(with) => &with.after,
             Self::Update(with) => &with.after,
             Self::Lock(with) => &with.after,
+            Self::Memo(with) => &with.after,
             Self::Wait(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,

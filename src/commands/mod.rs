@@ -11,6 +11,7 @@ mod items;
 mod listing;
 mod lock;
 mod ls;
+mod memo;
 mod namespaces;
 mod output;
 mod pop;
@@ -34,6 +35,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::{self, Cli, Command};
 use crate::exit::{Exit, UsageError};
+use crate::store::Namespace;
 
 use self::output::{OrCannotWrite as _, Output};
 use self::session::Session;
@@ -63,7 +65,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit> {
     let mut out = Output::new();
-    let global = cli.global();
+    let mut global = cli.global();
+    if let Command::Memo(_) = cli.command {
+        // Results have a namespace of their own, whatever the script's keys have.
+        global.namespace.get_or_insert_with(Namespace::memo);
+    }
     let exit = match &cli.command {
         Command::Completions(with) => completions::run(&with.args, &mut out),
         Command::Help { command } => help::run(command.as_deref(), &mut out),
@@ -93,6 +99,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Items(with) => items::run(&with.args, session),
         Command::Update(with) => update::run(&with.args, session),
         Command::Lock(with) => lock::run(&with.args, session),
+        Command::Memo(with) => memo::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),

@@ -145,12 +145,9 @@ fn close_from(first: i32) {
         .filter(|number| *number >= first)
         .collect();
     for number in numbers {
-        // SAFETY: the process was forked a moment ago and uses none of them any more. The one that
-        // listed the directory is closed already, which is no error here.
-        #[allow(unsafe_code)]
-        unsafe {
-            rustix::io::close(number);
-        }
+        // The process was forked a moment ago and uses none of them any more. The one that listed
+        // the directory is closed already, which is no error here.
+        _ = nix::unistd::close(number);
     }
 }
 

@@ -19,6 +19,13 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    /// Returns `memo`, where the results of programs are remembered.
+    pub fn memo() -> Self {
+        Self("memo".to_owned())
+    }
+}
+
 impl Default for Namespace {
     /// Returns `default`, the namespace of those who name none.
     fn default() -> Self {

@@ -1,0 +1,216 @@
+//! `kv memo`: runs a program once and replays what it printed.
+//!
+//! Whoever finds nothing to replay takes a lock of the key's name and runs the program; who comes
+//! meanwhile waits for that lock, shared, and looks again. A run that failed is left for those who
+//! were waiting when it ended: it is stored for a few seconds with the time of its end, and whoever
+//! came later passes it over.
+
+mod key;
+mod run;
+
+use std::io::{self, Read, Write as _};
+use std::process;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::cli::MemoArgs;
+use crate::commands::Session;
+use crate::commands::output::OrCannotWrite as _;
+use crate::exit::{Exit, UsageError};
+use crate::os;
+use crate::store::{Entry, Key, LockRequest, OrCannot as _, Source, StoreError, Time, Value};
+use crate::wire::memo::{Head, Stream, read_head, read_part_line};
+
+/// What was asked for, with its key settled.
+struct Memo<'a> {
+    args: &'a MemoArgs,
+    key: Key,
+    ttl: Duration,
+}
+
+/// A result to be replayed.
+struct Found {
+    head: Head,
+    modified: Time,
+    parts: Parts,
+}
+
+/// Replays the last run, or runs the program, or waits for the one who does.
+pub(super) fn run(args: &MemoArgs, session: &mut Session<'_>) -> Result<Exit> {
+    let ttl = args.ttl.unwrap_or_default();
+    if args.stale.is_some_and(|stale| stale >= ttl) {
+        return Err(UsageError("--stale must be shorter than --ttl".to_owned()).into());
+    }
+    let memo = Memo {
+        args,
+        key: key::of(args)?,
+        ttl,
+    };
+    let came = session.now();
+    if let Some(found) = memo.find(session, None)? {
+        if memo.is_stale(&found, came) && os::detach().context("cannot refresh")? {
+            // Nobody is left to be told of a failure; whoever comes next tries again.
+            _ = memo.refresh(session);
+            process::exit(0);
+        }
+        return replay(found, session);
+    }
+    loop {
+        if let Some(_held) = memo.lock(session, false, Some(Duration::ZERO))? {
+            return match memo.find(session, Some(came))? {
+                Some(found) => replay(found, session),
+                None => memo.lead(session),
+            };
+        }
+        drop(memo.lock(session, true, None)?);
+        if let Some(found) = memo.find(session, Some(came))? {
+            return replay(found, session);
+        }
+    }
+}
+
+impl Memo<'_> {
+    /// Finds a result. A failed one counts only for somebody who `came` before it ended.
+    fn find(&self, session: &Session<'_>, came: Option<Time>) -> Result<Option<Found>> {
+        let found = match session
+            .store
+            .get(&session.namespace, &self.key, session.now())
+        {
+            // What cannot be replayed can be made once more.
+            Err(StoreError::Damaged { .. }) => return Ok(None),
+            found => found?,
+        };
+        let Some(Entry { meta, value }) = found else {
+            return Ok(None);
+        };
+        let mut parts = Parts::new(value);
+        let Ok(Some(head)) = read_head(&mut parts) else {
+            return Ok(None);
+        };
+        let counts = head.failed_at == 0 || came.is_some_and(|came| came.0 <= head.failed_at);
+        Ok(counts.then_some(Found {
+            head,
+            modified: meta.modified,
+            parts,
+        }))
+    }
+
+    fn is_stale(&self, found: &Found, now: Time) -> bool {
+        let age = Duration::from_nanos(now.0.saturating_sub(found.modified.0));
+        self.args.stale.is_some_and(|stale| age > stale)
+    }
+
+    fn lock(
+        &self,
+        session: &Session<'_>,
+        is_shared: bool,
+        patience: Option<Duration>,
+    ) -> Result<Option<crate::store::Held>> {
+        let request = LockRequest {
+            is_shared,
+            patience,
+        };
+        let store = &session.store;
+        Ok(store.lock(&session.namespace, &self.key, request, &session.clock)?)
+    }
+
+    /// Runs the program once more for a result that has grown old, unless somebody else does.
+    fn refresh(&self, session: &mut Session<'_>) -> Result<()> {
+        let Some(_held) = self.lock(session, false, Some(Duration::ZERO))? else {
+            return Ok(());
+        };
+        let now = session.now();
+        match self.find(session, None)? {
+            Some(found) if !self.is_stale(&found, now) => Ok(()),
+            _ => run::unseen(self, session),
+        }
+    }
+
+    /// Runs the program, and shows and stores what it prints.
+    fn lead(&self, session: &mut Session<'_>) -> Result<Exit> {
+        run::seen(self, session)
+    }
+}
+
+/// Prints what a run printed, each part to where it was printed, and returns its status.
+fn replay(mut found: Found, session: &mut Session<'_>) -> Result<Exit> {
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        let next = read_part_line(&mut found.parts);
+        let Some((stream, mut left)) = next.context("cannot replay the run")? else {
+            return Ok(Exit::Program(found.head.status));
+        };
+        while left > 0 {
+            let most = usize::try_from(left).map_or(part.len(), |left| left.min(part.len()));
+            let n = found
+                .parts
+                .read(&mut part[..most])
+                .context("cannot replay the run")?;
+            if n == 0 {
+                let why = io::Error::from(io::ErrorKind::UnexpectedEof);
+                return Err(why).context("cannot replay the run");
+            }
+            show(stream, &part[..n], session).or_cannot_write()?;
+            left -= n as u64;
+        }
+    }
+}
+
+/// Prints a part.
+fn show(stream: Stream, part: &[u8], session: &mut Session<'_>) -> io::Result<()> {
+    match stream {
+        Stream::Out => session.out.write_all(part),
+        Stream::Err => {
+            session.out.flush()?;
+            // As with any program, nobody is told that standard error cannot be written.
+            _ = io::stderr().lock().write_all(part);
+            Ok(())
+        }
+    }
+}
+
+/// A value as a reader, with a buffer for its short lines.
+struct Parts {
+    value: Value,
+    buffer: Vec<u8>,
+    next: usize,
+}
+
+impl Parts {
+    fn new(value: Value) -> Self {
+        Self {
+            value,
+            buffer: Vec::new(),
+            next: 0,
+        }
+    }
+}
+
+impl Read for Parts {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.next == self.buffer.len() {
+            self.buffer.resize(16 * 1024, 0);
+            let n = self
+                .value
+                .read(&mut self.buffer)
+                .map_err(io::Error::other)?;
+            self.buffer.truncate(n);
+            self.next = 0;
+        }
+        let n = Read::read(&mut &self.buffer[self.next..], buf)?;
+        self.next += n;
+        Ok(n)
+    }
+}
+
+/// A reader as a source of a value.
+struct Spooled<R>(R);
+
+impl<R: Read> Source for Spooled<R> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, StoreError> {
+        self.0
+            .read(buf)
+            .or_cannot("read", "what the program printed".as_ref())
+    }
+}

@@ -1,0 +1,157 @@
+//! The run that is remembered.
+
+use std::io::{self, Read, Seek as _, Write as _};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use tempfile::SpooledTempFile;
+
+use super::{Memo, Spooled, show};
+use crate::commands::{Session, program};
+use crate::exit::Exit;
+use crate::os::Supervisor;
+use crate::store::{Condition, Expiry, Put};
+use crate::wire::memo::{Head, Stream, part_line};
+
+/// What is printed is held in memory up to this many bytes, and beyond it in a temporary file: it
+/// is stored behind its status, which is known last.
+const HELD: usize = 1024 * 1024;
+/// For how long a run that failed is left for those who were waiting for it.
+const FAILED_TTL: Duration = Duration::from_secs(10);
+
+/// Runs the program for somebody who sees it: what it prints is shown as it comes.
+pub(super) fn seen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<Exit> {
+    let mut shown = Ok(());
+    let (status, spool) = capture(memo, |stream, part| {
+        // Others may be waiting for a run whose first reader has gone.
+        if shown.is_ok() {
+            shown = show(stream, part, session).and_then(|()| session.out.flush());
+        }
+    })?;
+    let exit = program::exit_of(status);
+    // A run that was killed says nothing about the program.
+    if let (Exit::Program(number), Some(_)) = (exit, status.code()) {
+        let keeps = number == 0 || memo.args.keep_failures;
+        let failed_at = if keeps { 0 } else { session.now().0 };
+        let ttl = if keeps { memo.ttl } else { FAILED_TTL };
+        store(
+            memo,
+            session,
+            Head {
+                status: number,
+                failed_at,
+            },
+            ttl,
+            spool,
+        )?;
+    }
+    shown.context("cannot write to standard output")?;
+    Ok(exit)
+}
+
+/// Runs the program for nobody but those who come later. A run that fails changes nothing.
+pub(super) fn unseen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<()> {
+    let (status, spool) = capture(memo, |_, _| {})?;
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(status) if status == 0 || memo.args.keep_failures => store(
+            memo,
+            session,
+            Head {
+                status,
+                failed_at: 0,
+            },
+            memo.ttl,
+            spool,
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn store(
+    memo: &Memo<'_>,
+    session: &Session<'_>,
+    head: Head,
+    ttl: Duration,
+    mut spool: SpooledTempFile,
+) -> Result<()> {
+    spool
+        .rewind()
+        .context("cannot read what the program printed")?;
+    let line = head.encode();
+    let put = Put {
+        value: &mut Spooled(line.as_bytes().chain(spool)),
+        expiry: Expiry::After(ttl),
+        modified: None,
+        condition: Condition::Always,
+    };
+    session
+        .store
+        .put(&session.namespace, &memo.key, put, &session.clock)?;
+    Ok(())
+}
+
+/// Runs the program to its end and collects what it prints, part by part.
+fn capture(
+    memo: &Memo<'_>,
+    mut each: impl FnMut(Stream, &[u8]),
+) -> Result<(ExitStatus, SpooledTempFile)> {
+    let supervisor = Supervisor::new().context("cannot hold back signals")?;
+    let mut command = program::command(&memo.args.command);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = program::spawn(&supervisor, &mut command, true)?;
+    let parts = read_parts(&mut child);
+    let waiter = supervisor.wait_aside(child);
+
+    let mut spool = SpooledTempFile::new(HELD);
+    let mut spooled = Ok(());
+    for (stream, part) in parts {
+        each(stream, &part);
+        if spooled.is_ok() {
+            let line = part_line(stream, part.len());
+            spooled = spool
+                .write_all(line.as_bytes())
+                .and_then(|()| spool.write_all(&part));
+        }
+    }
+    let status = waiter
+        .join()
+        .map_err(|_| anyhow!("cannot wait for the program"))?;
+    let status = status.context("cannot wait for the program")?;
+    spooled.context("cannot keep what the program prints in a temporary file")?;
+    Ok((status, spool))
+}
+
+/// Returns what a program prints, in the order in which it comes, until it closes both its outputs.
+fn read_parts(child: &mut Child) -> mpsc::Receiver<(Stream, Vec<u8>)> {
+    let (sender, receiver) = mpsc::sync_channel(16);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    if let Some(stdout) = stdout {
+        let sender = sender.clone();
+        thread::spawn(move || forward(stdout, Stream::Out, &sender));
+    }
+    if let Some(stderr) = stderr {
+        thread::spawn(move || forward(stderr, Stream::Err, &sender));
+    }
+    receiver
+}
+
+fn forward(mut from: impl Read, stream: Stream, to: &SyncSender<(Stream, Vec<u8>)>) {
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        match from.read(&mut part) {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => return,
+            Ok(n) => {
+                if to.send((stream, part[..n].to_vec())).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
