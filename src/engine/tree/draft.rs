@@ -235,7 +235,7 @@ fn fill(bytes: &mut Vec<u8>, head: usize, value: &mut dyn Source) -> Result<()> 
     while bytes.len() < head + PART {
         let have = bytes.len();
         // A small value needs no large buffer: it grows with what comes.
-        let room = (have - head).clamp(4096, head + PART - have);
+        let room = (have - head).max(4096).min(head + PART - have);
         bytes.resize(have + room, 0);
         let n = value.read(&mut bytes[have..])?;
         bytes.truncate(have + n);
