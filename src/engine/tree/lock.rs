@@ -10,13 +10,12 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::OFlags;
 
-use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::disk;
-use super::space::{Space, cannot, unusable};
+use super::space::{Space, cannot, is_at_path, unusable};
 
 /// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
@@ -39,7 +38,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Locks `locks/NAME` of a namespace, waiting for other processes until `patience` has passed
-    /// since `started`. Returns `None` if the file is no longer the one at its path: the namespace
+    /// since `started`. Returns `None` if there is no such file at its path any more: the namespace
     /// was removed, and the caller begins again with the one that is there now.
     ///
     /// # Errors
@@ -53,7 +52,9 @@ impl Lock {
         patience: Duration,
     ) -> Result<Option<Self>> {
         let below = ["locks/", name].concat();
-        let file = open(space, &below)?;
+        let Some(file) = open(space, &below)? else {
+            return Ok(None);
+        };
         let mut pause = FIRST_PAUSE;
         while !try_lock(&file, kind).or_cannot("lock", &space.path_of(&below))? {
             let waited = started.elapsed();
@@ -66,31 +67,27 @@ impl Lock {
             thread::sleep(pause.min(patience - waited));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
-        Ok(is_at_its_path(space, &below, &file).then_some(Self { file }))
+        Ok(is_at_path(space.store(), &space.relative(&below), &file).then_some(Self { file }))
     }
 }
 
 /// Opens a lock file, and makes it only if there is none: with O_CREAT the kernel refuses another
-/// user's file in a sticky directory (proc(5), fs.protected_regular).
-fn open(space: &Space, below: &str) -> Result<File> {
+/// user's file in a sticky directory (proc(5), fs.protected_regular). Returns `None` if the
+/// namespace was removed meanwhile.
+fn open(space: &Space, below: &str) -> Result<Option<File>> {
     let path = || space.path_of(below);
     let flags = OFlags::RDWR | OFlags::NONBLOCK;
     match space.open(below, flags) {
-        Ok(file) => return Ok(file.into()),
+        Ok(file) => return Ok(Some(file.into())),
         Err(err) if err.kind() == io::ErrorKind::NotFound => {}
         Err(err) => return Err(unusable(err, "open the lock file", &path())),
     }
-    let mode = space.file_mode()?;
-    let name = space.relative(below);
-    let made = os::open_beneath(
-        space.store(),
-        &name,
-        flags | OFlags::CREATE,
-        Mode::RUSR | Mode::WUSR,
-    )
-    .and_then(|file| disk::set_mode(&file, mode).map(|()| file));
+    let made = disk::open_or_create(space.store(), &space.relative(below), space.file_mode()?);
     match made {
-        Ok(file) => Ok(file.into()),
+        Ok(file) => Ok(Some(file)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("locks") => {
+            Ok(None)
+        }
         Err(err) => Err(cannot(err, "make the lock file", &path())),
     }
 }
@@ -117,16 +114,4 @@ fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
 /// Tries once to lock a file exclusively.
 pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
     try_lock(file, Kind::Exclusive)
-}
-
-fn is_at_its_path(space: &Space, below: &str, file: &File) -> bool {
-    let at_path = rustix::fs::statat(
-        space.store(),
-        space.relative(below),
-        AtFlags::SYMLINK_NOFOLLOW,
-    );
-    match (rustix::fs::fstat(file), at_path) {
-        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino),
-        _ => false,
-    }
 }

@@ -61,13 +61,17 @@ impl Tree {
             let kept = seen.and_then(|seen| seen.expires);
             let mut ready = match draft.take() {
                 None => {
-                    let space = self.open_or_create_space(namespace)?;
                     let times = Times {
                         expiry,
                         kept,
                         modified,
                     };
-                    Draft::write(&space, place, value, times, clock)?
+                    loop {
+                        let space = self.open_or_create_space(namespace)?;
+                        if let Some(draft) = Draft::write(&space, place, value, times, clock)? {
+                            break draft;
+                        }
+                    }
                 }
                 Some(mut draft) => {
                     if expiry == Expiry::Keep {
@@ -147,8 +151,12 @@ impl Tree {
             }
             // The draft's name is gone, but its bytes are still open here.
             drop(shard);
-            let space = self.open_or_create_space(namespace)?;
-            *draft = draft.copy_to(&space, place)?;
+            *draft = loop {
+                let space = self.open_or_create_space(namespace)?;
+                if let Some(copy) = draft.copy_to(&space, place)? {
+                    break copy;
+                }
+            };
             if self.syncs() {
                 draft.sync()?;
             }

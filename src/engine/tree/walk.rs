@@ -93,7 +93,9 @@ struct Entries {
 
 impl Entries {
     fn collect(&mut self, space: &Space, selection: &Selection, now: Time) -> Result<()> {
-        let objects = space.dir("objects")?;
+        let Some(objects) = space.room("objects")? else {
+            return Ok(());
+        };
         let walk = WalkDir::new(&objects.path)
             .min_depth(2)
             .max_depth(2)
