@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -148,14 +148,19 @@ pub fn has_program(name: &str) -> bool {
 /// Says loudly, with the test's name, that a check cannot run here.
 #[track_caller]
 pub fn cannot_run(why: &str) {
+    tell("NOT RUN", why);
+}
+
+/// Says with the test's name how much it tried, so that a log shows that it was not nothing.
+pub fn tell_count(what: &str) {
+    tell("count", what);
+}
+
+fn tell(kind: &str, what: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
-    // Written to the descriptor itself, which the test runner does not capture.
-    let line = format!("NOT RUN: {test}: {why}\n");
-    let mut stderr = fs::OpenOptions::new()
-        .append(true)
-        .open("/dev/stderr")
-        .unwrap();
-    stderr.write_all(line.as_bytes()).unwrap();
+    let line = format!("{kind}: {test}: {what}\n");
+    // The test runner captures what the macros print, and not this.
+    io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A finished run, and what it printed.
@@ -167,6 +172,11 @@ pub struct Ran {
 impl Ran {
     pub fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
+        Self::with(command, output)
+    }
+
+    /// Takes in a run that a test has started and awaited itself.
+    pub fn with(command: &Command, output: Output) -> Self {
         Self {
             command: format!("{command:?}"),
             output,
@@ -234,6 +244,7 @@ impl Ran {
     }
 
     /// Demands that nothing was printed, to standard error neither.
+    #[allow(clippy::wrong_self_convention)] // It reads on in a chain, as all of these do.
     #[track_caller]
     pub fn is_silent(self) -> Self {
         self.prints("").warns("")
