@@ -153,7 +153,7 @@ impl Before {
 }
 
 /// Tells whether strace is here and may do what it must.
-fn can_inject() -> bool {
+pub fn can_inject() -> bool {
     let run = || {
         let mut command = Command::new("strace");
         command.args(["-e", "inject=exit_group:signal=KILL", "true"]);

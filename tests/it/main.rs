@@ -24,3 +24,4 @@ mod stat;
 mod sweep;
 mod tidy;
 mod ttl;
+mod vanish;
