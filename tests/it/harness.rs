@@ -175,10 +175,18 @@ pub fn has_program(name: &str) -> bool {
 /// Says loudly, with the test's name, that a check cannot run here.
 #[track_caller]
 pub fn cannot_run(why: &str) {
+    tell("NOT RUN", why);
+}
+
+/// Says with the test's name how much it tried, so that a log shows that it was not nothing.
+pub fn tell_count(what: &str) {
+    tell("count", what);
+}
+
+fn tell(kind: &str, what: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
-    // Only what print macros write is captured by the test runner. Opening /dev/stderr anew would
-    // fail where it is a socket or another user's.
-    let line = format!("NOT RUN: {test}: {why}\n");
+    let line = format!("{kind}: {test}: {what}\n");
+    // The test runner captures what the macros print, and not this.
     io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
@@ -191,6 +199,11 @@ pub struct Ran {
 impl Ran {
     pub fn of(command: &mut Command) -> Self {
         let output = command.output().unwrap();
+        Self::with(command, output)
+    }
+
+    /// Takes in a run that a test has started and awaited itself.
+    pub fn with(command: &Command, output: Output) -> Self {
         Self {
             command: format!("{command:?}"),
             output,
@@ -258,9 +271,8 @@ impl Ran {
     }
 
     /// Demands that nothing was printed, to standard error neither.
+    #[allow(clippy::wrong_self_convention)] // It reads on in a chain, as all of these do.
     #[track_caller]
-    // It reads as a sentence, in a chain that hands the run on.
-    #[allow(clippy::wrong_self_convention)]
     pub fn is_silent(self) -> Self {
         self.prints("").warns("")
     }

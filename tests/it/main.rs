@@ -6,10 +6,14 @@
 #![allow(unreachable_pub)]
 
 mod harness;
+mod history;
+mod linearize;
 mod machine;
+mod register;
 mod terminal;
 
 mod completions;
+mod concurrency;
 mod damage;
 mod disks;
 mod exit;
@@ -21,6 +25,7 @@ mod get;
 mod has;
 mod help;
 mod keys;
+mod kills;
 mod links;
 mod ls;
 mod man;
@@ -31,7 +36,11 @@ mod put;
 mod reach;
 mod real;
 mod remove;
+mod sizes;
 mod stat;
+mod sweep;
+mod tidy;
 mod ttl;
 mod users;
 mod values;
+mod vanish;

@@ -20,6 +20,14 @@ pub(super) fn create(dir: BorrowedFd<'_>, name: &str) -> io::Result<File> {
     os::open_beneath(dir, name, flags, mode).map(File::from)
 }
 
+/// Opens a file for reading and writing; creates it empty if it does not exist, with the mode.
+pub(super) fn open_or_create(dir: BorrowedFd<'_>, path: &str, mode: Mode) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CREATE;
+    let file = os::open_beneath(dir, path, flags, Mode::RUSR | Mode::WUSR)?;
+    set_mode(&file, mode)?;
+    Ok(file.into())
+}
+
 /// Opens a file for appending; creates it, with the mode, if it does not exist.
 pub(super) fn open_append(dir: BorrowedFd<'_>, path: &str, mode: Mode) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK;

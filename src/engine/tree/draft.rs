@@ -40,15 +40,17 @@ pub(super) struct Draft {
 impl Draft {
     /// Reads a value to its end and writes it as the entry of `place`.
     ///
-    /// `kept` is the expiry of what the key holds, for [`Expiry::Keep`].
+    /// Returns `None`, and has read nothing, if the namespace was removed meanwhile.
     pub(super) fn write(
         space: &Space,
         place: &Place<'_>,
         value: &mut dyn Source,
         times: Times,
         clock: &dyn Clock,
-    ) -> Result<Self> {
-        let mut draft = Self::create(space, place)?;
+    ) -> Result<Option<Self>> {
+        let Some(mut draft) = Self::create(space, place)? else {
+            return Ok(None);
+        };
         let head = LINE_LEN + place.line.len() + 1;
         let mut bytes = Vec::with_capacity(head + 4096);
         bytes.resize(LINE_LEN, b'?');
@@ -64,7 +66,7 @@ impl Draft {
             );
             bytes[..LINE_LEN].copy_from_slice(&codec::encode(&draft.header, &place.line));
             draft.cannot_write(disk::write(&draft.file, &bytes))?;
-            return Ok(draft);
+            return Ok(Some(draft));
         }
 
         let mut sum = Xxh3Default::new();
@@ -84,11 +86,13 @@ impl Draft {
         }
         draft.stamp(times, clock, written, sum.digest());
         draft.write_line(place)?;
-        Ok(draft)
+        Ok(Some(draft))
     }
 
-    fn create(space: &Space, place: &Place<'_>) -> Result<Self> {
-        let dir = space.dir("tmp")?;
+    fn create(space: &Space, place: &Place<'_>) -> Result<Option<Self>> {
+        let Some(dir) = space.room("tmp")? else {
+            return Ok(None);
+        };
         let mode = space.file_mode()?;
         let etag = Etag(random());
         loop {
@@ -96,6 +100,10 @@ impl Draft {
             let path = dir.path.join(&name);
             let file = match disk::create(dir.fd.as_fd(), &name) {
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => continue,
+                // The directory was open, and yet is gone.
+                Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp") => {
+                    return Ok(None);
+                }
                 done => done.map_err(|err| cannot(err, "create", &path))?,
             };
             let meta = Meta {
@@ -124,7 +132,7 @@ impl Draft {
             }
             disk::set_mode(&draft.file, mode)
                 .map_err(|err| cannot(err, "set the mode of", &path))?;
-            return Ok(draft);
+            return Ok(Some(draft));
         }
     }
 
@@ -163,9 +171,12 @@ impl Draft {
         self.cannot_write(disk::write_at(&self.file, &line, 0))
     }
 
-    /// Writes the same entry again, as a draft of the namespace that is there now.
-    pub(super) fn copy_to(&self, space: &Space, place: &Place<'_>) -> Result<Self> {
-        let mut copy = Self::create(space, place)?;
+    /// Writes the same entry again, as a draft of the namespace that is there now; `None` if that
+    /// was removed meanwhile too.
+    pub(super) fn copy_to(&self, space: &Space, place: &Place<'_>) -> Result<Option<Self>> {
+        let Some(mut copy) = Self::create(space, place)? else {
+            return Ok(None);
+        };
         copy.header = self.header;
         let mut part = vec![0; PART];
         let mut offset = 0;
@@ -175,7 +186,7 @@ impl Draft {
                 .read_at(&mut part, offset)
                 .map_err(|err| cannot(err, "read", &self.path()))?;
             if n == 0 {
-                return Ok(copy);
+                return Ok(Some(copy));
             }
             copy.cannot_write(disk::write(&copy.file, &part[..n]))?;
             offset += n as u64;

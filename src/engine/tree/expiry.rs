@@ -74,10 +74,11 @@ impl Tree {
 
     fn sweep_due(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<()> {
         let dir = space.dir("expiry")?;
-        let Some(name) = first_due(&dir, now) else {
-            return Ok(());
-        };
-        let Some((hints, start)) = last_hints(&dir, &name) else {
+        // What cannot be read must not keep the rest from being swept.
+        let readable = due(&dir, now)
+            .into_iter()
+            .find_map(|name| last_hints(&dir, &name).map(|hints| (name, hints)));
+        let Some((name, (hints, start))) = readable else {
             return Ok(());
         };
         for hash in hashes(&hints) {
@@ -123,14 +124,16 @@ impl Tree {
     }
 }
 
-/// Returns the name of the hint file that ended first, if any has ended.
-fn first_due(dir: &Dir, now: Time) -> Option<String> {
-    let names = fs::read_dir(&dir.path).ok()?.flatten();
+/// Returns the names of the hint files that have ended, the first of them first.
+fn due(dir: &Dir, now: Time) -> Vec<String> {
+    let names = fs::read_dir(&dir.path).into_iter().flatten().flatten();
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
     let is_over = |name: &String| {
         name.len() == 15 && name.parse::<u64>().is_ok_and(|end| end <= now.as_millis())
     };
-    names.filter(is_over).min()
+    let mut due: Vec<_> = names.filter(is_over).collect();
+    due.sort_unstable();
+    due
 }
 
 /// Reads the last few hints of a file, and says where they begin.

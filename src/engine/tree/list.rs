@@ -28,7 +28,7 @@ use crate::store::{
 
 use super::Tree;
 use super::disk;
-use super::draft::{Draft, Times};
+use super::draft::Times;
 use super::layout::Place;
 use super::lock::{Kind, Lock};
 use super::loose;
@@ -79,7 +79,9 @@ impl Tree {
             modified: None,
         };
         let mut written_for = guess;
-        let mut draft = Draft::write(&space, &Place::of(&key_of(guess)), value, times, clock)?;
+        let key = key_of(guess);
+        let place = Place::of(&key);
+        let mut draft = self.write_draft(namespace, &place, value, times, clock)?;
         if self.syncs() {
             draft.sync()?;
         }

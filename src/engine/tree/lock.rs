@@ -11,14 +11,13 @@ use std::os::fd::AsFd as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
-use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::create::random;
 use super::disk;
-use super::space::{Space, cannot, unusable};
+use super::space::{Space, cannot, is_at_path, unusable};
 
 /// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
@@ -55,7 +54,8 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks a file below a namespace, such as `locks/ab`. Returns `None` if the file is no longer the one at its path: the namespace
+    /// Locks a file below a namespace, such as `locks/ab`. Returns `None` if there is no such file at
+    /// its path any more: the namespace
     /// was removed, and the caller begins again with the one that is there now.
     ///
     /// # Errors
@@ -67,7 +67,9 @@ impl Lock {
         kind: Kind,
         patience: Patience,
     ) -> Result<Option<Self>> {
-        let file = open(space, below)?;
+        let Some(file) = open(space, below)? else {
+            return Ok(None);
+        };
         let mut pause = FIRST_PAUSE;
         while !try_lock(&file, kind).or_cannot("lock", &space.path_of(below))? {
             let Patience::Until(started, limit) = patience else {
@@ -84,40 +86,39 @@ impl Lock {
             thread::sleep(pause.min(limit - waited));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
-        Ok(is_at_its_path(space, below, &file).then_some(Self { file }))
+        Ok(is_at_path(space.store(), &space.relative(below), &file).then_some(Self { file }))
     }
 }
 
 /// Opens a lock file, and makes it only if there is none: with O_CREAT the kernel refuses another
-/// user's file in a sticky directory (proc(5), fs.protected_regular).
-fn open(space: &Space, below: &str) -> Result<File> {
+/// user's file in a sticky directory (proc(5), fs.protected_regular). Returns `None` if the
+/// namespace was removed meanwhile.
+fn open(space: &Space, below: &str) -> Result<Option<File>> {
     let path = || space.path_of(below);
     let flags = OFlags::RDWR | OFlags::NONBLOCK;
     match space.open(below, flags) {
-        Ok(file) => return Ok(file.into()),
+        Ok(file) => return Ok(Some(file.into())),
         Err(err) if err.kind() == io::ErrorKind::NotFound => {}
         Err(err) => return Err(unusable(err, "open the lock file", &path())),
     }
     let mode = space.file_mode()?;
-    match make_whole(space, below, mode) {
-        Ok(file) => return Ok(file),
-        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-            let opened = space.open(below, flags).map(File::from);
-            return opened.map_err(|err| unusable(err, "open the lock file", &path()));
+    // In a private store nobody else could come between the making of the file and its mode.
+    if mode != Mode::RUSR | Mode::WUSR {
+        match make_whole(space, below, mode) {
+            Ok(file) => return Ok(Some(file)),
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                let opened = space.open(below, flags).map(|file| Some(file.into()));
+                return opened.map_err(|err| unusable(err, "open the lock file", &path()));
+            }
+            // Not every file system has hard links. What else is wrong shows again here.
+            Err(_) => {}
         }
-        // Not every file system has hard links. What else is wrong shows again here.
-        Err(_) => {}
     }
-    let name = space.relative(below);
-    let made = os::open_beneath(
-        space.store(),
-        &name,
-        flags | OFlags::CREATE,
-        Mode::RUSR | Mode::WUSR,
-    )
-    .and_then(|file| disk::set_mode(&file, mode).map(|()| file));
-    match made {
-        Ok(file) => Ok(file.into()),
+    match disk::open_or_create(space.store(), &space.relative(below), mode) {
+        Ok(file) => Ok(Some(file)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("locks") => {
+            Ok(None)
+        }
         Err(err) => Err(cannot(err, "make the lock file", &path())),
     }
 }
@@ -179,16 +180,4 @@ pub(super) fn try_shared(file: &File) -> io::Result<bool> {
 /// Tries once to lock a file exclusively.
 pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
     try_lock(file, Kind::Exclusive)
-}
-
-fn is_at_its_path(space: &Space, below: &str, file: &File) -> bool {
-    let at_path = rustix::fs::statat(
-        space.store(),
-        space.relative(below),
-        AtFlags::SYMLINK_NOFOLLOW,
-    );
-    match (rustix::fs::fstat(file), at_path) {
-        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino),
-        _ => false,
-    }
 }

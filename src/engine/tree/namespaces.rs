@@ -1,6 +1,7 @@
 //! Listing and removing whole namespaces.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl Tree {
             disk::sync(space.store()).map_err(|err| cannot(err, "sync", &self.root))?;
             drop(locks);
             let gone = self.root.join(gone);
-            disk::remove_tree(&gone).map_err(|err| cannot(err, "remove", &gone))?;
+            remove_gone(&gone).map_err(|err| cannot(err, "remove", &gone))?;
             return Ok(true);
         }
     }
@@ -78,6 +79,27 @@ fn locks_of(space: &Space) -> Vec<String> {
     let named = named.filter_map(|entry| entry.file_name().into_string().ok());
     below.extend(named.map(|name| ["named/", &name].concat()));
     below
+}
+
+/// Deletes a namespace that has lost its name.
+fn remove_gone(path: &Path) -> io::Result<()> {
+    loop {
+        match disk::remove_tree(path) {
+            // Another process sweeps here too, or a writer that had opened `tmp/` puts a draft there:
+            // one each, as it looks up the name anew for the next.
+            Err(err)
+                if matches!(
+                    err.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                if path.symlink_metadata().is_err() {
+                    return Ok(());
+                }
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Deletes what killed processes left in a store: namespaces on their way in or out. The age of the

@@ -60,13 +60,12 @@ impl Tree {
             let kept = seen.and_then(|seen| seen.expires);
             let mut ready = match draft.take() {
                 None => {
-                    let space = self.open_or_create_space(namespace)?;
                     let times = Times {
                         expiry,
                         kept,
                         modified,
                     };
-                    Draft::write(&space, place, value, times, clock)?
+                    self.write_draft(namespace, place, value, times, clock)?
                 }
                 Some(mut draft) => {
                     if expiry == Expiry::Keep {
@@ -95,6 +94,23 @@ impl Tree {
                 Verdict::LookAgain => draft = Some(ready),
             }
             conflicts.pause(self.settings.busy_timeout, place.key)?;
+        }
+    }
+
+    /// Writes a draft, in a namespace that is made if it does not exist.
+    pub(super) fn write_draft(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        value: &mut dyn Source,
+        times: Times,
+        clock: &dyn Clock,
+    ) -> Result<Draft> {
+        loop {
+            let space = self.open_or_create_space(namespace)?;
+            if let Some(draft) = Draft::write(&space, place, value, times, clock)? {
+                return Ok(draft);
+            }
         }
     }
 
@@ -162,8 +178,12 @@ impl Tree {
             }
             // The draft's name is gone, but its bytes are still open here.
             drop(shard);
-            let space = self.open_or_create_space(namespace)?;
-            *draft = draft.copy_to(&space, place)?;
+            *draft = loop {
+                let space = self.open_or_create_space(namespace)?;
+                if let Some(copy) = draft.copy_to(&space, place)? {
+                    break copy;
+                }
+            };
             if self.syncs() {
                 draft.sync()?;
             }

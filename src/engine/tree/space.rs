@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -124,6 +124,15 @@ impl Space {
         }
     }
 
+    /// Opens a directory that every namespace begins with; `None` if the namespace was removed
+    /// meanwhile.
+    pub(super) fn room(&self, name: &str) -> Result<Option<Dir>> {
+        match self.dir_if_any(name)? {
+            None if !self.has_vanished(name) => self.dir(name).map(Some),
+            found => Ok(found),
+        }
+    }
+
     /// Returns the permissions that directories of this store have: those of the store itself.
     pub(super) fn dir_mode(&self) -> Result<Mode> {
         mode_of_dirs(self.store.as_fd(), &self.store_path)
@@ -174,15 +183,39 @@ impl Space {
         match os::open_beneath(self.store.as_fd(), &self.name, DIRECTORY, Mode::empty()) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(err) => Err(unusable(err, "open", &path)),
-            // An empty directory is as good as none: a namespace can be made in its place.
-            Ok(_) => match std::fs::read_dir(&path).or_cannot("read", &path)?.next() {
-                None => Ok(false),
-                Some(_) => Err(StoreError::Damaged {
-                    path,
-                    source: "it has no file `format`".into(),
-                }),
-            },
+            Ok(dir) => {
+                // An empty directory is as good as none: a namespace can be made in its place.
+                let is_empty = std::fs::read_dir(&path).map(|mut names| names.next().is_none());
+                if self.has_moved_on(dir.as_fd(), "format") {
+                    return self.check_format();
+                }
+                match is_empty.or_cannot("read", &path)? {
+                    true => Ok(false),
+                    false => Err(StoreError::Damaged {
+                        path,
+                        source: "it has no file `format`".into(),
+                    }),
+                }
+            }
         }
+    }
+
+    /// Tells whether something that was not found below the namespace is missing because another
+    /// process removed or made the namespace just then. If not, the namespace is damaged.
+    pub(super) fn has_vanished(&self, below: &str) -> bool {
+        match os::open_beneath(self.store.as_fd(), &self.name, DIRECTORY, Mode::empty()) {
+            Err(err) => err.kind() == io::ErrorKind::NotFound,
+            Ok(dir) => self.has_moved_on(dir.as_fd(), below),
+        }
+    }
+
+    /// Tells whether `dir`, which was at the path of the namespace, has `below` after all, or is
+    /// there no longer. A namespace comes and goes whole, by a rename, and never returns.
+    fn has_moved_on(&self, dir: BorrowedFd<'_>, below: &str) -> bool {
+        if rustix::fs::statat(dir, below, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return true;
+        }
+        !is_at_path(self.store.as_fd(), &self.name, dir)
     }
 }
 
@@ -225,6 +258,15 @@ pub(super) fn cannot(err: io::Error, action: &'static str, path: &Path) -> Store
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+/// Tells whether an open file is still the one at its path below `dir`.
+pub(super) fn is_at_path(dir: BorrowedFd<'_>, path: &str, file: impl AsFd) -> bool {
+    let at_path = rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW);
+    match (rustix::fs::fstat(file), at_path) {
+        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino),
+        _ => false,
     }
 }
 

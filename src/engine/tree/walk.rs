@@ -106,7 +106,9 @@ impl Entries {
         selection: &Selection,
         now: Time,
     ) -> Result<()> {
-        let objects = space.dir("objects")?;
+        let Some(objects) = space.room("objects")? else {
+            return Ok(());
+        };
         let walk = WalkDir::new(&objects.path)
             .min_depth(1)
             .max_depth(2)

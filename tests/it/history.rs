@@ -1,0 +1,236 @@
+//! Runs of `kv` by several hands at once, recorded for [`crate::linearize`].
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Ran, Sandbox};
+use crate::linearize::{Event, check};
+use crate::register::{Op, Value};
+
+pub const KEYS: [&str; 4] = ["one", "two", "three", "four"];
+
+/// What was done so far to each of [`KEYS`].
+pub struct History<'a> {
+    kv: &'a Sandbox,
+    sync: &'a str,
+    began: Instant,
+    values: AtomicU64,
+    events: [Mutex<Vec<Event<Op>>>; KEYS.len()],
+    killed: AtomicU64,
+}
+
+impl<'a> History<'a> {
+    pub fn new(kv: &'a Sandbox, sync: &'a str) -> Self {
+        Self {
+            kv,
+            sync,
+            began: Instant::now(),
+            values: AtomicU64::new(1),
+            events: Default::default(),
+            killed: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns a value that no other write of this history has.
+    fn value(&self) -> Value {
+        self.values.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap()
+    }
+
+    fn record(&self, key: usize, op: Op, start: u64, answered: bool) {
+        let event = Event {
+            op,
+            start,
+            end: self.now(),
+            answered,
+        };
+        self.events[key].lock().unwrap().push(event);
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
+        let mut command = self.kv.kv(args);
+        command.env("KV_SYNC", self.sync);
+        command
+    }
+
+    /// Runs a command that must say yes or no, and records what it did; returns what it printed,
+    /// if it said yes.
+    fn run<A: AsRef<OsStr>>(
+        &self,
+        key: usize,
+        args: &[A],
+        op: impl Fn(Option<&str>) -> Op,
+    ) -> Option<String> {
+        let start = self.now();
+        let said = said(&Ran::of(&mut self.command(args)));
+        self.record(key, op(said.as_deref()), start, true);
+        said
+    }
+
+    /// Runs a command and kills it after a while, if it is not done by then. What it did in that
+    /// case is `effect`, or nothing.
+    fn kill<A: AsRef<OsStr>>(
+        &self,
+        key: usize,
+        args: &[A],
+        op: impl Fn(Option<&str>) -> Op,
+        effect: Op,
+        after: Duration,
+    ) {
+        let start = self.now();
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        thread::sleep(after);
+        child.kill().unwrap();
+        let ran = Ran::with(&command, child.wait_with_output().unwrap());
+        if ran.status().code().is_some() {
+            self.record(key, op(said(&ran).as_deref()), start, true);
+        } else {
+            self.killed.fetch_add(1, Ordering::Relaxed);
+            self.record(key, effect, start, false);
+        }
+    }
+
+    pub fn get(&self, key: usize) -> Option<Value> {
+        let got = |said: Option<&str>| Op::Get(said.map(number));
+        let said = self.run(key, &["get", KEYS[key]], got);
+        said.as_deref().map(number)
+    }
+
+    pub fn put(&self, key: usize, options: &[&str]) {
+        let value = self.value();
+        self.run(key, &put_args(key, value, options), |said| {
+            let etag = said.and_then(etag);
+            Op::Put { value, etag }
+        });
+    }
+
+    pub fn put_if_absent(&self, key: usize) {
+        let value = self.value();
+        let args = put_args(key, value, &["--if-absent"]);
+        self.run(key, &args, |said| Op::PutIfAbsent {
+            value,
+            etag: said.and_then(etag),
+            done: said.is_some(),
+        });
+    }
+
+    pub fn put_if_value(&self, key: usize, wanted: Value) {
+        let value = self.value();
+        let options = ["--if-value", &wanted.to_string()];
+        self.run(key, &put_args(key, value, &options), |said| {
+            Op::PutIfValue {
+                wanted,
+                value,
+                etag: said.and_then(etag),
+                done: said.is_some(),
+            }
+        });
+    }
+
+    /// Asks for the etag, then puts if it is still the same.
+    pub fn put_if_etag(&self, key: usize) {
+        let args = ["stat", KEYS[key], "--field", "etag"];
+        let seen = self.run(key, &args, |said| Op::Etag(said.and_then(etag)));
+        let Some(wanted) = seen.as_deref().and_then(etag) else {
+            return;
+        };
+        let value = self.value();
+        let options = ["--if-etag", seen.as_deref().unwrap().trim_end()];
+        self.run(key, &put_args(key, value, &options), |said| Op::PutIfEtag {
+            wanted,
+            value,
+            etag: said.and_then(etag),
+            done: said.is_some(),
+        });
+    }
+
+    pub fn remove(&self, key: usize) {
+        let removed = |said: Option<&str>| Op::Remove(said.is_some());
+        self.run(key, &["remove", KEYS[key]], removed);
+    }
+
+    pub fn take(&self, key: usize) {
+        let taken = |said: Option<&str>| Op::Take(said.map(number));
+        self.run(key, &["get", KEYS[key], "--remove"], taken);
+    }
+
+    pub fn expire(&self, key: usize, expiry: &str) {
+        let expired = |said: Option<&str>| Op::Expire(said.is_some());
+        self.run(key, &["expire", KEYS[key], expiry], expired);
+    }
+
+    /// Removes the namespace, which concerns every key.
+    pub fn clear(&self) {
+        let start = self.now();
+        let args = ["namespaces", "--remove", "default"];
+        let done = said(&Ran::of(&mut self.command(&args))).is_some();
+        for key in 0..KEYS.len() {
+            let op = if done { Op::Clear } else { Op::Get(None) };
+            self.record(key, op, start, true);
+        }
+    }
+
+    pub fn kill_put(&self, key: usize, after: Duration) {
+        let value = self.value();
+        let put = |etag| Op::Put { value, etag };
+        let done = |said: Option<&str>| put(said.and_then(etag));
+        self.kill(key, &put_args(key, value, &[]), done, put(None), after);
+    }
+
+    pub fn kill_remove(&self, key: usize, after: Duration) {
+        let removed = |said: Option<&str>| Op::Remove(said.is_some());
+        // Whether there was something to remove nobody knows: it made the key absent.
+        self.kill(key, &["remove", KEYS[key]], removed, Op::Clear, after);
+    }
+
+    /// Checks what was recorded for each key; returns how many operations that were, and how many
+    /// of them were killed.
+    #[track_caller]
+    pub fn check(self) -> (usize, u64) {
+        let mut count = 0;
+        for (key, events) in KEYS.iter().zip(self.events) {
+            let events = events.into_inner().unwrap();
+            count += events.len();
+            if let Err(why) = check(events) {
+                panic!("{key}: {why}");
+            }
+        }
+        (count, self.killed.into_inner())
+    }
+}
+
+fn put_args(key: usize, value: Value, options: &[&str]) -> Vec<String> {
+    let value = value.to_string();
+    let args = ["put", KEYS[key], &value, "--print-etag"];
+    args.iter()
+        .chain(options)
+        .map(|arg| (*arg).to_owned())
+        .collect()
+}
+
+/// Returns what a command printed that said yes; `None` if it said no. Anything else is a failure.
+#[track_caller]
+fn said(ran: &Ran) -> Option<String> {
+    match ran.status().code() {
+        Some(0) => Some(ran.stdout_text()),
+        Some(1) => None,
+        _ => panic!("{}", ran.report()),
+    }
+}
+
+fn number(text: &str) -> Value {
+    text.parse().unwrap()
+}
+
+fn etag(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.trim_end(), 16).ok()
+}
