@@ -4,6 +4,7 @@
 //! platform is a new file here, not a new `cfg` in a caller.
 
 mod beneath;
+mod random;
 mod stdio;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use self::beneath::open_beneath;
+pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 
 /// Asks the kernel to begin writing this part of a file to the disk, and does not wait for it.
