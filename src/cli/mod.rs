@@ -16,9 +16,10 @@ mod value;
 mod values;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::store::{Location, Namespace};
 
@@ -262,7 +263,11 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(args)
+    // To take the description of the command line apart would cost a tenth of a `get`, and the
+    // process ends soon.
+    let mut command = ManuallyDrop::new(command());
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
 }
 
 /// Reads a duration, as [`PutArgs::ttl`] does.
