@@ -95,9 +95,10 @@ impl Entries {
     fn collect(&mut self, space: &Space, selection: &Selection, now: Time) -> Result<()> {
         let objects = space.dir("objects")?;
         let walk = WalkDir::new(&objects.path)
-            .min_depth(2)
+            .min_depth(1)
             .max_depth(2)
             .follow_root_links(false);
+        // The one whose entries come now: a directory comes before what is in it.
         let mut shard: Option<(String, Dir)> = None;
         for entry in walk {
             let entry = match entry {
@@ -107,22 +108,19 @@ impl Entries {
                     .map_err(io::Error::from)
                     .or_cannot("read", &objects.path)?,
             };
-            let name = entry
-                .file_name()
-                .to_str()
-                .filter(|name| name.len() == NAME_LEN);
-            let parent = entry
-                .path()
-                .parent()
-                .and_then(|dir| dir.file_name()?.to_str());
-            let (Some(name), Some(parent)) = (name, parent) else {
+            let name = entry.file_name().to_str();
+            if entry.depth() == 1 {
+                let name = name.filter(|_| entry.file_type().is_dir());
+                shard = match name {
+                    Some(name) => space
+                        .dir_if_any(&["objects/", name].concat())?
+                        .map(|dir| (name.to_owned(), dir)),
+                    None => None,
+                };
                 continue;
-            };
-            if shard.as_ref().is_none_or(|(open, _)| open != parent) {
-                let dir = space.dir_if_any(&["objects/", parent].concat())?;
-                shard = dir.map(|dir| (parent.to_owned(), dir));
             }
-            let Some((_, dir)) = &shard else {
+            let name = name.filter(|name| name.len() == NAME_LEN);
+            let (Some((parent, dir)), Some(name)) = (&shard, name) else {
                 continue;
             };
             match self.read(dir, parent, name, selection, now) {
@@ -153,7 +151,7 @@ impl Entries {
             Err(err) => return Err(super::space::unusable(err, "open", &path())),
             Ok(file) => File::from(file),
         };
-        let (header, key) = loose::read_header(&file, &[shard, name].concat(), &path)?;
+        let (header, key) = loose::read_header(&file, (shard, name), &path)?;
         if header.is_live(now) && selection.matches(&key) {
             let at = self.keys.len() as u64;
             let len = u16::try_from(key.len()).expect("a key has at most 65,535 bytes");
