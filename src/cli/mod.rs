@@ -21,9 +21,12 @@ mod values;
 mod with;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
+};
 
 use crate::store::{Location, Namespace};
 
@@ -346,7 +349,11 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(with_null_option(args))
+    // To take the description of the command line apart would cost a tenth of a `get`, and the
+    // process ends soon.
+    let mut command = ManuallyDrop::new(command());
+    let mut matches = command.try_get_matches_from_mut(with_null_option(args))?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
 }
 
 /// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative

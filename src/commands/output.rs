@@ -1,5 +1,6 @@
 //! Standard output: buffered, and with every failure noticed.
 
+use std::cell::OnceCell;
 use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result};
@@ -10,18 +11,23 @@ use crate::store::Value;
 /// Standard output.
 pub(super) struct Output {
     buffer: BufWriter<RawStdout>,
+    is_terminal: OnceCell<bool>,
 }
 
 impl Output {
     pub(super) fn new() -> Self {
         Self {
             buffer: BufWriter::with_capacity(32 * 1024, RawStdout),
+            is_terminal: OnceCell::new(),
         }
     }
 
-    /// Tells whether a person reads the output.
+    /// Tells whether a person reads the output. The kernel is asked once: a listing wants to know it
+    /// of every key, and most commands never do.
     pub(super) fn is_terminal(&self) -> bool {
-        self.buffer.get_ref().is_terminal()
+        *self
+            .is_terminal
+            .get_or_init(|| self.buffer.get_ref().is_terminal())
     }
 
     /// Writes out what is left in the buffer.

@@ -188,6 +188,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Header, &[u8], usize), Damage> {
     Ok((header, key_line, LINE_LEN + end + 1))
 }
 
+/// What each byte counts as a digit; 255 if it is none. A listing reads 112 digits of each entry.
+const DIGIT: [u8; 256] = {
+    let mut table = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
+};
+
 struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -201,15 +212,18 @@ impl Fields<'_> {
             return Err(Damage::Field);
         }
         self.rest = rest;
-        field.iter().try_fold(0_u64, |number, &digit| {
-            let digit = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'a'..=b'f' if base == 16 => digit - b'a' + 10,
-                _ => return Err(Damage::Field),
-            };
+        let (mut number, mut largest) = (0_u64, 0);
+        for &digit in field {
+            let digit = DIGIT[usize::from(digit)];
+            largest = largest.max(digit);
             // 19 decimal digits and 16 hexadecimal ones cannot overflow.
-            Ok(number.wrapping_mul(base).wrapping_add(u64::from(digit)))
-        })
+            number = number.wrapping_mul(base).wrapping_add(u64::from(digit));
+        }
+        if u64::from(largest) < base {
+            Ok(number)
+        } else {
+            Err(Damage::Field)
+        }
     }
 
     fn hex(&mut self, digits: usize) -> Result<u64, Damage> {

@@ -126,7 +126,7 @@ impl Tree {
 ///
 /// Where the system has no randomness, which no supported system does.
 pub(super) fn random() -> u64 {
-    getrandom::u64().expect("the operating system gives random bytes")
+    os::random().expect("the operating system gives random bytes")
 }
 
 fn is_missing(dir: &Path) -> bool {

@@ -100,7 +100,7 @@ impl Tree {
 
     /// Unlinks the entry of that hash if it has expired. Judged under the lock, by its header.
     fn sweep_entry(&self, namespace: &Namespace, hash: &str, now: Time) -> Result<()> {
-        let (shard, name) = hash.split_at(2);
+        let parts @ (shard, name) = hash.split_at(2);
         let Some(shard) = self.lock_shard_within(namespace, shard, Patience::none())? else {
             return Ok(());
         };
@@ -111,7 +111,7 @@ impl Tree {
         let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
             return Ok(());
         };
-        let (header, _) = loose::read_header(&file.into(), hash, &|| dir.path.join(name))?;
+        let (header, _) = loose::read_header(&file.into(), parts, &|| dir.path.join(name))?;
         if header
             .meta
             .expires

@@ -187,10 +187,11 @@ fn is_key(header: &Header, line: &[u8]) -> bool {
     percent::decode(line).is_some_and(|key| key.len() == header.key_len)
 }
 
-/// Reads the header of an entry whose key is not known, and the key, which must have that hash.
+/// Reads the header of an entry whose key is not known, and the key, whose hash must be the shard's
+/// name with the file's behind it.
 pub(super) fn read_header(
     file: &File,
-    hash: &str,
+    (shard, name): (&str, &str),
     path: &dyn Fn() -> PathBuf,
 ) -> Result<(Header, Vec<u8>)> {
     let damaged = |damage: Damage| match damage {
@@ -208,7 +209,8 @@ pub(super) fn read_header(
         Err(rustix::io::Errno::ISDIR | rustix::io::Errno::SPIPE | rustix::io::Errno::INVAL) => {
             return Err(damaged(Damage::NotAFile));
         }
-        done => done.or_cannot("read", &path())?,
+        Err(err) => return Err(err).or_cannot("read", &path()),
+        Ok(n) => n,
     };
     let mut longer = Vec::new();
     let mut decoded = codec::decode(&bytes[..n]);
@@ -219,7 +221,7 @@ pub(super) fn read_header(
     let (header, line, _) = decoded.map_err(damaged)?;
     let key = percent::decode(line).filter(|key| key.len() == header.key_len);
     let key = key.ok_or_else(|| damaged(Damage::KeyLine))?;
-    if hash_of(&key) != hash.as_bytes() {
+    if hash_of(&key).strip_prefix(shard.as_bytes()) != Some(name.as_bytes()) {
         return Err(StoreError::OtherKey { path: path() });
     }
     Ok((header, key.into_owned()))

@@ -3,9 +3,7 @@
 //! A handle is never kept longer: names are resolved from the store's path anew in each step, so
 //! that a namespace which was removed or moved meanwhile is noticed.
 
-use std::fs::File;
 use std::io;
-use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -151,14 +149,13 @@ impl Space {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return self.check_absent(),
             Err(err) => return Err(unusable(err, "open", &path())),
         };
-        // A few lines; what is longer is of another version.
-        let mut text = String::with_capacity(256);
-        match File::from(file).take(256).read_to_string(&mut text) {
-            Err(err) if err.kind() == io::ErrorKind::InvalidData => text.clear(),
-            done => drop(done.or_cannot("read", &path())?),
-        }
-        if text != FORMAT {
-            return Err(refuse_format(&text, path()));
+        // A few lines, which come in one read; what is longer is of another version.
+        let mut bytes = [0; 256];
+        let n = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes))
+            .or_cannot("read", &path())?;
+        if bytes[..n] != *FORMAT.as_bytes() {
+            let text = str::from_utf8(&bytes[..n]).unwrap_or_default();
+            return Err(refuse_format(text, path()));
         }
         self.refuse_packs()?;
         Ok(true)

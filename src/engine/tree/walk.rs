@@ -113,6 +113,7 @@ impl Entries {
             .min_depth(1)
             .max_depth(2)
             .follow_root_links(false);
+        // The one whose entries come now: a directory comes before what is in it.
         let mut shard: Option<(String, Dir)> = None;
         for entry in walk {
             let entry = match entry {
@@ -122,9 +123,16 @@ impl Entries {
                     .map_err(io::Error::from)
                     .or_cannot("read", &objects.path)?,
             };
+            let name = entry.file_name().to_str();
             if entry.depth() == 1 {
-                // What cannot be looked into may hold any number of keys.
-                if is_shard(entry.file_name()) && !entry.file_type().is_dir() {
+                shard = None;
+                if entry.file_type().is_dir() {
+                    if let Some(name) = name {
+                        let dir = space.dir_if_any(&["objects/", name].concat())?;
+                        shard = dir.map(|dir| (name.to_owned(), dir));
+                    }
+                } else if is_shard(entry.file_name()) {
+                    // What cannot be looked into may hold any number of keys.
                     self.damaged.push(StoreError::Damaged {
                         path: entry.into_path(),
                         source: Damage::NotAFile.into(),
@@ -132,22 +140,8 @@ impl Entries {
                 }
                 continue;
             }
-            let name = entry
-                .file_name()
-                .to_str()
-                .filter(|name| name.len() == NAME_LEN);
-            let parent = entry
-                .path()
-                .parent()
-                .and_then(|dir| dir.file_name()?.to_str());
-            let (Some(name), Some(parent)) = (name, parent) else {
-                continue;
-            };
-            if shard.as_ref().is_none_or(|(open, _)| open != parent) {
-                let dir = space.dir_if_any(&["objects/", parent].concat())?;
-                shard = dir.map(|dir| (parent.to_owned(), dir));
-            }
-            let Some((_, dir)) = &shard else {
+            let name = name.filter(|name| name.len() == NAME_LEN);
+            let (Some((parent, dir)), Some(name)) = (&shard, name) else {
                 continue;
             };
             match self.read(dir, parent, name, selection, now) {
@@ -178,7 +172,7 @@ impl Entries {
             Err(err) => return Err(super::space::unusable(err, "open", &path())),
             Ok(file) => File::from(file),
         };
-        let (header, key) = loose::read_header(&file, &[shard, name].concat(), &path)?;
+        let (header, key) = loose::read_header(&file, (shard, name), &path)?;
         if header.is_live(now) && selection.matches(&key) {
             let at = self.keys.len() as u64;
             let len = u16::try_from(key.len()).expect("a key has at most 65,535 bytes");
