@@ -5,3 +5,4 @@ pub mod memo;
 pub mod quote;
 pub mod text;
 pub mod time;
+pub mod words;

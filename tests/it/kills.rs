@@ -176,7 +176,8 @@ fn renew(kv: &Sandbox, template: &Sandbox) {
             .store()
             .join(entry.path().strip_prefix(template.store()).unwrap());
         if entry.file_type().is_dir() {
-            fs::create_dir(to).unwrap();
+            fs::create_dir(&to).unwrap();
+            fs::set_permissions(to, entry.metadata().unwrap().permissions()).unwrap();
         } else {
             fs::copy(entry.path(), to).unwrap();
         }

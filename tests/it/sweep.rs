@@ -202,3 +202,16 @@ fn litter_of_namespaces_goes_when_the_next_is_made() {
         .ends(Exit::Success)
         .prints("default\nother\n");
 }
+
+#[test]
+fn a_lock_file_that_was_never_given_its_one_name_is_swept() {
+    let kv = Sandbox::new();
+    put_with_ttl(&kv);
+    // As a writer leaves it who is killed between the two names of a new lock file.
+    let aside = kv.space().join("tmp/aside");
+    fs::hard_link(kv.space().join("locks/gc"), &aside).unwrap();
+    age(&aside, Duration::from_secs(90));
+    put_with_ttl(&kv);
+    assert_eq!(kv.litter(), [""; 0]);
+    assert!(kv.space().join("locks/gc").exists());
+}

@@ -161,17 +161,24 @@ fn sweep_drafts(space: &Space, now: Time) -> Result<()> {
     let dir = space.dir("tmp")?;
     for entry in fs::read_dir(&dir.path).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_old = |meta: fs::Metadata| {
-            let modified = meta.modified().map(Time::from_system);
-            modified.is_ok_and(|at| u128::from(now.0.saturating_sub(at.0)) > LITTER_AGE.as_nanos())
-        };
-        let Some(name) = name.to_str().filter(|_| entry.metadata().is_ok_and(is_old)) else {
+        let (Some(name), Ok(meta)) = (name.to_str(), entry.metadata()) else {
             continue;
         };
+        let age = meta
+            .modified()
+            .map(|at| now.0.saturating_sub(Time::from_system(at).0));
+        if age.map_or(true, |age| u128::from(age) <= LITTER_AGE.as_nanos()) {
+            continue;
+        }
+        // What has another name is a lock file that was made here. Its lock says nothing of who
+        // made it, and may be the one that is held at this moment.
+        let is_spare = meta.nlink() > 1;
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        if let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty())
-            && lock::try_exclusive(&file.into()).unwrap_or(false)
-        {
+        let is_free = || {
+            let file = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty())?;
+            lock::try_exclusive(&file.into())
+        };
+        if is_spare || is_free().unwrap_or(false) {
             _ = disk::unlink(dir.fd.as_fd(), name);
         }
     }
