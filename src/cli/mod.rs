@@ -7,6 +7,7 @@
 //! Only the arguments of the command that was typed are built; its siblings are known by name
 //! alone, as building them all takes longer than a `get`.
 
+mod batch;
 mod counters;
 mod expiry;
 mod lists;
@@ -30,6 +31,7 @@ use clap::{
 
 use crate::store::{Location, Namespace};
 
+pub use self::batch::BatchArgs;
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
@@ -187,6 +189,19 @@ pub enum Command {
     /// What is remembered is an ordinary key in the namespace `memo`, unless -n names another.
     Memo(With<MemoArgs>),
 
+    /// Carry out commands from standard input
+    ///
+    /// Takes one command a line, without `kv`, quoted as in a shell: 'text', "text", \c and
+    /// $'\xff' work, nothing is expanded, a quoted newline goes on, and `#` begins a comment. The
+    /// commands are put, get, remove, ls, has, stat, expire, ttl, incr, append, push, pop and items;
+    /// a VALUE cannot come from standard input.
+    ///
+    /// For each command the reply is a line with its exit status and a number of bytes, then so many
+    /// bytes of what it prints, and a newline. A reply means that the command is done, and replies
+    /// do not wait while the input does. Errors are told on standard error with their line. The exit
+    /// status is the highest of all.
+    Batch(With<BatchArgs>),
+
     /// Wait until a key is there, gone or changed
     ///
     /// Returns as soon as it holds, and at once if it holds already.
@@ -329,6 +344,7 @@ impl Command {
             Self::Update(with) => &with.after,
             Self::Lock(with) => &with.after,
             Self::Memo(with) => &with.after,
+            Self::Batch(with) => &with.after,
             Self::Wait(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
@@ -349,11 +365,42 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    // To take the description of the command line apart would cost a tenth of a `get`, and the
-    // process ends soon.
-    let mut command = ManuallyDrop::new(command());
-    let mut matches = command.try_get_matches_from_mut(with_null_option(args))?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut command))
+    Reader::new().read(args)
+}
+
+/// Reads command lines, of which the second takes less time than the first: what describes a
+/// command is built once.
+#[derive(Debug)]
+pub struct Reader {
+    /// To take the description apart would cost a tenth of a `get`, and the process ends soon.
+    command: ManuallyDrop<clap::Command>,
+}
+
+impl Reader {
+    /// Reads nothing yet.
+    pub fn new() -> Self {
+        Self {
+            command: ManuallyDrop::new(command()),
+        }
+    }
+
+    /// Reads a command line, as [`parse`].
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`].
+    pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
+        let mut matches = self
+            .command
+            .try_get_matches_from_mut(with_null_option(args))?;
+        Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative

@@ -1,6 +1,7 @@
 //! How each command is carried out: one file per command, arguments in, [`Exit`] out.
 
 mod append;
+mod batch;
 mod completions;
 mod expire;
 mod get;
@@ -100,6 +101,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Update(with) => update::run(&with.args, session),
         Command::Lock(with) => lock::run(&with.args, session),
         Command::Memo(with) => memo::run(&with.args, session),
+        Command::Batch(with) => batch::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),

@@ -5,12 +5,15 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result};
 
+use crate::commands::Session;
 use crate::os::RawStdout;
 use crate::store::Value;
 
-/// Standard output.
+/// Standard output, or the reply of one command of a batch.
 pub(super) struct Output {
     buffer: BufWriter<RawStdout>,
+    /// What a command has printed so far whose output is not to be printed as it is.
+    reply: Option<Vec<u8>>,
     is_terminal: OnceCell<bool>,
 }
 
@@ -18,6 +21,7 @@ impl Output {
     pub(super) fn new() -> Self {
         Self {
             buffer: BufWriter::with_capacity(32 * 1024, RawStdout),
+            reply: None,
             is_terminal: OnceCell::new(),
         }
     }
@@ -25,9 +29,18 @@ impl Output {
     /// Tells whether a person reads the output. The kernel is asked once: a listing wants to know it
     /// of every key, and most commands never do.
     pub(super) fn is_terminal(&self) -> bool {
-        *self
-            .is_terminal
-            .get_or_init(|| self.buffer.get_ref().is_terminal())
+        let is_terminal = || self.buffer.get_ref().is_terminal();
+        self.reply.is_none() && *self.is_terminal.get_or_init(is_terminal)
+    }
+
+    /// Runs a command and returns what it would print to a pipe instead of printing it.
+    pub(super) fn collect(
+        session: &mut Session<'_>,
+        run: impl FnOnce(&mut Session<'_>),
+    ) -> Vec<u8> {
+        session.out.reply = Some(Vec::new());
+        run(session);
+        session.out.reply.take().unwrap_or_default()
     }
 
     /// Writes out what is left in the buffer.
@@ -50,23 +63,22 @@ impl Output {
     /// output's.
     pub(super) fn write_value(&mut self, value: &mut Value) -> Result<io::Result<()>> {
         let mut last = None;
-        let buffer = &mut self.buffer;
         let written = value.for_each(|part| {
             last = part.last().copied().or(last);
-            buffer.write_all(part)
+            self.write_all(part)
         })?;
         Ok(written.and_then(|()| self.end_line(last)))
     }
 
     /// Writes bytes as [`Output::write_value`] does.
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.buffer.write_all(bytes)?;
+        self.write_all(bytes)?;
         self.end_line(bytes.last().copied())
     }
 
     fn end_line(&mut self, last: Option<u8>) -> io::Result<()> {
         if last != Some(b'\n') && self.is_terminal() {
-            return self.buffer.write_all(b"\n");
+            return self.write_all(b"\n");
         }
         Ok(())
     }
@@ -74,11 +86,17 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.buffer.write(buf)
+        match &mut self.reply {
+            Some(reply) => reply.write(buf),
+            None => self.buffer.write(buf),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.buffer.flush()
+        match &self.reply {
+            Some(_) => Ok(()),
+            None => self.buffer.flush(),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn run(args: &RemoveArgs, session: &mut Session<'_>) -> Result<Exit> 
                 if failed == Exit::Success {
                     return Err(err);
                 }
-                super::complain(&err);
+                session.complain(err);
                 failed
             }
         });

@@ -21,6 +21,8 @@ pub(super) struct Session<'a> {
     pub(super) namespace: Namespace,
     pub(super) clock: SystemClock,
     pub(super) out: &'a mut Output,
+    /// The line of a batch that is being carried out, for messages.
+    pub(super) line: Option<u64>,
 }
 
 /// The clock of the machine.
@@ -67,7 +69,16 @@ impl<'a> Session<'a> {
             namespace,
             clock: SystemClock,
             out,
+            line: None,
         })
+    }
+
+    /// Says on standard error what went wrong, for a command that goes on all the same.
+    pub(super) fn complain(&self, err: anyhow::Error) {
+        super::complain(&match self.line {
+            Some(line) => err.context(format!("line {line}")),
+            None => err,
+        });
     }
 
     /// Returns the time now.

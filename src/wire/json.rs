@@ -82,6 +82,27 @@ fn write_string(out: &mut dyn Write, text: &str) -> io::Result<()> {
     serde_json::to_writer(out, text).map_err(io::Error::from)
 }
 
+/// Reads a command of a batch: an array of strings, or of objects `{"base64": …}` for other bytes.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn read_words(line: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    use serde_json::Value;
+
+    let array: Vec<Value> = serde_json::from_slice(line).map_err(|err| err.to_string())?;
+    let words = array.into_iter().map(|word| match word {
+        Value::String(text) => Some(text.into_bytes()),
+        Value::Object(object) if object.len() == 1 => {
+            STANDARD.decode(object.get("base64")?.as_str()?).ok()
+        }
+        _ => None,
+    });
+    words
+        .collect::<Option<_>>()
+        .ok_or_else(|| "each word is a string or `{\"base64\": …}`".to_owned())
+}
+
 /// Writes a value behind the key part by part, for one that is too large to be held.
 #[derive(Debug)]
 pub struct ValueWriter {
@@ -176,6 +197,26 @@ mod tests {
         let mut out = Vec::new();
         end(&mut out, &meta).unwrap();
         assert!(out.windows(11).any(|w| w == b"00:00:00.00"), "{out:?}");
+    }
+
+    #[test]
+    fn words_are_strings_or_bytes() {
+        let words = read_words(br#"["put", "k\n", {"base64": "/wA="}]"#);
+        assert_eq!(
+            words,
+            Ok(vec![b"put".to_vec(), b"k\n".to_vec(), b"\xff\0".to_vec()])
+        );
+        for bad in [
+            "",
+            "{}",
+            "[1]",
+            "[[]]",
+            r#"["a""#,
+            r#"[{"base64":"?"}]"#,
+            r#"["a"] x"#,
+        ] {
+            assert!(read_words(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! The commands that come on standard input.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::exit::UsageError;
+use crate::store::OrCannot as _;
+use crate::wire::json::read_words;
+use crate::wire::words::{Line, Splitter};
+
+/// How much is read at a time.
+const PART: usize = 64 * 1024;
+
+/// A command or what is wrong with it, and its line.
+type Next = (u64, Result<Line>);
+
+/// Standard input, cut into commands.
+pub(super) struct Input {
+    part: Vec<u8>,
+    at: usize,
+    has_ended: bool,
+    form: Form,
+}
+
+enum Form {
+    Shell(Splitter),
+    /// The beginning of a line, and how many lines there were before.
+    Json(Vec<u8>, u64),
+}
+
+impl Input {
+    pub(super) fn new(json: bool) -> Self {
+        let form = if json {
+            Form::Json(Vec::new(), 0)
+        } else {
+            Form::Shell(Splitter::default())
+        };
+        Self {
+            part: Vec::new(),
+            at: 0,
+            has_ended: false,
+            form,
+        }
+    }
+
+    /// Returns the next command; `None` at the end. Calls `pause` before it may have to wait.
+    pub(super) fn next(&mut self, mut pause: impl FnMut() -> Result<()>) -> Result<Option<Next>> {
+        loop {
+            if self.at < self.part.len() {
+                let (n, found) = self.form.feed(&self.part[self.at..]);
+                self.at += n;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            } else if self.has_ended {
+                return Ok(self.form.finish());
+            } else {
+                pause()?;
+                self.part.resize(PART, 0);
+                let part = &mut self.part[..];
+                let n = rustix::io::retry_on_intr(|| {
+                    rustix::io::read(rustix::stdio::stdin(), &mut *part)
+                });
+                let n = n
+                    .map_err(io::Error::from)
+                    .or_cannot("read", Path::new("standard input"))?;
+                self.part.truncate(n);
+                self.at = 0;
+                self.has_ended = n == 0;
+            }
+        }
+    }
+}
+
+impl Form {
+    fn feed(&mut self, input: &[u8]) -> (usize, Option<Next>) {
+        match self {
+            Self::Shell(splitter) => {
+                let (n, line) = splitter.feed(input);
+                (n, line.map(|line| (line.number, Ok(line))))
+            }
+            Self::Json(begun, lines) => match input.iter().position(|&b| b == b'\n') {
+                None => {
+                    begun.extend_from_slice(input);
+                    (input.len(), None)
+                }
+                Some(end) => {
+                    begun.extend_from_slice(&input[..end]);
+                    *lines += 1;
+                    (end + 1, read_json(&std::mem::take(begun), *lines))
+                }
+            },
+        }
+    }
+
+    /// Returns what is left at the end of the input; once.
+    fn finish(&mut self) -> Option<Next> {
+        match self {
+            Self::Shell(splitter) => match std::mem::take(splitter).finish() {
+                Ok(line) => line.map(|line| (line.number, Ok(line))),
+                Err(err) => Some((err.number, Err(UsageError(err.to_string()).into()))),
+            },
+            Self::Json(begun, lines) => read_json(&std::mem::take(begun), *lines + 1),
+        }
+    }
+}
+
+/// Reads a line of JSON; one of blanks is no command.
+fn read_json(line: &[u8], number: u64) -> Option<Next> {
+    if line.trim_ascii().is_empty() {
+        return None;
+    }
+    let words = read_words(line)
+        .map_err(|why| UsageError(format!("not a JSON array of words: {why}")).into());
+    Some((number, words.map(|words| Line { number, words })))
+}
