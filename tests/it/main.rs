@@ -34,6 +34,7 @@ mod namespaces;
 mod output;
 mod put;
 mod reach;
+mod readme;
 mod real;
 mod remove;
 mod sizes;
