@@ -14,6 +14,7 @@
 //! it, as its inode is another. The elements themselves are counted then, once.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::OFlags;
@@ -40,6 +41,9 @@ use super::walk::Entries;
 /// The lock of a list's ends; after gc's and before the shards'.
 pub(super) const LIST_LOCK: &str = "locks/list";
 const ENDS: &str = "ends";
+/// More numbers than this are not looked up one after another: elements that were put by their keys
+/// can be further apart than anybody could walk.
+const LONGEST_WALK: u32 = 256;
 /// Bytes of `ends`.
 const ENDS_LEN: usize = 8 + 37 + 21 + 21 + 21 + 16 + 1;
 /// Bytes of `ends` that its sum covers.
@@ -138,6 +142,7 @@ impl Tree {
         let Some(mut list) = self.lock_list(namespace, false)? else {
             return Ok(None);
         };
+        let mut missing = 0;
         while list.ends.first < list.ends.next {
             let Ends { first, next } = list.ends;
             let (number, rest) = match end {
@@ -158,11 +163,24 @@ impl Tree {
             };
             let key = key_of(number);
             let place = Place::of(&key);
-            let found = self.open_loose(namespace, &place, loose::WHOLE_LEN)?;
-            let Some(loose) = found.filter(|loose| loose.header.is_live(clock.now())) else {
-                list.ends = rest;
+            let Some(loose) = self.open_loose(namespace, &place, loose::WHOLE_LEN)? else {
+                missing += 1;
+                list.ends = if missing > LONGEST_WALK {
+                    missing = 0;
+                    count(&list.space, rest.first..rest.next)?.unwrap_or(Ends {
+                        first: rest.first,
+                        next: rest.first,
+                    })
+                } else {
+                    rest
+                };
                 continue;
             };
+            missing = 0;
+            if !loose.header.is_live(clock.now()) {
+                list.ends = rest;
+                continue;
+            }
             let entry = loose.into_verified_entry()?;
             match self.unlink(namespace, &place, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => {
@@ -195,7 +213,7 @@ impl Tree {
         };
         // Where nobody has pushed yet, the elements are counted by who does so first.
         if let Some(Ends { first, next }) = read_ends(&space) {
-            let next = next.max(number.saturating_add(1));
+            let next = next.max(number + 1);
             write_ends(
                 &space,
                 Ends {
@@ -216,7 +234,7 @@ impl Tree {
         let noted = read_ends(&space);
         let ends = match noted {
             Some(ends) => ends,
-            None => count(&space)?,
+            None => count(&space, 0..u64::MAX)?.unwrap_or(Ends { first: 1, next: 1 }),
         };
         Ok(Some(List {
             space,
@@ -255,16 +273,18 @@ impl List {
     }
 }
 
-/// Finds the ends of a list from its elements, expired ones too.
-fn count(space: &Space) -> Result<Ends> {
+/// Finds the ends of a list from its elements of these numbers, expired ones too; `None` if there
+/// are none.
+fn count(space: &Space, within: Range<u64>) -> Result<Option<Ends>> {
     let mut entries = Entries::default();
     entries.collect(space, &Selection::default(), Time(0))?;
     let numbers = || entries.keys().filter_map(number_of);
-    let (first, last) = (numbers().min(), numbers().max());
-    Ok(Ends {
-        first: first.unwrap_or(1),
-        next: last.map_or(1, |last| last.saturating_add(1)),
-    })
+    let numbers = || numbers().filter(|number| within.contains(number));
+    let ends = numbers().min().zip(numbers().max());
+    Ok(ends.map(|(first, last)| Ends {
+        first,
+        next: last + 1,
+    }))
 }
 
 fn encode(ends: Ends, boot: &str, inode: u64) -> String {
