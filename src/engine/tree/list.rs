@@ -14,20 +14,22 @@
 //! it, as its inode is another. The elements themselves are counted then, once.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::os;
 use crate::store::list::{key_of, number_of};
 use crate::store::{
-    Clock, End, Entry, Expiry, Namespace, OrCannot as _, Result, Selection, Source, StoreError,
-    Time,
+    Clock, End, Entry, Expiry, Namespace, Result, Selection, Source, StoreError, Time,
 };
 
 use super::Tree;
+use super::create::random;
 use super::disk;
 use super::draft::Times;
 use super::layout::Place;
@@ -321,20 +323,38 @@ fn write_ends(space: &Space, ends: Ends) -> Result<()> {
         return Ok(());
     };
     let path = || space.path_of(ENDS);
-    let file = match space.open(ENDS, OFlags::WRONLY | OFlags::NONBLOCK) {
-        Ok(file) => File::from(file),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-            let file = disk::create(space.store(), &space.relative(ENDS))
-                .map_err(|err| cannot(err, "create", &path()))?;
-            disk::set_mode(&file, space.file_mode()?)
-                .map_err(|err| cannot(err, "set the mode of", &path()))?;
-            file
-        }
-        Err(err) => return Err(unusable(err, "open", &path())),
+    let write = |file: &File| {
+        let inode = file.metadata()?.ino();
+        disk::write_at(file, encode(ends, &boot, inode).as_bytes(), 0)
     };
-    let inode = file.metadata().or_cannot("look at", &path())?.ino();
-    let text = encode(ends, &boot, inode);
-    disk::write_at(&file, text.as_bytes(), 0).map_err(|err| cannot(err, "write", &path()))
+    match space.open(ENDS, OFlags::WRONLY | OFlags::NONBLOCK) {
+        Ok(file) => write(&file.into()).map_err(|err| cannot(err, "write", &path())),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            let mode = space.file_mode()?;
+            make_whole(space, mode, write).map_err(|err| cannot(err, "create", &path()))
+        }
+        Err(err) => Err(unusable(err, "open", &path())),
+    }
+}
+
+/// Makes the file with its mode and all that is in it from the moment on at which it has its name:
+/// other users of the store could not open it if its maker were killed in between.
+fn make_whole(
+    space: &Space,
+    mode: Mode,
+    write: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let tmp = space.open("tmp", OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let aside = format!("{:016x}", random());
+    let file = disk::create(tmp.as_fd(), &aside)?;
+    let made = disk::set_mode(&file, mode)
+        .and_then(|()| write(&file))
+        .and_then(|()| disk::rename(tmp.as_fd(), &aside, space.store(), &space.relative(ENDS)));
+    if made.is_err() {
+        // What cannot be removed is litter that a sweep collects, as it does drafts.
+        _ = disk::unlink(tmp.as_fd(), &aside);
+    }
+    made
 }
 
 #[cfg(test)]
