@@ -1,13 +1,13 @@
 //! `kv pop --wait`: blocks until there is an element, and costs nothing meanwhile.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kv::exit::Exit;
 
-use crate::harness::Sandbox;
+use crate::harness::{KV, Sandbox, cannot_run, has_program, path_with_kv};
 
 /// A `kv pop --wait` that has found nothing and sleeps.
 fn waiter(kv: &Sandbox) -> Child {
@@ -213,4 +213,29 @@ fn ticks(pid: u32) -> u64 {
     let fields: Vec<&str> = fields.split(' ').collect();
     let number = |at: usize| fields[at].parse::<u64>().unwrap();
     number(11) + number(12)
+}
+
+/// Each waiter takes one of the few inotify instances that a user can have (inotify(7)).
+#[test]
+fn waits_even_where_the_system_has_no_watch_left() {
+    if !has_program("strace") {
+        return cannot_run("strace, which takes the watch away, is not here");
+    }
+    let kv = Sandbox::new();
+    let mut command = Command::new("strace");
+    command.args(["-o", "trace", "-e", "inject=inotify_init1:error=EMFILE"]);
+    command.args([KV, "pop", "jobs", "--wait", "60s"]);
+    command
+        .current_dir(kv.root())
+        .env_clear()
+        .env("PATH", path_with_kv())
+        .env("KV_STORE", kv.store())
+        .stdout(Stdio::piped());
+    let waiter = command.spawn().unwrap();
+    kv.run(["push", "jobs", "one"]).ends(Exit::Success);
+    let output = waiter.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stdout, b"one");
+    let trace = fs::read_to_string(kv.path("trace")).unwrap();
+    assert!(trace.contains("inotify_init1"), "{trace}");
 }
