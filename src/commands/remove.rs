@@ -20,11 +20,11 @@ pub(super) fn run(args: &RemoveArgs, session: &mut Session<'_>) -> Result<Exit> 
         (None, Some(etag)) => Condition::Etag(etag),
         (None, None) => Condition::Always,
     };
-    let keys = args.keys(session)?;
-    let mut exit = match keys.is_empty() && args.options.glob.is_some() {
-        true => args.absent(),
-        false => Exit::Success,
-    };
+    let by_glob = args.options.glob.is_some();
+    let (keys, mut exit) = args.keys(session)?;
+    if keys.is_empty() && by_glob {
+        exit = exit.max(args.absent());
+    }
     for key in keys {
         let done = if args.options.dry_run {
             would_remove(args, session, &key, &condition)
@@ -37,6 +37,8 @@ pub(super) fn run(args: &RemoveArgs, session: &mut Session<'_>) -> Result<Exit> 
         };
         exit = exit.max(match done {
             Ok(true) => Exit::Success,
+            // It was there when the pattern was matched, and somebody else has removed it.
+            Ok(false) if by_glob => Exit::Success,
             Ok(false) if condition == Condition::Always => args.absent(),
             // A key that is there but does not meet the condition is a "no" even to --force.
             Ok(false) => match session
@@ -100,7 +102,8 @@ impl<'a> Wanted<'a> {
     }
 
     /// Returns the keys to remove. All are read, and found to be keys, before the first goes.
-    fn keys(&self, session: &Session<'_>) -> Result<Vec<Key>> {
+    /// What is damaged has no key that a pattern could match: it is told, and has its status.
+    fn keys(&self, session: &Session<'_>) -> Result<(Vec<Key>, Exit)> {
         if let Some(pattern) = &self.options.glob {
             let selection = Selection {
                 glob: Some(glob(pattern)?),
@@ -109,15 +112,23 @@ impl<'a> Wanted<'a> {
             let listing = session
                 .store
                 .scan(&session.namespace, &selection, session.now())?;
-            // What is damaged has no key that a pattern could match.
-            return Ok(listing
-                .filter_map(|listed| Some(listed.ok()?.key))
-                .collect());
+            let (mut keys, mut exit) = (Vec::new(), Exit::Success);
+            for listed in listing {
+                match listed.map_err(anyhow::Error::from) {
+                    Ok(listed) => keys.push(listed.key),
+                    Err(err) => {
+                        exit = exit.max(Exit::from_error(&err));
+                        session.complain(err);
+                    }
+                }
+            }
+            return Ok((keys, exit));
         }
-        if self.options.stdin {
-            return read_keys(line_end(self.null));
-        }
-        Ok(self.options.keys.clone())
+        let keys = match self.options.stdin {
+            true => read_keys(line_end(self.null))?,
+            false => self.options.keys.clone(),
+        };
+        Ok((keys, Exit::Success))
     }
 }
 

@@ -229,3 +229,30 @@ fn a_namespace_of_a_newer_version_is_refused_and_not_changed() {
     assert_eq!(kv.litter(), [""; 0]);
     kv.holds("k", "v");
 }
+
+#[test]
+fn a_removal_by_pattern_tells_what_it_could_not_judge() {
+    let kv = damaged(|bytes| vec![0xA5; bytes.len()]);
+    for (args, printed) in [
+        (&["remove", "--glob", "*", "--dry-run"][..], "sound\n"),
+        (&["remove", "--glob", "*"], ""),
+    ] {
+        let path = kv.file_of(b"k");
+        kv.run(args)
+            .ends(Exit::Damaged)
+            .prints(printed)
+            .complains(&[path.to_str().unwrap(), "damaged"]);
+    }
+    kv.run(["has", "sound"]).ends(Exit::No);
+}
+
+#[test]
+fn what_is_no_file_cannot_be_removed_and_is_damage() {
+    let kv = damaged(|bytes| bytes);
+    let path = kv.file_of(b"k");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    kv.run(["remove", "k"])
+        .ends(Exit::Damaged)
+        .complains(&[path.to_str().unwrap()]);
+}

@@ -150,3 +150,13 @@ fn pipes_directories_devices_and_sockets_are_damage_and_make_nobody_wait() {
         }
     }
 }
+
+#[test]
+fn a_linked_namespace_is_not_listed() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    std::os::unix::fs::symlink("default", kv.store().join("linked")).unwrap();
+    kv.run(["namespaces"])
+        .ends(Exit::Success)
+        .prints("default\n");
+}

@@ -8,7 +8,10 @@
 //!     ├── format             `kv 1`, the hash, the number of shards; written once, always read
 //!     ├── objects/ab/cdef…   one file per entry; abcdef… is the SHA-1 of the key in hexadecimal
 //!     ├── locks/ab           one lock per shard, never removed; one byte once the shard is durable
+//!     ├── locks/ab.turn      where those line up who read, change and write back; decides nothing
 //!     ├── locks/gc           the maintenance lock, for whoever removes what it did not write
+//!     ├── locks/list, ends   where a list begins and goes on
+//!     ├── named/             the locks of `kv lock` and `kv memo`, by the SHA-1 of their names
 //!     ├── locks/list, ends   of a list: between which numbers its elements are; see [`list`]
 //!     ├── tmp/               drafts; a live writer holds a lock on its own
 //!     └── expiry/            hints: which entry expires when; never trusted alone
@@ -37,8 +40,8 @@
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
-//! [`loose`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`], [`expiry`], [`walk`],
-//! [`namespaces`]; [`disk`] is what they stand on.
+//! [`loose`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`], [`expiry`], [`walk`], [`list`],
+//! [`named`], [`watch`], [`namespaces`]; [`disk`] is what they stand on.
 
 mod codec;
 mod create;

@@ -26,9 +26,10 @@ impl Tree {
         }
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root).or_cannot("read", &self.root)? {
-            let name = entry.or_cannot("read", &self.root)?.file_name();
-            // What else lies in the directory is not ours: lost+found, say.
-            if let Ok(name) = Namespace::try_from(name)
+            let entry = entry.or_cannot("read", &self.root)?;
+            // What else lies in the directory is not ours: lost+found, or a link, say.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && let Ok(name) = Namespace::try_from(entry.file_name())
                 && self.root.join(name.as_str()).join("format").is_file()
             {
                 names.push(name);

@@ -10,7 +10,7 @@ use super::codec::Header;
 use super::disk;
 use super::layout::Place;
 use super::loose;
-use super::space::{Dir, cannot};
+use super::space::{Dir, unusable};
 
 /// What a removal finds, under the lock.
 pub(super) enum Outcome {
@@ -107,7 +107,7 @@ impl Tree {
         match judge(present.map(|l| l.map(|l| l.header)), seen, clock.now())? {
             Judgement::Remove => {
                 disk::unlink(dir.fd.as_fd(), place.name())
-                    .map_err(|err| cannot(err, "remove", &path))?;
+                    .map_err(|err| unusable(err, "remove", &path))?;
                 Ok(Outcome::Removed(dir))
             }
             Judgement::No => Ok(Outcome::No),
