@@ -186,6 +186,11 @@ pub enum Command {
     /// What is remembered is an ordinary key in the namespace `memo`, unless -n names another.
     Memo(With<MemoArgs>),
 
+    /// Wait until a key is there, gone or changed
+    ///
+    /// Returns as soon as it holds, and at once if it holds already.
+    Wait(With<WaitArgs>),
+
     /// Carry out commands from standard input
     ///
     /// Takes one command a line, without `kv`, quoted as in a shell: 'text', "text", \c and
@@ -198,11 +203,6 @@ pub enum Command {
     /// do not wait while the input does. Errors are told on standard error with their line. The exit
     /// status is the highest of all.
     Batch(With<BatchArgs>),
-
-    /// Wait until a key is there, gone or changed
-    ///
-    /// Returns as soon as it holds, and at once if it holds already.
-    Wait(With<WaitArgs>),
 
     /// List the namespaces, or remove one
     Namespaces(With<NamespacesArgs>),
