@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use self::beneath::open_beneath;
-pub(crate) use self::process::{Supervisor, detach, host_name};
+pub(crate) use self::process::{Supervisor, Waiter, detach, host_name};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;
