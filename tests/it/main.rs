@@ -50,3 +50,4 @@ mod update;
 mod users;
 mod values;
 mod vanish;
+mod wait;
