@@ -3,9 +3,11 @@
 //! `tests/it/generated.rs` joins them with what clap knows and writes `man/`. A new command adds a
 //! [`Page`] to [`PAGES`]; a test fails for a command without one, and runs every example.
 
+mod counters;
 mod format;
 mod general;
 mod keys;
+mod lists;
 mod programs;
 mod shell;
 mod values;
@@ -54,7 +56,14 @@ pub struct Section {
 }
 
 /// The pages of the commands.
-pub const PAGES: &[&[Page]] = &[values::PAGES, keys::PAGES, programs::PAGES, shell::PAGES];
+pub const PAGES: &[&[Page]] = &[
+    values::PAGES,
+    keys::PAGES,
+    counters::PAGES,
+    lists::PAGES,
+    programs::PAGES,
+    shell::PAGES,
+];
 
 /// Finds what is told about a command.
 pub fn page(command: &str) -> Option<&'static Page> {

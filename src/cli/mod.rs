@@ -10,34 +10,31 @@
 mod batch;
 mod counters;
 mod expiry;
+mod global;
 mod lists;
 pub mod man;
 mod memo;
 mod programs;
 mod reach;
+mod reader;
 mod shell;
 pub mod usage;
 mod value;
 mod values;
 mod with;
 
-use std::ffi::OsString;
-use std::mem::ManuallyDrop;
-use std::time::Duration;
-
-use clap::{
-    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
-};
-
-use crate::store::{Location, Namespace};
+use clap::{Parser, Subcommand};
 
 pub use self::batch::BatchArgs;
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
+pub use self::global::{Durability, Global};
+use self::global::{GlobalAfter, GlobalBefore};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
 pub use self::memo::MemoArgs;
 pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
+pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
 pub use self::with::With;
@@ -228,218 +225,9 @@ pub enum Command {
     },
 }
 
-/// Options of any command, as they stand before it.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-struct GlobalBefore {
-    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
-    #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
-    #[arg(value_hint = ValueHint::DirPath)]
-    store: Option<Location>,
-
-    /// Namespace to use [default: $KV_NAMESPACE, or default]
-    #[arg(short, long, value_name = "NAME", value_parser = value::namespace())]
-    #[arg(value_hint = ValueHint::Other)]
-    namespace: Option<Namespace>,
-
-    #[command(flatten)]
-    rest: GlobalRest,
-}
-
-/// The same as they stand behind it: with long names only, so that commands can have the short
-/// ones, as with git's -C.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-struct GlobalAfter {
-    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
-    #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
-    #[arg(value_hint = ValueHint::DirPath)]
-    store: Option<Location>,
-
-    /// Namespace to use [default: $KV_NAMESPACE, or default]
-    #[arg(long, value_name = "NAME", value_parser = value::namespace(), hide_short_help = true)]
-    #[arg(value_hint = ValueHint::Other)]
-    namespace: Option<Namespace>,
-
-    #[command(flatten)]
-    rest: GlobalRest,
-}
-
-#[derive(Debug, Args)]
-struct GlobalRest {
-    /// What a write survives once it has succeeded [default: $KV_SYNC, or full]
-    #[arg(long, value_name = "WHEN", hide_short_help = true)]
-    sync: Option<Durability>,
-
-    /// How long to wait for the store's own locks [default: $KV_BUSY_TIMEOUT, or
-    /// 10s]
-    #[arg(long, value_name = "DURATION", value_parser = value::patience, hide_short_help = true)]
-    #[arg(value_hint = ValueHint::Other)]
-    busy_timeout: Option<Duration>,
-}
-
-/// What an acknowledged write survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Durability {
-    /// A power cut
-    Full,
-    /// The death of any process, kv itself too, but not a power cut
-    Off,
-}
-
-/// The options that any command takes; what was not given is `None`.
-#[derive(Clone, Debug, Default)]
-pub struct Global {
-    /// Where the store is.
-    pub store: Option<Location>,
-    /// Which namespace to use.
-    pub namespace: Option<Namespace>,
-    /// What an acknowledged write survives.
-    pub sync: Option<Durability>,
-    /// How long to wait for locks.
-    pub busy_timeout: Option<Duration>,
-}
-
-impl Cli {
-    /// Joins the global options before the command with those behind it, which win.
-    pub fn global(&self) -> Global {
-        let before = &self.before;
-        let after = self.command.after();
-        Global {
-            store: after
-                .and_then(|g| g.store.clone())
-                .or_else(|| before.store.clone()),
-            namespace: after
-                .and_then(|g| g.namespace.clone())
-                .or_else(|| before.namespace.clone()),
-            sync: after.and_then(|g| g.rest.sync).or(before.rest.sync),
-            busy_timeout: after
-                .and_then(|g| g.rest.busy_timeout)
-                .or(before.rest.busy_timeout),
-        }
-    }
-}
-
 impl Command {
     /// Tells whether the command runs a program, whose exit status it then returns.
     pub fn runs_a_program(&self) -> bool {
         matches!(self, Self::Update(_) | Self::Lock(_) | Self::Memo(_))
     }
-
-    fn after(&self) -> Option<&GlobalAfter> {
-        Some(match self {
-            Self::Put(with) => &with.after,
-            Self::Get(with) => &with.after,
-            Self::Remove(with) => &with.after,
-            Self::Ls(with) => &with.after,
-            Self::Has(with) => &with.after,
-            Self::Stat(with) => &with.after,
-            Self::Expire(with) => &with.after,
-            Self::Ttl(with) => &with.after,
-            Self::Incr(with) => &with.after,
-            Self::Append(with) => &with.after,
-            Self::Push(with) => &with.after,
-            Self::Pop(with) => &with.after,
-            Self::Items(with) => &with.after,
-            Self::Update(with) => &with.after,
-            Self::Lock(with) => &with.after,
-            Self::Memo(with) => &with.after,
-            Self::Batch(with) => &with.after,
-            Self::Wait(with) => &with.after,
-            Self::Namespaces(with) => &with.after,
-            Self::Completions(with) => &with.after,
-            Self::Help { .. } => return None,
-        })
-    }
-}
-
-/// Returns the whole command line as data.
-pub fn command() -> clap::Command {
-    Cli::command()
-}
-
-/// Reads a command line, the program's name included.
-///
-/// # Errors
-///
-/// What clap finds wrong, and its requests to print help or the version; [`usage::explain`] makes
-/// one line of the former.
-pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    Reader::new().read(args)
-}
-
-/// Reads command lines, of which the second takes less time than the first: what describes a
-/// command is built once.
-#[derive(Debug)]
-pub struct Reader {
-    /// To take the description apart would cost a tenth of a `get`, and the process ends soon.
-    command: ManuallyDrop<clap::Command>,
-}
-
-impl Reader {
-    /// Reads nothing yet.
-    pub fn new() -> Self {
-        Self {
-            command: ManuallyDrop::new(command()),
-        }
-    }
-
-    /// Reads a command line, as [`parse`].
-    ///
-    /// # Errors
-    ///
-    /// As [`parse`].
-    pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
-        let mut matches = self
-            .command
-            .try_get_matches_from_mut(with_null_option(args))?;
-        Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
-    }
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative
-/// number, which is text, and clap would take it for the element.
-fn with_null_option(args: &[OsString]) -> Vec<OsString> {
-    let mut args = args.to_vec();
-    if command_at(&args).is_some_and(|at| args[at] == "push") {
-        let options = args.iter_mut().take_while(|arg| *arg != "--");
-        options
-            .filter(|arg| *arg == "-0")
-            .for_each(|arg| *arg = "--null".into());
-    }
-    args
-}
-
-/// Returns where the name of the command stands.
-fn command_at(args: &[OsString]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        match args.get(at)?.to_str() {
-            Some("-s" | "-n" | "--store" | "--namespace" | "--sync" | "--busy-timeout") => at += 2,
-            Some(word) if !word.starts_with('-') => return Some(at),
-            _ => at += 1,
-        }
-    }
-}
-
-/// Tells whether a command line that cannot be read is one of a command that runs a program: such
-/// a command has exit statuses of its own for its own failures.
-pub fn names_a_program(args: &[OsString]) -> bool {
-    let name = command_at(args).and_then(|at| args[at].to_str());
-    name.is_some_and(|name| programs::NAMES.contains(&name))
-}
-
-/// Reads a duration, as [`PutArgs::ttl`] does.
-///
-/// # Errors
-///
-/// A text for people.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    value::patience(text)
 }

@@ -10,7 +10,6 @@ mod random;
 mod stdio;
 mod watch;
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -20,17 +19,6 @@ pub(crate) use self::process::{Supervisor, Waiter, detach, host_name};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;
-
-/// Asks the kernel to begin writing this part of a file to the disk, and does not wait for it.
-///
-/// It is a hint that lets a large value reach the disk while it is still coming in, so that the
-/// sync at its end has little left to do. Nothing depends on it.
-pub(crate) fn begin_writeback(file: &File, offset: u64, len: u64) {
-    #[cfg(target_os = "linux")]
-    stdio::sync_file_range(file, offset, len);
-    #[cfg(not(target_os = "linux"))]
-    let _unused = (file, offset, len);
-}
 
 /// Returns what names this boot of the machine, 36 characters; `None` where the system has no such
 /// name.

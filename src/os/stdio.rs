@@ -1,6 +1,5 @@
 //! The three descriptors that a program is started with.
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -60,24 +59,5 @@ pub(crate) fn stdin_is_null() -> bool {
         (Ok(stdin), Ok(null)) => stdin.st_rdev == null.st_rdev && stdin.st_rdev != 0,
         (Ok(_), Err(_)) => false,
         (Err(_), _) => true,
-    }
-}
-
-#[cfg(target_os = "linux")]
-pub(super) fn sync_file_range(file: &File, offset: u64, len: u64) {
-    // SAFETY: the call takes a descriptor that `file` keeps open, and numbers.
-    #[allow(unsafe_code)]
-    unsafe {
-        unsafe extern "C" {
-            fn sync_file_range(fd: i32, offset: i64, nbytes: i64, flags: u32) -> i32;
-        }
-        const SYNC_FILE_RANGE_WRITE: u32 = 2;
-        let fd = std::os::fd::AsRawFd::as_raw_fd(file);
-        _ = sync_file_range(
-            fd,
-            offset.cast_signed(),
-            len.cast_signed(),
-            SYNC_FILE_RANGE_WRITE,
-        );
     }
 }

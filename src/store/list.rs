@@ -23,11 +23,13 @@ pub fn is_element(key: &[u8]) -> bool {
     number_of(key).is_some()
 }
 
-/// Returns the number that an element's key stands for.
+/// Returns the number that an element's key stands for. The largest of all is no element's, so that
+/// there is one behind each.
 pub fn number_of(key: &[u8]) -> Option<u64> {
     let is_number = key.len() == KEY_LEN && key.iter().all(u8::is_ascii_digit);
     if is_number {
-        std::str::from_utf8(key).ok()?.parse().ok()
+        let number = std::str::from_utf8(key).ok()?.parse().ok();
+        number.filter(|number| *number != u64::MAX)
     } else {
         None
     }
@@ -46,10 +48,12 @@ mod tests {
     fn keys_are_numbers_in_the_order_of_their_bytes() {
         assert_eq!(key_of(7).as_bytes(), b"00000000000000000007");
         assert!(key_of(9) < key_of(10) && key_of(u64::MAX - 1) < key_of(u64::MAX));
-        assert_eq!(number_of(key_of(u64::MAX).as_bytes()), Some(u64::MAX));
+        let largest = u64::MAX - 1;
+        assert_eq!(number_of(key_of(largest).as_bytes()), Some(largest));
         for other in [
             "7",
             "0000000000000000000x",
+            "18446744073709551615",
             "99999999999999999999",
             "000000000000000000007",
         ] {

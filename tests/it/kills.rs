@@ -32,7 +32,7 @@ enum Before {
 }
 
 /// Where a process was killed: before its n-th call of that name.
-type Point = (String, usize);
+pub type Point = (String, usize);
 
 #[test]
 fn put_in_a_new_store() {
@@ -119,17 +119,11 @@ fn survives(before: Before, scenario: Scenario) {
 
     let kv = Sandbox::new();
     renew(&kv, &template);
-    let calls = trace(&kv, &scenario);
+    let calls = trace(&kv, scenario.args, &scenario.input);
     check(&kv, &scenario, None, &calls[0]);
     for point in &calls {
         renew(&kv, &template);
-        let output = kill_at(&kv, &scenario, point);
-        // The kernel told strace; strace ends in the same way.
-        assert_eq!(
-            output.status.code(),
-            None,
-            "not killed at {point:?}: {output:?}"
-        );
+        let output = kill_at(&kv, scenario.args, &scenario.input, point);
         check(&kv, &scenario, Some(output), point);
     }
     tell_count(&format!("killed at each of {} system calls", calls.len()));
@@ -184,28 +178,28 @@ fn renew(kv: &Sandbox, template: &Sandbox) {
     }
 }
 
-/// Prepares the command of a scenario under strace.
-fn strace(kv: &Sandbox, scenario: &Scenario, options: &[&str]) -> Command {
-    let input = kv.path("input");
-    fs::write(&input, &scenario.input).unwrap();
+/// Prepares a command under strace.
+fn strace(kv: &Sandbox, args: &[&str], input: &[u8], options: &[&str]) -> Command {
+    let path = kv.path("input");
+    fs::write(&path, input).unwrap();
     let mut command = Command::new("strace");
     command.args(["-f", "-o", "trace"]).args(options);
-    command.arg(KV).args(scenario.args);
+    command.arg(KV).args(args);
     command
         .current_dir(kv.root())
         .env_clear()
         .env("KV_STORE", kv.store());
-    if scenario.input.is_empty() {
+    if input.is_empty() {
         command.stdin(Stdio::null());
     } else {
-        command.stdin(File::open(input).unwrap());
+        command.stdin(File::open(path).unwrap());
     }
     command
 }
 
 /// Runs the command to its end and returns all its system calls.
-fn trace(kv: &Sandbox, scenario: &Scenario) -> Vec<Point> {
-    Ran::of(&mut strace(kv, scenario, &[])).ends(Exit::Success);
+pub fn trace(kv: &Sandbox, args: &[&str], input: &[u8]) -> Vec<Point> {
+    Ran::of(&mut strace(kv, args, input, &[])).ends(Exit::Success);
     let text = fs::read_to_string(kv.path("trace")).unwrap();
     let mut counts = HashMap::new();
     let calls = text.lines().filter_map(|line| {
@@ -221,9 +215,17 @@ fn trace(kv: &Sandbox, scenario: &Scenario) -> Vec<Point> {
     calls
 }
 
-fn kill_at(kv: &Sandbox, scenario: &Scenario, (name, n): &Point) -> Output {
+/// Runs the command and kills it there.
+#[track_caller]
+pub fn kill_at(kv: &Sandbox, args: &[&str], input: &[u8], point: &Point) -> Output {
+    let (name, n) = point;
     let inject = format!("inject={name}:signal=KILL:when={n}");
-    strace(kv, scenario, &["-e", &inject]).output().unwrap()
+    let mut command = strace(kv, args, input, &["-e", &inject]);
+    let output = command.output().unwrap();
+    // The kernel told strace; strace ends in the same way.
+    let status = output.status.code();
+    assert_eq!(status, None, "not killed at {point:?}: {output:?}");
+    output
 }
 
 /// Checks all that is promised of a store in which a command was killed, or none was.

@@ -87,6 +87,7 @@ STORE/                   the store; holds namespaces
     objects/ab/cdef...   an entry; abcdef... is the SHA-1 of its key
     locks/ab             the lock of the shard objects/ab
     locks/gc             the maintenance lock
+    locks/list, ends     of a list: where it begins and ends
     tmp/                 entries being written
     expiry/              hints: which entry expires when";
 
@@ -254,6 +255,30 @@ pub const FORMAT: &[Section] = &[
                  They tell a sweep where to look and are never trusted: the header of the entry \
                  decides, and without hints an expired entry takes space but is absent all the same.",
         )],
+    },
+    Section {
+        title: "LISTS",
+        blocks: &[
+            Text(
+                "An element of a list is an entry whose key is a number of 20 decimal digits, up to \
+                 18446744073709551614; their order is that of the keys. The file `ends` says between \
+                 which numbers all of them are, so that nobody has to look for the oldest:",
+            ),
+            Code("kvlist1 BOOT INODE FIRST NEXT SUM"),
+            Text(
+                "BOOT is what /proc/sys/kernel/random/boot_id says, 36 characters. INODE is the \
+                 number of the file itself, FIRST the lowest number that an element can have and NEXT \
+                 the one behind the highest, 20 digits each. SUM is XXH3 of the line up to the blank \
+                 before it, 16 hexadecimal digits. The file is never synced. If it is missing, is \
+                 damaged, is from before the last start of the machine or is a copy, it is not \
+                 believed, and whoever pushes or pops next counts the elements.",
+            ),
+            Text(
+                "`locks/list` is held by whoever adds or takes an element, between `locks/gc` and the \
+                 locks of shards in their order. The range is widened before an element gets its name \
+                 and narrowed after one has lost it, so that it is never too small.",
+            ),
+        ],
     },
     Section {
         title: "PERMISSIONS",

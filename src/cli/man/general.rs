@@ -51,7 +51,7 @@ pub const KV: Page = Page {
         Item(
             "Closed pipes",
             "A reader that has enough, as in `kv ls | head`, is no failure: status 0, silent. Only \
-             `kv get --remove` ends with status 5 then, as the value is gone.",
+             `kv get --remove` and `kv pop` end with status 5 then, as the value is gone.",
         ),
         Item(
             "Group stores",

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-use crate::os;
 use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
 
 use super::codec::{self, Header, LINE_LEN};
@@ -23,8 +22,6 @@ use super::space::{Dir, Space, cannot};
 
 /// How much of a value is read, and written, at a time. A value of less takes one write.
 const PART: usize = 256 * 1024;
-/// After so many bytes the kernel is asked to begin with what there is.
-const WRITEBACK: u64 = 8 * 1024 * 1024;
 
 /// An entry being written. Dropped without having been published, it is removed.
 #[derive(Debug)]
@@ -71,16 +68,11 @@ impl Draft {
 
         let mut sum = Xxh3Default::new();
         let mut written = 0;
-        let mut begun = 0;
         while bytes.len() > head {
             sum.update(&bytes[head..]);
             let from = if written == 0 { 0 } else { head };
             draft.cannot_write(disk::write(&draft.file, &bytes[from..]))?;
             written += (bytes.len() - head) as u64;
-            if written - begun >= WRITEBACK {
-                os::begin_writeback(&draft.file, begun, written - begun);
-                begun = written;
-            }
             bytes.truncate(head);
             fill(&mut bytes, head, value)?;
         }

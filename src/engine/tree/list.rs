@@ -14,19 +14,22 @@
 //! it, as its inode is another. The elements themselves are counted then, once.
 
 use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::os;
 use crate::store::list::{key_of, number_of};
 use crate::store::{
-    Clock, End, Entry, Expiry, Namespace, OrCannot as _, Result, Selection, Source, StoreError,
-    Time,
+    Clock, End, Entry, Expiry, Namespace, Result, Selection, Source, StoreError, Time,
 };
 
 use super::Tree;
+use super::create::random;
 use super::disk;
 use super::draft::Times;
 use super::layout::Place;
@@ -40,6 +43,9 @@ use super::walk::Entries;
 /// The lock of a list's ends; after gc's and before the shards'.
 pub(super) const LIST_LOCK: &str = "locks/list";
 const ENDS: &str = "ends";
+/// More numbers than this are not looked up one after another: elements that were put by their keys
+/// can be further apart than anybody could walk.
+const LONGEST_WALK: u32 = 256;
 /// Bytes of `ends`.
 const ENDS_LEN: usize = 8 + 37 + 21 + 21 + 21 + 16 + 1;
 /// Bytes of `ends` that its sum covers.
@@ -138,6 +144,7 @@ impl Tree {
         let Some(mut list) = self.lock_list(namespace, false)? else {
             return Ok(None);
         };
+        let mut missing = 0;
         while list.ends.first < list.ends.next {
             let Ends { first, next } = list.ends;
             let (number, rest) = match end {
@@ -158,11 +165,24 @@ impl Tree {
             };
             let key = key_of(number);
             let place = Place::of(&key);
-            let found = self.open_loose(namespace, &place, loose::WHOLE_LEN)?;
-            let Some(loose) = found.filter(|loose| loose.header.is_live(clock.now())) else {
-                list.ends = rest;
+            let Some(loose) = self.open_loose(namespace, &place, loose::WHOLE_LEN)? else {
+                missing += 1;
+                list.ends = if missing > LONGEST_WALK {
+                    missing = 0;
+                    count(&list.space, rest.first..rest.next)?.unwrap_or(Ends {
+                        first: rest.first,
+                        next: rest.first,
+                    })
+                } else {
+                    rest
+                };
                 continue;
             };
+            missing = 0;
+            if !loose.header.is_live(clock.now()) {
+                list.ends = rest;
+                continue;
+            }
             let entry = loose.into_verified_entry()?;
             match self.unlink(namespace, &place, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => {
@@ -195,7 +215,7 @@ impl Tree {
         };
         // Where nobody has pushed yet, the elements are counted by who does so first.
         if let Some(Ends { first, next }) = read_ends(&space) {
-            let next = next.max(number.saturating_add(1));
+            let next = next.max(number + 1);
             write_ends(
                 &space,
                 Ends {
@@ -216,7 +236,7 @@ impl Tree {
         let noted = read_ends(&space);
         let ends = match noted {
             Some(ends) => ends,
-            None => count(&space)?,
+            None => count(&space, 0..u64::MAX)?.unwrap_or(Ends { first: 1, next: 1 }),
         };
         Ok(Some(List {
             space,
@@ -255,16 +275,18 @@ impl List {
     }
 }
 
-/// Finds the ends of a list from its elements, expired ones too.
-fn count(space: &Space) -> Result<Ends> {
+/// Finds the ends of a list from its elements of these numbers, expired ones too; `None` if there
+/// are none.
+fn count(space: &Space, within: Range<u64>) -> Result<Option<Ends>> {
     let mut entries = Entries::default();
     entries.collect(space, &Selection::default(), Time(0))?;
     let numbers = || entries.keys().filter_map(number_of);
-    let (first, last) = (numbers().min(), numbers().max());
-    Ok(Ends {
-        first: first.unwrap_or(1),
-        next: last.map_or(1, |last| last.saturating_add(1)),
-    })
+    let numbers = || numbers().filter(|number| within.contains(number));
+    let ends = numbers().min().zip(numbers().max());
+    Ok(ends.map(|(first, last)| Ends {
+        first,
+        next: last + 1,
+    }))
 }
 
 fn encode(ends: Ends, boot: &str, inode: u64) -> String {
@@ -301,20 +323,38 @@ fn write_ends(space: &Space, ends: Ends) -> Result<()> {
         return Ok(());
     };
     let path = || space.path_of(ENDS);
-    let file = match space.open(ENDS, OFlags::WRONLY | OFlags::NONBLOCK) {
-        Ok(file) => File::from(file),
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-            let file = disk::create(space.store(), &space.relative(ENDS))
-                .map_err(|err| cannot(err, "create", &path()))?;
-            disk::set_mode(&file, space.file_mode()?)
-                .map_err(|err| cannot(err, "set the mode of", &path()))?;
-            file
-        }
-        Err(err) => return Err(unusable(err, "open", &path())),
+    let write = |file: &File| {
+        let inode = file.metadata()?.ino();
+        disk::write_at(file, encode(ends, &boot, inode).as_bytes(), 0)
     };
-    let inode = file.metadata().or_cannot("look at", &path())?.ino();
-    let text = encode(ends, &boot, inode);
-    disk::write_at(&file, text.as_bytes(), 0).map_err(|err| cannot(err, "write", &path()))
+    match space.open(ENDS, OFlags::WRONLY | OFlags::NONBLOCK) {
+        Ok(file) => write(&file.into()).map_err(|err| cannot(err, "write", &path())),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            let mode = space.file_mode()?;
+            make_whole(space, mode, write).map_err(|err| cannot(err, "create", &path()))
+        }
+        Err(err) => Err(unusable(err, "open", &path())),
+    }
+}
+
+/// Makes the file with its mode and all that is in it from the moment on at which it has its name:
+/// other users of the store could not open it if its maker were killed in between.
+fn make_whole(
+    space: &Space,
+    mode: Mode,
+    write: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let tmp = space.open("tmp", OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let aside = format!("{:016x}", random());
+    let file = disk::create(tmp.as_fd(), &aside)?;
+    let made = disk::set_mode(&file, mode)
+        .and_then(|()| write(&file))
+        .and_then(|()| disk::rename(tmp.as_fd(), &aside, space.store(), &space.relative(ENDS)));
+    if made.is_err() {
+        // What cannot be removed is litter that a sweep collects, as it does drafts.
+        _ = disk::unlink(tmp.as_fd(), &aside);
+    }
+    made
 }
 
 #[cfg(test)]

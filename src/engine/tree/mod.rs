@@ -9,6 +9,7 @@
 //!     ├── objects/ab/cdef…   one file per entry; abcdef… is the SHA-1 of the key in hexadecimal
 //!     ├── locks/ab           one lock per shard, never removed; one byte once the shard is durable
 //!     ├── locks/gc           the maintenance lock, for whoever removes what it did not write
+//!     ├── locks/list, ends   of a list: between which numbers its elements are; see [`list`]
 //!     ├── tmp/               drafts; a live writer holds a lock on its own
 //!     └── expiry/            hints: which entry expires when; never trusted alone
 //! ```

@@ -1,0 +1,128 @@
+//! The options that any command takes, before it or behind it.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use crate::cli::{Cli, Command, value};
+use crate::store::{Location, Namespace};
+
+/// Options of any command, as they stand before it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct GlobalBefore {
+    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
+    #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
+    #[arg(value_hint = ValueHint::DirPath)]
+    store: Option<Location>,
+
+    /// Namespace to use [default: $KV_NAMESPACE, or default]
+    #[arg(short, long, value_name = "NAME", value_parser = value::namespace())]
+    #[arg(value_hint = ValueHint::Other)]
+    namespace: Option<Namespace>,
+
+    #[command(flatten)]
+    rest: GlobalRest,
+}
+
+/// The same as they stand behind it: with long names only, so that commands can have the short
+/// ones, as with git's -C.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct GlobalAfter {
+    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
+    #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
+    #[arg(value_hint = ValueHint::DirPath)]
+    store: Option<Location>,
+
+    /// Namespace to use [default: $KV_NAMESPACE, or default]
+    #[arg(long, value_name = "NAME", value_parser = value::namespace(), hide_short_help = true)]
+    #[arg(value_hint = ValueHint::Other)]
+    namespace: Option<Namespace>,
+
+    #[command(flatten)]
+    rest: GlobalRest,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GlobalRest {
+    /// What a write survives once it has succeeded [default: $KV_SYNC, or full]
+    #[arg(long, value_name = "WHEN", hide_short_help = true)]
+    sync: Option<Durability>,
+
+    /// How long to wait for the store's own locks [default: $KV_BUSY_TIMEOUT, or
+    /// 10s]
+    #[arg(long, value_name = "DURATION", value_parser = value::patience, hide_short_help = true)]
+    #[arg(value_hint = ValueHint::Other)]
+    busy_timeout: Option<Duration>,
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// A power cut
+    Full,
+    /// The death of any process, kv itself too, but not a power cut
+    Off,
+}
+
+/// The options that any command takes; what was not given is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct Global {
+    /// Where the store is.
+    pub store: Option<Location>,
+    /// Which namespace to use.
+    pub namespace: Option<Namespace>,
+    /// What an acknowledged write survives.
+    pub sync: Option<Durability>,
+    /// How long to wait for locks.
+    pub busy_timeout: Option<Duration>,
+}
+
+impl Cli {
+    /// Joins the global options before the command with those behind it, which win.
+    pub fn global(&self) -> Global {
+        let before = &self.before;
+        let after = self.command.after();
+        Global {
+            store: after
+                .and_then(|g| g.store.clone())
+                .or_else(|| before.store.clone()),
+            namespace: after
+                .and_then(|g| g.namespace.clone())
+                .or_else(|| before.namespace.clone()),
+            sync: after.and_then(|g| g.rest.sync).or(before.rest.sync),
+            busy_timeout: after
+                .and_then(|g| g.rest.busy_timeout)
+                .or(before.rest.busy_timeout),
+        }
+    }
+}
+
+impl Command {
+    fn after(&self) -> Option<&GlobalAfter> {
+        Some(match self {
+            Self::Put(with) => &with.after,
+            Self::Get(with) => &with.after,
+            Self::Remove(with) => &with.after,
+            Self::Ls(with) => &with.after,
+            Self::Has(with) => &with.after,
+            Self::Stat(with) => &with.after,
+            Self::Expire(with) => &with.after,
+            Self::Ttl(with) => &with.after,
+            Self::Incr(with) => &with.after,
+            Self::Append(with) => &with.after,
+            Self::Push(with) => &with.after,
+            Self::Pop(with) => &with.after,
+            Self::Items(with) => &with.after,
+            Self::Update(with) => &with.after,
+            Self::Lock(with) => &with.after,
+            Self::Memo(with) => &with.after,
+            Self::Batch(with) => &with.after,
+            Self::Wait(with) => &with.after,
+            Self::Namespaces(with) => &with.after,
+            Self::Completions(with) => &with.after,
+            Self::Help { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! Reading a command line.
+
+use std::ffi::OsString;
+use std::mem::ManuallyDrop;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use crate::cli::{Cli, programs, value};
+
+/// Returns the whole command line as data.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads a command line, the program's name included.
+///
+/// # Errors
+///
+/// What clap finds wrong, and its requests to print help or the version; [`super::usage::explain`] makes
+/// one line of the former.
+pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    Reader::new().read(args)
+}
+
+/// Reads command lines, of which the second takes less time than the first: what describes a
+/// command is built once.
+#[derive(Debug)]
+pub struct Reader {
+    /// To take the description apart would cost a tenth of a `get`, and the process ends soon.
+    command: ManuallyDrop<clap::Command>,
+}
+
+impl Reader {
+    /// Reads nothing yet.
+    pub fn new() -> Self {
+        Self {
+            command: ManuallyDrop::new(command()),
+        }
+    }
+
+    /// Reads a command line, as [`parse`].
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`].
+    pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
+        let mut matches = self
+            .command
+            .try_get_matches_from_mut(with_null_option(args))?;
+        Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative
+/// number, which is text, and clap would take it for the element.
+fn with_null_option(args: &[OsString]) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    if command_at(&args).is_some_and(|at| args[at] == "push") {
+        let options = args.iter_mut().take_while(|arg| *arg != "--");
+        options
+            .filter(|arg| *arg == "-0")
+            .for_each(|arg| *arg = "--null".into());
+    }
+    args
+}
+
+/// Returns where the name of the command stands.
+fn command_at(args: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match args.get(at)?.to_str() {
+            Some("-s" | "-n" | "--store" | "--namespace" | "--sync" | "--busy-timeout") => at += 2,
+            Some(word) if !word.starts_with('-') => return Some(at),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Tells whether a command line that cannot be read is one of a command that runs a program: such
+/// a command has exit statuses of its own for its own failures.
+pub fn names_a_program(args: &[OsString]) -> bool {
+    let name = command_at(args).and_then(|at| args[at].to_str());
+    name.is_some_and(|name| programs::NAMES.contains(&name))
+}
+
+/// Reads a duration, as [`super::PutArgs::ttl`] does.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    value::patience(text)
+}
