@@ -8,10 +8,12 @@ mod format;
 mod general;
 mod keys;
 mod lists;
+mod programs;
 mod shell;
 mod values;
 
-use crate::exit::Exit;
+use crate::cli::programs as args;
+use crate::exit::{Exit, PROGRAM_ROWS};
 
 pub use self::format::{FIELDS, FORMAT, SHELL_READER};
 pub use self::general::{ENVIRONMENT, FILES, KV};
@@ -59,6 +61,7 @@ pub const PAGES: &[&[Page]] = &[
     keys::PAGES,
     counters::PAGES,
     lists::PAGES,
+    programs::PAGES,
     shell::PAGES,
 ];
 
@@ -71,7 +74,17 @@ pub fn page(command: &str) -> Option<&'static Page> {
         .find(|page| page.command == command)
 }
 
-/// Returns the exit statuses and their meanings, for EXIT STATUS.
-pub fn exit_status() -> impl Iterator<Item = (u8, &'static str)> {
-    Exit::ALL.into_iter().map(Exit::row)
+/// Returns the exit statuses of a command and their meanings, for EXIT STATUS.
+pub fn exit_status(command: &str) -> Vec<(String, &'static str)> {
+    let numbered = |(status, meaning): (u8, _)| (status.to_string(), meaning);
+    if !args::NAMES.contains(&command) {
+        return Exit::ALL.map(Exit::row).map(numbered).to_vec();
+    }
+    let mut rows = PROGRAM_ROWS.map(numbered).to_vec();
+    rows.push((
+        "128+N".to_owned(),
+        "The program was killed by the signal of number N.",
+    ));
+    rows.push(("other".to_owned(), "The status of the program itself."));
+    rows
 }

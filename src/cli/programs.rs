@@ -8,6 +8,9 @@ use clap::{Args, ValueHint};
 use crate::cli::value;
 use crate::store::{Etag, Key};
 
+/// The commands that run a program: they have exit statuses of their own.
+pub(super) const NAMES: [&str; 3] = ["update", "lock", "memo"];
+
 /// Arguments of `kv update`.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, value};
+use crate::cli::{Cli, programs, value};
 
 /// Returns the whole command line as data.
 pub fn command() -> clap::Command {
@@ -87,7 +87,7 @@ fn command_at(args: &[OsString]) -> Option<usize> {
 /// a command has exit statuses of its own for its own failures.
 pub fn names_a_program(args: &[OsString]) -> bool {
     let name = command_at(args).and_then(|at| args[at].to_str());
-    matches!(name, Some("update" | "lock" | "memo"))
+    name.is_some_and(|name| programs::NAMES.contains(&name))
 }
 
 /// Reads a duration, as [`super::PutArgs::ttl`] does.

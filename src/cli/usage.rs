@@ -15,6 +15,14 @@ pub fn explain(err: &clap::Error) -> String {
         ErrorKind::UnknownArgument if is_misplaced(arg.as_deref()) => {
             "; -s and -n stand before the command, --store and --namespace anywhere".to_owned()
         }
+        ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument
+            if wants_program(err)
+                && arg
+                    .as_deref()
+                    .is_some_and(|arg| may_be_program(err.kind(), arg)) =>
+        {
+            "; CMD stands behind `--`".to_owned()
+        }
         ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand | ErrorKind::InvalidValue => {
             let suggested = text(ContextKind::SuggestedArg)
                 .or_else(|| text(ContextKind::SuggestedSubcommand))
@@ -71,6 +79,22 @@ pub fn explain(err: &clap::Error) -> String {
 
 fn is_misplaced(arg: Option<&str>) -> bool {
     arg.is_some_and(|arg| arg.starts_with("-s") || arg.starts_with("-n"))
+}
+
+/// Tells whether the command that was typed runs a program.
+fn wants_program(err: &clap::Error) -> bool {
+    match err.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string().contains("-- <CMD>"),
+        _ => false,
+    }
+}
+
+/// Tells whether what is wrong may be a program that stands where none can, or is missing there.
+fn may_be_program(kind: ErrorKind, arg: &str) -> bool {
+    match kind {
+        ErrorKind::MissingRequiredArgument => arg.contains("<CMD>"),
+        _ => !arg.starts_with('-'),
+    }
 }
 
 /// Explains how a text that begins with a dash is given.

@@ -10,20 +10,19 @@ use crate::cli::UpdateArgs;
 use crate::commands::Session;
 use crate::commands::program;
 use crate::exit::Exit;
-use crate::os::Supervisor;
+use crate::os::{Supervisor, Waiter};
 use crate::store::modify::{Conflicts, unchanged};
 use crate::store::{Expiry, OrCannot as _, Put, Source, StoreError, Value};
 
 /// Runs the program on the value until nobody has changed the key meanwhile.
 pub(super) fn run(args: &UpdateArgs, session: &mut Session<'_>) -> Result<Exit> {
-    let supervisor = Supervisor::new().context("cannot hold back signals")?;
     let (namespace, key, clock) = (&session.namespace, &args.key, &session.clock);
     let mut conflicts = Conflicts::default();
     loop {
         let found = session.store.get(namespace, key, session.now())?;
         let condition = unchanged(found.as_ref());
         let input = found.map(|entry| entry.value);
-        let mut run = Run::start(args, &supervisor, input)?;
+        let mut run = Run::start(args, input)?;
         let put = Put {
             value: &mut run,
             expiry: Expiry::Keep,
@@ -43,24 +42,29 @@ pub(super) fn run(args: &UpdateArgs, session: &mut Session<'_>) -> Result<Exit> 
 /// One run of the program; as a source, its output, which fails unless the program succeeds.
 struct Run {
     stdout: Option<ChildStdout>,
-    feeder: Option<JoinHandle<Result<(), StoreError>>>,
-    waiter: Option<JoinHandle<io::Result<ExitStatus>>>,
+    feeder: Option<JoinHandle<Result<Rest, StoreError>>>,
+    waiter: Waiter,
     status: Option<ExitStatus>,
+    /// The signals are held back during a run, and not between two: dropped last.
+    _supervisor: Supervisor,
 }
 
+/// What a program did not want of its input.
+type Rest = Option<Value>;
+
 impl Run {
-    fn start(args: &UpdateArgs, supervisor: &Supervisor, input: Option<Value>) -> Result<Self> {
+    fn start(args: &UpdateArgs, input: Option<Value>) -> Result<Self> {
+        let supervisor = Supervisor::new().context("cannot hold back signals")?;
         let mut command = program::command(&args.command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = program::spawn(supervisor, &mut command, false)?;
+        let mut child = program::spawn(&supervisor, &mut command, false)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let feeder = stdin.map(|stdin| thread::spawn(move || feed(stdin, input)));
-        let waiter = Some(supervisor.wait_aside(child));
         Ok(Self {
             stdout,
-            feeder,
-            waiter,
+            feeder: stdin.map(|stdin| thread::spawn(move || feed(stdin, input))),
+            waiter: supervisor.wait_aside(child),
             status: None,
+            _supervisor: supervisor,
         })
     }
 
@@ -72,23 +76,25 @@ impl Run {
                 self.stdout = None;
             }
         }
-        self.wait()
+        let status = self.status()?;
+        self.fed()?;
+        Ok(status)
     }
 
-    fn wait(&mut self) -> Result<ExitStatus, StoreError> {
-        if let Some(waiter) = self.waiter.take() {
-            let waited = waiter
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a bug in kv")));
-            self.status = Some(waited.or_cannot("wait for", "the program".as_ref())?);
-        }
-        if let Some(feeder) = self.feeder.take() {
-            // It has read the value to its end, or as far as the program wanted it.
-            feeder.join().unwrap_or(Ok(()))?;
-        }
-        self.status
-            .ok_or_else(|| io::Error::other("it was waited for before"))
-            .or_cannot("wait for", "the program".as_ref())
+    fn status(&mut self) -> Result<ExitStatus, StoreError> {
+        let status = match self.status {
+            Some(status) => Ok(status),
+            None => self.waiter.status(),
+        };
+        let status = status.or_cannot("wait for", "the program".as_ref())?;
+        self.status = Some(status);
+        Ok(status)
+    }
+
+    /// Fails if the value that the program got was damaged, as it may have seen that.
+    fn fed(&mut self) -> Result<Rest, StoreError> {
+        let feeder = self.feeder.take().map(JoinHandle::join);
+        feeder.unwrap_or(Ok(Ok(None))).unwrap_or(Ok(None))
     }
 }
 
@@ -105,19 +111,24 @@ impl Source for Run {
         }
         self.stdout = None;
         // Only a program that succeeded, on a value that was sound to its end, says the next one.
-        let status = self.wait()?;
-        match status.success() {
-            true => Ok(0),
-            false => Err(io::Error::other(status.to_string()))
-                .or_cannot("use the output of", "the program".as_ref()),
+        let status = self.status()?;
+        if !status.success() {
+            return Err(io::Error::other(status.to_string()))
+                .or_cannot("use the output of", "the program".as_ref());
         }
+        if let Some(mut rest) = self.fed()? {
+            _ = rest.for_each(|_| Ok(()))?;
+        }
+        Ok(0)
     }
 }
 
-/// Writes the value to the program, which may not want all of it.
-fn feed(mut stdin: ChildStdin, input: Option<Value>) -> Result<(), StoreError> {
-    if let Some(mut value) = input {
-        _ = value.for_each(|part| stdin.write_all(part))?;
-    }
-    Ok(())
+/// Writes the value to the program, and returns it if the program does not want all of it: what is
+/// damaged in a large value is known at its end.
+fn feed(mut stdin: ChildStdin, input: Option<Value>) -> Result<Rest, StoreError> {
+    let Some(mut value) = input else {
+        return Ok(None);
+    };
+    let fed = value.for_each(|part| stdin.write_all(part))?;
+    Ok(fed.is_err().then_some(value))
 }

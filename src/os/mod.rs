@@ -4,6 +4,7 @@
 //! platform is a new file here, not a new `cfg` in a caller.
 
 mod beneath;
+mod mark;
 mod process;
 mod random;
 mod stdio;
@@ -13,7 +14,8 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use self::beneath::open_beneath;
-pub(crate) use self::process::{Supervisor, detach, host_name};
+pub(crate) use self::mark::{HAS_MARKS, mark, marked};
+pub(crate) use self::process::{Supervisor, Waiter, detach, host_name};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;

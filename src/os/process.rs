@@ -7,9 +7,12 @@
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
+};
 use nix::unistd::Pid;
 
 /// Passed on to the program.
@@ -32,6 +35,8 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Holds the signals back. Threads that are made afterwards hold them back too.
     pub(crate) fn new() -> io::Result<Self> {
+        // Who ignores SIGCHLD hands that on, and the end of a program would never be told.
+        set_action(Signal::SIGCHLD, &plain(SigHandler::SigDfl))?;
         let mut held = SigSet::empty();
         held.extend(FORWARDED);
         held.extend(LEFT);
@@ -64,9 +69,22 @@ impl Supervisor {
     }
 
     /// As [`Supervisor::wait`], in a thread of its own, while this one has other work.
-    pub(crate) fn wait_aside(&self, mut child: Child) -> JoinHandle<io::Result<ExitStatus>> {
-        let held = self.held;
-        thread::spawn(move || wait(&held, &mut child))
+    pub(crate) fn wait_aside(&self, mut child: Child) -> Waiter {
+        let (held, original) = (self.held, self.original);
+        let (sender, status) = mpsc::channel();
+        let (until, dropped) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            _ = sender.send(wait(&held, &mut child));
+            // What the program left in the background may keep its output open for long. From now
+            // on a signal means kv, and this thread is the one that lets it in.
+            _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&original), None);
+            _ = dropped.recv();
+        });
+        Waiter {
+            status,
+            until: Some(until),
+            thread: Some(thread),
+        }
     }
 
     /// Waits for a program, and passes signals on to it meanwhile.
@@ -75,11 +93,36 @@ impl Supervisor {
     }
 }
 
+/// Waits for a program in another thread, and lets signals in once it has ended.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    status: Receiver<io::Result<ExitStatus>>,
+    until: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Waiter {
+    /// Returns how the program ended. To be asked once.
+    pub(crate) fn status(&self) -> io::Result<ExitStatus> {
+        let gone = |_| Err(io::Error::other("nobody waits for it any more"));
+        self.status.recv().unwrap_or_else(gone)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.until = None;
+        // Where it lives on it would let signals in while the next program runs.
+        _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
 fn wait(held: &SigSet, child: &mut Child) -> io::Result<ExitStatus> {
     let pid = Pid::from_raw(child.id().cast_signed());
     loop {
         // Asked before each wait: SIGCHLD may stand for a change that was seen already.
         if let Some(status) = child.try_wait()? {
+            discard_left()?;
             return Ok(status);
         }
         let signal = held.wait()?;
@@ -88,6 +131,28 @@ fn wait(held: &SigSet, child: &mut Child) -> io::Result<ExitStatus> {
             _ = kill(pid, signal);
         }
     }
+}
+
+/// Drops what the terminal has sent to the program and to kv alike, and which kv has not taken yet:
+/// the program has answered it. A signal that is ignored for a moment is no longer pending.
+fn discard_left() -> io::Result<()> {
+    for signal in LEFT {
+        let before = set_action(signal, &plain(SigHandler::SigIgn))?;
+        set_action(signal, &before)?;
+    }
+    Ok(())
+}
+
+fn plain(handler: SigHandler) -> SigAction {
+    SigAction::new(handler, SaFlags::empty(), SigSet::empty())
+}
+
+/// Sets what a signal does, to one of the system's own actions, and returns what it did.
+fn set_action(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
+    // SAFETY: no function of this program is called, neither by the action set, nor by the one
+    // before: the standard library handles none of the signals that are asked for here.
+    #[allow(unsafe_code)]
+    Ok(unsafe { sigaction(signal, action) }?)
 }
 
 impl Drop for Supervisor {

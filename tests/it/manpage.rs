@@ -79,7 +79,7 @@ fn description(roff: &mut Roff, about: &str) {
 fn own_sections(roff: &mut Roff, page: &Page, is_main: bool, has_store: bool) {
     section(roff, "NOTES", page.notes);
     roff.control("SH", ["EXIT STATUS"]);
-    for (status, meaning) in man::exit_status() {
+    for (status, meaning) in man::exit_status(page.command) {
         item(roff, &format!("`{status}`"), meaning);
     }
     if is_main {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use tempfile::SpooledTempFile;
 
 use super::{Memo, Spooled, show};
@@ -119,10 +119,7 @@ fn capture(
                 .and_then(|()| spool.write_all(&part));
         }
     }
-    let status = waiter
-        .join()
-        .map_err(|_| anyhow!("cannot wait for the program"))?;
-    let status = status.context("cannot wait for the program")?;
+    let status = waiter.status().context("cannot wait for the program")?;
     spooled.context("cannot keep what the program prints in a temporary file")?;
     Ok((status, spool))
 }

@@ -1,8 +1,8 @@
 //! Named locks, for `kv lock` and `kv memo`.
 //!
 //! The lock is a flock on `named/<SHA-1 of the name>`, which is never removed, and which ends with
-//! the process that holds it. Its content tells people who that is and decides nothing:
-//! `<pid> <since, nanoseconds since 1970> <x or s> <host>\n`.
+//! the process that holds it. Its content, and a mark on it, tell people who that is and decide
+//! nothing: `<pid> <since, nanoseconds since 1970> <x or s> <host>\n`.
 
 use std::fs::File;
 use std::io;
@@ -26,8 +26,9 @@ use super::space::{cannot, make_dir, unusable};
 /// More than the longest content.
 const LONGEST: usize = 512;
 
-/// How long "one try" takes.
-const ONE_TRY: Duration = Duration::from_millis(10);
+/// How long "one try" takes. Where there are no marks, who looks at a holder locks for a moment, and
+/// must not make a single try fail.
+const ONE_TRY: Duration = Duration::from_millis(if os::HAS_MARKS { 0 } else { 10 });
 
 impl Tree {
     /// Takes a named lock; see [`crate::store::Store::lock`].
@@ -46,7 +47,6 @@ impl Tree {
         };
         let patience = match request.patience {
             None => Patience::Endless,
-            // Who looks at a holder locks for a moment, and must not make a single try fail.
             Some(limit) => Patience::Until(Instant::now(), limit.max(ONE_TRY)),
         };
         loop {
@@ -61,8 +61,10 @@ impl Tree {
                 done => done?,
             };
             if let Some(lock) = lock {
-                // A lock that cannot say who holds it is still held.
+                // A lock that cannot say who holds it is still held. The mark comes last: who is
+                // marked has said who it is.
                 _ = write_holder(&lock.file, request.is_shared, clock.now());
+                _ = os::mark(&lock.file, request.is_shared);
                 return Ok(Some(Box::new(lock)));
             }
         }
@@ -86,14 +88,12 @@ impl Tree {
         };
         let begun = Instant::now();
         loop {
-            let is_shared = try_shared(&file).or_cannot("lock", &path)?;
-            if is_shared && try_exclusive(&file).or_cannot("lock", &path)? {
+            let Some(is_shared) = held_how(&file).or_cannot("lock", &path)? else {
                 return Ok(None);
-            }
-            _ = fs2::FileExt::unlock(&file);
+            };
             let mut bytes = Vec::new();
             read_up_to(&file, &mut bytes, LONGEST).or_cannot("read", &path)?;
-            // Whoever has just come writes its name in a moment; until then it is the last one's.
+            // Another who has come may be writing at this moment.
             match read_holder(&bytes).filter(|holder| holder.is_shared == is_shared) {
                 Some(holder) => return Ok(Some(holder)),
                 None if begun.elapsed() > Duration::from_millis(500) => {
@@ -106,6 +106,17 @@ impl Tree {
             }
         }
     }
+}
+
+/// Tells whether somebody holds a lock, and if so, whether it is shared.
+fn held_how(file: &File) -> io::Result<Option<bool>> {
+    if os::HAS_MARKS {
+        return os::marked(file);
+    }
+    let is_shared = try_shared(file)?;
+    let is_free = is_shared && try_exclusive(file)?;
+    _ = fs2::FileExt::unlock(file);
+    Ok((!is_free).then_some(is_shared))
 }
 
 fn write_holder(file: &File, is_shared: bool, now: Time) -> io::Result<()> {
