@@ -3,11 +3,13 @@
 //! `tests/it/generated.rs` joins them with what clap knows and writes `man/`. A new command adds a
 //! [`Page`] to [`PAGES`]; a test fails for a command without one, and runs every example.
 
+mod batch;
 mod counters;
 mod format;
 mod general;
 mod keys;
 mod lists;
+mod memo;
 mod programs;
 mod shell;
 mod values;
@@ -59,8 +61,10 @@ pub struct Section {
 pub const PAGES: &[&[Page]] = &[
     values::PAGES,
     keys::PAGES,
+    batch::PAGES,
     counters::PAGES,
     lists::PAGES,
+    memo::PAGES,
     programs::PAGES,
     shell::PAGES,
 ];

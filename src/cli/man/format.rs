@@ -89,7 +89,7 @@ STORE/                   the store; holds namespaces
     locks/ab.turn        who reads, changes and writes back lines up here
     locks/gc             the maintenance lock
     locks/list, ends     of a list: where it begins and ends
-    named/               the locks of `kv lock` and `kv memo`
+    named/               the locks of kv lock and kv memo
     tmp/                 entries being written
     expiry/              hints: which entry expires when";
 
