@@ -86,7 +86,7 @@ STORE/                   the store; holds namespaces
     format               the version of the format
     objects/ab/cdef...   an entry; abcdef... is the SHA-1 of its key
     locks/ab             the lock of the shard objects/ab
-    locks/ab.turn        a queue for those who change a value in steps
+    locks/ab.turn        a queue, which decides nothing
     locks/gc             the maintenance lock
     locks/list, ends     of a list: where it begins and ends
     named/               the locks of kv lock and kv memo
