@@ -89,7 +89,11 @@ pub(super) const PAGES: &[Page] = &[
             Text("Work on a queue in several shells, until nothing came for a while:"),
             Code(
                 "seq 5 | kv push jobs --lines\n\
-                 worker() { while job=$(kv pop jobs --wait 200ms); do echo \"$1: $job\"; done; }\n\
+                 worker() {\n\
+                 \x20   while job=$(kv pop jobs --wait 200ms); do\n\
+                 \x20       echo \"$1: $job\"\n\
+                 \x20   done\n\
+                 }\n\
                  worker one & worker two & wait",
             ),
             Text("A stack:"),
