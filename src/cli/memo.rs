@@ -32,7 +32,7 @@ pub struct MemoArgs {
     pub cwd: bool,
 
     /// Make the value of the variable NAME a part of the key
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = value::variable())]
     pub env: Vec<OsString>,
 
     /// Make the time when FILE was modified a part of the key

@@ -1,5 +1,6 @@
 //! Readers of single values.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -25,6 +26,15 @@ pub(super) fn list() -> impl TypedValueParser<Value = Namespace> {
             "default" | "memo" => Err("that namespace is not for lists".to_owned()),
             _ => Ok(list),
         }
+    })
+}
+
+/// Reads the name of an environment variable.
+pub(super) fn variable() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|name| match name.as_encoded_bytes() {
+        [] => Err("a variable needs a name"),
+        bytes if bytes.contains(&b'=') => Err("the name of a variable cannot hold `=`"),
+        _ => Ok(name),
     })
 }
 

@@ -43,6 +43,11 @@ impl Output {
         session.out.reply.take().unwrap_or_default()
     }
 
+    /// Writes out what there is, but for the reply that is being collected.
+    pub(super) fn flush_replies(&mut self) -> io::Result<()> {
+        self.buffer.flush()
+    }
+
     /// Writes out what is left in the buffer.
     pub(super) fn finish(self) -> Result<()> {
         // Without `into_parts` an error would be tried once more when the buffer is dropped.

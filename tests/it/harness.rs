@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use kv::exit::Exit;
 
@@ -165,6 +166,17 @@ pub fn names_in(dir: &Path) -> Vec<String> {
     names
 }
 
+/// Waits until something holds that will hold sooner or later.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        // It says that it hangs instead of hanging; on no machine does it take a part of this.
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Tells whether a program is on the system's search path.
 pub fn has_program(name: &str) -> bool {
     let path = path_with_kv();
@@ -292,6 +304,10 @@ impl Ran {
         let line = text.strip_suffix('\n').filter(|line| !line.contains('\n'));
         line.unwrap_or_else(|| panic!("no single line: {}", self.report()))
             .to_owned()
+    }
+
+    pub fn stderr(&self) -> &[u8] {
+        &self.output.stderr
     }
 
     pub fn stderr_text(&self) -> String {

@@ -13,6 +13,7 @@ mod register;
 mod terminal;
 
 mod append;
+mod batch;
 mod completions;
 mod concurrency;
 mod counting;
@@ -38,6 +39,8 @@ mod lock;
 mod ls;
 mod man;
 mod manpage;
+mod memo;
+mod memo_flight;
 mod namespaces;
 mod output;
 mod pop;

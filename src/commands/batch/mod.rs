@@ -78,6 +78,10 @@ fn carry_out(reader: &mut Reader, line: Line, session: &mut Session<'_>) -> Resu
     })?;
     check(&cli.command)?;
     let Cli { command, .. } = &cli;
+    if matches!(command, Command::Pop(with) if with.args.wait.is_some()) {
+        // It may wait for long, and whoever would give it an element for the replies so far.
+        session.out.flush_replies().map_err(replies_are_lost)?;
+    }
     let global = cli.global();
     if global.store.is_some() || global.sync.is_some() || global.busy_timeout.is_some() {
         bail!(UsageError(

@@ -73,15 +73,7 @@ pub(super) fn run(args: &MemoArgs, session: &mut Session<'_>) -> Result<Exit> {
 impl Memo<'_> {
     /// Finds a result. A failed one counts only for somebody who `came` before it ended.
     fn find(&self, session: &Session<'_>, came: Option<Time>) -> Result<Option<Found>> {
-        let found = match session
-            .store
-            .get(&session.namespace, &self.key, session.now())
-        {
-            // What cannot be replayed can be made once more.
-            Err(StoreError::Damaged { .. }) => return Ok(None),
-            found => found?,
-        };
-        let Some(Entry { meta, value }) = found else {
+        let Some(Entry { meta, value }) = self.find_sound(session)? else {
             return Ok(None);
         };
         let mut parts = Parts::new(value);
@@ -94,6 +86,43 @@ impl Memo<'_> {
             modified: meta.modified,
             parts,
         }))
+    }
+
+    /// Finds a result that can be replayed to its end: nothing of one is shown that turns out to be
+    /// none in its middle.
+    fn find_sound(&self, session: &Session<'_>) -> Result<Option<Entry>> {
+        let get = || {
+            let now = session.now();
+            match session.store.get(&session.namespace, &self.key, now) {
+                // What cannot be replayed can be made once more.
+                Err(StoreError::Damaged { .. }) => Ok(None),
+                found => found,
+            }
+        };
+        loop {
+            let Some(entry) = get()? else {
+                return Ok(None);
+            };
+            match entry.value {
+                Value::Whole { ref bytes, next } => {
+                    let is_sound = is_sound(&mut &bytes[next..]);
+                    return Ok(is_sound.then_some(entry));
+                }
+                // A large one is read twice, as it is verified only at its end.
+                value @ Value::Stream(_) => {
+                    if !is_sound(&mut Parts::new(value)) {
+                        return Ok(None);
+                    }
+                    let again = get()?;
+                    if again
+                        .as_ref()
+                        .is_none_or(|e| e.meta.etag == entry.meta.etag)
+                    {
+                        return Ok(again);
+                    }
+                }
+            }
+        }
     }
 
     fn is_stale(&self, found: &Found, now: Time) -> bool {
@@ -155,6 +184,22 @@ fn replay(mut found: Found, session: &mut Session<'_>) -> Result<Exit> {
             left -= n as u64;
         }
     }
+}
+
+/// Reads a result to its end and tells whether it is one.
+fn is_sound(input: &mut dyn Read) -> bool {
+    let mut read = || -> io::Result<bool> {
+        if read_head(input)?.is_none() {
+            return Ok(false);
+        }
+        while let Some((_, len)) = read_part_line(input)? {
+            if io::copy(&mut Read::take(&mut *input, len), &mut io::sink())? < len {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    read().unwrap_or(false)
 }
 
 /// Prints a part.
