@@ -18,10 +18,19 @@ impl Key {
     ///
     /// [`BadKey`] where they are none, too many, or hold a NUL.
     pub fn new(bytes: Vec<u8>) -> Result<Self, BadKey> {
+        Self::check(&bytes).map(|()| Self(bytes))
+    }
+
+    /// Tells whether raw bytes are a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::new`].
+    pub fn check(bytes: &[u8]) -> Result<(), BadKey> {
         match bytes.len() {
             0 => Err(BadKey::Empty),
             1..=MAX_KEY_LEN if bytes.contains(&0) => Err(BadKey::Nul),
-            1..=MAX_KEY_LEN => Ok(Self(bytes)),
+            1..=MAX_KEY_LEN => Ok(()),
             len => Err(BadKey::TooLong(len)),
         }
     }

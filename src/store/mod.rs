@@ -4,8 +4,10 @@
 //! each engine that implements it.
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`entry`], [`put`], [`scan`],
-//! [`glob`], [`location`], [`error`], [`modify`]; the trait that they serve is below.
+//! [`glob`], [`bulk`], [`upkeep`], [`location`], [`error`], [`modify`]; the trait that they serve is
+//! below.
 
+pub mod bulk;
 pub mod entry;
 pub mod error;
 pub mod glob;
@@ -18,9 +20,11 @@ pub mod namespace;
 pub mod put;
 pub mod scan;
 pub mod time;
+pub mod upkeep;
 
 use std::time::{Duration, Instant};
 
+pub use self::bulk::{Feed, Imported, Incoming, Merge, Stopped};
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{OrCannot, Result, StoreError};
 pub use self::glob::Glob;
@@ -32,6 +36,7 @@ pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};
 pub use self::scan::{Listed, Listing, Selection};
 pub use self::time::{Clock, Deadline, Time};
+pub use self::upkeep::{Collect, Collected, Info, Progress};
 
 /// What to watch.
 #[derive(Clone, Copy, Debug)]
@@ -231,6 +236,60 @@ pub trait Store: Send + Sync {
         selection: &Selection,
         now: Time,
     ) -> Result<Listing<'a>>;
+
+    /// Stores many entries. With `Ok(None)` the feed stopped, and nothing was stored.
+    ///
+    /// Each entry is stored whole or not at all; of all of them, some may be stored and others not
+    /// if this fails or is killed. Doing it once more is safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::put`].
+    fn import(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        bulk::import(self, namespace, feed, merge, clock)
+    }
+
+    /// Removes many keys, and returns how many there were. What cannot be removed is told to
+    /// `failed`, and the others are removed all the same.
+    ///
+    /// # Errors
+    ///
+    /// Where the store as a whole cannot be changed.
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        bulk::remove_all(self, namespace, keys, clock, failed)
+    }
+
+    /// Collects garbage: sweeps what has expired, evicts what was asked for, and packs the rest.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be read or changed. What was done until then stays done.
+    fn collect(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<Collected>;
+
+    /// Tells what is known of a namespace; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be read.
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>>;
 
     /// Names all namespaces, in byte order.
     ///

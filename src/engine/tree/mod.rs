@@ -48,6 +48,8 @@ mod create;
 mod disk;
 mod draft;
 mod expiry;
+mod gc;
+mod info;
 mod layout;
 mod list;
 mod lock;
@@ -67,8 +69,9 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Clock, Condition, End, Entry, Etag, Held, Holder, Key, Listing, LockRequest, Meta, Namespace,
-    Put, Result, Selection, Source, Store, Time, Turn, WatchTarget, Watcher,
+    Clock, Collect, Collected, Condition, End, Entry, Etag, Held, Holder, Info, Key, Listing,
+    LockRequest, Meta, Namespace, Progress, Put, Result, Selection, Source, Store, Time, Turn,
+    WatchTarget, Watcher,
 };
 
 use self::layout::Place;
@@ -164,6 +167,20 @@ impl Store for Tree {
 
     fn busy_timeout(&self) -> Duration {
         self.settings.busy_timeout
+    }
+
+    fn collect(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<Collected> {
+        self.collect_garbage(namespace, request, clock, progress)
+    }
+
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
+        self.tell_info(namespace, now)
     }
 
     fn namespaces(&self) -> Result<Vec<Namespace>> {

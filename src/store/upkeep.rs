@@ -1,0 +1,127 @@
+//! What keeps a store small, and what is told of it.
+
+use std::time::Duration;
+
+use crate::store::{Key, Time};
+
+/// What a collection of garbage is to do besides its usual work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collect {
+    /// Remove entries that were written longer ago than this.
+    pub evict_older_than: Option<Duration>,
+    /// Remove the entries written first until at most so many are left.
+    pub max_entries: Option<u64>,
+    /// Remove the entries written first until their keys and values take at most so many bytes.
+    pub max_size: Option<u64>,
+    /// Change nothing, and report what would be done.
+    pub dry_run: bool,
+}
+
+impl Collect {
+    /// Tells whether live entries may have to go.
+    pub fn evicts(&self) -> bool {
+        self.evict_older_than.is_some() || self.max_entries.is_some() || self.max_size.is_some()
+    }
+}
+
+/// What hears of the progress of long work.
+pub trait Progress {
+    /// So many steps of so many are done; `total` may grow.
+    fn step(&mut self, done: u64, total: u64);
+
+    /// This key's entry is evicted, or would be.
+    fn evict(&mut self, key: &Key);
+
+    /// Something is damaged, and the work goes on without it.
+    fn damage(&mut self, err: crate::store::StoreError);
+}
+
+/// What a collection did, or with `dry_run` would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Another collection is at work; this one did nothing.
+    pub is_busy: bool,
+    /// Entries removed because they had expired.
+    pub expired: u64,
+    /// Entries removed because they were among the oldest.
+    pub evicted: u64,
+    /// Entries moved from files of their own into packs.
+    pub folded: u64,
+    /// Packs that were merged into others.
+    pub merged: u64,
+    /// Files that dead processes had left.
+    pub litter: u64,
+}
+
+/// What is known of a namespace as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Info {
+    /// The version of the format that it is kept in; 0 where there is no such thing.
+    pub format: u32,
+    /// Live entries.
+    pub entries: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Bytes of the blocks that the disk gave for all of it, where that is known.
+    pub disk_bytes: Option<u64>,
+    /// Files and directories, where that is known.
+    pub inodes: Option<u64>,
+    /// Entries in files of their own, dead ones and tombstones too.
+    pub loose: u64,
+    /// Records in packs, dead ones and tombstones too.
+    pub packed: u64,
+    /// Packs.
+    pub packs: u64,
+    /// Records and files that only say that a key was removed.
+    pub tombstones: u64,
+    /// Entries that have expired and still take space.
+    pub expired: u64,
+    /// Files of writers, alive or dead.
+    pub temporary: u64,
+    /// When garbage was collected last.
+    pub collected: Option<Time>,
+    /// Whether a collection of garbage would free much.
+    pub collection_pays: bool,
+    /// What cannot be read, and so is not counted.
+    pub damaged: u64,
+    /// How many live entries have a value of 0 bytes, 1, 2 to 3, 4 to 7 and so on.
+    pub sizes: Vec<u64>,
+    /// How many live entries were written less than a second ago, 1, 2 to 3, 4 to 7 seconds and
+    /// so on.
+    pub ages: Vec<u64>,
+}
+
+impl Info {
+    /// Counts a live entry.
+    pub fn count(&mut self, key_len: u64, size: u64, age: Duration) {
+        self.entries += 1;
+        self.bytes += key_len + size;
+        add(&mut self.sizes, size);
+        add(&mut self.ages, age.as_secs());
+    }
+}
+
+/// Counts a number in the row of those with as many binary digits.
+fn add(rows: &mut Vec<u64>, number: u64) {
+    let row = (u64::BITS - number.leading_zeros()) as usize;
+    if rows.len() <= row {
+        rows.resize(row + 1, 0);
+    }
+    rows[row] += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_holds_numbers_of_as_many_digits() {
+        let mut rows = Vec::new();
+        for number in [0, 1, 2, 3, 4, 7, 8] {
+            add(&mut rows, number);
+        }
+        assert_eq!(rows, [1, 1, 2, 2, 1]);
+        add(&mut rows, u64::MAX);
+        assert_eq!(rows.len(), 65);
+    }
+}
