@@ -101,36 +101,61 @@ pub fn import<S: Store + ?Sized>(
         }
     }
     for (key, (value, modified, expires)) in entries {
-        let mut conflicts = Conflicts::default();
-        loop {
-            let now = clock.now();
-            let condition = match merge {
-                Merge::Overwrite | Merge::Replace => Condition::Always,
-                Merge::IfAbsent => Condition::Absent,
-                Merge::Newer => match store.stat(namespace, &key, now)? {
-                    None => Condition::Absent,
-                    Some(meta) if meta.modified >= modified.unwrap_or(now) => break,
-                    Some(meta) => Condition::Etag(meta.etag),
-                },
-            };
-            let put = Put {
-                value: &mut value.as_slice(),
-                expiry: expires.map_or(Expiry::Never, Expiry::At),
-                modified,
-                condition,
-            };
-            if store.put(namespace, &key, put, clock)?.is_some() {
-                done.stored += 1;
-                break;
-            }
-            if merge == Merge::IfAbsent {
-                break;
-            }
-            conflicts.pause(store.busy_timeout(), &key)?;
-        }
+        let entry = Incoming {
+            key: key.as_bytes(),
+            value: &value,
+            modified,
+            expires,
+        };
+        done.stored += u64::from(import_one(store, namespace, &entry, merge, clock)?);
     }
     done.left = distinct - done.stored;
     Ok(Some(done))
+}
+
+/// Stores one of the entries of an import. Returns false if its key stays as it is.
+///
+/// # Errors
+///
+/// As [`Store::put`].
+///
+/// # Panics
+///
+/// Where its key is none.
+pub fn import_one<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    entry: &Incoming<'_>,
+    merge: Merge,
+    clock: &dyn Clock,
+) -> Result<bool> {
+    let key = Key::new(entry.key.to_vec()).expect("a feed yields keys");
+    let mut conflicts = Conflicts::default();
+    loop {
+        let now = clock.now();
+        let condition = match merge {
+            Merge::Overwrite | Merge::Replace => Condition::Always,
+            Merge::IfAbsent => Condition::Absent,
+            Merge::Newer => match store.stat(namespace, &key, now)? {
+                None => Condition::Absent,
+                Some(meta) if meta.modified >= entry.modified.unwrap_or(now) => return Ok(false),
+                Some(meta) => Condition::Etag(meta.etag),
+            },
+        };
+        let put = Put {
+            value: &mut { entry.value },
+            expiry: entry.expires.map_or(Expiry::Never, Expiry::At),
+            modified: entry.modified,
+            condition,
+        };
+        if store.put(namespace, &key, put, clock)?.is_some() {
+            return Ok(true);
+        }
+        if merge == Merge::IfAbsent {
+            return Ok(false);
+        }
+        conflicts.pause(store.busy_timeout(), &key)?;
+    }
 }
 
 /// Removes keys one after another; see [`Store::remove_all`].

@@ -49,6 +49,22 @@ impl Glob {
         Ok(Self(parts))
     }
 
+    /// Returns the bytes with which every key begins that matches.
+    pub fn literal_prefix(&self) -> Vec<u8> {
+        let mut prefix = Vec::new();
+        for part in &self.0 {
+            let Part::Literal(unit) = part else {
+                break;
+            };
+            match char::from_u32(*unit) {
+                Some(c) => prefix.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                // The low byte of a unit that is no character is the byte itself.
+                None => prefix.push(unit.to_le_bytes()[0]),
+            }
+        }
+        prefix
+    }
+
     /// Tells whether the whole of `key` matches.
     pub fn matches(&self, key: &[u8]) -> bool {
         let (mut part, mut rest) = (0, key);
@@ -168,6 +184,24 @@ impl std::error::Error for BadGlob {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_the_first_part_that_is_not_literal() {
+        let table: [(&[u8], &[u8]); 5] = [
+            (b"user:77:*", b"user:77:"),
+            (b"caf\xc3\xa9\xff?", b"caf\xc3\xa9\xff"),
+            (b"a\\*b[cd]", b"a*b"),
+            (b"*", b""),
+            (b"whole", b"whole"),
+        ];
+        for (pattern, prefix) in table {
+            assert_eq!(
+                Glob::new(pattern).unwrap().literal_prefix(),
+                prefix,
+                "{pattern:?}"
+            );
+        }
+    }
 
     #[test]
     fn matches_whole_keys() {

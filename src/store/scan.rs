@@ -1,7 +1,5 @@
 //! Which entries a listing names, and what it yields.
 
-use std::ops::Range;
-
 use crate::store::{Glob, Key, Meta, Result, Value};
 
 /// Which entries to list, and how. The bounds hold all at once.
@@ -37,17 +35,32 @@ impl Selection {
             && self.glob.as_ref().is_none_or(|glob| glob.matches(key))
     }
 
-    /// Returns which part of `len` sorted entries the limit leaves.
-    pub fn limited(&self, len: usize) -> Range<usize> {
-        let limit = self
-            .limit
-            .map_or(len, |n| usize::try_from(n).unwrap_or(len).min(len));
-        if self.reverse {
-            len - limit..len
-        } else {
-            0..limit
+    /// Returns the bytes between which all keys are that can match: no key is before the first, and
+    /// none is at or behind the second.
+    pub fn bounds(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let mut from = self.from.clone().unwrap_or_default();
+        let mut to = self.to.clone();
+        let literal = self.glob.as_ref().map(Glob::literal_prefix);
+        for prefix in [Some(&self.prefix), literal.as_ref()].into_iter().flatten() {
+            if from < *prefix {
+                from.clone_from(prefix);
+            }
+            if let Some(end) = end_of(prefix)
+                && to.as_ref().is_none_or(|to| end < *to)
+            {
+                to = Some(end);
+            }
         }
+        (from, to)
     }
+}
+
+/// Returns the first bytes behind all that begin with `prefix`; `None` if there are none.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte < u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
 }
 
 /// One entry of a listing.
@@ -86,14 +99,35 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_counts_from_the_end_where_the_listing_begins() {
-        let mut selection = Selection {
-            limit: Some(2),
+    fn the_bounds_are_as_narrow_as_prefix_and_pattern_tell() {
+        let selection = |prefix: &str, glob: Option<&str>, from: Option<&str>| Selection {
+            prefix: prefix.into(),
+            glob: glob.map(|glob| Glob::new(glob.as_bytes()).unwrap()),
+            from: from.map(|from| from.as_bytes().to_vec()),
             ..Selection::default()
         };
-        assert_eq!(selection.limited(5), 0..2);
-        selection.reverse = true;
-        assert_eq!(selection.limited(5), 3..5);
-        assert_eq!(selection.limited(1), 0..1);
+        let table = [
+            (selection("", None, None), "", None),
+            (selection("user:", None, None), "user:", Some("user;")),
+            (
+                selection("u", Some("user:7*"), None),
+                "user:7",
+                Some("user:8"),
+            ),
+            (
+                selection("user:", Some("*x"), Some("user:5")),
+                "user:5",
+                Some("user;"),
+            ),
+        ];
+        for (selection, from, to) in table {
+            let want = (
+                from.as_bytes().to_vec(),
+                to.map(|to| to.as_bytes().to_vec()),
+            );
+            assert_eq!(selection.bounds(), want);
+        }
+        assert_eq!(end_of(b"a\xff\xff"), Some(b"b".to_vec()));
+        assert_eq!(end_of(b"\xff"), None);
     }
 }

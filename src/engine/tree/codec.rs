@@ -252,6 +252,18 @@ pub(super) enum Damage {
     /// The file has another size than its first line says.
     Size,
     ValueSum,
+    /// The checksum of a record in a pack does not match.
+    RecordSum,
+    /// The checksum of a hash page, of an index or of a footer does not match.
+    PageSum,
+    /// The file does not begin, or end, as a pack does.
+    NotAPack,
+    /// It does not begin as a MANIFEST does.
+    NotAManifest,
+    /// A record was damaged before and could not be saved.
+    Lost,
+    /// The file is not there.
+    Missing,
     /// The file is a link, a pipe, a directory or the like.
     NotAFile,
 }
@@ -267,6 +279,12 @@ impl fmt::Display for Damage {
             Self::KeyLine => "its second line is no proper encoding of a key",
             Self::Size => "it has another size than its header says",
             Self::ValueSum => "the checksum of its value does not match",
+            Self::RecordSum => "the checksum of a record does not match",
+            Self::PageSum => "the checksum of its index does not match",
+            Self::NotAPack => "it is no pack",
+            Self::NotAManifest => "it is no MANIFEST",
+            Self::Lost => "the record was damaged before and is lost",
+            Self::Missing => "it is missing",
             Self::NotAFile => "it is no regular file, or lies behind a symbolic link",
         })
     }

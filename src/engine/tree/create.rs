@@ -12,8 +12,10 @@ use crate::store::{Namespace, OrCannot as _, Result};
 use super::Tree;
 use super::disk;
 use super::layout::FORMAT;
+use super::lock::GC_LOCK;
 use super::namespaces;
 use super::space::{Space, cannot, make_dir, mode_of_dirs};
+use super::temp::SPARES;
 
 /// The directories that every namespace begins with.
 const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
@@ -91,6 +93,12 @@ impl Tree {
         let dir = os::open_beneath(store, name, flags, Mode::empty()).map_err(failed)?;
         for room in ROOMS {
             make_dir(dir.as_fd(), room, mode).map_err(failed)?;
+        }
+        // What a collection of garbage needs where no more files can be made.
+        make_dir(dir.as_fd(), "spare", mode).map_err(failed)?;
+        for file in SPARES.into_iter().chain([GC_LOCK]) {
+            let file = disk::create(dir.as_fd(), file).map_err(failed)?;
+            disk::set_mode(&file, mode & Mode::from_raw_mode(0o666)).map_err(failed)?;
         }
         let format = disk::create(dir.as_fd(), "format").map_err(failed)?;
         disk::set_mode(&format, mode & Mode::from_raw_mode(0o666)).map_err(failed)?;

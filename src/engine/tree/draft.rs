@@ -1,13 +1,6 @@
-//! Entries being written: files in `tmp/` that nobody reads.
-//!
-//! A live writer holds a lock on its own draft. A draft that nobody holds and that is older than a
-//! minute was left by a process that died, and a sweep removes it.
+//! Entries being written, of which nobody reads anything yet.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
@@ -15,10 +8,9 @@ use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
 
 use super::codec::{self, Header, LINE_LEN};
 use super::create::random;
-use super::disk;
 use super::layout::Place;
-use super::lock;
 use super::space::{Dir, Space, cannot};
+use super::temp::Temp;
 
 /// How much of a value is read, and written, at a time. A value of less takes one write.
 const PART: usize = 256 * 1024;
@@ -27,10 +19,7 @@ const PART: usize = 256 * 1024;
 #[derive(Debug)]
 #[must_use = "a draft that is not published is deleted"]
 pub(super) struct Draft {
-    file: File,
-    dir: Dir,
-    name: String,
-    is_published: bool,
+    temp: Temp,
     header: Header,
 }
 
@@ -62,7 +51,7 @@ impl Draft {
                 xxh3_64(&bytes[head..]),
             );
             bytes[..LINE_LEN].copy_from_slice(&codec::encode(&draft.header, &place.line));
-            draft.cannot_write(disk::write(&draft.file, &bytes))?;
+            draft.temp.write(&bytes)?;
             return Ok(Some(draft));
         }
 
@@ -71,7 +60,7 @@ impl Draft {
         while bytes.len() > head {
             sum.update(&bytes[head..]);
             let from = if written == 0 { 0 } else { head };
-            draft.cannot_write(disk::write(&draft.file, &bytes[from..]))?;
+            draft.temp.write(&bytes[from..])?;
             written += (bytes.len() - head) as u64;
             bytes.truncate(head);
             fill(&mut bytes, head, value)?;
@@ -82,50 +71,41 @@ impl Draft {
     }
 
     fn create(space: &Space, place: &Place<'_>) -> Result<Option<Self>> {
-        let Some(dir) = space.room("tmp")? else {
+        let Some(temp) = Temp::create(space)? else {
             return Ok(None);
         };
-        let mode = space.file_mode()?;
-        let etag = Etag(random());
-        loop {
-            let name = format!("{:016x}", random());
-            let path = dir.path.join(&name);
-            let file = match disk::create(dir.fd.as_fd(), &name) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => continue,
-                // The directory was open, and yet is gone.
-                Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp") => {
-                    return Ok(None);
-                }
-                done => done.map_err(|err| cannot(err, "create", &path))?,
-            };
-            let meta = Meta {
-                etag,
+        let header = Header {
+            meta: Meta {
+                etag: Etag(random()),
                 modified: Time(0),
                 expires: None,
                 size: 0,
-            };
-            let key_len = place.key.as_bytes().len();
-            let header = Header {
-                meta,
-                tombstone: false,
-                key_len,
-                value_sum: 0,
-            };
-            let draft = Self {
-                file,
-                dir,
-                name,
-                is_published: false,
-                header,
-            };
-            // A sweep that tries the lock at this moment lets go at once: the file is too young.
-            while !lock::try_exclusive(&draft.file).map_err(|err| cannot(err, "lock", &path))? {
-                std::thread::yield_now();
-            }
-            disk::set_mode(&draft.file, mode)
-                .map_err(|err| cannot(err, "set the mode of", &path))?;
-            return Ok(Some(draft));
-        }
+            },
+            tombstone: false,
+            key_len: place.key.as_bytes().len(),
+            value_sum: xxh3_64(b""),
+        };
+        Ok(Some(Self { temp, header }))
+    }
+
+    /// Writes the entry that says that the key is removed.
+    ///
+    /// Returns `None` if the namespace was removed meanwhile.
+    pub(super) fn tombstone(
+        space: &Space,
+        place: &Place<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Self>> {
+        let Some(mut draft) = Self::create(space, place)? else {
+            return Ok(None);
+        };
+        draft.header.tombstone = true;
+        draft.header.meta.modified = clock.now();
+        let line = codec::encode(&draft.header, &place.line);
+        draft
+            .temp
+            .write(&[&line[..], &place.line, b"\n"].concat())?;
+        Ok(Some(draft))
     }
 
     /// Fills in what is known only when the value has been read to its end.
@@ -155,12 +135,12 @@ impl Draft {
     /// Makes it the entry of another key, which must be of the same length and plain text.
     pub(super) fn set_place(&self, place: &Place<'_>) -> Result<()> {
         self.write_line(place)?;
-        self.cannot_write(disk::write_at(&self.file, &place.line, LINE_LEN as u64))
+        self.temp.write_at(&place.line, LINE_LEN as u64)
     }
 
     fn write_line(&self, place: &Place<'_>) -> Result<()> {
         let line = codec::encode(&self.header, &place.line);
-        self.cannot_write(disk::write_at(&self.file, &line, 0))
+        self.temp.write_at(&line, 0)
     }
 
     /// Writes the same entry again, as a draft of the namespace that is there now; `None` if that
@@ -174,22 +154,26 @@ impl Draft {
         let mut offset = 0;
         loop {
             let n = self
+                .temp
                 .file
                 .read_at(&mut part, offset)
-                .map_err(|err| cannot(err, "read", &self.path()))?;
+                .map_err(|err| cannot(err, "read", &self.temp.path()))?;
             if n == 0 {
                 return Ok(Some(copy));
             }
-            copy.cannot_write(disk::write(&copy.file, &part[..n]))?;
+            copy.temp.write(&part[..n])?;
             offset += n as u64;
         }
     }
 
-    /// Makes what was written survive a power cut. After a failure it must not be tried again: the
-    /// page cache may then claim what the disk does not have (Rebello et al., "Can Applications
-    /// Recover from fsync Failures?", ATC'20).
+    /// Makes what was written survive a power cut; see [`Temp::sync`].
     pub(super) fn sync(&self) -> Result<()> {
-        disk::sync(&self.file).map_err(|err| cannot(err, "sync", &self.path()))
+        self.temp.sync()
+    }
+
+    /// Closes the draft; see [`Temp::park`].
+    pub(super) fn park(self) -> String {
+        self.temp.park()
     }
 
     pub(super) fn meta(&self) -> Meta {
@@ -199,34 +183,7 @@ impl Draft {
     /// Makes the draft the entry of that name, in place of whatever had it. Returns false if the
     /// draft is gone: its namespace was removed, or somebody cleared `tmp/`.
     pub(super) fn publish(&mut self, space: &Space, shard: &Dir, name: &str) -> Result<bool> {
-        let Some(dir) = space.dir_if_any("tmp")? else {
-            return Ok(false);
-        };
-        match disk::rename(dir.fd.as_fd(), &self.name, shard.fd.as_fd(), name) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
-            done => {
-                done.map_err(|err| cannot(err, "write", &shard.path.join(name)))?;
-                self.is_published = true;
-                Ok(true)
-            }
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path.join(&self.name)
-    }
-
-    fn cannot_write(&self, done: io::Result<()>) -> Result<()> {
-        done.map_err(|err| cannot(err, "write", &self.path()))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.is_published {
-            // A draft that cannot be removed is litter that a sweep collects.
-            _ = disk::unlink(self.dir.fd.as_fd(), &self.name);
-        }
+        self.temp.publish(space, shard, name)
     }
 }
 

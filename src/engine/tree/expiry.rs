@@ -18,12 +18,13 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use crate::os;
-use crate::store::{Deadline, Namespace, Result, Time};
+use crate::store::{Deadline, Key, Namespace, Result, Time};
 
 use super::Tree;
 use super::disk;
+use super::find::find_packed;
 use super::layout::Place;
-use super::lock::{self, Kind, Lock, Patience};
+use super::lock::{self, GC_LOCK, Kind, Lock, Patience};
 use super::loose;
 use super::space::{Dir, Space};
 
@@ -64,12 +65,29 @@ impl Tree {
             return;
         };
         // Shared: gc is kept out, and removals, which look whether gc runs, are not misled.
-        let gc = Lock::acquire(&space, "locks/gc", Kind::Shared, Patience::none());
+        let gc = Lock::acquire(&space, GC_LOCK, Kind::Shared, Patience::none());
         let Ok(Some(_gc)) = gc else {
             return;
         };
         _ = self.sweep_due(namespace, &space, now);
         _ = sweep_drafts(&space, now);
+    }
+
+    /// Clears away all entries that are due by their hints, and returns how many there were.
+    pub(super) fn sweep_all(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<u64> {
+        let dir = space.dir("expiry")?;
+        let mut swept = 0;
+        for name in due(&dir, now) {
+            let Ok(hints) = fs::read(dir.path.join(&name)) else {
+                continue;
+            };
+            for hash in hashes(&hints) {
+                // What cannot be swept is found again when loose entries are folded.
+                swept += u64::from(self.sweep_entry(namespace, hash, now).unwrap_or(false));
+            }
+            _ = disk::unlink(dir.fd.as_fd(), &name);
+        }
+        Ok(swept)
     }
 
     fn sweep_due(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<()> {
@@ -98,29 +116,28 @@ impl Tree {
         Ok(())
     }
 
-    /// Unlinks the entry of that hash if it has expired. Judged under the lock, by its header.
-    fn sweep_entry(&self, namespace: &Namespace, hash: &str, now: Time) -> Result<()> {
+    /// Unlinks the entry of that hash if it has expired, and tells whether it did. Judged under the lock, by its header.
+    fn sweep_entry(&self, namespace: &Namespace, hash: &str, now: Time) -> Result<bool> {
         let parts @ (shard, name) = hash.split_at(2);
         let Some(shard) = self.lock_shard_within(namespace, shard, Patience::none())? else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(dir) = shard.dir()? else {
-            return Ok(());
+            return Ok(false);
         };
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
-            return Ok(());
+            return Ok(false);
         };
-        let (header, _) = loose::read_header(&file.into(), parts, &|| dir.path.join(name))?;
-        if header
-            .meta
-            .expires
-            .is_some_and(|deadline| deadline.is_over(now))
-            && !header.tombstone
-        {
-            _ = disk::unlink(dir.fd.as_fd(), name);
+        let (header, key) = loose::read_header(&file.into(), parts, &|| dir.path.join(name))?;
+        let expires = header.meta.expires;
+        if header.tombstone || !expires.is_some_and(|deadline| deadline.is_over(now)) {
+            return Ok(false);
         }
-        Ok(())
+        // What hides a packed record stays, or an older value would be seen again.
+        let key = Key::new(key).expect("a header has a sound key");
+        let is_packed = find_packed(&shard.space, &Place::of(&key))?.is_some();
+        Ok(!is_packed && disk::unlink(dir.fd.as_fd(), name).is_ok())
     }
 }
 
@@ -157,7 +174,8 @@ fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
 }
 
 /// Removes drafts whose writers are dead: nobody holds their lock, and they are not just made.
-fn sweep_drafts(space: &Space, now: Time) -> Result<()> {
+pub(super) fn sweep_drafts(space: &Space, now: Time) -> Result<u64> {
+    let mut swept = 0;
     let dir = space.dir("tmp")?;
     for entry in fs::read_dir(&dir.path).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -179,10 +197,10 @@ fn sweep_drafts(space: &Space, now: Time) -> Result<()> {
             lock::try_exclusive(&file.into())
         };
         if is_spare || is_free().unwrap_or(false) {
-            _ = disk::unlink(dir.fd.as_fd(), name);
+            swept += u64::from(disk::unlink(dir.fd.as_fd(), name).is_ok());
         }
     }
-    Ok(())
+    Ok(swept)
 }
 
 #[cfg(test)]

@@ -1,27 +1,94 @@
 //! `info`: what is known of a namespace as a whole.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use crate::store::{Info, Namespace, Result, Selection, Store as _, Time};
+use walkdir::WalkDir;
+
+use crate::store::{Info, Namespace, Result, Selection, Time};
 
 use super::Tree;
+use super::gc;
+use super::pack::Packs;
+use super::scan::Found;
+use super::space::Space;
+use super::upkeep::names_in;
+use super::walk::State;
+
+/// A collection of garbage pays from so many loose entries on: they take 4 MiB and more.
+const MANY_LOOSE: u64 = 1_000;
 
 impl Tree {
     /// Tells what is known; see [`crate::store::Store::info`].
     pub(super) fn tell_info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        if self.open_space(namespace)?.is_none() {
+        let Some(space) = self.open_space(namespace)? else {
             return Ok(None);
+        };
+        let Some(mut walk) = self.walk(namespace, &Selection::default(), now)? else {
+            return Ok(None);
+        };
+        let mut info = Info {
+            format: 1,
+            temporary: names_in(&space, "tmp").len() as u64,
+            collected: gc::last(&space),
+            damaged: walk.loose.damaged.len() as u64,
+            ..Info::default()
+        };
+        for found in walk.loose.found() {
+            info.loose += 1;
+            info.tombstones += u64::from(found.state == State::Tombstone);
+            info.expired += u64::from(found.state == State::Expired);
         }
-        let mut info = Info::default();
-        for listed in self.scan(namespace, &Selection::default(), now)? {
-            let Ok(listed) = listed else {
-                info.damaged += 1;
-                continue;
+        let dead = walk
+            .loose
+            .found()
+            .iter()
+            .filter(|found| found.state != State::Live)
+            .count();
+        let mut folds = dead as u64;
+        while let Some(found) = walk.next() {
+            let (key, meta) = match found {
+                Err(_) => {
+                    info.damaged += 1;
+                    continue;
+                }
+                Ok(Found::Loose(key, meta)) => {
+                    folds += u64::from(gc::folds(&meta, now));
+                    (key, meta)
+                }
+                Ok(Found::Packed(listed)) => (listed.key, listed.meta),
             };
-            let age = Duration::from_nanos(now.0.saturating_sub(listed.meta.modified.0));
-            let key_len = listed.key.as_bytes().len() as u64;
-            info.count(key_len, listed.meta.size, age);
+            let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
+            info.count(key.as_bytes().len() as u64, meta.size, age);
         }
+        info.expired += walk.expired_packed;
+        match Packs::read(&space) {
+            Ok(Some(packs)) => {
+                for named in packs.named() {
+                    info.packs += 1;
+                    info.packed += named.geometry.records;
+                    info.tombstones += named.geometry.tombstones;
+                }
+                info.collection_pays = gc::is_due(packs.named(), now);
+            }
+            Ok(None) => {}
+            Err(_) => info.damaged += 1,
+        }
+        info.collection_pays |= folds >= MANY_LOOSE;
+        (info.disk_bytes, info.inodes) = disk_usage(&space);
         Ok(Some(info))
     }
+}
+
+/// Adds up the blocks and the inodes of a namespace, as du(1) does.
+fn disk_usage(space: &Space) -> (Option<u64>, Option<u64>) {
+    let (mut bytes, mut inodes) = (0, 0);
+    for entry in WalkDir::new(space.path()).into_iter().flatten() {
+        if let Ok(meta) = entry.metadata() {
+            // stat(2) counts blocks of 512 bytes, whatever those of the file system are.
+            bytes += meta.blocks() * 512;
+            inodes += 1;
+        }
+    }
+    (Some(bytes), Some(inodes))
 }

@@ -21,15 +21,18 @@ pub(super) struct Place<'a> {
     pub(super) key: &'a Key,
     /// The key as the second line of its entry.
     pub(super) line: Cow<'a, [u8]>,
+    sha1: [u8; 20],
     hash: [u8; 40],
 }
 
 impl<'a> Place<'a> {
     pub(super) fn of(key: &'a Key) -> Self {
+        let sha1 = sha1_of(key.as_bytes());
         Self {
             key,
             line: percent::encode(key.as_bytes()),
-            hash: hash_of(key.as_bytes()),
+            sha1,
+            hash: digits_of(&sha1),
         }
     }
 
@@ -43,6 +46,11 @@ impl<'a> Place<'a> {
         &self.hash()[2..]
     }
 
+    /// Returns the hash.
+    pub(super) fn sha1(&self) -> &[u8; 20] {
+        &self.sha1
+    }
+
     /// Returns the hash in hexadecimal.
     pub(super) fn hash(&self) -> &str {
         std::str::from_utf8(&self.hash).expect("hexadecimal digits are UTF-8")
@@ -51,8 +59,18 @@ impl<'a> Place<'a> {
 
 /// Returns the SHA-1 of a key in hexadecimal.
 pub(super) fn hash_of(key: &[u8]) -> [u8; 40] {
+    digits_of(&sha1_of(key))
+}
+
+/// Returns the SHA-1 of a key.
+pub(super) fn sha1_of(key: &[u8]) -> [u8; 20] {
+    Sha1::digest(key).into()
+}
+
+/// Writes a SHA-1 in hexadecimal.
+pub(super) fn digits_of(sha1: &[u8; 20]) -> [u8; 40] {
     let mut digits = [0; 40];
-    hex::encode_to_slice(Sha1::digest(key), &mut digits).expect("20 bytes are 40 digits");
+    hex::encode_to_slice(sha1, &mut digits).expect("20 bytes are 40 digits");
     digits
 }
 

@@ -35,10 +35,9 @@ use super::draft::Times;
 use super::layout::Place;
 use super::lock::{Kind, Lock};
 use super::loose;
-use super::put::Verdict;
+use super::put::{Looks, Verdict};
 use super::remove::Outcome;
 use super::space::{Space, cannot, unusable};
-use super::walk::Entries;
 
 /// The lock of a list's ends; after gc's and before the shards'.
 pub(super) const LIST_LOCK: &str = "locks/list";
@@ -126,7 +125,8 @@ impl Tree {
                 }),
                 Err(_) => Ok(Verdict::Refuse),
             };
-            let (verdict, dir) = self.publish_in(namespace, &place, &mut draft, judge, clock)?;
+            let (verdict, dir) =
+                self.publish(namespace, &place, &mut draft, Looks::Loose, judge, clock)?;
             if matches!(verdict, Verdict::Publish) {
                 drop(list);
                 return self.sync_shard(dir);
@@ -165,11 +165,11 @@ impl Tree {
             };
             let key = key_of(number);
             let place = Place::of(&key);
-            let Some(loose) = self.open_loose(namespace, &place, loose::WHOLE_LEN)? else {
+            let Some(present) = self.find_present(namespace, &place, loose::WHOLE_LEN)? else {
                 missing += 1;
                 list.ends = if missing > LONGEST_WALK {
                     missing = 0;
-                    count(&list.space, rest.first..rest.next)?.unwrap_or(Ends {
+                    count(self, namespace, rest.first..rest.next)?.unwrap_or(Ends {
                         first: rest.first,
                         next: rest.first,
                     })
@@ -179,11 +179,11 @@ impl Tree {
                 continue;
             };
             missing = 0;
-            if !loose.header.is_live(clock.now()) {
+            if !present.is_live(clock.now()) {
                 list.ends = rest;
                 continue;
             }
-            let entry = loose.into_verified_entry()?;
+            let entry = present.into_verified_entry()?;
             match self.unlink(namespace, &place, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => {
                     list.set(rest)?;
@@ -227,6 +227,19 @@ impl Tree {
         Ok(Some(lock))
     }
 
+    /// Locks a list, and has its elements counted anew by whoever changes it next. To be held while
+    /// many of them come and go.
+    pub(super) fn forget_ends(&self, namespace: &Namespace) -> Result<Option<Lock>> {
+        let Some((space, lock)) = self.lock_ends(namespace, false)? else {
+            return Ok(None);
+        };
+        match disk::unlink(space.store(), &space.relative(ENDS)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(|err| cannot(err, "remove", &space.path_of(ENDS)))?,
+        }
+        Ok(Some(lock))
+    }
+
     /// Locks a list and finds out where it begins and goes on; `None` if there is no namespace of
     /// its name and none is to be made.
     fn lock_list(&self, namespace: &Namespace, makes: bool) -> Result<Option<List>> {
@@ -236,7 +249,7 @@ impl Tree {
         let noted = read_ends(&space);
         let ends = match noted {
             Some(ends) => ends,
-            None => count(&space, 0..u64::MAX)?.unwrap_or(Ends { first: 1, next: 1 }),
+            None => count(self, namespace, 0..u64::MAX)?.unwrap_or(Ends { first: 1, next: 1 }),
         };
         Ok(Some(List {
             space,
@@ -277,12 +290,24 @@ impl List {
 
 /// Finds the ends of a list from its elements of these numbers, expired ones too; `None` if there
 /// are none.
-fn count(space: &Space, within: Range<u64>) -> Result<Option<Ends>> {
-    let mut entries = Entries::default();
-    entries.collect(space, &Selection::default(), Time(0))?;
-    let numbers = || entries.keys().filter_map(number_of);
-    let numbers = || numbers().filter(|number| within.contains(number));
-    let ends = numbers().min().zip(numbers().max());
+fn count(tree: &Tree, list: &Namespace, within: Range<u64>) -> Result<Option<Ends>> {
+    let end = |reverse| -> Result<Option<u64>> {
+        let selection = Selection {
+            from: Some(key_of(within.start).as_bytes().to_vec()),
+            to: Some(key_of(within.end).as_bytes().to_vec()),
+            reverse,
+            ..Selection::default()
+        };
+        // Nothing has expired in 1970.
+        let mut numbers = tree
+            .list_entries(list, &selection, Time(0))?
+            .filter_map(|listed| {
+                // What cannot be read is no element that could be taken.
+                number_of(listed.ok()?.key.as_bytes())
+            });
+        Ok(numbers.next())
+    };
+    let ends = end(false)?.zip(end(true)?);
     Ok(ends.map(|(first, last)| Ends {
         first,
         next: last + 1,

@@ -24,6 +24,9 @@ const FIRST_PAUSE: Duration = Duration::from_micros(50);
 /// A waiter looks again at least this often, so it is never late by more.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
+/// The maintenance lock: of whoever changes packs, or removes what it did not write.
+pub(super) const GC_LOCK: &str = "locks/gc";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Any number of holders; excludes only [`Kind::Exclusive`].
@@ -170,6 +173,17 @@ fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
             done => return done,
         }
     }
+}
+
+/// Tells whether somebody holds a lock below a namespace exclusively, such as `locks/gc`. Nobody
+/// holds one whose file was never made.
+pub(super) fn is_exclusive(space: &Space, below: &str) -> Result<bool> {
+    let path = || space.path_of(below);
+    let file = match space.open(below, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => File::from(opened.map_err(|err| unusable(err, "open the lock file", &path()))?),
+    };
+    Ok(!try_shared(&file).or_cannot("lock", &path())?)
 }
 
 /// Tries once to share the lock of a file.

@@ -11,9 +11,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::os;
-use crate::store::{Entry, Namespace, OrCannot as _, Result, Source, StoreError, Time, Value};
+use crate::store::{Entry, OrCannot as _, Result, Source, StoreError, Value};
 
-use super::Tree;
 use super::codec::{self, Damage, Header, LINE_LEN};
 use super::layout::{Place, hash_of};
 use super::percent;
@@ -38,49 +37,8 @@ pub(super) struct Loose {
     value_at: usize,
 }
 
-impl Tree {
-    /// Finds a live entry.
-    pub(super) fn find(
-        &self,
-        namespace: &Namespace,
-        place: &Place<'_>,
-        now: Time,
-    ) -> Result<Option<Entry>> {
-        match self.open_loose(namespace, place, WHOLE_LEN)? {
-            Some(loose) if loose.header.is_live(now) => Ok(Some(loose.into_entry()?)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Finds the header of an entry, live or not.
-    pub(super) fn find_header(
-        &self,
-        namespace: &Namespace,
-        place: &Place<'_>,
-    ) -> Result<Option<Header>> {
-        Ok(self
-            .open_loose(namespace, place, 0)?
-            .map(|loose| loose.header))
-    }
-
-    /// Opens the entry of a key, live or not, and reads its header along with a value of at most
-    /// `with_value` bytes.
-    pub(super) fn open_loose(
-        &self,
-        namespace: &Namespace,
-        place: &Place<'_>,
-        with_value: u64,
-    ) -> Result<Option<Loose>> {
-        let Some(space) = self.open_space(namespace)? else {
-            return Ok(None);
-        };
-        let below = space.relative(&["objects/", place.shard(), "/", place.name()].concat());
-        let path = space.store_path().join(&below);
-        open(space.store(), &below, path, place, with_value)
-    }
-}
-
-/// Opens the entry of a key, as [`Tree::open_loose`], by its path below a directory.
+/// Opens the file of a key's entry, by its path below a directory, and reads its header along with a
+/// value of at most `with_value` bytes; `None` if there is no such file.
 pub(super) fn open(
     dir: BorrowedFd<'_>,
     below: &str,

@@ -43,11 +43,13 @@
 //! [`loose`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`], [`expiry`], [`walk`], [`list`],
 //! [`named`], [`watch`], [`namespaces`]; [`disk`] is what they stand on.
 
+mod bulk;
 mod codec;
 mod create;
 mod disk;
 mod draft;
 mod expiry;
+mod find;
 mod gc;
 mod info;
 mod layout;
@@ -56,11 +58,16 @@ mod lock;
 mod loose;
 mod named;
 mod namespaces;
+mod pack;
 mod percent;
 mod put;
 mod remove;
+mod repack;
+mod scan;
 mod shard;
 mod space;
+mod temp;
+mod upkeep;
 mod walk;
 mod watch;
 
@@ -69,9 +76,9 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Clock, Collect, Collected, Condition, End, Entry, Etag, Held, Holder, Info, Key, Listing,
-    LockRequest, Meta, Namespace, Progress, Put, Result, Selection, Source, Store, Time, Turn,
-    WatchTarget, Watcher,
+    Clock, Collect, Collected, Condition, End, Entry, Etag, Feed, Held, Holder, Imported, Info,
+    Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put, Result, Selection, Source,
+    Store, StoreError, Time, Turn, WatchTarget, Watcher,
 };
 
 use self::layout::Place;
@@ -96,10 +103,7 @@ impl Store for Tree {
     }
 
     fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
-        let header = self.find_header(namespace, &Place::of(key))?;
-        Ok(header
-            .filter(|header| header.is_live(now))
-            .map(|header| header.meta))
+        self.find_meta(namespace, &Place::of(key), now)
     }
 
     fn put(
@@ -167,6 +171,26 @@ impl Store for Tree {
 
     fn busy_timeout(&self) -> Duration {
         self.settings.busy_timeout
+    }
+
+    fn import(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        self.import_entries(namespace, feed, merge, clock)
+    }
+
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        self.remove_keys(namespace, keys, clock, failed)
     }
 
     fn collect(

@@ -12,7 +12,7 @@ use super::create::random;
 use super::disk;
 use super::layout::{SHARDS, shard_name};
 use super::list::LIST_LOCK;
-use super::lock::{Kind, Lock};
+use super::lock::{GC_LOCK, Kind, Lock};
 use super::space::{Space, cannot};
 
 /// Names that a killed process left in a store are litter when they are older than this.
@@ -71,7 +71,7 @@ impl Tree {
 /// Names all locks of a namespace in the order in which they are taken: gc, the list, the shards
 /// ascending, and those that programs have taken by name, who would otherwise lose them unnoticed.
 fn locks_of(space: &Space) -> Vec<String> {
-    let mut below = vec!["locks/gc".to_owned(), LIST_LOCK.to_owned()];
+    let mut below = vec![GC_LOCK.to_owned(), LIST_LOCK.to_owned()];
     below.extend((0..SHARDS).map(|shard| ["locks/", &shard_name(shard)].concat()));
     let named = fs::read_dir(space.path_of("named"))
         .into_iter()

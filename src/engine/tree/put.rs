@@ -8,9 +8,9 @@ use crate::store::{
 };
 
 use super::Tree;
-use super::codec::Header;
 use super::draft::{Draft, Times};
 use super::expiry;
+use super::find::{Present, find_packed};
 use super::layout::Place;
 use super::loose;
 use super::space::Dir;
@@ -29,6 +29,15 @@ pub(super) enum Verdict {
     Refuse,
     /// The key is not what it was when its value was looked at.
     LookAgain,
+}
+
+/// Where to look for what a key holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// Only at its file.
+    Loose,
+    /// At its file, and without one in the packs.
+    Everywhere,
 }
 
 impl Tree {
@@ -77,10 +86,20 @@ impl Tree {
             if self.syncs() {
                 ready.sync()?;
             }
-            let judge = |present: Result<Option<Header>>| {
+            let judge = |present: Result<Option<Present>>| {
                 judge(&condition, expiry, seen, present, clock.now())
             };
-            let (verdict, dir) = self.publish(namespace, place, &mut ready, judge, clock)?;
+            // An element that is written by its key is a part of its list, wherever it comes.
+            let list = self.note_element(namespace, place)?;
+            // What a pack holds is nothing to a put that takes place in any case.
+            let looks = if seen.is_some() {
+                Looks::Everywhere
+            } else {
+                Looks::Loose
+            };
+            let published = self.publish(namespace, place, &mut ready, looks, judge, clock);
+            drop(list);
+            let (verdict, dir) = published?;
             match verdict {
                 Verdict::Publish => {
                     self.sync_shard(dir)?;
@@ -124,12 +143,7 @@ impl Tree {
     ) -> Result<Seen> {
         let meta = match condition {
             Condition::Value(wanted) => self.find_with_value(namespace, place, wanted, now)?,
-            _ => {
-                let header = self.find_header(namespace, place)?;
-                header
-                    .filter(|header| header.is_live(now))
-                    .map(|header| header.meta)
-            }
+            _ => self.find_meta(namespace, place, now)?,
         };
         Ok(Seen {
             etag: meta.map(|meta| meta.etag),
@@ -138,35 +152,28 @@ impl Tree {
     }
 
     /// Renames a draft into its place, if `judge` allows it for what is there now. Returns the
-    /// directory that is to be synced before the write is acknowledged.
+    /// directory that is to be synced before the write is acknowledged. The caller has seen to the
+    /// list which the key may belong to.
     pub(super) fn publish(
         &self,
         namespace: &Namespace,
         place: &Place<'_>,
         draft: &mut Draft,
-        judge: impl Fn(Result<Option<Header>>) -> Result<Verdict>,
-        clock: &dyn Clock,
-    ) -> Result<(Verdict, Option<Dir>)> {
-        // An element that is written by its key is a part of its list, wherever it comes.
-        let _list = self.note_element(namespace, place)?;
-        self.publish_in(namespace, place, draft, judge, clock)
-    }
-
-    /// As [`Tree::publish`], for a caller that has seen to the list which the key may belong to.
-    pub(super) fn publish_in(
-        &self,
-        namespace: &Namespace,
-        place: &Place<'_>,
-        draft: &mut Draft,
-        judge: impl Fn(Result<Option<Header>>) -> Result<Verdict>,
+        looks: Looks,
+        judge: impl Fn(Result<Option<Present>>) -> Result<Verdict>,
         clock: &dyn Clock,
     ) -> Result<(Verdict, Option<Dir>)> {
         loop {
             let shard = self.lock_new_shard(namespace, place.shard())?;
             let dir = shard.make_dir(self.syncs())?;
             let path = dir.path.join(place.name());
-            let present = loose::open(dir.fd.as_fd(), place.name(), path, place, 0);
-            let verdict = judge(present.map(|loose| loose.map(|loose| loose.header)))?;
+            let present = match loose::open(dir.fd.as_fd(), place.name(), path, place, 0) {
+                Ok(None) if looks == Looks::Everywhere => {
+                    find_packed(&shard.space, place).map(|packed| packed.map(Present::Packed))
+                }
+                loose => loose.map(|loose| loose.map(Present::Loose)),
+            };
+            let verdict = judge(present)?;
             if !matches!(verdict, Verdict::Publish) {
                 return Ok((verdict, None));
             }
@@ -196,15 +203,15 @@ fn judge(
     condition: &Condition,
     expiry: Expiry,
     seen: Option<Seen>,
-    present: Result<Option<Header>>,
+    present: Result<Option<Present>>,
     now: Time,
 ) -> Result<Verdict> {
     let present = match present {
         // A damaged entry is no reason to refuse its replacement, unless it has a say in it.
         Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Verdict::Publish),
         present => present?
-            .filter(|header| header.is_live(now))
-            .map(|header| header.meta),
+            .filter(|present| present.is_live(now))
+            .map(|present| present.meta()),
     };
     let Some(seen) = seen else {
         return Ok(Verdict::Publish);

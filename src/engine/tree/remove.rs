@@ -6,9 +6,11 @@ use crate::store::modify::Conflicts;
 use crate::store::{Clock, Condition, Entry, Etag, Namespace, Result, StoreError, Time};
 
 use super::Tree;
-use super::codec::Header;
 use super::disk;
+use super::draft::Draft;
+use super::find::{Present, find_packed};
 use super::layout::Place;
+use super::lock::{self, GC_LOCK};
 use super::loose;
 use super::space::{Dir, unusable};
 
@@ -44,7 +46,7 @@ impl Tree {
                 _ => None,
             };
             // What is not there needs no lock, and no lock file is made for it.
-            if matches!(self.find_header(namespace, place), Ok(None)) {
+            if matches!(self.find_present(namespace, place, 0), Ok(None)) {
                 return Ok(false);
             }
             match self.unlink(namespace, place, seen, clock)? {
@@ -69,14 +71,12 @@ impl Tree {
     ) -> Result<Option<Entry>> {
         let mut conflicts = Conflicts::default();
         loop {
-            let Some(loose) = self.open_loose(namespace, place, loose::WHOLE_LEN)? else {
+            let found = self.find_present(namespace, place, loose::WHOLE_LEN)?;
+            let Some(present) = found.filter(|present| present.is_live(clock.now())) else {
                 return Ok(None);
             };
-            if !loose.header.is_live(clock.now()) {
-                return Ok(None);
-            }
             // The file stays open, and so readable, when its name is gone.
-            let entry = loose.into_verified_entry()?;
+            let entry = present.into_verified_entry()?;
             match self.unlink(namespace, place, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => {
                     self.sync_shard(Some(dir))?;
@@ -88,7 +88,11 @@ impl Tree {
         }
     }
 
-    /// Unlinks a live entry, if it is still the one that was `seen`.
+    /// Removes a live entry, if it is still the one that was `seen`.
+    ///
+    /// Its file is unlinked where no pack can bring an older value back. Otherwise a tombstone takes
+    /// its place: where a pack holds anything but a tombstone of the key, expired or not, as a clock
+    /// may step back, and where gc is at work, which may be folding this very entry.
     pub(super) fn unlink(
         &self,
         namespace: &Namespace,
@@ -96,22 +100,59 @@ impl Tree {
         seen: Option<Etag>,
         clock: &dyn Clock,
     ) -> Result<Outcome> {
-        let Some(shard) = self.lock_shard(namespace, place.shard())? else {
-            return Ok(Outcome::No);
-        };
-        let Some(dir) = shard.dir()? else {
-            return Ok(Outcome::No);
-        };
-        let path = dir.path.join(place.name());
-        let present = loose::open(dir.fd.as_fd(), place.name(), path.clone(), place, 0);
-        match judge(present.map(|l| l.map(|l| l.header)), seen, clock.now())? {
-            Judgement::Remove => {
-                disk::unlink(dir.fd.as_fd(), place.name())
-                    .map_err(|err| unusable(err, "remove", &path))?;
-                Ok(Outcome::Removed(dir))
+        let mut tombstone: Option<Draft> = None;
+        loop {
+            let Some(shard) = self.lock_shard(namespace, place.shard())? else {
+                return Ok(Outcome::No);
+            };
+            let space = &shard.space;
+            let dir = shard.dir()?;
+            let loose = match &dir {
+                None => Ok(None),
+                Some(dir) => {
+                    let path = dir.path.join(place.name());
+                    loose::open(dir.fd.as_fd(), place.name(), path, place, 0)
+                }
+            };
+            // Before MANIFEST is read: gc commits after it has waited for this lock once.
+            let gc_is_at_work = lock::is_exclusive(space, GC_LOCK)?;
+            let packed = find_packed(space, place);
+            let may_come_back = match &packed {
+                Ok(packed) => packed.as_ref().is_some_and(|packed| !packed.tombstone),
+                // Nobody can say what a damaged pack holds of the key.
+                Err(_) => true,
+            };
+            let present = match loose {
+                Ok(None) => packed.map(|packed| packed.map(Present::Packed)),
+                loose => loose.map(|loose| loose.map(Present::Loose)),
+            };
+            match judge(present, seen, clock.now())? {
+                Judgement::No => return Ok(Outcome::No),
+                Judgement::Changed => return Ok(Outcome::Changed),
+                Judgement::Remove => {}
             }
-            Judgement::No => Ok(Outcome::No),
-            Judgement::Changed => Ok(Outcome::Changed),
+            if !may_come_back && !gc_is_at_work {
+                let dir = dir.expect("what no pack holds has a file");
+                disk::unlink(dir.fd.as_fd(), place.name())
+                    .map_err(|err| unusable(err, "remove", &dir.path.join(place.name())))?;
+                return Ok(Outcome::Removed(dir));
+            }
+            if let Some(mut ready) = tombstone.take() {
+                let dir = shard.make_dir(self.syncs())?;
+                if ready.publish(space, &dir, place.name())? {
+                    return Ok(Outcome::Removed(dir));
+                }
+            }
+            // Nothing is written under the lock.
+            drop(shard);
+            let Some(space) = self.open_space(namespace)? else {
+                return Ok(Outcome::No);
+            };
+            tombstone = Draft::tombstone(&space, place, clock)?;
+            if let Some(draft) = &tombstone {
+                // Whatever --sync says: gc would make the loss of what it hides last.
+                draft.sync()?;
+            }
         }
     }
 }
@@ -122,15 +163,15 @@ enum Judgement {
     Changed,
 }
 
-fn judge(present: Result<Option<Header>>, seen: Option<Etag>, now: Time) -> Result<Judgement> {
-    let header = match present {
+fn judge(present: Result<Option<Present>>, seen: Option<Etag>, now: Time) -> Result<Judgement> {
+    let present = match present {
         // Nobody can say what a damaged entry held, but it can go.
         Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Judgement::Remove),
         present => present?,
     };
-    Ok(match header {
-        Some(header) if header.is_live(now) => match seen {
-            Some(etag) if etag != header.meta.etag => Judgement::Changed,
+    Ok(match present {
+        Some(present) if present.is_live(now) => match seen {
+            Some(etag) if etag != present.meta().etag => Judgement::Changed,
             _ => Judgement::Remove,
         },
         _ => Judgement::No,

@@ -91,8 +91,6 @@ fn lock_shard_of(
             return Ok(None);
         };
         if let Some(lock) = Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
-            // Packs may have come while this process waited.
-            space.refuse_packs()?;
             return Ok(Some(Shard {
                 space,
                 lock,
@@ -108,43 +106,45 @@ impl Shard {
         self.space.dir_if_any(&self.below())
     }
 
-    /// Opens the directory of the shard, makes it if there is none, and with `durable` makes sure
-    /// that a power cut cannot take it.
-    ///
-    /// Finding the directory proves nothing: whoever made it may have been killed before it was
-    /// synced. The lock file has one byte once the syncs were done.
+    /// Opens the directory of the shard, and makes it if there is none; see [`make_shard_dir`].
     pub(super) fn make_dir(&self, durable: bool) -> Result<Dir> {
-        let found = self.dir()?;
-        let is_marked = self.lock_file().metadata().is_ok_and(|meta| meta.len() > 0);
-        if let Some(dir) = found
-            && (is_marked || !durable)
-        {
-            return Ok(dir);
-        }
-        let objects = self.space.dir("objects")?;
-        let mode = self.space.dir_mode()?;
-        make_dir(objects.fd.as_fd(), &self.name, mode)
-            .map_err(|err| cannot(err, "make the directory", &objects.path.join(&self.name)))?;
-        if durable {
-            let sync = |fd, path| disk::sync(fd).map_err(|err| cannot(err, "sync", path));
-            sync(objects.fd.as_fd(), &objects.path)?;
-            let namespace = self.space.dir("")?;
-            sync(namespace.fd.as_fd(), &namespace.path)?;
-            sync(self.space.store(), self.space.store_path())?;
-            // The byte itself need not last: without it the syncs are done once more.
-            disk::write_at(self.lock_file(), b"1", 0).or_cannot(
-                "mark as durable",
-                &self.space.path_of(&["locks/", &self.name].concat()),
-            )?;
-        }
-        self.space.dir(&self.below())
-    }
-
-    fn lock_file(&self) -> &File {
-        &self.lock.file
+        make_shard_dir(&self.space, &self.lock.file, &self.name, durable)
     }
 
     fn below(&self) -> String {
         ["objects/", &self.name].concat()
     }
+}
+
+/// Opens the directory of a shard that is locked, makes it if there is none, and with `durable` makes
+/// sure that a power cut cannot take it.
+///
+/// Finding the directory proves nothing: whoever made it may have been killed before it was synced.
+/// The lock file has one byte once the syncs were done.
+pub(super) fn make_shard_dir(space: &Space, lock: &File, name: &str, durable: bool) -> Result<Dir> {
+    let below = ["objects/", name].concat();
+    let found = space.dir_if_any(&below)?;
+    let is_marked = lock.metadata().is_ok_and(|meta| meta.len() > 0);
+    if let Some(dir) = found
+        && (is_marked || !durable)
+    {
+        return Ok(dir);
+    }
+    let objects = space.dir("objects")?;
+    let mode = space.dir_mode()?;
+    make_dir(objects.fd.as_fd(), name, mode)
+        .map_err(|err| cannot(err, "make the directory", &objects.path.join(name)))?;
+    if durable {
+        let sync = |fd, path| disk::sync(fd).map_err(|err| cannot(err, "sync", path));
+        sync(objects.fd.as_fd(), &objects.path)?;
+        let namespace = space.dir("")?;
+        sync(namespace.fd.as_fd(), &namespace.path)?;
+        sync(space.store(), space.store_path())?;
+        // The byte itself need not last: without it the syncs are done once more.
+        disk::write_at(lock, b"1", 0).or_cannot(
+            "mark as durable",
+            &space.path_of(&["locks/", name].concat()),
+        )?;
+    }
+    space.dir(&below)
 }

@@ -157,21 +157,7 @@ impl Space {
             let text = str::from_utf8(&bytes[..n]).unwrap_or_default();
             return Err(refuse_format(text, path()));
         }
-        self.refuse_packs()?;
         Ok(true)
-    }
-
-    /// Refuses a namespace with packs, in which a key that has no file may still be present.
-    pub(super) fn refuse_packs(&self) -> Result<()> {
-        let packs = self.relative("packs");
-        match rustix::fs::statat(&self.store, packs, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(err) => Err(err).or_cannot("look at", &self.path_of("packs")),
-            Ok(_) => Err(StoreError::Newer {
-                path: self.path(),
-                what: "it keeps entries in packs".to_owned(),
-            }),
-        }
     }
 
     /// Tells a namespace that does not exist from a directory that is none.

@@ -1,8 +1,9 @@
-//! `ls`: finds the entries of a namespace and puts their keys in order.
+//! Finds the loose entries of a namespace and puts their keys in order.
 //!
 //! A hashed tree has no order, so every header is read and the keys are sorted in memory: the bytes
 //! of the keys lie in one block, and 48 bytes beside it hold what is known of each.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -12,76 +13,29 @@ use rustix::fs::{Mode, OFlags};
 use walkdir::WalkDir;
 
 use crate::os;
-use crate::store::{
-    Key, Listed, Listing, Meta, Namespace, OrCannot as _, Result, Selection, StoreError, Time,
-};
+use crate::store::{Meta, OrCannot as _, Result, Selection, StoreError, Time};
 
-use super::Tree;
 use super::codec::Damage;
-use super::layout::{NAME_LEN, Place};
+use super::layout::NAME_LEN;
 use super::loose;
 use super::space::{Dir, Space};
 
 /// What is known of one entry found.
 #[derive(Clone, Copy, Debug)]
-struct Found {
-    meta: Meta,
+pub(super) struct Found {
+    pub(super) meta: Meta,
     /// Where its key begins in the block of all keys.
     at: u64,
     len: u16,
+    pub(super) state: State,
 }
 
-impl Tree {
-    /// Lists entries; see [`crate::store::Store::scan`].
-    pub(super) fn list_entries<'a>(
-        &'a self,
-        namespace: &Namespace,
-        selection: &Selection,
-        now: Time,
-    ) -> Result<Listing<'a>> {
-        let Some(space) = self.open_space(namespace)? else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        let mut entries = Entries::default();
-        entries.collect(&space, selection, now)?;
-        let Entries {
-            keys,
-            mut found,
-            damaged,
-        } = entries;
-        found.sort_unstable_by(|a, b| key_of(&keys, a).cmp(key_of(&keys, b)));
-        let chosen = selection.limited(found.len());
-        found.truncate(chosen.end);
-        found.drain(..chosen.start);
-        if selection.reverse {
-            found.reverse();
-        }
-
-        let namespace = namespace.clone();
-        let values = selection.values;
-        let listed = found.into_iter().filter_map(move |found| {
-            let key = Key::new(key_of(&keys, &found).to_vec()).expect("a header has a sound key");
-            if !values {
-                return Some(Ok(Listed {
-                    key,
-                    meta: found.meta,
-                    value: None,
-                }));
-            }
-            // An entry that was removed since is left out, one that was replaced is shown as it is.
-            match self.find(&namespace, &Place::of(&key), now) {
-                Ok(entry) => entry.map(|entry| {
-                    Ok(Listed {
-                        key,
-                        meta: entry.meta,
-                        value: Some(entry.value),
-                    })
-                }),
-                Err(err) => Some(Err(err)),
-            }
-        });
-        Ok(Box::new(damaged.into_iter().map(Err).chain(listed)))
-    }
+/// What an entry is to a reader. A dead one hides what packs hold of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Live,
+    Expired,
+    Tombstone,
 }
 
 /// The entries found so far, in no order.
@@ -90,16 +44,33 @@ pub(super) struct Entries {
     keys: Vec<u8>,
     found: Vec<Found>,
     /// What could not be listed.
-    damaged: Vec<StoreError>,
+    pub(super) damaged: Vec<StoreError>,
+    /// The SHA-1 of the keys of what could not be listed, in hexadecimal.
+    pub(super) damaged_keys: HashSet<String>,
 }
 
 impl Entries {
-    /// Returns the keys found, in no order.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.found.iter().map(|found| key_of(&self.keys, found))
+    /// Returns the entries found, in the order of their keys if they were sorted.
+    pub(super) fn found(&self) -> &[Found] {
+        &self.found
     }
 
-    /// Finds the entries that are live at `now` and were asked for.
+    /// Returns the key of an entry found.
+    pub(super) fn key(&self, found: &Found) -> &[u8] {
+        key_of(&self.keys, found)
+    }
+
+    /// Puts the entries in the order of their keys, or in the reverse.
+    pub(super) fn sort(&mut self, reverse: bool) {
+        let keys = &self.keys;
+        self.found
+            .sort_unstable_by(|a, b| key_of(keys, a).cmp(key_of(keys, b)));
+        if reverse {
+            self.found.reverse();
+        }
+    }
+
+    /// Finds the entries that were asked for, dead ones too.
     pub(super) fn collect(
         &mut self,
         space: &Space,
@@ -149,7 +120,10 @@ impl Entries {
                     err @ (StoreError::Damaged { .. }
                     | StoreError::OtherKey { .. }
                     | StoreError::Newer { .. }),
-                ) => self.damaged.push(err),
+                ) => {
+                    self.damaged.push(err);
+                    self.damaged_keys.insert([parent, name].concat());
+                }
                 done => done?,
             }
         }
@@ -173,7 +147,7 @@ impl Entries {
             Ok(file) => File::from(file),
         };
         let (header, key) = loose::read_header(&file, (shard, name), &path)?;
-        if header.is_live(now) && selection.matches(&key) {
+        if selection.matches(&key) {
             let at = self.keys.len() as u64;
             let len = u16::try_from(key.len()).expect("a key has at most 65,535 bytes");
             self.keys.extend_from_slice(&key);
@@ -181,6 +155,11 @@ impl Entries {
                 meta: header.meta,
                 at,
                 len,
+                state: match (header.tombstone, header.is_live(now)) {
+                    (true, _) => State::Tombstone,
+                    (false, true) => State::Live,
+                    (false, false) => State::Expired,
+                },
             });
         }
         Ok(())

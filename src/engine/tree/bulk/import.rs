@@ -1,0 +1,271 @@
+//! `import`: a bulk put.
+
+use std::io;
+
+use crate::store::{
+    Clock, Etag, Feed, Imported, Incoming, Merge, Meta, Namespace, Result, Stopped, Time, bulk,
+    list,
+};
+
+use super::super::Tree;
+use super::super::codec::Header;
+use super::super::create::random;
+use super::super::pack::{self, LONGEST_VALUE, Named, Pack, PackWriter, Record};
+use super::super::space::cannot;
+use super::super::upkeep::Upkeep;
+use super::MOST_SINGLE;
+use super::before::PackedBefore;
+use super::runs::{Run, Sorter};
+use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
+
+impl Tree {
+    /// Stores many entries; see [`crate::store::Store::import`].
+    pub(in super::super) fn import_entries(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        let mut sorter = Sorter::new(self, namespace);
+        loop {
+            match feed.next() {
+                Ok(Some(entry)) => sorter.push(&entry)?,
+                Ok(None) => break,
+                Err(Stopped) => return Ok(None),
+            }
+        }
+        let (count, first) = (sorter.count, sorter.first);
+        let mut entries = sorter.finish()?;
+        if count > MOST_SINGLE as u64 || merge == Merge::Replace {
+            return self
+                .import_sorted(namespace, &mut entries, first, merge, clock)
+                .map(Some);
+        }
+        let mut done = Imported::default();
+        while let Some(run) = entries.advance()? {
+            let entry = entries.source(run).entry();
+            if bulk::import_one(self, namespace, &entry, merge, clock)? {
+                done.stored += 1;
+            } else {
+                done.left += 1;
+            }
+        }
+        Ok(Some(done))
+    }
+
+    fn import_sorted(
+        &self,
+        namespace: &Namespace,
+        entries: &mut pack::Merge<Run>,
+        first: Option<Time>,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Imported> {
+        let upkeep = self.lock_upkeep(namespace, true, self.patience())?;
+        let mut upkeep = upkeep.expect("it is made where there is none");
+        let packs = upkeep.packs()?;
+        let now = clock.now();
+        let mut plan = Plan {
+            merge,
+            now,
+            before: match merge {
+                Merge::Overwrite | Merge::Replace => None,
+                Merge::IfAbsent | Merge::Newer => {
+                    Some(PackedBefore::open(&upkeep.space, packs.as_ref())?)
+                }
+            },
+            touched: Touched::default(),
+            drafts: Drafts::new(&upkeep.space)?,
+            has_elements: false,
+            done: Imported::default(),
+        };
+        let base = first.map_or(now, |first| first.min(now));
+        let packed = plan.write(&upkeep, entries, base, clock)?;
+        let new = match packed {
+            Some((temp, geometry)) => Some(upkeep.add_pack(temp, geometry)?),
+            None => None,
+        };
+        let older = match (&packs, merge) {
+            (None, _) | (_, Merge::Replace) => &[],
+            (Some(packs), _) => packs.named(),
+        };
+        let changes = new.is_some() || merge == Merge::Replace;
+        let named: Vec<Named> = new.iter().chain(older).cloned().collect();
+        let named = changes.then_some(&named[..]);
+        let done = plan.settle(self, namespace, &mut upkeep, new.as_ref(), named)?;
+        if merge == Merge::Replace {
+            // What was replaced is of no use to anybody who comes now.
+            upkeep.sweep_packs()?;
+        }
+        Ok(done)
+    }
+}
+
+/// An import on its way.
+struct Plan {
+    merge: Merge,
+    now: Time,
+    before: Option<PackedBefore>,
+    touched: Touched,
+    drafts: Drafts,
+    /// Some of the keys are those of a list's elements.
+    has_elements: bool,
+    done: Imported,
+}
+
+impl Plan {
+    /// Writes the entries that are to be stored; `None` if there are none that a pack can hold.
+    fn write(
+        &mut self,
+        upkeep: &Upkeep,
+        entries: &mut pack::Merge<Run>,
+        base: Time,
+        clock: &dyn Clock,
+    ) -> Result<Option<(super::super::temp::Temp, pack::Geometry)>> {
+        let mut writer: Option<PackWriter<'_>> = None;
+        let mut etags = Etags(random());
+        while let Some(run) = entries.advance()? {
+            let entry = entries.source(run).entry();
+            let modified = entry.modified.unwrap_or(self.now);
+            if self.keeps_packed(&entry, modified)? {
+                self.done.left += 1;
+                continue;
+            }
+            self.done.stored += 1;
+            self.has_elements |= list::is_element(entry.key);
+            if entry.value.len() as u64 > LONGEST_VALUE {
+                let sha1 = self.drafts.add(&upkeep.space, &entry, modified, clock)?;
+                self.touched.add(sha1);
+                continue;
+            }
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                None => {
+                    let created = PackWriter::create(&upkeep.space, base)?;
+                    let gone = || io::Error::from(io::ErrorKind::NotFound);
+                    writer.insert(
+                        created.ok_or_else(|| cannot(gone(), "write to", &upkeep.space.path()))?,
+                    )
+                }
+            };
+            let meta = Meta {
+                etag: etags.next(),
+                modified,
+                expires: entry.expires,
+                size: entry.value.len() as u64,
+            };
+            let record = Record {
+                key: entry.key,
+                value: entry.value,
+                meta,
+                tombstone: false,
+            };
+            self.touched.add(writer.add(&record)?);
+        }
+        writer.map(PackWriter::finish).transpose()
+    }
+
+    /// Tells whether the key's packed entry is to stay.
+    fn keeps_packed(&mut self, entry: &Incoming<'_>, modified: Time) -> Result<bool> {
+        let Some(before) = &mut self.before else {
+            return Ok(false);
+        };
+        let Some(record) = before.find(entry.key)? else {
+            return Ok(false);
+        };
+        let is_live = record.is_live(self.now);
+        Ok(is_live && (self.merge == Merge::IfAbsent || record.meta.modified >= modified))
+    }
+
+    /// Commits what was written.
+    fn settle(
+        self,
+        tree: &Tree,
+        namespace: &Namespace,
+        upkeep: &mut Upkeep,
+        new: Option<&Named>,
+        named: Option<&[Named]>,
+    ) -> Result<Imported> {
+        let Self {
+            merge,
+            now,
+            mut touched,
+            drafts,
+            mut has_elements,
+            mut done,
+            ..
+        } = self;
+        let pack = match new {
+            Some(new) => Pack::open(&upkeep.space, new)?,
+            None => None,
+        };
+        if merge == Merge::Replace {
+            touched = Touched::all();
+            has_elements = true;
+        }
+        let mut judge = |loose: &Loose<'_>| -> Result<Verdict> {
+            if merge == Merge::Replace {
+                return Ok(Verdict::Unlink);
+            }
+            // What is imported under this hash, if it is: its key, and when it was written.
+            let mut found: Option<(Vec<u8>, Time)> = None;
+            if let Some(pack) = &pack {
+                pack.find_sha1(loose.sha1, |record| {
+                    found = Some((record.key.to_vec(), record.meta.modified));
+                })?;
+            }
+            let Some((key, modified)) = found.or_else(|| drafts.find(loose.sha1)) else {
+                return Ok(Verdict::Keep);
+            };
+            let header = match &loose.header {
+                Ok((_, other)) if *other != key => return loose.collides(),
+                Ok((header, _)) => Some(header),
+                Err(_) => None,
+            };
+            let keeps = match (merge, header) {
+                (Merge::Overwrite | Merge::Replace, _) => false,
+                // What it says nobody knows, and it is not absent.
+                (_, None) => true,
+                (Merge::IfAbsent, Some(header)) => header.is_live(now),
+                (Merge::Newer, Some(header)) => is_newer(header, modified, now),
+            };
+            if keeps {
+                done.stored -= 1;
+                done.left += 1;
+            }
+            Ok(if keeps {
+                Verdict::Keep
+            } else {
+                Verdict::Unlink
+            })
+        };
+        let settlement = Settlement {
+            tree,
+            namespace,
+            touched,
+            has_elements,
+        };
+        settlement.carry_out(upkeep, named, &mut judge, &drafts)?;
+        Ok(done)
+    }
+}
+
+fn is_newer(header: &Header, modified: Time, now: Time) -> bool {
+    header.is_live(now) && header.meta.modified >= modified
+}
+
+/// Etags from one random number: SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom
+/// Number Generators", OOPSLA 2014), which repeats none before it has given out all. Asking the system
+/// for each would take longer than all else.
+pub(super) struct Etags(pub(super) u64);
+
+impl Etags {
+    pub(super) fn next(&mut self) -> Etag {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Etag(z ^ (z >> 31))
+    }
+}

@@ -1,0 +1,26 @@
+//! Many entries at once, stored or removed by one pack.
+//!
+//! 1. Everything is read and put in order, under no lock; see [`runs`].
+//! 2. Under the maintenance lock, which keeps the packs as they are, a pack is written, synced and
+//!    named. What is too large for a pack is drafted.
+//! 3. The locks of all shards that are touched are taken, in order; see [`settle`]. Loose entries are
+//!    judged now, as nobody can change them any more.
+//! 4. MANIFEST is committed. It decides: before it nothing has happened, and after it everything has,
+//!    but for what loose entries hide.
+//! 5. Loose entries that are superseded are unlinked, and drafts get their names.
+//! 6. The locks are freed, the directories synced, and only now is it acknowledged.
+//!
+//! Committing before the locks are held would lose against a `put --if-absent` that looks at this
+//! moment.
+
+mod before;
+mod import;
+mod remove;
+mod runs;
+mod settle;
+
+pub(super) use self::remove::Removal;
+pub(super) use self::settle::sha1_of_name;
+
+/// Up to so many entries are stored, or removed, one by one.
+const MOST_SINGLE: usize = 1_000;

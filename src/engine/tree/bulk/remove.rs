@@ -1,0 +1,224 @@
+//! Removes many keys by one pack of tombstones, or by writing anew what is left.
+
+use std::collections::HashMap;
+
+use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, bulk, list};
+
+use super::super::Tree;
+use super::super::create::random;
+use super::super::layout::sha1_of;
+use super::super::pack::{Geometry, PackWriter, Packs, Record};
+use super::super::repack::Repack;
+use super::super::space::cannot;
+use super::super::temp::Temp;
+use super::super::upkeep::Upkeep;
+use super::MOST_SINGLE;
+use super::before::PackedBefore;
+use super::import::Etags;
+use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
+
+/// A key that is to be removed.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Removal<'a> {
+    pub(in super::super) key: &'a [u8],
+    /// It is removed only if it still holds the entry of this etag.
+    pub(in super::super) etag: Option<Etag>,
+}
+
+/// What is known of a key that is to be removed.
+struct Fate<'a> {
+    removal: Removal<'a>,
+    /// A record of it, expired or not, would come to light without its loose entry.
+    is_packed: bool,
+    /// It is there, and goes.
+    goes: bool,
+}
+
+impl Tree {
+    /// Removes many keys; see [`crate::store::Store::remove_all`].
+    pub(in super::super) fn remove_keys(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        if keys.len() <= MOST_SINGLE {
+            return bulk::remove_all(self, namespace, keys, clock, failed);
+        }
+        let Some(mut upkeep) = self.lock_upkeep(namespace, false, self.patience())? else {
+            return Ok(0);
+        };
+        let mut removals: Vec<_> = keys
+            .iter()
+            .map(|key| Removal {
+                key: key.as_bytes(),
+                etag: None,
+            })
+            .collect();
+        removals.sort_unstable_by_key(|removal| removal.key);
+        removals.dedup_by_key(|removal| removal.key);
+        self.remove_sorted(namespace, &mut upkeep, &removals, clock.now())
+    }
+
+    /// Removes keys, which come in order and once each, and returns how many there were.
+    pub(in super::super) fn remove_sorted(
+        &self,
+        namespace: &Namespace,
+        upkeep: &mut Upkeep,
+        removals: &[Removal<'_>],
+        now: Time,
+    ) -> Result<u64> {
+        let packs = upkeep.packs()?;
+        let mut fates = judge_packed(upkeep, packs.as_ref(), removals, now)?;
+        let packed = fates.iter().filter(|fate| fate.is_packed).count() as u64;
+        let mut named = packs
+            .as_ref()
+            .map(|packs| packs.named().to_vec())
+            .unwrap_or_default();
+        let records: u64 = named.iter().map(|named| named.geometry.records).sum();
+        if packed > 0 {
+            let packs = packs.as_ref().expect("there are records");
+            // What takes less: to write what goes, or what stays. The former grows the disk.
+            let written = if packed >= records / 2 {
+                named.clear();
+                write_rest(upkeep, packs, &fates, now)?
+            } else {
+                write_tombstones(upkeep, &fates, now)?
+            };
+            if let Some((temp, geometry)) = written {
+                named.insert(0, upkeep.add_pack(temp, geometry)?);
+            }
+        }
+        let mut touched = Touched::default();
+        let mut places = HashMap::with_capacity(fates.len());
+        let mut has_elements = false;
+        for (number, fate) in fates.iter().enumerate() {
+            let sha1 = sha1_of(fate.removal.key);
+            touched.add(sha1);
+            places.insert(sha1, number);
+            has_elements |= list::is_element(fate.removal.key);
+        }
+        let mut judge = |loose: &Loose<'_>| -> Result<Verdict> {
+            let Some(&number) = places.get(loose.sha1) else {
+                return Ok(Verdict::Keep);
+            };
+            judge_loose(&mut fates[number], loose, now)
+        };
+        let drafts = Drafts::new(&upkeep.space)?;
+        let changes = (packed > 0).then_some(&named[..]);
+        Settlement {
+            tree: self,
+            namespace,
+            touched,
+            has_elements,
+        }
+        .carry_out(upkeep, changes, &mut judge, &drafts)?;
+        // What was replaced is of no use to anybody who comes now.
+        upkeep.sweep_packs()?;
+        Ok(fates.iter().filter(|fate| fate.goes).count() as u64)
+    }
+}
+
+fn judge_packed<'a>(
+    upkeep: &Upkeep,
+    packs: Option<&Packs>,
+    removals: &[Removal<'a>],
+    now: Time,
+) -> Result<Vec<Fate<'a>>> {
+    let mut before = PackedBefore::open(&upkeep.space, packs)?;
+    let mut fates = Vec::with_capacity(removals.len());
+    for &removal in removals {
+        let record = before.find(removal.key)?;
+        let is_wanted =
+            |record: &Record<'_>| removal.etag.is_none_or(|etag| etag == record.meta.etag);
+        fates.push(Fate {
+            removal,
+            is_packed: record.is_some_and(|record| !record.tombstone),
+            goes: record.is_some_and(|record| record.is_live(now) && is_wanted(&record)),
+        });
+    }
+    Ok(fates)
+}
+
+/// Judges the loose entry of a key, which hides what packs hold of it.
+fn judge_loose(fate: &mut Fate<'_>, loose: &Loose<'_>, now: Time) -> Result<Verdict> {
+    let header = match &loose.header {
+        Ok((_, key)) if *key != fate.removal.key => return loose.collides(),
+        Ok((header, _)) => header,
+        // Nobody can say what it held, but it can go, unless it had to be a certain one.
+        Err(_) => {
+            fate.goes = fate.removal.etag.is_none();
+            return Ok(if fate.goes {
+                Verdict::Unlink
+            } else {
+                Verdict::Keep
+            });
+        }
+    };
+    let is_wanted = fate
+        .removal
+        .etag
+        .is_none_or(|etag| etag == header.meta.etag);
+    fate.goes = is_wanted && header.is_live(now);
+    // One that is dead hides nothing any more.
+    Ok(if is_wanted {
+        Verdict::Unlink
+    } else {
+        Verdict::Keep
+    })
+}
+
+fn write_tombstones(
+    upkeep: &Upkeep,
+    fates: &[Fate<'_>],
+    now: Time,
+) -> Result<Option<(Temp, Geometry)>> {
+    let mut etags = Etags(random());
+    let gone = || {
+        cannot(
+            std::io::ErrorKind::NotFound.into(),
+            "write to",
+            &upkeep.space.path(),
+        )
+    };
+    let mut writer = PackWriter::create(&upkeep.space, now)?.ok_or_else(gone)?;
+    for fate in fates.iter().filter(|fate| fate.is_packed) {
+        let meta = Meta {
+            etag: etags.next(),
+            modified: now,
+            expires: None,
+            size: 0,
+        };
+        let record = Record {
+            key: fate.removal.key,
+            value: b"",
+            meta,
+            tombstone: true,
+        };
+        writer.add(&record)?;
+    }
+    writer.finish().map(Some)
+}
+
+/// Writes all packs anew without the keys that go.
+fn write_rest(
+    upkeep: &Upkeep,
+    packs: &Packs,
+    fates: &[Fate<'_>],
+    now: Time,
+) -> Result<Option<(Temp, Geometry)>> {
+    let mut rest = fates;
+    let mut leaves_out = |record: &Record<'_>| {
+        while let [first, behind @ ..] = rest
+            && first.removal.key < record.key
+        {
+            rest = behind;
+        }
+        Ok(rest
+            .first()
+            .is_some_and(|first| first.removal.key == record.key))
+    };
+    let range = 0..packs.named().len();
+    Repack { packs, range, now }.write(&upkeep.space, &mut leaves_out)
+}

@@ -1,0 +1,346 @@
+//! The moment at which a bulk change takes effect: what loose entries it supersedes is judged, and
+//! MANIFEST is committed, while nobody else can change them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::os;
+use crate::store::{
+    Clock, Expiry, Incoming, Key, Namespace, OrCannot as _, Result, StoreError, Time,
+};
+
+use super::super::Tree;
+use super::super::codec::Header;
+use super::super::disk;
+use super::super::draft::{Draft, Times};
+use super::super::expiry;
+use super::super::layout::{NAME_LEN, Place, SHARDS, digits_of, shard_name};
+use super::super::lock::{Kind, Lock};
+use super::super::loose::read_header;
+use super::super::pack::Named;
+use super::super::shard::make_shard_dir;
+use super::super::space::{Dir, Space, cannot};
+use super::super::upkeep::{Upkeep, names_in};
+
+/// Up to so many keys are looked for one by one; beyond that, the directories are read.
+const FEW: usize = 16 * 1024;
+
+/// Which shards are touched, and as long as they are few, which names.
+#[derive(Debug)]
+pub(in super::super) enum Touched {
+    Few(Vec<[u8; 20]>),
+    Shards(Box<[bool; SHARDS as usize]>),
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Touched {
+    /// Every name in every shard.
+    pub(in super::super) fn all() -> Self {
+        Self::Shards(Box::new([true; SHARDS as usize]))
+    }
+
+    /// Adds the SHA-1 of a key.
+    pub(in super::super) fn add(&mut self, sha1: [u8; 20]) {
+        match self {
+            Self::Few(few) if few.len() < FEW => few.push(sha1),
+            Self::Few(few) => {
+                let mut shards = Box::new([false; SHARDS as usize]);
+                for sha1 in few.iter().chain([&sha1]) {
+                    shards[usize::from(sha1[0])] = true;
+                }
+                *self = Self::Shards(shards);
+            }
+            Self::Shards(shards) => shards[usize::from(sha1[0])] = true,
+        }
+    }
+
+    fn shards(&self) -> Vec<u16> {
+        let mut all: Vec<u16> = match self {
+            Self::Few(few) => few.iter().map(|sha1| u16::from(sha1[0])).collect(),
+            Self::Shards(shards) => (0..SHARDS).filter(|&n| shards[usize::from(n)]).collect(),
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Returns the names in a shard that may be there.
+    fn names(&self, space: &Space, shard: u16) -> Vec<[u8; 20]> {
+        match self {
+            Self::Few(few) => few
+                .iter()
+                .filter(|sha1| u16::from(sha1[0]) == shard)
+                .copied()
+                .collect(),
+            Self::Shards(_) => {
+                let parent = shard_name(shard);
+                let names = names_in(space, &["objects/", &parent].concat()).into_iter();
+                names
+                    .filter_map(|name| sha1_of_name(&parent, &name))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Reads the SHA-1 off the name of a shard and that of a file in it.
+pub(in super::super) fn sha1_of_name(shard: &str, name: &str) -> Option<[u8; 20]> {
+    let mut sha1 = [0; 20];
+    let digits = [shard, name].concat();
+    let is_name = name.len() == NAME_LEN && !digits.bytes().any(|b| b.is_ascii_uppercase());
+    (is_name && hex::decode_to_slice(digits, &mut sha1).is_ok()).then_some(sha1)
+}
+
+/// A loose entry to be judged.
+pub(in super::super) struct Loose<'a> {
+    pub(in super::super) sha1: &'a [u8; 20],
+    /// What it says, and its key.
+    pub(in super::super) header: Result<(Header, Vec<u8>)>,
+    path: std::path::PathBuf,
+}
+
+impl Loose<'_> {
+    /// Refuses to go on, as this is the entry of another key.
+    pub(in super::super) fn collides<T>(&self) -> Result<T> {
+        Err(StoreError::OtherKey {
+            path: self.path.clone(),
+        })
+    }
+}
+
+/// What is to become of a loose entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Verdict {
+    Keep,
+    Unlink,
+}
+
+/// Judges a loose entry, under the lock of its shard.
+pub(in super::super) type Judge<'a> = &'a mut dyn FnMut(&Loose<'_>) -> Result<Verdict>;
+
+/// A bulk change whose pack is written.
+pub(in super::super) struct Settlement<'a> {
+    pub(in super::super) tree: &'a Tree,
+    pub(in super::super) namespace: &'a Namespace,
+    pub(in super::super) touched: Touched,
+    /// Elements of a list come or go.
+    pub(in super::super) has_elements: bool,
+}
+
+impl Settlement<'_> {
+    /// Lets MANIFEST name these packs, unlinks what `judge` says, and gives drafts their names.
+    /// Without packs MANIFEST stays as it is.
+    pub(in super::super) fn carry_out(
+        &self,
+        upkeep: &mut Upkeep,
+        named: Option<&[Named]>,
+        judge: Judge<'_>,
+        drafts: &Drafts,
+    ) -> Result<()> {
+        let manifest = named
+            .map(|named| upkeep.write_manifest(named))
+            .transpose()?;
+        let list = match self.has_elements {
+            true => self.tree.forget_ends(self.namespace)?,
+            false => None,
+        };
+        let shards = self.touched.shards();
+        let patience = self.tree.patience();
+        let mut locks = Vec::with_capacity(shards.len());
+        for &shard in &shards {
+            let below = ["locks/", &shard_name(shard)].concat();
+            let lock = Lock::acquire(&upkeep.space, &below, Kind::Exclusive, patience)?;
+            let gone = || io::Error::from(io::ErrorKind::NotFound);
+            locks.push(lock.ok_or_else(|| cannot(gone(), "lock", &upkeep.space.path_of(&below)))?);
+        }
+
+        let mut superseded = Vec::new();
+        for &shard in &shards {
+            self.judge_shard(&upkeep.space, shard, judge, &mut superseded)?;
+        }
+        if let Some(manifest) = manifest {
+            upkeep.commit(manifest)?;
+        }
+        let space = &upkeep.space;
+        let mut changed: Vec<Dir> = Vec::new();
+        for (&shard, lock) in shards.iter().zip(&locks) {
+            let name = shard_name(shard);
+            let has_drafts = drafts.of_shard(shard).next().is_some();
+            let range = superseded.partition_point(|sha1: &[u8; 20]| u16::from(sha1[0]) < shard)
+                ..superseded.partition_point(|sha1: &[u8; 20]| u16::from(sha1[0]) <= shard);
+            if range.is_empty() && !has_drafts {
+                continue;
+            }
+            let dir = match has_drafts {
+                true => make_shard_dir(space, &lock.file, &name, true)?,
+                false => space.dir(&["objects/", &name].concat())?,
+            };
+            for sha1 in &superseded[range] {
+                if has_drafts && drafts.find(sha1).is_some() {
+                    // The draft takes its place in one step.
+                    continue;
+                }
+                let digits = digits_of(sha1);
+                let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
+                match disk::unlink(dir.fd.as_fd(), name) {
+                    Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                    done => done.map_err(|err| cannot(err, "remove", &dir.path.join(name)))?,
+                }
+            }
+            for (sha1, draft) in drafts.of_shard(shard) {
+                drafts.publish(sha1, draft, &dir, &superseded)?;
+            }
+            changed.push(dir);
+        }
+        drop(locks);
+        drop(list);
+        for dir in changed {
+            disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        }
+        Ok(())
+    }
+
+    fn judge_shard(
+        &self,
+        space: &Space,
+        shard: u16,
+        judge: Judge<'_>,
+        superseded: &mut Vec<[u8; 20]>,
+    ) -> Result<()> {
+        let parent = shard_name(shard);
+        let Some(dir) = space.dir_if_any(&["objects/", &parent].concat())? else {
+            return Ok(());
+        };
+        let start = superseded.len();
+        for sha1 in self.touched.names(space, shard) {
+            let digits = digits_of(&sha1);
+            let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
+            let path = || dir.path.join(name);
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+            let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened.or_cannot("open", &path()),
+            };
+            let header =
+                file.and_then(|file| read_header(&File::from(file), (&parent, name), &path));
+            let loose = Loose {
+                sha1: &sha1,
+                header,
+                path: path(),
+            };
+            if judge(&loose)? == Verdict::Unlink {
+                superseded.push(sha1);
+            }
+        }
+        superseded[start..].sort_unstable();
+        Ok(())
+    }
+}
+
+/// Entries too large for a pack: synced, and without a name. They are not open, as there may be more
+/// of them than a process can have open files; under the maintenance lock nobody sweeps them.
+#[derive(Debug)]
+pub(in super::super) struct Drafts {
+    tmp: Dir,
+    /// By the SHA-1 of their keys.
+    all: BTreeMap<[u8; 20], Parked>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    key: Vec<u8>,
+    modified: Time,
+    /// The name in `tmp/`.
+    name: String,
+}
+
+impl Drafts {
+    pub(in super::super) fn new(space: &Space) -> Result<Self> {
+        Ok(Self {
+            tmp: space.dir("tmp")?,
+            all: BTreeMap::new(),
+        })
+    }
+
+    /// Drafts an entry, and returns the SHA-1 of its key.
+    pub(super) fn add(
+        &mut self,
+        space: &Space,
+        entry: &Incoming<'_>,
+        modified: Time,
+        clock: &dyn Clock,
+    ) -> Result<[u8; 20]> {
+        let key = Key::new(entry.key.to_vec()).expect("a feed yields keys");
+        let place = Place::of(&key);
+        let times = Times {
+            expiry: entry.expires.map_or(Expiry::Never, Expiry::At),
+            kept: None,
+            modified: Some(modified),
+        };
+        let draft = Draft::write(space, &place, &mut { entry.value }, times, clock)?;
+        let gone = || cannot(io::ErrorKind::NotFound.into(), "write to", &self.tmp.path);
+        let draft = draft.ok_or_else(gone)?;
+        draft.sync()?;
+        if let Some(deadline) = entry.expires {
+            expiry::hint(space, &place, deadline, clock.now());
+        }
+        let parked = Parked {
+            key: entry.key.to_vec(),
+            modified,
+            name: draft.park(),
+        };
+        self.all.insert(*place.sha1(), parked);
+        Ok(*place.sha1())
+    }
+
+    /// Finds the draft of the key with this SHA-1: its key, and when it was written.
+    pub(super) fn find(&self, sha1: &[u8; 20]) -> Option<(Vec<u8>, Time)> {
+        let draft = self.all.get(sha1)?;
+        Some((draft.key.clone(), draft.modified))
+    }
+
+    fn of_shard(&self, shard: u16) -> impl Iterator<Item = (&[u8; 20], &Parked)> {
+        self.all
+            .iter()
+            .filter(move |(sha1, _)| u16::from(sha1[0]) == shard)
+    }
+
+    /// Gives a draft its name, unless what has it is to stay.
+    fn publish(
+        &self,
+        sha1: &[u8; 20],
+        draft: &Parked,
+        dir: &Dir,
+        superseded: &[[u8; 20]],
+    ) -> Result<()> {
+        let digits = digits_of(sha1);
+        let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
+        let is_free = || {
+            let stat = rustix::fs::statat(&dir.fd, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+            matches!(stat, Err(rustix::io::Errno::NOENT))
+        };
+        if superseded.binary_search(sha1).is_err() && !is_free() {
+            return Ok(());
+        }
+        disk::rename(self.tmp.fd.as_fd(), &draft.name, dir.fd.as_fd(), name)
+            .map_err(|err| cannot(err, "write", &dir.path.join(name)))
+    }
+}
+
+impl Drop for Drafts {
+    fn drop(&mut self) {
+        for draft in self.all.values() {
+            // One that has a name of its own is not here any more.
+            _ = disk::unlink(self.tmp.fd.as_fd(), &draft.name);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a key holds: its loose entry, or else its newest packed record.
+//!
+//! No lock is taken. An entry may move from a file of its own into a pack between two looks, so the
+//! file is looked for first, then MANIFEST is read, and an answer that comes from packs, "nothing"
+//! too, holds only if afterwards the file is still missing and MANIFEST is still the same.
+
+use rustix::fs::AtFlags;
+
+use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
+
+use super::Tree;
+use super::layout::Place;
+use super::loose::{self, Loose, WHOLE_LEN};
+use super::pack::{Packed, Packs};
+use super::space::Space;
+
+/// What a key holds, dead or alive.
+#[derive(Debug)]
+pub(super) enum Present {
+    Loose(Loose),
+    Packed(Packed),
+}
+
+impl Present {
+    pub(super) fn meta(&self) -> Meta {
+        match self {
+            Self::Loose(loose) => loose.header.meta,
+            Self::Packed(packed) => packed.meta,
+        }
+    }
+
+    pub(super) fn is_tombstone(&self) -> bool {
+        match self {
+            Self::Loose(loose) => loose.header.tombstone,
+            Self::Packed(packed) => packed.tombstone,
+        }
+    }
+
+    /// Tells whether the entry is there for a reader at `now`.
+    pub(super) fn is_live(&self, now: Time) -> bool {
+        let expires = self.meta().expires;
+        !self.is_tombstone() && !expires.is_some_and(|deadline| deadline.is_over(now))
+    }
+
+    /// Returns the entry. A small value, which was read along, is verified.
+    pub(super) fn into_entry(self) -> Result<Entry> {
+        match self {
+            Self::Loose(loose) => loose.into_entry(),
+            Self::Packed(packed) => Ok(packed.into_entry()),
+        }
+    }
+
+    /// As [`Present::into_entry`], with a large value verified too. It is then read a second time.
+    pub(super) fn into_verified_entry(self) -> Result<Entry> {
+        match self {
+            Self::Loose(loose) => loose.into_verified_entry(),
+            Self::Packed(packed) => Ok(packed.into_entry()),
+        }
+    }
+}
+
+impl Packed {
+    fn into_entry(self) -> Entry {
+        let value = Value::Whole {
+            bytes: self.bytes,
+            next: self.value_at,
+        };
+        Entry {
+            meta: self.meta,
+            value,
+        }
+    }
+}
+
+impl Tree {
+    /// Finds a live entry.
+    pub(super) fn find(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        now: Time,
+    ) -> Result<Option<Entry>> {
+        match self.find_present(namespace, place, WHOLE_LEN)? {
+            Some(present) if present.is_live(now) => Ok(Some(present.into_entry()?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Finds what is known of a live entry.
+    pub(super) fn find_meta(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        now: Time,
+    ) -> Result<Option<Meta>> {
+        let present = self.find_present(namespace, place, 0)?;
+        Ok(present
+            .filter(|present| present.is_live(now))
+            .map(|present| present.meta()))
+    }
+
+    /// Finds what a key holds, dead or alive, and reads along a value of at most `with_value` bytes.
+    pub(super) fn find_present(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        with_value: u64,
+    ) -> Result<Option<Present>> {
+        loop {
+            let Some(space) = self.open_space(namespace)? else {
+                return Ok(None);
+            };
+            if let Ok(found) = find_once(&space, place, with_value)? {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Something moved during the look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved;
+
+/// As [`Tree::find_present`], in a namespace that is open already.
+pub(super) fn find_once(
+    space: &Space,
+    place: &Place<'_>,
+    with_value: u64,
+) -> Result<Result<Option<Present>, Moved>> {
+    let name = ["objects/", place.shard(), "/", place.name()].concat();
+    let below = space.relative(&name);
+    let path = space.store_path().join(&below);
+    if let Some(loose) = loose::open(space.store(), &below, path, place, with_value)? {
+        return Ok(Ok(Some(Present::Loose(loose))));
+    }
+    // Where there are no packs now there were none before, and the key had nothing.
+    let Some(packs) = Packs::read(space)? else {
+        return Ok(Ok(None));
+    };
+    let found = packs.find(space, place);
+    if !packs.is_current(space) || is_there(space, &below) {
+        return Ok(Err(Moved));
+    }
+    match found? {
+        Ok(packed) => Ok(Ok(packed.map(Present::Packed))),
+        Err(_) => Ok(Err(Moved)),
+    }
+}
+
+/// Finds the newest packed record of a key, for a caller that holds the lock of its shard: nothing
+/// but a merge of packs can happen meanwhile.
+pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {
+    loop {
+        let Some(packs) = Packs::read(space)? else {
+            return Ok(None);
+        };
+        match packs.find(space, place) {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(_)) => {}
+            // What was read of packs that are replaced by now says nothing.
+            Err(err) if packs.is_current(space) => return Err(err),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Tells whether anything has this name.
+fn is_there(space: &Space, below: &str) -> bool {
+    let stat = rustix::fs::statat(space.store(), below, AtFlags::SYMLINK_NOFOLLOW);
+    !matches!(stat, Err(rustix::io::Errno::NOENT))
+}

@@ -1,0 +1,245 @@
+//! Folding: loose entries are written to a pack, and unlinked once MANIFEST names it.
+//!
+//! What was read is compared under the lock of its shard before it is unlinked: the whole of its first
+//! line, as an etag alone may be kept by whoever rewrites an entry.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::os;
+use crate::store::{Key, Meta, Result, StoreError, Time};
+
+use super::super::bulk::sha1_of_name;
+use super::super::codec::{Damage, Header};
+use super::super::disk;
+use super::super::find::find_packed;
+use super::super::layout::{Place, SHARDS, digits_of, shard_name};
+use super::super::lock::{Kind, Lock};
+use super::super::loose;
+use super::super::pack::manifest::damaged;
+use super::super::pack::{LONGEST_VALUE, PackWriter, Record};
+use super::super::space::{Dir, cannot};
+use super::super::upkeep::names_in;
+use super::{Collection, round_len};
+
+/// What expires sooner is not worth the move.
+const SHORT_TTL: Duration = Duration::from_secs(60 * 60);
+/// What a candidate takes in memory beside its key and its value.
+const OVERHEAD: usize = size_of::<Candidate>() + 32;
+
+/// A loose entry that was read to be folded.
+struct Candidate {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    sha1: [u8; 20],
+    /// What its first line said.
+    header: Header,
+    /// What the pack is to say of the key.
+    becomes: Becomes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Becomes {
+    Entry,
+    /// It is dead, and hides what an older pack says.
+    Tombstone,
+    /// It is dead and hides nothing: it goes, and the pack says nothing of it.
+    Nothing,
+}
+
+impl Collection<'_> {
+    /// Folds all loose entries that are small and do not expire soon, in rounds.
+    pub(super) fn fold(&mut self) -> Result<()> {
+        let mut round = Vec::new();
+        let mut len = 0;
+        for shard in 0..SHARDS {
+            self.progress.step(u64::from(shard), u64::from(SHARDS));
+            let parent = shard_name(shard);
+            let below = ["objects/", &parent].concat();
+            let Some(dir) = self.upkeep.space.dir_if_any(&below)? else {
+                continue;
+            };
+            for name in names_in(&self.upkeep.space, &below) {
+                let Some(sha1) = sha1_of_name(&parent, &name) else {
+                    continue;
+                };
+                match self.read(&dir, (&parent, &name), sha1) {
+                    Ok(None) => {}
+                    Ok(Some(candidate)) => {
+                        len += candidate.key.len() + candidate.value.len() + OVERHEAD;
+                        round.push(candidate);
+                        if len >= round_len(&self.upkeep.space) {
+                            self.fold_round(&mut round)?;
+                            len = 0;
+                        }
+                    }
+                    Err(
+                        err @ (StoreError::Damaged { .. }
+                        | StoreError::Newer { .. }
+                        | StoreError::OtherKey { .. }),
+                    ) => self.progress.damage(err),
+                    Err(err) => return Err(err),
+                }
+            }
+        }
+        self.fold_round(&mut round)
+    }
+
+    /// Reads a loose entry; `None` if it is to stay where it is.
+    fn read(
+        &self,
+        dir: &Dir,
+        (shard, name): (&str, &str),
+        sha1: [u8; 20],
+    ) -> Result<Option<Candidate>> {
+        let path = || dir.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|err| super::super::space::unusable(err, "open", &path()))?,
+        };
+        let file = File::from(file);
+        let (header, key) = loose::read_header(&file, (shard, name), &path)?;
+        let now = self.clock.now();
+        if header.is_live(now) {
+            if !folds(&header.meta, now) {
+                return Ok(None);
+            }
+            let value = read_value(&file, &header, &key).map_err(|err| match err {
+                Ok(damage) => damaged(path(), damage),
+                Err(err) => cannot(err, "read", &path()),
+            })?;
+            return Ok(Some(Candidate {
+                key,
+                value,
+                sha1,
+                header,
+                becomes: Becomes::Entry,
+            }));
+        }
+        let key = Key::new(key).expect("a header has a sound key");
+        let becomes = match find_packed(&self.upkeep.space, &Place::of(&key))? {
+            Some(packed) if !packed.tombstone => Becomes::Tombstone,
+            _ => Becomes::Nothing,
+        };
+        let key = key.as_bytes().to_vec();
+        Ok(Some(Candidate {
+            key,
+            value: Vec::new(),
+            sha1,
+            header,
+            becomes,
+        }))
+    }
+
+    /// Writes a pack of what was read, commits it, and unlinks what did not change meanwhile.
+    fn fold_round(&mut self, round: &mut Vec<Candidate>) -> Result<()> {
+        round.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let written = || {
+            round
+                .iter()
+                .filter(|candidate| candidate.becomes != Becomes::Nothing)
+        };
+        if let Some(base) = written()
+            .map(|candidate| candidate.header.meta.modified)
+            .min()
+        {
+            let gone = || io::Error::from(io::ErrorKind::NotFound);
+            let space = &self.upkeep.space;
+            let writer = PackWriter::create(space, base)?;
+            let mut writer = writer.ok_or_else(|| cannot(gone(), "write to", &space.path()))?;
+            for candidate in written() {
+                let tombstone = candidate.becomes == Becomes::Tombstone;
+                let mut meta = candidate.header.meta;
+                if tombstone {
+                    (meta.expires, meta.size) = (None, 0);
+                }
+                let (key, value) = (&candidate.key, &candidate.value);
+                writer.add(&Record {
+                    key,
+                    value,
+                    meta,
+                    tombstone,
+                })?;
+            }
+            let (temp, geometry) = writer.finish()?;
+            let packs = self.upkeep.packs()?;
+            let mut named = vec![self.upkeep.add_pack(temp, geometry)?];
+            named.extend(packs.iter().flat_map(|packs| packs.named()).cloned());
+            let manifest = self.upkeep.write_manifest(&named)?;
+            self.upkeep.commit(manifest)?;
+        }
+        round.sort_unstable_by_key(|candidate| candidate.sha1);
+        for shard in round.chunk_by(|a, b| a.sha1[0] == b.sha1[0]) {
+            self.unlink_folded(shard)?;
+        }
+        round.clear();
+        Ok(())
+    }
+
+    /// Unlinks entries of one shard that are still what was read.
+    fn unlink_folded(&mut self, folded: &[Candidate]) -> Result<()> {
+        let space = &self.upkeep.space;
+        let parent = shard_name(u16::from(folded[0].sha1[0]));
+        let below = ["locks/", &parent].concat();
+        let lock = Lock::acquire(space, &below, Kind::Exclusive, self.tree.patience())?;
+        let dir = space.dir(&["objects/", &parent].concat())?;
+        for candidate in folded {
+            let digits = digits_of(&candidate.sha1);
+            let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+            let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
+                continue;
+            };
+            let path = || dir.path.join(name);
+            let Ok((header, _)) = loose::read_header(&file.into(), (&parent, name), &path) else {
+                continue;
+            };
+            if header == candidate.header {
+                disk::unlink(dir.fd.as_fd(), name).map_err(|err| cannot(err, "remove", &path()))?;
+                match candidate.becomes {
+                    Becomes::Entry => self.done.folded += 1,
+                    _ if !header.tombstone => self.done.expired += 1,
+                    _ => {}
+                }
+            }
+        }
+        drop(lock);
+        Ok(())
+    }
+}
+
+/// Tells whether a live loose entry is to be folded: it is small and does not expire soon.
+pub(in super::super) fn folds(meta: &Meta, now: Time) -> bool {
+    let is_soon = meta
+        .expires
+        .is_some_and(|deadline| deadline.left(now) < SHORT_TTL);
+    !is_soon && meta.size <= LONGEST_VALUE
+}
+
+/// Reads a value and verifies it; the inner error is what is wrong with it.
+fn read_value(
+    file: &File,
+    header: &Header,
+    key: &[u8],
+) -> Result<Vec<u8>, Result<Damage, io::Error>> {
+    let line = super::super::percent::encode(key).len();
+    let head = super::super::codec::LINE_LEN + line + 1;
+    let size = usize::try_from(header.meta.size).expect("a small value");
+    let mut bytes = Vec::new();
+    // One byte more than there are shows that the file ends there.
+    loose::read_up_to(file, &mut bytes, head + size + 1).map_err(Err)?;
+    if bytes.len() != head + size {
+        return Err(Ok(Damage::Size));
+    }
+    bytes.drain(..head);
+    match xxh3_64(&bytes) == header.value_sum {
+        true => Ok(bytes),
+        false => Err(Ok(Damage::ValueSum)),
+    }
+}

@@ -1,0 +1,139 @@
+//! `gc`: collects garbage.
+//!
+//! 1. Under the maintenance lock, and only where MANIFEST is whole: what dead processes left goes.
+//! 2. What needs no space comes first: entries that have expired, and those that are evicted.
+//! 3. Every shard is locked and unlocked once. Whoever removes an entry from now on sees that gc is at
+//!    work and leaves a tombstone.
+//! 4. Loose entries are folded into packs, in rounds that bound what space and memory they need; see
+//!    [`fold`].
+//! 5. Packs are merged where that pays; see [`merge`].
+
+mod evict;
+mod fold;
+mod merge;
+
+use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
+
+use crate::store::{Clock, Collect, Collected, Namespace, Progress, Result, StoreError, Time};
+
+use super::Tree;
+use super::disk;
+use super::expiry;
+use super::layout::{SHARDS, shard_name};
+use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::space::{Space, cannot};
+use super::upkeep::Upkeep;
+
+pub(super) use self::fold::folds;
+pub(super) use self::merge::is_due;
+
+use self::merge::round_len;
+
+/// For how long to try to be the one that collects: who removes a key holds the lock for a moment.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// One collection.
+struct Collection<'a> {
+    tree: &'a Tree,
+    namespace: &'a Namespace,
+    upkeep: Upkeep,
+    clock: &'a dyn Clock,
+    progress: &'a mut dyn Progress,
+    done: Collected,
+}
+
+impl Tree {
+    /// Collects garbage; see [`crate::store::Store::collect`].
+    pub(super) fn collect_garbage(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<Collected> {
+        if request.dry_run {
+            return self.tell_evicted(namespace, request, clock, progress);
+        }
+        let patience = Patience::Until(Instant::now(), PATIENCE);
+        let upkeep = match self.lock_upkeep(namespace, false, patience) {
+            Err(StoreError::Busy { .. }) => {
+                return Ok(Collected {
+                    is_busy: true,
+                    ..Collected::default()
+                });
+            }
+            Ok(None) => return Ok(Collected::default()),
+            upkeep => upkeep?.expect("there is one"),
+        };
+        // Where MANIFEST is damaged nothing is deleted: what it named might be among it.
+        upkeep.packs()?;
+        let done = Collected::default();
+        let mut collection = Collection {
+            tree: self,
+            namespace,
+            upkeep,
+            clock,
+            progress,
+            done,
+        };
+        collection.run(request)?;
+        Ok(collection.done)
+    }
+}
+
+impl Collection<'_> {
+    fn run(&mut self, request: &Collect) -> Result<()> {
+        let now = self.clock.now();
+        let space = &self.upkeep.space;
+        self.done.litter += self.upkeep.sweep_packs()?;
+        self.done.litter += expiry::sweep_drafts(space, now)?;
+        self.done.expired += self.tree.sweep_all(self.namespace, space, now)?;
+        if request.evicts() {
+            self.evict(request)?;
+        }
+        self.wait_for_removers()?;
+        self.fold()?;
+        self.merge()?;
+        self.upkeep.restock_spares();
+        note(&self.upkeep, now)
+    }
+
+    /// Waits until everybody who changes entries at this moment is done. A lock file that does not
+    /// exist is held by nobody, and whoever makes it comes later.
+    fn wait_for_removers(&self) -> Result<()> {
+        for shard in 0..SHARDS {
+            let below = ["locks/", &shard_name(shard)].concat();
+            let space = &self.upkeep.space;
+            if space.path_of(&below).symlink_metadata().is_ok() {
+                drop(Lock::acquire(
+                    space,
+                    &below,
+                    Kind::Exclusive,
+                    self.tree.patience(),
+                )?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notes in the lock's file when garbage was collected: for people, and never synced.
+fn note(upkeep: &Upkeep, now: Time) -> Result<()> {
+    let text = format!("{:020}\n", now.0);
+    disk::write_at(upkeep.lock_file(), text.as_bytes(), 0)
+        .map_err(|err| cannot(err, "write", &upkeep.space.path_of(GC_LOCK)))
+}
+
+/// Returns when garbage was collected last.
+pub(super) fn last(space: &Space) -> Option<Time> {
+    let file = space.open(
+        GC_LOCK,
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK,
+    );
+    let mut digits = [0; 20];
+    std::fs::File::from(file.ok()?)
+        .read_exact_at(&mut digits, 0)
+        .ok()?;
+    str::from_utf8(&digits).ok()?.parse().ok().map(Time)
+}

@@ -1,0 +1,218 @@
+//! MANIFEST: which packs there are.
+//!
+//! ```text
+//! kvpacks 1\n
+//! pack <name> <size> <records> <tombstones> <base> <first expiry> <index at>
+//!     <index length> <blocks> <index sum> <pages at> <pages>\n             a line for each pack, the newest first
+//! sum <XXH3-64 of all before this line, 16 hex digits>\n
+//! ```
+//!
+//! The numbers are decimal, and what they mean is told in [`super::geometry`]. A pack that is not
+//! named here does not exist, whatever lies in the directory.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use rustix::fs::OFlags;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::store::{OrCannot as _, Result, StoreError};
+
+use super::super::codec::Damage;
+use super::super::loose::read_up_to;
+use super::super::space::{Space, is_at_path, unusable};
+use super::geometry::Geometry;
+
+/// Where MANIFEST is, below its namespace.
+pub(crate) const MANIFEST: &str = "packs/MANIFEST";
+const FIRST_LINE: &str = "kvpacks 1\n";
+/// Bytes of the last line.
+const SUM_LINE_LEN: usize = 4 + 16 + 1;
+/// No MANIFEST is longer: that would be hundreds of thousands of packs.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// One pack, as MANIFEST names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// The name of its file in `packs/`.
+    pub(crate) name: String,
+    pub(crate) geometry: Geometry,
+}
+
+/// A MANIFEST that was read, its file kept open: as long as it is, no other file has its inode.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    /// The newest first.
+    pub(crate) packs: Vec<Named>,
+    file: File,
+}
+
+impl Manifest {
+    /// Reads the MANIFEST of a namespace; `None` if it has no packs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] where it is not whole, and where there is `packs/` without it.
+    pub(crate) fn read(space: &Space) -> Result<Option<Self>> {
+        let path = || space.path_of(MANIFEST);
+        let open = || space.open(MANIFEST, OFlags::RDONLY | OFlags::NONBLOCK);
+        let file = match open() {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                // `packs/` comes with a MANIFEST inside: in between the two looks, perhaps.
+                if space.dir_if_any("packs")?.is_none() {
+                    return Ok(None);
+                }
+                match open() {
+                    Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                        if space.has_vanished("packs") && space.dir_if_any("packs")?.is_none() {
+                            return Ok(None);
+                        }
+                        return Err(damaged(path(), Damage::Missing));
+                    }
+                    opened => opened,
+                }
+            }
+            opened => opened,
+        };
+        let file = File::from(file.map_err(|err| unusable(err, "open", &path()))?);
+        let size = file.metadata().or_cannot("look at", &path())?.len();
+        let mut bytes = Vec::new();
+        // One byte more than it has shows that it ends there.
+        let len = usize::try_from(size.min(LONGEST)).map_or(usize::MAX, |len| len + 1);
+        read_up_to(&file, &mut bytes, len).or_cannot("read", &path())?;
+        match decode(&bytes) {
+            Ok(packs) => Ok(Some(Self { packs, file })),
+            Err(Damage::Newer) => Err(StoreError::Newer {
+                path: path(),
+                what: "its first line is of another version".to_owned(),
+            }),
+            Err(damage) => Err(damaged(path(), damage)),
+        }
+    }
+
+    /// Tells whether this is still the MANIFEST of its namespace.
+    pub(crate) fn is_current(&self, space: &Space) -> bool {
+        is_at_path(space.store(), &space.relative(MANIFEST), &self.file)
+    }
+}
+
+/// Returns the text of a MANIFEST that names these packs.
+pub(crate) fn encode(packs: &[Named]) -> String {
+    let mut text = FIRST_LINE.to_owned();
+    for Named { name, geometry } in packs {
+        text.extend(["pack ", name, " ", &geometry.to_text(), "\n"]);
+    }
+    let sum = xxh3_64(text.as_bytes());
+    text.push_str(&format!("sum {sum:016x}\n"));
+    text
+}
+
+/// Reads a MANIFEST.
+fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
+    let text = str::from_utf8(bytes).map_err(|_| Damage::NotAManifest)?;
+    let split = text
+        .len()
+        .checked_sub(SUM_LINE_LEN)
+        .ok_or(Damage::Truncated)?;
+    let (summed, sum) = text.split_at_checked(split).ok_or(Damage::NotAManifest)?;
+    if sum != format!("sum {:016x}\n", xxh3_64(summed.as_bytes())) {
+        return Err(if text.starts_with("kvpacks ") {
+            Damage::PageSum
+        } else {
+            Damage::NotAManifest
+        });
+    }
+    // The sum holds: a surprise is what another writer meant.
+    let lines = summed.strip_prefix(FIRST_LINE).ok_or(Damage::Newer)?;
+    lines.lines().map(decode_line).collect()
+}
+
+fn decode_line(line: &str) -> Result<Named, Damage> {
+    let mut words = line.split(' ');
+    if words.next() != Some("pack") {
+        return Err(Damage::Newer);
+    }
+    let name = words
+        .next()
+        .filter(|name| is_pack(name))
+        .ok_or(Damage::Field)?;
+    Ok(Named {
+        name: name.to_owned(),
+        geometry: Geometry::from_text(words)?,
+    })
+}
+
+/// Tells whether this is the name of a pack: one that leads nowhere else.
+fn is_pack(name: &str) -> bool {
+    let digits = name.strip_prefix("pack-").unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+pub(crate) fn damaged(path: PathBuf, damage: Damage) -> StoreError {
+    match damage {
+        Damage::Newer => StoreError::Newer {
+            path,
+            what: damage.to_string(),
+        },
+        damage => StoreError::Damaged {
+            path,
+            source: damage.into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Time;
+
+    fn sample() -> Vec<Named> {
+        let geometry = Geometry {
+            size: 4096 * 2 + super::super::geometry::FOOTER_LEN as u64,
+            records: 1,
+            tombstones: 0,
+            base: Time(1),
+            min_expires: None,
+            index_at: 16,
+            index_len: 13,
+            blocks: 1,
+            index_sum: 1,
+            pages_at: 4096,
+            pages: 1,
+        };
+        ["pack-0123456789abcdef", "pack-fedcba9876543210"]
+            .map(|name| Named {
+                name: name.to_owned(),
+                geometry,
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn reads_back() {
+        for packs in [vec![], sample()] {
+            assert_eq!(decode(encode(&packs).as_bytes()), Ok(packs));
+        }
+    }
+
+    #[test]
+    fn reports_every_truncation_and_every_flipped_bit() {
+        let good = encode(&sample()).into_bytes();
+        for len in 0..good.len() {
+            assert!(decode(&good[..len]).is_err(), "accepted {len} bytes");
+        }
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&bad).is_err(), "accepted a flip of bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_refused() {
+        let mut packs = sample();
+        packs[0].name = "../../etc/passwd".to_owned();
+        assert_eq!(decode(encode(&packs).as_bytes()), Err(Damage::Field));
+    }
+}

@@ -1,0 +1,137 @@
+//! Several sorted sources, read as one.
+
+use std::cmp::Ordering;
+
+use crate::store::Result;
+
+/// A source of records in the order of their keys, or in the reverse.
+pub(crate) trait Sorted {
+    /// Moves to the next record; false at the end. It may be called again after an error, and then
+    /// goes on behind what could not be read.
+    fn advance(&mut self) -> Result<bool>;
+
+    /// Returns the key of the record that it stands on.
+    fn key(&self) -> &[u8];
+}
+
+/// Sources read as one: each key comes once, from the first of the sources that have it.
+#[derive(Debug)]
+pub(crate) struct Merge<S> {
+    sources: Vec<S>,
+    /// The sources that stand on a record, the one that comes next at the end.
+    order: Vec<usize>,
+    /// The sources that are to be moved on before anything else.
+    due: Vec<usize>,
+    reverse: bool,
+}
+
+impl<S: Sorted> Merge<S> {
+    /// Reads sources as one; of equal keys the record of the first source counts.
+    pub(crate) fn new(sources: Vec<S>, reverse: bool) -> Self {
+        let due = (0..sources.len()).collect();
+        Self {
+            sources,
+            order: Vec::new(),
+            due,
+            reverse,
+        }
+    }
+
+    /// Moves to the next key, and says which source has it; `None` at the end. It may be called
+    /// again after an error.
+    pub(crate) fn advance(&mut self) -> Result<Option<usize>> {
+        if self.due.is_empty()
+            && let Some(winner) = self.order.pop()
+        {
+            self.due.push(winner);
+            while let Some(&other) = self.order.last()
+                && self.sources[other].key() == self.sources[winner].key()
+            {
+                self.order.pop();
+                self.due.push(other);
+            }
+        }
+        while let Some(&source) = self.due.last() {
+            let has_more = self.sources[source].advance()?;
+            self.due.pop();
+            if has_more {
+                let order = &self.order;
+                let place = order.partition_point(|&other| self.comes_before(source, other));
+                self.order.insert(place, source);
+            }
+        }
+        Ok(self.order.last().copied())
+    }
+
+    /// Returns a source.
+    pub(crate) fn source(&self, source: usize) -> &S {
+        &self.sources[source]
+    }
+
+    /// Returns all sources.
+    pub(crate) fn sources(&self) -> &[S] {
+        &self.sources
+    }
+
+    fn comes_before(&self, a: usize, b: usize) -> bool {
+        let order = self.sources[a].key().cmp(self.sources[b].key());
+        match if self.reverse { order.reverse() } else { order } {
+            Ordering::Equal => a < b,
+            // The one that comes next is the last in the list.
+            order => order == Ordering::Less,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Words(Vec<&'static str>, Option<&'static str>);
+
+    impl Sorted for Words {
+        fn advance(&mut self) -> Result<bool> {
+            self.1 = if self.0.is_empty() {
+                None
+            } else {
+                Some(self.0.remove(0))
+            };
+            Ok(self.1.is_some())
+        }
+
+        fn key(&self) -> &[u8] {
+            self.1.expect("it stands on a word").as_bytes()
+        }
+    }
+
+    fn merged(sources: &[&[&'static str]], reverse: bool) -> Vec<(String, usize)> {
+        let sources = sources
+            .iter()
+            .map(|words| Words(words.to_vec(), None))
+            .collect();
+        let mut merge = Merge::new(sources, reverse);
+        let mut all = Vec::new();
+        while let Some(source) = merge.advance().unwrap() {
+            let key = merge.source(source).key().to_vec();
+            all.push((String::from_utf8(key).unwrap(), source));
+        }
+        all
+    }
+
+    #[test]
+    fn each_key_comes_once_from_the_first_that_has_it() {
+        let want = |pairs: &[(&str, usize)]| -> Vec<(String, usize)> {
+            pairs
+                .iter()
+                .map(|(key, source)| ((*key).to_owned(), *source))
+                .collect()
+        };
+        let sources: [&[&str]; 4] = [&["b", "d"], &[], &["a", "b", "c"], &["b", "c", "e"]];
+        let all = [("a", 2), ("b", 0), ("c", 2), ("d", 0), ("e", 3)];
+        assert_eq!(merged(&sources, false), want(&all));
+        let sources: [&[&str]; 4] = [&["d", "b"], &[], &["c", "b", "a"], &["e", "c", "b"]];
+        let all = [("e", 3), ("d", 0), ("c", 2), ("b", 0), ("a", 2)];
+        assert_eq!(merged(&sources, true), want(&all));
+        assert!(merged(&[], false).is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! The hash pages of a pack: where the record of a key is.
+//!
+//! A page has [`PAGE_LEN`] bytes:
+//!
+//! ```text
+//! sum        8   XXH3-64 of the rest, seeded with the number of the page
+//! count      2   slots in use
+//! nothing    6   zeros
+//! slots      12 each, in the order of their hashes, the rest zeros
+//!   hash     4   bits of the hash below those that chose the page
+//!   offset   5   where the record begins in the pack
+//!   length   3   bytes of the record in the low 20 bits; bit 20: the record is lost
+//! ```
+//!
+//! The hash of a key is the first 8 bytes of its SHA-1 as a big-endian number, so that a key that is
+//! known only by the name of its file can be looked up too. `page = floor(hash × pages / 2^64)`.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::super::codec::Damage;
+
+/// Bytes of a page.
+pub(crate) const PAGE_LEN: usize = 4096;
+/// The most slots that a page can have.
+pub(crate) const MOST_SLOTS: usize = (PAGE_LEN - HEAD_LEN) / SLOT_LEN;
+/// Slots that a page has in the mean. With so many, one in 36 million pages would need more than
+/// [`MOST_SLOTS`], and a pack where one does gets more pages.
+pub(crate) const MEAN_SLOTS: u64 = 250;
+const HEAD_LEN: usize = 16;
+const SLOT_LEN: usize = 12;
+/// The first offset that does not fit.
+pub(crate) const OFFSET_LIMIT: u64 = 1 << 40;
+const LEN_LIMIT: u32 = 1 << 20;
+const LOST: u32 = LEN_LIMIT;
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot {
+    /// The hash of its key.
+    pub(crate) hash: u64,
+    /// The offset in the low 40 bits, and behind them the 24 bits of length and flag.
+    place: u64,
+}
+
+impl Slot {
+    pub(crate) fn new(hash: u64, offset: u64, len: usize) -> Self {
+        debug_assert!(offset < OFFSET_LIMIT && len < LEN_LIMIT as usize);
+        Self {
+            hash,
+            place: offset | (len as u64) << 40,
+        }
+    }
+
+    /// As bytes, for a file that is read back by the same process.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.hash.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.place.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let (hash, place) = bytes.split_at(8);
+        let number = |part: &[u8]| part.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+        Self {
+            hash: number(hash),
+            place: number(place),
+        }
+    }
+}
+
+/// Where a key's record may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    /// The record was damaged, and this slot is all that is left of it.
+    pub(crate) lost: bool,
+}
+
+/// Returns the hash of a key whose SHA-1 this is.
+pub(crate) fn hash_of(sha1: &[u8; 20]) -> u64 {
+    let first = sha1.first_chunk().expect("a SHA-1 has 20 bytes");
+    u64::from_be_bytes(*first)
+}
+
+/// Returns the page of a hash, and what its slot holds of it.
+pub(crate) fn place_of(hash: u64, pages: u64) -> (u64, u32) {
+    let product = u128::from(hash) * u128::from(pages);
+    let below = (product >> 32) & u128::from(u32::MAX);
+    let page = u64::try_from(product >> 64).expect("it is less than the number of pages");
+    (page, u32::try_from(below).expect("32 bits were left"))
+}
+
+/// Returns how many pages so many records are to have.
+pub(crate) fn pages_for(records: u64) -> u64 {
+    records.div_ceil(MEAN_SLOTS).max(1)
+}
+
+/// Writes a page with these slots, which are in order and at most [`MOST_SLOTS`].
+pub(crate) fn encode(number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] {
+    let mut page = [0; PAGE_LEN];
+    let count = u16::try_from(slots.len()).expect("a page has few slots");
+    page[8..10].copy_from_slice(&count.to_le_bytes());
+    for (slot, bytes) in slots
+        .iter()
+        .zip(page[HEAD_LEN..].chunks_exact_mut(SLOT_LEN))
+    {
+        let (_, below) = place_of(slot.hash, pages);
+        bytes[..4].copy_from_slice(&below.to_le_bytes());
+        bytes[4..].copy_from_slice(&slot.place.to_le_bytes());
+    }
+    let sum = xxh3_64_with_seed(&page[8..], number);
+    page[..8].copy_from_slice(&sum.to_le_bytes());
+    page
+}
+
+/// Finds the records in a page whose keys may have this hash.
+///
+/// # Errors
+///
+/// Where the bytes are not the page of that number.
+pub(crate) fn find(
+    page: &[u8; PAGE_LEN],
+    number: u64,
+    below: u32,
+) -> Result<impl Iterator<Item = Candidate>, Damage> {
+    let (sum, summed) = page
+        .split_first_chunk()
+        .expect("a page is longer than its sum");
+    if u64::from_le_bytes(*sum) != xxh3_64_with_seed(summed, number) {
+        return Err(Damage::PageSum);
+    }
+    let count = usize::from(u16::from_le_bytes([page[8], page[9]]));
+    if count > MOST_SLOTS {
+        return Err(Damage::Field);
+    }
+    let slots = page[HEAD_LEN..].chunks_exact(SLOT_LEN).take(count);
+    let hash_in = |slot: &[u8]| u32::from_le_bytes([slot[0], slot[1], slot[2], slot[3]]);
+    Ok(slots
+        .skip_while(move |slot| hash_in(slot) < below)
+        .take_while(move |slot| hash_in(slot) == below)
+        .map(|slot| {
+            let place = slot[4..]
+                .iter()
+                .rev()
+                .fold(0, |n, &b| n << 8 | u64::from(b));
+            let len = u32::try_from(place >> 40).expect("24 bits are left");
+            Candidate {
+                offset: place & (OFFSET_LIMIT - 1),
+                len: (len & (LEN_LIMIT - 1)) as usize,
+                lost: len & LOST != 0,
+            }
+        }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_is_there_and_nothing_else() {
+        let pages = 3;
+        let mut slots: Vec<Slot> = (1..=300_u64)
+            .map(|n| Slot::new(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n * 1000, n as usize))
+            .filter(|slot| place_of(slot.hash, pages).0 == 1)
+            .collect();
+        slots.sort_unstable();
+        let page = encode(1, pages, &slots);
+        for slot in &slots {
+            let (number, below) = place_of(slot.hash, pages);
+            let found: Vec<_> = find(&page, number, below).unwrap().collect();
+            let want = Candidate {
+                offset: slot.place & 0xff_ffff_ffff,
+                len: (slot.place >> 40) as usize,
+                lost: false,
+            };
+            assert_eq!(found, [want]);
+            assert_eq!(find(&page, number, below ^ 1).unwrap().count(), 0);
+        }
+        assert!(find(&page, 2, 0).is_err(), "a page in the place of another");
+    }
+
+    #[test]
+    fn reports_every_flipped_bit() {
+        let good = encode(0, 1, &[Slot::new(7, 16, 40)]);
+        for bit in (0..PAGE_LEN * 8).step_by(3) {
+            let mut bad = good;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(find(&bad, 0, 0).is_err(), "accepted a flip of bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_slot_reads_back() {
+        let slot = Slot::new(u64::MAX - 5, OFFSET_LIMIT - 1, 0xf_ffff);
+        assert_eq!(Slot::from_bytes(slot.to_bytes()), slot);
+        assert_eq!(place_of(u64::MAX, 9), (8, u32::MAX));
+        assert_eq!(place_of(0, 9), (0, 0));
+    }
+}

@@ -1,0 +1,254 @@
+//! Writes a pack: its records come in the order of their keys, once each.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Seek as _};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::store::{Deadline, Result, Time};
+
+use super::super::layout::sha1_of;
+use super::super::space::{Space, cannot};
+use super::super::temp::Temp;
+use super::codec::{self, LONGEST_RECORD, Record};
+use super::geometry::{Geometry, MAGIC};
+use super::index::IndexBuilder;
+use super::page::{self, MOST_SLOTS, OFFSET_LIMIT, PAGE_LEN, Slot};
+
+/// How much is written at a time.
+const PART: usize = 256 * 1024;
+/// Slots held in memory, 16 bytes each; more are sorted and put aside.
+const MOST_HELD: usize = 1 << 21;
+
+/// A pack being written.
+#[derive(Debug)]
+pub(crate) struct PackWriter<'a> {
+    space: &'a Space,
+    temp: Temp,
+    base: Time,
+    buffer: Vec<u8>,
+    /// Where the buffer begins in the file.
+    at: u64,
+    slots: Vec<Slot>,
+    /// Sorted slots that memory is too small for.
+    aside: Vec<Temp>,
+    index: IndexBuilder,
+    records: u64,
+    tombstones: u64,
+    min_expires: Option<Deadline>,
+}
+
+impl<'a> PackWriter<'a> {
+    /// Begins a pack in which no record was modified before `base`; `None` if the namespace was
+    /// removed meanwhile.
+    pub(crate) fn create(space: &'a Space, base: Time) -> Result<Option<Self>> {
+        let Some(temp) = Temp::create_or_spare(space)? else {
+            return Ok(None);
+        };
+        let mut buffer = Vec::with_capacity(PART + LONGEST_RECORD);
+        buffer.extend_from_slice(MAGIC);
+        buffer.extend_from_slice(&base.0.to_le_bytes());
+        Ok(Some(Self {
+            space,
+            temp,
+            base,
+            buffer,
+            at: 0,
+            slots: Vec::new(),
+            aside: Vec::new(),
+            index: IndexBuilder::default(),
+            records: 0,
+            tombstones: 0,
+            min_expires: None,
+        }))
+    }
+
+    /// Adds the next record, and returns the SHA-1 of its key.
+    pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<[u8; 20]> {
+        let offset = self.at + self.buffer.len() as u64;
+        if offset >= OFFSET_LIMIT {
+            let full = io::Error::new(io::ErrorKind::FileTooLarge, "a pack has at most 1 TiB");
+            return Err(cannot(full, "write", &self.temp.path()));
+        }
+        self.index.add(record.key, offset);
+        let start = self.buffer.len();
+        codec::encode(record, self.base, &mut self.buffer);
+        let sha1 = sha1_of(record.key);
+        let slot = Slot::new(page::hash_of(&sha1), offset, self.buffer.len() - start);
+        self.slots.push(slot);
+        self.records += 1;
+        self.tombstones += u64::from(record.tombstone);
+        if let Some(expires) = record.meta.expires {
+            self.min_expires = Some(self.min_expires.map_or(expires, |first| first.min(expires)));
+        }
+        if self.buffer.len() >= PART {
+            self.flush()?;
+        }
+        if self.slots.len() >= MOST_HELD {
+            self.put_aside()?;
+        }
+        Ok(sha1)
+    }
+
+    /// Writes what follows the records, and syncs the file. What is left to do is to give it a name.
+    pub(crate) fn finish(mut self) -> Result<(Temp, Geometry)> {
+        let index_at = self.at + self.buffer.len() as u64;
+        let (blocks, index) = std::mem::take(&mut self.index).finish();
+        let index_sum = xxh3_64(&index);
+        self.flush()?;
+        self.temp.write(&index)?;
+        let index_end = index_at + index.len() as u64;
+        drop(index);
+        let pages_at = index_end.next_multiple_of(PAGE_LEN as u64);
+        let gap = usize::try_from(pages_at - index_end).expect("a gap is shorter than a page");
+        self.buffer.resize(gap, 0);
+        self.at = index_end;
+
+        let mut pages = page::pages_for(self.records);
+        if !self.aside.is_empty() {
+            self.put_aside()?;
+        }
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.sort_unstable();
+        let aside = std::mem::take(&mut self.aside);
+        while !self.write_pages(&slots, &aside, pages)? {
+            // One page would overflow: all are made smaller, and written once more.
+            pages += pages / 10 + 1;
+            self.seek(index_end)?;
+            self.buffer.resize(gap, 0);
+        }
+        let mut geometry = Geometry {
+            size: 0,
+            records: self.records,
+            tombstones: self.tombstones,
+            base: self.base,
+            min_expires: self.min_expires,
+            index_at,
+            index_len: index_end - index_at,
+            blocks,
+            index_sum,
+            pages_at,
+            pages,
+        };
+        geometry.size = pages_at + pages * PAGE_LEN as u64 + super::geometry::FOOTER_LEN as u64;
+        self.buffer.extend_from_slice(&geometry.to_footer());
+        self.flush()?;
+        self.temp.sync()?;
+        Ok((self.temp, geometry))
+    }
+
+    /// Writes the hash pages; false if one of them cannot hold its slots.
+    fn write_pages(&mut self, held: &[Slot], aside: &[Temp], pages: u64) -> Result<bool> {
+        let mut slots = Sorted::new(held, aside)?;
+        let mut next = slots.next()?;
+        let mut in_page = Vec::with_capacity(MOST_SLOTS);
+        for number in 0..pages {
+            in_page.clear();
+            while let Some(slot) = next
+                && page::place_of(slot.hash, pages).0 == number
+            {
+                if in_page.len() == MOST_SLOTS {
+                    return Ok(false);
+                }
+                in_page.push(slot);
+                next = slots.next()?;
+            }
+            self.buffer
+                .extend_from_slice(&page::encode(number, pages, &in_page));
+            if self.buffer.len() >= PART {
+                self.flush()?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.temp.write(&self.buffer)?;
+        self.at += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<()> {
+        let sought = (&self.temp.file).seek(io::SeekFrom::Start(offset));
+        sought.map_err(|err| cannot(err, "write", &self.temp.path()))?;
+        self.at = offset;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes the slots held to a file of their own, sorted.
+    fn put_aside(&mut self) -> Result<()> {
+        self.slots.sort_unstable();
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let temp =
+            Temp::create(self.space)?.ok_or_else(|| cannot(gone(), "write", &self.temp.path()))?;
+        for part in self.slots.chunks(PART / 16) {
+            let bytes: Vec<u8> = part.iter().flat_map(|slot| slot.to_bytes()).collect();
+            temp.write(&bytes)?;
+        }
+        self.aside.push(temp);
+        self.slots.clear();
+        Ok(())
+    }
+}
+
+/// All slots in the order of their hashes.
+struct Sorted<'a> {
+    held: std::slice::Iter<'a, Slot>,
+    aside: Vec<Aside<'a>>,
+    /// The next of each source that has one, the last of them the first to come.
+    heads: Vec<(Slot, usize)>,
+}
+
+struct Aside<'a> {
+    temp: &'a Temp,
+    reader: BufReader<&'a File>,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(held: &'a [Slot], aside: &'a [Temp]) -> Result<Self> {
+        let mut sorted = Self {
+            held: held.iter(),
+            aside: Vec::new(),
+            heads: Vec::new(),
+        };
+        for temp in aside {
+            let rewound = (&temp.file).rewind();
+            rewound.map_err(|err| cannot(err, "read", &temp.path()))?;
+            let reader = BufReader::with_capacity(PART, &temp.file);
+            sorted.aside.push(Aside { temp, reader });
+        }
+        for source in 0..=aside.len() {
+            sorted.refill(source)?;
+        }
+        Ok(sorted)
+    }
+
+    fn next(&mut self) -> Result<Option<Slot>> {
+        let Some((slot, source)) = self.heads.pop() else {
+            return Ok(None);
+        };
+        self.refill(source)?;
+        Ok(Some(slot))
+    }
+
+    fn refill(&mut self, source: usize) -> Result<()> {
+        let next = match self.aside.get_mut(source) {
+            None => self.held.next().copied(),
+            Some(aside) => {
+                let mut bytes = [0; 16];
+                match aside.reader.read_exact(&mut bytes) {
+                    Ok(()) => Some(Slot::from_bytes(bytes)),
+                    Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => None,
+                    Err(err) => return Err(cannot(err, "read", &aside.temp.path())),
+                }
+            }
+        };
+        if let Some(slot) = next {
+            let place = self.heads.partition_point(|head| *head > (slot, source));
+            self.heads.insert(place, (slot, source));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Files being written: in `tmp/`, locked by their writer, under a name that nobody looks for.
+//!
+//! A file that nobody holds and that is older than a minute was left by a process that died, and a
+//! sweep removes it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
+
+use rustix::fs::OFlags;
+
+use crate::store::Result;
+
+use super::create::random;
+use super::disk;
+use super::lock;
+use super::space::{Dir, Space, cannot};
+
+/// Two empty files that a namespace is born with, for a collection of garbage on a file system that
+/// can hold no more files.
+pub(super) const SPARES: [&str; 2] = ["spare/1", "spare/2"];
+
+/// A file being written. Dropped without having got a name, it is removed.
+#[derive(Debug)]
+#[must_use = "a file without a name of its own is deleted"]
+pub(super) struct Temp {
+    pub(super) file: File,
+    dir: Dir,
+    name: String,
+    is_published: bool,
+}
+
+impl Temp {
+    /// Creates a file; `None` if the namespace was removed meanwhile.
+    pub(super) fn create(space: &Space) -> Result<Option<Self>> {
+        Self::create_with(space, |dir, name, _| disk::create(dir, name))
+    }
+
+    /// As [`Temp::create`], and takes one of the spare files if there can be no new one.
+    pub(super) fn create_or_spare(space: &Space) -> Result<Option<Self>> {
+        Self::create_with(space, |dir, name, space| match disk::create(dir, name) {
+            Err(err) if err.kind() == io::ErrorKind::StorageFull => {
+                take_spare(space, dir, name).unwrap_or(Err(err))
+            }
+            created => created,
+        })
+    }
+
+    fn create_with(
+        space: &Space,
+        create: impl Fn(BorrowedFd<'_>, &str, &Space) -> io::Result<File>,
+    ) -> Result<Option<Self>> {
+        let Some(dir) = space.room("tmp")? else {
+            return Ok(None);
+        };
+        let mode = space.file_mode()?;
+        loop {
+            let name = format!("{:016x}", random());
+            let path = dir.path.join(&name);
+            let file = match create(dir.fd.as_fd(), &name, space) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => continue,
+                // The directory was open, and yet is gone.
+                Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp") => {
+                    return Ok(None);
+                }
+                done => done.map_err(|err| cannot(err, "create", &path))?,
+            };
+            let temp = Self {
+                file,
+                dir,
+                name,
+                is_published: false,
+            };
+            // A sweep that tries the lock at this moment lets go at once: the file is too young.
+            while !lock::try_exclusive(&temp.file).map_err(|err| cannot(err, "lock", &path))? {
+                std::thread::yield_now();
+            }
+            disk::set_mode(&temp.file, mode)
+                .map_err(|err| cannot(err, "set the mode of", &path))?;
+            return Ok(Some(temp));
+        }
+    }
+
+    /// Writes from where the file stands.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
+        disk::write(&self.file, bytes).map_err(|err| cannot(err, "write", &self.path()))
+    }
+
+    /// Writes over a part.
+    pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        disk::write_at(&self.file, bytes, offset).map_err(|err| cannot(err, "write", &self.path()))
+    }
+
+    /// Makes what was written survive a power cut. After a failure it must not be tried again: the
+    /// page cache may then claim what the disk does not have (Rebello et al., "Can Applications
+    /// Recover from fsync Failures?", ATC'20).
+    pub(super) fn sync(&self) -> Result<()> {
+        disk::sync(&self.file).map_err(|err| cannot(err, "sync", &self.path()))
+    }
+
+    /// Gives the file a name in another directory, in place of whatever had it. Returns false if
+    /// the file is gone: its namespace was removed, or somebody cleared `tmp/`.
+    pub(super) fn publish(&mut self, space: &Space, to: &Dir, name: &str) -> Result<bool> {
+        let Some(dir) = space.dir_if_any("tmp")? else {
+            return Ok(false);
+        };
+        match disk::rename(dir.fd.as_fd(), &self.name, to.fd.as_fd(), name) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
+            done => {
+                done.map_err(|err| cannot(err, "write", &to.path.join(name)))?;
+                self.is_published = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Closes the file and lets it be; from now on somebody else sees to it, by this name in `tmp/`.
+    pub(super) fn park(mut self) -> String {
+        self.is_published = true;
+        self.name.clone()
+    }
+
+    /// Returns the path, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.dir.path.join(&self.name)
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // What cannot be removed is litter that a sweep collects.
+            _ = disk::unlink(self.dir.fd.as_fd(), &self.name);
+        }
+    }
+}
+
+/// Moves a spare file to a place in `tmp/`; `None` if there is none left.
+fn take_spare(space: &Space, tmp: BorrowedFd<'_>, name: &str) -> Option<io::Result<File>> {
+    for spare in SPARES {
+        match disk::rename(space.store(), &space.relative(spare), tmp, name) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) => return Some(Err(err)),
+            Ok(()) => {
+                let opened = space.open(&["tmp/", name].concat(), OFlags::RDWR);
+                return Some(opened.map(File::from));
+            }
+        }
+    }
+    None
+}
