@@ -237,7 +237,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch namespaces completions help' ;;
+            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch gc info namespaces completions help' ;;
         *' --store' | \
         *' -s')
             kind='store' ;;
@@ -246,11 +246,14 @@ _kv_kind() {
         *' --changed' | \
         *' --default' | \
         *' --env' | \
+        *' --evict-older-than' | \
         *' --file' | \
         *' --glob' | \
         *' --if-etag' | \
         *' --if-value' | \
         *' --limit' | \
+        *' --max-entries' | \
+        *' --max-size' | \
         *' --modtime' | \
         *' --stale' | \
         *' --timeout' | \
@@ -293,6 +296,9 @@ _kv() {
             kv,expire)
                 cmd="kv__subcmd__expire"
                 ;;
+            kv,gc)
+                cmd="kv__subcmd__gc"
+                ;;
             kv,get)
                 cmd="kv__subcmd__get"
                 ;;
@@ -304,6 +310,9 @@ _kv() {
                 ;;
             kv,incr)
                 cmd="kv__subcmd__incr"
+                ;;
+            kv,info)
+                cmd="kv__subcmd__info"
                 ;;
             kv,items)
                 cmd="kv__subcmd__items"
@@ -354,7 +363,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch namespaces completions help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch gc info namespaces completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,6 +571,66 @@ _kv() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kv__subcmd__gc)
+            opts="-h --evict-older-than --max-entries --max-size --dry-run --store --namespace --sync --busy-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --evict-older-than)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-entries)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kv__subcmd__get)
             opts="-h --default --remove --store --namespace --sync --busy-timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -676,6 +745,45 @@ _kv() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kv__subcmd__info)
+            opts="-h --json --store --namespace --sync --busy-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

@@ -50,6 +50,8 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "lock" -d 'Run a program while
 complete -c kv -n "__fish_kv_needs_command" -f -a "memo" -d 'Run a program once and replay what it printed'
 complete -c kv -n "__fish_kv_needs_command" -f -a "wait" -d 'Wait until a key is there, gone or changed'
 complete -c kv -n "__fish_kv_needs_command" -f -a "batch" -d 'Carry out commands from standard input'
+complete -c kv -n "__fish_kv_needs_command" -f -a "gc" -d 'Keep a store small'
+complete -c kv -n "__fish_kv_needs_command" -f -a "info" -d 'Print what is known of a store'
 complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'List the namespaces, or remove one'
 complete -c kv -n "__fish_kv_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kv -n "__fish_kv_needs_command" -f -a "help" -d 'Print help, for kv or for one command'
@@ -231,6 +233,23 @@ complete -c kv -n "__fish_kv_using_subcommand batch" -l busy-timeout -d 'How lon
 complete -c kv -n "__fish_kv_using_subcommand batch" -l json -d 'Take each command as a JSON array of strings, or of `{"base64": …}` for other bytes'
 complete -c kv -n "__fish_kv_using_subcommand batch" -l stop -d 'End at the first command with a status of 2 or more'
 complete -c kv -n "__fish_kv_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand gc" -l evict-older-than -d 'Remove entries that were written longer ago than this' -r -f
+complete -c kv -n "__fish_kv_using_subcommand gc" -l max-entries -d 'Remove the entries written first until at most N are left' -r -f
+complete -c kv -n "__fish_kv_using_subcommand gc" -l max-size -d 'Remove the entries written first until keys and values take at most SIZE' -r -f
+complete -c kv -n "__fish_kv_using_subcommand gc" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand gc" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand gc" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand gc" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand gc" -l dry-run -d 'Change nothing; print the keys that would be evicted'
+complete -c kv -n "__fish_kv_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand info" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand info" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand info" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand info" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand info" -l json -d 'Print one JSON object a line, for each namespace'
+complete -c kv -n "__fish_kv_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -406,7 +425,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch namespaces completions help'
+            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch gc info namespaces completions help'
         case '* --store' \
             '* -s'
             echo 'store'
@@ -415,11 +434,14 @@ function __kv_kind
             '* --changed' \
             '* --default' \
             '* --env' \
+            '* --evict-older-than' \
             '* --file' \
             '* --glob' \
             '* --if-etag' \
             '* --if-value' \
             '* --limit' \
+            '* --max-entries' \
+            '* --max-size' \
             '* --modtime' \
             '* --stale' \
             '* --timeout' \

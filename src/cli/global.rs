@@ -120,6 +120,8 @@ impl Command {
             Self::Memo(with) => &with.after,
             Self::Batch(with) => &with.after,
             Self::Wait(with) => &with.after,
+            Self::Gc(with) => &with.after,
+            Self::Info(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
             Self::Help { .. } => return None,

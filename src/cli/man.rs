@@ -12,6 +12,7 @@ mod lists;
 mod memo;
 mod programs;
 mod shell;
+mod upkeep;
 mod values;
 
 use crate::cli::programs as args;
@@ -66,6 +67,7 @@ pub const PAGES: &[&[Page]] = &[
     lists::PAGES,
     memo::PAGES,
     programs::PAGES,
+    upkeep::PAGES,
     shell::PAGES,
 ];
 

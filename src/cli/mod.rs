@@ -18,6 +18,7 @@ mod programs;
 mod reach;
 mod reader;
 mod shell;
+mod upkeep;
 pub mod usage;
 mod value;
 mod values;
@@ -36,6 +37,7 @@ pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
 pub use self::shell::{CompletionsArgs, Shell};
+pub use self::upkeep::{GcArgs, InfoArgs};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
 pub use self::with::With;
 
@@ -203,6 +205,28 @@ pub enum Command {
     /// do not wait while the input does. Errors are told on standard error with their line. The exit
     /// status is the highest of all.
     Batch(With<BatchArgs>),
+
+    /// Keep a store small
+    ///
+    /// Moves small entries that nobody has written for a while from files of their own into packs,
+    /// merges packs, and deletes what has expired and what killed processes left. What any command
+    /// answers stays the same. It is silent and made for cron: if another gc is at work, or there is
+    /// no store, it does nothing and ends with status 0. Readers and writers need not stop for it.
+    ///
+    /// With --evict-older-than, --max-entries or --max-size it also removes living entries, those
+    /// first that were written first. These want a namespace to be named, by -n or KV_NAMESPACE.
+    /// Otherwise every namespace is treated, unless one is named.
+    ///
+    /// SIZE is a number of bytes, or a number and K, M, G or T for powers of 1024, as in 500M or
+    /// 1.5G; KiB and so on are the same, and KB and so on are powers of 1000.
+    Gc(With<GcArgs>),
+
+    /// Print what is known of a store
+    ///
+    /// Prints which engine keeps the store, where it is and which setting says so, and then of every
+    /// namespace, or of the one that is named, its counts and sizes, one `name: value` a line, and how
+    /// its entries are spread by the size of their values and by their age.
+    Info(With<InfoArgs>),
 
     /// List the namespaces, or remove one
     Namespaces(With<NamespacesArgs>),

@@ -90,6 +90,39 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// Reads a number of bytes: a number alone, or with K, M, G or T as truncate(1) has them: alone or
+/// with `iB` they are powers of 1024, with `B` of 1000.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    if text.starts_with('-') {
+        return Err("it cannot be negative".to_owned());
+    }
+    let malformed =
+        || "write it as a number of bytes, or as 500K, 64M, 1.5G, 64MiB or 64MB".to_owned();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let mut unit = unit.chars();
+    let power = match unit.next() {
+        None => 0,
+        Some('K' | 'k') => 1,
+        Some('M' | 'm') => 2,
+        Some('G' | 'g') => 3,
+        Some('T' | 't') => 4,
+        Some(_) => return Err(malformed()),
+    };
+    let base: u128 = match unit.as_str() {
+        "" | "iB" => 1024,
+        "B" => 1000,
+        _ => return Err(malformed()),
+    };
+    if power == 0 && number.contains('.') {
+        return Err("there are no parts of bytes".to_owned());
+    }
+    let bytes = times(number, base.pow(power)).ok_or_else(malformed)?;
+    u64::try_from(bytes).map_err(|_| "it is more than any disk holds".to_owned())
+}
+
 /// Multiplies a decimal number with a unit; digits behind the ninth of its fraction do not count.
 fn times(number: &str, unit: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
@@ -127,6 +160,41 @@ mod tests {
             assert_eq!(patience(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(patience("0.0000000019s"), Ok(Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn reads_sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("1K", 1024),
+            ("1k", 1024),
+            ("1KiB", 1024),
+            ("1KB", 1000),
+            ("1kB", 1000),
+            ("64M", 64 << 20),
+            ("64MB", 64_000_000),
+            ("1.5G", 3 << 29),
+            ("0.5KB", 500),
+            ("2TiB", 2 << 40),
+            ("1TB", 1_000_000_000_000),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_size() {
+        for text in [
+            "", "K", "B", "1B", "1b", "1 K", " 1", "1K ", "-1", "+1", "1kib", "1Kb", "1KK", "1P",
+            ".5K", "1.K", "1.5", "1e3", "0x10", "1,000", "1Ki", "KiB", "1é", "1Ké", "٣", "all",
+        ] {
+            assert!(size(text).is_err(), "accepted {text:?}");
+        }
+        for text in ["18446744073709551616", "16777216T", &"9".repeat(1000)] {
+            assert_eq!(size(text), Err("it is more than any disk holds".to_owned()));
+        }
     }
 
     #[test]

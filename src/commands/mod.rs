@@ -4,10 +4,13 @@ mod append;
 mod batch;
 mod completions;
 mod expire;
+mod gc;
 mod get;
 mod has;
 mod help;
+mod histogram;
 mod incr;
+mod info;
 mod items;
 mod listing;
 mod lock;
@@ -17,6 +20,7 @@ mod namespaces;
 mod output;
 mod pop;
 mod program;
+mod progress;
 mod push;
 mod put;
 mod remove;
@@ -103,6 +107,8 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Memo(with) => memo::run(&with.args, session),
         Command::Batch(with) => batch::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
+        Command::Gc(with) => gc::run(&with.args, session),
+        Command::Info(with) => info::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),
     }

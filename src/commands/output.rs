@@ -33,6 +33,11 @@ impl Output {
         self.reply.is_none() && *self.is_terminal.get_or_init(is_terminal)
     }
 
+    /// Returns how many columns a line can have: those of the terminal, or 80.
+    pub(super) fn columns(&self) -> usize {
+        self.buffer.get_ref().columns().unwrap_or(80)
+    }
+
     /// Runs a command and returns what it would print to a pipe instead of printing it.
     pub(super) fn collect(
         session: &mut Session<'_>,

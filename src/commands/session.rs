@@ -18,11 +18,23 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// An open store and what belongs to one run of a command.
 pub(super) struct Session<'a> {
     pub(super) store: Box<dyn Store>,
+    pub(super) location: Location,
+    /// What chose the location: an option or a variable, by its name.
+    pub(super) setting: &'static str,
     pub(super) namespace: Namespace,
+    pub(super) named_by: NamedBy,
     pub(super) clock: SystemClock,
     pub(super) out: &'a mut Output,
     /// The line of a batch that is being carried out, for messages.
     pub(super) line: Option<u64>,
+}
+
+/// Who chose the namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    Option,
+    Variable,
+    Nobody,
 }
 
 /// The clock of the machine.
@@ -49,24 +61,29 @@ impl<'a> Session<'a> {
                 None => timeout_from_env()?,
             },
         };
-        let namespace = match (global.namespace, variable("KV_NAMESPACE")) {
-            (Some(namespace), _) => namespace,
+        let (namespace, named_by) = match (global.namespace, variable("KV_NAMESPACE")) {
+            (Some(namespace), _) => (namespace, NamedBy::Option),
             (None, Some(name)) => {
-                Namespace::try_from(name).map_err(|err| invalid("KV_NAMESPACE", &err))?
+                let name =
+                    Namespace::try_from(name).map_err(|err| invalid("KV_NAMESPACE", &err))?;
+                (name, NamedBy::Variable)
             }
-            (None, None) => Namespace::default(),
+            (None, None) => (Namespace::default(), NamedBy::Nobody),
         };
-        let location = match (global.store, variable("KV_STORE")) {
-            (Some(location), _) => location,
+        let (location, setting) = match (global.store, variable("KV_STORE")) {
+            (Some(location), _) => (location, "--store"),
             (None, Some(text)) => {
-                Location::try_from(text).map_err(|err| invalid("KV_STORE", &err))?
+                let location = Location::try_from(text).map_err(|err| invalid("KV_STORE", &err))?;
+                (location, "KV_STORE")
             }
-            (None, None) => Location::Directory(default_directory()?),
+            (None, None) => default_location()?,
         };
-        let store = engine::open(location, settings);
         Ok(Self {
-            store,
+            store: engine::open(location.clone(), settings),
+            location,
+            setting,
             namespace,
+            named_by,
             clock: SystemClock,
             out,
             line: None,
@@ -79,6 +96,15 @@ impl<'a> Session<'a> {
             Some(line) => err.context(format!("line {line}")),
             None => err,
         });
+    }
+
+    /// Returns the namespaces that a command about the whole store is to treat: the one that was
+    /// named, or else all there are.
+    pub(super) fn namespaces(&self) -> Result<Vec<Namespace>> {
+        match self.named_by {
+            NamedBy::Nobody => Ok(self.store.namespaces()?),
+            _ => Ok(vec![self.namespace.clone()]),
+        }
     }
 
     /// Returns the time now.
@@ -116,15 +142,19 @@ fn timeout_from_env() -> Result<Duration, UsageError> {
     cli::parse_duration(&text).map_err(|why| invalid("KV_BUSY_TIMEOUT", &why))
 }
 
-/// Returns the user's own store (XDG Base Directory Specification 0.8: a relative path is ignored).
-fn default_directory() -> Result<PathBuf> {
+/// Returns the user's own store (XDG Base Directory Specification 0.8: a relative path is ignored),
+/// and the variable that says where it is.
+fn default_location() -> Result<(Location, &'static str)> {
     if let Some(data) = variable("XDG_DATA_HOME").map(PathBuf::from)
         && data.is_absolute()
     {
-        return Ok(data.join("kv"));
+        return Ok((Location::Directory(data.join("kv")), "XDG_DATA_HOME"));
     }
     match variable("HOME") {
-        Some(home) => Ok(PathBuf::from(home).join(".local/share/kv")),
+        Some(home) => {
+            let directory = PathBuf::from(home).join(".local/share/kv");
+            Ok((Location::Directory(directory), "HOME"))
+        }
         None => bail!("cannot find a store: set KV_STORE or HOME, or give --store LOCATION"),
     }
 }

@@ -46,6 +46,12 @@ impl RawStdout {
     pub(crate) fn is_terminal(self) -> bool {
         rustix::stdio::stdout().is_terminal()
     }
+
+    /// Returns how many columns the terminal has; `None` where there is none, or it does not know.
+    pub(crate) fn columns(self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
 }
 
 /// Tells whether standard input is closed or /dev/null, so that nothing can come from it.

@@ -12,6 +12,25 @@ pub enum Location {
     Directory(PathBuf),
 }
 
+impl Location {
+    /// Returns the name of the engine that keeps a store there.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => "tree",
+        }
+    }
+}
+
+/// The only way in which a location is shown to anybody: whatever else one comes to hold, a
+/// password is `***` here.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+        }
+    }
+}
+
 impl TryFrom<OsString> for Location {
     type Error = BadLocation;
 
@@ -78,6 +97,15 @@ mod tests {
         for directory in ["store", "./a:b", "/a:b", "1:2", "a/b:c"] {
             let want = Ok(Location::Directory(directory.into()));
             assert_eq!(Location::try_from(OsString::from(directory)), want);
+        }
+    }
+
+    #[test]
+    fn a_directory_is_shown_as_it_was_given() {
+        for directory in ["store", "./a:b", "/a/../b/", " "] {
+            let location = Location::try_from(OsString::from(directory)).unwrap();
+            assert_eq!(location.to_string(), directory);
+            assert_eq!(location.engine(), "tree");
         }
     }
 

@@ -41,7 +41,13 @@ pub fn value(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
 ///
 /// Those of `out`.
 pub fn member(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
-    write!(out, ",\"{name}\":")?;
+    out.write_all(b",")?;
+    named(out, name, text)
+}
+
+/// Writes a name and its value, which is text, without a comma.
+pub(super) fn named(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
+    write!(out, "\"{name}\":")?;
     write_string(out, text)
 }
 

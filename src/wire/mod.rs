@@ -1,8 +1,10 @@
-//! The forms in which entries leave kv as text: pure functions of bytes.
+//! The forms in which entries, and what is known of them, leave kv as text: pure functions of bytes.
 
+pub mod info;
 pub mod json;
 pub mod memo;
 pub mod quote;
 pub mod text;
 pub mod time;
+pub mod units;
 pub mod words;

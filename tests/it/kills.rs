@@ -159,7 +159,7 @@ pub fn can_inject() -> bool {
 }
 
 /// Puts a copy of the template's store in the place of the sandbox's.
-fn renew(kv: &Sandbox, template: &Sandbox) {
+pub fn renew(kv: &Sandbox, template: &Sandbox) {
     _ = fs::remove_dir_all(kv.store());
     if !template.store().exists() {
         return;
@@ -173,7 +173,9 @@ fn renew(kv: &Sandbox, template: &Sandbox) {
             fs::create_dir(&to).unwrap();
             fs::set_permissions(to, entry.metadata().unwrap().permissions()).unwrap();
         } else {
-            fs::copy(entry.path(), to).unwrap();
+            fs::copy(entry.path(), &to).unwrap();
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            File::open(to).unwrap().set_modified(modified).unwrap();
         }
     }
 }

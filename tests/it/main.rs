@@ -5,6 +5,7 @@
 // Nothing outside sees a test binary; `pub` says here what the modules have for each other.
 #![allow(unreachable_pub)]
 
+mod dated;
 mod harness;
 mod history;
 mod linearize;
@@ -24,12 +25,14 @@ mod exit;
 mod expire;
 mod faults;
 mod format;
+mod gc;
 mod generated;
 mod get;
 mod has;
 mod help;
 mod holder;
 mod incr;
+mod info;
 mod items;
 mod keys;
 mod kills;

@@ -43,6 +43,8 @@ fn an_output_that_cannot_be_written_is_a_failure() {
         "kv stat k",
         "kv ttl k",
         "kv namespaces",
+        "kv info",
+        "kv info --json",
         "kv put k v --print-etag",
         "kv help",
         "kv --version",

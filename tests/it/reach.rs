@@ -163,6 +163,7 @@ fn reading_a_store_that_does_not_exist_makes_nothing() {
         (&["remove", "--glob", "*"], Exit::No),
         (&["ls"], Exit::Success),
         (&["namespaces"], Exit::Success),
+        (&["gc"], Exit::Success),
     ] {
         kv.run(args).ends(exit).is_silent();
         assert_eq!(names_in(kv.root()), [""; 0], "{args:?}");

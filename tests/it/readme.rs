@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kv::cli::man::Block;
 use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox, cannot_run, has_program, path_with_kv};
@@ -187,6 +188,59 @@ fn a_compare_and_swap_loses_nothing() {
         assert!(one.wait().unwrap().success());
     }
     Ran::of(&mut shell(&kv, "sh", "kv get total")).prints("25\n");
+}
+
+#[test]
+fn a_store_is_looked_after_in_silence() {
+    let kv = Sandbox::new();
+    let readme = readme();
+    let recipe = recipe(&readme, "A store that stays small");
+    let crontab = blocks(recipe, "crontab").concat();
+    let [service, timer] = blocks(recipe, "ini")[..] else {
+        panic!("there are a service and a timer: {recipe}");
+    };
+    // The man page shows the same.
+    let page = kv::cli::man::page("gc").unwrap();
+    let shown: Vec<_> = page.notes.iter().filter_map(code).collect();
+    assert_eq!(shown, [&crontab, service, timer].map(str::trim_end));
+
+    let lines = crontab.lines().map(|line| {
+        let fields: Vec<&str> = line.splitn(6, ' ').collect();
+        fields[5].trim_start()
+    });
+    let exec = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/"));
+    for run in [false, true] {
+        if run {
+            Ran::of(&mut shell(&kv, "sh", "kv put k v && kv -n cache put k v")).ends(Exit::Success);
+        }
+        for command in lines.clone().chain(exec) {
+            assert!(command.starts_with("kv "), "{command}");
+            Ran::of(&mut shell(&kv, "sh", command))
+                .ends(Exit::Success)
+                .is_silent();
+        }
+    }
+    Ran::of(&mut shell(&kv, "sh", "kv get k && kv -n cache get k")).prints("vv");
+    if !has_program("systemd-analyze") {
+        return cannot_run("systemd-analyze, which checks units and times, is not here");
+    }
+    let unit = service.replace("/usr/bin/kv", crate::harness::KV);
+    fs::write(kv.path("kv-gc.service"), unit).unwrap();
+    fs::write(kv.path("kv-gc.timer"), timer).unwrap();
+    let verify = "export XDG_RUNTIME_DIR=$PWD; \
+                  systemd-analyze verify --user ./kv-gc.service ./kv-gc.timer";
+    let ran = Ran::of(&mut shell(&kv, "sh", verify)).ends(Exit::Success);
+    // What else it says is about other units of the machine.
+    assert!(!ran.stderr_text().contains("kv-gc"), "{}", ran.report());
+}
+
+fn code(block: &Block) -> Option<&'static str> {
+    match block {
+        Block::Code(lines) => Some(lines),
+        _ => None,
+    }
 }
 
 #[test]

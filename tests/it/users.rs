@@ -27,6 +27,8 @@ fn a_store_is_closed_to_others() {
         &["has", "k"],
         &["ls"],
         &["namespaces"],
+        &["gc"],
+        &["info"],
         &["put", "k", "w"],
         &["remove", "k"],
         &["remove", "-f", "k"],

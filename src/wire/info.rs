@@ -1,0 +1,172 @@
+//! What is known of a namespace: the names that it has in every form, and the form of JSON.
+//!
+//! ```json
+//! {"engine":"tree","location":"…","setting":"HOME","namespace":"default","format":1,"entries":3,…}
+//! ```
+
+use std::io::{self, Write};
+
+use crate::store::{Info, Time};
+use crate::wire::json;
+use crate::wire::time::rfc3339;
+
+/// What one name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// So many of something.
+    Count(u64),
+    /// So many bytes.
+    Bytes(u64),
+    /// A moment.
+    Time(Time),
+    /// Yes or no.
+    Flag(bool),
+    /// There is nothing to tell: a word for people, and null in JSON.
+    Nothing(&'static str),
+}
+
+/// Names what is known of a namespace, in the order in which it is told.
+pub fn facts(info: &Info) -> [(&'static str, Fact); 14] {
+    let known = |fact: Option<Fact>| fact.unwrap_or(Fact::Nothing("unknown"));
+    let format = match info.format {
+        0 => Fact::Nothing("none"),
+        format => Fact::Count(format.into()),
+    };
+    let last_gc = info.collected.map_or(Fact::Nothing("never"), Fact::Time);
+    [
+        ("format", format),
+        ("entries", Fact::Count(info.entries)),
+        ("bytes", Fact::Bytes(info.bytes)),
+        ("disk_bytes", known(info.disk_bytes.map(Fact::Bytes))),
+        ("inodes", known(info.inodes.map(Fact::Count))),
+        ("loose", Fact::Count(info.loose)),
+        ("packed", Fact::Count(info.packed)),
+        ("packs", Fact::Count(info.packs)),
+        ("temporary", Fact::Count(info.temporary)),
+        ("tombstones", Fact::Count(info.tombstones)),
+        ("expired", Fact::Count(info.expired)),
+        ("last_gc", last_gc),
+        ("gc_pays", Fact::Flag(info.collection_pays)),
+        ("damaged", Fact::Count(info.damaged)),
+    ]
+}
+
+/// A row of a histogram: how many numbers there are from one on, and below another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The least number that is counted here.
+    pub from: u128,
+    /// The least number that is not counted here any more.
+    pub below: u128,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// Returns the rows of counts of 0, 1, 2 to 3, 4 to 7 and so on, from the first to the last that
+/// counts anything.
+pub fn rows(counts: &[u64]) -> Vec<Row> {
+    let bound = |row: usize| 1_u128.checked_shl(row as u32).unwrap_or(u128::MAX);
+    let rows = counts.iter().enumerate().map(|(row, &count)| Row {
+        from: row.checked_sub(1).map_or(0, bound),
+        below: bound(row),
+        count,
+    });
+    let mut rows: Vec<Row> = rows.skip_while(|row| row.count == 0).collect();
+    while rows.last().is_some_and(|row| row.count == 0) {
+        rows.pop();
+    }
+    rows
+}
+
+/// Writes an object on a line: what is known of the store, and of one namespace unless there is
+/// none.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_json(
+    out: &mut dyn Write,
+    store: &[(&'static str, String)],
+    namespace: Option<(&str, &Info)>,
+) -> io::Result<()> {
+    for (number, (name, text)) in store.iter().enumerate() {
+        out.write_all(if number == 0 { b"{" } else { b"," })?;
+        json::named(out, name, text)?;
+    }
+    let Some((name, info)) = namespace else {
+        return out.write_all(b",\"namespace\":null}\n");
+    };
+    json::member(out, "namespace", name)?;
+    for (name, fact) in facts(info) {
+        write!(out, ",\"{name}\":")?;
+        match fact {
+            Fact::Count(number) | Fact::Bytes(number) => write!(out, "{number}")?,
+            Fact::Time(time) => write!(out, "\"{}\"", rfc3339(time))?,
+            Fact::Flag(flag) => write!(out, "{flag}")?,
+            Fact::Nothing(_) => out.write_all(b"null")?,
+        }
+    }
+    for (name, counts) in [("sizes", &info.sizes), ("ages", &info.ages)] {
+        write!(out, ",\"{name}\":[")?;
+        for (number, row) in rows(counts).iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            let Row { from, below, count } = row;
+            write!(
+                out,
+                "{comma}{{\"from\":{from},\"below\":{below},\"count\":{count}}}"
+            )?;
+        }
+        out.write_all(b"]")?;
+    }
+    out.write_all(b"}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(from: u128, below: u128, count: u64) -> Row {
+        Row { from, below, count }
+    }
+
+    #[test]
+    fn rows_begin_and_end_with_what_counts() {
+        assert_eq!(rows(&[]), []);
+        assert_eq!(rows(&[0, 0]), []);
+        assert_eq!(rows(&[2]), [row(0, 1, 2)]);
+        let found = rows(&[0, 0, 3, 0, 1, 0]);
+        assert_eq!(found, [row(2, 4, 3), row(4, 8, 0), row(8, 16, 1)]);
+        let mut counts = vec![0; 65];
+        counts[64] = 1;
+        assert_eq!(rows(&counts), [row(1 << 63, 1 << 64, 1)]);
+    }
+
+    #[test]
+    fn json_has_null_for_what_is_not_known() {
+        let store = [
+            ("engine", "tree".to_owned()),
+            ("location", "a\"b".to_owned()),
+        ];
+        let mut line = Vec::new();
+        write_json(&mut line, &store, None).unwrap();
+        let want = "{\"engine\":\"tree\",\"location\":\"a\\\"b\",\"namespace\":null}\n";
+        assert_eq!(String::from_utf8(line).unwrap(), want);
+
+        let info = Info {
+            entries: 1,
+            collected: Some(Time(1_732_158_611_000_000_001)),
+            sizes: vec![1],
+            ..Info::default()
+        };
+        let mut line = Vec::new();
+        write_json(&mut line, &store[..1], Some(("a", &info))).unwrap();
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "{\"engine\":\"tree\",\"namespace\":\"a\",\"format\":null,\"entries\":1,\"bytes\":0,\
+             \"disk_bytes\":null,\"inodes\":null,\"loose\":0,\"packed\":0,\"packs\":0,\
+             \"temporary\":0,\"tombstones\":0,\"expired\":0,\
+             \"last_gc\":\"2024-11-21T03:10:11.000000001Z\",\"gc_pays\":false,\"damaged\":0,\
+             \"sizes\":[{\"from\":0,\"below\":1,\"count\":1}],\"ages\":[]}\n"
+        );
+    }
+}
