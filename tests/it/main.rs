@@ -26,6 +26,7 @@ mod expire;
 mod faults;
 mod format;
 mod gc;
+mod gc_packs;
 mod generated;
 mod get;
 mod has;
