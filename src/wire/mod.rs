@@ -1,8 +1,10 @@
-//! The forms in which entries leave kv as text: pure functions of bytes.
+//! The forms in which entries leave kv as text and come back: pure functions of bytes.
 
 pub mod json;
 pub mod memo;
 pub mod quote;
+pub mod record;
 pub mod text;
 pub mod time;
+pub mod tsv;
 pub mod words;
