@@ -4,9 +4,11 @@ mod append;
 mod batch;
 mod completions;
 mod expire;
+mod export;
 mod get;
 mod has;
 mod help;
+mod import;
 mod incr;
 mod items;
 mod listing;
@@ -17,6 +19,7 @@ mod namespaces;
 mod output;
 mod pop;
 mod program;
+mod progress;
 mod push;
 mod put;
 mod remove;
@@ -102,6 +105,8 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Lock(with) => lock::run(&with.args, session),
         Command::Memo(with) => memo::run(&with.args, session),
         Command::Batch(with) => batch::run(&with.args, session),
+        Command::Import(with) => import::run(&with.args, session),
+        Command::Export(with) => export::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),

@@ -19,10 +19,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Session<'a> {
     pub(super) store: Box<dyn Store>,
     pub(super) namespace: Namespace,
+    pub(super) named_by: NamedBy,
     pub(super) clock: SystemClock,
     pub(super) out: &'a mut Output,
     /// The line of a batch that is being carried out, for messages.
     pub(super) line: Option<u64>,
+}
+
+/// Who chose the namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    Option,
+    Variable,
+    Nobody,
 }
 
 /// The clock of the machine.
@@ -49,12 +58,14 @@ impl<'a> Session<'a> {
                 None => timeout_from_env()?,
             },
         };
-        let namespace = match (global.namespace, variable("KV_NAMESPACE")) {
-            (Some(namespace), _) => namespace,
+        let (namespace, named_by) = match (global.namespace, variable("KV_NAMESPACE")) {
+            (Some(namespace), _) => (namespace, NamedBy::Option),
             (None, Some(name)) => {
-                Namespace::try_from(name).map_err(|err| invalid("KV_NAMESPACE", &err))?
+                let name =
+                    Namespace::try_from(name).map_err(|err| invalid("KV_NAMESPACE", &err))?;
+                (name, NamedBy::Variable)
             }
-            (None, None) => Namespace::default(),
+            (None, None) => (Namespace::default(), NamedBy::Nobody),
         };
         let location = match (global.store, variable("KV_STORE")) {
             (Some(location), _) => location,
@@ -67,6 +78,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             store,
             namespace,
+            named_by,
             clock: SystemClock,
             out,
             line: None,
