@@ -50,6 +50,8 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "lock" -d 'Run a program while
 complete -c kv -n "__fish_kv_needs_command" -f -a "memo" -d 'Run a program once and replay what it printed'
 complete -c kv -n "__fish_kv_needs_command" -f -a "wait" -d 'Wait until a key is there, gone or changed'
 complete -c kv -n "__fish_kv_needs_command" -f -a "batch" -d 'Carry out commands from standard input'
+complete -c kv -n "__fish_kv_needs_command" -f -a "import" -d 'Store entries from standard input'
+complete -c kv -n "__fish_kv_needs_command" -f -a "export" -d 'Print entries for `kv import`'
 complete -c kv -n "__fish_kv_needs_command" -f -a "gc" -d 'Keep a store small'
 complete -c kv -n "__fish_kv_needs_command" -f -a "info" -d 'Print what is known of a store'
 complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'List the namespaces, or remove one'
@@ -233,6 +235,24 @@ complete -c kv -n "__fish_kv_using_subcommand batch" -l busy-timeout -d 'How lon
 complete -c kv -n "__fish_kv_using_subcommand batch" -l json -d 'Take each command as a JSON array of strings, or of `{"base64": …}` for other bytes'
 complete -c kv -n "__fish_kv_using_subcommand batch" -l stop -d 'End at the first command with a status of 2 or more'
 complete -c kv -n "__fish_kv_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand import" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand import" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand import" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand import" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand import" -l tsv -d 'Take each line as a key, a tab and a value, with `\\t`, `\\n` and `\\\\` in either'
+complete -c kv -n "__fish_kv_using_subcommand import" -l if-absent -d 'Leave keys as they are that hold something'
+complete -c kv -n "__fish_kv_using_subcommand import" -l merge -d 'Of an entry that is there and an imported one, keep the one modified later'
+complete -c kv -n "__fish_kv_using_subcommand import" -l replace -d 'Remove every key of the namespace that is not imported'
+complete -c kv -n "__fish_kv_using_subcommand import" -l dry-run -d 'Import nothing; print the keys whose entry would be replaced or removed'
+complete -c kv -n "__fish_kv_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand export" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand export" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand export" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand export" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand export" -l all -d 'Export all namespaces, lists too, and name each entry\'s'
+complete -c kv -n "__fish_kv_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand gc" -l evict-older-than -d 'Remove entries that were written longer ago than this' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l max-entries -d 'Remove the entries written first until at most N are left' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l max-size -d 'Remove the entries written first until keys and values take at most SIZE' -r -f
@@ -425,7 +445,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch gc info namespaces completions help'
+            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc info namespaces completions help'
         case '* --store' \
             '* -s'
             echo 'store'

@@ -119,6 +119,8 @@ impl Command {
             Self::Lock(with) => &with.after,
             Self::Memo(with) => &with.after,
             Self::Batch(with) => &with.after,
+            Self::Import(with) => &with.after,
+            Self::Export(with) => &with.after,
             Self::Wait(with) => &with.after,
             Self::Gc(with) => &with.after,
             Self::Info(with) => &with.after,

@@ -4,6 +4,7 @@
 //! [`Page`] to [`PAGES`]; a test fails for a command without one, and runs every example.
 
 mod batch;
+mod bulk;
 mod counters;
 mod format;
 mod general;
@@ -63,6 +64,7 @@ pub const PAGES: &[&[Page]] = &[
     values::PAGES,
     keys::PAGES,
     batch::PAGES,
+    bulk::PAGES,
     counters::PAGES,
     lists::PAGES,
     memo::PAGES,

@@ -8,6 +8,7 @@
 //! alone, as building them all takes longer than a `get`.
 
 mod batch;
+mod bulk;
 mod counters;
 mod expiry;
 mod global;
@@ -27,6 +28,7 @@ mod with;
 use clap::{Parser, Subcommand};
 
 pub use self::batch::BatchArgs;
+pub use self::bulk::{ExportArgs, ImportArgs};
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
 pub use self::global::{Durability, Global};
@@ -205,6 +207,21 @@ pub enum Command {
     /// do not wait while the input does. Errors are told on standard error with their line. The exit
     /// status is the highest of all.
     Batch(With<BatchArgs>),
+
+    /// Store entries from standard input
+    ///
+    /// Reads what `kv export` writes, one JSON object a line. Each entry takes the place of what its
+    /// key holds and keeps its time of modification and its expiry; the etag is new. A line that is
+    /// wrong ends it with status 2, and then nothing is imported: all is read and checked before the
+    /// first entry is stored.
+    Import(With<ImportArgs>),
+
+    /// Print entries for `kv import`
+    ///
+    /// Prints keys, values, times of modification and expiries in the order of the keys, one JSON
+    /// object a line. GLOB matches the whole key, as with `kv ls`; one that nothing matches ends
+    /// with status 1.
+    Export(With<ExportArgs>),
 
     /// Keep a store small
     ///

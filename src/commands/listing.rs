@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::UsageError;
-use crate::store::{Glob, Listed, Namespace, Store, Time};
+use crate::store::{Glob, Listed, Namespace, Store, StoreError, Time};
 use crate::wire::json::{self, ValueWriter};
 use crate::wire::text::{self, Utf8Check};
 
@@ -41,6 +41,16 @@ pub(super) fn glob(pattern: &OsString) -> Result<Glob, UsageError> {
         .map_err(|err| UsageError(format!("invalid pattern `{}`: {err}", pattern.display())))
 }
 
+/// Tells a value that is damaged, which concerns one entry, from what ends the listing.
+pub(super) fn only_damage(printed: Result<()>) -> Result<Option<StoreError>> {
+    match printed.map_err(|err| err.downcast()) {
+        Ok(()) => Ok(None),
+        Err(Ok(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. }))) => Ok(Some(err)),
+        Err(Ok(err)) => Err(err.into()),
+        Err(Err(err)) => Err(err),
+    }
+}
+
 /// Prints one entry as JSON, with its value if that was listed.
 pub(super) fn print_json(
     store: &dyn Store,
@@ -49,16 +59,45 @@ pub(super) fn print_json(
     listed: Listed,
     now: Time,
 ) -> Result<()> {
+    print_object(store, namespace, out, listed, now, false)
+}
+
+/// Prints one entry as [`print_json`] does, and the namespace it is in.
+pub(super) fn print_json_of(
+    store: &dyn Store,
+    namespace: &Namespace,
+    out: &mut Output,
+    listed: Listed,
+    now: Time,
+) -> Result<()> {
+    print_object(store, namespace, out, listed, now, true)
+}
+
+fn print_object(
+    store: &dyn Store,
+    namespace: &Namespace,
+    out: &mut Output,
+    listed: Listed,
+    now: Time,
+    names_namespace: bool,
+) -> Result<()> {
     let Listed {
         key,
         mut meta,
         value,
     } = listed;
+    let begin = |out: &mut Output| {
+        json::begin(out, key.as_bytes())?;
+        match names_namespace {
+            true => json::member(out, "namespace", namespace.as_str()),
+            false => Ok(()),
+        }
+    };
     match value {
-        None => json::begin(out, key.as_bytes()).or_cannot_write()?,
+        None => begin(out).or_cannot_write()?,
         Some(value) if meta.size <= HELD => {
             let value = value.into_vec()?;
-            json::begin(out, key.as_bytes()).or_cannot_write()?;
+            begin(out).or_cannot_write()?;
             json::value(out, &value).or_cannot_write()?;
         }
         Some(mut value) => loop {
@@ -75,12 +114,14 @@ pub(super) fn print_json(
                 (meta, value) = (again.meta, again.value);
                 continue;
             }
-            json::begin(out, key.as_bytes()).or_cannot_write()?;
+            begin(out).or_cannot_write()?;
             let mut writer = ValueWriter::begin(out, check.is_text()).or_cannot_write()?;
-            again
-                .value
-                .for_each(|part| writer.part(out, part))?
-                .or_cannot_write()?;
+            let read = again.value.for_each(|part| writer.part(out, part));
+            if read.is_err() {
+                // It was sound a moment ago. The next entry is not to stand on the torn line.
+                out.write_all(b"\n").or_cannot_write()?;
+            }
+            read?.or_cannot_write()?;
             writer.end(out).or_cannot_write()?;
             break;
         },

@@ -7,10 +7,10 @@ use anyhow::Result;
 
 use crate::cli::LsArgs;
 use crate::commands::Session;
-use crate::commands::listing::{glob, line_end, print_json, write_key_line};
+use crate::commands::listing::{glob, line_end, only_damage, print_json, write_key_line};
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::Exit;
-use crate::store::{Listed, Meta, Namespace, Selection, Store, StoreError, Time};
+use crate::store::{Listed, Meta, Namespace, Selection, Store, Time};
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 /// Prints the keys asked for. A damaged entry does not keep the others from being printed.
@@ -60,16 +60,6 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
         Some(err) => Err(err.into()),
         None if !has_matched && selection.is_bounded() && !args.count => Ok(Exit::No),
         None => Ok(Exit::Success),
-    }
-}
-
-/// Tells a value that is damaged, which concerns one entry, from what ends the listing.
-fn only_damage(printed: Result<()>) -> Result<Option<StoreError>> {
-    match printed.map_err(|err| err.downcast()) {
-        Ok(()) => Ok(None),
-        Err(Ok(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. }))) => Ok(Some(err)),
-        Err(Ok(err)) => Err(err.into()),
-        Err(Err(err)) => Err(err),
     }
 }
 

@@ -4,11 +4,13 @@ mod append;
 mod batch;
 mod completions;
 mod expire;
+mod export;
 mod gc;
 mod get;
 mod has;
 mod help;
 mod histogram;
+mod import;
 mod incr;
 mod info;
 mod items;
@@ -106,6 +108,8 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Lock(with) => lock::run(&with.args, session),
         Command::Memo(with) => memo::run(&with.args, session),
         Command::Batch(with) => batch::run(&with.args, session),
+        Command::Import(with) => import::run(&with.args, session),
+        Command::Export(with) => export::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
         Command::Gc(with) => gc::run(&with.args, session),
         Command::Info(with) => info::run(&with.args, session),

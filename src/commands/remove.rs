@@ -10,61 +10,89 @@ use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, write_key_line};
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
-use crate::store::{Condition, Key, OrCannot as _, Selection};
+use crate::store::{Condition, Glob, Key, Listed, OrCannot as _, Selection};
+
+/// Above so many keys at once, the store is asked to remove them together.
+const FEW: usize = 1_000;
+
+/// So many bytes of keys that a pattern found are held before they are removed.
+const HELD: usize = 16 * 1024 * 1024;
 
 /// Removes all the keys it can; a failure is told at once and decides the exit status.
 pub(super) fn run(args: &RemoveArgs, session: &mut Session<'_>) -> Result<Exit> {
     let args = &Wanted::read(args)?;
-    let condition = match (&args.options.if_value, args.options.if_etag) {
-        (Some(value), _) => Condition::Value(value.as_bytes().to_vec()),
-        (None, Some(etag)) => Condition::Etag(etag),
-        (None, None) => Condition::Always,
-    };
-    let by_glob = args.options.glob.is_some();
-    let (keys, mut exit) = args.keys(session)?;
-    if keys.is_empty() && by_glob {
-        exit = exit.max(args.absent());
+    if let Some(pattern) = &args.options.glob {
+        return remove_matching(args, glob(pattern)?, session);
     }
+    let keys = match args.options.stdin {
+        true => read_keys(line_end(args.null))?,
+        false => args.options.keys.clone(),
+    };
+    if !args.options.dry_run {
+        return args.remove(session, keys);
+    }
+    let mut exit = Exit::Success;
     for key in keys {
-        let done = if args.options.dry_run {
-            would_remove(args, session, &key, &condition)
-        } else {
-            let removed =
-                session
-                    .store
-                    .remove(&session.namespace, &key, &condition, &session.clock);
-            removed.map_err(anyhow::Error::from)
-        };
-        exit = exit.max(match done {
-            Ok(true) => Exit::Success,
-            // It was there when the pattern was matched, and somebody else has removed it.
-            Ok(false) if by_glob => Exit::Success,
-            Ok(false) if condition == Condition::Always => args.absent(),
-            // A key that is there but does not meet the condition is a "no" even to --force.
-            Ok(false) => match session
-                .store
-                .stat(&session.namespace, &key, session.now())?
-            {
-                Some(_) => Exit::No,
-                None => args.absent(),
-            },
-            Err(err) => {
-                let failed = Exit::from_error(&err);
-                if failed == Exit::Success {
-                    return Err(err);
-                }
-                session.complain(err);
-                failed
-            }
-        });
+        let would = would_remove(args, session, &key);
+        exit = exit.max(args.judge(session, &key, would)?);
     }
     Ok(exit)
+}
+
+/// Removes what matches, a part of it at a time. What is damaged has no key that a pattern could
+/// match: it is told, and has its status.
+fn remove_matching(args: &Wanted<'_>, glob: Glob, session: &mut Session<'_>) -> Result<Exit> {
+    let selection = Selection {
+        glob: Some(glob),
+        ..Selection::default()
+    };
+    let mut exit = Exit::Success;
+    let mut has_matched = false;
+    let (mut keys, mut held) = (Vec::new(), 0);
+    let mut listing = session
+        .store
+        .scan(&session.namespace, &selection, session.now())?;
+    loop {
+        let listed = listing.next();
+        let is_end = listed.is_none();
+        match listed.transpose().map_err(anyhow::Error::from) {
+            Ok(None) => {}
+            Ok(Some(Listed { key, .. })) if args.options.dry_run => {
+                has_matched = true;
+                write_key_line(session.out, key.as_bytes(), line_end(args.null))
+                    .or_cannot_write()?;
+            }
+            Ok(Some(Listed { key, .. })) => {
+                has_matched = true;
+                held += size_of::<Key>() + key.as_bytes().len();
+                keys.push(key);
+            }
+            Err(err) => {
+                exit = exit.max(Exit::from_error(&err));
+                session.complain(err);
+            }
+        }
+        if is_end || held >= HELD {
+            let keys = std::mem::take(&mut keys);
+            exit = exit.max(args.remove(session, keys)?);
+            held = 0;
+        }
+        if is_end {
+            break;
+        }
+    }
+    Ok(if has_matched {
+        exit
+    } else {
+        exit.max(args.absent())
+    })
 }
 
 /// What was asked for, with the meaning of its parts settled.
 struct Wanted<'a> {
     options: &'a RemoveArgs,
     null: bool,
+    condition: Condition,
 }
 
 impl<'a> Wanted<'a> {
@@ -90,9 +118,19 @@ impl<'a> Wanted<'a> {
         if null && !takes_null {
             return wrong("-0 is used with --stdin or --glob");
         }
-        Ok(Self { options, null })
+        let condition = match (&options.if_value, options.if_etag) {
+            (Some(value), _) => Condition::Value(value.as_bytes().to_vec()),
+            (None, Some(etag)) => Condition::Etag(etag),
+            (None, None) => Condition::Always,
+        };
+        Ok(Self {
+            options,
+            null,
+            condition,
+        })
     }
 
+    /// Returns what it means that a key is absent.
     fn absent(&self) -> Exit {
         if self.options.force {
             Exit::Success
@@ -101,34 +139,72 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Returns the keys to remove. All are read, and found to be keys, before the first goes.
-    /// What is damaged has no key that a pattern could match: it is told, and has its status.
-    fn keys(&self, session: &Session<'_>) -> Result<(Vec<Key>, Exit)> {
-        if let Some(pattern) = &self.options.glob {
-            let selection = Selection {
-                glob: Some(glob(pattern)?),
-                ..Selection::default()
-            };
-            let listing = session
-                .store
-                .scan(&session.namespace, &selection, session.now())?;
-            let (mut keys, mut exit) = (Vec::new(), Exit::Success);
-            for listed in listing {
-                match listed.map_err(anyhow::Error::from) {
-                    Ok(listed) => keys.push(listed.key),
-                    Err(err) => {
-                        exit = exit.max(Exit::from_error(&err));
-                        session.complain(err);
-                    }
-                }
-            }
-            return Ok((keys, exit));
+    /// Removes keys.
+    fn remove(&self, session: &Session<'_>, keys: Vec<Key>) -> Result<Exit> {
+        let is_bulk = self.options.stdin || self.options.glob.is_some();
+        if is_bulk && keys.len() > FEW {
+            return self.remove_together(session, keys);
         }
-        let keys = match self.options.stdin {
-            true => read_keys(line_end(self.null))?,
-            false => self.options.keys.clone(),
+        let (store, namespace) = (&session.store, &session.namespace);
+        let mut exit = Exit::Success;
+        for key in keys {
+            let removed = store.remove(namespace, &key, &self.condition, &session.clock);
+            exit = exit.max(self.judge(session, &key, removed.map_err(Into::into))?);
+        }
+        Ok(exit)
+    }
+
+    /// Returns the status for what became of a key; a failure is told.
+    fn judge(&self, session: &Session<'_>, key: &Key, removed: Result<bool>) -> Result<Exit> {
+        match removed {
+            Ok(true) => Ok(Exit::Success),
+            Ok(false) => self.missed(session, key),
+            Err(err) => match Exit::from_error(&err) {
+                // Nobody reads what is printed.
+                Exit::Success => Err(err),
+                failed => {
+                    session.complain(err);
+                    Ok(failed)
+                }
+            },
+        }
+    }
+
+    /// Returns what it means that a key was not there to be removed.
+    fn missed(&self, session: &Session<'_>, key: &Key) -> Result<Exit> {
+        // It was there when the pattern was matched, and somebody else has removed it.
+        if self.options.glob.is_some() {
+            return Ok(Exit::Success);
+        }
+        // A key that is there but does not meet the condition is a "no" even to --force.
+        if self.condition != Condition::Always {
+            let (store, namespace) = (&session.store, &session.namespace);
+            if store.stat(namespace, key, session.now())?.is_some() {
+                return Ok(Exit::No);
+            }
+        }
+        Ok(self.absent())
+    }
+
+    /// Removes many keys in as few steps as the store needs.
+    fn remove_together(&self, session: &Session<'_>, mut keys: Vec<Key>) -> Result<Exit> {
+        let given = keys.len() as u64;
+        // A key that is named twice is gone when it is to go the second time.
+        keys.sort_unstable();
+        keys.dedup();
+        let (mut exit, mut failures) = (Exit::Success, 0);
+        let mut failed = |err| {
+            let err = anyhow::Error::from(err);
+            exit = exit.max(Exit::from_error(&err));
+            failures += 1;
+            session.complain(err);
         };
-        Ok((keys, Exit::Success))
+        let (store, namespace) = (&session.store, &session.namespace);
+        let removed = store.remove_all(namespace, &keys, &session.clock, &mut failed)?;
+        if removed + failures < given && self.options.glob.is_none() {
+            exit = exit.max(self.absent());
+        }
+        Ok(exit)
     }
 }
 
@@ -155,14 +231,9 @@ fn read_keys(end: u8) -> Result<Vec<Key>> {
     Ok(keys)
 }
 
-fn would_remove(
-    args: &Wanted<'_>,
-    session: &mut Session<'_>,
-    key: &Key,
-    condition: &Condition,
-) -> Result<bool> {
+fn would_remove(args: &Wanted<'_>, session: &mut Session<'_>, key: &Key) -> Result<bool> {
     let (store, namespace, now) = (&session.store, &session.namespace, session.now());
-    let would = match condition {
+    let would = match &args.condition {
         Condition::Value(value) => match store.get(namespace, key, now)? {
             Some(entry) => {
                 entry.meta.size == value.len() as u64 && entry.value.into_vec()? == *value

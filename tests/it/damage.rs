@@ -218,14 +218,6 @@ fn a_namespace_of_a_newer_version_is_refused_and_not_changed() {
             .complains(&["newer kv", "its format is 2"]);
     }
     fs::write(&format, old).unwrap();
-    fs::create_dir(kv.space().join("packs")).unwrap();
-    for args in all {
-        kv.run(args)
-            .ends(Exit::Damaged)
-            .prints("")
-            .complains(&["newer kv", "packs"]);
-    }
-    fs::remove_dir(kv.space().join("packs")).unwrap();
     assert_eq!(kv.litter(), [""; 0]);
     kv.holds("k", "v");
 }

@@ -244,6 +244,27 @@ fn code(block: &Block) -> Option<&'static str> {
 }
 
 #[test]
+fn a_backup_brings_everything_back() {
+    let kv = Sandbox::new();
+    let readme = readme();
+    let parts = blocks(recipe(&readme, "A backup"), "sh");
+    let [backup, restore] = parts[..] else {
+        panic!("{parts:?}");
+    };
+    let fill =
+        "kv put k v; kv put t w --ttl 1h; kv -n app put k x; printf '1\\n2' | kv push l --lines\n";
+    let show = "kv export --all | sed 's/,\"etag.*//'\n";
+    let before = Ran::of(&mut shell(&kv, "sh", &[fill, show].concat())).ends(Exit::Success);
+    assert_eq!(before.stdout_text().lines().count(), 5);
+    let lose = "kv namespaces | while read -r name; do kv namespaces --remove \"$name\"; done\nkv namespaces\n";
+    let script = ["set -e\n", backup, lose, restore, show].concat();
+    Ran::of(&mut shell(&kv, "sh", &script))
+        .ends(Exit::Success)
+        .prints(before.stdout())
+        .warns("");
+}
+
+#[test]
 fn many_commands_take_one_process() {
     if !has_program("bash") {
         return cannot_run("bash, which has coprocesses, is not here");

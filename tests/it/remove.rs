@@ -184,6 +184,92 @@ fn a_bad_line_removes_nothing() {
     kv.run(["ls"]).ends(Exit::Success).prints("a\nb\n");
 }
 
+/// A store with 2,500 keys, which is more than are removed one by one.
+fn with_many() -> (Sandbox, Vec<String>) {
+    let kv = Sandbox::new();
+    let keys: Vec<String> = (0..2_500).map(|n| format!("many/{n:04}")).collect();
+    let lines: String = keys.iter().map(|key| format!("{key}\tvalue\n")).collect();
+    kv.feed(["import", "--tsv", "--sync", "off"], lines.as_bytes())
+        .ends(Exit::Success);
+    (kv, keys)
+}
+
+#[test]
+fn many_keys_go_together_and_are_answered_as_few_are() {
+    let (kv, keys) = with_many();
+    kv.put("other", "stays");
+    let (first, second) = (keys[..1_200].join("\n"), keys[1_100..].join("\n"));
+    kv.feed(["remove", "--stdin", "--dry-run"], first.as_bytes())
+        .ends(Exit::Success)
+        .prints(format!("{first}\n"));
+    let remove = ["remove", "--stdin", "--sync", "off"];
+    kv.feed(remove, first.as_bytes())
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls", "--count"]).prints("1301\n");
+    // A hundred of these are absent.
+    kv.feed(remove, second.as_bytes())
+        .ends(Exit::No)
+        .is_silent();
+    kv.run(["ls"]).prints("other\n");
+    kv.feed(remove, second.as_bytes())
+        .ends(Exit::No)
+        .is_silent();
+    let force = remove.iter().chain(&["--force"]);
+    kv.feed(force, second.as_bytes())
+        .ends(Exit::Success)
+        .is_silent();
+}
+
+#[test]
+fn a_key_that_is_named_twice_is_absent_the_second_time() {
+    let (kv, mut keys) = with_many();
+    let few = [&keys[0], &keys[1], &keys[0]]
+        .map(String::as_str)
+        .join("\n");
+    kv.feed(["remove", "--stdin"], few.as_bytes())
+        .ends(Exit::No)
+        .is_silent();
+    let mut many = keys.split_off(2);
+    many.push(many[7].clone());
+    let remove = ["remove", "--stdin", "--sync", "off"];
+    kv.feed(remove, many.join("\n").as_bytes())
+        .ends(Exit::No)
+        .is_silent();
+    kv.run(["ls"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
+fn many_keys_that_match_go_together() {
+    let (kv, keys) = with_many();
+    kv.put("other", "stays");
+    kv.run(["remove", "--glob", "many/*", "--dry-run"])
+        .ends(Exit::Success)
+        .prints(format!("{}\n", keys.join("\n")));
+    kv.run(["remove", "--glob", "many/*", "--sync", "off"])
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls"]).prints("other\n");
+}
+
+#[test]
+fn of_many_keys_those_that_cannot_go_are_told() {
+    let (kv, mut keys) = with_many();
+    for key in ["a", "b", "c"] {
+        kv.put(key, key);
+        keys.push(key.to_owned());
+    }
+    for key in [b"a", b"b"] {
+        std::fs::copy(kv.file_of(b"c"), kv.file_of(key)).unwrap();
+    }
+    let remove = ["remove", "--stdin", "-f", "--sync", "off"];
+    let ran = kv.feed(remove, keys.join("\n").as_bytes());
+    let told = ran.ends(Exit::Damaged).prints("").stderr_text();
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert_eq!(told.matches("another key").count(), 2, "{told}");
+    kv.run(["ls"]).ends(Exit::Damaged).prints("");
+}
+
 /// Two different texts of one SHA-1 (shattered.io). They hold NUL bytes, so they are no keys, and
 /// their common place cannot be reached.
 #[test]

@@ -105,6 +105,11 @@ pub const ENVIRONMENT: &[Block] = &[
         "Without `XDG_DATA_HOME` the store is `$HOME/.local/share/kv`. With neither, a command that \
          needs a store ends with status 5.",
     ),
+    Item(
+        "`TMPDIR`",
+        "`kv import` of several namespaces puts some of its input into a temporary file there; \
+         without it, in /tmp.",
+    ),
 ];
 
 /// The files that kv uses.

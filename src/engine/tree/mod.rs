@@ -48,6 +48,7 @@ mod codec;
 mod create;
 mod disk;
 mod draft;
+mod ends;
 mod expiry;
 mod find;
 mod gc;

@@ -1,0 +1,72 @@
+//! `kv export`: prints entries for `kv import`.
+
+use anyhow::Result;
+
+use crate::cli::ExportArgs;
+use crate::commands::Session;
+use crate::commands::listing::{glob, only_damage, print_json, print_json_of};
+use crate::commands::progress::Progress;
+use crate::commands::session::NamedBy;
+use crate::exit::{Exit, UsageError};
+use crate::store::Selection;
+
+/// Prints the entries of one namespace, or of all. What is damaged is told at once and does not
+/// keep the others from being printed; the first decides the exit status.
+pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> {
+    let selection = Selection {
+        glob: args.glob.as_ref().map(glob).transpose()?,
+        values: true,
+        ..Selection::default()
+    };
+    let namespaces = match (args.all, session.named_by) {
+        (true, NamedBy::Option) => {
+            let why = "--all is about every namespace, and -n names one";
+            return Err(UsageError(why.to_owned()).into());
+        }
+        (true, _) => session.store.namespaces()?,
+        (false, _) => vec![session.namespace.clone()],
+    };
+    let now = session.now();
+    // A terminal that gets the data has no line to spare.
+    let mut progress = (!session.out.is_terminal()).then(|| Progress::new("entries"));
+    let mut count = 0;
+    let mut failed = None;
+    for namespace in namespaces {
+        let listing = match session.store.scan(&namespace, &selection, now) {
+            Ok(listing) => listing,
+            Err(err) if args.all => {
+                let err = anyhow::Error::from(err);
+                failed.get_or_insert(Exit::from_error(&err));
+                session.complain(err);
+                continue;
+            }
+            Err(err) => return Err(err.into()),
+        };
+        for listed in listing {
+            let damage = match listed {
+                Ok(listed) => {
+                    count += 1;
+                    if let Some(progress) = &mut progress {
+                        progress.set(count, None);
+                    }
+                    let print = if args.all { print_json_of } else { print_json };
+                    only_damage(print(&*session.store, &namespace, session.out, listed, now))?
+                }
+                Err(err) => Some(err),
+            };
+            if let Some(err) = damage {
+                let err = anyhow::Error::from(err);
+                failed.get_or_insert(Exit::from_error(&err));
+                if let Some(progress) = &mut progress {
+                    progress.clear();
+                }
+                session.complain(err);
+            }
+        }
+    }
+    Ok(match failed {
+        Some(exit) => exit,
+        None if count == 0 && selection.is_bounded() => Exit::No,
+        None => Exit::Success,
+    })
+}

@@ -1,0 +1,137 @@
+//! Input, cut into lines without being copied.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::store::{Result, Source};
+
+/// How much is read at a time.
+const PART: usize = 256 * 1024;
+
+/// A buffer that holds a part of the input, and one line of it at least.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    buf: Vec<u8>,
+    /// How much of the buffer has been filled.
+    filled: usize,
+    /// Where the next line begins, and up to where it is known to hold no newline.
+    next: usize,
+    searched: usize,
+    has_ended: bool,
+    line: Range<usize>,
+    number: u64,
+    read: u64,
+}
+
+impl Lines {
+    /// Returns the line that [`Lines::advance`] went to, without its newline.
+    pub(super) fn line(&self) -> &[u8] {
+        &self.buf[self.line.clone()]
+    }
+
+    /// Returns the number of that line; the first is 1.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns how many bytes have been read.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Goes to the next line; the last one may lack its newline. Returns false at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::read`].
+    pub(super) fn advance(&mut self, source: &mut dyn Source) -> Result<bool> {
+        loop {
+            if let Some(at) = memchr(b'\n', &self.buf[self.searched..self.filled]) {
+                self.line = self.next..self.searched + at;
+                self.next = self.line.end + 1;
+                self.searched = self.next;
+                self.number += 1;
+                return Ok(true);
+            }
+            self.searched = self.filled;
+            if self.has_ended {
+                if self.next == self.filled {
+                    return Ok(false);
+                }
+                self.line = self.next..self.filled;
+                self.next = self.filled;
+                self.number += 1;
+                return Ok(true);
+            }
+            self.fill(source)?;
+        }
+    }
+
+    /// Reads more behind the beginning of a line, which moves to the front.
+    fn fill(&mut self, source: &mut dyn Source) -> Result<()> {
+        self.buf.copy_within(self.next..self.filled, 0);
+        self.filled -= self.next;
+        self.next = 0;
+        self.searched = self.filled;
+        if self.filled == self.buf.len() {
+            self.buf.resize((2 * self.buf.len()).max(PART), 0);
+        }
+        let n = source.read(&mut self.buf[self.filled..])?;
+        self.filled += n;
+        self.read += n as u64;
+        self.has_ended = n == 0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Yields its bytes in parts of a fixed size.
+    struct Parts<'a>(&'a [u8], usize);
+
+    impl Source for Parts<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+            let n = self.1.min(buf.len());
+            Source::read(&mut self.0, &mut buf[..n])
+        }
+    }
+
+    fn lines_of(text: &[u8], size: usize) -> Vec<Vec<u8>> {
+        let mut source = Parts(text, size);
+        let mut lines = Lines::default();
+        let mut all = Vec::new();
+        while lines.advance(&mut source).unwrap() {
+            all.push(lines.line().to_vec());
+            assert_eq!(lines.number(), all.len() as u64);
+        }
+        assert!(!lines.advance(&mut source).unwrap());
+        assert_eq!(lines.read(), text.len() as u64);
+        all
+    }
+
+    #[test]
+    fn lines_are_the_same_in_parts_of_any_size() {
+        let text = b"one\n\ntwo\n\xff\0\nlast";
+        let want: [&[u8]; 5] = [b"one", b"", b"two", b"\xff\0", b"last"];
+        for size in 1..=text.len() {
+            assert_eq!(lines_of(text, size), want, "{size}");
+            assert_eq!(lines_of(&text[..text.len() - 4], size), want[..4], "{size}");
+        }
+        assert!(lines_of(b"", 1).is_empty());
+    }
+
+    #[test]
+    fn a_line_may_be_longer_than_the_buffer() {
+        for len in [PART - 1, PART, PART + 1, 3 * PART] {
+            let long = vec![b'x'; len];
+            let text = [b"short\n", &*long, b"\nshort\n", &*long].concat();
+            for size in [4_093, PART, 8 * PART] {
+                let want: [&[u8]; 4] = [b"short", &long, b"short", &long];
+                assert!(lines_of(&text, size) == want, "{len} in parts of {size}");
+            }
+        }
+    }
+}
