@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::store::{
-    Clock, Etag, Feed, Imported, Incoming, Merge, Meta, Namespace, Result, Stopped, Time, bulk,
-    list,
+    Clock, Etag, Feed, Imported, Incoming, Merge, Meta, Namespace, Result, Stopped, StoreError,
+    Time, bulk, list,
 };
 
 use super::super::Tree;
@@ -204,7 +204,7 @@ impl Plan {
             touched = Touched::all();
             has_elements = true;
         }
-        let mut judge = |loose: &Loose<'_>| -> Result<Verdict> {
+        let mut judge = |loose: Loose<'_>| -> Result<Verdict> {
             if merge == Merge::Replace {
                 return Ok(Verdict::Unlink);
             }
@@ -218,17 +218,18 @@ impl Plan {
             let Some((key, modified)) = found.or_else(|| drafts.find(loose.sha1)) else {
                 return Ok(Verdict::Keep);
             };
-            let header = match &loose.header {
-                Ok((_, other)) if *other != key => return loose.collides(),
+            let header = match loose.header {
+                Ok((_, ref other)) if *other != key => return loose.collides(),
                 Ok((header, _)) => Some(header),
-                Err(_) => None,
+                Err(StoreError::Damaged { .. }) => None,
+                Err(err) => return Err(err),
             };
             let keeps = match (merge, header) {
                 (Merge::Overwrite | Merge::Replace, _) => false,
                 // What it says nobody knows, and it is not absent.
                 (_, None) => true,
                 (Merge::IfAbsent, Some(header)) => header.is_live(now),
-                (Merge::Newer, Some(header)) => is_newer(header, modified, now),
+                (Merge::Newer, Some(header)) => is_newer(&header, modified, now),
             };
             if keeps {
                 done.stored -= 1;

@@ -58,7 +58,7 @@ impl Tree {
             .collect();
         removals.sort_unstable_by_key(|removal| removal.key);
         removals.dedup_by_key(|removal| removal.key);
-        self.remove_sorted(namespace, &mut upkeep, &removals, clock.now())
+        self.remove_sorted(namespace, &mut upkeep, &removals, clock.now(), failed)
     }
 
     /// Removes keys, which come in order and once each, and returns how many there were.
@@ -68,6 +68,7 @@ impl Tree {
         upkeep: &mut Upkeep,
         removals: &[Removal<'_>],
         now: Time,
+        failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
         let packs = upkeep.packs()?;
         let mut fates = judge_packed(upkeep, packs.as_ref(), removals, now)?;
@@ -99,11 +100,11 @@ impl Tree {
             places.insert(sha1, number);
             has_elements |= list::is_element(fate.removal.key);
         }
-        let mut judge = |loose: &Loose<'_>| -> Result<Verdict> {
+        let mut judge = |loose: Loose<'_>| -> Result<Verdict> {
             let Some(&number) = places.get(loose.sha1) else {
                 return Ok(Verdict::Keep);
             };
-            judge_loose(&mut fates[number], loose, now)
+            judge_loose(&mut fates[number], loose, now, failed)
         };
         let drafts = Drafts::new(&upkeep.space)?;
         let changes = (packed > 0).then_some(&named[..]);
@@ -142,10 +143,20 @@ fn judge_packed<'a>(
 }
 
 /// Judges the loose entry of a key, which hides what packs hold of it.
-fn judge_loose(fate: &mut Fate<'_>, loose: &Loose<'_>, now: Time) -> Result<Verdict> {
-    let header = match &loose.header {
-        Ok((_, key)) if *key != fate.removal.key => return loose.collides(),
+fn judge_loose(
+    fate: &mut Fate<'_>,
+    loose: Loose<'_>,
+    now: Time,
+    failed: &mut dyn FnMut(StoreError),
+) -> Result<Verdict> {
+    let header = match loose.header {
+        Ok((_, ref key)) if *key != fate.removal.key => return loose.collides(),
         Ok((header, _)) => header,
+        Err(err) if !matches!(err, StoreError::Damaged { .. }) => {
+            fate.goes = false;
+            failed(err);
+            return Ok(Verdict::Keep);
+        }
         // Nobody can say what it held, but it can go, unless it had to be a certain one.
         Err(_) => {
             fate.goes = fate.removal.etag.is_none();

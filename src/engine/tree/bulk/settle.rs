@@ -125,7 +125,7 @@ pub(in super::super) enum Verdict {
 }
 
 /// Judges a loose entry, under the lock of its shard.
-pub(in super::super) type Judge<'a> = &'a mut dyn FnMut(&Loose<'_>) -> Result<Verdict>;
+pub(in super::super) type Judge<'a> = &'a mut dyn FnMut(Loose<'_>) -> Result<Verdict>;
 
 /// A bulk change whose pack is written.
 pub(in super::super) struct Settlement<'a> {
@@ -237,7 +237,7 @@ impl Settlement<'_> {
                 header,
                 path: path(),
             };
-            if judge(&loose)? == Verdict::Unlink {
+            if judge(loose)? == Verdict::Unlink {
                 superseded.push(sha1);
             }
         }

@@ -156,9 +156,14 @@ impl Collection<'_> {
             if removals.is_empty() {
                 return Ok(());
             }
-            let removed =
-                self.tree
-                    .remove_sorted(self.namespace, &mut self.upkeep, &removals, now)?;
+            let progress = &mut *self.progress;
+            let removed = self.tree.remove_sorted(
+                self.namespace,
+                &mut self.upkeep,
+                &removals,
+                now,
+                &mut |err| progress.damage(err),
+            )?;
             self.done.evicted += removed;
             for (key, _) in &evicted {
                 self.progress.evict(key);
