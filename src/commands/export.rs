@@ -32,7 +32,7 @@ pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> 
     let mut count = 0;
     let mut failed = None;
     for namespace in namespaces {
-        let listing = match session.store.scan(&namespace, &selection, now) {
+        let mut listing = match session.store.scan(&namespace, &selection, now) {
             Ok(listing) => listing,
             Err(err) if args.all => {
                 let err = anyhow::Error::from(err);
@@ -42,7 +42,7 @@ pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> 
             }
             Err(err) => return Err(err.into()),
         };
-        for listed in listing {
+        while let Some(listed) = listing.next() {
             let damage = match listed {
                 Ok(listed) => {
                     count += 1;

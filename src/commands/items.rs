@@ -20,9 +20,10 @@ pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
     let now = session.now();
     let mut damage = None;
     let Session { store, out, .. } = session;
-    for listed in store.scan(&args.list, &selection, now)? {
+    let mut listing = store.scan(&args.list, &selection, now)?;
+    while let Some(listed) = listing.next() {
         match listed {
-            Ok(listed) if !list::is_element(listed.key.as_bytes()) => {}
+            Ok(listed) if !list::is_element(listed.key) => {}
             Ok(listed) if args.json => print_json(&**store, &args.list, out, listed, now)?,
             Ok(listed) => {
                 if let Some(mut value) = listed.value {

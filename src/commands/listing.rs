@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::UsageError;
-use crate::store::{Glob, Listed, Namespace, Store, StoreError, Time};
+use crate::store::{Glob, Key, Listed, Namespace, Store, StoreError, Time};
 use crate::wire::json::{self, ValueWriter};
 use crate::wire::text::{self, Utf8Check};
 
@@ -16,6 +16,7 @@ use crate::wire::text::{self, Utf8Check};
 const HELD: u64 = 1024 * 1024;
 
 /// Writes a key: raw, but escaped where a person reads it, as it may hold whatever moves a cursor.
+#[inline]
 pub(super) fn write_key(out: &mut Output, key: &[u8]) -> io::Result<()> {
     if out.is_terminal() {
         out.write_all(text::escape(key).as_bytes())
@@ -25,6 +26,7 @@ pub(super) fn write_key(out: &mut Output, key: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a key and what ends it.
+#[inline]
 pub(super) fn write_key_line(out: &mut Output, key: &[u8], end: u8) -> io::Result<()> {
     write_key(out, key)?;
     out.write_all(&[end])
@@ -56,7 +58,7 @@ pub(super) fn print_json(
     store: &dyn Store,
     namespace: &Namespace,
     out: &mut Output,
-    listed: Listed,
+    listed: Listed<'_>,
     now: Time,
 ) -> Result<()> {
     print_object(store, namespace, out, listed, now, false)
@@ -67,7 +69,7 @@ pub(super) fn print_json_of(
     store: &dyn Store,
     namespace: &Namespace,
     out: &mut Output,
-    listed: Listed,
+    listed: Listed<'_>,
     now: Time,
 ) -> Result<()> {
     print_object(store, namespace, out, listed, now, true)
@@ -77,7 +79,7 @@ fn print_object(
     store: &dyn Store,
     namespace: &Namespace,
     out: &mut Output,
-    listed: Listed,
+    listed: Listed<'_>,
     now: Time,
     names_namespace: bool,
 ) -> Result<()> {
@@ -87,7 +89,7 @@ fn print_object(
         value,
     } = listed;
     let begin = |out: &mut Output| {
-        json::begin(out, key.as_bytes())?;
+        json::begin(out, key)?;
         match names_namespace {
             true => json::member(out, "namespace", namespace.as_str()),
             false => Ok(()),
@@ -107,6 +109,7 @@ fn print_object(
                 check.part(part);
                 Ok(())
             })?;
+            let key = Key::new(key.to_vec()).expect("what is listed has a key");
             let Some(mut again) = store.get(namespace, &key, now)? else {
                 return Ok(());
             };

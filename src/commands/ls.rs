@@ -28,6 +28,8 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
     };
     let now = session.now();
     let shows = args.limit != Some(0);
+    let is_plain = !(args.json || args.long || args.values || args.count);
+    let end = line_end(args.null);
     let mut has_matched = false;
     let mut count = 0_u64;
     let mut damage = None;
@@ -37,14 +39,17 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
         out,
         ..
     } = session;
-    for listed in store.scan(namespace, &selection, now)? {
+    let mut listing = store.scan(namespace, &selection, now)?;
+    while let Some(listed) = listing.next() {
         match listed {
             Ok(listed) => {
                 has_matched = true;
                 if shows {
                     count += 1;
                 }
-                if shows && !args.count {
+                if is_plain && shows {
+                    write_key_line(out, listed.key, end).or_cannot_write()?;
+                } else if shows && !args.count {
                     let printed = print(args, &**store, namespace, out, listed, now);
                     damage = damage.or(only_damage(printed)?);
                 }
@@ -68,7 +73,7 @@ fn print(
     store: &dyn Store,
     namespace: &Namespace,
     out: &mut Output,
-    listed: Listed,
+    listed: Listed<'_>,
     now: Time,
 ) -> Result<()> {
     if args.json {
@@ -80,10 +85,10 @@ fn print(
         print_details(out, &meta).or_cannot_write()?;
     }
     match value {
-        None => write_key_line(out, key.as_bytes(), end).or_cannot_write(),
+        None => write_key_line(out, key, end).or_cannot_write(),
         Some(mut value) => {
             let between = if args.null { 0 } else { b'\t' };
-            write_key_line(out, key.as_bytes(), between).or_cannot_write()?;
+            write_key_line(out, key, between).or_cannot_write()?;
             let read = value.for_each(|part| out.write_all(part));
             // Behind a damaged value too: the next key is not to be taken for a part of it.
             out.write_all(&[end]).or_cannot_write()?;

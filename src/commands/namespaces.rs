@@ -38,8 +38,9 @@ fn would_remove(namespace: &Namespace, session: &mut Session<'_>, end: u8) -> Re
         return Ok(Exit::No);
     }
     let now = session.now();
-    for listed in session.store.scan(namespace, &Selection::default(), now)? {
-        write_key_line(session.out, listed?.key.as_bytes(), end).or_cannot_write()?;
+    let mut listing = session.store.scan(namespace, &Selection::default(), now)?;
+    while let Some(listed) = listing.next() {
+        write_key_line(session.out, listed?.key, end).or_cannot_write()?;
     }
     Ok(Exit::Success)
 }

@@ -95,6 +95,14 @@ impl Output {
 }
 
 impl Write for Output {
+    #[inline]
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        match &mut self.reply {
+            Some(reply) => reply.write_all(buf),
+            None => self.buffer.write_all(buf),
+        }
+    }
+
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match &mut self.reply {
             Some(reply) => reply.write(buf),

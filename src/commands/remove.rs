@@ -10,7 +10,7 @@ use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, write_key_line};
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
-use crate::store::{Condition, Glob, Key, Listed, OrCannot as _, Selection};
+use crate::store::{Condition, Glob, Key, OrCannot as _, Selection};
 
 /// Above so many keys at once, the store is asked to remove them together.
 const FEW: usize = 1_000;
@@ -57,15 +57,14 @@ fn remove_matching(args: &Wanted<'_>, glob: Glob, session: &mut Session<'_>) -> 
         let is_end = listed.is_none();
         match listed.transpose().map_err(anyhow::Error::from) {
             Ok(None) => {}
-            Ok(Some(Listed { key, .. })) if args.options.dry_run => {
+            Ok(Some(listed)) if args.options.dry_run => {
                 has_matched = true;
-                write_key_line(session.out, key.as_bytes(), line_end(args.null))
-                    .or_cannot_write()?;
+                write_key_line(session.out, listed.key, line_end(args.null)).or_cannot_write()?;
             }
-            Ok(Some(Listed { key, .. })) => {
+            Ok(Some(listed)) => {
                 has_matched = true;
-                held += size_of::<Key>() + key.as_bytes().len();
-                keys.push(key);
+                held += size_of::<Key>() + listed.key.len();
+                keys.push(listed.to_key());
             }
             Err(err) => {
                 exit = exit.max(Exit::from_error(&err));

@@ -89,13 +89,15 @@ pub fn import<S: Store + ?Sized>(
     let mut done = Imported::default();
     let distinct = entries.len() as u64;
     if merge == Merge::Replace {
-        let all = store.scan(namespace, &Selection::default(), clock.now())?;
-        let others: Vec<Key> = all
-            .filter_map(|listed| match listed {
-                Ok(listed) => (!entries.contains_key(&listed.key)).then_some(Ok(listed.key)),
-                Err(err) => Some(Err(err)),
-            })
-            .collect::<Result<_>>()?;
+        let mut others = Vec::new();
+        let mut all = store.scan(namespace, &Selection::default(), clock.now())?;
+        while let Some(listed) = all.next() {
+            let key = listed?.to_key();
+            if !entries.contains_key(&key) {
+                others.push(key);
+            }
+        }
+        drop(all);
         for key in others {
             done.removed += u64::from(store.remove(namespace, &key, &Condition::Always, clock)?);
         }

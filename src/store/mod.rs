@@ -34,7 +34,7 @@ pub use self::location::Location;
 pub use self::named::{Held, Holder, LockRequest};
 pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};
-pub use self::scan::{Listed, Listing, Selection};
+pub use self::scan::{Listed, Listing, Scan, Selection};
 pub use self::time::{Clock, Deadline, Time};
 pub use self::upkeep::{Collect, Collected, Info, Progress};
 

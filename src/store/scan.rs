@@ -65,17 +65,38 @@ fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
 
 /// One entry of a listing.
 #[derive(Debug)]
-pub struct Listed {
+pub struct Listed<'a> {
     /// Its key.
-    pub key: Key,
+    pub key: &'a [u8],
     /// What is known of it.
     pub meta: Meta,
     /// Its value, if the selection asked for values.
     pub value: Option<Value>,
 }
 
-/// The entries that a scan found, in order.
-pub type Listing<'a> = Box<dyn Iterator<Item = Result<Listed>> + 'a>;
+impl Listed<'_> {
+    /// Returns the key to be kept.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is listed has a key.
+    pub fn to_key(&self) -> Key {
+        Key::new(self.key.to_vec()).expect("what is listed has a key")
+    }
+}
+
+/// A listing on its way. It lends each entry: a listing of millions of keys makes none of them anew.
+pub trait Scan {
+    /// Returns the next entry, `None` at the end. After an `Err` it goes on.
+    ///
+    /// # Errors
+    ///
+    /// Where an entry is damaged or cannot be read.
+    fn next(&mut self) -> Option<Result<Listed<'_>>>;
+}
+
+/// The entries that a scan finds, in order.
+pub type Listing<'a> = Box<dyn Scan + 'a>;
 
 #[cfg(test)]
 mod tests {

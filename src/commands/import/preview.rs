@@ -39,10 +39,11 @@ pub(super) fn preview(
         session.complain(err);
     };
     if merge == Merge::Replace {
-        for listed in session.store.scan(namespace, &Selection::default(), now)? {
+        let mut all = session.store.scan(namespace, &Selection::default(), now)?;
+        while let Some(listed) = all.next() {
             match listed {
                 Ok(listed) => {
-                    write_key_line(session.out, listed.key.as_bytes(), b'\n').or_cannot_write()?;
+                    write_key_line(session.out, listed.key, b'\n').or_cannot_write()?;
                 }
                 Err(err) => complain(session, err),
             }

@@ -10,7 +10,7 @@ use crate::store::{Info, Namespace, Result, Selection, Time};
 use super::Tree;
 use super::gc;
 use super::pack::Packs;
-use super::scan::Found;
+use super::scan::Spot;
 use super::space::Space;
 use super::upkeep::names_in;
 use super::walk::State;
@@ -46,20 +46,15 @@ impl Tree {
             .filter(|found| found.state != State::Live)
             .count();
         let mut folds = dead as u64;
-        while let Some(found) = walk.next() {
-            let (key, meta) = match found {
-                Err(_) => {
-                    info.damaged += 1;
-                    continue;
-                }
-                Ok(Found::Loose(key, meta)) => {
-                    folds += u64::from(gc::folds(&meta, now));
-                    (key, meta)
-                }
-                Ok(Found::Packed(listed)) => (listed.key, listed.meta),
+        while let Some(found) = walk.advance() {
+            let Ok(spot) = found else {
+                info.damaged += 1;
+                continue;
             };
+            let meta = walk.meta(spot);
+            folds += u64::from(matches!(spot, Spot::Loose(_)) && gc::folds(&meta, now));
             let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
-            info.count(key.as_bytes().len() as u64, meta.size, age);
+            info.count(walk.key(spot).len() as u64, meta.size, age);
         }
         info.expired += walk.expired_packed;
         match Packs::read(&space) {

@@ -263,13 +263,14 @@ fn count(tree: &Tree, list: &Namespace, within: Range<u64>) -> Result<Option<End
             ..Selection::default()
         };
         // Nothing has expired in 1970.
-        let mut numbers = tree
-            .list_entries(list, &selection, Time(0))?
-            .filter_map(|listed| {
-                // What cannot be read is no element that could be taken.
-                number_of(listed.ok()?.key.as_bytes())
-            });
-        Ok(numbers.next())
+        let mut elements = tree.list_entries(list, &selection, Time(0))?;
+        while let Some(listed) = elements.next() {
+            // What cannot be read is no element that could be taken.
+            if let Some(number) = listed.ok().and_then(|listed| number_of(listed.key)) {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
     };
     let ends = end(false)?.zip(end(true)?);
     Ok(ends.map(|(first, last)| Ends {

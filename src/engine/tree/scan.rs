@@ -3,8 +3,10 @@
 //! All loose entries are read first, then MANIFEST, and every pack is opened before the first line:
 //! an entry that is folded meanwhile is seen in one of the two places, or in both.
 
+use std::cmp::Ordering;
+
 use crate::store::{
-    Key, Listed, Listing, Meta, Namespace, Result, Selection, StoreError, Time, Value,
+    Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Time, Value,
 };
 
 use super::Tree;
@@ -21,48 +23,19 @@ impl Tree {
         selection: &Selection,
         now: Time,
     ) -> Result<Listing<'a>> {
-        let Some(mut walk) = self.walk(namespace, selection, now)? else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        let namespace = namespace.clone();
-        let values = selection.values;
-        let damaged = std::mem::take(&mut walk.loose.damaged);
-        let listed = std::iter::from_fn(move || {
-            loop {
-                return Some(match walk.next()? {
-                    Err(err) => Err(err),
-                    Ok(Found::Packed(listed)) => Ok(listed),
-                    Ok(Found::Loose(key, meta)) if !values => Ok(Listed {
-                        key,
-                        meta,
-                        value: None,
-                    }),
-                    // An entry that was removed since is left out, one that was replaced is shown
-                    // as it is.
-                    Ok(Found::Loose(key, _)) => {
-                        match self.find(&namespace, &Place::of(&key), now) {
-                            Ok(None) => continue,
-                            Ok(Some(entry)) => {
-                                let (meta, value) = (entry.meta, Some(entry.value));
-                                Ok(Listed { key, meta, value })
-                            }
-                            Err(err) => Err(err),
-                        }
-                    }
-                });
-            }
-        });
-        let limit = selection
-            .limit
-            .map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        let mut left = limit;
-        // Damage does not count as one of the entries asked for.
-        let limited = listed.take_while(move |listed| {
-            let is_wanted = left > 0;
-            left -= usize::from(is_wanted && listed.is_ok());
-            is_wanted
-        });
-        Ok(Box::new(damaged.into_iter().map(Err).chain(limited)))
+        let mut walk = self.walk(namespace, selection, now)?;
+        let damaged = walk
+            .as_mut()
+            .map(|walk| std::mem::take(&mut walk.loose.damaged));
+        Ok(Box::new(TreeScan {
+            tree: self,
+            namespace: namespace.clone(),
+            damaged: damaged.unwrap_or_default().into_iter(),
+            walk,
+            left: selection.limit.unwrap_or(u64::MAX),
+            values: selection.values,
+            now,
+        }))
     }
 
     /// Begins to walk through the entries that were asked for; `None` if there is no namespace.
@@ -125,10 +98,68 @@ fn open_cursors(
     Ok(Ok(cursors))
 }
 
+/// A listing of a namespace.
+struct TreeScan<'a> {
+    tree: &'a Tree,
+    namespace: Namespace,
+    /// What cannot be listed, which is told first.
+    damaged: std::vec::IntoIter<StoreError>,
+    /// `None` if there is no namespace.
+    walk: Option<Walk>,
+    /// Entries that are still wanted.
+    left: u64,
+    values: bool,
+    now: Time,
+}
+
+impl Scan for TreeScan<'_> {
+    fn next(&mut self) -> Option<Result<Listed<'_>>> {
+        if let Some(err) = self.damaged.next() {
+            return Some(Err(err));
+        }
+        let walk = self.walk.as_mut().filter(|_| self.left > 0)?;
+        let (spot, loose) = loop {
+            let spot = match walk.advance()? {
+                Ok(spot) => spot,
+                // Damage does not count as one of the entries asked for.
+                Err(err) => return Some(Err(err)),
+            };
+            if !self.values || matches!(spot, Spot::Packed(_)) {
+                break (spot, None);
+            }
+            let key = Key::new(walk.key(spot).to_vec()).expect("a header has a sound key");
+            match self.tree.find(&self.namespace, &Place::of(&key), self.now) {
+                // An entry that was removed since is left out, one that was replaced is shown as
+                // it is.
+                Ok(None) => {}
+                Ok(found) => break (spot, found),
+                Err(err) => return Some(Err(err)),
+            }
+        };
+        self.left -= 1;
+        let value = match loose {
+            Some(entry) => {
+                let (key, meta, value) = (walk.key(spot), entry.meta, Some(entry.value));
+                return Some(Ok(Listed { key, meta, value }));
+            }
+            None if self.values => walk.packed_value(spot),
+            None => None,
+        };
+        Some(Ok(Listed {
+            key: walk.key(spot),
+            meta: walk.meta(spot),
+            value,
+        }))
+    }
+}
+
 /// An entry that a walk came upon.
-pub(super) enum Found {
-    Loose(Key, Meta),
-    Packed(Listed),
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spot {
+    /// By its place among the loose entries.
+    Loose(usize),
+    /// By the cursor that stands on it.
+    Packed(usize),
 }
 
 /// A walk through loose and packed entries in the order of their keys.
@@ -155,8 +186,8 @@ enum Head {
 }
 
 impl Walk {
-    /// Returns the next live entry.
-    pub(super) fn next(&mut self) -> Option<Result<Found>> {
+    /// Moves on to the next live entry.
+    pub(super) fn advance(&mut self) -> Option<Result<Spot>> {
         loop {
             let head = match self.head {
                 Head::Known(head) => head,
@@ -168,14 +199,12 @@ impl Walk {
                     Err(err) => return Some(Err(err)),
                 },
             };
-            let loose = self.loose.found().get(self.at);
-            let packed_key = head.map(|head| self.packed.source(head).key());
-            let order = match (loose, packed_key) {
+            let order = match (self.loose.found().get(self.at), head) {
                 (None, None) => return None,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(loose), Some(key)) => {
-                    let order = self.loose.key(loose).cmp(key);
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(loose), Some(head)) => {
+                    let order = self.loose.key(loose).cmp(self.packed.source(head).key());
                     if self.selection.reverse {
                         order.reverse()
                     } else {
@@ -183,61 +212,84 @@ impl Walk {
                     }
                 }
             };
-            if order.is_eq() {
-                // The loose entry hides the packed one, dead or alive.
+            // A loose entry hides the packed one, dead or alive.
+            if order.is_ge() {
                 self.head = Head::Stale;
             }
             if order.is_le() {
-                let loose = *loose.expect("it comes first");
+                let at = self.at;
                 self.at += 1;
-                if loose.state == State::Live {
-                    let key = self.loose.key(&loose).to_vec();
-                    let key = Key::new(key).expect("a header has a sound key");
-                    return Some(Ok(Found::Loose(key, loose.meta)));
+                if self.loose.found()[at].state == State::Live {
+                    return Some(Ok(Spot::Loose(at)));
                 }
-                continue;
-            }
-            self.head = Head::Stale;
-            let head = head.expect("it comes first");
-            if let Some(listed) = self.packed_entry(head) {
-                return Some(Ok(Found::Packed(listed)));
+            } else if let Some(head) = head
+                && self.shows(head)
+            {
+                return Some(Ok(Spot::Packed(head)));
             }
         }
     }
 
-    /// Returns the entry on which a cursor stands, if it is live and was asked for.
-    fn packed_entry(&mut self, head: usize) -> Option<Listed> {
-        let record = self.packed.source(head).record();
-        if !record.tombstone && record.has_expired(self.now) {
+    /// Tells whether the entry on which a cursor stands is live and was asked for.
+    fn shows(&mut self, head: usize) -> bool {
+        let cursor = self.packed.source(head);
+        let record = cursor.record();
+        if record.tombstone {
+            return false;
+        }
+        if record.has_expired(self.now) {
             self.expired_packed += 1;
+            return false;
         }
-        if !record.is_live(self.now) || !self.selection.matches(record.key) {
-            return None;
+        // Cursors keep to the other bounds themselves.
+        if !self
+            .selection
+            .glob
+            .as_ref()
+            .is_none_or(|glob| glob.matches(record.key))
+        {
+            return false;
         }
-        let key = Key::new(record.key.to_vec()).ok()?;
         let damaged = &self.loose.damaged_keys;
         if !damaged.is_empty() {
             // Its loose entry cannot be read, and hides it all the same.
             let digits = digits_of(&sha1_of(record.key));
             if damaged.contains(str::from_utf8(&digits).unwrap_or_default()) {
-                return None;
+                return false;
             }
         }
         // What a newer pack holds of the key may be in the part of it that cannot be read.
-        let newer = &self.packed.sources()[..head];
-        let is_unsure =
-            |cursor: &Cursor| cursor.is_damaged && cursor.pack().find(&Place::of(&key)).is_err();
-        if newer.iter().any(is_unsure) {
-            return None;
+        let is_unsure = |newer: &Cursor| {
+            newer.is_damaged
+                && Key::new(record.key.to_vec())
+                    .is_ok_and(|key| newer.pack().find(&Place::of(&key)).is_err())
+        };
+        !self.packed.sources()[..head].iter().any(is_unsure)
+    }
+
+    /// Returns the key of an entry, until the walk goes on.
+    pub(super) fn key(&self, spot: Spot) -> &[u8] {
+        match spot {
+            Spot::Loose(at) => self.loose.key(&self.loose.found()[at]),
+            Spot::Packed(head) => self.packed.source(head).key(),
         }
-        let value = self.selection.values.then(|| Value::Whole {
-            bytes: record.value.to_vec(),
-            next: 0,
-        });
-        Some(Listed {
-            key,
-            meta: record.meta,
-            value,
-        })
+    }
+
+    /// Returns what is known of an entry, until the walk goes on.
+    pub(super) fn meta(&self, spot: Spot) -> Meta {
+        match spot {
+            Spot::Loose(at) => self.loose.found()[at].meta,
+            Spot::Packed(head) => self.packed.source(head).record().meta,
+        }
+    }
+
+    fn packed_value(&self, spot: Spot) -> Option<Value> {
+        match spot {
+            Spot::Loose(_) => None,
+            Spot::Packed(head) => {
+                let bytes = self.packed.source(head).record().value.to_vec();
+                Some(Value::Whole { bytes, next: 0 })
+            }
+        }
     }
 }

@@ -66,10 +66,11 @@ impl Tree {
         }
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for listed in self.scan(namespace, &Selection::default(), now)? {
+        let mut all = self.scan(namespace, &Selection::default(), now)?;
+        while let Some(listed) = all.next() {
             match listed {
                 Ok(listed) => {
-                    let len = listed.key.as_bytes().len() as u64 + listed.meta.size;
+                    let len = listed.key.len() as u64 + listed.meta.size;
                     bytes += len;
                     entries.push((listed.meta.modified, len));
                 }
@@ -107,7 +108,8 @@ impl Tree {
         now: Time,
         each: &mut dyn FnMut(Key, Etag) -> bool,
     ) -> Result<()> {
-        for listed in self.scan(namespace, &Selection::default(), now)? {
+        let mut all = self.scan(namespace, &Selection::default(), now)?;
+        while let Some(listed) = all.next() {
             let listed = match listed {
                 Ok(listed) => listed,
                 // It was told when the entries were counted, or is told when they are folded.
@@ -122,7 +124,7 @@ impl Tree {
             let is_tie = modified == cutoff.before && cutoff.ties > 0;
             if modified < cutoff.before || is_tie {
                 cutoff.ties -= u64::from(is_tie);
-                if !each(listed.key, listed.meta.etag) {
+                if !each(listed.to_key(), listed.meta.etag) {
                     break;
                 }
             }

@@ -86,6 +86,7 @@ pub(crate) fn encode(record: &Record<'_>, base: Time, out: &mut Vec<u8>) {
 /// # Errors
 ///
 /// [`Damage::Truncated`] where `bytes` end before the record does.
+#[inline]
 pub(crate) fn decode(bytes: &[u8], base: Time) -> Result<(Record<'_>, usize), Damage> {
     let mut rest = bytes;
     let sum = take_u64(&mut rest)?;
@@ -145,7 +146,17 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Takes a number off the beginning of `rest`.
+#[inline]
 pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<u64, Damage> {
+    // Most have one byte.
+    if let [byte @ ..0x80, behind @ ..] = *rest {
+        *rest = behind;
+        return Ok(u64::from(*byte));
+    }
+    take_long_varint(rest)
+}
+
+fn take_long_varint(rest: &mut &[u8]) -> Result<u64, Damage> {
     let mut number = 0_u64;
     for shift in (0..u64::BITS).step_by(7) {
         let byte = take(rest, 1)?[0];
@@ -161,6 +172,7 @@ pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<u64, Damage> {
     Err(Damage::Field)
 }
 
+#[inline]
 fn take_len(rest: &mut &[u8], longest: u64) -> Result<usize, Damage> {
     let len = take_varint(rest)?;
     if len > longest {
@@ -169,12 +181,14 @@ fn take_len(rest: &mut &[u8], longest: u64) -> Result<usize, Damage> {
     usize::try_from(len).map_err(|_| Damage::Field)
 }
 
+#[inline]
 pub(crate) fn take_u64(rest: &mut &[u8]) -> Result<u64, Damage> {
     let (bytes, behind) = rest.split_first_chunk().ok_or(Damage::Truncated)?;
     *rest = behind;
     Ok(u64::from_le_bytes(*bytes))
 }
 
+#[inline]
 fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], Damage> {
     let (taken, behind) = rest.split_at_checked(len).ok_or(Damage::Truncated)?;
     *rest = behind;

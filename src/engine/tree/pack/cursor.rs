@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::store::{Meta, Result, StoreError};
 
-use super::codec::Record;
+use super::codec::{self, Record};
 use super::merge::Sorted;
 use super::reader::Pack;
 
@@ -36,13 +36,13 @@ pub(crate) struct Cursor {
     reverse: bool,
     /// The block that comes next.
     next: Option<usize>,
+    /// The block that is being read.
     bytes: Vec<u8>,
-    spots: Vec<Spot>,
-    /// The spots of the block that are still to come.
-    ahead: Range<usize>,
-    current: usize,
-    /// It stands on a record.
-    stands: bool,
+    /// Where the next record begins in it; for a cursor that goes forward.
+    at: usize,
+    /// Where records begin that are still to come; for one that goes backward.
+    behind: Vec<usize>,
+    current: Option<Spot>,
     /// What is wrong with the rest of the block.
     damage: Option<StoreError>,
     /// Something in the pack could not be read.
@@ -74,10 +74,9 @@ impl Cursor {
             reverse,
             next,
             bytes: Vec::new(),
-            spots: Vec::new(),
-            ahead: 0..0,
-            current: 0,
-            stands: false,
+            at: 0,
+            behind: Vec::new(),
+            current: None,
             damage: None,
             is_damaged: false,
         })
@@ -85,13 +84,17 @@ impl Cursor {
 
     /// Returns the record that the cursor stands on.
     pub(crate) fn record(&self) -> Record<'_> {
-        let spot = &self.spots[self.current];
+        let spot = self.spot();
         Record {
             key: &self.bytes[spot.key.clone()],
             value: &self.bytes[spot.value.clone()],
             meta: spot.meta,
             tombstone: spot.tombstone,
         }
+    }
+
+    fn spot(&self) -> &Spot {
+        self.current.as_ref().expect("it stands on a record")
     }
 
     /// Returns the pack.
@@ -102,15 +105,14 @@ impl Cursor {
     /// Moves on to the first record whose key is not before this one, if the cursor does not stand on
     /// it or behind it already. Returns false if there is none. Only for a cursor that goes forward.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<bool> {
-        if self.stands && self.key() >= key {
+        if self.current.is_some() && self.key() >= key {
             return Ok(true);
         }
         let index = self.pack.index()?;
-        if index.blocks() > 0 && self.next.is_some_and(|next| index.block_of(key) > next) {
+        if self.next.is_some_and(|next| index.block_of(key) > next) {
             self.next = Some(index.block_of(key));
-            self.ahead = 0..0;
-            self.damage = None;
-            self.stands = false;
+            self.at = self.bytes.len();
+            self.current = None;
         }
         while self.advance()? {
             if self.key() >= key {
@@ -120,81 +122,119 @@ impl Cursor {
         Ok(false)
     }
 
-    /// Reads a block, and of its records those that are asked for.
-    fn load(&mut self, block: usize) -> Result<()> {
-        self.spots.clear();
-        self.ahead = 0..0;
-        self.pack.block(block, &mut self.bytes)?;
-        let mut at = 0;
-        while at < self.bytes.len() {
-            let (record, len) = match self.pack.decode(&self.bytes[at..]) {
-                Ok(decoded) => decoded,
-                Err(err) => {
-                    self.damage = Some(err);
-                    break;
-                }
-            };
-            let value_at = at + len - record.value.len();
-            let spot = Spot {
-                key: value_at - record.key.len()..value_at,
-                value: value_at..at + len,
-                meta: record.meta,
-                tombstone: record.tombstone,
-            };
-            at += len;
-            if self.bounds.is_behind(record.key) {
-                if !self.reverse {
-                    self.next = None;
-                }
-                break;
-            }
-            if self.bounds.is_before(record.key) {
-                if self.reverse {
-                    self.next = None;
+    /// Stands on the record at an offset of the block, and says how many bytes it has.
+    fn stand(&mut self, at: usize) -> Result<usize> {
+        let (record, len) = match codec::decode(&self.bytes[at..], self.pack.base()) {
+            Ok(decoded) => decoded,
+            Err(damage) => return Err(self.pack.damaged(damage)),
+        };
+        let value_at = at + len - record.value.len();
+        let (key, value) = (value_at - record.key.len()..value_at, value_at..at + len);
+        let (meta, tombstone) = (record.meta, record.tombstone);
+        self.current = Some(Spot {
+            key,
+            value,
+            meta,
+            tombstone,
+        });
+        Ok(len)
+    }
+
+    /// Goes on to the next block; false if there is none.
+    fn load(&mut self) -> Result<bool> {
+        let Some(block) = self.next else {
+            return Ok(false);
+        };
+        let blocks = self.pack.index()?.blocks();
+        self.next = match self.reverse {
+            false => Some(block + 1).filter(|&next| next < blocks),
+            true => block.checked_sub(1),
+        };
+        self.at = 0;
+        if let Err(err) = self.pack.block(block, &mut self.bytes) {
+            self.bytes.clear();
+            return Err(err);
+        }
+        Ok(true)
+    }
+
+    fn forward(&mut self) -> Result<bool> {
+        loop {
+            if self.at >= self.bytes.len() {
+                if !self.load()? {
+                    return Ok(false);
                 }
                 continue;
             }
-            self.spots.push(spot);
+            match self.stand(self.at) {
+                Ok(len) => self.at += len,
+                Err(err) => {
+                    // Where the next record begins nobody knows, but the next block does.
+                    self.at = self.bytes.len();
+                    return Err(err);
+                }
+            }
+            if self.bounds.is_behind(self.key()) {
+                (self.next, self.at) = (None, self.bytes.len());
+                return Ok(false);
+            }
+            if !self.bounds.is_before(self.key()) {
+                return Ok(true);
+            }
         }
-        self.ahead = 0..self.spots.len();
-        Ok(())
+    }
+
+    fn backward(&mut self) -> Result<bool> {
+        loop {
+            if let Some(at) = self.behind.pop() {
+                self.stand(at)?;
+                if self.bounds.is_before(self.key()) {
+                    self.next = None;
+                    self.behind.clear();
+                    return Ok(false);
+                }
+                if !self.bounds.is_behind(self.key()) {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if let Some(damage) = self.damage.take() {
+                return Err(damage);
+            }
+            if !self.load()? {
+                return Ok(false);
+            }
+            while self.at < self.bytes.len() {
+                match self.stand(self.at) {
+                    Ok(len) => {
+                        self.behind.push(self.at);
+                        self.at += len;
+                    }
+                    Err(err) => {
+                        self.damage = Some(err);
+                        break;
+                    }
+                }
+            }
+        }
     }
 }
 
 impl Sorted for Cursor {
     fn advance(&mut self) -> Result<bool> {
-        loop {
-            let ahead = if self.reverse {
-                self.ahead.next_back()
-            } else {
-                self.ahead.next()
-            };
-            if let Some(spot) = ahead {
-                self.current = spot;
-                self.stands = true;
-                return Ok(true);
-            }
-            self.stands = false;
-            if let Some(damage) = self.damage.take() {
-                self.is_damaged = true;
-                return Err(damage);
-            }
-            let Some(block) = self.next else {
-                return Ok(false);
-            };
-            let blocks = self.pack.index()?.blocks();
-            self.next = match self.reverse {
-                false => Some(block + 1).filter(|&next| next < blocks),
-                true => block.checked_sub(1),
-            };
-            if let Err(err) = self.load(block) {
-                self.is_damaged = true;
-                return Err(err);
-            }
+        let moved = if self.reverse {
+            self.backward()
+        } else {
+            self.forward()
+        };
+        if !matches!(moved, Ok(true)) {
+            self.current = None;
         }
+        self.is_damaged |= moved.is_err();
+        moved
     }
 
     fn key(&self) -> &[u8] {
-        &self.bytes[self.spots[self.current].key.clone()]
+        &self.bytes[self.spot().key.clone()]
     }
 }

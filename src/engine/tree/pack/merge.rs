@@ -40,6 +40,9 @@ impl<S: Sorted> Merge<S> {
     /// Moves to the next key, and says which source has it; `None` at the end. It may be called
     /// again after an error.
     pub(crate) fn advance(&mut self) -> Result<Option<usize>> {
+        if let [only] = &mut self.sources[..] {
+            return Ok(only.advance()?.then_some(0));
+        }
         if self.due.is_empty()
             && let Some(winner) = self.order.pop()
         {

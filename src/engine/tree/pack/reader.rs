@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{Meta, OrCannot as _, Result};
+use crate::store::{Meta, OrCannot as _, Result, Time};
 
 use super::super::codec::Damage;
 use super::super::layout::{Place, sha1_of};
@@ -162,14 +162,14 @@ impl Pack {
             .checked_sub(begin)
             .and_then(|len| usize::try_from(len).ok());
         let len = len.ok_or_else(|| self.damaged(Damage::Field))?;
-        bytes.clear();
+        // Blocks are of nearly the same length: little is filled with zeros for nothing.
         bytes.resize(len, 0);
         self.read(bytes, begin)
     }
 
-    /// Decodes the record at the beginning of `bytes`.
-    pub(crate) fn decode<'a>(&self, bytes: &'a [u8]) -> Result<(Record<'a>, usize)> {
-        codec::decode(bytes, self.geometry.base).map_err(|damage| self.damaged(damage))
+    /// Returns the time before which no record was modified.
+    pub(crate) fn base(&self) -> Time {
+        self.geometry.base
     }
 
     /// Says that the pack is damaged.
