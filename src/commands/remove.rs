@@ -10,10 +10,8 @@ use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, write_key_line};
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
+use crate::store::bulk::MANY;
 use crate::store::{Condition, Glob, Key, OrCannot as _, Selection};
-
-/// Above so many keys at once, the store is asked to remove them together.
-const FEW: usize = 1_000;
 
 /// So many bytes of keys that a pattern found are held before they are removed.
 const HELD: usize = 16 * 1024 * 1024;
@@ -141,7 +139,7 @@ impl<'a> Wanted<'a> {
     /// Removes keys.
     fn remove(&self, session: &Session<'_>, keys: Vec<Key>) -> Result<Exit> {
         let is_bulk = self.options.stdin || self.options.glob.is_some();
-        if is_bulk && keys.len() > FEW {
+        if is_bulk && keys.len() > MANY {
             return self.remove_together(session, keys);
         }
         let (store, namespace) = (&session.store, &session.namespace);

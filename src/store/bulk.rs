@@ -8,6 +8,9 @@ use crate::store::{
     Time,
 };
 
+/// More keys than this are many: an engine may have a better way for them than one by one.
+pub const MANY: usize = 1_000;
+
 /// An entry that is to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {

@@ -29,6 +29,11 @@ pub(super) const PAGES: &[Page] = &[Page {
              it.",
         ),
         Item(
+            "Many puts",
+            "More than 1,000 puts that come one behind the other and are there to be read are stored \
+             together, as kv-import(1) does it, if they have no option; each still has its own reply.",
+        ),
+        Item(
             "Errors",
             "A line on standard error names the line of the command. The batch goes on, unless \
              `--stop` is given and the status is 2 or more; its own status is the highest of all. \
@@ -43,5 +48,5 @@ pub(super) const PAGES: &[Page] = &[Page {
         Text("Load a table of plain words:"),
         Code("printf '%s\\n' 'apple red' 'sky blue' | sed 's/^/put /' | kv batch"),
     ],
-    see_also: &["kv-put(1)", "kv-get(1)"],
+    see_also: &["kv-put(1)", "kv-get(1)", "kv-import(1)"],
 }];

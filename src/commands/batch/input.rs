@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Result;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::exit::UsageError;
 use crate::store::OrCannot as _;
@@ -47,6 +48,16 @@ impl Input {
 
     /// Returns the next command; `None` at the end. Calls `pause` before it may have to wait.
     pub(super) fn next(&mut self, mut pause: impl FnMut() -> Result<()>) -> Result<Option<Next>> {
+        self.look(|| pause().map(|()| true))
+    }
+
+    /// Returns the next command if it is at hand, `None` if one would have to wait for it.
+    pub(super) fn next_at_hand(&mut self) -> Result<Option<Next>> {
+        self.look(|| Ok(stdin_is_ready()))
+    }
+
+    /// Returns the next command. Reads on only if `may_read` says so.
+    fn look(&mut self, mut may_read: impl FnMut() -> Result<bool>) -> Result<Option<Next>> {
         loop {
             if self.at < self.part.len() {
                 let (n, found) = self.form.feed(&self.part[self.at..]);
@@ -57,7 +68,9 @@ impl Input {
             } else if self.has_ended {
                 return Ok(self.form.finish());
             } else {
-                pause()?;
+                if !may_read()? {
+                    return Ok(None);
+                }
                 self.part.resize(PART, 0);
                 let part = &mut self.part[..];
                 let n = rustix::io::retry_on_intr(|| {
@@ -72,6 +85,17 @@ impl Input {
             }
         }
     }
+}
+
+/// Tells whether there is something to be read, or the end. A file is always ready.
+fn stdin_is_ready() -> bool {
+    let stdin = rustix::stdio::stdin();
+    let mut stdin = [PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut stdin, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 impl Form {

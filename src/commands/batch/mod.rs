@@ -1,5 +1,6 @@
 //! `kv batch`: carries out commands from standard input.
 
+mod group;
 mod input;
 
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 
+use self::group::Group;
 use self::input::Input;
 use crate::cli::{self, BatchArgs, Cli, Command, Reader};
 use crate::commands::Session;
@@ -17,42 +19,114 @@ use crate::commands::value::expect_stdin;
 use crate::exit::{Exit, UsageError};
 use crate::wire::words::Line;
 
-/// Answers each command before the next is begun, and returns the highest status.
+/// Answers the commands in their order, and returns the highest status.
 pub(super) fn run(args: &BatchArgs, session: &mut Session<'_>) -> Result<Exit> {
     expect_stdin("there are no commands to carry out")?;
-    let mut reader = Reader::new();
+    let mut batch = Batch {
+        session,
+        reader: Reader::new(),
+        group: Group::default(),
+        highest: Exit::Success,
+        stop: args.stop,
+    };
     let mut input = Input::new(args.json);
-    let mut highest = Exit::Success;
-    loop {
-        // Whoever waits for a reply before the next command must not wait for ever.
-        let next = input.next(|| session.out.flush().map_err(replies_are_lost))?;
-        let (number, line) = match next {
-            None => break,
-            Some((number, line)) => (number, line),
+    while !batch.has_stopped() {
+        // What could be a part of the group is not waited for, nor is a reply held back for it.
+        let next = match batch.group.is_empty() {
+            true => input.next(|| batch.session.out.flush().map_err(replies_are_lost))?,
+            false => input.next_at_hand()?,
         };
-        session.line = Some(number);
-        let mut exit = Exit::Usage;
-        let reply = Output::collect(session, |session| {
-            let done = line.and_then(|line| carry_out(&mut reader, line, session));
-            exit = done.unwrap_or_else(|err| {
-                let exit = Exit::from_error(&err);
-                session.complain(err);
-                exit
-            });
-        });
-        answer(session, exit, &reply).map_err(replies_are_lost)?;
-        highest = highest.max(exit);
-        if args.stop && exit >= Exit::Usage {
-            break;
+        match next {
+            Some((number, line)) => batch.take(number, line)?,
+            None if batch.group.is_empty() => break,
+            None => batch.carry_out_group()?,
         }
     }
+    let highest = batch.highest;
     session.line = None;
     session.out.flush().map_err(replies_are_lost)?;
     Ok(highest)
 }
 
+/// A batch on its way.
+struct Batch<'a, 's> {
+    session: &'a mut Session<'s>,
+    reader: Reader,
+    group: Group,
+    highest: Exit,
+    stop: bool,
+}
+
+impl Batch<'_, '_> {
+    /// Tells whether an answer was one that ends the batch.
+    fn has_stopped(&self) -> bool {
+        self.stop && self.highest >= Exit::Usage
+    }
+
+    /// Takes the next command: into the group, or carries it out when the group is done.
+    fn take(&mut self, number: u64, line: Result<Line>) -> Result<()> {
+        let cli = line.and_then(|line| read(&mut self.reader, line));
+        if let Ok(cli) = &cli
+            && !self.group.takes(cli)
+        {
+            self.carry_out_group()?;
+        }
+        match cli {
+            Ok(_) if self.has_stopped() => Ok(()),
+            Ok(cli) if self.group.takes(&cli) => {
+                self.group.push(number, cli);
+                Ok(())
+            }
+            Ok(cli) => self.answer(number, |session| carry_out(&cli, session)),
+            Err(err) => {
+                self.carry_out_group()?;
+                if self.has_stopped() {
+                    return Ok(());
+                }
+                self.answer(number, |_| Err(err))
+            }
+        }
+    }
+
+    /// Carries out the commands that were gathered.
+    fn carry_out_group(&mut self) -> Result<()> {
+        let is_stored = self.group.store(self.session);
+        for (number, cli) in self.group.take() {
+            if self.has_stopped() {
+                break;
+            }
+            let run = |session: &mut Session<'_>| match is_stored {
+                true => Ok(Exit::Success),
+                false => carry_out(&cli, session),
+            };
+            self.answer(number, run)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out one command and writes the reply to it.
+    fn answer(
+        &mut self,
+        number: u64,
+        run: impl FnOnce(&mut Session<'_>) -> Result<Exit>,
+    ) -> Result<()> {
+        self.session.line = Some(number);
+        let mut exit = Exit::Usage;
+        let reply = Output::collect(self.session, |session| {
+            exit = run(session).unwrap_or_else(|err| {
+                let exit = Exit::from_error(&err);
+                session.complain(err);
+                exit
+            });
+        });
+        write_reply(self.session, exit, &reply).map_err(replies_are_lost)?;
+        self.highest = self.highest.max(exit);
+        Ok(())
+    }
+}
+
 /// Writes the frame of a reply.
-fn answer(session: &mut Session<'_>, exit: Exit, reply: &[u8]) -> io::Result<()> {
+fn write_reply(session: &mut Session<'_>, exit: Exit, reply: &[u8]) -> io::Result<()> {
     writeln!(session.out, "{} {}", exit.row().0, reply.len())?;
     session.out.write_all(reply)?;
     session.out.write_all(b"\n")
@@ -67,7 +141,7 @@ fn replies_are_lost(err: io::Error) -> anyhow::Error {
     ))
 }
 
-fn carry_out(reader: &mut Reader, line: Line, session: &mut Session<'_>) -> Result<Exit> {
+fn read(reader: &mut Reader, line: Line) -> Result<Cli> {
     let words = line.words.into_iter().map(OsString::from_vec);
     let args: Vec<OsString> = std::iter::once("kv".into()).chain(words).collect();
     let cli = reader.read(&args).map_err(|err| match err.kind() {
@@ -76,8 +150,12 @@ fn carry_out(reader: &mut Reader, line: Line, session: &mut Session<'_>) -> Resu
         }
         _ => UsageError(cli::usage::explain(&err)),
     })?;
+    Ok(cli)
+}
+
+fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
     check(&cli.command)?;
-    let Cli { command, .. } = &cli;
+    let Cli { command, .. } = cli;
     if matches!(command, Command::Pop(with) if with.args.wait.is_some()) {
         // It may wait for long, and whoever would give it an element for the replies so far.
         session.out.flush_replies().map_err(replies_are_lost)?;

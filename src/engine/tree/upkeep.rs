@@ -10,11 +10,12 @@ use std::os::fd::AsFd as _;
 use crate::store::{Namespace, Result};
 
 use super::Tree;
+use super::codec::Damage;
 use super::create::random;
 use super::disk;
 use super::lock::{GC_LOCK, Kind, Lock, Patience};
 use super::pack::manifest::{self, MANIFEST, Manifest};
-use super::pack::{Geometry, Named, Packs};
+use super::pack::{Geometry, Named, Pack, Packs};
 use super::space::{Dir, Space, cannot, make_dir};
 use super::temp::{SPARES, Temp};
 
@@ -84,6 +85,14 @@ impl Upkeep {
         }
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
         Ok(Named { name, geometry })
+    }
+
+    /// Opens a pack that was added, wherever it is as long as MANIFEST does not tell of it.
+    pub(super) fn open_added(&self, named: &Named) -> Result<Pack> {
+        let dir = self.staged.as_deref().unwrap_or("packs");
+        let path = || self.space.path_of(dir).join(&named.name);
+        let pack = Pack::open(&self.space, dir, named)?;
+        pack.ok_or_else(|| manifest::damaged(path(), Damage::Missing))
     }
 
     /// Writes a MANIFEST that names these packs, the newest first.

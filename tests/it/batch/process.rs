@@ -164,3 +164,75 @@ fn batches_beside_each_other_lose_nothing() {
     let ran = kv.feed(["batch"], b"get n\nitems l\n").ends(Exit::Success);
     ran.prints(replies(&[(0, "600"), (0, &items)])).warns("");
 }
+
+/// Many plain puts that are at hand are stored by one pack; who reads the replies cannot tell.
+#[test]
+fn many_puts_are_stored_together_and_answered_each() {
+    let kv = Sandbox::new();
+    kv.put("key 7", "old");
+    kv.run(["put", "key 8", "old", "--ttl", "1h"])
+        .ends(Exit::Success);
+    let large = "x".repeat(20_000);
+    let mut lines = String::new();
+    let mut wanted = Vec::new();
+    for n in 0..3_000 {
+        lines += &format!("put 'key {n}' 'value {n}'\n");
+        wanted.push((0, String::new()));
+        match n {
+            700 => lines += "get 'key 700'\n",
+            2_000 => lines += &format!("put large {large}\nput 'key 5' again\nput 'key 5' last\n"),
+            2_500 => lines += "put x\n",
+            _ => continue,
+        }
+        match n {
+            700 => wanted.push((0, "value 700".to_owned())),
+            2_000 => wanted.extend(vec![(0, String::new()); 3]),
+            _ => wanted.push((2, String::new())),
+        }
+    }
+    lines += "put 'key 1' v --if-absent\nget 'key 2999'\nget 'key 5'\n";
+    wanted.extend([
+        (1, String::new()),
+        (0, "value 2999".to_owned()),
+        (0, "last".to_owned()),
+    ]);
+    let each = wanted
+        .iter()
+        .map(|(status, printed)| reply(*status, printed));
+    kv.feed(["batch", "--sync", "off"], lines.as_bytes())
+        .ends(Exit::Usage)
+        .prints(each.collect::<Vec<_>>().concat());
+    for n in [0, 1, 6, 7, 8, 701, 2_999] {
+        kv.holds(&format!("key {n}"), format!("value {n}"));
+    }
+    assert_eq!(kv.run(["ttl", "key 8"]).line(), "never");
+    kv.holds("large", large);
+    assert_eq!(kv.run(["ls", "--count"]).line(), "3001");
+    let packs = kv.names_in("packs");
+    assert!(packs.len() > 1, "they were stored one by one: {packs:?}");
+}
+
+/// A group that cannot be stored at once is carried out one by one, and each is told what is wrong.
+#[test]
+fn a_put_that_cannot_take_place_does_not_keep_others_of_its_group() {
+    let kv = Sandbox::new();
+    kv.put("other", "v");
+    kv.put("key 1500", "v");
+    std::fs::copy(kv.file_of(b"other"), kv.file_of(b"key 1500")).unwrap();
+    let lines: String = (0..2_000)
+        .map(|n| format!("put 'key {n}' v{n}\n"))
+        .collect();
+    let ran = kv
+        .feed(["batch", "--sync", "off"], lines.as_bytes())
+        .ends(Exit::Damaged);
+    assert_eq!(
+        ran.stdout_text()
+            .lines()
+            .filter(|line| *line == "0 0")
+            .count(),
+        1_999
+    );
+    assert_eq!(ran.stderr_text().lines().count(), 1, "{}", ran.report());
+    assert!(ran.stderr_text().contains("line 1501"), "{}", ran.report());
+    kv.holds("key 1999", "v1999");
+}

@@ -10,10 +10,9 @@ use crate::store::{
 use super::super::Tree;
 use super::super::codec::Header;
 use super::super::create::random;
-use super::super::pack::{self, LONGEST_VALUE, Named, Pack, PackWriter, Record};
+use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
 use super::super::space::cannot;
 use super::super::upkeep::Upkeep;
-use super::MOST_SINGLE;
 use super::before::PackedBefore;
 use super::runs::{Run, Sorter};
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
@@ -37,7 +36,7 @@ impl Tree {
         }
         let (count, first) = (sorter.count, sorter.first);
         let mut entries = sorter.finish()?;
-        if count > MOST_SINGLE as u64 || merge == Merge::Replace {
+        if count > bulk::MANY as u64 || merge == Merge::Replace {
             return self
                 .import_sorted(namespace, &mut entries, first, merge, clock)
                 .map(Some);
@@ -197,7 +196,7 @@ impl Plan {
             ..
         } = self;
         let pack = match new {
-            Some(new) => Pack::open(&upkeep.space, new)?,
+            Some(new) => Some(upkeep.open_added(new)?),
             None => None,
         };
         if merge == Merge::Replace {

@@ -21,6 +21,3 @@ mod settle;
 
 pub(super) use self::remove::Removal;
 pub(super) use self::settle::sha1_of_name;
-
-/// Up to so many entries are stored, or removed, one by one.
-const MOST_SINGLE: usize = 1_000;

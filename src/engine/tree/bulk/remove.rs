@@ -12,7 +12,6 @@ use super::super::repack::Repack;
 use super::super::space::cannot;
 use super::super::temp::Temp;
 use super::super::upkeep::Upkeep;
-use super::MOST_SINGLE;
 use super::before::PackedBefore;
 use super::import::Etags;
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
@@ -43,7 +42,7 @@ impl Tree {
         clock: &dyn Clock,
         failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
-        if keys.len() <= MOST_SINGLE {
+        if keys.len() <= bulk::MANY {
             return bulk::remove_all(self, namespace, keys, clock, failed);
         }
         let Some(mut upkeep) = self.lock_upkeep(namespace, false, self.patience())? else {

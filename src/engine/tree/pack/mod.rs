@@ -79,7 +79,7 @@ impl Packs {
             return Ok(Ok(Arc::clone(pack)));
         }
         let named = &self.manifest.packs[number];
-        match Pack::open(space, named)? {
+        match Pack::open(space, "packs", named)? {
             Some(pack) => Ok(Ok(Arc::clone(
                 self.opened[number].get_or_init(|| Arc::new(pack)),
             ))),

@@ -1,0 +1,103 @@
+//! Plain puts that come one behind the other, carried out as one.
+//!
+//! What is at hand is not waited for, so nobody notices but by the time it takes: many entries at once
+//! go into one pack, and each command still has its own reply.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::cli::{Cli, Command, PutArgs};
+use crate::commands::Session;
+use crate::store::bulk::MANY;
+use crate::store::{Feed, Incoming, Merge, Namespace, Stopped};
+
+/// No more commands are gathered than this.
+const MOST: usize = 16 * 1024;
+/// Nor more bytes of values.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Commands that were read and are not carried out yet, with their lines.
+#[derive(Default)]
+pub(super) struct Group {
+    commands: Vec<(u64, Cli)>,
+    bytes: usize,
+}
+
+impl Group {
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Tells whether a command can be one of the group.
+    pub(super) fn takes(&self, cli: &Cli) -> bool {
+        let is_alike = || {
+            let first = self.commands.first();
+            first.is_none_or(|(_, first)| first.global().namespace == cli.global().namespace)
+        };
+        self.commands.len() < MOST && self.bytes < MOST_BYTES && plain(cli).is_some() && is_alike()
+    }
+
+    /// Adds a command.
+    pub(super) fn push(&mut self, number: u64, cli: Cli) {
+        let value = plain(&cli).and_then(|args| args.value.as_ref());
+        self.bytes += value.map_or(0, |value| value.len());
+        self.commands.push((number, cli));
+    }
+
+    /// Stores all values at once, if they are many. Returns false, and has stored nothing for good,
+    /// if that cannot be done: one by one, each command is told what is wrong with it.
+    pub(super) fn store(&self, session: &mut Session<'_>) -> bool {
+        if self.commands.len() <= MANY {
+            return false;
+        }
+        let named: Option<Namespace> = self.commands[0].1.global().namespace;
+        let namespace = named.as_ref().unwrap_or(&session.namespace);
+        let mut puts = Puts(self.commands.iter());
+        let done = session
+            .store
+            .import(namespace, &mut puts, Merge::Overwrite, &session.clock);
+        matches!(done, Ok(Some(_)))
+    }
+
+    /// Hands out the commands.
+    pub(super) fn take(&mut self) -> Vec<(u64, Cli)> {
+        self.bytes = 0;
+        std::mem::take(&mut self.commands)
+    }
+}
+
+/// Returns the arguments of a put that depends on nothing but itself, prints nothing and has its
+/// value with it. What expires is swept sooner in a file of its own.
+fn plain(cli: &Cli) -> Option<&PutArgs> {
+    let Command::Put(with) = &cli.command else {
+        return None;
+    };
+    let args = &with.args;
+    let global = cli.global();
+    let is_plain = args.value.is_some()
+        && args.file.is_none()
+        && args.ttl.is_none()
+        && args.if_value.is_none()
+        && args.if_etag.is_none()
+        && !(args.keep_ttl || args.if_absent || args.if_exists || args.print_etag)
+        && global.store.is_none()
+        && global.sync.is_none()
+        && global.busy_timeout.is_none();
+    is_plain.then_some(args)
+}
+
+struct Puts<'a>(std::slice::Iter<'a, (u64, Cli)>);
+
+impl Feed for Puts<'_> {
+    fn next(&mut self) -> Result<Option<Incoming<'_>>, Stopped> {
+        let Some((_, cli)) = self.0.next() else {
+            return Ok(None);
+        };
+        let args = plain(cli).ok_or(Stopped)?;
+        Ok(Some(Incoming {
+            key: args.key.as_bytes(),
+            value: args.value.as_ref().ok_or(Stopped)?.as_bytes(),
+            modified: None,
+            expires: None,
+        }))
+    }
+}
