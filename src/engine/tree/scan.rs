@@ -118,38 +118,38 @@ impl Scan for TreeScan<'_> {
             return Some(Err(err));
         }
         let walk = self.walk.as_mut().filter(|_| self.left > 0)?;
-        let (spot, loose) = loop {
+        loop {
             let spot = match walk.advance()? {
                 Ok(spot) => spot,
                 // Damage does not count as one of the entries asked for.
                 Err(err) => return Some(Err(err)),
             };
-            if !self.values || matches!(spot, Spot::Packed(_)) {
-                break (spot, None);
+            let (mut meta, mut value) = (*walk.meta(spot), None);
+            if self.values {
+                value = match spot {
+                    Spot::Packed(head) => Some(walk.packed_value(head)),
+                    Spot::Loose(_) => {
+                        let key = Key::new(walk.key(spot).to_vec());
+                        let key = key.expect("a header has a sound key");
+                        let found = self.tree.find(&self.namespace, &Place::of(&key), self.now);
+                        match found {
+                            // An entry that was removed since is left out, one that was replaced is
+                            // shown as it is.
+                            Ok(None) => continue,
+                            Ok(Some(entry)) => {
+                                meta = entry.meta;
+                                Some(entry.value)
+                            }
+                            Err(err) => return Some(Err(err)),
+                        }
+                    }
+                };
             }
-            let key = Key::new(walk.key(spot).to_vec()).expect("a header has a sound key");
-            match self.tree.find(&self.namespace, &Place::of(&key), self.now) {
-                // An entry that was removed since is left out, one that was replaced is shown as
-                // it is.
-                Ok(None) => {}
-                Ok(found) => break (spot, found),
-                Err(err) => return Some(Err(err)),
-            }
-        };
-        self.left -= 1;
-        let value = match loose {
-            Some(entry) => {
-                let (key, meta, value) = (walk.key(spot), entry.meta, Some(entry.value));
-                return Some(Ok(Listed { key, meta, value }));
-            }
-            None if self.values => walk.packed_value(spot),
-            None => None,
-        };
-        Some(Ok(Listed {
-            key: walk.key(spot),
-            meta: walk.meta(spot),
-            value,
-        }))
+            self.left -= 1;
+            // Looked up anew, as the borrow of a key cannot leave the loop.
+            let key = self.walk.as_ref()?.key(spot);
+            return Some(Ok(Listed { key, meta, value }));
+        }
     }
 }
 
@@ -233,27 +233,31 @@ impl Walk {
     /// Tells whether the entry on which a cursor stands is live and was asked for.
     fn shows(&mut self, head: usize) -> bool {
         let cursor = self.packed.source(head);
-        let record = cursor.record();
-        if record.tombstone {
+        let (meta, is_tombstone) = cursor.meta();
+        if is_tombstone {
             return false;
         }
-        if record.has_expired(self.now) {
+        if meta
+            .expires
+            .is_some_and(|deadline| deadline.is_over(self.now))
+        {
             self.expired_packed += 1;
             return false;
         }
+        let key = cursor.key();
         // Cursors keep to the other bounds themselves.
         if !self
             .selection
             .glob
             .as_ref()
-            .is_none_or(|glob| glob.matches(record.key))
+            .is_none_or(|glob| glob.matches(key))
         {
             return false;
         }
         let damaged = &self.loose.damaged_keys;
         if !damaged.is_empty() {
             // Its loose entry cannot be read, and hides it all the same.
-            let digits = digits_of(&sha1_of(record.key));
+            let digits = digits_of(&sha1_of(key));
             if damaged.contains(str::from_utf8(&digits).unwrap_or_default()) {
                 return false;
             }
@@ -261,7 +265,7 @@ impl Walk {
         // What a newer pack holds of the key may be in the part of it that cannot be read.
         let is_unsure = |newer: &Cursor| {
             newer.is_damaged
-                && Key::new(record.key.to_vec())
+                && Key::new(key.to_vec())
                     .is_ok_and(|key| newer.pack().find(&Place::of(&key)).is_err())
         };
         !self.packed.sources()[..head].iter().any(is_unsure)
@@ -276,20 +280,15 @@ impl Walk {
     }
 
     /// Returns what is known of an entry, until the walk goes on.
-    pub(super) fn meta(&self, spot: Spot) -> Meta {
+    pub(super) fn meta(&self, spot: Spot) -> &Meta {
         match spot {
-            Spot::Loose(at) => self.loose.found()[at].meta,
-            Spot::Packed(head) => self.packed.source(head).record().meta,
+            Spot::Loose(at) => &self.loose.found()[at].meta,
+            Spot::Packed(head) => self.packed.source(head).meta().0,
         }
     }
 
-    fn packed_value(&self, spot: Spot) -> Option<Value> {
-        match spot {
-            Spot::Loose(_) => None,
-            Spot::Packed(head) => {
-                let bytes = self.packed.source(head).record().value.to_vec();
-                Some(Value::Whole { bytes, next: 0 })
-            }
-        }
+    fn packed_value(&self, head: usize) -> Value {
+        let bytes = self.packed.source(head).record().value.to_vec();
+        Value::Whole { bytes, next: 0 }
     }
 }

@@ -14,8 +14,9 @@
 //! and a loose entry hides them all. Numbers are little-endian.
 //!
 //! Read the files in this order: [`codec`], [`page`], [`index`], [`geometry`], [`manifest`],
-//! [`writer`], [`reader`], [`cursor`], [`merge`].
+//! [`writer`], [`reader`], [`block`], [`cursor`], [`merge`].
 
+mod block;
 pub(super) mod codec;
 pub(super) mod cursor;
 mod geometry;
