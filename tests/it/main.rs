@@ -49,6 +49,8 @@ mod memo;
 mod memo_flight;
 mod namespaces;
 mod output;
+mod pack_bulk;
+mod pack_disks;
 mod pop;
 mod pop_wait;
 mod process;

@@ -40,9 +40,9 @@ pub(crate) struct Packed {
 }
 
 impl Pack {
-    /// Opens a pack that MANIFEST names; `None` if there is no such file.
-    pub(crate) fn open(space: &Space, named: &Named) -> Result<Option<Self>> {
-        let below = ["packs/", &named.name].concat();
+    /// Opens a pack in a directory, which is `packs` or will be; `None` if there is no such file.
+    pub(crate) fn open(space: &Space, dir: &str, named: &Named) -> Result<Option<Self>> {
+        let below = [dir, "/", &named.name].concat();
         let path = space.path_of(&below);
         let file = match space.open(&below, OFlags::RDONLY | OFlags::NONBLOCK) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
