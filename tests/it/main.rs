@@ -51,6 +51,7 @@ mod namespaces;
 mod output;
 mod pack_bulk;
 mod pack_disks;
+mod pack_wait;
 mod pop;
 mod pop_wait;
 mod process;
