@@ -51,6 +51,8 @@ mod namespaces;
 mod output;
 mod pack_bulk;
 mod pack_disks;
+mod pack_kills;
+mod pack_races;
 mod pack_wait;
 mod pop;
 mod pop_wait;
