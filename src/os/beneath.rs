@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Opens `path`, which is relative and has no `..`, below `dir`. Where any part of it is a symbolic
 /// link this fails, with `ELOOP` or `ENOTDIR`. The descriptor is closed in programs that are run.
@@ -13,6 +14,28 @@ pub(crate) fn open_beneath(
     flags: OFlags,
     mode: Mode,
 ) -> io::Result<OwnedFd> {
+    match open_once(dir, path, flags, mode) {
+        Err(err) if is_too_many(&err) && raise_limit() => open_once(dir, path, flags, mode),
+        done => done,
+    }
+}
+
+fn is_too_many(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
+}
+
+/// Allows this process as many open files as it may allow itself; false if it has them already. The
+/// usual limit is a low one for the sake of programs that use select(2).
+fn raise_limit() -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok()
+}
+
+fn open_once(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     #[cfg(target_os = "linux")]
     {

@@ -15,7 +15,7 @@ use super::layout::FORMAT;
 use super::lock::GC_LOCK;
 use super::namespaces;
 use super::space::{Space, cannot, make_dir, mode_of_dirs};
-use super::temp::SPARES;
+use super::temp::{SPARE, SPARES};
 
 /// The directories that every namespace begins with.
 const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
@@ -95,8 +95,9 @@ impl Tree {
             make_dir(dir.as_fd(), room, mode).map_err(failed)?;
         }
         // What a collection of garbage needs where no more files can be made.
-        make_dir(dir.as_fd(), "spare", mode).map_err(failed)?;
-        for file in SPARES.into_iter().chain([GC_LOCK]) {
+        make_dir(dir.as_fd(), SPARE, mode).map_err(failed)?;
+        let spares = SPARES.map(|spare| [SPARE, "/", spare].concat());
+        for file in spares.iter().map(String::as_str).chain([GC_LOCK]) {
             let file = disk::create(dir.as_fd(), file).map_err(failed)?;
             disk::set_mode(&file, mode & Mode::from_raw_mode(0o666)).map_err(failed)?;
         }

@@ -9,7 +9,7 @@ use rustix::fs::AtFlags;
 use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
-use super::layout::Place;
+use super::layout::{Place, digits_of};
 use super::loose::{self, Loose, WHOLE_LEN};
 use super::pack::{Packed, Packs};
 use super::space::Space;
@@ -162,6 +162,16 @@ pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Pac
             Err(_) => {}
         }
     }
+}
+
+/// Tells whether the key with this SHA-1 has a file of its own.
+pub(super) fn has_file(space: &Space, sha1: &[u8; 20]) -> bool {
+    let digits = digits_of(sha1);
+    let (shard, name) = str::from_utf8(&digits)
+        .expect("digits are UTF-8")
+        .split_at(2);
+    let below = ["objects/", shard, "/", name].concat();
+    is_there(space, &space.relative(&below))
 }
 
 /// Tells whether anything has this name.

@@ -10,14 +10,13 @@ use std::os::fd::AsFd as _;
 use crate::store::{Namespace, Result};
 
 use super::Tree;
-use super::codec::Damage;
 use super::create::random;
 use super::disk;
 use super::lock::{GC_LOCK, Kind, Lock, Patience};
 use super::pack::manifest::{self, MANIFEST, Manifest};
-use super::pack::{Geometry, Named, Pack, Packs};
+use super::pack::{Geometry, Named, PACKS, Pack, Packs};
 use super::space::{Dir, Space, cannot, make_dir};
-use super::temp::{SPARES, Temp};
+use super::temp::{SPARE, SPARES, Temp};
 
 /// What `packs/` is called while it is made.
 const STAGED: &str = ".packs-";
@@ -29,6 +28,8 @@ pub(super) struct Upkeep {
     lock: Lock,
     /// `packs/` before it has that name.
     staged: Option<String>,
+    /// Packs that no MANIFEST names yet.
+    unnamed: Vec<String>,
 }
 
 /// A MANIFEST that is synced and has no name yet.
@@ -58,6 +59,7 @@ impl Tree {
                     space,
                     lock,
                     staged: None,
+                    unnamed: Vec::new(),
                 }));
             }
         }
@@ -83,16 +85,17 @@ impl Upkeep {
             let gone = io::Error::from(io::ErrorKind::NotFound);
             return Err(cannot(gone, "name", &temp.path()));
         }
+        self.unnamed.push(name.clone());
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
         Ok(Named { name, geometry })
     }
 
-    /// Opens a pack that was added, wherever it is as long as MANIFEST does not tell of it.
-    pub(super) fn open_added(&self, named: &Named) -> Result<Pack> {
-        let dir = self.staged.as_deref().unwrap_or("packs");
-        let path = || self.space.path_of(dir).join(&named.name);
+    /// Opens a pack that was added, and may be somewhere else than it will be.
+    pub(super) fn open_pack(&self, named: &Named) -> Result<Pack> {
+        let dir = self.staged.as_deref().unwrap_or(PACKS);
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
         let pack = Pack::open(&self.space, dir, named)?;
-        pack.ok_or_else(|| manifest::damaged(path(), Damage::Missing))
+        pack.ok_or_else(|| cannot(gone(), "open", &self.space.path_of(dir).join(&named.name)))
     }
 
     /// Writes a MANIFEST that names these packs, the newest first.
@@ -105,7 +108,9 @@ impl Upkeep {
                 &dir.path.join("MANIFEST"),
             )
         };
-        let mut temp = Temp::create_or_spare(&self.space)?.ok_or_else(gone)?;
+        // The directory of the spare files may be this one by now.
+        let spares = self.staged.as_deref().unwrap_or(SPARE);
+        let mut temp = Temp::create_or_spare(&self.space, spares)?.ok_or_else(gone)?;
         temp.write(manifest::encode(packs).as_bytes())?;
         temp.sync()?;
         if self.staged.is_none() {
@@ -126,6 +131,7 @@ impl Upkeep {
             let store = self.space.store();
             disk::rename(store, &from, store, &to).map_err(|err| cannot(err, "write", &path))?;
             self.staged = None;
+            self.unnamed.clear();
             // Before anything is unlinked that is only there from now on.
             let space = self.space.dir("")?;
             return disk::sync(&space.fd).map_err(|err| cannot(err, "sync", &space.path));
@@ -137,6 +143,7 @@ impl Upkeep {
         if !temp.publish(&self.space, &dir, "MANIFEST")? {
             return Err(cannot(io::ErrorKind::NotFound.into(), "write", &path));
         }
+        self.unnamed.clear();
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
     }
 
@@ -155,7 +162,7 @@ impl Upkeep {
         match make_dir(space.fd.as_fd(), &name, mode) {
             // No more files: the directory of the spare ones is as good as a new one.
             Err(err) if err.kind() == io::ErrorKind::StorageFull => {
-                let moved = disk::rename(space.fd.as_fd(), "spare", space.fd.as_fd(), &name);
+                let moved = disk::rename(space.fd.as_fd(), SPARE, space.fd.as_fd(), &name);
                 moved.map_err(|_| cannot(err, "make the directory", &path))?;
             }
             made => made.map_err(|err| cannot(err, "make the directory", &path))?,
@@ -189,26 +196,38 @@ impl Upkeep {
     }
 
     /// Puts the spare files back that a file system without room for files may need.
-    pub(super) fn restock_spares(&self) {
+    pub(super) fn restock_spares(&mut self) {
+        self.give_up();
         _ = make_spares(&self.space);
+    }
+
+    /// Removes what was not committed. What cannot be removed is swept by the next gc.
+    fn give_up(&mut self) {
+        if let Some(staged) = self.staged.take() {
+            _ = disk::remove_tree(&self.space.path_of(&staged));
+        } else if !self.unnamed.is_empty()
+            && let Ok(dir) = self.space.dir("packs")
+        {
+            for name in &self.unnamed {
+                _ = disk::unlink(dir.fd.as_fd(), name);
+            }
+        }
+        self.unnamed.clear();
     }
 }
 
 impl Drop for Upkeep {
     fn drop(&mut self) {
-        if let Some(staged) = &self.staged {
-            // What cannot be removed is swept by the next gc.
-            _ = disk::remove_tree(&self.space.path_of(staged));
-        }
+        self.give_up();
     }
 }
 
 fn make_spares(space: &Space) -> Result<()> {
     let dir = space.dir("")?;
-    let failed = |err| cannot(err, "make", &dir.path.join("spare"));
-    make_dir(dir.fd.as_fd(), "spare", space.dir_mode()?).map_err(failed)?;
+    let failed = |err| cannot(err, "make", &dir.path.join(SPARE));
+    make_dir(dir.fd.as_fd(), SPARE, space.dir_mode()?).map_err(failed)?;
     for spare in SPARES {
-        match disk::create(dir.fd.as_fd(), spare) {
+        match disk::create(dir.fd.as_fd(), &[SPARE, "/", spare].concat()) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
             made => {
                 let file = made.map_err(failed)?;
@@ -221,11 +240,14 @@ fn make_spares(space: &Space) -> Result<()> {
 
 /// Names what is in a directory below a namespace, as far as it can be read.
 pub(super) fn names_in(space: &Space, below: &str) -> Vec<String> {
-    let names = fs::read_dir(space.path_of(below))
-        .into_iter()
-        .flatten()
-        .flatten();
-    names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+    read_names(space, below).unwrap_or_default()
+}
+
+/// Names what is in a directory below a namespace, without what kv would not call anything.
+pub(super) fn read_names(space: &Space, below: &str) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(space.path_of(below))? {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    Ok(names)
 }

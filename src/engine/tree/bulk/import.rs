@@ -10,8 +10,10 @@ use crate::store::{
 use super::super::Tree;
 use super::super::codec::Header;
 use super::super::create::random;
+use super::super::find::has_file;
+use super::super::layout::sha1_of;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
-use super::super::space::cannot;
+use super::super::space::{Space, cannot};
 use super::super::upkeep::Upkeep;
 use super::before::PackedBefore;
 use super::runs::{Run, Sorter};
@@ -127,7 +129,7 @@ impl Plan {
         while let Some(run) = entries.advance()? {
             let entry = entries.source(run).entry();
             let modified = entry.modified.unwrap_or(self.now);
-            if self.keeps_packed(&entry, modified)? {
+            if self.keeps_packed(&upkeep.space, &entry, modified)? {
                 self.done.left += 1;
                 continue;
             }
@@ -165,8 +167,14 @@ impl Plan {
         writer.map(PackWriter::finish).transpose()
     }
 
-    /// Tells whether the key's packed entry is to stay.
-    fn keeps_packed(&mut self, entry: &Incoming<'_>, modified: Time) -> Result<bool> {
+    /// Tells whether the key's packed entry is to stay. One that a file hides has no say: that file
+    /// is judged later, and cannot go before, as whoever removes a packed key leaves a tombstone.
+    fn keeps_packed(
+        &mut self,
+        space: &Space,
+        entry: &Incoming<'_>,
+        modified: Time,
+    ) -> Result<bool> {
         let Some(before) = &mut self.before else {
             return Ok(false);
         };
@@ -174,7 +182,8 @@ impl Plan {
             return Ok(false);
         };
         let is_live = record.is_live(self.now);
-        Ok(is_live && (self.merge == Merge::IfAbsent || record.meta.modified >= modified))
+        let stays = self.merge == Merge::IfAbsent || record.meta.modified >= modified;
+        Ok(is_live && stays && !has_file(space, &sha1_of(entry.key)))
     }
 
     /// Commits what was written.
@@ -195,10 +204,7 @@ impl Plan {
             mut done,
             ..
         } = self;
-        let pack = match new {
-            Some(new) => Some(upkeep.open_added(new)?),
-            None => None,
-        };
+        let pack = new.map(|new| upkeep.open_pack(new)).transpose()?;
         if merge == Merge::Replace {
             touched = Touched::all();
             has_elements = true;

@@ -12,6 +12,8 @@ use super::Collection;
 
 /// Packs are merged with an older one that is at most so many times as large as all of them.
 const RATIO: u64 = 4;
+/// No more packs are merged at once, as each is an open file.
+const MOST_AT_ONCE: usize = 256;
 /// A round of folding takes at most so much memory, and so much space.
 const LONGEST_ROUND: usize = 64 * 1024 * 1024;
 const SHORTEST_ROUND: usize = 1024 * 1024;
@@ -73,6 +75,9 @@ pub(in super::super) fn is_due(packs: &[Named], now: Time) -> bool {
 
 /// Returns which packs to merge: neighbours from the newest on, as what is newest wins.
 fn due(packs: &[Named], now: Time) -> Option<Range<usize>> {
+    if packs.len() > MOST_AT_ONCE {
+        return Some(0..MOST_AT_ONCE);
+    }
     let geometry = |number: usize| -> &Geometry { &packs[number].geometry };
     let is_long_dead = |named: &Named| {
         let first = named.geometry.min_expires;
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn packs_are_merged_when_the_newer_ones_have_grown() {
-        let table: [(&[u64], Option<Range<usize>>); 7] = [
+        let table: [(&[u64], Option<Range<usize>>); 8] = [
             (&[], None),
             (&[5], None),
             (&[1, 5], None),
@@ -148,6 +153,7 @@ mod tests {
             (&[1, 1, 100], Some(0..2)),
             (&[1, 30, 100], Some(0..3)),
             (&[1, 5, 100], None),
+            (&[1; 300], Some(0..256)),
         ];
         for (sizes, want) in table {
             assert_eq!(due(&packs(sizes), Time(0)), want, "{sizes:?}");

@@ -43,6 +43,9 @@ pub(super) use self::merge::{Merge, Sorted};
 pub(super) use self::reader::{Pack, Packed};
 pub(super) use self::writer::PackWriter;
 
+/// The directory of the packs.
+pub(super) const PACKS: &str = "packs";
+
 /// The packs that a MANIFEST names.
 #[derive(Debug)]
 pub(super) struct Packs {
@@ -80,7 +83,7 @@ impl Packs {
             return Ok(Ok(Arc::clone(pack)));
         }
         let named = &self.manifest.packs[number];
-        match Pack::open(space, "packs", named)? {
+        match Pack::open(space, PACKS, named)? {
             Some(pack) => Ok(Ok(Arc::clone(
                 self.opened[number].get_or_init(|| Arc::new(pack)),
             ))),

@@ -40,7 +40,7 @@ pub(crate) struct Packed {
 }
 
 impl Pack {
-    /// Opens a pack in a directory below the namespace; `None` if there is no such file.
+    /// Opens a pack in a directory, which is `packs` or will be; `None` if there is no such file.
     pub(crate) fn open(space: &Space, dir: &str, named: &Named) -> Result<Option<Self>> {
         let below = [dir, "/", &named.name].concat();
         let path = space.path_of(&below);

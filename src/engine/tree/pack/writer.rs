@@ -9,7 +9,7 @@ use crate::store::{Deadline, Result, Time};
 
 use super::super::layout::sha1_of;
 use super::super::space::{Space, cannot};
-use super::super::temp::Temp;
+use super::super::temp::{SPARE, Temp};
 use super::codec::{self, LONGEST_RECORD, Record};
 use super::geometry::{Geometry, MAGIC};
 use super::index::IndexBuilder;
@@ -42,7 +42,7 @@ impl<'a> PackWriter<'a> {
     /// Begins a pack in which no record was modified before `base`; `None` if the namespace was
     /// removed meanwhile.
     pub(crate) fn create(space: &'a Space, base: Time) -> Result<Option<Self>> {
-        let Some(temp) = Temp::create_or_spare(space)? else {
+        let Some(temp) = Temp::create_or_spare(space, SPARE)? else {
             return Ok(None);
         };
         let mut buffer = Vec::with_capacity(PART + LONGEST_RECORD);
