@@ -52,6 +52,7 @@ mod output;
 mod pack_bulk;
 mod pack_disks;
 mod pack_kills;
+mod pack_model;
 mod pack_races;
 mod pack_wait;
 mod pop;
