@@ -71,7 +71,8 @@ impl Tree {
     }
 }
 
-/// Opens all packs. One that cannot be read is told, and does not keep the others from being listed.
+/// Opens all packs, the newest first. One that cannot be read is told, and those that are newer are
+/// listed.
 fn open_cursors(
     space: &Space,
     selection: &Selection,
@@ -91,7 +92,11 @@ fn open_cursors(
         };
         match cursor {
             Ok(cursor) => cursors.push(cursor),
-            Err(err @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => damaged.push(err),
+            Err(err @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => {
+                damaged.push(err);
+                // What it holds, or says is removed, hides what older packs have of the same keys.
+                break;
+            }
             Err(err) => return Err(err),
         }
     }

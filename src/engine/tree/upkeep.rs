@@ -80,14 +80,14 @@ impl Upkeep {
     /// Gives a pack its name, durably. Nobody sees it before MANIFEST tells of it.
     pub(super) fn add_pack(&mut self, mut temp: Temp, geometry: Geometry) -> Result<Named> {
         let dir = self.packs_dir()?;
-        let name = format!("pack-{:016x}", random());
-        if !temp.publish(&self.space, &dir, &name)? {
+        let named = Named::new(geometry);
+        if !temp.publish(&self.space, &dir, &named.name)? {
             let gone = io::Error::from(io::ErrorKind::NotFound);
             return Err(cannot(gone, "name", &temp.path()));
         }
-        self.unnamed.push(name.clone());
+        self.unnamed.push(named.name.clone());
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
-        Ok(Named { name, geometry })
+        Ok(named)
     }
 
     /// Opens a pack that was added, and may be somewhere else than it will be.

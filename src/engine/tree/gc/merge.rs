@@ -124,9 +124,9 @@ mod tests {
     use crate::store::Deadline;
 
     fn packs(sizes: &[u64]) -> Vec<Named> {
-        let named = |&size| Named {
-            name: String::new(),
-            geometry: Geometry {
+        let named = |&size| {
+            Named::new(Geometry {
+                id: 0,
                 size,
                 records: size,
                 tombstones: 0,
@@ -138,7 +138,7 @@ mod tests {
                 index_sum: 0,
                 pages_at: 0,
                 pages: 0,
-            },
+            })
         };
         sizes.iter().map(named).collect()
     }

@@ -45,7 +45,7 @@ impl Block {
         pack.block(number, &mut self.bytes)?;
         let mut at = 0;
         while at < self.bytes.len() {
-            let decoded = codec::decode(&self.bytes[at..], pack.base());
+            let decoded = codec::decode(&self.bytes[at..], pack.frame());
             let (record, len) = decoded.map_err(|damage| pack.damaged(damage))?;
             let place = |place: usize| u32::try_from(place).expect("a block is short");
             let value_at = at + len - record.value.len();

@@ -40,6 +40,14 @@ pub(crate) struct Named {
     pub(crate) geometry: Geometry,
 }
 
+impl Named {
+    /// Names a pack by its number.
+    pub(crate) fn new(geometry: Geometry) -> Self {
+        let name = format!("pack-{:016x}", geometry.id);
+        Self { name, geometry }
+    }
+}
+
 /// A MANIFEST that was read, its file kept open: as long as it is, no other file has its inode.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -133,20 +141,18 @@ fn decode_line(line: &str) -> Result<Named, Damage> {
     if words.next() != Some("pack") {
         return Err(Damage::Newer);
     }
-    let name = words
-        .next()
-        .filter(|name| is_pack(name))
-        .ok_or(Damage::Field)?;
-    Ok(Named {
-        name: name.to_owned(),
-        geometry: Geometry::from_text(words)?,
-    })
+    let id = words.next().and_then(id_of).ok_or(Damage::Field)?;
+    Geometry::from_text(id, words).map(Named::new)
 }
 
-/// Tells whether this is the name of a pack: one that leads nowhere else.
-fn is_pack(name: &str) -> bool {
-    let digits = name.strip_prefix("pack-").unwrap_or_default();
-    digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+/// Reads the number of a pack off its name, which leads nowhere else.
+fn id_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("pack-")?;
+    let is_name = digits.len() == 16
+        && digits
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    u64::from_str_radix(digits, 16).ok().filter(|_| is_name)
 }
 
 pub(crate) fn damaged(path: PathBuf, damage: Damage) -> StoreError {
@@ -168,7 +174,8 @@ mod tests {
     use crate::store::Time;
 
     fn sample() -> Vec<Named> {
-        let geometry = Geometry {
+        let geometry = |id| Geometry {
+            id,
             size: 4096 * 2 + super::super::geometry::FOOTER_LEN as u64,
             records: 1,
             tombstones: 0,
@@ -181,11 +188,8 @@ mod tests {
             pages_at: 4096,
             pages: 1,
         };
-        ["pack-0123456789abcdef", "pack-fedcba9876543210"]
-            .map(|name| Named {
-                name: name.to_owned(),
-                geometry,
-            })
+        [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]
+            .map(|id| Named::new(geometry(id)))
             .to_vec()
     }
 

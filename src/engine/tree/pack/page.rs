@@ -3,7 +3,7 @@
 //! A page has [`PAGE_LEN`] bytes:
 //!
 //! ```text
-//! sum        8   XXH3-64 of the rest, seeded with the number of the page
+//! sum        8   XXH3-64 of the rest, seeded with the sum of the pack's number and the page's
 //! count      2   slots in use
 //! nothing    6   zeros
 //! slots      12 each, in the order of their hashes, the rest zeros
@@ -97,8 +97,9 @@ pub(crate) fn pages_for(records: u64) -> u64 {
     records.div_ceil(MEAN_SLOTS).max(1)
 }
 
-/// Writes a page with these slots, which are in order and at most [`MOST_SLOTS`].
-pub(crate) fn encode(number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] {
+/// Writes a page with these slots, which are in order and at most [`MOST_SLOTS`]. `id` is the number
+/// of the pack.
+pub(crate) fn encode(id: u64, number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] {
     let mut page = [0; PAGE_LEN];
     let count = u16::try_from(slots.len()).expect("a page has few slots");
     page[8..10].copy_from_slice(&count.to_le_bytes());
@@ -110,7 +111,7 @@ pub(crate) fn encode(number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] 
         bytes[..4].copy_from_slice(&below.to_le_bytes());
         bytes[4..].copy_from_slice(&slot.place.to_le_bytes());
     }
-    let sum = xxh3_64_with_seed(&page[8..], number);
+    let sum = xxh3_64_with_seed(&page[8..], id.wrapping_add(number));
     page[..8].copy_from_slice(&sum.to_le_bytes());
     page
 }
@@ -119,16 +120,17 @@ pub(crate) fn encode(number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] 
 ///
 /// # Errors
 ///
-/// Where the bytes are not the page of that number.
+/// Where the bytes are not the page of that number in the pack of that number.
 pub(crate) fn find(
     page: &[u8; PAGE_LEN],
+    id: u64,
     number: u64,
     below: u32,
 ) -> Result<impl Iterator<Item = Candidate>, Damage> {
     let (sum, summed) = page
         .split_first_chunk()
         .expect("a page is longer than its sum");
-    if u64::from_le_bytes(*sum) != xxh3_64_with_seed(summed, number) {
+    if u64::from_le_bytes(*sum) != xxh3_64_with_seed(summed, id.wrapping_add(number)) {
         return Err(Damage::PageSum);
     }
     let count = usize::from(u16::from_le_bytes([page[8], page[9]]));
@@ -166,28 +168,31 @@ mod tests {
             .filter(|slot| place_of(slot.hash, pages).0 == 1)
             .collect();
         slots.sort_unstable();
-        let page = encode(1, pages, &slots);
+        let page = encode(70, 1, pages, &slots);
         for slot in &slots {
             let (number, below) = place_of(slot.hash, pages);
-            let found: Vec<_> = find(&page, number, below).unwrap().collect();
+            let found: Vec<_> = find(&page, 70, number, below).unwrap().collect();
             let want = Candidate {
                 offset: slot.place & 0xff_ffff_ffff,
                 len: (slot.place >> 40) as usize,
                 lost: false,
             };
             assert_eq!(found, [want]);
-            assert_eq!(find(&page, number, below ^ 1).unwrap().count(), 0);
+            assert_eq!(find(&page, 70, number, below ^ 1).unwrap().count(), 0);
         }
-        assert!(find(&page, 2, 0).is_err(), "a page in the place of another");
+        assert!(
+            find(&page, 70, 2, 0).is_err(),
+            "a page in the place of another"
+        );
     }
 
     #[test]
     fn reports_every_flipped_bit() {
-        let good = encode(0, 1, &[Slot::new(7, 16, 40)]);
+        let good = encode(7, 0, 1, &[Slot::new(7, 16, 40)]);
         for bit in (0..PAGE_LEN * 8).step_by(3) {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(find(&bad, 0, 0).is_err(), "accepted a flip of bit {bit}");
+            assert!(find(&bad, 7, 0, 0).is_err(), "accepted a flip of bit {bit}");
         }
     }
 

@@ -9,12 +9,12 @@ use std::sync::OnceLock;
 use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{Meta, OrCannot as _, Result, Time};
+use crate::store::{Meta, OrCannot as _, Result};
 
 use super::super::codec::Damage;
 use super::super::layout::{Place, sha1_of};
 use super::super::space::{Space, unusable};
-use super::codec::{self, Record};
+use super::codec::{self, Frame, Record};
 use super::geometry::{FOOTER_LEN, Geometry};
 use super::index::Index;
 use super::manifest::{Named, damaged};
@@ -113,7 +113,8 @@ impl Pack {
             &mut bytes,
             self.geometry.pages_at + number * PAGE_LEN as u64,
         )?;
-        let found = page::find(&bytes, number, below).map_err(|err| self.damaged(err))?;
+        let found =
+            page::find(&bytes, self.geometry.id, number, below).map_err(|err| self.damaged(err))?;
         Ok(found.collect())
     }
 
@@ -127,7 +128,7 @@ impl Pack {
     }
 
     fn decode_whole<'a>(&self, bytes: &'a [u8]) -> Result<Record<'a>> {
-        match codec::decode(bytes, self.geometry.base) {
+        match codec::decode(bytes, self.frame()) {
             Ok((record, len)) if len == bytes.len() => Ok(record),
             Ok(_) => Err(self.damaged(Damage::Field)),
             Err(damage) => Err(self.damaged(damage)),
@@ -167,9 +168,10 @@ impl Pack {
         self.read(bytes, begin)
     }
 
-    /// Returns the time before which no record was modified.
-    pub(crate) fn base(&self) -> Time {
-        self.geometry.base
+    /// Returns what the records have in common.
+    pub(crate) fn frame(&self) -> Frame {
+        let Geometry { id, base, .. } = self.geometry;
+        Frame { id, base }
     }
 
     /// Says that the pack is damaged.

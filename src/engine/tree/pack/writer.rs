@@ -7,10 +7,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Deadline, Result, Time};
 
+use super::super::create::random;
 use super::super::layout::sha1_of;
 use super::super::space::{Space, cannot};
 use super::super::temp::{SPARE, Temp};
-use super::codec::{self, LONGEST_RECORD, Record};
+use super::codec::{self, Frame, LONGEST_RECORD, Record};
 use super::geometry::{Geometry, MAGIC};
 use super::index::IndexBuilder;
 use super::page::{self, MOST_SLOTS, OFFSET_LIMIT, PAGE_LEN, Slot};
@@ -25,7 +26,7 @@ const MOST_HELD: usize = 1 << 21;
 pub(crate) struct PackWriter<'a> {
     space: &'a Space,
     temp: Temp,
-    base: Time,
+    frame: Frame,
     buffer: Vec<u8>,
     /// Where the buffer begins in the file.
     at: u64,
@@ -51,7 +52,7 @@ impl<'a> PackWriter<'a> {
         Ok(Some(Self {
             space,
             temp,
-            base,
+            frame: Frame { id: random(), base },
             buffer,
             at: 0,
             slots: Vec::new(),
@@ -72,7 +73,7 @@ impl<'a> PackWriter<'a> {
         }
         self.index.add(record.key, offset);
         let start = self.buffer.len();
-        codec::encode(record, self.base, &mut self.buffer);
+        codec::encode(record, self.frame, &mut self.buffer);
         let sha1 = sha1_of(record.key);
         let slot = Slot::new(page::hash_of(&sha1), offset, self.buffer.len() - start);
         self.slots.push(slot);
@@ -118,10 +119,11 @@ impl<'a> PackWriter<'a> {
             self.buffer.resize(gap, 0);
         }
         let mut geometry = Geometry {
+            id: self.frame.id,
             size: 0,
             records: self.records,
             tombstones: self.tombstones,
-            base: self.base,
+            base: self.frame.base,
             min_expires: self.min_expires,
             index_at,
             index_len: index_end - index_at,
@@ -154,7 +156,7 @@ impl<'a> PackWriter<'a> {
                 next = slots.next()?;
             }
             self.buffer
-                .extend_from_slice(&page::encode(number, pages, &in_page));
+                .extend_from_slice(&page::encode(self.frame.id, number, pages, &in_page));
             if self.buffer.len() >= PART {
                 self.flush()?;
             }
