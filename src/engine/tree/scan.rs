@@ -3,13 +3,16 @@
 //! All loose entries are read first, then MANIFEST, and every pack is opened before the first line:
 //! an entry that is folded meanwhile is seen in one of the two places, or in both.
 
+use std::sync::Arc;
+
 use crate::store::{
     Key, Listed, Listing, Meta, Namespace, Result, Selection, StoreError, Time, Value,
 };
 
 use super::Tree;
+use super::find::Present;
 use super::layout::{Place, digits_of, sha1_of};
-use super::pack::{Bounds, Changed, Cursor, Merge, Packs, Sorted as _};
+use super::pack::{Bounds, Changed, Cursor, Merge, Pack, Packed, Packs, Sorted as _};
 use super::space::Space;
 use super::walk::{Entries, State};
 
@@ -80,7 +83,7 @@ impl Tree {
             loose.collect(&space, selection, now)?;
             loose.sort(selection.reverse);
             let mut damaged = Vec::new();
-            if let Ok(cursors) = open_cursors(&space, selection, &mut damaged)? {
+            if let Ok((cursors, blind)) = open_cursors(&space, selection, &mut damaged)? {
                 loose.damaged.append(&mut damaged);
                 let selection = selection.clone();
                 let packed = Merge::new(cursors, selection.reverse);
@@ -88,6 +91,7 @@ impl Tree {
                     loose,
                     at: 0,
                     packed,
+                    blind,
                     head: Head::Stale,
                     selection,
                     now,
@@ -98,31 +102,52 @@ impl Tree {
     }
 }
 
+/// A pack that cannot be listed. What it holds of a key can be looked up, perhaps.
+#[derive(Debug)]
+struct Blind {
+    /// How many packs that can be listed are newer.
+    newer: usize,
+    pack: Option<Arc<Pack>>,
+}
+
+type Opened = (Vec<Cursor>, Vec<Blind>);
+
 /// Opens all packs. One that cannot be read is told, and does not keep the others from being listed.
 fn open_cursors(
     space: &Space,
     selection: &Selection,
     damaged: &mut Vec<StoreError>,
-) -> Result<Result<Vec<Cursor>, Changed>> {
+) -> Result<Result<Opened, Changed>> {
     let Some(packs) = Packs::read(space)? else {
-        return Ok(Ok(Vec::new()));
+        return Ok(Ok((Vec::new(), Vec::new())));
     };
     let (from, to) = selection.bounds();
     let bounds = Bounds { from, to };
-    let mut cursors = Vec::new();
+    let (mut cursors, mut blind) = (Vec::new(), Vec::new());
     for number in 0..packs.named().len() {
+        let mut opened = None;
         let cursor = match packs.open(space, number) {
             Ok(Err(changed)) => return Ok(Err(changed)),
-            Ok(Ok(pack)) => Cursor::new(pack, bounds.clone(), selection.reverse),
+            Ok(Ok(pack)) => {
+                opened = Some(Arc::clone(&pack));
+                Cursor::new(pack, bounds.clone(), selection.reverse)
+            }
             Err(err) => Err(err),
         };
         match cursor {
             Ok(cursor) => cursors.push(cursor),
-            Err(err @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => damaged.push(err),
+            Err(err @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => {
+                damaged.push(err);
+                let newer = cursors.len();
+                blind.push(Blind {
+                    newer,
+                    pack: opened,
+                });
+            }
             Err(err) => return Err(err),
         }
     }
-    Ok(Ok(cursors))
+    Ok(Ok((cursors, blind)))
 }
 
 /// An entry that a walk came upon.
@@ -138,6 +163,7 @@ pub(super) struct Walk {
     /// The loose entry that comes next.
     at: usize,
     packed: Merge<Cursor>,
+    blind: Vec<Blind>,
     head: Head,
     selection: Selection,
     now: Time,
@@ -200,13 +226,13 @@ impl Walk {
             self.head = Head::Stale;
             let head = head.expect("it comes first");
             if let Some(listed) = self.packed_entry(head) {
-                return Some(Ok(Found::Packed(listed)));
+                return Some(listed.map(Found::Packed));
             }
         }
     }
 
     /// Returns the entry on which a cursor stands, if it is live and was asked for.
-    fn packed_entry(&mut self, head: usize) -> Option<Listed> {
+    fn packed_entry(&mut self, head: usize) -> Option<Result<Listed>> {
         let record = self.packed.source(head).record();
         if !record.tombstone && record.has_expired(self.now) {
             self.expired_packed += 1;
@@ -223,21 +249,51 @@ impl Walk {
                 return None;
             }
         }
-        // What a newer pack holds of the key may be in the part of it that cannot be read.
-        let newer = &self.packed.sources()[..head];
-        let is_unsure =
-            |cursor: &Cursor| cursor.is_damaged && cursor.pack().find(&Place::of(&key)).is_err();
-        if newer.iter().any(is_unsure) {
-            return None;
+        // What a newer pack holds of the key may be in a part of it that cannot be read, which was told
+        // already, or was lost before.
+        for (number, newer) in self.packed.sources()[..=head].iter().enumerate() {
+            for blind in self.blind.iter().filter(|blind| blind.newer == number) {
+                match blind.pack.as_ref().map(|pack| pack.find(&Place::of(&key))) {
+                    Some(Ok(None)) => {}
+                    Some(Ok(Some(found))) => return self.listed_as(key, found),
+                    Some(Err(_)) | None => return None,
+                }
+            }
+            let misses_some = newer.is_damaged || newer.pack().geometry().lost > 0;
+            if number == head || !misses_some {
+                continue;
+            }
+            match newer.pack().find(&Place::of(&key)) {
+                Ok(None) => {}
+                // It stands behind what cannot be read, and decides all the same.
+                Ok(Some(found)) => return self.listed_as(key, found),
+                Err(err) => return (!newer.is_damaged).then_some(Err(err)),
+            }
         }
         let value = self.selection.values.then(|| Value::Whole {
             bytes: record.value.to_vec(),
             next: 0,
         });
-        Some(Listed {
+        Some(Ok(Listed {
             key,
             meta: record.meta,
             value,
-        })
+        }))
+    }
+    /// Lists what a pack was found to hold of a key.
+    fn listed_as(&self, key: Key, found: Packed) -> Option<Result<Listed>> {
+        let present = Present::Packed(found);
+        if !present.is_live(self.now) {
+            return None;
+        }
+        let meta = present.meta();
+        let value = match self.selection.values {
+            false => None,
+            true => match present.into_entry() {
+                Ok(entry) => Some(entry.value),
+                Err(err) => return Some(Err(err)),
+            },
+        };
+        Some(Ok(Listed { key, meta, value }))
     }
 }
