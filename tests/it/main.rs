@@ -26,6 +26,7 @@ mod expire;
 mod export;
 mod faults;
 mod format;
+mod fsck;
 mod gc;
 mod gc_packs;
 mod generated;

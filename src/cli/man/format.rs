@@ -91,7 +91,8 @@ STORE/                   the store; holds namespaces
     locks/list, ends     of a list: where it begins and ends
     named/               the locks of kv lock and kv memo
     tmp/                 entries being written
-    expiry/              hints: which entry expires when";
+    expiry/              hints: which entry expires when
+    lost/                what kv fsck --repair moved away";
 
 /// The sections of kv-format(5) behind NAME.
 pub const FORMAT: &[Section] = &[

@@ -18,7 +18,7 @@ use super::space::{Space, cannot, make_dir, mode_of_dirs};
 use super::temp::{SPARE, SPARES};
 
 /// The directories that every namespace begins with.
-const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
+pub(super) const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
 
 impl Tree {
     /// Opens a namespace, and makes it and its store first if they do not exist.

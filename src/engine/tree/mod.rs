@@ -17,7 +17,8 @@
 //!     ├── named/             the locks of `kv lock` and `kv memo`, by the SHA-1 of their names
 //!     ├── tmp/               files being written; a live writer holds a lock on its own
 //!     ├── spare/             two empty files, for gc where no more files can be made
-//!     └── expiry/            hints: which entry expires when; never trusted alone
+//!     ├── expiry/            hints: which entry expires when; never trusted alone
+//!     └── lost/              what a repair moved out of the way; nobody looks into it
 //! ```
 //!
 //! # How a `put` reaches the disk
@@ -49,7 +50,7 @@
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
 //! [`loose`], [`pack`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`mod@list`], [`ends`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
-//! [`info`], [`named`], [`watch`], [`namespaces`]; [`disk`] is what they stand on.
+//! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on.
 
 mod bulk;
 mod codec;
@@ -59,6 +60,7 @@ mod draft;
 mod ends;
 mod expiry;
 mod find;
+mod fsck;
 mod gc;
 mod info;
 mod layout;
@@ -85,9 +87,9 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Clock, Collect, Collected, Condition, End, Entry, Etag, Feed, Held, Holder, Imported, Info,
-    Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put, Result, Selection, Source,
-    Store, StoreError, Time, Turn, WatchTarget, Watcher,
+    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Feed, Finding, Held, Holder,
+    Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put, Result,
+    Selection, Source, Store, StoreError, Time, Turn, WatchTarget, Watcher,
 };
 
 use self::layout::Place;
@@ -210,6 +212,16 @@ impl Store for Tree {
         progress: &mut dyn Progress,
     ) -> Result<Collected> {
         self.collect_garbage(namespace, request, clock, progress)
+    }
+
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, clock, tell)
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {

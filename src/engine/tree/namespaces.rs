@@ -30,7 +30,7 @@ impl Tree {
             // What else lies in the directory is not ours: lost+found, or a link, say.
             if entry.file_type().is_ok_and(|kind| kind.is_dir())
                 && let Ok(name) = Namespace::try_from(entry.file_name())
-                && self.root.join(name.as_str()).join("format").is_file()
+                && is_namespace(&self.root.join(name.as_str()))
             {
                 names.push(name);
             }
@@ -66,6 +66,13 @@ impl Tree {
             return Ok(true);
         }
     }
+}
+
+/// Tells whether a directory is a namespace. One that has lost its `format` is a damaged one: whoever
+/// uses all namespaces must be told, and not pass it over.
+fn is_namespace(path: &Path) -> bool {
+    let has = |name: &str| path.join(name).symlink_metadata().is_ok();
+    has("format") || ["objects", "locks", "tmp"].into_iter().all(has)
 }
 
 /// Names all locks of a namespace in the order in which they are taken: gc, the list, the shards

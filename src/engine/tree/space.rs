@@ -51,16 +51,21 @@ impl Tree {
     ///
     /// [`StoreError::Newer`] if its format is one that this version does not know.
     pub(super) fn open_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
-        let Some(store) = self.open_store()? else {
-            return Ok(None);
-        };
-        let name = namespace.as_str().to_owned();
-        let space = Space {
+        match self.open_unchecked_space(namespace)? {
+            Some(space) => Ok(space.check_format()?.then_some(space)),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens what is in the place of a namespace, which nobody has looked at yet; `None` if there is
+    /// no store.
+    pub(super) fn open_unchecked_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
+        let store = self.open_store()?;
+        Ok(store.map(|store| Space {
             store,
             store_path: self.root.clone(),
-            name,
-        };
-        Ok(space.check_format()?.then_some(space))
+            name: namespace.as_str().to_owned(),
+        }))
     }
 }
 
@@ -142,7 +147,7 @@ impl Space {
     }
 
     /// Reads the format of the namespace. Returns false if there is no such namespace.
-    fn check_format(&self) -> Result<bool> {
+    pub(super) fn check_format(&self) -> Result<bool> {
         let path = || self.path_of("format");
         let file = match self.open("format", OFlags::RDONLY | OFlags::NONBLOCK) {
             Ok(file) => file,
@@ -151,8 +156,8 @@ impl Space {
         };
         // A few lines, which come in one read; what is longer is of another version.
         let mut bytes = [0; 256];
-        let n = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes))
-            .or_cannot("read", &path())?;
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes));
+        let n = read.map_err(|err| unusable(err.into(), "read", &path()))?;
         if bytes[..n] != *FORMAT.as_bytes() {
             let text = str::from_utf8(&bytes[..n]).unwrap_or_default();
             return Err(refuse_format(text, path()));
@@ -254,6 +259,13 @@ pub(super) fn is_at_path(dir: BorrowedFd<'_>, path: &str, file: impl AsFd) -> bo
 }
 
 fn refuse_format(text: &str, path: PathBuf) -> StoreError {
+    // Of a newer kv it would be another one, and whole.
+    if FORMAT.starts_with(text) {
+        return StoreError::Damaged {
+            path,
+            source: Damage::Truncated.into(),
+        };
+    }
     let version = text
         .lines()
         .next()

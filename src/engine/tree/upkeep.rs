@@ -19,7 +19,7 @@ use super::space::{Dir, Space, cannot, make_dir};
 use super::temp::{SPARE, SPARES, Temp};
 
 /// What `packs/` is called while it is made.
-const STAGED: &str = ".packs-";
+pub(super) const STAGED: &str = ".packs-";
 
 /// A namespace whose packs nobody else can change.
 #[derive(Debug)]
@@ -55,18 +55,23 @@ impl Tree {
                 },
             };
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
-                return Ok(Some(Upkeep {
-                    space,
-                    lock,
-                    staged: None,
-                    unnamed: Vec::new(),
-                }));
+                return Ok(Some(Upkeep::of(space, lock)));
             }
         }
     }
 }
 
 impl Upkeep {
+    /// Takes over a maintenance lock that is held.
+    pub(super) fn of(space: Space, lock: Lock) -> Self {
+        Self {
+            space,
+            lock,
+            staged: None,
+            unnamed: Vec::new(),
+        }
+    }
+
     /// Reads which packs there are now; none if there never were any.
     pub(super) fn packs(&self) -> Result<Option<Packs>> {
         Packs::read(&self.space)

@@ -15,7 +15,7 @@ use super::super::layout::sha1_of;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
 use super::super::space::{Space, cannot};
 use super::super::upkeep::Upkeep;
-use super::before::PackedBefore;
+use super::before::{Before, PackedBefore};
 use super::runs::{Run, Sorter};
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
 
@@ -178,8 +178,11 @@ impl Plan {
         let Some(before) = &mut self.before else {
             return Ok(false);
         };
-        let Some(record) = before.find(entry.key)? else {
-            return Ok(false);
+        let record = match before.find(entry.key)? {
+            Before::Nothing => return Ok(false),
+            Before::Record(record) => record,
+            // What it said nobody knows, and it is not absent.
+            Before::Lost => return Ok(true),
         };
         let is_live = record.is_live(self.now);
         let stays = self.merge == Merge::IfAbsent || record.meta.modified >= modified;

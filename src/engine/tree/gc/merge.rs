@@ -73,8 +73,14 @@ pub(in super::super) fn is_due(packs: &[Named], now: Time) -> bool {
     due(packs, now).is_some()
 }
 
-/// Returns which packs to merge: neighbours from the newest on, as what is newest wins.
+/// Returns which packs to merge: neighbours from the newest on, as what is newest wins. A pack with
+/// marks of what was lost stays as it is, as nobody can tell what else the marks are about in a pack
+/// of another form; what is newer is merged by itself.
 fn due(packs: &[Named], now: Time) -> Option<Range<usize>> {
+    let marked = packs.iter().position(|named| named.geometry.lost > 0);
+    if let Some(marked) = marked {
+        return due_by_size(&packs[..marked.min(MOST_AT_ONCE)]);
+    }
     if packs.len() > MOST_AT_ONCE {
         return Some(0..MOST_AT_ONCE);
     }
@@ -91,6 +97,11 @@ fn due(packs: &[Named], now: Time) -> Option<Range<usize>> {
     if packs.len() == 1 && geometry(0).tombstones > 0 {
         return Some(0..1);
     }
+    due_by_size(packs)
+}
+
+fn due_by_size(packs: &[Named]) -> Option<Range<usize>> {
+    let geometry = |number: usize| -> &Geometry { &packs[number].geometry };
     let (mut bytes, mut records, mut end) = (0, 0, 0);
     for number in 0..packs.len() {
         let older = geometry(number);
@@ -138,6 +149,7 @@ mod tests {
                 index_sum: 0,
                 pages_at: 0,
                 pages: 0,
+                lost: 0,
             })
         };
         sizes.iter().map(named).collect()
@@ -158,6 +170,16 @@ mod tests {
         for (sizes, want) in table {
             assert_eq!(due(&packs(sizes), Time(0)), want, "{sizes:?}");
         }
+    }
+
+    #[test]
+    fn a_pack_with_marks_is_never_merged() {
+        let mut packs = packs(&[1, 1, 1, 1, 1]);
+        packs[2].geometry.lost = 1;
+        packs[4].geometry.min_expires = Deadline::from_millis(1);
+        assert_eq!(due(&packs, Time(u64::MAX)), Some(0..2));
+        packs[1].geometry.lost = 1;
+        assert_eq!(due(&packs, Time(u64::MAX)), None);
     }
 
     #[test]

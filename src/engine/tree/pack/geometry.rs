@@ -12,10 +12,10 @@ use super::page::PAGE_LEN;
 pub(crate) const MAGIC: &[u8; 8] = b"kvpack1\n";
 /// Bytes in front of the first record: the magic, and the base.
 pub(crate) const HEAD_LEN: u64 = 16;
-/// Bytes of the footer: a magic, twelve numbers and a sum.
+/// Bytes of the footer: a magic, thirteen numbers and a sum.
 pub(crate) const FOOTER_LEN: usize = 8 + NUMBERS * 8 + 8;
 const FOOTER_MAGIC: &[u8; 8] = b"kvfoot1\n";
-const NUMBERS: usize = 12;
+const NUMBERS: usize = 13;
 
 /// Where the parts of a pack are, and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(crate) struct Geometry {
     /// Where the hash pages begin: a multiple of their length.
     pub(crate) pages_at: u64,
     pub(crate) pages: u64,
+    /// Marks of records that were lost to damage, and of pages that miss some; see [`super::page`].
+    pub(crate) lost: u64,
 }
 
 impl Geometry {
@@ -58,12 +60,22 @@ impl Geometry {
             self.index_sum,
             self.pages_at,
             self.pages,
+            self.lost,
         ]
     }
 
     fn of_numbers(numbers: [u64; NUMBERS]) -> Result<Self, Damage> {
         let [id, size, records, tombstones, base, expires, ..] = numbers;
-        let [.., index_at, index_len, blocks, index_sum, pages_at, pages] = numbers;
+        let [
+            ..,
+            index_at,
+            index_len,
+            blocks,
+            index_sum,
+            pages_at,
+            pages,
+            lost,
+        ] = numbers;
         let min_expires = match expires {
             0 => None,
             millis => Some(Deadline::from_millis(millis).ok_or(Damage::Field)?),
@@ -94,6 +106,7 @@ impl Geometry {
             index_sum,
             pages_at,
             pages,
+            lost,
         })
     }
 
@@ -160,6 +173,7 @@ mod tests {
             index_sum: u64::MAX,
             pages_at: 8192,
             pages: 1,
+            lost: 2,
         };
         let footer: [u8; FOOTER_LEN] = geometry.to_footer().try_into().unwrap();
         assert_eq!(Geometry::from_footer(&footer), Ok(geometry));

@@ -3,7 +3,7 @@
 //! ```text
 //! kvpacks 1\n
 //! pack <name> <size> <records> <tombstones> <base> <first expiry> <index at>
-//!     <index length> <blocks> <index sum> <pages at> <pages>\n             a line for each pack, the newest first
+//!     <index length> <blocks> <index sum> <pages at> <pages> <lost>\n      a line for each pack, the newest first
 //! sum <XXH3-64 of all before this line, 16 hex digits>\n
 //! ```
 //!
@@ -84,7 +84,11 @@ impl Manifest {
             opened => opened,
         };
         let file = File::from(file.map_err(|err| unusable(err, "open", &path()))?);
-        let size = file.metadata().or_cannot("look at", &path())?.len();
+        let stat = file.metadata().or_cannot("look at", &path())?;
+        if !stat.is_file() {
+            return Err(damaged(path(), Damage::NotAFile));
+        }
+        let size = stat.len();
         let mut bytes = Vec::new();
         // One byte more than it has shows that it ends there.
         let len = usize::try_from(size.min(LONGEST)).map_or(usize::MAX, |len| len + 1);
@@ -187,6 +191,7 @@ mod tests {
             index_sum: 1,
             pages_at: 4096,
             pages: 1,
+            lost: 0,
         };
         [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]
             .map(|id| Named::new(geometry(id)))

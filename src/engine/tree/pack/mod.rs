@@ -14,7 +14,7 @@
 //! and a loose entry hides them all. Numbers are little-endian.
 //!
 //! Read the files in this order: [`codec`], [`page`], [`index`], [`geometry`], [`manifest`],
-//! [`writer`], [`reader`], [`block`], [`cursor`], [`merge`].
+//! [`writer`], [`reader`], [`block`], [`cursor`], [`merge`], [`survey`].
 
 mod block;
 pub(super) mod codec;
@@ -25,11 +25,12 @@ pub(super) mod manifest;
 pub(super) mod merge;
 mod page;
 mod reader;
+mod survey;
 pub(super) mod writer;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::store::Result;
+use crate::store::{Result, StoreError};
 
 use super::codec::Damage;
 use super::layout::Place;
@@ -41,6 +42,7 @@ pub(super) use self::geometry::Geometry;
 pub(super) use self::manifest::{Manifest, Named};
 pub(super) use self::merge::{Merge, Sorted};
 pub(super) use self::reader::{Pack, Packed};
+pub(super) use self::survey::{Flaw, Survey};
 pub(super) use self::writer::PackWriter;
 
 /// The directory of the packs.
@@ -112,5 +114,13 @@ impl Packs {
             }
         }
         Ok(Ok(None))
+    }
+}
+
+/// Tells whether this says that a record was damaged before, and that no more is wrong.
+pub(super) fn is_lost(err: &StoreError) -> bool {
+    match err {
+        StoreError::Damaged { source, .. } => source.downcast_ref() == Some(&Damage::Lost),
+        _ => false,
     }
 }
