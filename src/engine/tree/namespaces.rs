@@ -30,13 +30,28 @@ impl Tree {
             // What else lies in the directory is not ours: lost+found, or a link, say.
             if entry.file_type().is_ok_and(|kind| kind.is_dir())
                 && let Ok(name) = Namespace::try_from(entry.file_name())
-                && self.root.join(name.as_str()).join("format").is_file()
+                && self.has_format(&name)?
             {
                 names.push(name);
             }
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Tells whether a directory is a namespace. One that this user may not look into is somebody
+    /// else's: lost+found, say.
+    fn has_format(&self, name: &Namespace) -> Result<bool> {
+        let path = self.root.join(name.as_str()).join("format");
+        match path.metadata() {
+            Err(err) => match err.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied => Ok(false),
+                _ => Err(err).or_cannot("look at", &path),
+            },
+            Ok(meta) => Ok(meta.is_file()),
+        }
     }
 
     /// Removes a namespace; see [`crate::store::Store::remove_namespace`].

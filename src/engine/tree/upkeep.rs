@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 
-use crate::store::{Namespace, Result};
+use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
 use super::codec::Damage;
@@ -29,6 +29,8 @@ pub(super) struct Upkeep {
     lock: Lock,
     /// `packs/` before it has that name.
     staged: Option<String>,
+    /// Packs that were added, and that no MANIFEST names yet.
+    added: Vec<String>,
 }
 
 /// A MANIFEST that is synced and has no name yet.
@@ -58,6 +60,7 @@ impl Tree {
                     space,
                     lock,
                     staged: None,
+                    added: Vec::new(),
                 }));
             }
         }
@@ -83,6 +86,7 @@ impl Upkeep {
             let gone = io::Error::from(io::ErrorKind::NotFound);
             return Err(cannot(gone, "name", &temp.path()));
         }
+        self.added.push(name.clone());
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
         Ok(Named { name, geometry })
     }
@@ -120,6 +124,12 @@ impl Upkeep {
 
     /// Lets a MANIFEST take effect, durably.
     pub(super) fn commit(&mut self, manifest: NewManifest) -> Result<()> {
+        self.rename_manifest(manifest)?;
+        self.added.clear();
+        Ok(())
+    }
+
+    fn rename_manifest(&mut self, manifest: NewManifest) -> Result<()> {
         let path = self.space.path_of(MANIFEST);
         if let Some(staged) = &self.staged {
             let (from, to) = (self.space.relative(staged), self.space.relative("packs"));
@@ -168,7 +178,8 @@ impl Upkeep {
     /// Such a pack is never taken up: its keys may have been removed since.
     pub(super) fn sweep_packs(&self) -> Result<u64> {
         let mut swept = 0;
-        for name in names_in(&self.space, "") {
+        // What cannot be listed, or deleted, costs space and nothing else.
+        for name in names_in(&self.space, "").unwrap_or_default() {
             if name.starts_with(STAGED) && self.staged.as_ref() != Some(&name) {
                 let path = self.space.path_of(&name);
                 swept += u64::from(disk::remove_tree(&path).is_ok());
@@ -178,14 +189,29 @@ impl Upkeep {
             return Ok(swept);
         };
         let dir = self.space.dir("packs")?;
-        for name in names_in(&self.space, "packs") {
+        for name in names_in(&self.space, "packs").unwrap_or_default() {
             let is_named = manifest.packs.iter().any(|named| named.name == name);
             if !is_named && name != "MANIFEST" {
-                // What cannot be deleted costs space and nothing else.
                 swept += u64::from(disk::unlink(dir.fd.as_fd(), &name).is_ok());
             }
         }
         Ok(swept)
+    }
+
+    /// Deletes the packs that were added and did not get into MANIFEST. A commit that failed may have
+    /// taken place all the same, so that only MANIFEST itself can tell.
+    fn drop_added(&self) -> Result<()> {
+        let Some(manifest) = Manifest::read(&self.space)? else {
+            return Ok(());
+        };
+        let dir = self.space.dir("packs")?;
+        for name in &self.added {
+            if !manifest.packs.iter().any(|named| named.name == *name) {
+                // What cannot be deleted is swept by the next gc.
+                _ = disk::unlink(dir.fd.as_fd(), name);
+            }
+        }
+        Ok(())
     }
 
     /// Puts the spare files back that a file system without room for files may need.
@@ -199,6 +225,8 @@ impl Drop for Upkeep {
         if let Some(staged) = &self.staged {
             // What cannot be removed is swept by the next gc.
             _ = disk::remove_tree(&self.space.path_of(staged));
+        } else if !self.added.is_empty() {
+            _ = self.drop_added();
         }
     }
 }
@@ -219,13 +247,18 @@ fn make_spares(space: &Space) -> Result<()> {
     Ok(())
 }
 
-/// Names what is in a directory below a namespace, as far as it can be read.
-pub(super) fn names_in(space: &Space, below: &str) -> Vec<String> {
-    let names = fs::read_dir(space.path_of(below))
-        .into_iter()
-        .flatten()
-        .flatten();
-    names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+/// Names what is in a directory below a namespace; nothing if there is none. A directory that cannot
+/// be read to its end is an error: what is not seen is not superseded.
+pub(super) fn names_in(space: &Space, below: &str) -> Result<Vec<String>> {
+    let path = space.path_of(below);
+    let entries = match fs::read_dir(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.or_cannot("read", &path)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.or_cannot("read", &path)?.file_name();
+        names.extend(name.into_string());
+    }
+    Ok(names)
 }

@@ -23,7 +23,7 @@ use super::super::lock::{Kind, Lock};
 use super::super::loose::read_header;
 use super::super::pack::Named;
 use super::super::shard::make_shard_dir;
-use super::super::space::{Dir, Space, cannot};
+use super::super::space::{Dir, Space, cannot, is_there};
 use super::super::upkeep::{Upkeep, names_in};
 
 /// Up to so many keys are looked for one by one; beyond that, the directories are read.
@@ -74,8 +74,8 @@ impl Touched {
     }
 
     /// Returns the names in a shard that may be there.
-    fn names(&self, space: &Space, shard: u16) -> Vec<[u8; 20]> {
-        match self {
+    fn names(&self, space: &Space, shard: u16) -> Result<Vec<[u8; 20]>> {
+        Ok(match self {
             Self::Few(few) => few
                 .iter()
                 .filter(|sha1| u16::from(sha1[0]) == shard)
@@ -83,12 +83,12 @@ impl Touched {
                 .collect(),
             Self::Shards(_) => {
                 let parent = shard_name(shard);
-                let names = names_in(space, &["objects/", &parent].concat()).into_iter();
+                let names = names_in(space, &["objects/", &parent].concat())?.into_iter();
                 names
                     .filter_map(|name| sha1_of_name(&parent, &name))
                     .collect()
             }
-        }
+        })
     }
 }
 
@@ -221,7 +221,7 @@ impl Settlement<'_> {
             return Ok(());
         };
         let start = superseded.len();
-        for sha1 in self.touched.names(space, shard) {
+        for sha1 in self.touched.names(space, shard)? {
             let digits = digits_of(&sha1);
             let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
             let path = || dir.path.join(name);
@@ -324,11 +324,8 @@ impl Drafts {
     ) -> Result<()> {
         let digits = digits_of(sha1);
         let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-        let is_free = || {
-            let stat = rustix::fs::statat(&dir.fd, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-            matches!(stat, Err(rustix::io::Errno::NOENT))
-        };
-        if superseded.binary_search(sha1).is_err() && !is_free() {
+        let is_superseded = superseded.binary_search(sha1).is_ok();
+        if !is_superseded && is_there(dir.fd.as_fd(), name).or_cannot("look at", &dir.path)? {
             return Ok(());
         }
         disk::rename(self.tmp.fd.as_fd(), &draft.name, dir.fd.as_fd(), name)
