@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Opens `path`, which is relative and has no `..`, below `dir`. Where any part of it is a symbolic
@@ -42,7 +43,10 @@ fn open_once(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> io::
         use rustix::fs::ResolveFlags;
         use rustix::io::Errno;
 
-        match rustix::fs::openat2(dir, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
+        // A file system that is a process, or far away, may be interrupted.
+        match retry_on_intr(|| {
+            rustix::fs::openat2(dir, path, flags, mode, ResolveFlags::NO_SYMLINKS)
+        }) {
             // Before Linux 5.6 there is no such call; some sandboxes forbid it.
             Err(Errno::NOSYS | Errno::PERM) => {}
             done => return Ok(done?),
@@ -63,11 +67,12 @@ fn open_stepwise(
     let mut rest = path;
     while let Some((name, behind)) = rest.split_once('/') {
         let at = parent.as_ref().map_or(dir, AsFd::as_fd);
-        parent = Some(rustix::fs::openat(at, name, step, Mode::empty())?);
+        let opened = retry_on_intr(|| rustix::fs::openat(at, name, step, Mode::empty()));
+        parent = Some(opened?);
         rest = behind;
     }
     let at = parent.as_ref().map_or(dir, AsFd::as_fd);
-    Ok(rustix::fs::openat(at, rest, flags, mode)?)
+    Ok(retry_on_intr(|| rustix::fs::openat(at, rest, flags, mode))?)
 }
 
 #[cfg(test)]

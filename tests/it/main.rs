@@ -24,6 +24,7 @@ mod ends;
 mod exit;
 mod expire;
 mod export;
+mod failing_calls;
 mod faults;
 mod format;
 mod fsck;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
 
 use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result};
@@ -116,7 +117,7 @@ impl Tree {
         let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
         for dir in root.ancestors() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened = rustix::fs::open(dir, flags, Mode::empty());
+            let opened = retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty()));
             match (opened, dir == root) {
                 (Ok(fd), true) => disk::sync(fd).map_err(|err| cannot(err, "sync", dir))?,
                 // kv made what is above only where it may write, and there a sync works; a file

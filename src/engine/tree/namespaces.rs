@@ -30,13 +30,30 @@ impl Tree {
             // What else lies in the directory is not ours: lost+found, or a link, say.
             if entry.file_type().is_ok_and(|kind| kind.is_dir())
                 && let Ok(name) = Namespace::try_from(entry.file_name())
-                && is_namespace(&self.root.join(name.as_str()))
+                && self.is_namespace(&name)?
             {
                 names.push(name);
             }
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Tells whether a directory is a namespace. One that has lost its `format` is a damaged one:
+    /// whoever uses all namespaces must be told, and not pass it over. One that this user may not
+    /// look into is somebody else's: lost+found, say.
+    fn is_namespace(&self, name: &Namespace) -> Result<bool> {
+        let path = self.root.join(name.as_str());
+        let has = |name: &str| match path.join(name).symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(err) => match err.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied => Ok(false),
+                _ => Err(err).or_cannot("look at", &path.join(name)),
+            },
+        };
+        Ok(has("format")? || (has("objects")? && has("locks")? && has("tmp")?))
     }
 
     /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
@@ -66,13 +83,6 @@ impl Tree {
             return Ok(true);
         }
     }
-}
-
-/// Tells whether a directory is a namespace. One that has lost its `format` is a damaged one: whoever
-/// uses all namespaces must be told, and not pass it over.
-fn is_namespace(path: &Path) -> bool {
-    let has = |name: &str| path.join(name).symlink_metadata().is_ok();
-    has("format") || ["objects", "locks", "tmp"].into_iter().all(has)
 }
 
 /// Names all locks of a namespace in the order in which they are taken: gc, the list, the shards

@@ -64,7 +64,9 @@ impl Temp {
             let file = match create(dir.fd.as_fd(), &name, space) {
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => continue,
                 // The directory was open, and yet is gone.
-                Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp") => {
+                Err(err)
+                    if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp")? =>
+                {
                     return Ok(None);
                 }
                 done => done.map_err(|err| cannot(err, "create", &path))?,

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 
-use crate::store::{Namespace, Result};
+use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
 use super::create::random;
@@ -180,7 +180,8 @@ impl Upkeep {
     /// Such a pack is never taken up: its keys may have been removed since.
     pub(super) fn sweep_packs(&self) -> Result<u64> {
         let mut swept = 0;
-        for name in names_in(&self.space, "") {
+        // What cannot be listed, or deleted, costs space and nothing else.
+        for name in names_in(&self.space, "").unwrap_or_default() {
             if name.starts_with(STAGED) && self.staged.as_ref() != Some(&name) {
                 let path = self.space.path_of(&name);
                 swept += u64::from(disk::remove_tree(&path).is_ok());
@@ -189,13 +190,27 @@ impl Upkeep {
         let Some(manifest) = Manifest::read(&self.space)? else {
             return Ok(swept);
         };
+        let names = names_in(&self.space, "packs").unwrap_or_default();
+        let is_named = |name: &String| manifest.packs.iter().any(|named| named.name == *name);
+        let mut named = manifest.packs.iter();
+        // A pack that is missing may lie there under a name that is wrong.
+        if !named.all(|named| names.contains(&named.name)) {
+            return Ok(swept);
+        }
+        let mut litter = names
+            .iter()
+            .filter(|name| !is_named(name) && *name != "MANIFEST")
+            .peekable();
+        if litter.peek().is_none() {
+            return Ok(swept);
+        }
         let dir = self.space.dir("packs")?;
-        for name in names_in(&self.space, "packs") {
-            let is_named = manifest.packs.iter().any(|named| named.name == name);
-            if !is_named && name != "MANIFEST" {
-                // What cannot be deleted costs space and nothing else.
-                swept += u64::from(disk::unlink(dir.fd.as_fd(), &name).is_ok());
-            }
+        // Whoever renamed MANIFEST may have been killed before that was durable: after a power cut it
+        // would be the old one, which names what is deleted now.
+        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        for name in litter {
+            // What cannot be deleted costs space and nothing else.
+            swept += u64::from(disk::unlink(dir.fd.as_fd(), name).is_ok());
         }
         Ok(swept)
     }
@@ -210,14 +225,25 @@ impl Upkeep {
     fn give_up(&mut self) {
         if let Some(staged) = self.staged.take() {
             _ = disk::remove_tree(&self.space.path_of(&staged));
-        } else if !self.unnamed.is_empty()
-            && let Ok(dir) = self.space.dir("packs")
-        {
-            for name in &self.unnamed {
+        } else if !self.unnamed.is_empty() {
+            _ = self.drop_unnamed();
+        }
+        self.unnamed.clear();
+    }
+
+    /// Deletes the packs that were added and did not get into MANIFEST. A commit that failed may have
+    /// taken place all the same, so that only MANIFEST itself can tell.
+    fn drop_unnamed(&self) -> Result<()> {
+        let Some(manifest) = Manifest::read(&self.space)? else {
+            return Ok(());
+        };
+        let dir = self.space.dir("packs")?;
+        for name in &self.unnamed {
+            if !manifest.packs.iter().any(|named| named.name == *name) {
                 _ = disk::unlink(dir.fd.as_fd(), name);
             }
         }
-        self.unnamed.clear();
+        Ok(())
     }
 }
 
@@ -243,16 +269,18 @@ fn make_spares(space: &Space) -> Result<()> {
     Ok(())
 }
 
-/// Names what is in a directory below a namespace, as far as it can be read.
-pub(super) fn names_in(space: &Space, below: &str) -> Vec<String> {
-    read_names(space, below).unwrap_or_default()
-}
-
-/// Names what is in a directory below a namespace, without what kv would not call anything.
-pub(super) fn read_names(space: &Space, below: &str) -> io::Result<Vec<String>> {
+/// Names what is in a directory below a namespace; nothing if there is none. A directory that cannot
+/// be read to its end is an error: what is not seen is not superseded.
+pub(super) fn names_in(space: &Space, below: &str) -> Result<Vec<String>> {
+    let path = space.path_of(below);
+    let entries = match fs::read_dir(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.or_cannot("read", &path)?,
+    };
     let mut names = Vec::new();
-    for entry in fs::read_dir(space.path_of(below))? {
-        names.extend(entry?.file_name().into_string().ok());
+    for entry in entries {
+        let name = entry.or_cannot("read", &path)?.file_name();
+        names.extend(name.into_string());
     }
     Ok(names)
 }

@@ -186,7 +186,7 @@ impl Plan {
         };
         let is_live = record.is_live(self.now);
         let stays = self.merge == Merge::IfAbsent || record.meta.modified >= modified;
-        Ok(is_live && stays && !has_file(space, &sha1_of(entry.key)))
+        Ok(is_live && stays && !has_file(space, &sha1_of(entry.key))?)
     }
 
     /// Commits what was written.

@@ -23,8 +23,8 @@ use super::super::lock::{Kind, Lock};
 use super::super::loose::read_header;
 use super::super::pack::Named;
 use super::super::shard::make_shard_dir;
-use super::super::space::{Dir, Space, cannot};
-use super::super::upkeep::{Upkeep, read_names};
+use super::super::space::{Dir, Space, cannot, is_there};
+use super::super::upkeep::{Upkeep, names_in};
 
 /// Up to so many keys are looked for one by one; beyond that, the directories are read.
 const FEW: usize = 16 * 1024;
@@ -85,7 +85,7 @@ impl Touched {
                 let parent = shard_name(shard);
                 let below = ["objects/", &parent].concat();
                 // A name that is passed over would hide what is stored now.
-                let names = read_names(space, &below).or_cannot("read", &space.path_of(&below))?;
+                let names = names_in(space, &below)?;
                 names
                     .iter()
                     .filter_map(|name| sha1_of_name(&parent, name))
@@ -340,11 +340,8 @@ impl Drafts {
     ) -> Result<()> {
         let digits = digits_of(sha1);
         let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-        let is_free = || {
-            let stat = rustix::fs::statat(&dir.fd, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-            matches!(stat, Err(rustix::io::Errno::NOENT))
-        };
-        if superseded.binary_search(sha1).is_err() && !is_free() {
+        let is_superseded = superseded.binary_search(sha1).is_ok();
+        if !is_superseded && is_there(dir.fd.as_fd(), name).or_cannot("look at", &dir.path)? {
             return Ok(());
         }
         disk::rename(self.tmp.fd.as_fd(), &draft.name, dir.fd.as_fd(), name)

@@ -119,9 +119,7 @@ impl Work<'_> {
     }
 
     fn check_spare(&mut self, dir: &Dir, node: &Node, name: &str) -> Result<bool> {
-        let is_name = SPARES
-            .iter()
-            .any(|spare| spare.ends_with(&["/", name].concat()));
+        let is_name = SPARES.contains(&name);
         if !is_name || !node.is_file() {
             return Ok(false);
         }

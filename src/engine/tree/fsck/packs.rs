@@ -52,7 +52,7 @@ impl Work<'_> {
                     self.check_pack(named)?;
                 }
             }
-            if self.mends() || manifest.is_current(&self.space) {
+            if self.mends() || manifest.is_current(&self.space)? {
                 break;
             }
         }
@@ -193,7 +193,7 @@ impl Work<'_> {
             // A pack has its name before MANIFEST names it, and still has it a little after; all
             // that time the lock is held.
             let is_settled = strays.is_empty() || !self.is_upkept();
-            if !manifest.is_current(&self.space) {
+            if !manifest.is_current(&self.space)? {
                 continue;
             }
             for node in ours {

@@ -125,7 +125,7 @@ impl Work<'_> {
     fn check_room(&mut self, room: &'static str) -> Result<()> {
         let what = match self.space.dir_if_any(room) {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) if self.space.has_vanished(room) => return Ok(()),
+            Ok(None) if self.space.has_vanished(room)? => return Ok(()),
             Ok(None) => "it is missing",
             Err(StoreError::Damaged { .. }) => "it is no directory",
             Err(err) => return Err(err),

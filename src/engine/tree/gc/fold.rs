@@ -64,7 +64,7 @@ impl Collection<'_> {
             let Some(dir) = self.upkeep.space.dir_if_any(&below)? else {
                 continue;
             };
-            for name in names_in(&self.upkeep.space, &below) {
+            for name in names_in(&self.upkeep.space, &below)? {
                 let Some(sha1) = sha1_of_name(&parent, &name) else {
                     continue;
                 };

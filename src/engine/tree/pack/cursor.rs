@@ -138,6 +138,13 @@ impl Cursor {
 
     fn step(&mut self) -> Result<bool> {
         loop {
+            // Backward, what cannot be read of a block comes before what can.
+            if self.reverse
+                && self.passed == 0
+                && let Some(damage) = self.block.damage.take()
+            {
+                return Err(damage);
+            }
             if self.passed < self.block.len() {
                 let number = match self.reverse {
                     false => self.passed,

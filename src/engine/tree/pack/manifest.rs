@@ -21,7 +21,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::super::codec::Damage;
 use super::super::loose::read_up_to;
-use super::super::space::{Space, is_at_path, unusable};
+use super::super::space::{Space, unusable};
 use super::geometry::Geometry;
 
 /// Where MANIFEST is, below its namespace.
@@ -73,7 +73,7 @@ impl Manifest {
                 }
                 match open() {
                     Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                        if space.has_vanished("packs") && space.dir_if_any("packs")?.is_none() {
+                        if space.has_vanished("packs")? && space.dir_if_any("packs")?.is_none() {
                             return Ok(None);
                         }
                         return Err(damaged(path(), Damage::Missing));
@@ -104,8 +104,8 @@ impl Manifest {
     }
 
     /// Tells whether this is still the MANIFEST of its namespace.
-    pub(crate) fn is_current(&self, space: &Space) -> bool {
-        is_at_path(space.store(), &space.relative(MANIFEST), &self.file)
+    pub(crate) fn is_current(&self, space: &Space) -> Result<bool> {
+        space.is_at_path(MANIFEST, &self.file)
     }
 }
 

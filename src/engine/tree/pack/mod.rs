@@ -75,7 +75,7 @@ impl Packs {
     }
 
     /// Tells whether this is still what MANIFEST says.
-    pub(super) fn is_current(&self, space: &Space) -> bool {
+    pub(super) fn is_current(&self, space: &Space) -> Result<bool> {
         self.manifest.is_current(space)
     }
 
@@ -89,7 +89,7 @@ impl Packs {
             Some(pack) => Ok(Ok(Arc::clone(
                 self.opened[number].get_or_init(|| Arc::new(pack)),
             ))),
-            None if !self.is_current(space) => Ok(Err(Changed)),
+            None if !self.is_current(space)? => Ok(Err(Changed)),
             None => {
                 let path = space.path_of(&["packs/", &named.name].concat());
                 Err(manifest::damaged(path, Damage::Missing))
