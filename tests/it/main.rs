@@ -51,6 +51,7 @@ mod namespaces;
 mod output;
 mod pack_bulk;
 mod pack_disks;
+mod pack_format;
 mod pack_kills;
 mod pack_model;
 mod pack_races;
