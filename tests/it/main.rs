@@ -50,6 +50,7 @@ mod memo_flight;
 mod namespaces;
 mod output;
 mod pack_bulk;
+mod pack_damage;
 mod pack_disks;
 mod pack_format;
 mod pack_kills;
