@@ -56,6 +56,7 @@ mod pack_format;
 mod pack_kills;
 mod pack_model;
 mod pack_races;
+mod pack_readers;
 mod pack_wait;
 mod pop;
 mod pop_wait;
