@@ -224,8 +224,9 @@ pub(super) const PACKS: Section = Section {
             "An entry with bit 0 of its flags set, without expiry and with an empty value, says that \
              a key is removed. `kv` leaves one in place of the file, or where there was none, in \
              these cases: a pack has a record of the key and the newest is not a tombstone, even if it \
-             has expired; the packs cannot be read; or somebody holds `locks/gc` alone, who may be \
-             packing the entry just now. Otherwise the file is unlinked. A tombstone is always \
+             has expired; the packs cannot be read; somebody holds `locks/gc` alone, who may be \
+             packing the entry just now; or `locks/gc` has 22 bytes, as whoever held it died when \
+             `MANIFEST` was not durable. Otherwise the file is unlinked. A tombstone is always \
              synced, even with `--sync off`. `kv gc` moves one into a pack if it still hides a record, \
              and deletes it if it does not; it goes from the packs when the oldest of them is written \
              anew.",

@@ -6,13 +6,14 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 
 use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
 use super::create::random;
 use super::disk;
-use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::lock::{GC_LOCK, Kind, Lock, Patience, SETTLED_LEN, UNSETTLED_LEN, is_unsettled};
 use super::pack::manifest::{self, MANIFEST, Manifest};
 use super::pack::{Geometry, Named, PACKS, Pack, Packs};
 use super::space::{Dir, Space, cannot, make_dir};
@@ -55,6 +56,7 @@ impl Tree {
                 },
             };
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
+                sync_packs(&space, &lock)?;
                 return Ok(Some(Upkeep::of(space, lock)));
             }
         }
@@ -129,7 +131,18 @@ impl Upkeep {
     }
 
     /// Lets a MANIFEST take effect, durably.
+    ///
+    /// For a moment it has its name and is not durable. Should this process die then, nobody may unlink
+    /// a file because the packs have no older value: the length of the lock's file says so.
     pub(super) fn commit(&mut self, manifest: NewManifest) -> Result<()> {
+        disk::truncate(&self.lock.file, UNSETTLED_LEN)
+            .map_err(|err| cannot(err, "mark", &self.space.path_of(GC_LOCK)))?;
+        self.rename_manifest(manifest)?;
+        settle(&self.lock);
+        Ok(())
+    }
+
+    fn rename_manifest(&mut self, manifest: NewManifest) -> Result<()> {
         let path = self.space.path_of(MANIFEST);
         if let Some(staged) = &self.staged {
             let (from, to) = (self.space.relative(staged), self.space.relative("packs"));
@@ -138,8 +151,7 @@ impl Upkeep {
             self.staged = None;
             self.unnamed.clear();
             // Before anything is unlinked that is only there from now on.
-            let space = self.space.dir("")?;
-            return disk::sync(&space.fd).map_err(|err| cannot(err, "sync", &space.path));
+            return sync_above(&self.space);
         }
         let dir = self.space.dir("packs")?;
         let mut temp = manifest
@@ -205,9 +217,6 @@ impl Upkeep {
             return Ok(swept);
         }
         let dir = self.space.dir("packs")?;
-        // Whoever renamed MANIFEST may have been killed before that was durable: after a power cut it
-        // would be the old one, which names what is deleted now.
-        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
         for name in litter {
             // What cannot be deleted costs space and nothing else.
             swept += u64::from(disk::unlink(dir.fd.as_fd(), name).is_ok());
@@ -251,6 +260,33 @@ impl Drop for Upkeep {
     fn drop(&mut self) {
         self.give_up();
     }
+}
+
+/// Makes the packs durable that whoever held the lock before may not have synced, as it was killed:
+/// what is done from now on relies on them.
+pub(super) fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
+    if let Some(dir) = space.dir_if_any("packs")? {
+        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        sync_above(space)?;
+    }
+    if is_unsettled(&lock.file) {
+        settle(lock);
+    }
+    Ok(())
+}
+
+/// Says that MANIFEST is durable. Where that is not said, removals take a little longer.
+fn settle(lock: &Lock) {
+    let mut first = [0];
+    let has_note = lock.file.read_at(&mut first, 0).is_ok_and(|n| n == 1) && first != [0];
+    _ = disk::truncate(&lock.file, if has_note { SETTLED_LEN } else { 0 });
+}
+
+/// Makes the name of `packs/` durable, and that of the namespace, whoever made that.
+fn sync_above(space: &Space) -> Result<()> {
+    let dir = space.dir("")?;
+    disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+    disk::sync(space.store()).map_err(|err| cannot(err, "sync", space.store_path()))
 }
 
 fn make_spares(space: &Space) -> Result<()> {

@@ -154,6 +154,12 @@ impl Work<'_> {
             return Ok(());
         }
         let is_note = |bytes: &[u8]| {
+            // Behind it, or instead of it, is what says that MANIFEST may not be durable.
+            let end = bytes
+                .iter()
+                .rposition(|&byte| byte != 0)
+                .map_or(0, |last| last + 1);
+            let bytes = &bytes[..end];
             let digits = bytes.strip_suffix(b"\n").unwrap_or_default();
             bytes.is_empty() || (digits.len() == 20 && digits.iter().all(u8::is_ascii_digit))
         };

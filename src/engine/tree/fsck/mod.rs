@@ -31,7 +31,7 @@ use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
 use super::Tree;
 use super::lock::{GC_LOCK, Kind, Lock};
 use super::space::Space;
-use super::upkeep::Upkeep;
+use super::upkeep::{Upkeep, sync_packs};
 
 use self::modes::Suspects;
 
@@ -112,6 +112,11 @@ impl Work<'_> {
             let space = self.tree.open_unchecked_space(self.namespace)?;
             let space = space.expect("there is a store");
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
+                match sync_packs(&space, &lock) {
+                    // What is not what it should be is told later.
+                    Ok(()) | Err(StoreError::Damaged { .. }) => {}
+                    Err(err) => return Err(err),
+                }
                 self.upkeep = Some(Upkeep::of(space, lock));
                 return Ok(());
             }

@@ -199,7 +199,7 @@ impl Work<'_> {
 
     /// Tells whether somebody else may hold the maintenance lock.
     pub(super) fn is_upkept(&self) -> bool {
-        self.upkeep.is_none() && lock::is_exclusive(&self.space, GC_LOCK).unwrap_or(true)
+        self.upkeep.is_none() && lock::has_upkeep(&self.space).unwrap_or(true)
     }
 
     /// Opens a directory of the namespace; what is wrong with it is told elsewhere.
