@@ -11,6 +11,7 @@ use crate::commands::listing::{glob, line_end, write_key_line};
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
 use crate::store::bulk::MANY;
+use crate::store::key;
 use crate::store::{Condition, Glob, Key, OrCannot as _, Selection};
 
 /// So many bytes of keys that a pattern found are held before they are removed.
@@ -187,7 +188,7 @@ impl<'a> Wanted<'a> {
     fn remove_together(&self, session: &Session<'_>, mut keys: Vec<Key>) -> Result<Exit> {
         let given = keys.len() as u64;
         // A key that is named twice is gone when it is to go the second time.
-        keys.sort_unstable();
+        key::sort(&mut keys);
         keys.dedup();
         let (mut exit, mut failures) = (Exit::Success, 0);
         let mut failed = |err| {

@@ -54,6 +54,27 @@ impl TryFrom<OsString> for Key {
     }
 }
 
+/// Puts keys in the order of their bytes. Many keys lie all over the memory, so eight bytes of each,
+/// behind what all begin with, are compared first.
+pub fn sort(keys: &mut Vec<Key>) {
+    let first = keys.first().map(Key::as_bytes).unwrap_or_default();
+    let common = keys.iter().fold(first.len(), |common, key| {
+        let alike = first[..common].iter().zip(key.as_bytes());
+        alike.take_while(|(a, b)| a == b).count()
+    });
+    let digest = |key: &Key| {
+        let mut bytes = [0; 8];
+        let rest = &key.as_bytes()[common..];
+        let len = rest.len().min(8);
+        bytes[..len].copy_from_slice(&rest[..len]);
+        // No key holds a NUL, so the zeros behind a short one tell it from all others.
+        u64::from_be_bytes(bytes)
+    };
+    let mut digested: Vec<(u64, Key)> = keys.drain(..).map(|key| (digest(&key), key)).collect();
+    digested.sort_unstable();
+    keys.extend(digested.into_iter().map(|(_, key)| key));
+}
+
 /// Shows the key to a person: bytes that are not UTF-8 are replaced.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +120,29 @@ mod tests {
             assert!(Key::new(vec![byte]).is_ok(), "refused {byte:#04x}");
         }
         assert_eq!(Key::new(vec![b'a', 0]), Err(BadKey::Nul));
+    }
+
+    #[test]
+    fn keys_are_sorted_by_all_their_bytes() {
+        let texts = [
+            "b",
+            "a",
+            "ab",
+            "abcdefghij",
+            "abcdefghii",
+            "ab",
+            "\x7f",
+            "\u{e9}",
+            "abcdefgh",
+        ];
+        for prefix in ["", "user:", "a"] {
+            let keys = texts.map(|text| Key::new(format!("{prefix}{text}").into_bytes()).unwrap());
+            let (mut sorted, mut want) = (keys.to_vec(), keys.to_vec());
+            sort(&mut sorted);
+            want.sort_unstable();
+            assert_eq!(sorted, want);
+        }
+        sort(&mut Vec::new());
     }
 
     #[test]

@@ -188,6 +188,15 @@ impl Upkeep {
         self.space.dir(&name)
     }
 
+    /// Deletes packs that were replaced. What cannot be deleted is swept by the next gc.
+    pub(super) fn delete_packs(&self, replaced: &[Named]) {
+        if let Ok(dir) = self.space.dir(PACKS) {
+            for named in replaced {
+                _ = disk::unlink(dir.fd.as_fd(), &named.name);
+            }
+        }
+    }
+
     /// Deletes what MANIFEST does not name: packs that were replaced, and what dead processes left.
     /// Such a pack is never taken up: its keys may have been removed since.
     pub(super) fn sweep_packs(&self) -> Result<u64> {

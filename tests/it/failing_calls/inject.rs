@@ -113,7 +113,7 @@ impl Call {
             "getrandom" => &["EINTR"],
             // That one does not wait, and nothing interrupts it.
             "wait4" if self.text.contains("WNOHANG") => return Vec::new(),
-            "poll" | "ppoll" | "wait4" | "waitid" => &["EINTR"],
+            "poll" | "ppoll" | "wait4" | "waitid" | "rt_sigtimedwait" => &["EINTR"],
             "pipe2" | "inotify_init1" | "pidfd_open" | "socketpair" => &["EMFILE", "ENFILE"],
             "inotify_add_watch" => &["ENOSPC", "ENOMEM"],
             "clone" | "clone3" | "vfork" | "fork" => &["EAGAIN", "ENOMEM"],

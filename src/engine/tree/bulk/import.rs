@@ -95,9 +95,11 @@ impl Tree {
         let named: Vec<Named> = new.iter().chain(older).cloned().collect();
         let named = changes.then_some(&named[..]);
         let done = plan.settle(self, namespace, &mut upkeep, new.as_ref(), named)?;
-        if merge == Merge::Replace {
+        if merge == Merge::Replace
+            && let Some(packs) = &packs
+        {
             // What was replaced is of no use to anybody who comes now.
-            upkeep.sweep_packs()?;
+            upkeep.delete_packs(packs.named());
         }
         Ok(done)
     }

@@ -1,5 +1,6 @@
 //! Removes many keys by one pack of tombstones, or by writing anew what is left.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, bulk, list};
@@ -14,7 +15,7 @@ use super::super::temp::Temp;
 use super::super::upkeep::Upkeep;
 use super::before::{Before, PackedBefore};
 use super::import::Etags;
-use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
+use super::settle::{Drafts, FEW, Loose, Settlement, Touched, Verdict};
 
 /// A key that is to be removed.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,7 @@ impl Tree {
             .as_ref()
             .map(|packs| packs.named().to_vec())
             .unwrap_or_default();
+        let mut is_rewritten = false;
         let records: u64 = named.iter().map(|named| named.geometry.records).sum();
         if packed > 0 {
             let packs = packs.as_ref().expect("there are records");
@@ -84,7 +86,12 @@ impl Tree {
             let is_marked = named.iter().any(|named| named.geometry.lost > 0);
             let written = if packed >= records / 2 && !is_marked {
                 named.clear();
-                write_rest(upkeep, packs, &fates, now)?
+                is_rewritten = true;
+                // Of each key there is one record at least: where as many go, none is left.
+                match packed == records {
+                    true => None,
+                    false => write_rest(upkeep, packs, &fates, now)?,
+                }
             } else {
                 write_tombstones(upkeep, &fates, now)?
             };
@@ -92,15 +99,22 @@ impl Tree {
                 named.insert(0, upkeep.add_pack(temp, geometry)?);
             }
         }
-        let mut touched = Touched::default();
-        let mut places = HashMap::with_capacity(fates.len());
-        let mut has_elements = false;
-        for (number, fate) in fates.iter().enumerate() {
-            let sha1 = sha1_of(fate.removal.key);
-            touched.add(sha1);
-            places.insert(sha1, number);
-            has_elements |= list::is_element(fate.removal.key);
-        }
+        let touched = match removals.len() {
+            ..=FEW => removals
+                .iter()
+                .fold(Touched::default(), |mut touched, removal| {
+                    touched.add(sha1_of(removal.key));
+                    touched
+                }),
+            // Of so many, there is one in every shard.
+            _ => Touched::all(),
+        };
+        let has_elements = removals.iter().any(|removal| list::is_element(removal.key));
+        // Made for the first loose entry only: there may be none.
+        let places = LazyCell::new(|| -> HashMap<[u8; 20], usize> {
+            let hashes = removals.iter().map(|removal| sha1_of(removal.key));
+            hashes.zip(0..).collect()
+        });
         let mut judge = |loose: Loose<'_>| -> Result<Verdict> {
             let Some(&number) = places.get(loose.sha1) else {
                 return Ok(Verdict::Keep);
@@ -117,7 +131,11 @@ impl Tree {
         }
         .carry_out(upkeep, changes, &mut judge, &drafts)?;
         // What was replaced is of no use to anybody who comes now.
-        upkeep.sweep_packs()?;
+        if let Some(packs) = &packs
+            && is_rewritten
+        {
+            upkeep.delete_packs(packs.named());
+        }
         Ok(fates.iter().filter(|fate| fate.goes).count() as u64)
     }
 }

@@ -27,7 +27,7 @@ use super::super::space::{Dir, Space, cannot, is_there};
 use super::super::upkeep::{Upkeep, names_in};
 
 /// Up to so many keys are looked for one by one; beyond that, the directories are read.
-const FEW: usize = 16 * 1024;
+pub(super) const FEW: usize = 16 * 1024;
 
 /// Which shards are touched, and as long as they are few, which names.
 #[derive(Debug)]

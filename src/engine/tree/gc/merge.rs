@@ -60,10 +60,10 @@ impl Collection<'_> {
                 None => vec![],
             };
             self.done.merged += range.len() as u64;
-            named.splice(range, merged);
+            let replaced = named.splice(range, merged).collect::<Vec<_>>();
             let manifest = self.upkeep.write_manifest(&named)?;
             self.upkeep.commit(manifest)?;
-            self.upkeep.sweep_packs()?;
+            self.upkeep.delete_packs(&replaced);
         }
     }
 }

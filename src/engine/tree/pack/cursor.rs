@@ -103,11 +103,18 @@ impl Cursor {
         if self.current.is_some() && self.key() >= key {
             return Ok(true);
         }
-        let index = self.pack.index()?;
-        if self.next.is_some_and(|next| index.block_of(key) > next) {
-            self.next = Some(index.block_of(key));
-            self.passed = self.block.len();
-            self.block.damage = None;
+        // The index is asked only for what is not in this block.
+        let is_behind = match self.block.len().checked_sub(1) {
+            Some(last) => self.block.key(last) < key,
+            None => true,
+        };
+        if is_behind && let Some(next) = self.next {
+            let block = self.pack.index()?.block_of(key);
+            if block > next {
+                self.next = Some(block);
+                self.passed = self.block.len();
+                self.block.damage = None;
+            }
         }
         while self.advance()? {
             if self.key() >= key {
