@@ -116,7 +116,8 @@ forget() { rm -r "$at/beside/default/objects"; }
 # build tells all.
 collections() {
     local round what
-    head -n "$loose" "$tsv" | sed 's/^/put loose:/; s/\t/ /' >"$scratch/puts"
+    # With an expiry each has a file of its own: plain puts at hand go into a pack at once.
+    head -n "$loose" "$tsv" | sed 's/^/put --ttl 520w loose:/; s/\t/ /' >"$scratch/puts"
     for round in $(seq "$rounds"); do
         echo "collecting, round $round of $rounds" >&2
         "$kv" --store "$at/again" import --tsv <"$tsv"
