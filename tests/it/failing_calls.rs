@@ -340,7 +340,9 @@ fn judge(
     } else {
         counts.failed += 1;
         // A program that no pipe can be made for counts as one that cannot be run.
-        let is_failure = status == failure || (failure, status) == (125, 126);
+        // A disk that lies may be found out, and that is damage.
+        let is_found_out = fault == Fault::Swallowed && status == i32::from(Exit::Damaged.row().0);
+        let is_failure = status == failure || (failure, status) == (125, 126) || is_found_out;
         check(is_failure, "a strange status")?;
         check(
             stderr.lines().all(|line| line.starts_with("kv: ")),
