@@ -9,7 +9,7 @@ use rustix::fs::AtFlags;
 use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
-use super::layout::Place;
+use super::layout::{Place, hash_of};
 use super::loose::{self, Loose, WHOLE_LEN};
 use super::pack::{Packed, Packs};
 use super::space::Space;
@@ -162,6 +162,17 @@ pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Pac
             Err(_) => {}
         }
     }
+}
+
+/// Tells whether a key has a file of its own, whatever that says.
+pub(super) fn is_loose(space: &Space, key: &[u8]) -> bool {
+    let hash = hash_of(key);
+    let hash = str::from_utf8(&hash).expect("hexadecimal digits are UTF-8");
+    let (shard, name) = hash.split_at(2);
+    is_there(
+        space,
+        &space.relative(&["objects/", shard, "/", name].concat()),
+    )
 }
 
 /// Tells whether anything has this name.

@@ -10,8 +10,9 @@ use crate::store::{
 use super::super::Tree;
 use super::super::codec::Header;
 use super::super::create::random;
+use super::super::find::is_loose;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
-use super::super::space::cannot;
+use super::super::space::{Space, cannot};
 use super::super::upkeep::Upkeep;
 use super::before::PackedBefore;
 use super::runs::{Run, Sorter};
@@ -127,7 +128,7 @@ impl Plan {
         while let Some(run) = entries.advance()? {
             let entry = entries.source(run).entry();
             let modified = entry.modified.unwrap_or(self.now);
-            if self.keeps_packed(&entry, modified)? {
+            if self.keeps_packed(&upkeep.space, &entry, modified)? {
                 self.done.left += 1;
                 continue;
             }
@@ -165,16 +166,23 @@ impl Plan {
         writer.map(PackWriter::finish).transpose()
     }
 
-    /// Tells whether the key's packed entry is to stay.
-    fn keeps_packed(&mut self, entry: &Incoming<'_>, modified: Time) -> Result<bool> {
+    /// Tells whether the key's packed entry is to stay. What a loose entry hides has no say: that is
+    /// judged later, and as nobody but who holds the maintenance lock unlinks it, it is still there.
+    fn keeps_packed(
+        &mut self,
+        space: &Space,
+        entry: &Incoming<'_>,
+        modified: Time,
+    ) -> Result<bool> {
         let Some(before) = &mut self.before else {
             return Ok(false);
         };
         let Some(record) = before.find(entry.key)? else {
             return Ok(false);
         };
-        let is_live = record.is_live(self.now);
-        Ok(is_live && (self.merge == Merge::IfAbsent || record.meta.modified >= modified))
+        let keeps = record.is_live(self.now)
+            && (self.merge == Merge::IfAbsent || record.meta.modified >= modified);
+        Ok(keeps && !is_loose(space, entry.key))
     }
 
     /// Commits what was written.
