@@ -244,7 +244,10 @@ pub const FORMAT: &[Section] = &[
                 "`locks/gc`",
                 "Held by whoever removes what it did not write: the removal of a namespace, and, \
                  shared with others of its kind, a put that clears away what has expired. It is \
-                 taken before the locks of shards, and those in ascending order.",
+                 taken before the locks of shards, and those in ascending order. The file has 22 \
+                 bytes while a new MANIFEST has its name and may not survive a power cut. Who finds \
+                 it so and nobody at work, as whoever was has died, removes no entry without a \
+                 tombstone.",
             ),
         ],
     },

@@ -66,9 +66,13 @@ impl Tree {
         };
         // Shared: gc is kept out, and removals, which look whether gc runs, are not misled.
         let gc = Lock::acquire(&space, GC_LOCK, Kind::Shared, Patience::none());
-        let Ok(Some(_gc)) = gc else {
+        let Ok(Some(gc)) = gc else {
             return;
         };
+        // What no pack has now may come back with a power cut.
+        if lock::is_unsettled(&gc.file) {
+            return;
+        }
         _ = self.sweep_due(namespace, &space, now);
         _ = sweep_drafts(&space, now);
     }

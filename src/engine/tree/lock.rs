@@ -26,6 +26,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The maintenance lock: of whoever changes packs, or removes what it did not write.
 pub(super) const GC_LOCK: &str = "locks/gc";
+/// How long its file is while a MANIFEST has its name and may not be durable, and at other times at
+/// the most: the time of the last collection of garbage is in it.
+pub(super) const UNSETTLED_LEN: u64 = 22;
+pub(super) const SETTLED_LEN: u64 = 21;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -175,15 +179,21 @@ fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
     }
 }
 
-/// Tells whether somebody holds a lock below a namespace exclusively, such as `locks/gc`. Nobody
-/// holds one whose file was never made.
-pub(super) fn is_exclusive(space: &Space, below: &str) -> Result<bool> {
-    let path = || space.path_of(below);
-    let file = match space.open(below, OFlags::RDONLY | OFlags::NONBLOCK) {
+/// Tells whether somebody changes the packs of a namespace, or has begun to and died. Nobody holds a
+/// lock whose file was never made.
+pub(super) fn has_upkeep(space: &Space) -> Result<bool> {
+    let path = || space.path_of(GC_LOCK);
+    let file = match space.open(GC_LOCK, OFlags::RDONLY | OFlags::NONBLOCK) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => File::from(opened.map_err(|err| unusable(err, "open the lock file", &path()))?),
     };
-    Ok(!try_shared(&file).or_cannot("lock", &path())?)
+    Ok(!try_shared(&file).or_cannot("lock", &path())? || is_unsettled(&file))
+}
+
+/// Tells by the file of the maintenance lock whether a MANIFEST may have its name and not be durable.
+pub(super) fn is_unsettled(file: &File) -> bool {
+    file.metadata()
+        .is_ok_and(|meta| meta.len() == UNSETTLED_LEN)
 }
 
 /// Tries once to share the lock of a file.

@@ -10,7 +10,7 @@ use super::disk;
 use super::draft::Draft;
 use super::find::{Present, find_packed};
 use super::layout::Place;
-use super::lock::{self, GC_LOCK};
+use super::lock;
 use super::loose;
 use super::space::{Dir, unusable};
 
@@ -92,7 +92,8 @@ impl Tree {
     ///
     /// Its file is unlinked where no pack can bring an older value back. Otherwise a tombstone takes
     /// its place: where a pack holds anything but a tombstone of the key, expired or not, as a clock
-    /// may step back, and where gc is at work, which may be folding this very entry.
+    /// may step back, and where gc is at work, which may be folding this very entry, or died when what it
+    /// says of the packs was not durable.
     pub(super) fn unlink(
         &self,
         namespace: &Namespace,
@@ -115,7 +116,7 @@ impl Tree {
                 }
             };
             // Before MANIFEST is read: gc commits after it has waited for this lock once.
-            let gc_is_at_work = lock::is_exclusive(space, GC_LOCK)?;
+            let gc_is_at_work = lock::has_upkeep(space)?;
             let packed = find_packed(space, place);
             let may_come_back = match &packed {
                 Ok(packed) => packed.as_ref().is_some_and(|packed| !packed.tombstone),

@@ -13,7 +13,7 @@ use super::Tree;
 use super::codec::Damage;
 use super::create::random;
 use super::disk;
-use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::lock::{GC_LOCK, Kind, Lock, Patience, SETTLED_LEN, UNSETTLED_LEN, is_unsettled};
 use super::pack::manifest::{self, MANIFEST, Manifest};
 use super::pack::{Geometry, Named, Pack, Packs};
 use super::space::{Dir, Space, cannot, make_dir};
@@ -54,6 +54,7 @@ impl Tree {
                 },
             };
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
+                sync_packs(&space, &lock)?;
                 return Ok(Some(Upkeep {
                     space,
                     lock,
@@ -119,7 +120,18 @@ impl Upkeep {
     }
 
     /// Lets a MANIFEST take effect, durably.
+    ///
+    /// For a moment it has its name and is not durable. Should this process die then, nobody may unlink
+    /// a file because the packs have no older value: the length of the lock's file says so.
     pub(super) fn commit(&mut self, manifest: NewManifest) -> Result<()> {
+        disk::truncate(&self.lock.file, UNSETTLED_LEN)
+            .map_err(|err| cannot(err, "mark", &self.space.path_of(GC_LOCK)))?;
+        self.rename_manifest(manifest)?;
+        settle(&self.lock);
+        Ok(())
+    }
+
+    fn rename_manifest(&mut self, manifest: NewManifest) -> Result<()> {
         let path = self.space.path_of(MANIFEST);
         if let Some(staged) = &self.staged {
             let (from, to) = (self.space.relative(staged), self.space.relative("packs"));
@@ -127,8 +139,7 @@ impl Upkeep {
             disk::rename(store, &from, store, &to).map_err(|err| cannot(err, "write", &path))?;
             self.staged = None;
             // Before anything is unlinked that is only there from now on.
-            let space = self.space.dir("")?;
-            return disk::sync(&space.fd).map_err(|err| cannot(err, "sync", &space.path));
+            return sync_above(&self.space);
         }
         let dir = self.space.dir("packs")?;
         let mut temp = manifest
@@ -201,6 +212,31 @@ impl Drop for Upkeep {
             _ = disk::remove_tree(&self.space.path_of(staged));
         }
     }
+}
+
+/// Makes the packs durable that whoever held the lock before may not have synced, as it was killed:
+/// what is done from now on relies on them.
+fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
+    if let Some(dir) = space.dir_if_any("packs")? {
+        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        sync_above(space)?;
+    }
+    if is_unsettled(&lock.file) {
+        settle(lock);
+    }
+    Ok(())
+}
+
+/// Says that MANIFEST is durable. Where that is not said, removals take a little longer.
+fn settle(lock: &Lock) {
+    _ = disk::truncate(&lock.file, SETTLED_LEN);
+}
+
+/// Makes the name of `packs/` durable, and that of the namespace, whoever made that.
+fn sync_above(space: &Space) -> Result<()> {
+    let dir = space.dir("")?;
+    disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+    disk::sync(space.store()).map_err(|err| cannot(err, "sync", space.store_path()))
 }
 
 fn make_spares(space: &Space) -> Result<()> {

@@ -171,18 +171,18 @@ impl Settlement<'_> {
             upkeep.commit(manifest)?;
         }
         let space = &upkeep.space;
-        let mut changed: Vec<Dir> = Vec::new();
+        let mut touched: Vec<Dir> = Vec::new();
         for (&shard, lock) in shards.iter().zip(&locks) {
             let name = shard_name(shard);
             let has_drafts = drafts.of_shard(shard).next().is_some();
             let range = superseded.partition_point(|sha1: &[u8; 20]| u16::from(sha1[0]) < shard)
                 ..superseded.partition_point(|sha1: &[u8; 20]| u16::from(sha1[0]) <= shard);
-            if range.is_empty() && !has_drafts {
-                continue;
-            }
             let dir = match has_drafts {
-                true => make_shard_dir(space, &lock.file, &name, true)?,
-                false => space.dir(&["objects/", &name].concat())?,
+                true => Some(make_shard_dir(space, &lock.file, &name, true)?),
+                false => space.dir_if_any(&["objects/", &name].concat())?,
+            };
+            let Some(dir) = dir else {
+                continue;
             };
             for sha1 in &superseded[range] {
                 if has_drafts && drafts.find(sha1).is_some() {
@@ -199,11 +199,13 @@ impl Settlement<'_> {
             for (sha1, draft) in drafts.of_shard(shard) {
                 drafts.publish(sha1, draft, &dir, &superseded)?;
             }
-            changed.push(dir);
+            touched.push(dir);
         }
         drop(locks);
         drop(list);
-        for dir in changed {
+        // Those too in which nothing was changed here: an entry that is not there may have been removed
+        // a moment ago, by gc or without a sync, and must not come back over what is packed now.
+        for dir in touched {
             disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
         }
         Ok(())
