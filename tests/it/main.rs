@@ -18,6 +18,7 @@ mod batch;
 mod completions;
 mod concurrency;
 mod counting;
+mod crash;
 mod damage;
 mod disks;
 mod ends;
