@@ -19,6 +19,7 @@ mod record;
 mod removals;
 mod states;
 mod trial;
+mod unlocked;
 
 use std::collections::HashMap;
 use std::fs;
