@@ -53,6 +53,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "batch" -d 'Carry out commands
 complete -c kv -n "__fish_kv_needs_command" -f -a "import" -d 'Store entries from standard input'
 complete -c kv -n "__fish_kv_needs_command" -f -a "export" -d 'Print entries for `kv import`'
 complete -c kv -n "__fish_kv_needs_command" -f -a "gc" -d 'Keep a store small'
+complete -c kv -n "__fish_kv_needs_command" -f -a "fsck" -d 'Check a store, and repair it'
 complete -c kv -n "__fish_kv_needs_command" -f -a "info" -d 'Print what is known of a store'
 complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'List the namespaces, or remove one'
 complete -c kv -n "__fish_kv_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -263,6 +264,15 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand gc" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l dry-run -d 'Change nothing; print the keys that would be evicted'
 complete -c kv -n "__fish_kv_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l repair -d 'Repair what is damaged; delete nothing'
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l dry-run -d 'With --repair: change nothing; print what would be done'
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l json -d 'Print one JSON object a line'
+complete -c kv -n "__fish_kv_using_subcommand fsck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand info" -l store -d 'Directory of the store [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand info" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand info" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -445,7 +455,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc info namespaces completions help'
+            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info namespaces completions help'
         case '* --store' \
             '* -s'
             echo 'store'

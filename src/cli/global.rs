@@ -123,6 +123,7 @@ impl Command {
             Self::Export(with) => &with.after,
             Self::Wait(with) => &with.after,
             Self::Gc(with) => &with.after,
+            Self::Fsck(with) => &with.after,
             Self::Info(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,

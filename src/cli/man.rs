@@ -11,6 +11,7 @@ mod general;
 mod keys;
 mod lists;
 mod memo;
+mod packs;
 mod programs;
 mod shell;
 mod upkeep;

@@ -39,7 +39,7 @@ pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
 pub use self::shell::{CompletionsArgs, Shell};
-pub use self::upkeep::{GcArgs, InfoArgs};
+pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
 pub use self::with::With;
 
@@ -237,6 +237,19 @@ pub enum Command {
     /// SIZE is a number of bytes, or a number and K, M, G or T for powers of 1024, as in 500M or
     /// 1.5G; KiB and so on are the same, and KB and so on are powers of 1000.
     Gc(With<GcArgs>),
+
+    /// Check a store, and repair it
+    ///
+    /// Looks at every byte of a store and prints a line for each thing that is not as it ought to
+    /// be: how bad it is, the file, and what is wrong. It is silent when all is well. A check takes
+    /// no lock and changes nothing, and others may go on using the store.
+    ///
+    /// With --repair what is damaged is moved to the directory `lost` of its namespace, and what is
+    /// sound of a pack is saved. Nothing is deleted and nothing is guessed: a key whose value is lost
+    /// is absent or answers status 4, and no older value takes its place.
+    ///
+    /// The status is 4 if damage is left, and 5 if something could not be looked at.
+    Fsck(With<FsckArgs>),
 
     /// Print what is known of a store
     ///

@@ -28,6 +28,22 @@ pub struct GcArgs {
     pub dry_run: bool,
 }
 
+/// Arguments of `kv fsck`.
+#[derive(Debug, Args)]
+pub struct FsckArgs {
+    /// Repair what is damaged; delete nothing
+    #[arg(long)]
+    pub repair: bool,
+
+    /// With --repair: change nothing; print what would be done
+    #[arg(long, requires = "repair")]
+    pub dry_run: bool,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `kv info`.
 #[derive(Debug, Args)]
 pub struct InfoArgs {

@@ -5,6 +5,7 @@ mod batch;
 mod completions;
 mod expire;
 mod export;
+mod fsck;
 mod gc;
 mod get;
 mod has;
@@ -112,6 +113,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Export(with) => export::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
         Command::Gc(with) => gc::run(&with.args, session),
+        Command::Fsck(with) => fsck::run(&with.args, session),
         Command::Info(with) => info::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::cli::UpdateArgs;
 use crate::commands::Session;
 use crate::commands::program;
+use crate::commands::value::retry;
 use crate::exit::Exit;
 use crate::os::{Supervisor, Waiter};
 use crate::store::modify::{Conflicts, unchanged};
@@ -59,10 +60,14 @@ impl Run {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = program::spawn(&supervisor, &mut command, false)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let waiter = supervisor.wait_aside(child);
+        let feeder = stdin
+            .map(|stdin| thread::Builder::new().spawn(move || feed(stdin, input)))
+            .transpose();
         Ok(Self {
             stdout,
-            feeder: stdin.map(|stdin| thread::spawn(move || feed(stdin, input))),
-            waiter: supervisor.wait_aside(child),
+            feeder: feeder.context("cannot feed the program")?,
+            waiter: waiter.context("cannot wait for the program")?,
             status: None,
             _supervisor: supervisor,
         })
@@ -72,7 +77,7 @@ impl Run {
     fn finish(mut self) -> Result<ExitStatus, StoreError> {
         let mut rest = [0; 4096];
         while let Some(stdout) = &mut self.stdout {
-            if stdout.read(&mut rest).unwrap_or(0) == 0 {
+            if retry(|| stdout.read(&mut rest)).unwrap_or(0) == 0 {
                 self.stdout = None;
             }
         }
@@ -103,9 +108,7 @@ impl Source for Run {
         let Some(stdout) = &mut self.stdout else {
             return Ok(0);
         };
-        let n = stdout
-            .read(buf)
-            .or_cannot("read", "the program's output".as_ref())?;
+        let n = retry(|| stdout.read(buf)).or_cannot("read", "the program's output".as_ref())?;
         if n > 0 {
             return Ok(n);
         }

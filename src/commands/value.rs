@@ -85,7 +85,8 @@ impl Source for Given<'_> {
     }
 }
 
-fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+/// Reads once more where a signal has interrupted it.
+pub(super) fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match read() {
             Err(err) if err.kind() == io::ErrorKind::Interrupted => {}

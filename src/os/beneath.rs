@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Opens `path`, which is relative and has no `..`, below `dir`. Where any part of it is a symbolic
 /// link this fails, with `ELOOP` or `ENOTDIR`. The descriptor is closed in programs that are run.
@@ -13,13 +15,38 @@ pub(crate) fn open_beneath(
     flags: OFlags,
     mode: Mode,
 ) -> io::Result<OwnedFd> {
+    match open_once(dir, path, flags, mode) {
+        Err(err) if is_too_many(&err) && raise_limit() => open_once(dir, path, flags, mode),
+        done => done,
+    }
+}
+
+fn is_too_many(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
+}
+
+/// Allows this process as many open files as it may allow itself; false if it has them already. The
+/// usual limit is a low one for the sake of programs that use select(2).
+fn raise_limit() -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok()
+}
+
+fn open_once(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::ResolveFlags;
         use rustix::io::Errno;
 
-        match rustix::fs::openat2(dir, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
+        // A file system that is a process, or far away, may be interrupted.
+        match retry_on_intr(|| {
+            rustix::fs::openat2(dir, path, flags, mode, ResolveFlags::NO_SYMLINKS)
+        }) {
             // Before Linux 5.6 there is no such call; some sandboxes forbid it.
             Err(Errno::NOSYS | Errno::PERM) => {}
             done => return Ok(done?),
@@ -40,11 +67,12 @@ fn open_stepwise(
     let mut rest = path;
     while let Some((name, behind)) = rest.split_once('/') {
         let at = parent.as_ref().map_or(dir, AsFd::as_fd);
-        parent = Some(rustix::fs::openat(at, name, step, Mode::empty())?);
+        let opened = retry_on_intr(|| rustix::fs::openat(at, name, step, Mode::empty()));
+        parent = Some(opened?);
         rest = behind;
     }
     let at = parent.as_ref().map_or(dir, AsFd::as_fd);
-    Ok(rustix::fs::openat(at, rest, flags, mode)?)
+    Ok(retry_on_intr(|| rustix::fs::openat(at, rest, flags, mode))?)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! platform is a new file here, not a new `cfg` in a caller.
 
 mod beneath;
+mod exchange;
 mod mark;
 mod process;
 mod random;
@@ -14,6 +15,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use self::beneath::open_beneath;
+pub(crate) use self::exchange::exchange;
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
 pub(crate) use self::process::{Supervisor, Waiter, detach, host_name};
 pub(crate) use self::random::random;

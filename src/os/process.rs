@@ -69,22 +69,22 @@ impl Supervisor {
     }
 
     /// As [`Supervisor::wait`], in a thread of its own, while this one has other work.
-    pub(crate) fn wait_aside(&self, mut child: Child) -> Waiter {
+    pub(crate) fn wait_aside(&self, mut child: Child) -> io::Result<Waiter> {
         let (held, original) = (self.held, self.original);
         let (sender, status) = mpsc::channel();
         let (until, dropped) = mpsc::channel::<()>();
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             _ = sender.send(wait(&held, &mut child));
             // What the program left in the background may keep its output open for long. From now
             // on a signal means kv, and this thread is the one that lets it in.
             _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&original), None);
             _ = dropped.recv();
-        });
-        Waiter {
+        })?;
+        Ok(Waiter {
             status,
             until: Some(until),
             thread: Some(thread),
-        }
+        })
     }
 
     /// Waits for a program, and passes signals on to it meanwhile.

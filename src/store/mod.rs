@@ -4,10 +4,11 @@
 //! each engine that implements it.
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`entry`], [`put`], [`scan`],
-//! [`glob`], [`bulk`], [`upkeep`], [`location`], [`error`], [`modify`]; the trait that they serve is
+//! [`glob`], [`bulk`], [`upkeep`], [`check`], [`location`], [`error`], [`modify`]; the trait that they serve is
 //! below.
 
 pub mod bulk;
+pub mod check;
 pub mod entry;
 pub mod error;
 pub mod glob;
@@ -25,6 +26,7 @@ pub mod upkeep;
 use std::time::{Duration, Instant};
 
 pub use self::bulk::{Feed, Imported, Incoming, Merge, Stopped};
+pub use self::check::{Check, Finding};
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{OrCannot, Result, StoreError};
 pub use self::glob::Glob;
@@ -283,6 +285,21 @@ pub trait Store: Send + Sync {
         clock: &dyn Clock,
         progress: &mut dyn Progress,
     ) -> Result<Collected>;
+
+    /// Checks that a namespace is what was written, and repairs it if that is asked for. What is
+    /// found is told, one thing at a time, and is no error. It holds of a store in use too.
+    ///
+    /// # Errors
+    ///
+    /// Where not all of it could be looked at, or a repair failed. What was told is true all the
+    /// same.
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()>;
 
     /// Tells what is known of a namespace; `None` if there is none.
     ///

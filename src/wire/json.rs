@@ -25,6 +25,12 @@ pub fn begin(out: &mut dyn Write, key: &[u8]) -> io::Result<()> {
     write_bytes(out, "key", key)
 }
 
+/// Writes a key as a further member.
+pub(super) fn key(out: &mut dyn Write, key: &[u8]) -> io::Result<()> {
+    out.write_all(b",")?;
+    write_bytes(out, "key", key)
+}
+
 /// Writes the value behind the key.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The forms in which entries, and what is known of them, leave kv as text and come back: pure
 //! functions of bytes.
 
+pub mod finding;
 pub mod info;
 pub mod json;
 pub mod memo;

@@ -33,7 +33,8 @@ prepare() {
     kv_dynamic=$(RUSTFLAGS=" " build --target-dir "$cache/dynamic") || die "the dynamic build failed"
     local peer
     for peer in "$here"/*.c; do
-        compile "$peer"
+        # What needs a library is compiled by its topic.
+        [ "$peer" = "$here/lmdb_peer.c" ] || compile "$peer"
     done
 }
 
@@ -43,21 +44,23 @@ build() {
         sed -n 's/.*"executable":"\([^"]*\/kv\)".*/\1/p' | tail -n 1
 }
 
-# Compiles PEER.c as $cache/PEER.
+# compile PEER.c [LIBRARY…]: as $cache/PEER.
 compile() {
-    local out
-    out=$cache/$(basename "$1" .c)
-    if [ "$1" -nt "$out" ]; then
-        gcc -O2 -static -Wall -Wextra -Werror -o "$out" "$1" || die "gcc could not compile $1"
+    local out peer=$1
+    shift
+    out=$cache/$(basename "$peer" .c)
+    if [ "$peer" -nt "$out" ]; then
+        gcc -O2 -static -Wall -Wextra -Werror -o "$out" "$peer" "$@" || die "gcc could not compile $peer"
     fi
 }
 
-# Tells whether all these tools are installed, and says loudly which is not.
+# have TOOL[:PACKAGE]…: tells whether all are installed, and says loudly which is not. The package is
+# the one that has the tool, if its name is another.
 have() {
     local tool missing=0
     for tool; do
-        if ! command -v "$tool" >/dev/null; then
-            echo "bench: $tool IS NOT INSTALLED: what needs it is NOT MEASURED (apt-get install $tool)" >&2
+        if ! command -v "${tool%%:*}" >/dev/null; then
+            echo "bench: ${tool%%:*} IS NOT INSTALLED: what needs it is NOT MEASURED (apt-get install ${tool#*:})" >&2
             missing=1
         fi
     done
@@ -72,6 +75,8 @@ machine() {
     printf 'Measured on %s by `tests/bench/run` (kv %s): %s, %s cores, Linux %s, %s.\n' \
         "$(date +%F)" "$("$kv" --version | cut -d' ' -f2)" "${model:-unknown processor}" "$(nproc)" \
         "$(uname -r)" "$(findmnt -no FSTYPE -T "$scratch")"
+    # Where this is near the number of cores, or above it, others were at work and times are noisy.
+    printf 'Load of the machine before: %s.\n' "$(cut -d' ' -f1-3 /proc/loadavg)"
 }
 
 # table TITLE COLUMN COLUMN: begins a table of kv, named and measured, against a peer.
@@ -178,6 +183,16 @@ long() {
 # peak FILE CMD…: runs the command and writes its largest resident set, in KiB, to FILE.
 peak() {
     "$cache/peak" "$@"
+}
+
+# turn ROUND NAME…: the names, a line each; another one is the first each time.
+turn() {
+    local round=$1 i
+    shift
+    local names=("$@")
+    for i in "${!names[@]}"; do
+        echo "${names[(i + round) % ${#names[@]}]}"
+    done
 }
 
 us() { printf '%.0f µs' "$(median <"$scratch/$1.us")"; }

@@ -1,6 +1,7 @@
 //! Runs of `kv` by several hands at once, recorded for [`crate::linearize`].
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -163,6 +164,12 @@ impl<'a> History<'a> {
         self.run(key, &["get", KEYS[key], "--remove"], taken);
     }
 
+    pub fn incr(&self, key: usize) {
+        self.run(key, &["incr", KEYS[key]], |said| {
+            Op::Incr(number(said.unwrap().trim_end()))
+        });
+    }
+
     pub fn expire(&self, key: usize, expiry: &str) {
         let expired = |said: Option<&str>| Op::Expire(said.is_some());
         self.run(key, &["expire", KEYS[key], expiry], expired);
@@ -190,6 +197,98 @@ impl<'a> History<'a> {
         let removed = |said: Option<&str>| Op::Remove(said.is_some());
         // Whether there was something to remove nobody knows: it made the key absent.
         self.kill(key, &["remove", KEYS[key]], removed, Op::Clear, after);
+    }
+
+    /// Imports one value under each key, among others enough for a bulk import.
+    pub fn import(&self, options: &[&str]) {
+        self.bulk(options, None);
+    }
+
+    pub fn kill_import(&self, options: &[&str], after: Duration) {
+        self.bulk(options, Some(after));
+    }
+
+    fn bulk(&self, options: &[&str], kill_after: Option<Duration>) {
+        let values: Vec<Value> = KEYS.iter().map(|_| self.value()).collect();
+        let mut lines: String = (0..1_001).map(|n| format!("filler {n}\tx\n")).collect();
+        for (key, value) in KEYS.iter().zip(&values) {
+            lines += &format!("{key}\t{value}\n");
+        }
+        let args: Vec<_> = ["import", "--tsv"].iter().chain(options).collect();
+        let start = self.now();
+        let answered = self.feed(&args, &lines, kill_after);
+        for (key, value) in values.into_iter().enumerate() {
+            let op = match options {
+                ["--if-absent"] => Op::PutIfUnsure { value },
+                _ => Op::Put { value, etag: None },
+            };
+            self.record(key, op, start, answered);
+        }
+    }
+
+    /// Removes all keys at once, among others enough for a bulk removal.
+    pub fn remove_bulk(&self) {
+        self.remove_all(None);
+    }
+
+    pub fn kill_remove_bulk(&self, after: Duration) {
+        self.remove_all(Some(after));
+    }
+
+    fn remove_all(&self, kill_after: Option<Duration>) {
+        let fillers = (0..1_001).map(|n| format!("filler {n}\n"));
+        let keys = KEYS.iter().map(|key| format!("{key}\n"));
+        let lines: String = fillers.chain(keys).collect();
+        let start = self.now();
+        let answered = self.feed(&["remove", "--stdin", "--force"], &lines, kill_after);
+        for key in 0..KEYS.len() {
+            self.record(key, Op::Clear, start, answered);
+        }
+    }
+
+    /// Collects garbage, which no history shows.
+    pub fn gc(&self, kill_after: Option<Duration>) {
+        self.feed(&["gc"], "", kill_after);
+    }
+
+    /// Keeps so many entries; of the rest nobody is told which they were.
+    pub fn evict(&self, most: u64) {
+        let start = self.now();
+        let most = most.to_string();
+        self.feed(&["-n", "default", "gc", "--max-entries", &most], "", None);
+        for key in 0..KEYS.len() {
+            // As of a removal that was killed: it may have taken place.
+            self.record(key, Op::Clear, start, false);
+        }
+    }
+
+    /// Runs a command with these lines on its standard input, and kills it after a while, if it is
+    /// not done by then. Tells whether it was done.
+    fn feed<A: AsRef<OsStr>>(&self, args: &[A], lines: &str, kill_after: Option<Duration>) -> bool {
+        let mut command = self.command(args);
+        // Some hands may be unlucky for long, on a machine that has few.
+        command.env("KV_BUSY_TIMEOUT", "5m");
+        // A file, as it is all there at once.
+        let number = self.value();
+        let path = self.kv.path(&format!("input {number}"));
+        fs::write(&path, lines).unwrap();
+        command.stdin(File::open(&path).unwrap());
+        fs::remove_file(path).unwrap();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        if let Some(after) = kill_after {
+            thread::sleep(after);
+            child.kill().unwrap();
+        }
+        let ran = Ran::with(&command, child.wait_with_output().unwrap());
+        match ran.status().code() {
+            Some(0) => true,
+            None => {
+                self.killed.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            _ => panic!("{}", ran.report()),
+        }
     }
 
     /// Checks what was recorded for each key; returns how many operations that were, and how many

@@ -28,6 +28,10 @@ pub enum Op {
         etag: Option<u64>,
         done: bool,
     },
+    /// As [`Op::PutIfAbsent`] of whom nobody was told whether it was done.
+    PutIfUnsure {
+        value: Value,
+    },
     PutIfValue {
         wanted: Value,
         value: Value,
@@ -41,6 +45,8 @@ pub enum Op {
         done: bool,
     },
     Remove(bool),
+    /// The sum that `incr` printed.
+    Incr(Value),
     /// `get --remove`.
     Take(Option<Value>),
     /// A new expiry, far away: the value stays, the etag is another.
@@ -69,6 +75,7 @@ impl Step for Op {
             Self::Etag(Some(etag)) => with_etag(held?, etag).map(Some),
             Self::Put { value, etag } => put(value, etag, true, true),
             Self::PutIfAbsent { value, etag, done } => put(value, etag, held.is_none(), done),
+            Self::PutIfUnsure { value } => Some(held.or(Some(Held { value, etag: None }))),
             Self::PutIfValue {
                 wanted,
                 value,
@@ -91,6 +98,13 @@ impl Step for Op {
                 ),
             },
             Self::Remove(done) => (done == held.is_some()).then_some(None),
+            Self::Incr(sum) => {
+                let held = Held {
+                    value: sum,
+                    etag: None,
+                };
+                (sum == now.unwrap_or(0) + 1).then_some(Some(held))
+            }
             Self::Take(answer) => (answer == now).then_some(None),
             Self::Expire(false) => held.is_none().then_some(held),
             Self::Expire(true) => held.map(|held| Some(Held { etag: None, ..held })),
@@ -106,7 +120,12 @@ impl Step for Op {
             | Self::PutIfEtag { done, .. }
             | Self::Remove(done)
             | Self::Expire(done) => !done,
-            Self::Etag(Some(_)) | Self::Put { .. } | Self::Take(Some(_)) | Self::Clear => false,
+            Self::Etag(Some(_))
+            | Self::Put { .. }
+            | Self::PutIfUnsure { .. }
+            | Self::Take(Some(_))
+            | Self::Incr(_)
+            | Self::Clear => false,
         }
     }
 }

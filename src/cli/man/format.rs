@@ -2,8 +2,10 @@
 
 use super::Block::{Code, Item, Table, Text};
 use super::Section;
+use super::packs::PACKS;
 
-/// Reads a store with three programs that every system has. The tests run it as it stands here.
+/// Reads what is not packed with three programs that every system has. The tests run it as it
+/// stands here.
 pub const SHELL_READER: &str = r#"# kv_file DIR KEY: print the path of the file of KEY's entry
 kv_file() {
     printf '%s/objects/' "$1"
@@ -11,9 +13,13 @@ kv_file() {
 }
 
 # kv_value DIR KEY [NOW]: print the value; NOW is in milliseconds
+# Status 1: no such key; 4: it may be in a pack, or is no entry
 kv_value() (
     file=$(kv_file "$1" "$2")
-    [ -f "$file" ] || exit 1
+    if [ ! -f "$file" ]; then
+        [ ! -e "$1/packs" ] || exit 4
+        exit 1
+    fi
     read -r magic etag modified expires flags rest < "$file"
     [ "$magic" = kv1 ] || exit 4
     [ "$flags" = 00 ] || exit 1
@@ -21,11 +27,11 @@ kv_value() (
     tail -n +3 "$file"
 )
 
-# kv_keys DIR: print the second line of each entry, in no order
+# kv_keys DIR: print the second line of each loose entry, in no order
 kv_keys() (
     for file in "$1"/objects/*/*; do
         [ -f "$file" ] || continue
-        sed -n '2{p;q;}' "$file"
+        sed -n '1{/^.\{57\}00 /!q;};2{p;q;}' "$file"
     done
 )
 "#;
@@ -84,14 +90,18 @@ const LAYOUT: &str = "\
 STORE/                   the store; holds namespaces
   NAMESPACE/             named as --namespace says; else \"default\"
     format               the version of the format
-    objects/ab/cdef...   an entry; abcdef... is the SHA-1 of its key
+    objects/ab/cdef...   a loose entry; abcdef... is its key's SHA-1
+    packs/MANIFEST       which packs there are
+    packs/pack-...       a pack: many entries in one file
     locks/ab             the lock of the shard objects/ab
     locks/ab.turn        a queue, which decides nothing
-    locks/gc             the maintenance lock
+    locks/gc             the maintenance lock, and when gc last ran
     locks/list, ends     of a list: where it begins and ends
     named/               the locks of kv lock and kv memo
-    tmp/                 entries being written
-    expiry/              hints: which entry expires when";
+    tmp/                 files being written
+    spare/               two empty files, for gc on a full disk
+    expiry/              hints: which entry expires when
+    lost/                what kv fsck --repair moved away";
 
 /// The sections of kv-format(5) behind NAME.
 pub const FORMAT: &[Section] = &[
@@ -99,8 +109,9 @@ pub const FORMAT: &[Section] = &[
         title: "DESCRIPTION",
         blocks: &[
             Text(
-                "A store is a directory in which each key has one file. Everything in it but the \
-                 values themselves is text, so that a store can be read without `kv`(1).",
+                "A store is a directory in which each key has a file of its own, a loose entry, until \
+                 it is packed with others by `kv gc` or a bulk import. All of it but the values \
+                 themselves and packs is text, so that a store can be read without `kv`(1).",
             ),
             Code(LAYOUT),
             Text(
@@ -115,14 +126,13 @@ pub const FORMAT: &[Section] = &[
             ),
             Code("kv 1\nhash sha1\nshards 256"),
             Text(
-                "Any other version is refused with status 4, and so is a namespace that holds \
-                 anything called `packs`, which belongs to a later version. A directory that is not \
-                 empty but has no `format` is damaged.",
+                "Any other version is refused with status 4. A directory that is not empty but has no \
+                 `format` is damaged.",
             ),
         ],
     },
     Section {
-        title: "ENTRIES",
+        title: "LOOSE ENTRIES",
         blocks: &[
             Text(
                 "The file of an entry is two lines of text and then the value, byte for byte, to the end of the file:",
@@ -156,7 +166,8 @@ pub const FORMAT: &[Section] = &[
         blocks: &[
             Text(
                 "A name under `objects` is a whole entry at every moment, so a reader takes no lock. \
-                 It must check, in this order:",
+                 What it says counts, and not what packs hold of the key; only if there is no such \
+                 name are they asked, as PACKS below says. It must check, in this order:",
             ),
             Item(
                 "Version",
@@ -189,27 +200,30 @@ pub const FORMAT: &[Section] = &[
             ),
             Item("Value", "The value sum matches."),
             Text(
-                "Where only the value matters, these shell functions read a namespace, whose \
-                 directory is DIR, with `sha1sum`(1), `sed`(1) and `tail`(1) alone:",
+                "Where only the value matters, these shell functions read the loose entries of a \
+                 namespace, whose directory is DIR, with `sha1sum`(1), `sed`(1) and `tail`(1) alone. \
+                 Where `kv gc` and bulk imports never ran, these are all there are:",
             ),
             Code(SHELL_READER),
             Text("For example:"),
             Code("kv_value ~/.local/share/kv/default color \"$(date +%s)000\""),
         ],
     },
+    PACKS,
     Section {
         title: "WRITING",
         blocks: &[
             Text(
                 "Nothing is updated in place: every change is a rename or an unlink of one name \
-                 under `objects`, under the lock of its shard.",
+                 under `objects`, under the lock of its shard, or the rename of `packs/MANIFEST`.",
             ),
             Text(
                 "A writer makes a file with a random name in `tmp`, holds a lock on it while it \
                  lives, writes the entry and syncs it. Then it locks the shard, looks at what the \
                  key holds, renames the file over the name of the entry, unlocks the shard and \
                  syncs its directory. Only then does the command end with status 0. A removal \
-                 locks, unlinks, unlocks and syncs the directory. With `--sync off` these syncs are \
+                 locks, unlinks, unlocks and syncs the directory; where the name would uncover what a \
+                 pack holds of the key, a tombstone is renamed over it instead. With `--sync off` these syncs are \
                  left out. There is no recovery: whenever a writer dies, what it leaves is a store.",
             ),
             Text(
@@ -242,12 +256,12 @@ pub const FORMAT: &[Section] = &[
             ),
             Item(
                 "`locks/gc`",
-                "Held by whoever removes what it did not write: the removal of a namespace, and, \
-                 shared with others of its kind, a put that clears away what has expired. It is \
-                 taken before the locks of shards, and those in ascending order. The file has 22 \
-                 bytes while a new MANIFEST has its name and may not survive a power cut. Who finds \
-                 it so and nobody at work, as whoever was has died, removes no entry without a \
-                 tombstone.",
+                "Held by whoever changes packs or removes what it did not write: `kv gc`, bulk imports \
+                 and removals, the removal of a namespace, and, shared with others of its kind, a put \
+                 that clears away what has expired. It is taken before the locks of shards, and those \
+                 in ascending order. The file is empty, or holds 20 decimal digits and a newline: the \
+                 nanoseconds since 1970-01-01 UTC at which that collection of garbage began that came \
+                 to its end last. This is for people, and never synced.",
             ),
         ],
     },
@@ -303,7 +317,7 @@ pub const FORMAT: &[Section] = &[
             ),
             Code("flock NAMESPACE/locks/gc cp -a NAMESPACE DEST"),
             Text(
-                "While `locks/gc` is held nothing is cleared away and no namespace removed. Each \
+                "While `locks/gc` is held nothing is cleared away or packed, and no namespace removed. Each \
                  entry is copied whole, old or new, as a file is never changed once it has its name; \
                  entries that are written or removed meanwhile may be in the copy or not, and \
                  `cp`(1) complains of a file that went before it came to it. Drafts in `tmp` are \

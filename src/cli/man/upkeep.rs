@@ -113,6 +113,118 @@ pub(super) const PAGES: &[Page] = &[
         see_also: &["kv-info(1)", "kv-put(1)", "kv-format(5)", "crontab(5)"],
     },
     Page {
+        command: "fsck",
+        notes: &[
+            Item(
+                "What is looked at",
+                "Everything: that each entry is where its key belongs, and its header, its key and \
+                 every byte of its value are what their checksums say; the list of packs, every \
+                 byte of each pack, and that each record in it is found by its key; the format; the \
+                 ends of lists, hints of expiry, lock files and spare files; names that kv knows \
+                 nothing of, links, pipes and the like, which are never followed or opened; modes and \
+                 owners, which are to be those that the store's directory asks for.",
+            ),
+            Item(
+                "What cannot be seen",
+                "A file that is gone leaves no trace, unless a list names it, as it does packs: if \
+                 somebody deletes the file of an entry, its key is absent, or is what a pack says. \
+                 Checksums find accidents, not attacks.",
+            ),
+            Item(
+                "A line",
+                "The severity, the path, what is wrong, in brackets the key if it is known, and with \
+                 `--repair` what was done about it. Control characters in it are escaped. Of a pack, \
+                 ten damaged records are told one by one; of modes and owners ten files in a \
+                 namespace.",
+            ),
+            Item(
+                "`damage`",
+                "Something is not what was written, and some command answers status 4 for it, or \
+                 would. The status of fsck is 4 as long as there is any.",
+            ),
+            Item(
+                "`warning`",
+                "No answer is wrong for it, but somebody ought to look: a file that is none of kv's, a \
+                 wrong mode, an entry that a newer kv wrote, hints that are none, records that an \
+                 earlier repair could not save. It leaves the status at 0.",
+            ),
+            Item(
+                "`note`",
+                "What a process that was killed left. The next `kv gc` sees to it. The status stays 0.",
+            ),
+            Item(
+                "Beside others",
+                "A check takes no lock and may run at any time. What looks wrong is looked at again, so \
+                 that what others change meanwhile is not told as damage. A repair waits for \
+                 `kv gc` and the like as long as `--busy-timeout` says, and keeps them out; readers \
+                 and writers go on.",
+            ),
+            Head("What a repair does"),
+            Item(
+                "An entry",
+                "Its file is moved to `lost`, and its key is absent. If a pack holds an older value \
+                 of the key, a mark of removal takes its place, so that the older value does not come \
+                 back.",
+            ),
+            Item(
+                "A pack",
+                "Its sound records are written to a new pack, which takes its place in the list; the \
+                 old one is moved to `lost`. A key whose record is lost goes on to answer status 4, \
+                 until it is written or removed: it is not absent, and no older value is shown for \
+                 it. Where what was lost cannot be told, that holds of all keys that may have \
+                 been there. Such marks stay in their pack, which is not merged any more; `kv export` \
+                 and `kv import --replace` write a namespace without them.",
+            ),
+            Item(
+                "The rest",
+                "A file `format` and directories that are missing are made anew, lock files that are \
+                 none are moved to `lost`, and so are packs that the list does not name. They are \
+                 never taken up again, as their keys may have been removed since.",
+            ),
+            Head("What it does not"),
+            Item(
+                "It deletes nothing",
+                "Names that kv knows nothing of stay where they are, outside of `packs`.",
+            ),
+            Item(
+                "It guesses nothing",
+                "A pack that is gone, or of which nothing can be read, stays in the list: without it \
+                 older values of its keys would be shown. Put the file back from a backup, or write \
+                 or import the keys. If the list itself, `packs/MANIFEST`, is damaged, which of the \
+                 packs are newer cannot be told from the packs, and it has to be put back; so has a \
+                 directory of entries in whose place something else is, if there are packs. All of \
+                 this is told, with status 4.",
+            ),
+            Item(
+                "It changes no modes",
+                "A `chmod` is for whoever knows why they differ.",
+            ),
+            Head("What to do with lost"),
+            Text(
+                "The name of a file in `lost` is what it was: the SHA-1 of a key, or the name of a \
+                 pack, and a random number. kv never looks into the directory. An entry there is text \
+                 up to its value, as kv-format(5) tells: `sed -n 2p` prints its key, and \
+                 `tail -n +3` what is left of the value. Compare it with a backup, put back what is \
+                 worth it with `kv put`, and delete the rest: nothing there is needed any more.",
+            ),
+        ],
+        examples: &[
+            Text("Is all well?"),
+            Code("kv fsck && echo sound    # sound"),
+            Text("Once a week, from a crontab(5); there is mail when something is found:"),
+            Code("echo '23 5 * * 0  kv fsck'"),
+            Text("Look first, then repair, then see what is left:"),
+            Code(
+                "kv fsck --repair --dry-run\n\
+                 kv fsck --repair\n\
+                 kv fsck",
+            ),
+            Text("Damaged files, for a script that knows JSON:"),
+            Code("kv fsck --json | grep '\"severity\":\"damage\"' || echo none    # none"),
+        ],
+        see_also: &["kv-gc(1)", "kv-import(1)", "kv-info(1)", "kv-format(5)"],
+    },
+    Page {
         command: "info",
         notes: &[
             Item(

@@ -105,8 +105,9 @@ fn capture(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = program::spawn(&supervisor, &mut command, true)?;
-    let parts = read_parts(&mut child);
+    let parts = read_parts(&mut child).context("cannot read what the program prints")?;
     let waiter = supervisor.wait_aside(child);
+    let waiter = waiter.context("cannot wait for the program")?;
 
     let mut spool = SpooledTempFile::new(HELD);
     let mut spooled = Ok(());
@@ -125,17 +126,17 @@ fn capture(
 }
 
 /// Returns what a program prints, in the order in which it comes, until it closes both its outputs.
-fn read_parts(child: &mut Child) -> mpsc::Receiver<(Stream, Vec<u8>)> {
+fn read_parts(child: &mut Child) -> io::Result<mpsc::Receiver<(Stream, Vec<u8>)>> {
     let (sender, receiver) = mpsc::sync_channel(16);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     if let Some(stdout) = stdout {
         let sender = sender.clone();
-        thread::spawn(move || forward(stdout, Stream::Out, &sender));
+        thread::Builder::new().spawn(move || forward(stdout, Stream::Out, &sender))?;
     }
     if let Some(stderr) = stderr {
-        thread::spawn(move || forward(stderr, Stream::Err, &sender));
+        thread::Builder::new().spawn(move || forward(stderr, Stream::Err, &sender))?;
     }
-    receiver
+    Ok(receiver)
 }
 
 fn forward(mut from: impl Read, stream: Stream, to: &SyncSender<(Stream, Vec<u8>)>) {

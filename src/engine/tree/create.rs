@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
 
 use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result};
@@ -15,10 +16,10 @@ use super::layout::FORMAT;
 use super::lock::GC_LOCK;
 use super::namespaces;
 use super::space::{Space, cannot, make_dir, mode_of_dirs};
-use super::temp::SPARES;
+use super::temp::{SPARE, SPARES};
 
 /// The directories that every namespace begins with.
-const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
+pub(super) const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
 
 impl Tree {
     /// Opens a namespace, and makes it and its store first if they do not exist.
@@ -95,8 +96,9 @@ impl Tree {
             make_dir(dir.as_fd(), room, mode).map_err(failed)?;
         }
         // What a collection of garbage needs where no more files can be made.
-        make_dir(dir.as_fd(), "spare", mode).map_err(failed)?;
-        for file in SPARES.into_iter().chain([GC_LOCK]) {
+        make_dir(dir.as_fd(), SPARE, mode).map_err(failed)?;
+        let spares = SPARES.map(|spare| [SPARE, "/", spare].concat());
+        for file in spares.iter().map(String::as_str).chain([GC_LOCK]) {
             let file = disk::create(dir.as_fd(), file).map_err(failed)?;
             disk::set_mode(&file, mode & Mode::from_raw_mode(0o666)).map_err(failed)?;
         }
@@ -115,7 +117,7 @@ impl Tree {
         let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
         for dir in root.ancestors() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened = rustix::fs::open(dir, flags, Mode::empty());
+            let opened = retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty()));
             match (opened, dir == root) {
                 (Ok(fd), true) => disk::sync(fd).map_err(|err| cannot(err, "sync", dir))?,
                 // kv made what is above only where it may write, and there a sync works; a file

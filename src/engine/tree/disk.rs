@@ -86,6 +86,16 @@ pub(super) fn rename(
     Ok(rustix::fs::renameat(from, old, to, new)?)
 }
 
+/// Lets two files swap their names, in one step.
+pub(super) fn exchange(
+    a: BorrowedFd<'_>,
+    name: &str,
+    b: BorrowedFd<'_>,
+    other: &str,
+) -> io::Result<()> {
+    os::exchange(a, name, b, other)
+}
+
 /// Gives a file a further name, which nothing may have.
 pub(super) fn link(
     from: BorrowedFd<'_>,

@@ -1,7 +1,5 @@
 //! Entries being written, of which nobody reads anything yet.
 
-use std::os::unix::fs::FileExt as _;
-
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
@@ -153,10 +151,9 @@ impl Draft {
         let mut part = vec![0; PART];
         let mut offset = 0;
         loop {
-            let n = self
-                .temp
-                .file
-                .read_at(&mut part, offset)
+            let read = || rustix::io::pread(&self.temp.file, &mut part[..], offset);
+            let n = rustix::io::retry_on_intr(read)
+                .map_err(std::io::Error::from)
                 .map_err(|err| cannot(err, "read", &self.temp.path()))?;
             if n == 0 {
                 return Ok(Some(copy));

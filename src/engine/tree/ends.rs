@@ -28,7 +28,7 @@ use super::space::{Space, cannot, unusable};
 
 const ENDS: &str = "ends";
 /// Bytes of `ends`.
-const ENDS_LEN: usize = 8 + 37 + 21 + 21 + 21 + 16 + 1;
+pub(super) const ENDS_LEN: usize = 8 + 37 + 21 + 21 + 21 + 16 + 1;
 /// Bytes of `ends` that its sum covers.
 const SUMMED_LEN: usize = ENDS_LEN - 18;
 
@@ -59,6 +59,15 @@ fn encode(ends: Ends, boot: &str, inode: u64) -> String {
     let text = format!("kvlist1 {boot:36} {inode:020} {first:020} {next:020}");
     let sum = xxh3_64(text.as_bytes());
     format!("{text} {sum:016x}\n")
+}
+
+/// Tells whether this is the file of some list, of this boot or another.
+pub(super) fn is_ends(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let sum = text.get(..SUMMED_LEN).map(|text| xxh3_64(text.as_bytes()));
+    text.starts_with("kvlist1 ")
+        && text.len() == ENDS_LEN
+        && text.get(SUMMED_LEN..) == sum.map(|sum| format!(" {sum:016x}\n")).as_deref()
 }
 
 /// Reads the ends that were noted in this boot of the machine.

@@ -29,7 +29,7 @@ use super::loose;
 use super::space::{Dir, Space};
 
 /// Bytes of one hint.
-const HINT_LEN: usize = 15 + 1 + 40 + 1;
+pub(super) const HINT_LEN: usize = 15 + 1 + 40 + 1;
 /// How many due entries one put clears away, at the most.
 const SWEPT_BY_A_PUT: usize = 16;
 /// The least time that one file covers, in milliseconds.
@@ -175,6 +175,14 @@ fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
         let is_hash = hint.len() == HINT_LEN - 1 && hash.len() == 40;
         (is_hash && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
     })
+}
+
+/// Tells whether this is a hint, without its newline.
+pub(super) fn is_hint(line: &[u8]) -> bool {
+    let is_digits = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+    let is_lower = |hash: &[u8]| !hash.iter().any(u8::is_ascii_uppercase);
+    let (due, hash) = line.split_at(15.min(line.len()));
+    hashes(line).count() == 1 && is_digits(due) && is_lower(hash)
 }
 
 /// Removes drafts whose writers are dead: nobody holds their lock, and they are not just made.

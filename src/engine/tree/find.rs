@@ -4,12 +4,10 @@
 //! file is looked for first, then MANIFEST is read, and an answer that comes from packs, "nothing"
 //! too, holds only if afterwards the file is still missing and MANIFEST is still the same.
 
-use rustix::fs::AtFlags;
-
 use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
-use super::layout::{Place, hash_of};
+use super::layout::{Place, digits_of};
 use super::loose::{self, Loose, WHOLE_LEN};
 use super::pack::{Packed, Packs};
 use super::space::Space;
@@ -138,7 +136,7 @@ pub(super) fn find_once(
         return Ok(Ok(None));
     };
     let found = packs.find(space, place);
-    if !packs.is_current(space) || is_there(space, &below) {
+    if !packs.is_current(space)? || space.is_there(&name)? {
         return Ok(Err(Moved));
     }
     match found? {
@@ -158,25 +156,17 @@ pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Pac
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(_)) => {}
             // What was read of packs that are replaced by now says nothing.
-            Err(err) if packs.is_current(space) => return Err(err),
+            Err(err) if packs.is_current(space)? => return Err(err),
             Err(_) => {}
         }
     }
 }
 
-/// Tells whether a key has a file of its own, whatever that says.
-pub(super) fn is_loose(space: &Space, key: &[u8]) -> bool {
-    let hash = hash_of(key);
-    let hash = str::from_utf8(&hash).expect("hexadecimal digits are UTF-8");
-    let (shard, name) = hash.split_at(2);
-    is_there(
-        space,
-        &space.relative(&["objects/", shard, "/", name].concat()),
-    )
-}
-
-/// Tells whether anything has this name.
-fn is_there(space: &Space, below: &str) -> bool {
-    let stat = rustix::fs::statat(space.store(), below, AtFlags::SYMLINK_NOFOLLOW);
-    !matches!(stat, Err(rustix::io::Errno::NOENT))
+/// Tells whether the key with this SHA-1 has a file of its own.
+pub(super) fn has_file(space: &Space, sha1: &[u8; 20]) -> Result<bool> {
+    let digits = digits_of(sha1);
+    let (shard, name) = str::from_utf8(&digits)
+        .expect("digits are UTF-8")
+        .split_at(2);
+    space.is_there(&["objects/", shard, "/", name].concat())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use walkdir::WalkDir;
 
-use crate::store::{Info, Namespace, Result, Selection, Time};
+use crate::store::{Info, Namespace, Result, Selection, StoreError, Time};
 
 use super::Tree;
 use super::gc;
@@ -29,7 +29,7 @@ impl Tree {
         };
         let mut info = Info {
             format: 1,
-            temporary: names_in(&space, "tmp").len() as u64,
+            temporary: names_in(&space, "tmp")?.len() as u64,
             collected: gc::last(&space),
             damaged: walk.loose.damaged.len() as u64,
             ..Info::default()
@@ -47,11 +47,14 @@ impl Tree {
             .count();
         let mut folds = dead as u64;
         while let Some(found) = walk.advance() {
-            let Ok(spot) = found else {
-                info.damaged += 1;
-                continue;
+            let spot = match found {
+                Err(err) => {
+                    info.damaged += damage(err)?;
+                    continue;
+                }
+                Ok(spot) => spot,
             };
-            let meta = walk.meta(spot);
+            let meta = *walk.meta(spot);
             folds += u64::from(matches!(spot, Spot::Loose(_)) && gc::folds(&meta, now));
             let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
             info.count(walk.key(spot).len() as u64, meta.size, age);
@@ -67,11 +70,21 @@ impl Tree {
                 info.collection_pays = gc::is_due(packs.named(), now);
             }
             Ok(None) => {}
-            Err(_) => info.damaged += 1,
+            Err(err) => info.damaged += damage(err)?,
         }
         info.collection_pays |= folds >= MANY_LOOSE;
         (info.disk_bytes, info.inodes) = disk_usage(&space);
         Ok(Some(info))
+    }
+}
+
+/// Counts what is damaged; what cannot be read may be as sound as it was.
+fn damage(err: StoreError) -> Result<u64> {
+    match err {
+        StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::OtherKey { .. } => {
+            Ok(1)
+        }
+        err => Err(err),
     }
 }
 

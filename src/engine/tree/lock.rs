@@ -17,7 +17,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::create::random;
 use super::disk;
-use super::space::{Space, cannot, is_at_path, unusable};
+use super::space::{Space, cannot, unusable};
 
 /// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
@@ -93,7 +93,7 @@ impl Lock {
             thread::sleep(pause.min(limit - waited));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
-        Ok(is_at_path(space.store(), &space.relative(below), &file).then_some(Self { file }))
+        Ok(space.is_at_path(below, &file)?.then_some(Self { file }))
     }
 }
 
@@ -123,7 +123,7 @@ fn open(space: &Space, below: &str) -> Result<Option<File>> {
     }
     match disk::open_or_create(space.store(), &space.relative(below), mode) {
         Ok(file) => Ok(Some(file)),
-        Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("locks") => {
+        Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("locks")? => {
             Ok(None)
         }
         Err(err) => Err(cannot(err, "make the lock file", &path())),

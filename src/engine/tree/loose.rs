@@ -1,5 +1,6 @@
 //! Reading one entry's file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 use crate::os;
-use crate::store::{Entry, OrCannot as _, Result, Source, StoreError, Value};
+use crate::store::{Entry, Key, OrCannot as _, Result, Source, StoreError, Value};
 
 use super::codec::{self, Damage, Header, LINE_LEN};
 use super::layout::{Place, hash_of};
@@ -20,6 +21,8 @@ use super::space::unusable;
 
 /// A value of at most this many bytes is verified before any of it is handed out.
 pub(super) const WHOLE_LEN: u64 = 64 * 1024;
+/// How much is read at a time of a value that nobody wants.
+const PART: usize = 256 * 1024;
 /// What is read of an entry of unknown key at first: enough for all but long keys.
 const USUAL_HEADER: usize = 512;
 /// The two lines of the longest key with every byte encoded.
@@ -177,12 +180,53 @@ pub(super) fn read_header(
         decoded = codec::decode(&longer);
     }
     let (header, line, _) = decoded.map_err(damaged)?;
-    let key = percent::decode(line).filter(|key| key.len() == header.key_len);
+    let is_sound = |key: &Cow<'_, [u8]>| key.len() == header.key_len && Key::check(key).is_ok();
+    let key = percent::decode(line).filter(is_sound);
     let key = key.ok_or_else(|| damaged(Damage::KeyLine))?;
     if hash_of(&key).strip_prefix(shard.as_bytes()) != Some(name.as_bytes()) {
         return Err(StoreError::OtherKey { path: path() });
     }
     Ok((header, key.into_owned()))
+}
+
+/// Looks at all of an entry whose key is not known: its header, as [`read_header`] does, its size and
+/// its value. The inner error is what is wrong behind a header that is sound.
+pub(super) fn read_whole(
+    file: File,
+    names: (&str, &str),
+    path: PathBuf,
+) -> Result<(Header, Vec<u8>, Result<()>)> {
+    let (header, key) = read_header(&file, names, &|| path.clone())?;
+    let stat = rustix::fs::fstat(&file).or_cannot("look at", &path)?;
+    let value_at = LINE_LEN + percent::encode(&key).len() + 1;
+    let wanted = (value_at as u64).checked_add(header.meta.size);
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    if !is_file || wanted != Some(stat.st_size.cast_unsigned()) {
+        let damage = if is_file {
+            Damage::Size
+        } else {
+            Damage::NotAFile
+        };
+        let source = damage.into();
+        return Ok((header, key, Err(StoreError::Damaged { path, source })));
+    }
+    let loose = Loose {
+        header,
+        file,
+        path,
+        bytes: Vec::new(),
+        value_at,
+    };
+    let mut part = vec![0; usize::try_from(header.meta.size).map_or(PART, |len| PART.min(len + 1))];
+    let mut value = loose.into_stream();
+    loop {
+        match value.read(&mut part) {
+            Ok(0) => return Ok((header, key, Ok(()))),
+            Ok(_) => {}
+            Err(err @ StoreError::Io { .. }) => return Err(err),
+            Err(err) => return Ok((header, key, Err(err))),
+        }
+    }
 }
 
 /// Reads from the beginning of a file until there are `len` bytes or the file ends.

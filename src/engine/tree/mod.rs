@@ -1,4 +1,4 @@
-//! The default engine: a directory in which each key has one file.
+//! The default engine: a directory in which each key has one file, until it is packed.
 //!
 //! # On disk
 //!
@@ -6,15 +6,19 @@
 //! STORE/                     one directory; holds namespaces; its mode is the policy of all below
 //! └── NAMESPACE/             a tree of its own
 //!     ├── format             `kv 1`, the hash, the number of shards; written once, always read
-//!     ├── objects/ab/cdef…   one file per entry; abcdef… is the SHA-1 of the key in hexadecimal
+//!     ├── objects/ab/cdef…   one file per loose entry; abcdef… is the SHA-1 of the key in hex
+//!     ├── packs/MANIFEST     which packs there are, the newest first; replaced by a rename
+//!     ├── packs/pack-…       many entries in one file, written once; see [`pack`]
 //!     ├── locks/ab           one lock per shard, never removed; one byte once the shard is durable
 //!     ├── locks/ab.turn      where those line up who read, change and write back; decides nothing
-//!     ├── locks/gc           the maintenance lock, for whoever removes what it did not write
-//!     ├── locks/list, ends   where a list begins and goes on
+//!     ├── locks/gc           the maintenance lock, for whoever changes packs, or removes what it did
+//!     │                      not write; says when garbage was collected last
+//!     ├── locks/list, ends   of a list: between which numbers its elements are; see [`mod@list`]
 //!     ├── named/             the locks of `kv lock` and `kv memo`, by the SHA-1 of their names
-//!     ├── locks/list, ends   of a list: between which numbers its elements are; see [`list`]
-//!     ├── tmp/               drafts; a live writer holds a lock on its own
-//!     └── expiry/            hints: which entry expires when; never trusted alone
+//!     ├── tmp/               files being written; a live writer holds a lock on its own
+//!     ├── spare/             two empty files, for gc where no more files can be made
+//!     ├── expiry/            hints: which entry expires when; never trusted alone
+//!     └── lost/              what a repair moved out of the way; nobody looks into it
 //! ```
 //!
 //! # How a `put` reaches the disk
@@ -24,15 +28,19 @@
 //! 3. [`put`] looks at what the key holds, decides the condition and renames the draft over it.
 //! 4. The lock is freed, then the directory is synced; only now is the write acknowledged.
 //!
-//! [`remove`] locks, decides and unlinks in the same way. [`get`](loose) takes no lock at all: a
-//! name under `objects/` is a whole entry at every moment.
+//! [`remove`] locks, decides and unlinks in the same way, or leaves a tombstone where a pack would
+//! bring an older value back. [`gc`] folds loose entries into packs, and [`bulk`] writes packs at once.
 //!
 //! # Invariants
 //!
 //! - Nothing is updated in place; every change is a rename or an unlink of one name, under the lock
-//!   of its shard. There is no state from which a reader would have to recover.
+//!   of its shard, or the rename of MANIFEST, under `locks/gc`. There is no state from which a reader
+//!   would have to recover, and a reader takes no lock.
+//! - A loose entry hides what packs hold of its key, and a newer pack what an older one holds. A
+//!   tombstone hides as an entry does, and goes only together with the last thing that it hides.
 //! - A lock is never held while a value is written or synced, and it is not valid unless its file
-//!   is still the one at its path: a namespace that is removed takes its locks along.
+//!   is still the one at its path: a namespace that is removed takes its locks along. They are taken
+//!   in this order: gc, list, shards ascending. Nobody waits for gc while holding a shard.
 //! - Names are resolved from the store's path anew in each step, and no symbolic link below the
 //!   store is followed.
 //! - A hit decides. A damaged entry is an error, a tombstone is "no such key", and neither is ever
@@ -40,8 +48,9 @@
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
-//! [`loose`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`], [`expiry`], [`walk`], [`list`],
-//! [`named`], [`watch`], [`namespaces`]; [`disk`] is what they stand on.
+//! [`loose`], [`pack`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
+//! [`expiry`], [`walk`], [`scan`], [`mod@list`], [`ends`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
+//! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on.
 
 mod bulk;
 mod codec;
@@ -51,6 +60,7 @@ mod draft;
 mod ends;
 mod expiry;
 mod find;
+mod fsck;
 mod gc;
 mod info;
 mod layout;
@@ -77,9 +87,9 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Clock, Collect, Collected, Condition, End, Entry, Etag, Feed, Held, Holder, Imported, Info,
-    Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put, Result, Selection, Source,
-    Store, StoreError, Time, Turn, WatchTarget, Watcher,
+    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Feed, Finding, Held, Holder,
+    Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put, Result,
+    Selection, Source, Store, StoreError, Time, Turn, WatchTarget, Watcher,
 };
 
 use self::layout::Place;
@@ -202,6 +212,16 @@ impl Store for Tree {
         progress: &mut dyn Progress,
     ) -> Result<Collected> {
         self.collect_garbage(namespace, request, clock, progress)
+    }
+
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, clock, tell)
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {

@@ -30,13 +30,30 @@ impl Tree {
             // What else lies in the directory is not ours: lost+found, or a link, say.
             if entry.file_type().is_ok_and(|kind| kind.is_dir())
                 && let Ok(name) = Namespace::try_from(entry.file_name())
-                && self.root.join(name.as_str()).join("format").is_file()
+                && self.is_namespace(&name)?
             {
                 names.push(name);
             }
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Tells whether a directory is a namespace. One that has lost its `format` is a damaged one:
+    /// whoever uses all namespaces must be told, and not pass it over. One that this user may not
+    /// look into is somebody else's: lost+found, say.
+    fn is_namespace(&self, name: &Namespace) -> Result<bool> {
+        let path = self.root.join(name.as_str());
+        let has = |name: &str| match path.join(name).symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(err) => match err.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied => Ok(false),
+                _ => Err(err).or_cannot("look at", &path.join(name)),
+            },
+        };
+        Ok(has("format")? || (has("objects")? && has("locks")? && has("tmp")?))
     }
 
     /// Removes a namespace; see [`crate::store::Store::remove_namespace`].

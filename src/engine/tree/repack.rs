@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::store::{Result, Time};
 
+use super::codec::Damage;
 use super::pack::{Bounds, Cursor, Geometry, Merge, PackWriter, Packs, Record};
 use super::space::{Space, cannot};
 use super::temp::Temp;
@@ -37,6 +38,9 @@ impl Repack<'_> {
             let pack = self.packs.open(space, number)?;
             let pack = pack.expect("nobody else changes MANIFEST under the maintenance lock");
             pack.check_footer()?;
+            if pack.geometry().lost > 0 {
+                return Err(pack.damaged(Damage::Lost));
+            }
             base = base.min(pack.geometry().base);
             cursors.push(Cursor::new(pack, Bounds::default(), false)?);
         }

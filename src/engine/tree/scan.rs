@@ -4,6 +4,7 @@
 //! an entry that is folded meanwhile is seen in one of the two places, or in both.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::store::{
     Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Time, Value,
@@ -11,7 +12,7 @@ use crate::store::{
 
 use super::Tree;
 use super::layout::{Place, digits_of, sha1_of};
-use super::pack::{Bounds, Changed, Cursor, Merge, Packs, Sorted as _};
+use super::pack::{Bounds, Changed, Cursor, Merge, Pack, Packs, Sorted as _};
 use super::space::Space;
 use super::walk::{Entries, State};
 
@@ -53,7 +54,7 @@ impl Tree {
             loose.collect(&space, selection, now)?;
             loose.sort(selection.reverse);
             let mut damaged = Vec::new();
-            if let Ok(cursors) = open_cursors(&space, selection, &mut damaged)? {
+            if let Ok((cursors, blind)) = open_cursors(&space, selection, &mut damaged)? {
                 loose.damaged.append(&mut damaged);
                 let selection = selection.clone();
                 let packed = Merge::new(cursors, selection.reverse);
@@ -61,6 +62,7 @@ impl Tree {
                     loose,
                     at: 0,
                     packed,
+                    blind,
                     head: Head::Stale,
                     selection,
                     now,
@@ -71,31 +73,53 @@ impl Tree {
     }
 }
 
-/// Opens all packs. One that cannot be read is told, and does not keep the others from being listed.
+/// A pack that cannot be listed. What it holds of a key can be looked up, perhaps.
+#[derive(Debug)]
+struct Blind {
+    /// How many packs that can be listed are newer.
+    newer: usize,
+    pack: Option<Arc<Pack>>,
+}
+
+type Opened = (Vec<Cursor>, Vec<Blind>);
+
+/// Opens all packs, the newest first. One that cannot be read is told, and does not keep the others
+/// from being listed.
 fn open_cursors(
     space: &Space,
     selection: &Selection,
     damaged: &mut Vec<StoreError>,
-) -> Result<Result<Vec<Cursor>, Changed>> {
+) -> Result<Result<Opened, Changed>> {
     let Some(packs) = Packs::read(space)? else {
-        return Ok(Ok(Vec::new()));
+        return Ok(Ok((Vec::new(), Vec::new())));
     };
     let (from, to) = selection.bounds();
     let bounds = Bounds { from, to };
-    let mut cursors = Vec::new();
+    let (mut cursors, mut blind) = (Vec::new(), Vec::new());
     for number in 0..packs.named().len() {
+        let mut opened = None;
         let cursor = match packs.open(space, number) {
             Ok(Err(changed)) => return Ok(Err(changed)),
-            Ok(Ok(pack)) => Cursor::new(pack, bounds.clone(), selection.reverse),
+            Ok(Ok(pack)) => {
+                opened = Some(Arc::clone(&pack));
+                Cursor::new(pack, bounds.clone(), selection.reverse)
+            }
             Err(err) => Err(err),
         };
         match cursor {
             Ok(cursor) => cursors.push(cursor),
-            Err(err @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => damaged.push(err),
+            Err(err @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => {
+                damaged.push(err);
+                let newer = cursors.len();
+                blind.push(Blind {
+                    newer,
+                    pack: opened,
+                });
+            }
             Err(err) => return Err(err),
         }
     }
-    Ok(Ok(cursors))
+    Ok(Ok((cursors, blind)))
 }
 
 /// A listing of a namespace.
@@ -118,38 +142,38 @@ impl Scan for TreeScan<'_> {
             return Some(Err(err));
         }
         let walk = self.walk.as_mut().filter(|_| self.left > 0)?;
-        let (spot, loose) = loop {
+        loop {
             let spot = match walk.advance()? {
                 Ok(spot) => spot,
                 // Damage does not count as one of the entries asked for.
                 Err(err) => return Some(Err(err)),
             };
-            if !self.values || matches!(spot, Spot::Packed(_)) {
-                break (spot, None);
+            let (mut meta, mut value) = (*walk.meta(spot), None);
+            if self.values {
+                value = match spot {
+                    Spot::Packed(head) => Some(walk.packed_value(head)),
+                    Spot::Loose(_) => {
+                        let key = Key::new(walk.key(spot).to_vec());
+                        let key = key.expect("a header has a sound key");
+                        let found = self.tree.find(&self.namespace, &Place::of(&key), self.now);
+                        match found {
+                            // An entry that was removed since is left out, one that was replaced is
+                            // shown as it is.
+                            Ok(None) => continue,
+                            Ok(Some(entry)) => {
+                                meta = entry.meta;
+                                Some(entry.value)
+                            }
+                            Err(err) => return Some(Err(err)),
+                        }
+                    }
+                };
             }
-            let key = Key::new(walk.key(spot).to_vec()).expect("a header has a sound key");
-            match self.tree.find(&self.namespace, &Place::of(&key), self.now) {
-                // An entry that was removed since is left out, one that was replaced is shown as
-                // it is.
-                Ok(None) => {}
-                Ok(found) => break (spot, found),
-                Err(err) => return Some(Err(err)),
-            }
-        };
-        self.left -= 1;
-        let value = match loose {
-            Some(entry) => {
-                let (key, meta, value) = (walk.key(spot), entry.meta, Some(entry.value));
-                return Some(Ok(Listed { key, meta, value }));
-            }
-            None if self.values => walk.packed_value(spot),
-            None => None,
-        };
-        Some(Ok(Listed {
-            key: walk.key(spot),
-            meta: walk.meta(spot),
-            value,
-        }))
+            self.left -= 1;
+            // Looked up anew, as the borrow of a key cannot leave the loop.
+            let key = self.walk.as_ref()?.key(spot);
+            return Some(Ok(Listed { key, meta, value }));
+        }
     }
 }
 
@@ -169,6 +193,7 @@ pub(super) struct Walk {
     /// The loose entry that comes next.
     at: usize,
     packed: Merge<Cursor>,
+    blind: Vec<Blind>,
     head: Head,
     selection: Selection,
     now: Time,
@@ -222,49 +247,79 @@ impl Walk {
                 if self.loose.found()[at].state == State::Live {
                     return Some(Ok(Spot::Loose(at)));
                 }
-            } else if let Some(head) = head
-                && self.shows(head)
-            {
-                return Some(Ok(Spot::Packed(head)));
+            } else if let Some(head) = head {
+                match self.shows(head) {
+                    Ok(false) => {}
+                    Ok(true) => return Some(Ok(Spot::Packed(head))),
+                    Err(err) => return Some(Err(err)),
+                }
             }
         }
     }
 
     /// Tells whether the entry on which a cursor stands is live and was asked for.
-    fn shows(&mut self, head: usize) -> bool {
+    fn shows(&mut self, head: usize) -> Result<bool> {
         let cursor = self.packed.source(head);
-        let record = cursor.record();
-        if record.tombstone {
-            return false;
+        let (meta, is_tombstone) = cursor.meta();
+        if is_tombstone {
+            return Ok(false);
         }
-        if record.has_expired(self.now) {
+        if meta
+            .expires
+            .is_some_and(|deadline| deadline.is_over(self.now))
+        {
             self.expired_packed += 1;
-            return false;
+            return Ok(false);
         }
+        let key = cursor.key();
         // Cursors keep to the other bounds themselves.
         if !self
             .selection
             .glob
             .as_ref()
-            .is_none_or(|glob| glob.matches(record.key))
+            .is_none_or(|glob| glob.matches(key))
         {
-            return false;
+            return Ok(false);
         }
         let damaged = &self.loose.damaged_keys;
         if !damaged.is_empty() {
             // Its loose entry cannot be read, and hides it all the same.
-            let digits = digits_of(&sha1_of(record.key));
+            let digits = digits_of(&sha1_of(key));
             if damaged.contains(str::from_utf8(&digits).unwrap_or_default()) {
-                return false;
+                return Ok(false);
             }
         }
-        // What a newer pack holds of the key may be in the part of it that cannot be read.
-        let is_unsure = |newer: &Cursor| {
-            newer.is_damaged
-                && Key::new(record.key.to_vec())
-                    .is_ok_and(|key| newer.pack().find(&Place::of(&key)).is_err())
+        Ok(!self.is_hidden(head, key)?)
+    }
+
+    /// Tells whether a newer pack hides a key with what cannot be listed of it.
+    fn is_hidden(&self, head: usize, key: &[u8]) -> Result<bool> {
+        let newer = &self.packed.sources()[..head];
+        let misses_some = |cursor: &Cursor| cursor.is_damaged || cursor.pack().geometry().lost > 0;
+        if self.blind.is_empty() && !newer.iter().any(misses_some) {
+            return Ok(false);
+        }
+        let Ok(key) = Key::new(key.to_vec()) else {
+            return Ok(true);
         };
-        !self.packed.sources()[..head].iter().any(is_unsure)
+        let place = Place::of(&key);
+        for blind in self.blind.iter().filter(|blind| blind.newer <= head) {
+            // That it cannot be read was told already.
+            let found = blind.pack.as_ref().map(|pack| pack.find(&place));
+            if !matches!(found, Some(Ok(None))) {
+                return Ok(true);
+            }
+        }
+        for cursor in newer.iter().filter(|cursor| misses_some(cursor)) {
+            match cursor.pack().find(&place) {
+                Ok(None) => {}
+                Ok(Some(_)) => return Ok(true),
+                Err(_) if cursor.is_damaged => return Ok(true),
+                // What was lost before is told for each key.
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the key of an entry, until the walk goes on.
@@ -276,20 +331,15 @@ impl Walk {
     }
 
     /// Returns what is known of an entry, until the walk goes on.
-    pub(super) fn meta(&self, spot: Spot) -> Meta {
+    pub(super) fn meta(&self, spot: Spot) -> &Meta {
         match spot {
-            Spot::Loose(at) => self.loose.found()[at].meta,
-            Spot::Packed(head) => self.packed.source(head).record().meta,
+            Spot::Loose(at) => &self.loose.found()[at].meta,
+            Spot::Packed(head) => self.packed.source(head).meta().0,
         }
     }
 
-    fn packed_value(&self, spot: Spot) -> Option<Value> {
-        match spot {
-            Spot::Loose(_) => None,
-            Spot::Packed(head) => {
-                let bytes = self.packed.source(head).record().value.to_vec();
-                Some(Value::Whole { bytes, next: 0 })
-            }
-        }
+    fn packed_value(&self, head: usize) -> Value {
+        let bytes = self.packed.source(head).record().value.to_vec();
+        Value::Whole { bytes, next: 0 }
     }
 }

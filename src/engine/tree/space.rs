@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
@@ -38,7 +39,7 @@ impl Tree {
     /// Opens the directory that is the store; `None` if it does not exist.
     pub(super) fn open_store(&self) -> Result<Option<OwnedFd>> {
         let flags = DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::open(&self.root, flags, Mode::empty()) {
+        match retry_on_intr(|| rustix::fs::open(&self.root, flags, Mode::empty())) {
             Ok(store) => Ok(Some(store)),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(err) => Err(err).or_cannot("open the store", &self.root),
@@ -51,16 +52,21 @@ impl Tree {
     ///
     /// [`StoreError::Newer`] if its format is one that this version does not know.
     pub(super) fn open_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
-        let Some(store) = self.open_store()? else {
-            return Ok(None);
-        };
-        let name = namespace.as_str().to_owned();
-        let space = Space {
+        match self.open_unchecked_space(namespace)? {
+            Some(space) => Ok(space.check_format()?.then_some(space)),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens what is in the place of a namespace, which nobody has looked at yet; `None` if there is
+    /// no store.
+    pub(super) fn open_unchecked_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
+        let store = self.open_store()?;
+        Ok(store.map(|store| Space {
             store,
             store_path: self.root.clone(),
-            name,
-        };
-        Ok(space.check_format()?.then_some(space))
+            name: namespace.as_str().to_owned(),
+        }))
     }
 }
 
@@ -126,7 +132,7 @@ impl Space {
     /// meanwhile.
     pub(super) fn room(&self, name: &str) -> Result<Option<Dir>> {
         match self.dir_if_any(name)? {
-            None if !self.has_vanished(name) => self.dir(name).map(Some),
+            None if !self.has_vanished(name)? => self.dir(name).map(Some),
             found => Ok(found),
         }
     }
@@ -142,7 +148,7 @@ impl Space {
     }
 
     /// Reads the format of the namespace. Returns false if there is no such namespace.
-    fn check_format(&self) -> Result<bool> {
+    pub(super) fn check_format(&self) -> Result<bool> {
         let path = || self.path_of("format");
         let file = match self.open("format", OFlags::RDONLY | OFlags::NONBLOCK) {
             Ok(file) => file,
@@ -151,8 +157,8 @@ impl Space {
         };
         // A few lines, which come in one read; what is longer is of another version.
         let mut bytes = [0; 256];
-        let n = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes))
-            .or_cannot("read", &path())?;
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes));
+        let n = read.map_err(|err| unusable(err.into(), "read", &path()))?;
         if bytes[..n] != *FORMAT.as_bytes() {
             let text = str::from_utf8(&bytes[..n]).unwrap_or_default();
             return Err(refuse_format(text, path()));
@@ -169,7 +175,7 @@ impl Space {
             Ok(dir) => {
                 // An empty directory is as good as none: a namespace can be made in its place.
                 let is_empty = std::fs::read_dir(&path).map(|mut names| names.next().is_none());
-                if self.has_moved_on(dir.as_fd(), "format") {
+                if self.has_moved_on(dir.as_fd(), "format")? {
                     return self.check_format();
                 }
                 match is_empty.or_cannot("read", &path)? {
@@ -185,20 +191,30 @@ impl Space {
 
     /// Tells whether something that was not found below the namespace is missing because another
     /// process removed or made the namespace just then. If not, the namespace is damaged.
-    pub(super) fn has_vanished(&self, below: &str) -> bool {
+    pub(super) fn has_vanished(&self, below: &str) -> Result<bool> {
         match os::open_beneath(self.store.as_fd(), &self.name, DIRECTORY, Mode::empty()) {
-            Err(err) => err.kind() == io::ErrorKind::NotFound,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(err) => Err(unusable(err, "open", &self.path())),
             Ok(dir) => self.has_moved_on(dir.as_fd(), below),
         }
     }
 
     /// Tells whether `dir`, which was at the path of the namespace, has `below` after all, or is
     /// there no longer. A namespace comes and goes whole, by a rename, and never returns.
-    fn has_moved_on(&self, dir: BorrowedFd<'_>, below: &str) -> bool {
-        if rustix::fs::statat(dir, below, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-            return true;
-        }
-        !is_at_path(self.store.as_fd(), &self.name, dir)
+    fn has_moved_on(&self, dir: BorrowedFd<'_>, below: &str) -> Result<bool> {
+        let has_it = is_there(dir, below).or_cannot("look at", &self.path_of(below))?;
+        Ok(has_it || !self.is_at_path("", dir)?)
+    }
+
+    /// Tells whether an open file is still the one at its path below the namespace.
+    pub(super) fn is_at_path(&self, below: &str, file: impl AsFd) -> Result<bool> {
+        is_at_path(self.store(), &self.relative(below), file)
+            .or_cannot("look at", &self.path_of(below))
+    }
+
+    /// Tells whether anything has this name below the namespace.
+    pub(super) fn is_there(&self, below: &str) -> Result<bool> {
+        is_there(self.store(), &self.relative(below)).or_cannot("look at", &self.path_of(below))
     }
 }
 
@@ -220,7 +236,6 @@ pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Resul
 
 /// Says what a file that cannot be opened means: one of another kind, or a link, is damage.
 pub(super) fn unusable(err: io::Error, action: &'static str, path: &Path) -> StoreError {
-    use rustix::io::Errno;
     let wrong_kind = [Errno::LOOP, Errno::NOTDIR, Errno::NXIO, Errno::ISDIR];
     if wrong_kind
         .iter()
@@ -244,16 +259,33 @@ pub(super) fn cannot(err: io::Error, action: &'static str, path: &Path) -> Store
     }
 }
 
-/// Tells whether an open file is still the one at its path below `dir`.
-pub(super) fn is_at_path(dir: BorrowedFd<'_>, path: &str, file: impl AsFd) -> bool {
-    let at_path = rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW);
-    match (rustix::fs::fstat(file), at_path) {
-        (Ok(held), Ok(there)) => (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino),
-        _ => false,
+/// Tells whether an open file is still the one at its path below `dir`. That nobody can say is no
+/// answer: whoever took it for "no" would try again for ever on a disk that died.
+fn is_at_path(dir: BorrowedFd<'_>, path: &str, file: impl AsFd) -> io::Result<bool> {
+    let there = match rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+        there => there?,
+    };
+    let held = rustix::fs::fstat(file)?;
+    Ok((held.st_dev, held.st_ino) == (there.st_dev, there.st_ino))
+}
+
+/// Tells whether anything has this name below `dir`.
+pub(super) fn is_there(dir: BorrowedFd<'_>, path: &str) -> io::Result<bool> {
+    match rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        there => Ok(there.map(|_| true)?),
     }
 }
 
 fn refuse_format(text: &str, path: PathBuf) -> StoreError {
+    // Of a newer kv it would be another one, and whole.
+    if FORMAT.starts_with(text) {
+        return StoreError::Damaged {
+            path,
+            source: Damage::Truncated.into(),
+        };
+    }
     let version = text
         .lines()
         .next()

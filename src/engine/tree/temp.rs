@@ -19,7 +19,9 @@ use super::space::{Dir, Space, cannot};
 
 /// Two empty files that a namespace is born with, for a collection of garbage on a file system that
 /// can hold no more files.
-pub(super) const SPARES: [&str; 2] = ["spare/1", "spare/2"];
+pub(super) const SPARES: [&str; 2] = ["1", "2"];
+/// Their directory.
+pub(super) const SPARE: &str = "spare";
 
 /// A file being written. Dropped without having got a name, it is removed.
 #[derive(Debug)]
@@ -37,11 +39,12 @@ impl Temp {
         Self::create_with(space, |dir, name, _| disk::create(dir, name))
     }
 
-    /// As [`Temp::create`], and takes one of the spare files if there can be no new one.
-    pub(super) fn create_or_spare(space: &Space) -> Result<Option<Self>> {
+    /// As [`Temp::create`], and takes one of the spare files if there can be no new one. They are in
+    /// [`SPARE`], or where that was moved to.
+    pub(super) fn create_or_spare(space: &Space, spares: &str) -> Result<Option<Self>> {
         Self::create_with(space, |dir, name, space| match disk::create(dir, name) {
             Err(err) if err.kind() == io::ErrorKind::StorageFull => {
-                take_spare(space, dir, name).unwrap_or(Err(err))
+                take_spare(space, spares, dir, name).unwrap_or(Err(err))
             }
             created => created,
         })
@@ -61,7 +64,9 @@ impl Temp {
             let file = match create(dir.fd.as_fd(), &name, space) {
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => continue,
                 // The directory was open, and yet is gone.
-                Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp") => {
+                Err(err)
+                    if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp")? =>
+                {
                     return Ok(None);
                 }
                 done => done.map_err(|err| cannot(err, "create", &path))?,
@@ -137,9 +142,15 @@ impl Drop for Temp {
 }
 
 /// Moves a spare file to a place in `tmp/`; `None` if there is none left.
-fn take_spare(space: &Space, tmp: BorrowedFd<'_>, name: &str) -> Option<io::Result<File>> {
+fn take_spare(
+    space: &Space,
+    spares: &str,
+    tmp: BorrowedFd<'_>,
+    name: &str,
+) -> Option<io::Result<File>> {
     for spare in SPARES {
-        match disk::rename(space.store(), &space.relative(spare), tmp, name) {
+        let spare = space.relative(&[spares, "/", spare].concat());
+        match disk::rename(space.store(), &spare, tmp, name) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
             Err(err) => return Some(Err(err)),
             Ok(()) => {

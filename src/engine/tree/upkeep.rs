@@ -6,21 +6,21 @@
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 
-use crate::store::{Namespace, Result};
+use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
-use super::codec::Damage;
 use super::create::random;
 use super::disk;
 use super::lock::{GC_LOCK, Kind, Lock, Patience, SETTLED_LEN, UNSETTLED_LEN, is_unsettled};
 use super::pack::manifest::{self, MANIFEST, Manifest};
-use super::pack::{Geometry, Named, Pack, Packs};
+use super::pack::{Geometry, Named, PACKS, Pack, Packs};
 use super::space::{Dir, Space, cannot, make_dir};
-use super::temp::{SPARES, Temp};
+use super::temp::{SPARE, SPARES, Temp};
 
 /// What `packs/` is called while it is made.
-const STAGED: &str = ".packs-";
+pub(super) const STAGED: &str = ".packs-";
 
 /// A namespace whose packs nobody else can change.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Upkeep {
     lock: Lock,
     /// `packs/` before it has that name.
     staged: Option<String>,
+    /// Packs that no MANIFEST names yet.
+    unnamed: Vec<String>,
 }
 
 /// A MANIFEST that is synced and has no name yet.
@@ -55,17 +57,23 @@ impl Tree {
             };
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
                 sync_packs(&space, &lock)?;
-                return Ok(Some(Upkeep {
-                    space,
-                    lock,
-                    staged: None,
-                }));
+                return Ok(Some(Upkeep::of(space, lock)));
             }
         }
     }
 }
 
 impl Upkeep {
+    /// Takes over a maintenance lock that is held.
+    pub(super) fn of(space: Space, lock: Lock) -> Self {
+        Self {
+            space,
+            lock,
+            staged: None,
+            unnamed: Vec::new(),
+        }
+    }
+
     /// Reads which packs there are now; none if there never were any.
     pub(super) fn packs(&self) -> Result<Option<Packs>> {
         Packs::read(&self.space)
@@ -79,21 +87,22 @@ impl Upkeep {
     /// Gives a pack its name, durably. Nobody sees it before MANIFEST tells of it.
     pub(super) fn add_pack(&mut self, mut temp: Temp, geometry: Geometry) -> Result<Named> {
         let dir = self.packs_dir()?;
-        let name = format!("pack-{:016x}", random());
-        if !temp.publish(&self.space, &dir, &name)? {
+        let named = Named::new(geometry);
+        if !temp.publish(&self.space, &dir, &named.name)? {
             let gone = io::Error::from(io::ErrorKind::NotFound);
             return Err(cannot(gone, "name", &temp.path()));
         }
+        self.unnamed.push(named.name.clone());
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
-        Ok(Named { name, geometry })
+        Ok(named)
     }
 
-    /// Opens a pack that was added, wherever it is as long as MANIFEST does not tell of it.
-    pub(super) fn open_added(&self, named: &Named) -> Result<Pack> {
-        let dir = self.staged.as_deref().unwrap_or("packs");
-        let path = || self.space.path_of(dir).join(&named.name);
+    /// Opens a pack that was added, and may be somewhere else than it will be.
+    pub(super) fn open_pack(&self, named: &Named) -> Result<Pack> {
+        let dir = self.staged.as_deref().unwrap_or(PACKS);
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
         let pack = Pack::open(&self.space, dir, named)?;
-        pack.ok_or_else(|| manifest::damaged(path(), Damage::Missing))
+        pack.ok_or_else(|| cannot(gone(), "open", &self.space.path_of(dir).join(&named.name)))
     }
 
     /// Writes a MANIFEST that names these packs, the newest first.
@@ -106,7 +115,9 @@ impl Upkeep {
                 &dir.path.join("MANIFEST"),
             )
         };
-        let mut temp = Temp::create_or_spare(&self.space)?.ok_or_else(gone)?;
+        // The directory of the spare files may be this one by now.
+        let spares = self.staged.as_deref().unwrap_or(SPARE);
+        let mut temp = Temp::create_or_spare(&self.space, spares)?.ok_or_else(gone)?;
         temp.write(manifest::encode(packs).as_bytes())?;
         temp.sync()?;
         if self.staged.is_none() {
@@ -138,6 +149,7 @@ impl Upkeep {
             let store = self.space.store();
             disk::rename(store, &from, store, &to).map_err(|err| cannot(err, "write", &path))?;
             self.staged = None;
+            self.unnamed.clear();
             // Before anything is unlinked that is only there from now on.
             return sync_above(&self.space);
         }
@@ -148,6 +160,7 @@ impl Upkeep {
         if !temp.publish(&self.space, &dir, "MANIFEST")? {
             return Err(cannot(io::ErrorKind::NotFound.into(), "write", &path));
         }
+        self.unnamed.clear();
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
     }
 
@@ -166,7 +179,7 @@ impl Upkeep {
         match make_dir(space.fd.as_fd(), &name, mode) {
             // No more files: the directory of the spare ones is as good as a new one.
             Err(err) if err.kind() == io::ErrorKind::StorageFull => {
-                let moved = disk::rename(space.fd.as_fd(), "spare", space.fd.as_fd(), &name);
+                let moved = disk::rename(space.fd.as_fd(), SPARE, space.fd.as_fd(), &name);
                 moved.map_err(|_| cannot(err, "make the directory", &path))?;
             }
             made => made.map_err(|err| cannot(err, "make the directory", &path))?,
@@ -179,7 +192,8 @@ impl Upkeep {
     /// Such a pack is never taken up: its keys may have been removed since.
     pub(super) fn sweep_packs(&self) -> Result<u64> {
         let mut swept = 0;
-        for name in names_in(&self.space, "") {
+        // What cannot be listed, or deleted, costs space and nothing else.
+        for name in names_in(&self.space, "").unwrap_or_default() {
             if name.starts_with(STAGED) && self.staged.as_ref() != Some(&name) {
                 let path = self.space.path_of(&name);
                 swept += u64::from(disk::remove_tree(&path).is_ok());
@@ -188,35 +202,69 @@ impl Upkeep {
         let Some(manifest) = Manifest::read(&self.space)? else {
             return Ok(swept);
         };
+        let names = names_in(&self.space, "packs").unwrap_or_default();
+        let is_named = |name: &String| manifest.packs.iter().any(|named| named.name == *name);
+        let mut named = manifest.packs.iter();
+        // A pack that is missing may lie there under a name that is wrong.
+        if !named.all(|named| names.contains(&named.name)) {
+            return Ok(swept);
+        }
+        let mut litter = names
+            .iter()
+            .filter(|name| !is_named(name) && *name != "MANIFEST")
+            .peekable();
+        if litter.peek().is_none() {
+            return Ok(swept);
+        }
         let dir = self.space.dir("packs")?;
-        for name in names_in(&self.space, "packs") {
-            let is_named = manifest.packs.iter().any(|named| named.name == name);
-            if !is_named && name != "MANIFEST" {
-                // What cannot be deleted costs space and nothing else.
-                swept += u64::from(disk::unlink(dir.fd.as_fd(), &name).is_ok());
-            }
+        for name in litter {
+            // What cannot be deleted costs space and nothing else.
+            swept += u64::from(disk::unlink(dir.fd.as_fd(), name).is_ok());
         }
         Ok(swept)
     }
 
     /// Puts the spare files back that a file system without room for files may need.
-    pub(super) fn restock_spares(&self) {
+    pub(super) fn restock_spares(&mut self) {
+        self.give_up();
         _ = make_spares(&self.space);
+    }
+
+    /// Removes what was not committed. What cannot be removed is swept by the next gc.
+    fn give_up(&mut self) {
+        if let Some(staged) = self.staged.take() {
+            _ = disk::remove_tree(&self.space.path_of(&staged));
+        } else if !self.unnamed.is_empty() {
+            _ = self.drop_unnamed();
+        }
+        self.unnamed.clear();
+    }
+
+    /// Deletes the packs that were added and did not get into MANIFEST. A commit that failed may have
+    /// taken place all the same, so that only MANIFEST itself can tell.
+    fn drop_unnamed(&self) -> Result<()> {
+        let Some(manifest) = Manifest::read(&self.space)? else {
+            return Ok(());
+        };
+        let dir = self.space.dir("packs")?;
+        for name in &self.unnamed {
+            if !manifest.packs.iter().any(|named| named.name == *name) {
+                _ = disk::unlink(dir.fd.as_fd(), name);
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for Upkeep {
     fn drop(&mut self) {
-        if let Some(staged) = &self.staged {
-            // What cannot be removed is swept by the next gc.
-            _ = disk::remove_tree(&self.space.path_of(staged));
-        }
+        self.give_up();
     }
 }
 
 /// Makes the packs durable that whoever held the lock before may not have synced, as it was killed:
 /// what is done from now on relies on them.
-fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
+pub(super) fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
     if let Some(dir) = space.dir_if_any("packs")? {
         disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
         sync_above(space)?;
@@ -229,7 +277,9 @@ fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
 
 /// Says that MANIFEST is durable. Where that is not said, removals take a little longer.
 fn settle(lock: &Lock) {
-    _ = disk::truncate(&lock.file, SETTLED_LEN);
+    let mut first = [0];
+    let has_note = lock.file.read_at(&mut first, 0).is_ok_and(|n| n == 1) && first != [0];
+    _ = disk::truncate(&lock.file, if has_note { SETTLED_LEN } else { 0 });
 }
 
 /// Makes the name of `packs/` durable, and that of the namespace, whoever made that.
@@ -241,10 +291,10 @@ fn sync_above(space: &Space) -> Result<()> {
 
 fn make_spares(space: &Space) -> Result<()> {
     let dir = space.dir("")?;
-    let failed = |err| cannot(err, "make", &dir.path.join("spare"));
-    make_dir(dir.fd.as_fd(), "spare", space.dir_mode()?).map_err(failed)?;
+    let failed = |err| cannot(err, "make", &dir.path.join(SPARE));
+    make_dir(dir.fd.as_fd(), SPARE, space.dir_mode()?).map_err(failed)?;
     for spare in SPARES {
-        match disk::create(dir.fd.as_fd(), spare) {
+        match disk::create(dir.fd.as_fd(), &[SPARE, "/", spare].concat()) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
             made => {
                 let file = made.map_err(failed)?;
@@ -255,13 +305,18 @@ fn make_spares(space: &Space) -> Result<()> {
     Ok(())
 }
 
-/// Names what is in a directory below a namespace, as far as it can be read.
-pub(super) fn names_in(space: &Space, below: &str) -> Vec<String> {
-    let names = fs::read_dir(space.path_of(below))
-        .into_iter()
-        .flatten()
-        .flatten();
-    names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+/// Names what is in a directory below a namespace; nothing if there is none. A directory that cannot
+/// be read to its end is an error: what is not seen is not superseded.
+pub(super) fn names_in(space: &Space, below: &str) -> Result<Vec<String>> {
+    let path = space.path_of(below);
+    let entries = match fs::read_dir(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.or_cannot("read", &path)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.or_cannot("read", &path)?.file_name();
+        names.extend(name.into_string());
+    }
+    Ok(names)
 }

@@ -8,12 +8,13 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use walkdir::WalkDir;
 
 use crate::os;
-use crate::store::{Meta, OrCannot as _, Result, Selection, StoreError, Time};
+use crate::store::{Meta, Result, Selection, StoreError, Time};
 
 use super::codec::Damage;
 use super::layout::NAME_LEN;
@@ -90,9 +91,8 @@ impl Entries {
             let entry = match entry {
                 // A shard's directory is never removed, but a namespace can be.
                 Err(err) if is_gone(&err) => continue,
-                entry => entry
-                    .map_err(io::Error::from)
-                    .or_cannot("read", &objects.path)?,
+                Err(err) => return Err(cannot_walk(err, &objects.path)),
+                Ok(entry) => entry,
             };
             let name = entry.file_name().to_str();
             if entry.depth() == 1 {
@@ -173,6 +173,21 @@ fn key_of<'a>(keys: &'a [u8], found: &Found) -> &'a [u8] {
 
 fn is_shard(name: &OsStr) -> bool {
     name.len() == 2 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Says what could not be read. The error of a walk would name its path a second time.
+fn cannot_walk(err: walkdir::Error, objects: &Path) -> StoreError {
+    let path = err.path().unwrap_or(objects).to_owned();
+    let source = match err.into_io_error() {
+        Some(source) => source,
+        // No link is followed.
+        None => io::Error::other("it goes in a circle"),
+    };
+    StoreError::Io {
+        action: "read",
+        path,
+        source,
+    }
 }
 
 fn is_gone(err: &walkdir::Error) -> bool {

@@ -1,7 +1,8 @@
 //! Waiting for a change of one key, or of a list.
 //!
-//! A name in a shard's directory changes with every change of its keys, so that directory is
-//! watched; as long as it does not exist, the nearest one above it that does.
+//! A name in a shard's directory changes with every change of one of its keys, and one in `packs/`
+//! when many change at once, so these directories are watched; as long as one does not exist, the
+//! nearest one above it that does.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -16,8 +17,8 @@ use super::layout::Place;
 #[derive(Debug)]
 struct TreeWatcher {
     watch: os::Watch,
-    /// From the directory that changes, upwards.
-    dirs: Vec<PathBuf>,
+    /// Each from a directory that changes, upwards.
+    paths: Vec<Vec<PathBuf>>,
 }
 
 impl Tree {
@@ -29,26 +30,40 @@ impl Tree {
     ) -> Result<Box<dyn Watcher>> {
         let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
         let space = root.join(namespace.as_str());
-        let dir = match target {
-            WatchTarget::Key(key) => space.join("objects").join(Place::of(key).shard()),
-            // The file that tells where a list begins and ends is written with every push.
-            WatchTarget::List => space,
+        let dirs = match target {
+            WatchTarget::Key(key) => vec![
+                space.join("objects").join(Place::of(key).shard()),
+                space.join("packs"),
+            ],
+            // The file that tells where a list begins and ends is written with every push, and
+            // removed while many elements come.
+            WatchTarget::List => vec![space],
         };
-        let dirs = dir.ancestors().map(PathBuf::from).collect();
+        let upwards = |dir: PathBuf| dir.ancestors().map(PathBuf::from).collect();
+        let paths = dirs.into_iter().map(upwards).collect();
         let watch = os::Watch::new().or_cannot("watch", &root)?;
-        let watcher = TreeWatcher { watch, dirs };
+        let watcher = TreeWatcher { watch, paths };
         watcher.add_dirs()?;
         Ok(Box::new(watcher))
     }
 }
 
 impl TreeWatcher {
-    /// Watches the nearest directory that exists, and the one above it, in which it would be
-    /// replaced. To be called again when something happened: a nearer one may have come.
+    /// Watches the nearest directory on each path that exists, and the one above it, in which it
+    /// would be replaced. To be called again when something happened: a nearer one may have come.
     fn add_dirs(&self) -> Result<()> {
-        let nearest = self.dirs.iter().position(|dir| dir.is_dir()).unwrap_or(0);
-        for dir in self.dirs.iter().skip(nearest).take(2) {
-            self.watch.add(dir).or_cannot("watch", dir)?;
+        for dirs in &self.paths {
+            let nearest = || dirs.iter().position(|dir| dir.is_dir()).unwrap_or(0);
+            loop {
+                let watched = nearest();
+                for dir in dirs.iter().skip(watched).take(2) {
+                    self.watch.add(dir).or_cannot("watch", dir)?;
+                }
+                // One that came before its parent was watched would never be told of.
+                if nearest() >= watched {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -56,7 +71,9 @@ impl TreeWatcher {
 
 impl Watcher for TreeWatcher {
     fn wait(&mut self, until: Option<Instant>) -> Result<()> {
-        self.watch.wait(until).or_cannot("watch", &self.dirs[0])?;
+        self.watch
+            .wait(until)
+            .or_cannot("watch", &self.paths[0][0])?;
         self.add_dirs()
     }
 }

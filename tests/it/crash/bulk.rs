@@ -31,6 +31,7 @@ const LAST_HOLDER: &[Spare] = &[
 ];
 /// Why a shard is synced in which nothing was changed.
 const MADE_BY_OTHERS: &str = "it is durable already, where its maker was not killed";
+const TWICE: &str = "it is synced before MANIFEST is another, and once more in the end";
 const UNTOUCHED: &str = "nothing was removed there lately that is not durable";
 /// What the first pack brings along.
 const FIRST: &[Spare] = &[
@@ -108,6 +109,10 @@ fn a_large_entry_among_others() {
         .spare(&[
             ("store/default", 2, MADE_BY_OTHERS),
             ("store", 2, MADE_BY_OTHERS),
+            ("store/default/objects/16", 1, TWICE),
+            ("store/default/objects/16", 2, TWICE),
+            ("store/default/objects/67", 1, TWICE),
+            ("store/default/objects/67", 2, TWICE),
         ])
         .survives();
 }

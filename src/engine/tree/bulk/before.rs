@@ -1,9 +1,20 @@
 //! What packs hold of keys that come in order.
 
-use crate::store::Result;
+use crate::store::{Key, Result, StoreError};
 
+use super::super::layout::Place;
 use super::super::pack::{Bounds, Cursor, Packs, Record, Sorted as _};
 use super::super::space::Space;
+
+/// What packs hold of a key.
+#[derive(Debug)]
+pub(in super::super) enum Before<'a> {
+    Nothing,
+    /// The newest record, whatever it says.
+    Record(Record<'a>),
+    /// There was a record, and damage took it.
+    Lost,
+}
 
 /// The packs of a namespace, for somebody who holds its maintenance lock.
 #[derive(Debug)]
@@ -25,16 +36,26 @@ impl PackedBefore {
         Ok(Self { cursors })
     }
 
-    /// Finds the newest record of a key, whatever it says. The key is behind all that were looked
-    /// for before.
-    pub(in super::super) fn find(&mut self, key: &[u8]) -> Result<Option<Record<'_>>> {
+    /// Finds what packs hold of a key, which is behind all that were looked for before.
+    pub(in super::super) fn find(&mut self, key: &[u8]) -> Result<Before<'_>> {
         let mut found = None;
         for (number, cursor) in self.cursors.iter_mut().enumerate() {
             if cursor.seek(key)? && cursor.key() == key {
                 found = Some(number);
                 break;
             }
+            if cursor.pack().geometry().lost > 0 {
+                let key = Key::new(key.to_vec()).expect("only keys are looked for");
+                match cursor.pack().find(&Place::of(&key)) {
+                    Ok(_) => {}
+                    Err(StoreError::Damaged { .. }) => return Ok(Before::Lost),
+                    Err(err) => return Err(err),
+                }
+            }
         }
-        Ok(found.map(|number| self.cursors[number].record()))
+        Ok(match found {
+            Some(number) => Before::Record(self.cursors[number].record()),
+            None => Before::Nothing,
+        })
     }
 }

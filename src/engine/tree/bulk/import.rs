@@ -10,11 +10,12 @@ use crate::store::{
 use super::super::Tree;
 use super::super::codec::Header;
 use super::super::create::random;
-use super::super::find::is_loose;
+use super::super::find::has_file;
+use super::super::layout::sha1_of;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
 use super::super::space::{Space, cannot};
 use super::super::upkeep::Upkeep;
-use super::before::PackedBefore;
+use super::before::{Before, PackedBefore};
 use super::runs::{Run, Sorter};
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
 
@@ -166,8 +167,8 @@ impl Plan {
         writer.map(PackWriter::finish).transpose()
     }
 
-    /// Tells whether the key's packed entry is to stay. What a loose entry hides has no say: that is
-    /// judged later, and as nobody but who holds the maintenance lock unlinks it, it is still there.
+    /// Tells whether the key's packed entry is to stay. One that a file hides has no say: that file
+    /// is judged later, and cannot go before, as whoever removes a packed key leaves a tombstone.
     fn keeps_packed(
         &mut self,
         space: &Space,
@@ -177,12 +178,15 @@ impl Plan {
         let Some(before) = &mut self.before else {
             return Ok(false);
         };
-        let Some(record) = before.find(entry.key)? else {
-            return Ok(false);
+        let record = match before.find(entry.key)? {
+            Before::Nothing => return Ok(false),
+            Before::Record(record) => record,
+            // What it said nobody knows, and it is not absent.
+            Before::Lost => return Ok(true),
         };
-        let keeps = record.is_live(self.now)
-            && (self.merge == Merge::IfAbsent || record.meta.modified >= modified);
-        Ok(keeps && !is_loose(space, entry.key))
+        let is_live = record.is_live(self.now);
+        let stays = self.merge == Merge::IfAbsent || record.meta.modified >= modified;
+        Ok(is_live && stays && !has_file(space, &sha1_of(entry.key))?)
     }
 
     /// Commits what was written.
@@ -203,10 +207,7 @@ impl Plan {
             mut done,
             ..
         } = self;
-        let pack = match new {
-            Some(new) => Some(upkeep.open_added(new)?),
-            None => None,
-        };
+        let pack = new.map(|new| upkeep.open_pack(new)).transpose()?;
         if merge == Merge::Replace {
             touched = Touched::all();
             has_elements = true;

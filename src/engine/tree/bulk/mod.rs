@@ -5,10 +5,11 @@
 //!    named. What is too large for a pack is drafted.
 //! 3. The locks of all shards that are touched are taken, in order; see [`settle`]. Loose entries are
 //!    judged now, as nobody can change them any more.
-//! 4. MANIFEST is committed. It decides: before it nothing has happened, and after it everything has,
-//!    but for what loose entries hide.
-//! 5. Loose entries that are superseded are unlinked, and drafts get their names.
-//! 6. The locks are freed, the directories synced, and only now is it acknowledged.
+//! 4. Drafts get their names, durably: a MANIFEST that replaces all would leave their keys without.
+//! 5. MANIFEST is committed. It decides: before it nothing else has happened, and after it everything
+//!    has, but for what loose entries hide.
+//! 6. Loose entries that are superseded are unlinked.
+//! 7. The locks are freed, the directories of all these shards synced, and only now is it acknowledged.
 //!
 //! Committing before the locks are held would lose against a `put --if-absent` that looks at this
 //! moment.

@@ -12,7 +12,7 @@ use super::super::repack::Repack;
 use super::super::space::cannot;
 use super::super::temp::Temp;
 use super::super::upkeep::Upkeep;
-use super::before::PackedBefore;
+use super::before::{Before, PackedBefore};
 use super::import::Etags;
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
 
@@ -79,8 +79,10 @@ impl Tree {
         let records: u64 = named.iter().map(|named| named.geometry.records).sum();
         if packed > 0 {
             let packs = packs.as_ref().expect("there are records");
-            // What takes less: to write what goes, or what stays. The former grows the disk.
-            let written = if packed >= records / 2 {
+            // What takes less: to write what goes, or what stays. The former grows the disk, but
+            // marks of what was lost are not written anew.
+            let is_marked = named.iter().any(|named| named.geometry.lost > 0);
+            let written = if packed >= records / 2 && !is_marked {
                 named.clear();
                 write_rest(upkeep, packs, &fates, now)?
             } else {
@@ -129,7 +131,19 @@ fn judge_packed<'a>(
     let mut before = PackedBefore::open(&upkeep.space, packs)?;
     let mut fates = Vec::with_capacity(removals.len());
     for &removal in removals {
-        let record = before.find(removal.key)?;
+        let record = match before.find(removal.key)? {
+            Before::Nothing => None,
+            Before::Record(record) => Some(record),
+            // Nobody can say what it held, but it can go, unless it had to be a certain one.
+            Before::Lost => {
+                fates.push(Fate {
+                    removal,
+                    is_packed: true,
+                    goes: removal.etag.is_none(),
+                });
+                continue;
+            }
+        };
         let is_wanted =
             |record: &Record<'_>| removal.etag.is_none_or(|etag| etag == record.meta.etag);
         fates.push(Fate {

@@ -23,7 +23,7 @@ use super::super::lock::{Kind, Lock};
 use super::super::loose::read_header;
 use super::super::pack::Named;
 use super::super::shard::make_shard_dir;
-use super::super::space::{Dir, Space, cannot};
+use super::super::space::{Dir, Space, cannot, is_there};
 use super::super::upkeep::{Upkeep, names_in};
 
 /// Up to so many keys are looked for one by one; beyond that, the directories are read.
@@ -74,8 +74,8 @@ impl Touched {
     }
 
     /// Returns the names in a shard that may be there.
-    fn names(&self, space: &Space, shard: u16) -> Vec<[u8; 20]> {
-        match self {
+    fn names(&self, space: &Space, shard: u16) -> Result<Vec<[u8; 20]>> {
+        Ok(match self {
             Self::Few(few) => few
                 .iter()
                 .filter(|sha1| u16::from(sha1[0]) == shard)
@@ -83,13 +83,30 @@ impl Touched {
                 .collect(),
             Self::Shards(_) => {
                 let parent = shard_name(shard);
-                let names = names_in(space, &["objects/", &parent].concat()).into_iter();
+                let below = ["objects/", &parent].concat();
+                // A name that is passed over would hide what is stored now.
+                let names = names_in(space, &below)?;
                 names
-                    .filter_map(|name| sha1_of_name(&parent, &name))
+                    .iter()
+                    .filter_map(|name| sha1_of_name(&parent, name))
                     .collect()
             }
+        })
+    }
+}
+
+/// Unlinks the entries of one shard, which is locked.
+fn unlink_all(space: &Space, sha1s: &[[u8; 20]]) -> Result<()> {
+    let dir = space.dir(&["objects/", &shard_name(u16::from(sha1s[0][0]))].concat())?;
+    for sha1 in sha1s {
+        let digits = digits_of(sha1);
+        let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
+        match disk::unlink(dir.fd.as_fd(), name) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(|err| cannot(err, "remove", &dir.path.join(name)))?,
         }
     }
+    Ok(())
 }
 
 /// Reads the SHA-1 off the name of a shard and that of a file in it.
@@ -167,48 +184,45 @@ impl Settlement<'_> {
         for &shard in &shards {
             self.judge_shard(&upkeep.space, shard, judge, &mut superseded)?;
         }
+        // Before MANIFEST is another: what it replaces may be all that a draft's key has.
+        for (&shard, lock) in shards.iter().zip(&locks) {
+            self.publish_drafts(&upkeep.space, (shard, &lock.file), drafts, &superseded)?;
+        }
         if let Some(manifest) = manifest {
             upkeep.commit(manifest)?;
         }
-        let space = &upkeep.space;
-        let mut touched: Vec<Dir> = Vec::new();
-        for (&shard, lock) in shards.iter().zip(&locks) {
-            let name = shard_name(shard);
-            let has_drafts = drafts.of_shard(shard).next().is_some();
-            let range = superseded.partition_point(|sha1: &[u8; 20]| u16::from(sha1[0]) < shard)
-                ..superseded.partition_point(|sha1: &[u8; 20]| u16::from(sha1[0]) <= shard);
-            let dir = match has_drafts {
-                true => Some(make_shard_dir(space, &lock.file, &name, true)?),
-                false => space.dir_if_any(&["objects/", &name].concat())?,
-            };
-            let Some(dir) = dir else {
-                continue;
-            };
-            for sha1 in &superseded[range] {
-                if has_drafts && drafts.find(sha1).is_some() {
-                    // The draft takes its place in one step.
-                    continue;
-                }
-                let digits = digits_of(sha1);
-                let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-                match disk::unlink(dir.fd.as_fd(), name) {
-                    Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-                    done => done.map_err(|err| cannot(err, "remove", &dir.path.join(name)))?,
-                }
-            }
-            for (sha1, draft) in drafts.of_shard(shard) {
-                drafts.publish(sha1, draft, &dir, &superseded)?;
-            }
-            touched.push(dir);
+        superseded.retain(|sha1| drafts.find(sha1).is_none());
+        for sha1s in superseded.chunk_by(|a, b| a[0] == b[0]) {
+            unlink_all(&upkeep.space, sha1s)?;
         }
         drop(locks);
         drop(list);
-        // Those too in which nothing was changed here: an entry that is not there may have been removed
-        // a moment ago, by gc or without a sync, and must not come back over what is packed now.
-        for dir in touched {
-            disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        // All that are touched: what somebody unlinked there before, and did not sync, must not come
+        // back and hide what is acknowledged now.
+        for shard in shards {
+            let below = ["objects/", &shard_name(shard)].concat();
+            if let Some(dir) = upkeep.space.dir_if_any(&below)? {
+                disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+            }
         }
         Ok(())
+    }
+
+    fn publish_drafts(
+        &self,
+        space: &Space,
+        (shard, lock): (u16, &File),
+        drafts: &Drafts,
+        superseded: &[[u8; 20]],
+    ) -> Result<()> {
+        if drafts.of_shard(shard).next().is_none() {
+            return Ok(());
+        }
+        let dir = make_shard_dir(space, lock, &shard_name(shard), true)?;
+        for (sha1, draft) in drafts.of_shard(shard) {
+            drafts.publish(sha1, draft, &dir, superseded)?;
+        }
+        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
     }
 
     fn judge_shard(
@@ -223,7 +237,7 @@ impl Settlement<'_> {
             return Ok(());
         };
         let start = superseded.len();
-        for sha1 in self.touched.names(space, shard) {
+        for sha1 in self.touched.names(space, shard)? {
             let digits = digits_of(&sha1);
             let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
             let path = || dir.path.join(name);
@@ -326,11 +340,8 @@ impl Drafts {
     ) -> Result<()> {
         let digits = digits_of(sha1);
         let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-        let is_free = || {
-            let stat = rustix::fs::statat(&dir.fd, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-            matches!(stat, Err(rustix::io::Errno::NOENT))
-        };
-        if superseded.binary_search(sha1).is_err() && !is_free() {
+        let is_superseded = superseded.binary_search(sha1).is_ok();
+        if !is_superseded && is_there(dir.fd.as_fd(), name).or_cannot("look at", &dir.path)? {
             return Ok(());
         }
         disk::rename(self.tmp.fd.as_fd(), &draft.name, dir.fd.as_fd(), name)

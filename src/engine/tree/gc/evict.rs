@@ -77,7 +77,8 @@ impl Tree {
                 Err(err) => progress.damage(err),
             }
         }
-        entries.sort_unstable_by_key(|&(modified, _)| modified);
+        // Those of the same time stay in the order of their keys.
+        entries.sort_by_key(|&(modified, _)| modified);
         let mut left = entries.len() as u64;
         for (modified, len) in entries {
             let is_too_much = request.max_entries.is_some_and(|most| left > most)

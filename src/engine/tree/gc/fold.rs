@@ -22,7 +22,7 @@ use super::super::layout::{Place, SHARDS, digits_of, shard_name};
 use super::super::lock::{Kind, Lock};
 use super::super::loose;
 use super::super::pack::manifest::damaged;
-use super::super::pack::{LONGEST_VALUE, PackWriter, Record};
+use super::super::pack::{LONGEST_VALUE, PackWriter, Record, is_lost};
 use super::super::space::{Dir, cannot};
 use super::super::upkeep::names_in;
 use super::{Collection, round_len};
@@ -64,7 +64,7 @@ impl Collection<'_> {
             let Some(dir) = self.upkeep.space.dir_if_any(&below)? else {
                 continue;
             };
-            for name in names_in(&self.upkeep.space, &below) {
+            for name in names_in(&self.upkeep.space, &below)? {
                 let Some(sha1) = sha1_of_name(&parent, &name) else {
                     continue;
                 };
@@ -123,9 +123,12 @@ impl Collection<'_> {
             }));
         }
         let key = Key::new(key).expect("a header has a sound key");
-        let becomes = match find_packed(&self.upkeep.space, &Place::of(&key))? {
-            Some(packed) if !packed.tombstone => Becomes::Tombstone,
-            _ => Becomes::Nothing,
+        let becomes = match find_packed(&self.upkeep.space, &Place::of(&key)) {
+            Ok(Some(packed)) if !packed.tombstone => Becomes::Tombstone,
+            Ok(_) => Becomes::Nothing,
+            // The mark of what was lost is to stay hidden too.
+            Err(err) if is_lost(&err) => Becomes::Tombstone,
+            Err(err) => return Err(err),
         };
         let key = key.as_bytes().to_vec();
         Ok(Some(Candidate {

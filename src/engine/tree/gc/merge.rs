@@ -12,6 +12,8 @@ use super::Collection;
 
 /// Packs are merged with an older one that is at most so many times as large as all of them.
 const RATIO: u64 = 4;
+/// No more packs are merged at once, as each is an open file.
+const MOST_AT_ONCE: usize = 256;
 /// A round of folding takes at most so much memory, and so much space.
 const LONGEST_ROUND: usize = 64 * 1024 * 1024;
 const SHORTEST_ROUND: usize = 1024 * 1024;
@@ -71,8 +73,17 @@ pub(in super::super) fn is_due(packs: &[Named], now: Time) -> bool {
     due(packs, now).is_some()
 }
 
-/// Returns which packs to merge: neighbours from the newest on, as what is newest wins.
+/// Returns which packs to merge: neighbours from the newest on, as what is newest wins. A pack with
+/// marks of what was lost stays as it is, as nobody can tell what else the marks are about in a pack
+/// of another form; what is newer is merged by itself.
 fn due(packs: &[Named], now: Time) -> Option<Range<usize>> {
+    let marked = packs.iter().position(|named| named.geometry.lost > 0);
+    if let Some(marked) = marked {
+        return due_by_size(&packs[..marked.min(MOST_AT_ONCE)]);
+    }
+    if packs.len() > MOST_AT_ONCE {
+        return Some(0..MOST_AT_ONCE);
+    }
     let geometry = |number: usize| -> &Geometry { &packs[number].geometry };
     let is_long_dead = |named: &Named| {
         let first = named.geometry.min_expires;
@@ -86,6 +97,11 @@ fn due(packs: &[Named], now: Time) -> Option<Range<usize>> {
     if packs.len() == 1 && geometry(0).tombstones > 0 {
         return Some(0..1);
     }
+    due_by_size(packs)
+}
+
+fn due_by_size(packs: &[Named]) -> Option<Range<usize>> {
+    let geometry = |number: usize| -> &Geometry { &packs[number].geometry };
     let (mut bytes, mut records, mut end) = (0, 0, 0);
     for number in 0..packs.len() {
         let older = geometry(number);
@@ -119,9 +135,9 @@ mod tests {
     use crate::store::Deadline;
 
     fn packs(sizes: &[u64]) -> Vec<Named> {
-        let named = |&size| Named {
-            name: String::new(),
-            geometry: Geometry {
+        let named = |&size| {
+            Named::new(Geometry {
+                id: 0,
                 size,
                 records: size,
                 tombstones: 0,
@@ -133,14 +149,15 @@ mod tests {
                 index_sum: 0,
                 pages_at: 0,
                 pages: 0,
-            },
+                lost: 0,
+            })
         };
         sizes.iter().map(named).collect()
     }
 
     #[test]
     fn packs_are_merged_when_the_newer_ones_have_grown() {
-        let table: [(&[u64], Option<Range<usize>>); 7] = [
+        let table: [(&[u64], Option<Range<usize>>); 8] = [
             (&[], None),
             (&[5], None),
             (&[1, 5], None),
@@ -148,10 +165,21 @@ mod tests {
             (&[1, 1, 100], Some(0..2)),
             (&[1, 30, 100], Some(0..3)),
             (&[1, 5, 100], None),
+            (&[1; 300], Some(0..256)),
         ];
         for (sizes, want) in table {
             assert_eq!(due(&packs(sizes), Time(0)), want, "{sizes:?}");
         }
+    }
+
+    #[test]
+    fn a_pack_with_marks_is_never_merged() {
+        let mut packs = packs(&[1, 1, 1, 1, 1]);
+        packs[2].geometry.lost = 1;
+        packs[4].geometry.min_expires = Deadline::from_millis(1);
+        assert_eq!(due(&packs, Time(u64::MAX)), Some(0..2));
+        packs[1].geometry.lost = 1;
+        assert_eq!(due(&packs, Time(u64::MAX)), None);
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Tree {
             progress,
             done,
         };
-        collection.run(request)?;
+        let ran = collection.run(request);
+        // It may have used them up, and got nowhere.
+        collection.upkeep.restock_spares();
+        ran?;
         Ok(collection.done)
     }
 }
@@ -95,7 +98,6 @@ impl Collection<'_> {
         self.wait_for_removers()?;
         self.fold()?;
         self.merge()?;
-        self.upkeep.restock_spares();
         note(&self.upkeep, now)
     }
 

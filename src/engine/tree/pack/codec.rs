@@ -1,7 +1,7 @@
 //! The bytes of a record, and the numbers in front of it.
 //!
 //! ```text
-//! sum            8   XXH3-64 of all that follows
+//! sum            8   XXH3-64 of all that follows, seeded with the number of the pack
 //! flags          1   bit 0: a tombstone, the key is removed; bit 1: it expires; others are refused
 //! key length     1–  as a varint
 //! value length   1–  as a varint
@@ -16,7 +16,7 @@
 //! usual size, without expiry and written together with the others of its pack, has a header of 20
 //! bytes.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::store::key::MAX_KEY_LEN;
 use crate::store::{Deadline, Etag, Meta, Time};
@@ -58,8 +58,17 @@ impl Record<'_> {
     }
 }
 
-/// Adds a record to `out`. Its modification must not be before `base`.
-pub(crate) fn encode(record: &Record<'_>, base: Time, out: &mut Vec<u8>) {
+/// What the records of one pack have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The number of the pack: a record of one pack is none of another.
+    pub(crate) id: u64,
+    /// No record was modified before this.
+    pub(crate) base: Time,
+}
+
+/// Adds a record to `out`.
+pub(crate) fn encode(record: &Record<'_>, frame: Frame, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; SUM_LEN]);
     let expires = record.meta.expires;
@@ -70,14 +79,14 @@ pub(crate) fn encode(record: &Record<'_>, base: Time, out: &mut Vec<u8>) {
     out.push(flags);
     put_varint(out, record.key.len() as u64);
     put_varint(out, record.value.len() as u64);
-    put_varint(out, record.meta.modified.0.saturating_sub(base.0));
+    put_varint(out, record.meta.modified.0.saturating_sub(frame.base.0));
     if let Some(expires) = expires {
         put_varint(out, expires.as_millis());
     }
     out.extend_from_slice(&record.meta.etag.0.to_le_bytes());
     out.extend_from_slice(record.key);
     out.extend_from_slice(record.value);
-    let sum = xxh3_64(&out[start + SUM_LEN..]);
+    let sum = xxh3_64_with_seed(&out[start + SUM_LEN..], frame.id);
     out[start..start + SUM_LEN].copy_from_slice(&sum.to_le_bytes());
 }
 
@@ -87,7 +96,7 @@ pub(crate) fn encode(record: &Record<'_>, base: Time, out: &mut Vec<u8>) {
 ///
 /// [`Damage::Truncated`] where `bytes` end before the record does.
 #[inline]
-pub(crate) fn decode(bytes: &[u8], base: Time) -> Result<(Record<'_>, usize), Damage> {
+pub(crate) fn decode(bytes: &[u8], frame: Frame) -> Result<(Record<'_>, usize), Damage> {
     let mut rest = bytes;
     let sum = take_u64(&mut rest)?;
     let summed = rest;
@@ -106,7 +115,7 @@ pub(crate) fn decode(bytes: &[u8], base: Time) -> Result<(Record<'_>, usize), Da
     let key = take(&mut rest, key_len)?;
     let value = take(&mut rest, value_len)?;
     let len = summed.len() - rest.len();
-    if xxh3_64(&summed[..len]) != sum {
+    if xxh3_64_with_seed(&summed[..len], frame.id) != sum {
         return Err(if is_known {
             Damage::RecordSum
         } else {
@@ -125,7 +134,7 @@ pub(crate) fn decode(bytes: &[u8], base: Time) -> Result<(Record<'_>, usize), Da
         value,
         meta: Meta {
             etag,
-            modified: Time(base.0.checked_add(since).ok_or(Damage::Field)?),
+            modified: Time(frame.base.0.checked_add(since).ok_or(Damage::Field)?),
             expires,
             size: value_len as u64,
         },
@@ -200,6 +209,7 @@ mod tests {
     use super::*;
 
     const BASE: Time = Time(1_732_158_611_000_000_000);
+    const FRAME: Frame = Frame { id: 7, base: BASE };
 
     fn sample() -> Record<'static> {
         Record {
@@ -217,7 +227,7 @@ mod tests {
 
     fn bytes_of(record: &Record<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode(record, BASE, &mut bytes);
+        encode(record, FRAME, &mut bytes);
         bytes
     }
 
@@ -245,7 +255,7 @@ mod tests {
             let mut bytes = bytes_of(&record);
             let len = bytes.len();
             bytes.extend_from_slice(b"more");
-            assert_eq!(decode(&bytes, BASE), Ok((record, len)));
+            assert_eq!(decode(&bytes, FRAME), Ok((record, len)));
             assert!(len - record.key.len() - record.value.len() <= LONGEST_HEADER);
         }
         assert_eq!(bytes_of(&sample()).len() - 14 - 5, 20);
@@ -262,7 +272,7 @@ mod tests {
         });
         for len in 0..good.len() {
             assert_eq!(
-                decode(&good[..len], BASE),
+                decode(&good[..len], FRAME),
                 Err(Damage::Truncated),
                 "{len} bytes"
             );
@@ -270,17 +280,24 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&bad, BASE).is_err(), "accepted a flip of bit {bit}");
+            assert!(decode(&bad, FRAME).is_err(), "accepted a flip of bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_record_of_another_pack_is_none_of_this() {
+        let bytes = bytes_of(&sample());
+        let other = Frame { id: 8, ..FRAME };
+        assert_eq!(decode(&bytes, other), Err(Damage::RecordSum));
     }
 
     #[test]
     fn an_unknown_flag_is_newer() {
         let mut bytes = bytes_of(&sample());
         bytes[SUM_LEN] |= 0x10;
-        let sum = xxh3_64(&bytes[SUM_LEN..]);
+        let sum = xxh3_64_with_seed(&bytes[SUM_LEN..], FRAME.id);
         bytes[..SUM_LEN].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(decode(&bytes, BASE), Err(Damage::Newer));
+        assert_eq!(decode(&bytes, FRAME), Err(Damage::Newer));
     }
 
     #[test]

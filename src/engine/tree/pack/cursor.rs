@@ -1,11 +1,11 @@
 //! Reads the records of a pack in the order of their keys, or in the reverse.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use crate::store::{Meta, Result, StoreError};
+use crate::store::{Meta, Result};
 
-use super::codec::{self, Record};
+use super::block::{Block, Blocks};
+use super::codec::Record;
 use super::merge::Sorted;
 use super::reader::Pack;
 
@@ -34,28 +34,23 @@ pub(crate) struct Cursor {
     pack: Arc<Pack>,
     bounds: Bounds,
     reverse: bool,
+    blocks: Blocks,
+    /// The block that is being read.
+    block: Block,
     /// The block that comes next.
     next: Option<usize>,
-    /// The block that is being read.
-    bytes: Vec<u8>,
-    /// Where the next record begins in it; for a cursor that goes forward.
-    at: usize,
-    /// Where records begin that are still to come; for one that goes backward.
-    behind: Vec<usize>,
-    current: Option<Spot>,
-    /// What is wrong with the rest of the block.
-    damage: Option<StoreError>,
+    /// The first block in which there can be what is asked for.
+    first: usize,
+    /// The block behind the last in which there can be what is asked for.
+    end: usize,
+    /// There may be records in the block that are not asked for: it is the first or the last.
+    is_edge: bool,
+    /// How many records of the block were passed, in the direction of the cursor.
+    passed: usize,
+    /// The record that it stands on.
+    current: Option<usize>,
     /// Something in the pack could not be read.
     pub(crate) is_damaged: bool,
-}
-
-/// Where a record's parts are in the bytes of its block.
-#[derive(Clone, Debug)]
-struct Spot {
-    key: Range<usize>,
-    value: Range<usize>,
-    meta: Meta,
-    tombstone: bool,
 }
 
 impl Cursor {
@@ -63,38 +58,38 @@ impl Cursor {
     pub(crate) fn new(pack: Arc<Pack>, bounds: Bounds, reverse: bool) -> Result<Self> {
         let index = pack.index()?;
         let last = index.blocks().checked_sub(1);
-        let next = match (reverse, &bounds.to) {
-            (false, _) => last.map(|_| index.block_of(&bounds.from)),
-            (true, Some(to)) => last.map(|_| index.block_of(to)),
-            (true, None) => last,
+        let last_asked = last.map(|last| bounds.to.as_ref().map_or(last, |to| index.block_of(to)));
+        let first = index.block_of(&bounds.from);
+        let next = match reverse {
+            false => last.map(|_| first),
+            true => last_asked,
         };
         Ok(Self {
+            blocks: Blocks::new(Arc::clone(&pack)),
             pack,
             bounds,
             reverse,
+            block: Block::default(),
             next,
-            bytes: Vec::new(),
-            at: 0,
-            behind: Vec::new(),
+            first,
+            end: last_asked.map_or(0, |last| last + 1),
+            is_edge: true,
+            passed: 0,
             current: None,
-            damage: None,
             is_damaged: false,
         })
     }
 
     /// Returns the record that the cursor stands on.
     pub(crate) fn record(&self) -> Record<'_> {
-        let spot = self.spot();
-        Record {
-            key: &self.bytes[spot.key.clone()],
-            value: &self.bytes[spot.value.clone()],
-            meta: spot.meta,
-            tombstone: spot.tombstone,
-        }
+        self.block
+            .record(self.current.expect("it stands on a record"))
     }
 
-    fn spot(&self) -> &Spot {
-        self.current.as_ref().expect("it stands on a record")
+    /// Returns what is known of that record, and whether it is a tombstone.
+    pub(crate) fn meta(&self) -> (&Meta, bool) {
+        self.block
+            .meta(self.current.expect("it stands on a record"))
     }
 
     /// Returns the pack.
@@ -111,8 +106,8 @@ impl Cursor {
         let index = self.pack.index()?;
         if self.next.is_some_and(|next| index.block_of(key) > next) {
             self.next = Some(index.block_of(key));
-            self.at = self.bytes.len();
-            self.current = None;
+            self.passed = self.block.len();
+            self.block.damage = None;
         }
         while self.advance()? {
             if self.key() >= key {
@@ -122,99 +117,67 @@ impl Cursor {
         Ok(false)
     }
 
-    /// Stands on the record at an offset of the block, and says how many bytes it has.
-    fn stand(&mut self, at: usize) -> Result<usize> {
-        let (record, len) = match codec::decode(&self.bytes[at..], self.pack.base()) {
-            Ok(decoded) => decoded,
-            Err(damage) => return Err(self.pack.damaged(damage)),
-        };
-        let value_at = at + len - record.value.len();
-        let (key, value) = (value_at - record.key.len()..value_at, value_at..at + len);
-        let (meta, tombstone) = (record.meta, record.tombstone);
-        self.current = Some(Spot {
-            key,
-            value,
-            meta,
-            tombstone,
-        });
-        Ok(len)
-    }
-
     /// Goes on to the next block; false if there is none.
-    fn load(&mut self) -> Result<bool> {
-        let Some(block) = self.next else {
-            return Ok(false);
+    fn load(&mut self) -> bool {
+        let Some(number) = self.next else {
+            return false;
         };
-        let blocks = self.pack.index()?.blocks();
-        self.next = match self.reverse {
-            false => Some(block + 1).filter(|&next| next < blocks),
-            true => block.checked_sub(1),
+        let (next, ahead) = match self.reverse {
+            false => (
+                Some(number + 1).filter(|&next| next < self.end),
+                Some(self.end),
+            ),
+            true => (number.checked_sub(1), None),
         };
-        self.at = 0;
-        if let Err(err) = self.pack.block(block, &mut self.bytes) {
-            self.bytes.clear();
-            return Err(err);
-        }
-        Ok(true)
+        self.is_edge = number == self.first || number + 1 == self.end;
+        self.next = next;
+        self.passed = 0;
+        self.blocks.read(number, &mut self.block, ahead);
+        true
     }
 
-    fn forward(&mut self) -> Result<bool> {
+    fn step(&mut self) -> Result<bool> {
         loop {
-            if self.at >= self.bytes.len() {
-                if !self.load()? {
-                    return Ok(false);
+            // Backward, what cannot be read of a block comes before what can.
+            if self.reverse
+                && self.passed == 0
+                && let Some(damage) = self.block.damage.take()
+            {
+                return Err(damage);
+            }
+            if self.passed < self.block.len() {
+                let number = match self.reverse {
+                    false => self.passed,
+                    true => self.block.len() - 1 - self.passed,
+                };
+                self.passed += 1;
+                if !self.is_edge {
+                    self.current = Some(number);
+                    return Ok(true);
                 }
-                continue;
-            }
-            match self.stand(self.at) {
-                Ok(len) => self.at += len,
-                Err(err) => {
-                    // Where the next record begins nobody knows, but the next block does.
-                    self.at = self.bytes.len();
-                    return Err(err);
-                }
-            }
-            if self.bounds.is_behind(self.key()) {
-                (self.next, self.at) = (None, self.bytes.len());
-                return Ok(false);
-            }
-            if !self.bounds.is_before(self.key()) {
-                return Ok(true);
-            }
-        }
-    }
-
-    fn backward(&mut self) -> Result<bool> {
-        loop {
-            if let Some(at) = self.behind.pop() {
-                self.stand(at)?;
-                if self.bounds.is_before(self.key()) {
+                let key = self.block.key(number);
+                let (is_early, is_late) = match self.reverse {
+                    false => (self.bounds.is_before(key), self.bounds.is_behind(key)),
+                    true => (self.bounds.is_behind(key), self.bounds.is_before(key)),
+                };
+                if is_late {
                     self.next = None;
-                    self.behind.clear();
+                    self.passed = self.block.len();
+                    self.block.damage = None;
                     return Ok(false);
                 }
-                if !self.bounds.is_behind(self.key()) {
+                if !is_early {
+                    self.current = Some(number);
                     return Ok(true);
                 }
                 continue;
             }
-            if let Some(damage) = self.damage.take() {
+            // Where the next record begins nobody knows, but the next block does.
+            if let Some(damage) = self.block.damage.take() {
                 return Err(damage);
             }
-            if !self.load()? {
+            if !self.load() {
                 return Ok(false);
-            }
-            while self.at < self.bytes.len() {
-                match self.stand(self.at) {
-                    Ok(len) => {
-                        self.behind.push(self.at);
-                        self.at += len;
-                    }
-                    Err(err) => {
-                        self.damage = Some(err);
-                        break;
-                    }
-                }
             }
         }
     }
@@ -222,19 +185,13 @@ impl Cursor {
 
 impl Sorted for Cursor {
     fn advance(&mut self) -> Result<bool> {
-        let moved = if self.reverse {
-            self.backward()
-        } else {
-            self.forward()
-        };
-        if !matches!(moved, Ok(true)) {
-            self.current = None;
-        }
+        self.current = None;
+        let moved = self.step();
         self.is_damaged |= moved.is_err();
         moved
     }
 
     fn key(&self) -> &[u8] {
-        &self.bytes[self.spot().key.clone()]
+        self.block.key(self.current.expect("it stands on a record"))
     }
 }

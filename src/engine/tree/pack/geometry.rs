@@ -12,14 +12,16 @@ use super::page::PAGE_LEN;
 pub(crate) const MAGIC: &[u8; 8] = b"kvpack1\n";
 /// Bytes in front of the first record: the magic, and the base.
 pub(crate) const HEAD_LEN: u64 = 16;
-/// Bytes of the footer: a magic, eleven numbers and a sum.
+/// Bytes of the footer: a magic, thirteen numbers and a sum.
 pub(crate) const FOOTER_LEN: usize = 8 + NUMBERS * 8 + 8;
 const FOOTER_MAGIC: &[u8; 8] = b"kvfoot1\n";
-const NUMBERS: usize = 11;
+const NUMBERS: usize = 13;
 
 /// Where the parts of a pack are, and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
+    /// The number of the pack, which is its name too.
+    pub(crate) id: u64,
     /// Bytes of the file.
     pub(crate) size: u64,
     /// Records, tombstones too.
@@ -39,11 +41,14 @@ pub(crate) struct Geometry {
     /// Where the hash pages begin: a multiple of their length.
     pub(crate) pages_at: u64,
     pub(crate) pages: u64,
+    /// Marks of records that were lost to damage, and of pages that miss some; see [`super::page`].
+    pub(crate) lost: u64,
 }
 
 impl Geometry {
     fn numbers(&self) -> [u64; NUMBERS] {
         [
+            self.id,
             self.size,
             self.records,
             self.tombstones,
@@ -55,12 +60,22 @@ impl Geometry {
             self.index_sum,
             self.pages_at,
             self.pages,
+            self.lost,
         ]
     }
 
     fn of_numbers(numbers: [u64; NUMBERS]) -> Result<Self, Damage> {
-        let [size, records, tombstones, base, expires, ..] = numbers;
-        let [.., index_at, index_len, blocks, index_sum, pages_at, pages] = numbers;
+        let [id, size, records, tombstones, base, expires, ..] = numbers;
+        let [
+            ..,
+            index_at,
+            index_len,
+            blocks,
+            index_sum,
+            pages_at,
+            pages,
+            lost,
+        ] = numbers;
         let min_expires = match expires {
             0 => None,
             millis => Some(Deadline::from_millis(millis).ok_or(Damage::Field)?),
@@ -79,6 +94,7 @@ impl Geometry {
             return Err(Damage::Field);
         }
         Ok(Self {
+            id,
             size,
             records,
             tombstones,
@@ -90,6 +106,7 @@ impl Geometry {
             index_sum,
             pages_at,
             pages,
+            lost,
         })
     }
 
@@ -118,15 +135,20 @@ impl Geometry {
         Self::of_numbers(numbers)
     }
 
-    /// Returns the numbers as text, with blanks between them.
+    /// Returns all numbers but the first as text, with blanks between them.
     pub(crate) fn to_text(self) -> String {
-        self.numbers().map(|number| number.to_string()).join(" ")
+        let texts = self.numbers().map(|number| number.to_string());
+        texts[1..].join(" ")
     }
 
-    /// Reads the numbers from text.
-    pub(crate) fn from_text<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, Damage> {
-        let numbers: Vec<u64> = words
-            .map(|word| word.parse().map_err(|_| Damage::Field))
+    /// Reads the numbers from text, but for the first.
+    pub(crate) fn from_text<'a>(
+        id: u64,
+        words: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, Damage> {
+        let words = words.map(|word| word.parse().map_err(|_| Damage::Field));
+        let numbers: Vec<u64> = std::iter::once(Ok(id))
+            .chain(words)
             .collect::<Result<_, _>>()?;
         Self::of_numbers(numbers.try_into().map_err(|_| Damage::Field)?)
     }
@@ -139,6 +161,7 @@ mod tests {
     #[test]
     fn reads_back_from_a_footer_and_from_text() {
         let geometry = Geometry {
+            id: 5,
             size: 8192 + 4096 + FOOTER_LEN as u64,
             records: 3,
             tombstones: 1,
@@ -150,11 +173,12 @@ mod tests {
             index_sum: u64::MAX,
             pages_at: 8192,
             pages: 1,
+            lost: 2,
         };
         let footer: [u8; FOOTER_LEN] = geometry.to_footer().try_into().unwrap();
         assert_eq!(Geometry::from_footer(&footer), Ok(geometry));
         assert_eq!(
-            Geometry::from_text(geometry.to_text().split(' ')),
+            Geometry::from_text(5, geometry.to_text().split(' ')),
             Ok(geometry)
         );
         for bit in 0..FOOTER_LEN * 8 {
@@ -169,6 +193,6 @@ mod tests {
             pages: u64::MAX,
             ..geometry
         };
-        assert!(Geometry::from_text(bad.to_text().split(' ')).is_err());
+        assert!(Geometry::from_text(5, bad.to_text().split(' ')).is_err());
     }
 }

@@ -108,7 +108,8 @@ impl Index {
         low.saturating_sub(1)
     }
 
-    fn key(&self, block: usize) -> &[u8] {
+    /// Returns the key at which a block begins, as far as the index has it.
+    pub(crate) fn key(&self, block: usize) -> &[u8] {
         let keys = &self.bytes[self.blocks * ENTRY_LEN..];
         let end = if block + 1 < self.blocks {
             self.entry(block + 1).1

@@ -3,7 +3,7 @@
 //! ```text
 //! kvpacks 1\n
 //! pack <name> <size> <records> <tombstones> <base> <first expiry> <index at>
-//!     <index length> <blocks> <index sum> <pages at> <pages>\n             a line for each pack, the newest first
+//!     <index length> <blocks> <index sum> <pages at> <pages> <lost>\n      a line for each pack, the newest first
 //! sum <XXH3-64 of all before this line, 16 hex digits>\n
 //! ```
 //!
@@ -21,7 +21,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::super::codec::Damage;
 use super::super::loose::read_up_to;
-use super::super::space::{Space, is_at_path, unusable};
+use super::super::space::{Space, unusable};
 use super::geometry::Geometry;
 
 /// Where MANIFEST is, below its namespace.
@@ -38,6 +38,14 @@ pub(crate) struct Named {
     /// The name of its file in `packs/`.
     pub(crate) name: String,
     pub(crate) geometry: Geometry,
+}
+
+impl Named {
+    /// Names a pack by its number.
+    pub(crate) fn new(geometry: Geometry) -> Self {
+        let name = format!("pack-{:016x}", geometry.id);
+        Self { name, geometry }
+    }
 }
 
 /// A MANIFEST that was read, its file kept open: as long as it is, no other file has its inode.
@@ -65,7 +73,7 @@ impl Manifest {
                 }
                 match open() {
                     Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                        if space.has_vanished("packs") && space.dir_if_any("packs")?.is_none() {
+                        if space.has_vanished("packs")? && space.dir_if_any("packs")?.is_none() {
                             return Ok(None);
                         }
                         return Err(damaged(path(), Damage::Missing));
@@ -76,7 +84,11 @@ impl Manifest {
             opened => opened,
         };
         let file = File::from(file.map_err(|err| unusable(err, "open", &path()))?);
-        let size = file.metadata().or_cannot("look at", &path())?.len();
+        let stat = file.metadata().or_cannot("look at", &path())?;
+        if !stat.is_file() {
+            return Err(damaged(path(), Damage::NotAFile));
+        }
+        let size = stat.len();
         let mut bytes = Vec::new();
         // One byte more than it has shows that it ends there.
         let len = usize::try_from(size.min(LONGEST)).map_or(usize::MAX, |len| len + 1);
@@ -92,8 +104,8 @@ impl Manifest {
     }
 
     /// Tells whether this is still the MANIFEST of its namespace.
-    pub(crate) fn is_current(&self, space: &Space) -> bool {
-        is_at_path(space.store(), &space.relative(MANIFEST), &self.file)
+    pub(crate) fn is_current(&self, space: &Space) -> Result<bool> {
+        space.is_at_path(MANIFEST, &self.file)
     }
 }
 
@@ -133,20 +145,18 @@ fn decode_line(line: &str) -> Result<Named, Damage> {
     if words.next() != Some("pack") {
         return Err(Damage::Newer);
     }
-    let name = words
-        .next()
-        .filter(|name| is_pack(name))
-        .ok_or(Damage::Field)?;
-    Ok(Named {
-        name: name.to_owned(),
-        geometry: Geometry::from_text(words)?,
-    })
+    let id = words.next().and_then(id_of).ok_or(Damage::Field)?;
+    Geometry::from_text(id, words).map(Named::new)
 }
 
-/// Tells whether this is the name of a pack: one that leads nowhere else.
-fn is_pack(name: &str) -> bool {
-    let digits = name.strip_prefix("pack-").unwrap_or_default();
-    digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit())
+/// Reads the number of a pack off its name, which leads nowhere else.
+fn id_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("pack-")?;
+    let is_name = digits.len() == 16
+        && digits
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    u64::from_str_radix(digits, 16).ok().filter(|_| is_name)
 }
 
 pub(crate) fn damaged(path: PathBuf, damage: Damage) -> StoreError {
@@ -168,7 +178,8 @@ mod tests {
     use crate::store::Time;
 
     fn sample() -> Vec<Named> {
-        let geometry = Geometry {
+        let geometry = |id| Geometry {
+            id,
             size: 4096 * 2 + super::super::geometry::FOOTER_LEN as u64,
             records: 1,
             tombstones: 0,
@@ -180,12 +191,10 @@ mod tests {
             index_sum: 1,
             pages_at: 4096,
             pages: 1,
+            lost: 0,
         };
-        ["pack-0123456789abcdef", "pack-fedcba9876543210"]
-            .map(|name| Named {
-                name: name.to_owned(),
-                geometry,
-            })
+        [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]
+            .map(|id| Named::new(geometry(id)))
             .to_vec()
     }
 

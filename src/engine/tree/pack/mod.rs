@@ -14,8 +14,9 @@
 //! and a loose entry hides them all. Numbers are little-endian.
 //!
 //! Read the files in this order: [`codec`], [`page`], [`index`], [`geometry`], [`manifest`],
-//! [`writer`], [`reader`], [`cursor`], [`merge`].
+//! [`writer`], [`reader`], [`block`], [`cursor`], [`merge`], [`survey`].
 
+mod block;
 pub(super) mod codec;
 pub(super) mod cursor;
 mod geometry;
@@ -24,11 +25,12 @@ pub(super) mod manifest;
 pub(super) mod merge;
 mod page;
 mod reader;
+mod survey;
 pub(super) mod writer;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::store::Result;
+use crate::store::{Result, StoreError};
 
 use super::codec::Damage;
 use super::layout::Place;
@@ -40,7 +42,11 @@ pub(super) use self::geometry::Geometry;
 pub(super) use self::manifest::{Manifest, Named};
 pub(super) use self::merge::{Merge, Sorted};
 pub(super) use self::reader::{Pack, Packed};
+pub(super) use self::survey::{Flaw, Survey};
 pub(super) use self::writer::PackWriter;
+
+/// The directory of the packs.
+pub(super) const PACKS: &str = "packs";
 
 /// The packs that a MANIFEST names.
 #[derive(Debug)]
@@ -69,7 +75,7 @@ impl Packs {
     }
 
     /// Tells whether this is still what MANIFEST says.
-    pub(super) fn is_current(&self, space: &Space) -> bool {
+    pub(super) fn is_current(&self, space: &Space) -> Result<bool> {
         self.manifest.is_current(space)
     }
 
@@ -79,11 +85,11 @@ impl Packs {
             return Ok(Ok(Arc::clone(pack)));
         }
         let named = &self.manifest.packs[number];
-        match Pack::open(space, "packs", named)? {
+        match Pack::open(space, PACKS, named)? {
             Some(pack) => Ok(Ok(Arc::clone(
                 self.opened[number].get_or_init(|| Arc::new(pack)),
             ))),
-            None if !self.is_current(space) => Ok(Err(Changed)),
+            None if !self.is_current(space)? => Ok(Err(Changed)),
             None => {
                 let path = space.path_of(&["packs/", &named.name].concat());
                 Err(manifest::damaged(path, Damage::Missing))
@@ -108,5 +114,13 @@ impl Packs {
             }
         }
         Ok(Ok(None))
+    }
+}
+
+/// Tells whether this says that a record was damaged before, and that no more is wrong.
+pub(super) fn is_lost(err: &StoreError) -> bool {
+    match err {
+        StoreError::Damaged { source, .. } => source.downcast_ref() == Some(&Damage::Lost),
+        _ => false,
     }
 }

@@ -3,14 +3,18 @@
 //! A page has [`PAGE_LEN`] bytes:
 //!
 //! ```text
-//! sum        8   XXH3-64 of the rest, seeded with the number of the page
+//! sum        8   XXH3-64 of the rest, seeded with the sum of the pack's number and the page's
 //! count      2   slots in use
-//! nothing    6   zeros
+//! flags      1   bit 0: slots are missing, and what is not found here is lost; others are refused
+//! nothing    5   zeros
 //! slots      12 each, in the order of their hashes, the rest zeros
 //!   hash     4   bits of the hash below those that chose the page
 //!   offset   5   where the record begins in the pack
 //!   length   3   bytes of the record in the low 20 bits; bit 20: the record is lost
 //! ```
+//!
+//! What was lost to damage is marked by whoever saves the rest of a pack: a slot of its own for each
+//! record that is known to have been there, and a flag for a page of which nobody knows.
 //!
 //! The hash of a key is the first 8 bytes of its SHA-1 as a big-endian number, so that a key that is
 //! known only by the name of its file can be looked up too. `page = floor(hash × pages / 2^64)`.
@@ -32,6 +36,8 @@ const SLOT_LEN: usize = 12;
 pub(crate) const OFFSET_LIMIT: u64 = 1 << 40;
 const LEN_LIMIT: u32 = 1 << 20;
 const LOST: u32 = LEN_LIMIT;
+/// Slots of this page are missing.
+const INCOMPLETE: u8 = 1;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +54,17 @@ impl Slot {
         Self {
             hash,
             place: offset | (len as u64) << 40,
+        }
+    }
+
+    /// Marks a record as lost that was at this place of a pack with so many pages.
+    pub(crate) fn lost((page, below): (u64, u32), pages: u64) -> Self {
+        // The least of the hashes that have this place.
+        let product = u128::from(page) << 64 | u128::from(below) << 32;
+        let hash = product.div_ceil(u128::from(pages));
+        Self {
+            hash: u64::try_from(hash).expect("a page is one of those there are"),
+            place: u64::from(LOST) << 40,
         }
     }
 
@@ -97,9 +114,17 @@ pub(crate) fn pages_for(records: u64) -> u64 {
     records.div_ceil(MEAN_SLOTS).max(1)
 }
 
-/// Writes a page with these slots, which are in order and at most [`MOST_SLOTS`].
-pub(crate) fn encode(number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] {
+/// Writes a page with these slots, which are in order and at most [`MOST_SLOTS`]. `id` is the number
+/// of the pack.
+pub(crate) fn encode(
+    id: u64,
+    number: u64,
+    pages: u64,
+    slots: &[Slot],
+    is_incomplete: bool,
+) -> [u8; PAGE_LEN] {
     let mut page = [0; PAGE_LEN];
+    page[10] = if is_incomplete { INCOMPLETE } else { 0 };
     let count = u16::try_from(slots.len()).expect("a page has few slots");
     page[8..10].copy_from_slice(&count.to_le_bytes());
     for (slot, bytes) in slots
@@ -110,48 +135,73 @@ pub(crate) fn encode(number: u64, pages: u64, slots: &[Slot]) -> [u8; PAGE_LEN] 
         bytes[..4].copy_from_slice(&below.to_le_bytes());
         bytes[4..].copy_from_slice(&slot.place.to_le_bytes());
     }
-    let sum = xxh3_64_with_seed(&page[8..], number);
+    let sum = xxh3_64_with_seed(&page[8..], id.wrapping_add(number));
     page[..8].copy_from_slice(&sum.to_le_bytes());
     page
 }
 
-/// Finds the records in a page whose keys may have this hash.
-///
-/// # Errors
-///
-/// Where the bytes are not the page of that number.
-pub(crate) fn find(
-    page: &[u8; PAGE_LEN],
-    number: u64,
-    below: u32,
-) -> Result<impl Iterator<Item = Candidate>, Damage> {
-    let (sum, summed) = page
-        .split_first_chunk()
-        .expect("a page is longer than its sum");
-    if u64::from_le_bytes(*sum) != xxh3_64_with_seed(summed, number) {
-        return Err(Damage::PageSum);
+/// A page that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page<'a> {
+    slots: &'a [u8],
+    /// Slots are missing: what is not found here is lost.
+    pub(crate) is_incomplete: bool,
+}
+
+impl<'a> Page<'a> {
+    /// Takes the bytes of the page of that number in the pack of that number.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not that page.
+    pub(crate) fn read(bytes: &'a [u8; PAGE_LEN], id: u64, number: u64) -> Result<Self, Damage> {
+        let (sum, summed) = bytes
+            .split_first_chunk()
+            .expect("a page is longer than its sum");
+        if u64::from_le_bytes(*sum) != xxh3_64_with_seed(summed, id.wrapping_add(number)) {
+            return Err(Damage::PageSum);
+        }
+        if bytes[10] & !INCOMPLETE != 0 {
+            return Err(Damage::Newer);
+        }
+        let count = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        if count > MOST_SLOTS {
+            return Err(Damage::Field);
+        }
+        Ok(Self {
+            slots: &bytes[HEAD_LEN..HEAD_LEN + count * SLOT_LEN],
+            is_incomplete: bytes[10] & INCOMPLETE != 0,
+        })
     }
-    let count = usize::from(u16::from_le_bytes([page[8], page[9]]));
-    if count > MOST_SLOTS {
-        return Err(Damage::Field);
-    }
-    let slots = page[HEAD_LEN..].chunks_exact(SLOT_LEN).take(count);
-    let hash_in = |slot: &[u8]| u32::from_le_bytes([slot[0], slot[1], slot[2], slot[3]]);
-    Ok(slots
-        .skip_while(move |slot| hash_in(slot) < below)
-        .take_while(move |slot| hash_in(slot) == below)
-        .map(|slot| {
+
+    /// Returns what each slot holds of its hash, and where it leads.
+    pub(crate) fn slots(self) -> impl Iterator<Item = (u32, Candidate)> + 'a {
+        self.slots.chunks_exact(SLOT_LEN).map(|slot| {
             let place = slot[4..]
                 .iter()
                 .rev()
                 .fold(0, |n, &b| n << 8 | u64::from(b));
             let len = u32::try_from(place >> 40).expect("24 bits are left");
-            Candidate {
+            let candidate = Candidate {
                 offset: place & (OFFSET_LIMIT - 1),
                 len: (len & (LEN_LIMIT - 1)) as usize,
                 lost: len & LOST != 0,
-            }
-        }))
+            };
+            (hash_in(slot), candidate)
+        })
+    }
+
+    /// Finds the records whose keys may have this hash.
+    pub(crate) fn find(self, below: u32) -> impl Iterator<Item = Candidate> + 'a {
+        self.slots()
+            .skip_while(move |&(hash, _)| hash < below)
+            .take_while(move |&(hash, _)| hash == below)
+            .map(|(_, candidate)| candidate)
+    }
+}
+
+fn hash_in(slot: &[u8]) -> u32 {
+    u32::from_le_bytes([slot[0], slot[1], slot[2], slot[3]])
 }
 
 #[cfg(test)]
@@ -166,28 +216,54 @@ mod tests {
             .filter(|slot| place_of(slot.hash, pages).0 == 1)
             .collect();
         slots.sort_unstable();
-        let page = encode(1, pages, &slots);
+        let bytes = encode(70, 1, pages, &slots, false);
+        let page = Page::read(&bytes, 70, 1).unwrap();
         for slot in &slots {
-            let (number, below) = place_of(slot.hash, pages);
-            let found: Vec<_> = find(&page, number, below).unwrap().collect();
+            let (_, below) = place_of(slot.hash, pages);
+            let found: Vec<_> = page.find(below).collect();
             let want = Candidate {
                 offset: slot.place & 0xff_ffff_ffff,
                 len: (slot.place >> 40) as usize,
                 lost: false,
             };
             assert_eq!(found, [want]);
-            assert_eq!(find(&page, number, below ^ 1).unwrap().count(), 0);
+            assert_eq!(page.find(below ^ 1).count(), 0);
         }
-        assert!(find(&page, 2, 0).is_err(), "a page in the place of another");
+        assert!(!page.is_incomplete && page.slots().count() == slots.len());
+        assert!(Page::read(&bytes, 71, 1).is_err(), "a page of another pack");
+        assert!(
+            Page::read(&bytes, 70, 2).is_err(),
+            "a page in the place of another"
+        );
     }
 
     #[test]
     fn reports_every_flipped_bit() {
-        let good = encode(0, 1, &[Slot::new(7, 16, 40)]);
+        let good = encode(7, 0, 1, &[Slot::new(7, 16, 40)], true);
         for bit in (0..PAGE_LEN * 8).step_by(3) {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(find(&bad, 0, 0).is_err(), "accepted a flip of bit {bit}");
+            assert!(
+                Page::read(&bad, 7, 0).is_err(),
+                "accepted a flip of bit {bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_slot_keeps_its_place() {
+        for pages in [1, 2, 7, 4_000, 1 << 31] {
+            for page in [0, 1, pages / 2, pages - 1] {
+                for below in [0, 1, 12_345_678, u32::MAX] {
+                    let place = (page.min(pages - 1), below);
+                    let slot = Slot::lost(place, pages);
+                    assert_eq!(place_of(slot.hash, pages), place, "{pages}");
+                    let bytes = encode(7, place.0, pages, &[slot], false);
+                    let read = Page::read(&bytes, 7, place.0).unwrap();
+                    assert!(read.find(below).all(|found| found.lost));
+                    assert_eq!(read.find(below).count(), 1);
+                }
+            }
         }
     }
 

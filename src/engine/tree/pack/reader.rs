@@ -9,16 +9,16 @@ use std::sync::OnceLock;
 use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{Meta, OrCannot as _, Result, Time};
+use crate::store::{Meta, OrCannot as _, Result};
 
 use super::super::codec::Damage;
 use super::super::layout::{Place, sha1_of};
 use super::super::space::{Space, unusable};
-use super::codec::{self, Record};
+use super::codec::{self, Frame, Record};
 use super::geometry::{FOOTER_LEN, Geometry};
 use super::index::Index;
 use super::manifest::{Named, damaged};
-use super::page::{self, Candidate, PAGE_LEN};
+use super::page::{self, Candidate, PAGE_LEN, Page};
 
 /// A pack, opened.
 #[derive(Debug)]
@@ -39,9 +39,38 @@ pub(crate) struct Packed {
     pub(crate) value_at: usize,
 }
 
+/// Where the record of a key may be.
+struct Candidates {
+    found: Vec<Candidate>,
+    /// It may have been lost, if it is none of these.
+    lost: bool,
+}
+
+impl Candidates {
+    /// Says that the record is none of those that were found.
+    fn or_lost(&self, pack: &Pack) -> Result<()> {
+        match self.lost {
+            true => Err(pack.damaged(Damage::Lost)),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Pack {
-    /// Opens a pack in a directory below the namespace; `None` if there is no such file.
+    /// Opens a pack in a directory, which is `packs` or will be; `None` if there is no such file.
     pub(crate) fn open(space: &Space, dir: &str, named: &Named) -> Result<Option<Self>> {
+        match Self::open_any_size(space, dir, named)? {
+            Some((pack, size)) if size != named.geometry.size => Err(pack.damaged(Damage::Size)),
+            opened => Ok(opened.map(|(pack, _)| pack)),
+        }
+    }
+
+    /// As [`Pack::open`], and says what size the file has, which may be wrong.
+    pub(crate) fn open_any_size(
+        space: &Space,
+        dir: &str,
+        named: &Named,
+    ) -> Result<Option<(Self, u64)>> {
         let below = [dir, "/", &named.name].concat();
         let path = space.path_of(&below);
         let file = match space.open(&below, OFlags::RDONLY | OFlags::NONBLOCK) {
@@ -52,16 +81,14 @@ impl Pack {
         if !stat.is_file() {
             return Err(damaged(path, Damage::NotAFile));
         }
-        if stat.len() != named.geometry.size {
-            return Err(damaged(path, Damage::Size));
-        }
         let index = OnceLock::new();
-        Ok(Some(Self {
+        let pack = Self {
             file,
             path,
             geometry: named.geometry,
             index,
-        }))
+        };
+        Ok(Some((pack, stat.len())))
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -69,33 +96,41 @@ impl Pack {
     }
 
     /// Finds the record of a key, whatever it says.
+    ///
+    /// # Errors
+    ///
+    /// Damage, and where the record was lost to it before.
     pub(crate) fn find(&self, place: &Place<'_>) -> Result<Option<Packed>> {
-        let mut found = None;
-        for candidate in self.candidates(place.sha1())? {
+        let candidates = self.candidates(place.sha1())?;
+        for &candidate in &candidates.found {
             let bytes = self.read_candidate(candidate)?;
             let record = self.decode_whole(&bytes)?;
             if record.key == place.key.as_bytes() {
                 let (meta, tombstone) = (record.meta, record.tombstone);
                 let value_at = bytes.len() - record.value.len();
-                found = Some(Packed {
+                return Ok(Some(Packed {
                     meta,
                     tombstone,
                     bytes,
                     value_at,
-                });
-                break;
+                }));
             }
         }
-        Ok(found)
+        candidates.or_lost(self).map(|()| None)
     }
 
     /// Tells whether there is a record of a key with this SHA-1, and hands it to `each`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pack::find`].
     pub(crate) fn find_sha1(
         &self,
         sha1: &[u8; 20],
         mut each: impl FnMut(&Record<'_>),
     ) -> Result<bool> {
-        for candidate in self.candidates(sha1)? {
+        let candidates = self.candidates(sha1)?;
+        for &candidate in &candidates.found {
             let bytes = self.read_candidate(candidate)?;
             let record = self.decode_whole(&bytes)?;
             if sha1_of(record.key) == *sha1 {
@@ -103,31 +138,45 @@ impl Pack {
                 return Ok(true);
             }
         }
-        Ok(false)
+        candidates.or_lost(self).map(|()| false)
     }
 
-    fn candidates(&self, sha1: &[u8; 20]) -> Result<Vec<Candidate>> {
+    fn candidates(&self, sha1: &[u8; 20]) -> Result<Candidates> {
         let (number, below) = page::place_of(page::hash_of(sha1), self.geometry.pages);
+        let bytes = self.page(number)?;
+        let page = Page::read(&bytes, self.geometry.id, number).map_err(|err| self.damaged(err))?;
+        let mut candidates = Candidates {
+            found: Vec::new(),
+            lost: page.is_incomplete,
+        };
+        for candidate in page.find(below) {
+            if candidate.lost {
+                candidates.lost = true;
+            } else {
+                candidates.found.push(candidate);
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Reads the bytes of a hash page.
+    pub(super) fn page(&self, number: u64) -> Result<[u8; PAGE_LEN]> {
         let mut bytes = [0; PAGE_LEN];
         self.read(
             &mut bytes,
             self.geometry.pages_at + number * PAGE_LEN as u64,
         )?;
-        let found = page::find(&bytes, number, below).map_err(|err| self.damaged(err))?;
-        Ok(found.collect())
+        Ok(bytes)
     }
 
     fn read_candidate(&self, candidate: Candidate) -> Result<Vec<u8>> {
-        if candidate.lost {
-            return Err(self.damaged(Damage::Lost));
-        }
         let mut bytes = vec![0; candidate.len];
         self.read(&mut bytes, candidate.offset)?;
         Ok(bytes)
     }
 
     fn decode_whole<'a>(&self, bytes: &'a [u8]) -> Result<Record<'a>> {
-        match codec::decode(bytes, self.geometry.base) {
+        match codec::decode(bytes, self.frame()) {
             Ok((record, len)) if len == bytes.len() => Ok(record),
             Ok(_) => Err(self.damaged(Damage::Field)),
             Err(damage) => Err(self.damaged(damage)),
@@ -167,9 +216,10 @@ impl Pack {
         self.read(bytes, begin)
     }
 
-    /// Returns the time before which no record was modified.
-    pub(crate) fn base(&self) -> Time {
-        self.geometry.base
+    /// Returns what the records have in common.
+    pub(crate) fn frame(&self) -> Frame {
+        let Geometry { id, base, .. } = self.geometry;
+        Frame { id, base }
     }
 
     /// Says that the pack is damaged.
@@ -177,13 +227,39 @@ impl Pack {
         damaged(self.path.clone(), damage)
     }
 
-    fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+    pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
         match self.file.read_exact_at(bytes, offset) {
             Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(self.damaged(Damage::Truncated))
             }
             done => done.or_cannot("read", &self.path),
         }
+    }
+
+    /// Returns what the last bytes of a file of that size say, if they say anything.
+    pub(super) fn footer(&self, size: u64) -> Result<Option<Geometry>> {
+        let mut bytes = [0; FOOTER_LEN];
+        let Some(at) = size.checked_sub(FOOTER_LEN as u64) else {
+            return Ok(None);
+        };
+        let read = self.read_some(&mut bytes, at)?;
+        Ok(Geometry::from_footer(&bytes)
+            .ok()
+            .filter(|_| read == FOOTER_LEN))
+    }
+
+    /// Reads until there are no more bytes, and says how many there were.
+    pub(super) fn read_some(&self, bytes: &mut [u8], offset: u64) -> Result<usize> {
+        let mut have = 0;
+        while have < bytes.len() {
+            match self.file.read_at(&mut bytes[have..], offset + have as u64) {
+                Ok(0) => break,
+                Ok(n) => have += n,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err).or_cannot("read", &self.path),
+            }
+        }
+        Ok(have)
     }
 
     /// Checks that the last bytes say the same as MANIFEST.

@@ -1,5 +1,6 @@
 //! Writes a pack: its records come in the order of their keys, once each.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 
@@ -7,10 +8,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Deadline, Result, Time};
 
+use super::super::create::random;
 use super::super::layout::sha1_of;
 use super::super::space::{Space, cannot};
-use super::super::temp::Temp;
-use super::codec::{self, LONGEST_RECORD, Record};
+use super::super::temp::{SPARE, Temp};
+use super::codec::{self, Frame, LONGEST_RECORD, Record};
 use super::geometry::{Geometry, MAGIC};
 use super::index::IndexBuilder;
 use super::page::{self, MOST_SLOTS, OFFSET_LIMIT, PAGE_LEN, Slot};
@@ -20,12 +22,29 @@ const PART: usize = 256 * 1024;
 /// Slots held in memory, 16 bytes each; more are sorted and put aside.
 const MOST_HELD: usize = 1 << 21;
 
+/// What was lost of a pack whose other records are written anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// How many pages that pack had: the places below are those of so many.
+    pub(crate) pages: u64,
+    /// The places of records: the page, and what a slot holds of the hash.
+    pub(crate) records: Vec<(u64, u32)>,
+    /// Pages of which nobody knows what was in them.
+    pub(crate) incomplete: BTreeSet<u64>,
+}
+
+impl Lost {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.incomplete.is_empty()
+    }
+}
+
 /// A pack being written.
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
     space: &'a Space,
     temp: Temp,
-    base: Time,
+    frame: Frame,
     buffer: Vec<u8>,
     /// Where the buffer begins in the file.
     at: u64,
@@ -42,7 +61,7 @@ impl<'a> PackWriter<'a> {
     /// Begins a pack in which no record was modified before `base`; `None` if the namespace was
     /// removed meanwhile.
     pub(crate) fn create(space: &'a Space, base: Time) -> Result<Option<Self>> {
-        let Some(temp) = Temp::create_or_spare(space)? else {
+        let Some(temp) = Temp::create_or_spare(space, SPARE)? else {
             return Ok(None);
         };
         let mut buffer = Vec::with_capacity(PART + LONGEST_RECORD);
@@ -51,7 +70,7 @@ impl<'a> PackWriter<'a> {
         Ok(Some(Self {
             space,
             temp,
-            base,
+            frame: Frame { id: random(), base },
             buffer,
             at: 0,
             slots: Vec::new(),
@@ -72,7 +91,7 @@ impl<'a> PackWriter<'a> {
         }
         self.index.add(record.key, offset);
         let start = self.buffer.len();
-        codec::encode(record, self.base, &mut self.buffer);
+        codec::encode(record, self.frame, &mut self.buffer);
         let sha1 = sha1_of(record.key);
         let slot = Slot::new(page::hash_of(&sha1), offset, self.buffer.len() - start);
         self.slots.push(slot);
@@ -91,7 +110,12 @@ impl<'a> PackWriter<'a> {
     }
 
     /// Writes what follows the records, and syncs the file. What is left to do is to give it a name.
-    pub(crate) fn finish(mut self) -> Result<(Temp, Geometry)> {
+    pub(crate) fn finish(self) -> Result<(Temp, Geometry)> {
+        self.finish_with(&Lost::default())
+    }
+
+    /// As [`PackWriter::finish`], with marks of what was lost.
+    pub(crate) fn finish_with(mut self, lost: &Lost) -> Result<(Temp, Geometry)> {
         let index_at = self.at + self.buffer.len() as u64;
         let (blocks, index) = std::mem::take(&mut self.index).finish();
         let index_sum = xxh3_64(&index);
@@ -105,23 +129,33 @@ impl<'a> PackWriter<'a> {
         self.at = index_end;
 
         let mut pages = page::pages_for(self.records);
+        if !lost.is_empty() {
+            pages = lost.pages;
+            let marks = lost.records.iter().map(|&place| Slot::lost(place, pages));
+            self.slots.extend(marks);
+        }
         if !self.aside.is_empty() {
             self.put_aside()?;
         }
         let mut slots = std::mem::take(&mut self.slots);
         slots.sort_unstable();
         let aside = std::mem::take(&mut self.aside);
-        while !self.write_pages(&slots, &aside, pages)? {
+        while !self.write_pages(&slots, &aside, pages, &lost.incomplete)? {
+            if !lost.is_empty() {
+                let full = io::Error::other("a page of the pack cannot hold what belongs there");
+                return Err(cannot(full, "write", &self.temp.path()));
+            }
             // One page would overflow: all are made smaller, and written once more.
             pages += pages / 10 + 1;
             self.seek(index_end)?;
             self.buffer.resize(gap, 0);
         }
         let mut geometry = Geometry {
+            id: self.frame.id,
             size: 0,
             records: self.records,
             tombstones: self.tombstones,
-            base: self.base,
+            base: self.frame.base,
             min_expires: self.min_expires,
             index_at,
             index_len: index_end - index_at,
@@ -129,6 +163,7 @@ impl<'a> PackWriter<'a> {
             index_sum,
             pages_at,
             pages,
+            lost: (lost.records.len() + lost.incomplete.len()) as u64,
         };
         geometry.size = pages_at + pages * PAGE_LEN as u64 + super::geometry::FOOTER_LEN as u64;
         self.buffer.extend_from_slice(&geometry.to_footer());
@@ -138,7 +173,13 @@ impl<'a> PackWriter<'a> {
     }
 
     /// Writes the hash pages; false if one of them cannot hold its slots.
-    fn write_pages(&mut self, held: &[Slot], aside: &[Temp], pages: u64) -> Result<bool> {
+    fn write_pages(
+        &mut self,
+        held: &[Slot],
+        aside: &[Temp],
+        pages: u64,
+        incomplete: &BTreeSet<u64>,
+    ) -> Result<bool> {
         let mut slots = Sorted::new(held, aside)?;
         let mut next = slots.next()?;
         let mut in_page = Vec::with_capacity(MOST_SLOTS);
@@ -153,8 +194,9 @@ impl<'a> PackWriter<'a> {
                 in_page.push(slot);
                 next = slots.next()?;
             }
-            self.buffer
-                .extend_from_slice(&page::encode(number, pages, &in_page));
+            let is_incomplete = incomplete.contains(&number);
+            let page = page::encode(self.frame.id, number, pages, &in_page, is_incomplete);
+            self.buffer.extend_from_slice(&page);
             if self.buffer.len() >= PART {
                 self.flush()?;
             }

@@ -1,0 +1,215 @@
+//! What is never trusted alone: drafts, hints, spare files and lock files.
+//!
+//! None of it has a say in what a key holds, so nothing here is more than a warning, unless it keeps
+//! somebody from working.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::os;
+use crate::store::Result;
+use crate::store::check::Severity;
+
+use super::super::expiry::{HINT_LEN, is_hint};
+use super::super::lock;
+use super::super::loose::read_up_to;
+use super::super::space::Dir;
+use super::super::temp::SPARES;
+use super::Work;
+use super::nodes::{self, Node, is_hex};
+use super::rooms::LITTER_AGE;
+
+/// How much is read of a file of hints at a time: whole hints.
+const HINTS: usize = 4096 * HINT_LEN;
+
+impl Work<'_> {
+    pub(super) fn check_aside(&mut self) -> Result<()> {
+        self.check_each("tmp", Work::check_draft)?;
+        self.check_each("expiry", Work::check_hints)?;
+        self.check_each("spare", Work::check_spare)?;
+        self.check_each("locks", Work::check_lock)?;
+        self.check_each("named", Work::check_named)
+    }
+
+    fn check_each(
+        &mut self,
+        room: &str,
+        check: fn(&mut Self, &Dir, &Node, &str) -> Result<bool>,
+    ) -> Result<()> {
+        let Some(dir) = self.room(room)? else {
+            return Ok(());
+        };
+        for node in nodes::read(&dir)? {
+            let name = node.name().unwrap_or_default().to_owned();
+            let is_known = check(self, &dir, &node, &name)?;
+            if !is_known {
+                let what = format!("{} that kv knows nothing of", node.kind_word());
+                self.found(Severity::Warning, dir.path.join(&node.name), what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at a file being written. One that somebody holds is at work.
+    fn check_draft(&mut self, dir: &Dir, node: &Node, name: &str) -> Result<bool> {
+        if !node.is_older(LITTER_AGE, self.clock.now()) {
+            return Ok(true);
+        }
+        if !node.is_file() {
+            return Ok(false);
+        }
+        let Some(file) = open(dir, name)? else {
+            return Ok(true);
+        };
+        if lock::try_shared(&file).unwrap_or(false) {
+            let what = "a writer that was killed left it; the next gc deletes it";
+            self.found(Severity::Note, dir.path.join(name), what);
+        }
+        Ok(true)
+    }
+
+    fn check_hints(&mut self, dir: &Dir, node: &Node, name: &str) -> Result<bool> {
+        let is_name = name.len() == 15 && name.bytes().all(|b| b.is_ascii_digit());
+        if !is_name || !node.is_file() {
+            return Ok(false);
+        }
+        self.suspects.look_at(dir, node);
+        let Some(file) = open(dir, name)? else {
+            return Ok(true);
+        };
+        // Whoever appends at this moment may not be done.
+        let is_still = node.is_older(LITTER_AGE, self.clock.now());
+        let size = file.metadata().map_or(0, |meta| meta.size());
+        let (mut bad, mut offset, mut rest) = (0_u64, 0_u64, Vec::new());
+        while offset < size {
+            let mut part = vec![0; HINTS];
+            let n = rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut part, offset));
+            let n = n.unwrap_or(0);
+            if n == 0 {
+                break;
+            }
+            offset += n as u64;
+            rest.extend_from_slice(&part[..n]);
+            let whole = rest
+                .iter()
+                .rposition(|&b| b == b'\n')
+                .map_or(0, |at| at + 1);
+            let lines = rest[..whole].split(|&b| b == b'\n');
+            bad += lines
+                .filter(|line| !line.is_empty() && !is_hint(line))
+                .count() as u64;
+            rest.drain(..whole);
+            // No hint is so long, and a file without an end of a line is not to be held in memory.
+            if rest.len() > HINT_LEN {
+                bad += 1;
+                rest.clear();
+            }
+        }
+        bad += u64::from(is_still && !rest.is_empty());
+        if bad > 0 {
+            let what =
+                format!("{bad} of its lines are no hints; gc finds their entries all the same");
+            self.found(Severity::Warning, dir.path.join(name), what);
+        }
+        Ok(true)
+    }
+
+    fn check_spare(&mut self, dir: &Dir, node: &Node, name: &str) -> Result<bool> {
+        let is_name = SPARES.contains(&name);
+        if !is_name || !node.is_file() {
+            return Ok(false);
+        }
+        self.suspects.look_at(dir, node);
+        if node.stat.st_size > 0 {
+            let what = "a spare file ought to be empty";
+            self.found(Severity::Warning, dir.path.join(name), what);
+        }
+        Ok(true)
+    }
+
+    fn check_lock(&mut self, dir: &Dir, node: &Node, name: &str) -> Result<bool> {
+        let shard = name.strip_suffix(".turn").unwrap_or(name);
+        if !is_hex(shard, 2) && name != "gc" && name != "list" {
+            return Ok(false);
+        }
+        if node.is_file() {
+            self.suspects.look_at(dir, node);
+            self.check_note(dir, name)?;
+            return Ok(true);
+        }
+        let what = format!("it is {} in the place of a lock file", node.kind_word());
+        let repair = self.move_away(dir, name, &["lock-", name].concat())?;
+        let path = dir.path.join(name);
+        self.found_with(Severity::Damage, path, what, None, repair);
+        Ok(true)
+    }
+
+    /// Looks at what the maintenance lock says of the last collection.
+    fn check_note(&mut self, dir: &Dir, name: &str) -> Result<()> {
+        if name != "gc" {
+            return Ok(());
+        }
+        let is_note = |bytes: &[u8]| {
+            // Behind it, or instead of it, is what says that MANIFEST may not be durable.
+            let end = bytes
+                .iter()
+                .rposition(|&byte| byte != 0)
+                .map_or(0, |last| last + 1);
+            let bytes = &bytes[..end];
+            let digits = bytes.strip_suffix(b"\n").unwrap_or_default();
+            bytes.is_empty() || (digits.len() == 20 && digits.iter().all(u8::is_ascii_digit))
+        };
+        let bytes = read_twice(dir, name, 64)?;
+        if bytes.is_some_and(|bytes| !is_note(&bytes)) {
+            let what = "it does not say when garbage was collected last; the next gc writes it";
+            self.found(Severity::Warning, dir.path.join(name), what);
+        }
+        Ok(())
+    }
+
+    fn check_named(&mut self, dir: &Dir, node: &Node, name: &str) -> Result<bool> {
+        if !is_hex(name, 40) {
+            return Ok(false);
+        }
+        if node.is_file() {
+            self.suspects.look_at(dir, node);
+            return Ok(true);
+        }
+        let what = format!("it is {} in the place of a lock file", node.kind_word());
+        let repair = self.move_away(dir, name, &["named-", name].concat())?;
+        let path = dir.path.join(name);
+        self.found_with(Severity::Damage, path, what, None, repair);
+        Ok(true)
+    }
+}
+
+/// Opens a file for reading; `None` if it is gone, or cannot be read, which has no say in anything.
+fn open(dir: &Dir, name: &str) -> Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let opened: io::Result<_> = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty());
+    Ok(opened.ok().map(File::from))
+}
+
+/// Reads a file that is written in place until two looks in a row are the same; `None` if it is gone,
+/// or never the same.
+pub(super) fn read_twice(dir: &Dir, name: &str, most: usize) -> Result<Option<Vec<u8>>> {
+    let mut last = None;
+    for _ in 0..100 {
+        let Some(file) = open(dir, name)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        if read_up_to(&file, &mut bytes, most).is_err() {
+            return Ok(None);
+        }
+        if last.as_ref() == Some(&bytes) {
+            return Ok(last);
+        }
+        last = Some(bytes);
+    }
+    Ok(None)
+}

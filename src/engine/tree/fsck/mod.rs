@@ -1,0 +1,181 @@
+//! `fsck`: looks at all that a namespace is made of, and repairs what can be repaired without a guess.
+//!
+//! 1. [`rooms`] looks at `format` and at the directories: what is missing, and what is not ours.
+//! 2. [`packs`] looks at MANIFEST and at every byte of every pack, and saves the records of damaged
+//!    ones.
+//! 3. [`entries`] looks at every loose entry, its value too.
+//! 4. [`aside`] looks at what is never trusted alone: hints, the ends of a list, spare files, locks.
+//!
+//! A check takes no lock, and others go on: what is found wrong is looked at again, and what has
+//! changed or gone meanwhile is judged anew. A repair holds the maintenance lock, and judges an entry
+//! once more under the lock of its shard.
+//!
+//! Nothing is deleted: what is damaged is moved to `lost/`; see [`lost`]. What hides an older value
+//! leaves a tombstone there, and what was in a pack leaves a mark, so that no value that was replaced
+//! or removed comes back, and no key whose value is lost answers that it never was.
+
+mod aside;
+mod entries;
+mod list;
+mod lost;
+mod modes;
+mod nodes;
+mod packs;
+mod rooms;
+
+use std::path::PathBuf;
+
+use crate::store::check::{Repair, Severity};
+use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
+
+use super::Tree;
+use super::lock::{GC_LOCK, Kind, Lock};
+use super::space::Space;
+use super::upkeep::{Upkeep, sync_packs};
+
+use self::modes::Suspects;
+
+/// One check of one namespace.
+struct Work<'a> {
+    tree: &'a Tree,
+    namespace: &'a Namespace,
+    space: Space,
+    request: &'a Check,
+    clock: &'a dyn Clock,
+    tell: &'a mut dyn FnMut(Finding),
+    /// Held by a repair.
+    upkeep: Option<Upkeep>,
+    /// What kept something from being looked at, the first of all that did.
+    trouble: Option<StoreError>,
+    suspects: Suspects,
+}
+
+impl Tree {
+    /// Checks a namespace; see [`crate::store::Store::check`].
+    pub(super) fn check_namespace(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        let Some(space) = self.open_unchecked_space(namespace)? else {
+            return Ok(());
+        };
+        let suspects = Suspects::of(&space)?;
+        let mut work = Work {
+            tree: self,
+            namespace,
+            space,
+            request,
+            clock,
+            tell,
+            upkeep: None,
+            trouble: None,
+            suspects,
+        };
+        work.run()?;
+        work.trouble.map_or(Ok(()), Err)
+    }
+}
+
+impl Work<'_> {
+    fn run(&mut self) -> Result<()> {
+        if !self.is_there()? {
+            return Ok(());
+        }
+        if self.mends() {
+            self.lock()?;
+        }
+        self.check_format()?;
+        // What cannot be looked at keeps nothing else from being looked at.
+        let stages: [fn(&mut Self) -> Result<()>; 5] = [
+            Work::check_rooms,
+            Work::check_packs,
+            Work::check_entries,
+            Work::check_aside,
+            Work::check_ends,
+        ];
+        for stage in stages {
+            let done = stage(self);
+            _ = self.unless_failed(done);
+        }
+        self.tell_suspects();
+        Ok(())
+    }
+
+    /// Takes the maintenance lock.
+    fn lock(&mut self) -> Result<()> {
+        self.mend_locks()?;
+        let patience = self.tree.patience();
+        loop {
+            let space = self.tree.open_unchecked_space(self.namespace)?;
+            let space = space.expect("there is a store");
+            if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
+                match sync_packs(&space, &lock) {
+                    // What is not what it should be is told later.
+                    Ok(()) | Err(StoreError::Damaged { .. }) => {}
+                    Err(err) => return Err(err),
+                }
+                self.upkeep = Some(Upkeep::of(space, lock));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells whether something is to be changed.
+    fn mends(&self) -> bool {
+        self.request.repair && !self.request.dry_run
+    }
+
+    /// Says what would be done, where that is all that is asked for.
+    fn would(&self, what: &str) -> Option<Repair> {
+        let is_asked = self.request.repair && self.request.dry_run;
+        is_asked.then(|| Repair {
+            what: format!("would be {what}"),
+            settles: false,
+        })
+    }
+
+    fn found(&mut self, severity: Severity, path: PathBuf, what: impl Into<String>) {
+        self.found_with(severity, path, what, None, None);
+    }
+
+    fn found_with(
+        &mut self,
+        severity: Severity,
+        path: PathBuf,
+        what: impl Into<String>,
+        key: Option<Vec<u8>>,
+        repair: Option<Repair>,
+    ) {
+        (self.tell)(Finding {
+            severity,
+            path,
+            what: what.into(),
+            key,
+            repair,
+        });
+    }
+
+    /// Goes on without what could not be looked at.
+    fn note_trouble(&mut self, err: StoreError) {
+        if self.trouble.is_none() {
+            self.trouble = Some(err);
+        }
+    }
+
+    /// Passes on what was done, and tells what was found instead: damage is a finding, and anything
+    /// else keeps something from being looked at.
+    fn unless_failed<T>(&mut self, done: Result<T>) -> Option<T> {
+        match done {
+            Ok(done) => return Some(done),
+            Err(StoreError::Damaged { path, source }) => {
+                self.found(Severity::Damage, path, source.to_string());
+            }
+            Err(StoreError::Newer { path, what }) => self.found(Severity::Warning, path, what),
+            Err(err) => self.note_trouble(err),
+        }
+        None
+    }
+}

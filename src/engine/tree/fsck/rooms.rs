@@ -1,0 +1,212 @@
+//! `format`, and the directories of a namespace.
+
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, FileType};
+
+use crate::store::check::{Repair, Severity};
+use crate::store::{Result, StoreError};
+
+use super::super::create::ROOMS;
+use super::super::layout::FORMAT;
+use super::super::lock::{self, GC_LOCK};
+use super::super::space::{Dir, cannot, make_dir};
+use super::super::temp::{SPARE, Temp};
+use super::super::upkeep::STAGED;
+use super::Work;
+use super::lost::{LOST, sync};
+use super::nodes::{self, is_hex};
+
+/// What is left behind is told when it is older than this: before, somebody may be at work on it.
+pub(super) const LITTER_AGE: Duration = Duration::from_secs(60);
+/// Directories that a namespace has once it needs them.
+const LATER: [&str; 4] = ["spare", "named", "packs", LOST];
+
+impl Work<'_> {
+    /// Tells whether there is a namespace, sound or not.
+    pub(super) fn is_there(&mut self) -> Result<bool> {
+        match self.space.check_format() {
+            Ok(is_there) => Ok(is_there),
+            Err(StoreError::Newer { .. }) => Ok(true),
+            Err(StoreError::Damaged { .. }) if self.is_ours() => Ok(true),
+            Err(StoreError::Damaged { path, source }) => {
+                self.found(Severity::Damage, path, source.to_string());
+                Ok(false)
+            }
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Tells a namespace that has lost its format from somebody else's directory.
+    fn is_ours(&self) -> bool {
+        let has = |room| self.space.dir_if_any(room).is_ok_and(|dir| dir.is_some());
+        ["objects", "locks", "tmp"].into_iter().all(has)
+    }
+
+    /// Looks at `format`.
+    pub(super) fn check_format(&mut self) -> Result<()> {
+        let (path, source) = match self.space.check_format() {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Damaged { path, source }) => (path, source),
+            Err(err) => return Err(err),
+        };
+        let repair = match self.mends() {
+            false => self.would("written anew"),
+            true => Some(self.write_format()?),
+        };
+        self.found_with(Severity::Damage, path, source.to_string(), None, repair);
+        Ok(())
+    }
+
+    fn write_format(&self) -> Result<Repair> {
+        let dir = self.space.dir("")?;
+        let stat = rustix::fs::statat(&dir.fd, "format", AtFlags::SYMLINK_NOFOLLOW);
+        let moved = match stat {
+            Ok(_) => self.move_away(&dir, "format", "format")?,
+            Err(_) => None,
+        };
+        let gone = || cannot(std::io::ErrorKind::NotFound.into(), "write", &dir.path);
+        let mut temp = Temp::create_or_spare(&self.space, SPARE)?.ok_or_else(gone)?;
+        temp.write(FORMAT.as_bytes())?;
+        temp.sync()?;
+        if !temp.publish(&self.space, &dir, "format")? {
+            return Err(gone());
+        }
+        sync(&dir)?;
+        let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
+        Ok(Repair {
+            what: format!("{before}written anew"),
+            settles: true,
+        })
+    }
+
+    /// Looks at all names in the namespace's own directory.
+    pub(super) fn check_rooms(&mut self) -> Result<()> {
+        for room in ROOMS {
+            self.check_room(room)?;
+        }
+        let dir = self.space.dir("")?;
+        for node in nodes::read(&dir)? {
+            let path = dir.path.join(&node.name);
+            let name = node.name().unwrap_or_default();
+            let is_room = ROOMS.contains(&name) || LATER.contains(&name);
+            let is_right = match name {
+                "format" | "ends" => node.is_file(),
+                _ if is_room => node.is_dir(),
+                _ if name
+                    .strip_prefix(STAGED)
+                    .is_some_and(|name| is_hex(name, 16)) =>
+                {
+                    self.check_staged(path);
+                    continue;
+                }
+                _ => {
+                    let what = format!("{} that kv knows nothing of", node.kind_word());
+                    self.found(Severity::Warning, path, what);
+                    continue;
+                }
+            };
+            if is_right {
+                self.suspects.look_at(&dir, &node);
+            } else if name == "ends" || name == "spare" || name == "named" {
+                let what = format!("it is {}", node.kind_word());
+                let repair = self.move_away(&dir, name, name)?;
+                self.found_with(Severity::Damage, path, what, None, repair);
+            } else if !ROOMS.contains(&name) && name != "packs" && name != "format" {
+                let what = format!("it is {}", node.kind_word());
+                self.found(Severity::Damage, path, what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a directory is there that every namespace begins with.
+    fn check_room(&mut self, room: &'static str) -> Result<()> {
+        let what = match self.space.dir_if_any(room) {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) if self.space.has_vanished(room)? => return Ok(()),
+            Ok(None) => "it is missing",
+            Err(StoreError::Damaged { .. }) => "it is no directory",
+            Err(err) => return Err(err),
+        };
+        // Whatever it hides in packs is not to come back: its entries may have been newer.
+        let hides = room == "objects" && self.has_packs();
+        let repair = match (hides, self.mends()) {
+            (true, _) => None,
+            (false, false) => self.would("made anew"),
+            (false, true) => Some(self.make_room(room)?),
+        };
+        let what = match hides {
+            true => format!("{what}: put it back, as packs may hold older values of its keys"),
+            false => what.to_owned(),
+        };
+        let path = self.space.path_of(room);
+        self.found_with(Severity::Damage, path, what, None, repair);
+        Ok(())
+    }
+
+    fn make_room(&self, room: &str) -> Result<Repair> {
+        let dir = self.space.dir("")?;
+        let moved = match rustix::fs::statat(&dir.fd, room, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => self.move_away(&dir, room, room)?,
+            Err(_) => None,
+        };
+        make_dir(dir.fd.as_fd(), room, self.space.dir_mode()?)
+            .map_err(|err| cannot(err, "make the directory", &dir.path.join(room)))?;
+        sync(&dir)?;
+        let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
+        Ok(Repair {
+            what: format!("{before}made anew"),
+            settles: true,
+        })
+    }
+
+    /// Tells whether there may be packs.
+    pub(super) fn has_packs(&self) -> bool {
+        let dir = self.space.dir("");
+        dir.is_ok_and(|dir| {
+            let stat = rustix::fs::statat(&dir.fd, "packs", AtFlags::SYMLINK_NOFOLLOW);
+            !matches!(stat, Err(rustix::io::Errno::NOENT))
+        })
+    }
+
+    /// Sees to it that the maintenance lock can be taken, before anything else is done.
+    pub(super) fn mend_locks(&mut self) -> Result<()> {
+        self.check_room("locks")?;
+        let Some(dir) = self.space.dir_if_any("locks")? else {
+            return Ok(());
+        };
+        let Ok(stat) = rustix::fs::statat(&dir.fd, "gc", AtFlags::SYMLINK_NOFOLLOW) else {
+            return Ok(());
+        };
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            let repair = self.move_away(&dir, "gc", "lock-gc")?;
+            let path = self.space.path_of(GC_LOCK);
+            self.found_with(Severity::Damage, path, "it is no file", None, repair);
+        }
+        Ok(())
+    }
+
+    /// Looks at what will be `packs/`, if whoever makes it is still there.
+    fn check_staged(&mut self, path: std::path::PathBuf) {
+        if self.is_upkept() || path.symlink_metadata().is_err() {
+            return;
+        }
+        let what = "a process that was killed left it; the next gc deletes it";
+        self.found(Severity::Note, path, what);
+    }
+
+    /// Tells whether somebody else may hold the maintenance lock.
+    pub(super) fn is_upkept(&self) -> bool {
+        self.upkeep.is_none() && lock::has_upkeep(&self.space).unwrap_or(true)
+    }
+
+    /// Opens a directory of the namespace; what is wrong with it is told elsewhere.
+    pub(super) fn room(&self, name: &str) -> Result<Option<Dir>> {
+        match self.space.dir_if_any(name) {
+            Err(StoreError::Damaged { .. }) => Ok(None),
+            done => done,
+        }
+    }
+}

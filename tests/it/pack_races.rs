@@ -1,0 +1,165 @@
+//! All that changes a key, at once, on the same few keys, while packs are written, merged and
+//! replaced: each history is linearizable. The protocols' model, on the binary.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Sandbox, tell_count};
+use crate::history::{History, KEYS};
+
+/// For how long everybody goes on.
+const TIME: Duration = Duration::from_secs(6);
+
+/// Numbers that need not be good, only other ones each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+
+    fn key(&mut self) -> usize {
+        usize::try_from(self.roll(KEYS.len() as u64)).unwrap()
+    }
+
+    /// A time after which a command of some milliseconds is killed, or is done.
+    fn moment(&mut self) -> Duration {
+        Duration::from_micros(self.roll(60_000))
+    }
+}
+
+/// One of those who act at the same time.
+type Hand<'a, 'b> = &'b (dyn Fn(&History<'a>, &mut Dice) + Sync);
+
+/// Runs some hands at once until the time is over, each with dice of its own, and judges.
+#[track_caller]
+fn race<'a>(kv: &'a Sandbox, hands: &[Hand<'a, '_>]) {
+    let history = History::new(kv, "off");
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for (number, hand) in (1..).zip(hands) {
+            let history = &history;
+            scope.spawn(move || {
+                let mut dice = Dice(number);
+                while began.elapsed() < TIME {
+                    hand(history, &mut dice);
+                }
+            });
+        }
+    });
+    let (count, killed) = history.check();
+    assert!(count > 30, "only {count} operations");
+    tell_count(&format!("{count} operations, {killed} killed"));
+}
+
+/// What single keys go through.
+fn single(history: &History<'_>, dice: &mut Dice) {
+    let key = dice.key();
+    match dice.roll(15) {
+        0 | 1 => history.put(key, &[]),
+        2 => history.put_if_absent(key),
+        3 | 12 => history.remove(key),
+        13 | 14 => thread::sleep(dice.moment()),
+        4 => history.take(key),
+        5 => history.put_if_etag(key),
+        6 => history.expire(key, "never"),
+        7 => history.incr(key),
+        _ => _ = history.get(key),
+    }
+}
+
+/// What concerns all of the keys at once.
+fn bulk(history: &History<'_>, dice: &mut Dice) {
+    match dice.roll(8) {
+        0 | 1 => history.import(&[]),
+        2..6 => history.import(&["--if-absent"]),
+        6 => history.import(&["--replace"]),
+        _ => history.remove_bulk(),
+    }
+    // Long enough for keys to be removed, and to be left alone for a while.
+    thread::sleep(dice.moment() * 2);
+}
+
+fn collect(history: &History<'_>, _: &mut Dice) {
+    history.gc(None);
+    // So that others have a processor too.
+    thread::sleep(Duration::from_millis(20));
+}
+
+/// So seldom that a tombstone lies before the record that it hides for a while.
+fn collect_seldom(history: &History<'_>, dice: &mut Dice) {
+    history.gc(None);
+    thread::sleep(dice.moment() * 10);
+}
+
+fn kill_collect(history: &History<'_>, dice: &mut Dice) {
+    history.gc(Some(dice.moment()));
+}
+
+fn kill_bulk(history: &History<'_>, dice: &mut Dice) {
+    let after = dice.moment() * 4;
+    match dice.roll(3) {
+        0 => history.kill_import(&[], after),
+        1 => history.kill_import(&["--replace"], after),
+        _ => history.kill_remove_bulk(after),
+    }
+}
+
+#[test]
+fn beside_collections() {
+    let kv = Sandbox::new();
+    race(&kv, &[&single, &single, &single, &single, &collect]);
+}
+
+#[test]
+fn beside_collections_that_are_killed() {
+    let kv = Sandbox::new();
+    race(
+        &kv,
+        &[
+            &single,
+            &single,
+            &single,
+            &kill_collect,
+            &kill_collect,
+            &collect,
+        ],
+    );
+}
+
+#[test]
+fn beside_bulk_changes() {
+    let kv = Sandbox::new();
+    race(&kv, &[&single, &single, &single, &bulk, &collect_seldom]);
+}
+
+#[test]
+fn beside_bulk_changes_that_are_killed() {
+    let kv = Sandbox::new();
+    race(
+        &kv,
+        &[
+            &single,
+            &single,
+            &single,
+            &bulk,
+            &kill_bulk,
+            &collect_seldom,
+        ],
+    );
+}
+
+#[test]
+fn beside_evictions() {
+    let kv = Sandbox::new();
+    // What is evicted nobody tells: a key may be gone, once each time.
+    let evict = |history: &History<'_>, dice: &mut Dice| {
+        history.evict(dice.roll(3));
+        thread::sleep(dice.moment());
+    };
+    race(&kv, &[&single, &single, &single, &bulk, &collect, &evict]);
+}

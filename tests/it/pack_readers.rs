@@ -1,0 +1,152 @@
+//! Readers beside collections of garbage and bulk imports: an entry that moves between a file of its
+//! own and packs is always there, and always whole, however slow its reader is.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kv::exit::Exit;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Ran, Sandbox, tell_count};
+use crate::pack_bulk::import;
+
+/// For how long everybody goes on.
+const TIME: Duration = Duration::from_secs(4);
+/// Keys that are always there, each with its value.
+const KEYS: usize = 24;
+
+/// Numbers that need not be good, only other ones each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+}
+
+fn key(n: usize) -> String {
+    format!("k{n:02}")
+}
+
+fn value(n: usize) -> String {
+    format!("value {n} ").repeat(n + 1)
+}
+
+/// Runs a command that reads; with `stops`, it is stopped for a while at some moment.
+fn read(kv: &Sandbox, args: &[&str], dice: &mut Dice, stops: bool) -> Ran {
+    let mut command = kv.kv(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    if stops {
+        let pid = Pid::from_raw(child.id().cast_signed());
+        thread::sleep(Duration::from_micros(dice.roll(12_000) as u64));
+        // Nobody has waited for it, so that it is still this process, or what is left of it.
+        kill(pid, Signal::SIGSTOP).unwrap();
+        thread::sleep(Duration::from_millis(10 + dice.roll(50) as u64));
+        kill(pid, Signal::SIGCONT).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    Ran::with(&command, output)
+}
+
+/// Reads in one of the ways that there are, and judges what was read.
+fn read_and_judge(kv: &Sandbox, dice: &mut Dice, stops: bool) {
+    let n = dice.roll(KEYS);
+    match dice.roll(4) {
+        0 | 1 => {
+            let ran = read(kv, &["get", &key(n)], dice, stops);
+            ran.ends(Exit::Success).prints(value(n)).warns("");
+        }
+        2 => {
+            let ran = read(kv, &["ls", "--values", "--prefix", "k"], dice, stops);
+            let want: String = (0..KEYS)
+                .map(|n| format!("{}\t{}\n", key(n), value(n)))
+                .collect();
+            ran.ends(Exit::Success).prints(want).warns("");
+        }
+        _ => {
+            let ran = read(kv, &["export"], dice, stops);
+            let text = ran.ends(Exit::Success).warns("").stdout_text();
+            let mut found = BTreeMap::new();
+            for line in text.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                let [key, value] =
+                    ["key", "value"].map(|name| line[name].as_str().unwrap().to_owned());
+                assert_ne!(key, "removed", "it came back");
+                assert!(found.insert(key, value).is_none(), "listed twice");
+            }
+            for n in 0..KEYS {
+                assert_eq!(found.get(&key(n)), Some(&value(n)));
+            }
+        }
+    }
+}
+
+/// Reads beside all that moves entries, and writes the same values over and over.
+fn race(stops: bool) {
+    let kv = Sandbox::new();
+    for n in 0..KEYS {
+        kv.put(&key(n), &value(n));
+    }
+    // A tombstone hides it for ever, loose or in one pack or another.
+    kv.put("removed", "must not come back");
+    import(&kv, &[], "");
+    kv.run(["gc"]).ends(Exit::Success);
+    kv.run(["remove", "removed"]).ends(Exit::Success);
+    let lines: String = (0..KEYS)
+        .step_by(2)
+        .map(|n| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}\n", key(n), value(n)))
+        .collect();
+    let began = Instant::now();
+    let [reads, moves] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    thread::scope(|scope| {
+        let (kv, lines, reads, moves) = (&kv, &lines, &reads, &moves);
+        for number in 0..3 {
+            scope.spawn(move || {
+                let mut dice = Dice(number);
+                while began.elapsed() < TIME {
+                    read_and_judge(kv, &mut dice, stops);
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        scope.spawn(move || {
+            let mut dice = Dice(70);
+            while began.elapsed() < TIME {
+                for _ in 0..4 {
+                    let n = dice.roll(KEYS);
+                    kv.put(&key(n), &value(n));
+                }
+                kv.run(["gc"]).ends(Exit::Success).is_silent();
+                moves.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        scope.spawn(move || {
+            while began.elapsed() < TIME {
+                import(kv, &[], lines);
+                moves.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    });
+    let (reads, moves) = (reads.into_inner(), moves.into_inner());
+    assert!(reads > 20 && moves > 5, "{reads} reads, {moves} moves");
+    tell_count(&format!("{reads} reads beside {moves} moves"));
+}
+
+#[test]
+fn what_is_always_there_is_always_found() {
+    race(false);
+}
+
+#[test]
+fn a_reader_that_is_stopped_finds_it_too() {
+    race(true);
+}
