@@ -9,39 +9,29 @@ mod bulk;
 mod calls;
 mod disk;
 mod gc;
-mod harmless;
 mod judge;
 mod killed;
 mod lists;
-mod paths;
+mod prepare;
+mod process;
 mod puts;
 mod record;
 mod removals;
 mod states;
+mod trial;
+mod unlocked;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
 
 use self::disk::Op;
-use kv::store::Expiry;
-use sha1::Digest as _;
-
-use self::judge::{Again, Judge, Now, Opened, Then, Told, Write};
+use self::judge::{Again, Judge, Opened, Told, Write};
 use self::record::{Kill, Log};
-use self::states::{State, States};
+use self::states::States;
+use self::trial::{Tried, find_bad, try_all};
 use crate::harness::{Sandbox, cannot_run, tell_count};
 use crate::kills::can_inject;
-
-/// Of more distinct states than this, so many are tried, evenly spread.
-const MOST_TRIED: usize = 100;
-/// Of those that are left, so many are read.
-const MOST_READ: usize = 600;
-/// Of what one missing sync adds, so many are read, and so many tried.
-const MOST_WITHOUT: (usize, usize) = (300, 25);
 
 /// A command that is recorded.
 struct Step {
@@ -296,58 +286,6 @@ impl Scenario {
     }
 }
 
-/// Stores a value that is there, durably, before anything is recorded.
-fn put(kv: &Sandbox, key: &str, value: &str) {
-    let opened = Opened::at(&kv.store(), "default");
-    opened
-        .put_at(key, value.as_bytes(), Expiry::Never, &Now)
-        .unwrap();
-}
-
-/// Stores an entry that expired a week ago, and is swept by its hint.
-fn put_expired(kv: &Sandbox, key: &str) {
-    let then = SystemTime::now() - Duration::from_secs(8 * 86_400);
-    let expiry = Expiry::After(Duration::from_secs(60));
-    let opened = Opened::at(&kv.store(), "default");
-    opened.put_at(key, b"expired", expiry, &Then(then)).unwrap();
-}
-
-/// Moves everything into packs that can go there.
-fn pack(kv: &Sandbox) {
-    Opened::at(&kv.store(), "default").gc().unwrap();
-}
-
-/// So many lines make an import one of many, however few keys they name.
-const MANY: usize = 1001;
-
-/// Removes these keys, along with so many that are not there, in few shards, that they are many.
-fn removal(keys: &[&str]) -> Step {
-    static ABSENT: OnceLock<Vec<String>> = OnceLock::new();
-    let absent = ABSENT.get_or_init(|| {
-        let names = (0..).map(|n| format!("absent{n}"));
-        let is_near = |name: &String| sha1::Sha1::digest(name.as_bytes())[0] < 8;
-        names.filter(is_near).take(MANY).collect()
-    });
-    let named = keys
-        .iter()
-        .copied()
-        .chain(absent.iter().map(String::as_str));
-    let lines: String = named.map(|key| format!("{key}\n")).collect();
-    // It says that some were not there.
-    let step = Step::new(&["remove", "--stdin"]).fed(lines).exits(1);
-    keys.iter().fold(step, |step, key| step.removes(key))
-}
-
-/// Makes the lock files of all shards: none is ever synced, and whether one is there is of no
-/// consequence but for the number of states.
-fn every_lock(kv: &Sandbox) {
-    for shard in 0..256 {
-        let path = kv.space().join(format!("locks/{shard:02x}"));
-        let file = fs::OpenOptions::new().create(true).append(true).open(path);
-        drop(file.unwrap());
-    }
-}
-
 impl Told {
     fn of(step: &Step) -> Self {
         Self {
@@ -355,94 +293,6 @@ impl Told {
             is_no_promise: step.is_no_promise,
         }
     }
-}
-
-/// States that are good, by their hashes, and how many commands were answered at the most.
-#[derive(Default)]
-struct Tried(HashMap<u64, usize>);
-
-impl Tried {
-    fn knows(&self, hash: u64, state: &State) -> bool {
-        self.0.get(&hash).is_some_and(|told| *told >= state.told)
-    }
-}
-
-/// Demands that all states are good.
-#[track_caller]
-fn try_all(log: &Log, judge: &Judge, tried: &mut Tried) -> String {
-    let states = States::of(&log.before, &log.ops);
-    let count = states.distinct.len();
-    let tries = spread(states.all().collect(), MOST_TRIED);
-    for (hash, state) in &tries {
-        demand(log, state, judge.try_all(state));
-        tried.0.insert(*hash, state.told);
-    }
-    let rest = states
-        .all()
-        .filter(|(hash, state)| !tried.knows(*hash, state));
-    let reads = spread(rest.collect(), MOST_READ);
-    for (hash, state) in &reads {
-        demand(log, state, judge.read(state));
-        tried.0.insert(*hash, state.told);
-    }
-    let mut text = format!(
-        "{} operations, {} states built, {count} distinct",
-        log.ops.len(),
-        states.built
-    );
-    if states.sampled > 0 || tries.len() < count {
-        let (cuts, tries, reads) = (states.sampled, tries.len(), reads.len());
-        text += &format!(" (sampled: {cuts} cuts; {tries} states tried, {reads} more read)");
-    }
-    text
-}
-
-/// Shows what is wrong with a state, and how it came about.
-#[track_caller]
-fn demand(log: &Log, state: &State, found: Result<(), String>) {
-    let Err(why) = found else {
-        return;
-    };
-    let mut text = format!(
-        "{why}\n{} commands were answered, and of this is left:\n",
-        state.told
-    );
-    for (at, op) in log.ops[..state.cut].iter().enumerate() {
-        let left = state.left.iter().find(|(other, _)| *other == at);
-        let left = left.map_or(String::new(), |(_, left)| format!("{left:?}"));
-        text += &format!("{left:>8} {}\n", log.label(op));
-    }
-    panic!("{text}in {}", keep(state).display());
-}
-
-/// Tells whether one of the states is bad.
-fn find_bad(states: &States, judge: &Judge, tried: &Tried) -> bool {
-    let unknown = || {
-        states
-            .all()
-            .filter(|(hash, state)| !tried.knows(*hash, state))
-    };
-    let (reads, tries) = MOST_WITHOUT;
-    let is_bad = |some: Vec<(u64, &State)>, judge_one: &dyn Fn(&State) -> Result<(), String>| {
-        some.iter().any(|(_, state)| judge_one(state).is_err())
-    };
-    is_bad(spread(unknown().collect(), reads), &|state| {
-        judge.read(state)
-    }) || is_bad(spread(unknown().collect(), tries), &|state| {
-        judge.try_all(state)
-    })
-}
-
-/// Takes so many: half of them those in which the least was lost, as it takes little to go wrong,
-/// and of the others evenly spread ones.
-fn spread(mut states: Vec<(u64, &State)>, most: usize) -> Vec<(u64, &State)> {
-    if states.len() > most {
-        states.sort_by_key(|(hash, state)| (state.lost(), *hash));
-        let rest = states.split_off(most / 2);
-        let step = rest.len().div_ceil(most - most / 2);
-        states.extend(rest.into_iter().step_by(step));
-    }
-    states
 }
 
 /// Replaces the random parts of a path: all that is 16 hexadecimal digits or more.
@@ -459,14 +309,6 @@ fn is_random(part: &str) -> bool {
     part.len() >= 16 && part.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Keeps a bad state where it can be looked at.
-fn keep(state: &State) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{}", process::id()));
-    _ = fs::remove_dir_all(&dir);
-    state.disk.lay_out(&dir);
-    dir
-}
-
 /// A directory in memory, if the system has such.
 struct Memory(PathBuf);
 
@@ -476,7 +318,7 @@ impl Memory {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!(
             "kv-crash-{}-{}",
-            process::id(),
+            std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
         let in_memory = Path::new("/dev/shm").join(&name);

@@ -1,6 +1,7 @@
 //! Power cuts around commands on many entries, which are carried out by packs.
 
-use super::{MANY, Scenario, Spare, Step, every_lock, pack, put, removal};
+use super::prepare::{MANY, every_lock, pack, put, removal};
+use super::{Scenario, Spare, Step};
 use crate::harness::Sandbox;
 
 /// Returns the lines of an import of many, in which each of these comes, and the last counts.

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use kv::store::Expiry;
 
 use super::judge::{Opened, Then};
-use super::{Scenario, Spare, Step, pack, put, put_expired};
+use super::prepare::{pack, put, put_expired};
+use super::{Scenario, Spare, Step};
 use crate::harness::Sandbox;
 
 /// Whoever takes the maintenance lock syncs first what its last holder may not have synced.

@@ -2,7 +2,8 @@
 //! others what they may rely on.
 
 use super::judge::Values;
-use super::{MANY, Scenario, Step, every_lock, pack, put, put_expired, removal};
+use super::prepare::{MANY, every_lock, pack, put, put_expired, removal};
+use super::{Scenario, Step};
 use crate::harness::Sandbox;
 
 fn import(value: &str) -> Step {

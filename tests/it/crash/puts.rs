@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::judge::Values;
-use super::{Scenario, Step, pack, put};
+use super::prepare::{pack, put};
+use super::{Scenario, Step};
 use crate::harness::Sandbox;
 
 /// Why the namespace and the store are synced with each new shard: whoever made them may have been

@@ -1,7 +1,8 @@
 //! Power cuts around commands that remove one value.
 
 use super::judge::Values;
-use super::{Scenario, Step, pack, put};
+use super::prepare::{pack, put};
+use super::{Scenario, Step};
 use crate::harness::Sandbox;
 
 fn loose(kv: &Sandbox) {

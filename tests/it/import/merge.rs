@@ -135,3 +135,22 @@ fn a_dry_run_tells_damage_and_goes_on() {
         .is_silent();
     kv.holds("newer", "new");
 }
+
+/// A key that was removed is absent, whatever a pack still has of it.
+#[test]
+fn what_was_removed_comes_in_again() {
+    // One by one, and as many at once.
+    for repeats in [1, 1_001] {
+        let kv = Sandbox::new();
+        kv.put("k", "old");
+        kv.put("stays", "old");
+        kv.run(["gc"]).ends(Exit::Success);
+        kv.run(["remove", "k"]).ends(Exit::Success);
+        let lines = "k\tnew\nstays\tnew\n".repeat(repeats);
+        kv.feed(["import", "--tsv", "--if-absent"], lines.as_bytes())
+            .ends(Exit::Success)
+            .is_silent();
+        kv.holds("k", "new");
+        kv.holds("stays", "old");
+    }
+}
