@@ -134,7 +134,11 @@ impl Cursor {
                 Some(number + 1).filter(|&next| next < self.end),
                 Some(self.end),
             ),
-            true => (number.checked_sub(1), None),
+            // No block before the first one holds what is asked for.
+            true => (
+                number.checked_sub(1).filter(|&next| next >= self.first),
+                None,
+            ),
         };
         self.is_edge = number == self.first || number + 1 == self.end;
         self.next = next;
