@@ -30,10 +30,11 @@ impl Full {
     }
 
     /// Stores values of this many bytes until that fails or `most` are there; returns how many are.
+    /// A put with an expiry is never one of those that `kv batch` stores as a pack.
     #[track_caller]
     fn fill(&self, most: usize, len: usize) -> usize {
         let puts: String = (0..most)
-            .map(|n| format!("put k{n} {}\n", value(n, len)))
+            .map(|n| format!("put k{n} {} --ttl 52w\n", value(n, len)))
             .collect();
         let mut command = self.disk.kv(&self.kv, ["batch", "--stop", "--sync", "off"]);
         let ran = Ran::fed(&mut command, puts.as_bytes());
@@ -132,6 +133,7 @@ fn little_space_is_enough_for_a_large_collection() {
     tell_count(&format!("{stored} entries of 10,000 bytes on 80 MB"));
     assert!(stored > 5_000, "{stored}");
     // 2 MiB for 65 MiB that are to be moved.
+    assert_eq!(full.loose(), stored);
     let spared = 200;
     let keys: String = (stored - spared..stored)
         .map(|n| format!("k{n}\n"))
