@@ -73,17 +73,22 @@ impl Run {
         })
     }
 
-    /// Waits until the program has ended; what it still writes is dropped.
+    /// Waits until the program has ended; what it still writes is dropped. Fails if that cannot be
+    /// read: a program that nobody reads from ends by that, and its status says nothing.
     fn finish(mut self) -> Result<ExitStatus, StoreError> {
-        let mut rest = [0; 4096];
-        while let Some(stdout) = &mut self.stdout {
-            if retry(|| stdout.read(&mut rest)).unwrap_or(0) == 0 {
-                self.stdout = None;
-            }
-        }
+        let drained = self.drain();
         let status = self.status()?;
         self.fed()?;
+        drained.or_cannot("read", "the program's output".as_ref())?;
         Ok(status)
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let mut rest = [0; 4096];
+        if let Some(mut stdout) = self.stdout.take() {
+            while retry(|| stdout.read(&mut rest))? > 0 {}
+        }
+        Ok(())
     }
 
     fn status(&mut self) -> Result<ExitStatus, StoreError> {

@@ -170,6 +170,16 @@ fn a_thread_that_cannot_be_had_is_a_failure() {
 }
 
 #[test]
+fn what_a_program_prints_and_cannot_be_read_is_a_failure() {
+    // It is still to print when the reading fails, and finds nobody who reads.
+    const PRINTS: &str = "sleep 0.05; echo new; echo new";
+    let update = &["update", "key", "--", "sh", "-c", PRINTS];
+    survive_each("read", Scenario::new(loose, update));
+    let memo = &["memo", "--ttl", "1h", "--", "sh", "-c", PRINTS];
+    survive_each("read", Scenario::new(loose, memo));
+}
+
+#[test]
 fn of_import_that_replaces() {
     survive(&[Scenario::fed(
         bulk,

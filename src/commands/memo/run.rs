@@ -111,7 +111,15 @@ fn capture(
 
     let mut spool = SpooledTempFile::new(HELD);
     let mut spooled = Ok(());
-    for (stream, part) in parts {
+    let mut read = Ok(());
+    for part in parts {
+        let (stream, part) = match part {
+            Ok(part) => part,
+            Err(err) => {
+                read = Err(err);
+                continue;
+            }
+        };
         each(stream, &part);
         if spooled.is_ok() {
             let line = part_line(stream, part.len());
@@ -121,12 +129,16 @@ fn capture(
         }
     }
     let status = waiter.status().context("cannot wait for the program")?;
+    read.context("cannot read what the program prints")?;
     spooled.context("cannot keep what the program prints in a temporary file")?;
     Ok((status, spool))
 }
 
+/// A part of what a program prints, or why one of its outputs cannot be read further.
+type Printed = io::Result<(Stream, Vec<u8>)>;
+
 /// Returns what a program prints, in the order in which it comes, until it closes both its outputs.
-fn read_parts(child: &mut Child) -> io::Result<mpsc::Receiver<(Stream, Vec<u8>)>> {
+fn read_parts(child: &mut Child) -> io::Result<mpsc::Receiver<Printed>> {
     let (sender, receiver) = mpsc::sync_channel(16);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     if let Some(stdout) = stdout {
@@ -139,17 +151,18 @@ fn read_parts(child: &mut Child) -> io::Result<mpsc::Receiver<(Stream, Vec<u8>)>
     Ok(receiver)
 }
 
-fn forward(mut from: impl Read, stream: Stream, to: &SyncSender<(Stream, Vec<u8>)>) {
-    let mut part = vec![0; 64 * 1024];
+fn forward(mut from: impl Read, stream: Stream, to: &SyncSender<Printed>) {
+    let mut buf = vec![0; 64 * 1024];
     loop {
-        match from.read(&mut part) {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => return,
-            Ok(n) => {
-                if to.send((stream, part[..n].to_vec())).is_err() {
-                    return;
-                }
-            }
+        let part = match from.read(&mut buf) {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) => return,
+            Ok(n) => Ok((stream, buf[..n].to_vec())),
+            Err(err) => Err(err),
+        };
+        let is_last = part.is_err();
+        if to.send(part).is_err() || is_last {
+            return;
         }
     }
 }
