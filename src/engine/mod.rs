@@ -1,7 +1,11 @@
 //! Where entries live: one folder or file per engine. They do not know each other.
 //!
-//! [`open`] is the only list of engines; a new one is a new module and a line there.
+//! [`open`] is the only list of engines; a new one is a new module and a line there. What engines on
+//! files share is beside them: `flock` waits for locks, `holder` tells who has one.
 
+mod flock;
+mod holder;
+pub mod sqlite;
 pub mod tree;
 
 use std::time::Duration;
@@ -30,5 +34,6 @@ pub enum Sync {
 pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
     match location {
         Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
+        Location::Sqlite(path) => Box::new(sqlite::Sqlite::new(path, settings)),
     }
 }

@@ -1,6 +1,6 @@
 //! Where a store is, as `--store` and `KV_STORE` say it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub enum Location {
     /// A directory, for the tree engine.
     Directory(PathBuf),
+    /// A file, for the SQLite engine.
+    Sqlite(PathBuf),
 }
 
 impl Location {
@@ -17,6 +19,7 @@ impl Location {
     pub fn engine(&self) -> &'static str {
         match self {
             Self::Directory(_) => "tree",
+            Self::Sqlite(_) => "sqlite",
         }
     }
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) => path.display().fmt(f),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
     }
 }
@@ -42,6 +46,10 @@ impl TryFrom<OsString> for Location {
         }
         match scheme(bytes) {
             None => Ok(Self::Directory(text.into())),
+            Some("sqlite") => match &bytes["sqlite:".len()..] {
+                b"" => Err(BadLocation::NoPath),
+                path => Ok(Self::Sqlite(OsStr::from_bytes(path).into())),
+            },
             Some(scheme) => Err(BadLocation::Scheme(scheme.to_owned())),
         }
     }
@@ -61,6 +69,8 @@ fn scheme(text: &[u8]) -> Option<&str> {
 pub enum BadLocation {
     /// It is empty.
     Empty,
+    /// It names an engine, and no file.
+    NoPath,
     /// It begins with `word:`, which names no engine.
     Scheme(String),
 }
@@ -69,6 +79,7 @@ impl fmt::Display for BadLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a store needs a location"),
+            Self::NoPath => f.write_str("`sqlite:` needs the path of a file"),
             // What follows the colon may be a password and is not shown.
             Self::Scheme(scheme) => write!(
                 f,
@@ -87,7 +98,7 @@ mod tests {
     #[test]
     fn a_word_and_a_colon_name_an_engine() {
         for (text, scheme) in [
-            ("sqlite:x", "sqlite"),
+            ("sqlite3:x", "sqlite3"),
             ("http+unix:/s", "http+unix"),
             ("a:b", "a"),
         ] {
@@ -107,6 +118,18 @@ mod tests {
             assert_eq!(location.to_string(), directory);
             assert_eq!(location.engine(), "tree");
         }
+    }
+
+    #[test]
+    fn a_file_is_named_behind_the_word_of_its_engine() {
+        let location = |text: &str| Location::try_from(OsString::from(text));
+        let file = location("sqlite:a:b").unwrap();
+        assert_eq!(file, Location::Sqlite("a:b".into()));
+        assert_eq!(
+            (file.engine(), &*file.to_string()),
+            ("sqlite", "sqlite:a:b")
+        );
+        assert_eq!(location("sqlite:"), Err(BadLocation::NoPath));
     }
 
     #[test]

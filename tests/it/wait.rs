@@ -65,7 +65,7 @@ fn what_holds_already_is_not_waited_for() {
 }
 
 #[test]
-fn a_timeout_is_no_in_silence() {
+pub fn a_timeout_is_no_in_silence() {
     let kv = Sandbox::new();
     for timeout in ["0", "1ms", "50ms"] {
         kv.run(["wait", "k", "--timeout", timeout])
@@ -199,7 +199,7 @@ fn an_expiry_that_moves_is_followed() {
 }
 
 #[test]
-fn a_namespace_that_goes_and_comes_again_is_still_watched() {
+pub fn a_namespace_that_goes_and_comes_again_is_still_watched() {
     let kv = Sandbox::new();
     kv.put("other", "v");
     ends_with(
@@ -257,7 +257,7 @@ fn it_is_woken_and_does_not_look_now_and_then() {
 }
 
 #[test]
-fn a_waiter_can_be_killed() {
+pub fn a_waiter_can_be_killed() {
     let kv = Sandbox::new();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let waiter = start(&kv, &["k"]);
@@ -273,7 +273,7 @@ fn a_waiter_can_be_killed() {
 }
 
 #[test]
-fn a_wrong_command_line_is_refused() {
+pub fn a_wrong_command_line_is_refused() {
     let kv = Sandbox::new();
     for args in [
         &["wait"][..],
