@@ -63,6 +63,7 @@ mod pack_readers;
 mod pack_wait;
 mod pop;
 mod pop_wait;
+mod powercut;
 mod process;
 mod program;
 mod push;
