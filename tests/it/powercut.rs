@@ -10,6 +10,7 @@ mod load;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use kv::exit::Exit;
 
 use self::disk::{Cut, Disk};
 use self::load::{Dice, Hand, Held, Known, Ledger, collect};
-use crate::harness::{Ran, Sandbox, tell_count};
+use crate::harness::{KV, Ran, Sandbox, cannot_run, tell_count, until};
+use crate::kills::can_inject;
 
 /// How many rounds there are unless somebody says another number.
 const ROUNDS: u64 = 4;
@@ -325,5 +327,47 @@ fn the_disk_forgets() {
         disk.restart();
         assert_eq!(fs::read(synced).unwrap(), b"bytes");
         assert!(!forgotten.exists(), "{kind}");
+    }
+}
+
+/// XFS says of a directory that it is synced when the file system has gone down before that.
+#[test]
+fn a_sync_on_a_dead_disk_is_not_believed() {
+    if !can_inject() {
+        return cannot_run("strace, which makes system calls slow, does not work here");
+    }
+    for kind in ["ext4", "xfs"] {
+        for args in [&["remove", "key"][..], &["put", "key", "new"]] {
+            let kv = Sandbox::new();
+            let Some(disk) = Disk::new(&kv, kind) else {
+                return;
+            };
+            let store = disk.dir().join("store");
+            let run = |args: &[&str]| Ran::of(kv.kv(args).env("KV_STORE", &store));
+            run(&["put", "key", "old"]).ends(Exit::Success);
+            let file = kv.file_of(b"key");
+            let file = store.join(file.strip_prefix(kv.store()).unwrap());
+            let old = fs::read(&file).unwrap();
+
+            let mut slow = Command::new("strace");
+            slow.args(["-q", "-o", "/dev/null", "-e", "trace=fsync"])
+                .args(["-e", "inject=fsync:delay_enter=500000", KV])
+                .args(args)
+                .env_clear()
+                .env("KV_STORE", &store);
+            let mut slow = slow.stderr(Stdio::null()).spawn().unwrap();
+            until("it is removed, or replaced", || {
+                fs::read(&file).ok() != Some(old.clone())
+            });
+            disk.cut(Cut::Plain);
+            let is_done = slow.wait().unwrap().success();
+            disk.restart();
+            let held = run(&["get", "key"]);
+            let is_old = held.status().success() && held.stdout() == b"old";
+            assert!(
+                !is_done || !is_old,
+                "{kind}: {args:?} is acknowledged and lost"
+            );
+        }
     }
 }
