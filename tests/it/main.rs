@@ -36,6 +36,7 @@ mod get;
 mod has;
 mod help;
 mod holder;
+mod hostile;
 mod import;
 mod incr;
 mod info;
