@@ -29,6 +29,7 @@ mod failing_calls;
 mod faults;
 mod format;
 mod fsck;
+mod fuzz;
 mod gc;
 mod gc_packs;
 mod generated;

@@ -208,7 +208,7 @@ fn last_hints(dir: &Dir, name: &str) -> Option<(Vec<u8>, u64)> {
 }
 
 /// Reads hints, and passes over what is none: the kernel may have cut one short on a full disk.
-fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
+pub(super) fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
     hints.split(|&b| b == b'\n').filter_map(|hint| {
         let (_, hash) = std::str::from_utf8(hint).ok()?.split_once(' ')?;
         let is_hash = hint.len() == HINT_LEN - 1 && hash.len() == 40;

@@ -124,7 +124,7 @@ pub(crate) fn encode(packs: &[Named]) -> String {
 }
 
 /// Reads a MANIFEST.
-fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
     let text = str::from_utf8(bytes).map_err(|_| Damage::NotAManifest)?;
     let split = text
         .len()
