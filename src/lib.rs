@@ -16,6 +16,8 @@
 //! is written against [`store::Store`] and cannot tell which engine serves it: [`engine::open`] is
 //! the only list of engines. How the default one keeps its promises is told in [`engine::tree`].
 //!
+//! `fuzz` is not part of that: it hands the readers of files and lines to tests/fuzz.
+//!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],
 //! [`exit`].
 
@@ -30,5 +32,8 @@ pub mod commands;
 pub mod wire;
 
 pub mod exit;
+
+#[doc(hidden)]
+pub mod fuzz;
 
 mod os;

@@ -21,7 +21,7 @@ mod reader;
 mod shell;
 mod upkeep;
 pub mod usage;
-mod value;
+pub(crate) mod value;
 mod values;
 mod with;
 

@@ -43,7 +43,7 @@ pub(super) fn location() -> impl TypedValueParser<Value = Location> {
 }
 
 /// Reads a time to live, which cannot be zero.
-pub(super) fn ttl(text: &str) -> Result<Duration, String> {
+pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
     match patience(text)? {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
         ttl => Ok(ttl),
@@ -51,7 +51,7 @@ pub(super) fn ttl(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a duration: numbers with the units ms, s, m, h, d, w, or one number of seconds.
-pub(super) fn patience(text: &str) -> Result<Duration, String> {
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err("it cannot be negative".to_owned());
     }
@@ -92,7 +92,7 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 
 /// Reads a number of bytes: a number alone, or with K, M, G or T as truncate(1) has them: alone or
 /// with `iB` they are powers of 1024, with `B` of 1000.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err("it cannot be negative".to_owned());
     }

@@ -7,17 +7,15 @@
 
 mod contents;
 mod inject;
+mod judge;
 mod scenario;
-
-use std::process::Output;
-
-use kv::exit::Exit;
 
 use crate::harness::{Sandbox, cannot_run, tell_count};
 use crate::kills::{can_inject, renew};
 
-use self::contents::{Image, image, litter};
-use self::inject::{Call, Fault, run, trace};
+use self::contents::{image, litter};
+use self::inject::{Call, run, trace};
+use self::judge::{Counts, Ordinary, judge};
 use self::scenario::*;
 
 /// So many failures are tried of each command, unless all are.
@@ -214,22 +212,6 @@ fn of_the_removal_of_a_namespace() {
     )]);
 }
 
-/// What a command does where nothing fails.
-struct Ordinary {
-    status: i32,
-    stdout: Vec<u8>,
-    old: Image,
-    new: Image,
-}
-
-/// How many failures there were, and what followed from them.
-#[derive(Default)]
-struct Counts {
-    tried: usize,
-    failed: usize,
-    litter: usize,
-}
-
 /// As [`survive`] with all failures of one system call, however many are tried otherwise.
 #[track_caller]
 fn survive_each(name: &str, scenario: Scenario) {
@@ -324,87 +306,4 @@ fn try_each(scenarios: &[Scenario], most: usize, is_asked_for: impl Fn(&Call) ->
         wrong.len(),
         wrong.join("\n")
     );
-}
-
-/// Checks what is promised of a command of which one call failed.
-fn judge(
-    kv: &Sandbox,
-    scenario: &Scenario,
-    ordinary: &Ordinary,
-    (call, fault): (&Call, Fault),
-    output: &Output,
-    counts: &mut Counts,
-) -> Result<(), String> {
-    counts.tried += 1;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let status = output.status.code().ok_or("it hung, or was killed")?;
-    let failure = match scenario.args[0] {
-        "lock" | "memo" | "update" => 125,
-        _ => i32::from(Exit::Failure.row().0),
-    };
-    let is_done = status == ordinary.status;
-    if is_done {
-        let is_same = output.stdout == ordinary.stdout || scenario.varies;
-        check(is_same, "it printed something else")?;
-        check(stderr.is_empty(), "it complains and succeeds")?;
-    } else {
-        counts.failed += 1;
-        // A program that no pipe can be made for counts as one that cannot be run.
-        // A disk that lies may be found out, and that is damage.
-        let is_found_out = fault == Fault::Swallowed && status == i32::from(Exit::Damaged.row().0);
-        let is_failure = status == failure || (failure, status) == (125, 126) || is_found_out;
-        check(is_failure, "a strange status")?;
-        check(
-            stderr.lines().all(|line| line.starts_with("kv: ")),
-            "no line of kv's",
-        )?;
-        // With a disk that died, several keys are several failures, and no line can be written.
-        let is_single = stderr.ends_with('\n') && stderr.lines().count() == 1;
-        check(
-            is_single || matches!(fault, Fault::Ever(_)),
-            "no single line",
-        )?;
-        check(fault != Fault::Once("EINTR"), "EINTR is no failure")?;
-    }
-
-    let now = match image(kv) {
-        // What lies cannot be caught when it does, but when it is read.
-        Err(4) if fault == Fault::Swallowed => return Ok(()),
-        Err(status) => return Err(format!("then export ends with {status}")),
-        Ok(now) => now,
-    };
-    if is_done && fault != Fault::Swallowed {
-        check(now == ordinary.new, "it is done, and the store is another")?;
-    }
-    let keys = ordinary
-        .old
-        .keys()
-        .chain(ordinary.new.keys())
-        .chain(now.keys());
-    for key in keys {
-        let value = now.get(key);
-        let is_one = value == ordinary.old.get(key) || value == ordinary.new.get(key);
-        check(is_one, &format!("{key:?} holds {value:?}"))?;
-    }
-
-    let left = litter(kv);
-    if !left.is_empty() {
-        counts.litter += 1;
-        // On a disk that died nothing can be removed any more.
-        let is_excused = call.cleans_up() || matches!(fault, Fault::Ever(_));
-        check(is_excused, &format!("left: {left:?}"))?;
-    }
-    // Whatever it left behind is in nobody's way.
-    let after: [&[&str]; 3] = [&["put", "key", "next"], &["get", "key"], &["gc"]];
-    // A collection of garbage takes longer than all the rest.
-    let count = if counts.tried.is_multiple_of(4) { 3 } else { 2 };
-    for args in &after[..count] {
-        let ran = kv.run(*args);
-        check(ran.status().success(), &ran.report())?;
-    }
-    Ok(())
-}
-
-fn check(holds: bool, why: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(why.to_owned()) }
 }

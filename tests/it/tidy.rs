@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "commands",
         &["cli", "engine", "exit", "os", "store", "wire"],
     ),
+    ("fuzz", &["cli", "engine", "store", "wire"]),
     ("lib", &[]),
     ("main", &[]),
 ];

@@ -31,7 +31,7 @@ use crate::store::{Deadline, Etag, Meta, Time};
 /// Bytes of the first line, its newline included.
 pub(super) const LINE_LEN: usize = 120;
 /// Bytes of the first line that the header sum covers.
-const SUMMED_LEN: usize = 102;
+pub(super) const SUMMED_LEN: usize = 102;
 const MAGIC: &[u8] = b"kv1 ";
 const TOMBSTONE: u8 = 1;
 

@@ -11,6 +11,7 @@
 //! are few files, and what is due is not left for long.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::time::Duration;
@@ -32,6 +33,8 @@ use super::space::{Dir, Space};
 pub(super) const HINT_LEN: usize = 15 + 1 + 40 + 1;
 /// How many due entries one put clears away, at the most.
 const SWEPT_BY_A_PUT: usize = 16;
+/// So many bytes of hints are read at once.
+const PART: usize = 4096 * HINT_LEN;
 /// The least time that one file covers, in milliseconds.
 const SHORTEST_SPAN: u64 = 1 << 16;
 /// A draft that nobody holds is litter when it is older than this.
@@ -82,13 +85,15 @@ impl Tree {
         let dir = space.dir("expiry")?;
         let mut swept = 0;
         for name in due(&dir, now) {
-            let Ok(hints) = fs::read(dir.path.join(&name)) else {
+            let Some(file) = open_hints(&dir, &name) else {
                 continue;
             };
-            for hash in hashes(&hints) {
-                // What cannot be swept is found again when loose entries are folded.
-                swept += u64::from(self.sweep_entry(namespace, hash, now).unwrap_or(false));
-            }
+            each_part(&file, |hints| {
+                for hash in hashes(hints) {
+                    // What cannot be swept is found again when loose entries are folded.
+                    swept += u64::from(self.sweep_entry(namespace, hash, now).unwrap_or(false));
+                }
+            });
             _ = disk::unlink(dir.fd.as_fd(), &name);
         }
         Ok(swept)
@@ -157,10 +162,44 @@ fn due(dir: &Dir, now: Time) -> Vec<String> {
     due
 }
 
-/// Reads the last few hints of a file, and says where they begin.
-fn last_hints(dir: &Dir, name: &str) -> Option<(Vec<u8>, u64)> {
+/// Opens a file of hints; `None` if there is none that could be read.
+fn open_hints(dir: &Dir, name: &str) -> Option<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = File::from(os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()).ok()?);
+    file.metadata().ok()?.is_file().then_some(file)
+}
+
+/// Reads whole lines of a file of hints, many at a time, and says whether that was all of it. Where
+/// no line ends in a whole part, nothing of kv's was ever written, and the rest is not read.
+pub(super) fn each_part(file: &File, mut each: impl FnMut(&[u8])) -> bool {
+    let (mut part, mut kept, mut offset) = (vec![0; PART], 0, 0);
+    loop {
+        let read = |bytes: &mut [u8]| file.read_at(bytes, offset);
+        let read = match read(&mut part[kept..]) {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return false,
+            Ok(read) => read,
+        };
+        let end = kept + read;
+        let whole = match part[..end].iter().rposition(|&b| b == b'\n') {
+            _ if read == 0 => end,
+            Some(at) => at + 1,
+            None if end == part.len() => return false,
+            None => 0,
+        };
+        each(&part[..whole]);
+        if read == 0 {
+            return true;
+        }
+        offset += read as u64;
+        part.copy_within(whole..end, 0);
+        kept = end - whole;
+    }
+}
+
+/// Reads the last few hints of a file, and says where they begin.
+fn last_hints(dir: &Dir, name: &str) -> Option<(Vec<u8>, u64)> {
+    let file = open_hints(dir, name)?;
     let size = file.metadata().ok()?.size();
     let start = size.saturating_sub((SWEPT_BY_A_PUT * HINT_LEN) as u64);
     let mut hints = vec![0; usize::try_from(size - start).ok()?];
@@ -169,7 +208,7 @@ fn last_hints(dir: &Dir, name: &str) -> Option<(Vec<u8>, u64)> {
 }
 
 /// Reads hints, and passes over what is none: the kernel may have cut one short on a full disk.
-fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
+pub(super) fn hashes(hints: &[u8]) -> impl Iterator<Item = &str> {
     hints.split(|&b| b == b'\n').filter_map(|hint| {
         let (_, hash) = std::str::from_utf8(hint).ok()?.split_once(' ')?;
         let is_hash = hint.len() == HINT_LEN - 1 && hash.len() == 40;

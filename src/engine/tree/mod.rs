@@ -61,6 +61,8 @@ mod ends;
 mod expiry;
 mod find;
 mod fsck;
+#[doc(hidden)]
+pub mod fuzz;
 mod gc;
 mod info;
 mod layout;

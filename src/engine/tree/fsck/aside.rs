@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -14,7 +13,7 @@ use crate::os;
 use crate::store::Result;
 use crate::store::check::Severity;
 
-use super::super::expiry::{HINT_LEN, is_hint};
+use super::super::expiry::{each_part, is_hint};
 use super::super::lock;
 use super::super::loose::read_up_to;
 use super::super::space::Dir;
@@ -22,9 +21,6 @@ use super::super::temp::SPARES;
 use super::Work;
 use super::nodes::{self, Node, is_hex};
 use super::rooms::LITTER_AGE;
-
-/// How much is read of a file of hints at a time: whole hints.
-const HINTS: usize = 4096 * HINT_LEN;
 
 impl Work<'_> {
     pub(super) fn check_aside(&mut self) -> Result<()> {
@@ -83,33 +79,17 @@ impl Work<'_> {
         };
         // Whoever appends at this moment may not be done.
         let is_still = node.is_older(LITTER_AGE, self.clock.now());
-        let size = file.metadata().map_or(0, |meta| meta.size());
-        let (mut bad, mut offset, mut rest) = (0_u64, 0_u64, Vec::new());
-        while offset < size {
-            let mut part = vec![0; HINTS];
-            let n = rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut part, offset));
-            let n = n.unwrap_or(0);
-            if n == 0 {
-                break;
+        let (mut bad, mut is_torn) = (0_u64, false);
+        let is_read = each_part(&file, |hints| {
+            is_torn = hints.last().is_some_and(|&b| b != b'\n');
+            let mut lines: Vec<_> = hints.split(|&b| b == b'\n').collect();
+            if is_torn {
+                lines.pop();
             }
-            offset += n as u64;
-            rest.extend_from_slice(&part[..n]);
-            let whole = rest
-                .iter()
-                .rposition(|&b| b == b'\n')
-                .map_or(0, |at| at + 1);
-            let lines = rest[..whole].split(|&b| b == b'\n');
-            bad += lines
-                .filter(|line| !line.is_empty() && !is_hint(line))
-                .count() as u64;
-            rest.drain(..whole);
-            // No hint is so long, and a file without an end of a line is not to be held in memory.
-            if rest.len() > HINT_LEN {
-                bad += 1;
-                rest.clear();
-            }
-        }
-        bad += u64::from(is_still && !rest.is_empty());
+            let is_bad = |line: &&&[u8]| !line.is_empty() && !is_hint(line);
+            bad += lines.iter().filter(is_bad).count() as u64;
+        });
+        bad += u64::from(!is_read || (is_still && is_torn));
         if bad > 0 {
             let what =
                 format!("{bad} of its lines are no hints; gc finds their entries all the same");

@@ -89,9 +89,12 @@ impl Manifest {
             return Err(damaged(path(), Damage::NotAFile));
         }
         let size = stat.len();
+        if size > LONGEST {
+            return Err(damaged(path(), Damage::NotAManifest));
+        }
         let mut bytes = Vec::new();
         // One byte more than it has shows that it ends there.
-        let len = usize::try_from(size.min(LONGEST)).map_or(usize::MAX, |len| len + 1);
+        let len = usize::try_from(size).map_or(usize::MAX, |len| len + 1);
         read_up_to(&file, &mut bytes, len).or_cannot("read", &path())?;
         match decode(&bytes) {
             Ok(packs) => Ok(Some(Self { packs, file })),
@@ -121,7 +124,7 @@ pub(crate) fn encode(packs: &[Named]) -> String {
 }
 
 /// Reads a MANIFEST.
-fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
     let text = str::from_utf8(bytes).map_err(|_| Damage::NotAManifest)?;
     let split = text
         .len()

@@ -19,6 +19,7 @@
 mod block;
 pub(super) mod codec;
 pub(super) mod cursor;
+pub(super) mod fuzz;
 mod geometry;
 mod index;
 pub(super) mod manifest;
