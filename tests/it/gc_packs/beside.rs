@@ -191,3 +191,46 @@ fn a_bar_is_shown_to_nobody_but_a_person() {
     assert_eq!(last, "", "{shown:?}");
     assert!(!kv.file_of(b"k").exists());
 }
+
+#[test]
+fn thousands_are_unlinked_at_once_and_what_changes_meanwhile_stays() {
+    // From 4,096 on several threads unlink them.
+    const COUNT: usize = 6_000;
+    let kv = Sandbox::new();
+    let puts: String = (0..COUNT)
+        .map(|n| format!("put k{n} v{n} --ttl 52w\n"))
+        .collect();
+    kv.feed(["batch", "--sync", "off"], puts.as_bytes())
+        .ends(Exit::Success);
+    let is_done = AtomicBool::new(false);
+    let changed = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut changed = Vec::new();
+            while !is_done.load(Ordering::SeqCst) {
+                let n = changed.len() * 37 % COUNT;
+                kv.put(&format!("k{n}"), "new");
+                changed.push(n);
+            }
+            changed
+        });
+        gc(&kv);
+        is_done.store(true, Ordering::SeqCst);
+        writer.join().unwrap()
+    });
+    let mut want: Vec<String> = (0..COUNT)
+        .map(|n| match changed.contains(&n) {
+            true => format!("k{n}\tnew\n"),
+            false => format!("k{n}\tv{n}\n"),
+        })
+        .collect();
+    want.sort();
+    let listed = kv.run(["ls", "--values"]).ends(Exit::Success);
+    listed.prints(want.concat()).warns("");
+    let loose: usize = kv
+        .names_in("objects")
+        .iter()
+        .map(|shard| kv.names_in(&format!("objects/{shard}")).len())
+        .sum();
+    assert!(loose <= changed.len(), "{loose} of {}", changed.len());
+    tell_count(&format!("{} changed beside", changed.len()));
+}

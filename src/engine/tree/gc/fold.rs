@@ -1,7 +1,6 @@
 //! Folding: loose entries are written to a pack, and unlinked once MANIFEST names it.
 //!
-//! What was read is compared under the lock of its shard before it is unlinked: the whole of its first
-//! line, as an etag alone may be kept by whoever rewrites an entry.
+//! How they are unlinked stands in [`unlink`](super::unlink).
 
 use std::fs::File;
 use std::io;
@@ -16,16 +15,14 @@ use crate::store::{Key, Meta, Result, StoreError, Time};
 
 use super::super::bulk::sha1_of_name;
 use super::super::codec::{Damage, Header};
-use super::super::disk;
 use super::super::find::find_packed;
-use super::super::layout::{Place, SHARDS, digits_of, shard_name};
-use super::super::lock::{Kind, Lock};
+use super::super::layout::{Place, SHARDS, shard_name};
 use super::super::loose;
 use super::super::pack::manifest::damaged;
 use super::super::pack::{LONGEST_VALUE, PackWriter, Record, is_lost};
 use super::super::space::{Dir, cannot};
 use super::super::upkeep::names_in;
-use super::{Collection, round_len};
+use super::{Collection, round_len, unlink};
 
 /// What expires sooner is not worth the move.
 const SHORT_TTL: Duration = Duration::from_secs(60 * 60);
@@ -33,18 +30,18 @@ const SHORT_TTL: Duration = Duration::from_secs(60 * 60);
 const OVERHEAD: usize = size_of::<Candidate>() + 32;
 
 /// A loose entry that was read to be folded.
-struct Candidate {
+pub(super) struct Candidate {
     key: Vec<u8>,
     value: Vec<u8>,
-    sha1: [u8; 20],
+    pub(super) sha1: [u8; 20],
     /// What its first line said.
-    header: Header,
+    pub(super) header: Header,
     /// What the pack is to say of the key.
-    becomes: Becomes,
+    pub(super) becomes: Becomes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Becomes {
+pub(super) enum Becomes {
     Entry,
     /// It is dead, and hides what an older pack says.
     Tombstone,
@@ -178,41 +175,10 @@ impl Collection<'_> {
             self.upkeep.commit(manifest)?;
         }
         round.sort_unstable_by_key(|candidate| candidate.sha1);
-        for shard in round.chunk_by(|a, b| a.sha1[0] == b.sha1[0]) {
-            self.unlink_folded(shard)?;
-        }
+        let unlinked = unlink::all(self.tree, &self.upkeep.space, round)?;
+        self.done.folded += unlinked.folded;
+        self.done.expired += unlinked.expired;
         round.clear();
-        Ok(())
-    }
-
-    /// Unlinks entries of one shard that are still what was read.
-    fn unlink_folded(&mut self, folded: &[Candidate]) -> Result<()> {
-        let space = &self.upkeep.space;
-        let parent = shard_name(u16::from(folded[0].sha1[0]));
-        let below = ["locks/", &parent].concat();
-        let lock = Lock::acquire(space, &below, Kind::Exclusive, self.tree.patience())?;
-        let dir = space.dir(&["objects/", &parent].concat())?;
-        for candidate in folded {
-            let digits = digits_of(&candidate.sha1);
-            let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-            let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-            let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
-                continue;
-            };
-            let path = || dir.path.join(name);
-            let Ok((header, _)) = loose::read_header(&file.into(), (&parent, name), &path) else {
-                continue;
-            };
-            if header == candidate.header {
-                disk::unlink(dir.fd.as_fd(), name).map_err(|err| cannot(err, "remove", &path()))?;
-                match candidate.becomes {
-                    Becomes::Entry => self.done.folded += 1,
-                    _ if !header.tombstone => self.done.expired += 1,
-                    _ => {}
-                }
-            }
-        }
-        drop(lock);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@
 mod evict;
 mod fold;
 mod merge;
+mod unlink;
 
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
