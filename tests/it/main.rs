@@ -77,6 +77,7 @@ mod remove;
 mod signals;
 mod sizes;
 mod stat;
+mod stress;
 mod sweep;
 mod tidy;
 mod ttl;
