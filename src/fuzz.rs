@@ -60,16 +60,11 @@ fn split(parts: &[&[u8]]) -> (Vec<Vec<Vec<u8>>>, bool) {
 pub fn import(bytes: &[u8]) {
     let mut decoded = Vec::new();
     for line in bytes.split(|&b| b == b'\n') {
-        for record in [
-            record::read_json(line, &mut decoded),
-            tsv::read(line, &mut decoded),
-        ] {
-            let Ok(record) = record else {
-                continue;
-            };
-            let (key, value) = record.entry(line, &decoded);
-            assert!(!key.is_empty() && key.len() + value.len() <= line.len());
-            decoded.clear();
+        for read in [record::read_json, tsv::read] {
+            if let Ok(record) = read(line, &mut decoded) {
+                let (key, value) = record.entry(line, &decoded);
+                assert!(!key.is_empty() && key.len() + value.len() <= line.len());
+            }
         }
     }
 }

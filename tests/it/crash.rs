@@ -17,6 +17,7 @@ mod process;
 mod puts;
 mod record;
 mod removals;
+mod repairs;
 mod states;
 mod trial;
 mod unlocked;
@@ -121,6 +122,7 @@ struct Scenario {
     store: &'static str,
     namespace: &'static str,
     is_list: bool,
+    is_repair: bool,
     /// Syncs whose loss does no harm to what is promised, and why; of several of the same file or
     /// directory the number says which, from 1 on.
     spare: Vec<Spare>,
@@ -140,6 +142,7 @@ impl Scenario {
             store: "store",
             namespace: "default",
             is_list: false,
+            is_repair: false,
             spare: Vec::new(),
             needed: Vec::new(),
         }
@@ -206,14 +209,19 @@ impl Scenario {
     fn record(&self, kv: &Sandbox, room: &Path) -> (Log, Judge) {
         fs::create_dir(room).unwrap();
         let store = kv.root().join(self.store);
-        let opened = Opened::at(&store, self.namespace);
+        let opened = Opened {
+            is_damaged: self.is_repair,
+            ..Opened::at(&store, self.namespace)
+        };
         let last = self.steps.last().unwrap();
         let judge = Judge {
             room: room.to_owned(),
             store: self.store,
             namespace: self.namespace,
             is_list: self.is_list,
-            before: opened.values(&[].into()).unwrap(),
+            is_repair: self.is_repair,
+            damaged: self.damaged(kv),
+            before: opened.values(&self.named()).unwrap(),
             commands: self.steps.iter().map(Told::of).collect(),
             args: last.args.clone(),
             input: last.input.clone(),

@@ -8,6 +8,7 @@
 mod contents;
 mod inject;
 mod judge;
+mod limits;
 mod scenario;
 
 use crate::harness::{Sandbox, cannot_run, tell_count};

@@ -170,6 +170,36 @@ impl<'a> History<'a> {
         });
     }
 
+    pub fn append(&self, key: usize, digit: u64) {
+        let args = ["append", KEYS[key], &digit.to_string()];
+        self.run(key, &args, |_| Op::Append(digit));
+    }
+
+    /// Lists all keys: what it shows of each is what the key held at some moment in between.
+    pub fn list(&self) {
+        let start = self.now();
+        let said = said(&Ran::of(&mut self.command(&["ls", "--values"])));
+        let text = said.unwrap();
+        for (place, key) in KEYS.iter().enumerate() {
+            let lines = text.lines().filter_map(|line| line.split_once('\t'));
+            let mut held = lines.filter(|(name, _)| name == key);
+            let held = held.next().map(|(_, value)| number(value));
+            self.record(place, Op::Get(held), start, true);
+        }
+    }
+
+    /// Puts one value under each key, in one process.
+    pub fn batch(&self) {
+        let values: Vec<Value> = KEYS.iter().map(|_| self.value()).collect();
+        let pairs = || KEYS.iter().zip(&values);
+        let lines: String = pairs().map(|(k, v)| format!("put {k} {v}\n")).collect();
+        let start = self.now();
+        let answered = self.feed(&["batch"], &lines, None);
+        for (key, value) in values.into_iter().enumerate() {
+            self.record(key, Op::Put { value, etag: None }, start, answered);
+        }
+    }
+
     pub fn expire(&self, key: usize, expiry: &str) {
         let expired = |said: Option<&str>| Op::Expire(said.is_some());
         self.run(key, &["expire", KEYS[key], expiry], expired);

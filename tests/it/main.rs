@@ -79,6 +79,7 @@ mod signals;
 mod sizes;
 mod sqlite;
 mod stat;
+mod stress;
 mod sweep;
 mod tidy;
 mod ttl;

@@ -11,10 +11,10 @@ use crate::history::{History, KEYS};
 const TIME: Duration = Duration::from_secs(6);
 
 /// Numbers that need not be good, only other ones each time.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub fn roll(&mut self, below: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -22,18 +22,18 @@ impl Dice {
         (self.0 >> 33) % below
     }
 
-    fn key(&mut self) -> usize {
+    pub fn key(&mut self) -> usize {
         usize::try_from(self.roll(KEYS.len() as u64)).unwrap()
     }
 
     /// A time after which a command of some milliseconds is killed, or is done.
-    fn moment(&mut self) -> Duration {
+    pub fn moment(&mut self) -> Duration {
         Duration::from_micros(self.roll(60_000))
     }
 }
 
 /// One of those who act at the same time.
-type Hand<'a, 'b> = &'b (dyn Fn(&History<'a>, &mut Dice) + Sync);
+pub type Hand<'a, 'b> = &'b (dyn Fn(&History<'a>, &mut Dice) + Sync);
 
 /// Runs some hands at once until the time is over, each with dice of its own, and judges.
 #[track_caller]
@@ -57,7 +57,7 @@ fn race<'a>(kv: &'a Sandbox, hands: &[Hand<'a, '_>]) {
 }
 
 /// What single keys go through.
-fn single(history: &History<'_>, dice: &mut Dice) {
+pub fn single(history: &History<'_>, dice: &mut Dice) {
     let key = dice.key();
     match dice.roll(15) {
         0 | 1 => history.put(key, &[]),
@@ -73,7 +73,7 @@ fn single(history: &History<'_>, dice: &mut Dice) {
 }
 
 /// What concerns all of the keys at once.
-fn bulk(history: &History<'_>, dice: &mut Dice) {
+pub fn bulk(history: &History<'_>, dice: &mut Dice) {
     match dice.roll(8) {
         0 | 1 => history.import(&[]),
         2..6 => history.import(&["--if-absent"]),
@@ -91,16 +91,16 @@ fn collect(history: &History<'_>, _: &mut Dice) {
 }
 
 /// So seldom that a tombstone lies before the record that it hides for a while.
-fn collect_seldom(history: &History<'_>, dice: &mut Dice) {
+pub fn collect_seldom(history: &History<'_>, dice: &mut Dice) {
     history.gc(None);
     thread::sleep(dice.moment() * 10);
 }
 
-fn kill_collect(history: &History<'_>, dice: &mut Dice) {
+pub fn kill_collect(history: &History<'_>, dice: &mut Dice) {
     history.gc(Some(dice.moment()));
 }
 
-fn kill_bulk(history: &History<'_>, dice: &mut Dice) {
+pub fn kill_bulk(history: &History<'_>, dice: &mut Dice) {
     let after = dice.moment() * 4;
     match dice.roll(3) {
         0 => history.kill_import(&[], after),

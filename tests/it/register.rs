@@ -47,6 +47,8 @@ pub enum Op {
     Remove(bool),
     /// The sum that `incr` printed.
     Incr(Value),
+    /// What is held is a number, and this digit was put behind it.
+    Append(u64),
     /// `get --remove`.
     Take(Option<Value>),
     /// A new expiry, far away: the value stays, the etag is another.
@@ -105,6 +107,10 @@ impl Step for Op {
                 };
                 (sum == now.unwrap_or(0) + 1).then_some(Some(held))
             }
+            Self::Append(digit) => {
+                let value = now.unwrap_or(0) * 10 + digit;
+                Some(Some(Held { value, etag: None }))
+            }
             Self::Take(answer) => (answer == now).then_some(None),
             Self::Expire(false) => held.is_none().then_some(held),
             Self::Expire(true) => held.map(|held| Some(Held { etag: None, ..held })),
@@ -125,6 +131,7 @@ impl Step for Op {
             | Self::PutIfUnsure { .. }
             | Self::Take(Some(_))
             | Self::Incr(_)
+            | Self::Append(_)
             | Self::Clear => false,
         }
     }

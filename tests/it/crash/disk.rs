@@ -36,6 +36,8 @@ pub enum Op {
         from: (Inode, String),
         to: (Inode, String),
         inode: Inode,
+        /// What had the new name, and gets the old one.
+        swapped: Option<Inode>,
     },
     Write {
         inode: Inode,
@@ -242,11 +244,19 @@ impl Disk {
         match op {
             Op::Link { dir, name, inode } => self.link(*dir, name, *inode),
             Op::Unlink { dir, name } => self.unlink(*dir, name),
-            Op::Rename { from, to, inode } => {
+            Op::Rename {
+                from,
+                to,
+                inode,
+                swapped,
+            } => {
                 if self.find(from.0, &from.1) == Some(*inode) {
                     self.unlink(from.0, &from.1);
                 }
                 self.link(to.0, &to.1, *inode);
+                if let Some(other) = swapped {
+                    self.link(from.0, &from.1, *other);
+                }
             }
             Op::Write {
                 inode,

@@ -60,8 +60,10 @@ impl Progress for Complaints {
 
 /// A namespace of a store, without a process of its own.
 pub struct Opened {
-    store: Box<dyn Store>,
-    namespace: Namespace,
+    pub store: Box<dyn Store>,
+    pub namespace: Namespace,
+    /// Of what it holds something may be damaged, and that is to be read as such.
+    pub is_damaged: bool,
 }
 
 impl Opened {
@@ -73,11 +75,15 @@ impl Opened {
         Self {
             store: open(Location::Directory(path.to_owned()), settings),
             namespace: namespace.parse().unwrap(),
+            is_damaged: false,
         }
     }
 
     /// Reads all values: by listing them, and each by its key.
     pub fn values(&self, keys: &BTreeSet<String>) -> Result<Values, String> {
+        if self.is_damaged {
+            return self.look(keys);
+        }
         let selection = Selection {
             values: true,
             ..Selection::default()
@@ -190,6 +196,9 @@ pub struct Judge {
     pub store: &'static str,
     pub namespace: &'static str,
     pub is_list: bool,
+    pub is_repair: bool,
+    /// The bytes of what is damaged, which must not get lost.
+    pub damaged: Vec<u8>,
     pub before: Values,
     pub commands: Vec<Told>,
     /// The last command, and what it does when it is run once more.
@@ -215,9 +224,10 @@ impl Judge {
     /// What is wrong with it.
     pub fn read(&self, state: &State) -> Result<(), String> {
         let dir = self.lay_out(state);
-        let opened = Opened::at(&dir.join(self.store), self.namespace);
+        let opened = self.open(&dir);
         let done = opened.values(&self.keys());
         let done = done.and_then(|values| self.allow(&values, state.told));
+        let done = done.and_then(|()| self.keeps_damage(&dir));
         fs::remove_dir_all(&dir).unwrap();
         done
     }
@@ -230,7 +240,7 @@ impl Judge {
     pub fn try_all(&self, state: &State) -> Result<(), String> {
         for attempt in [Self::go_on, Self::run_again] {
             let dir = self.lay_out(state);
-            let opened = Opened::at(&dir.join(self.store), self.namespace);
+            let opened = self.open(&dir);
             let values = opened.values(&self.keys());
             let done = values.and_then(|values| {
                 self.allow(&values, state.told)?;
@@ -240,6 +250,13 @@ impl Judge {
             done?;
         }
         Ok(())
+    }
+
+    fn open(&self, dir: &Path) -> Opened {
+        Opened {
+            is_damaged: self.is_repair,
+            ..Opened::at(&dir.join(self.store), self.namespace)
+        }
     }
 
     fn lay_out(&self, state: &State) -> PathBuf {
@@ -286,8 +303,11 @@ impl Judge {
     }
 
     /// Demands that the next put and the next gc work, and that gc changes nothing that is seen.
-    fn go_on(&self, _: &Path, opened: &Opened, mut values: Values) -> Result<(), String> {
+    fn go_on(&self, dir: &Path, opened: &Opened, mut values: Values) -> Result<(), String> {
         const PROBE: &str = "probe";
+        if self.is_repair {
+            values = self.repair(dir, opened)?;
+        }
         let mut keys = self.keys();
         keys.insert(PROBE.to_owned());
         let holds = |values: &Values, when: &str| match opened.values(&keys)? {
@@ -358,7 +378,7 @@ impl Judge {
 }
 
 /// Says behind a value if it expires.
-fn with_expiry(mut value: Vec<u8>, meta: Meta) -> Vec<u8> {
+pub fn with_expiry(mut value: Vec<u8>, meta: Meta) -> Vec<u8> {
     if meta.expires.is_some() {
         value.extend_from_slice(b" (expires)");
     }

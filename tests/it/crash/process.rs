@@ -155,6 +155,10 @@ impl<'a> Process<'a> {
             "unlinkat" => self.unlink(&call.path(0, 1)),
             "rename" => self.rename(&call_path(call, 0), &call_path(call, 1)),
             "renameat" => self.rename(&call.path(0, 1), &call.path(2, 3)),
+            "renameat2" => {
+                assert_eq!(call.arg(4), "RENAME_EXCHANGE", "{call:?}");
+                self.exchange(&call.path(0, 1), &call.path(2, 3));
+            }
             "linkat" => self.link(&call.path(0, 1), &call.path(2, 3)),
             // What is mapped to be shared is written without a call.
             "mmap" => assert!(
@@ -287,6 +291,21 @@ impl<'a> Process<'a> {
             from: (dir, name),
             to: (to_dir, to_name),
             inode,
+            swapped: None,
+        });
+    }
+
+    fn exchange(&mut self, a: &str, b: &str) {
+        let (Some((dir, name, Some(inode))), Some((to_dir, to_name, Some(other)))) =
+            (self.log.look_up(a), self.log.look_up(b))
+        else {
+            panic!("nothing is known of {a} or {b}");
+        };
+        self.log.happens(Op::Rename {
+            from: (dir, name),
+            to: (to_dir, to_name),
+            inode,
+            swapped: Some(other),
         });
     }
 

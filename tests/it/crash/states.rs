@@ -261,6 +261,9 @@ fn linked_later(ops: &[Op]) -> Vec<Vec<Inode>> {
         if let Op::Link { inode, .. } | Op::Rename { inode, .. } = op {
             later.push(*inode);
         }
+        if let Op::Rename { swapped, .. } = op {
+            later.extend(swapped);
+        }
     }
     all
 }
@@ -275,7 +278,15 @@ fn ancestors(before: &Disk, ops: &[Op]) -> Vec<Vec<Inode>> {
     for op in ops {
         match op {
             Op::Link { dir, inode, .. } => parents[*inode].push(*dir),
-            Op::Rename { to, inode, .. } => parents[*inode].push(to.0),
+            Op::Rename {
+                from,
+                to,
+                inode,
+                swapped,
+            } => {
+                parents[*inode].push(to.0);
+                swapped.inspect(|other| parents[*other].push(from.0));
+            }
             _ => {}
         }
     }
@@ -334,6 +345,7 @@ mod tests {
                 from: (tmp, "draft".to_owned()),
                 to: (shard, "key".to_owned()),
                 inode: file,
+                swapped: None,
             },
             Op::Sync { inode: shard },
             Op::Told(1),
