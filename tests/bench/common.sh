@@ -24,10 +24,12 @@ prepare() {
 
     kv=$(build) || die "cargo build --release failed"
     kv_musl=
-    if rustc --print target-libdir --target x86_64-unknown-linux-musl 2>/dev/null | xargs -r test -d; then
+    # SQLite is C, and is compiled for musl by musl's own compiler.
+    if rustc --print target-libdir --target x86_64-unknown-linux-musl 2>/dev/null | xargs -r test -d &&
+        have musl-gcc:musl-tools; then
         kv_musl=$(build --target x86_64-unknown-linux-musl) || die "the musl build failed"
     else
-        echo "bench: the target x86_64-unknown-linux-musl is not installed: its rows are not measured" >&2
+        echo "bench: nothing can be built for x86_64-unknown-linux-musl: its rows are NOT MEASURED" >&2
     fi
     # RUSTFLAGS takes the place of what .cargo/config.toml says.
     kv_dynamic=$(RUSTFLAGS=" " build --target-dir "$cache/dynamic") || die "the dynamic build failed"
