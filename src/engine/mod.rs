@@ -1,7 +1,10 @@
 //! Where entries live: one folder or file per engine. They do not know each other.
 //!
-//! [`open`] is the only list of engines; a new one is a new module and a line there.
+//! [`open`] is the only list of engines; a new one is a new module and a line there. [`lease`] serves
+//! those that cannot see a holder of a lock die.
 
+mod lease;
+pub mod redis;
 pub mod tree;
 
 use std::time::Duration;
@@ -30,5 +33,6 @@ pub enum Sync {
 pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
     match location {
         Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
+        Location::Redis(place) => Box::new(redis::Redis::new(place, settings)),
     }
 }

@@ -70,6 +70,7 @@ mod put;
 mod reach;
 mod readme;
 mod real;
+mod redis;
 mod remove;
 mod signals;
 mod sizes;

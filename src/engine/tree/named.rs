@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 use crate::os;
 use crate::store::{
-    Clock, Held, Holder, LockRequest, Namespace, OrCannot as _, Result, StoreError, Time,
+    Clock, Guard, Held, Holder, LockRequest, Namespace, OrCannot as _, Result, StoreError, Time,
 };
 
 use super::Tree;
@@ -29,6 +29,9 @@ const LONGEST: usize = 512;
 /// How long "one try" takes. Where there are no marks, who looks at a holder locks for a moment, and
 /// must not make a single try fail.
 const ONE_TRY: Duration = Duration::from_millis(if os::HAS_MARKS { 0 } else { 10 });
+
+/// The lock ends with the process, so that nothing has to be kept.
+impl Guard for Lock {}
 
 impl Tree {
     /// Takes a named lock; see [`crate::store::Store::lock`].
