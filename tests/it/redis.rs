@@ -6,3 +6,4 @@ mod cases;
 mod failover;
 mod leases;
 mod locations;
+mod lost_answers;

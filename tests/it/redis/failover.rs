@@ -229,33 +229,69 @@ fn what_was_acknowledged_survives_every_master_a_stop_and_a_move() {
 
 #[test]
 fn what_no_replica_has_is_not_acknowledged() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(mut cluster) = Cluster::start() else {
         return;
     };
     let on = On::new(cluster.store());
-    on.put("k", "v");
-    let masters = cluster.masters();
-    for number in (0..6).filter(|number| !masters.contains(number)) {
-        signal(&cluster.nodes[number], "-STOP");
+    let keys: Vec<String> = (0..40).map(|n| format!("k{n}")).collect();
+    for key in &keys {
+        on.put(key, "old");
     }
-    let put = ["put", "k", "w", "--busy-timeout", "300ms"];
-    let ran = on.run(&put).ends(Exit::Failure).prints("");
-    ran.complains(&["stored in", "but not replicated: 0 of 1"]);
-    on.run(&[&put[..], &["--sync", "off"]].concat())
+    let masters = cluster.masters();
+    let replicas: Vec<usize> = (0..6).filter(|number| !masters.contains(number)).collect();
+    let mut replicas: Vec<Server> = {
+        let remove = |number: &usize| cluster.nodes.remove(*number);
+        replicas.iter().rev().map(remove).collect()
+    };
+    for replica in &replicas {
+        signal(replica, "-KILL");
+    }
+    let put = |key| ["put", key, "new", "--busy-timeout", "200ms"];
+    for key in &keys {
+        let ran = on.run(&put(key)).ends(Exit::Failure).prints("");
+        _ = ran.complains(&["stored in", "but not replicated: 0 of 1"]);
+    }
+    // What changes nothing has nothing to wait for.
+    on.run(&[&put("k0")[..], &["--if-absent"]].concat())
+        .ends(Exit::No)
+        .is_silent();
+    on.run(&[&put("k0")[..], &["--sync", "off"]].concat())
         .ends(Exit::Success)
         .is_silent();
     let none = On::new(format!("{}&replicas=0", on.store));
-    none.run(&put).ends(Exit::Success).is_silent();
-    on.holds("k", "w");
-    // What changes nothing has nothing to wait for.
-    on.run(&["put", "k", "x", "--if-absent", "--busy-timeout", "300ms"])
-        .ends(Exit::No)
-        .is_silent();
-    for number in (0..6).filter(|number| !masters.contains(number)) {
-        signal(&cluster.nodes[number], "-CONT");
+    none.run(&put("k1")).ends(Exit::Success).is_silent();
+    on.holds("k1", "new");
+
+    // Now the masters go, and the replicas come back with what they had.
+    cluster.nodes.clear();
+    replicas = replicas
+        .into_iter()
+        .map(|replica| replica.restart(&NODE))
+        .collect();
+    cluster.nodes = replicas;
+    until("all replicas were promoted", || {
+        for replica in &cluster.nodes {
+            replica.cli(&["cluster", "failover", "takeover"]);
+        }
+        cluster.masters().len() == 3
+    });
+    let one = On::new(format!(
+        "redis://127.0.0.1:{}?prefix={}&replicas=0",
+        cluster.nodes[0].port,
+        on.store.split_once("prefix=").unwrap().1
+    ));
+    let mut gone = 0;
+    for key in &keys {
+        let mut get = one.command(&["get", key, "--busy-timeout", "30s"]);
+        let held = Ran::of(&mut get).ends(Exit::Success).stdout_text();
+        assert!(held == "old" || held == "new", "{key}: {held}");
+        gone += u32::from(held == "old");
     }
-    cluster.settle();
-    on.put("k", "y");
+    tell_count(&format!(
+        "of {} writes that were not acknowledged {gone} are gone with the masters",
+        keys.len()
+    ));
+    assert!(gone > 0);
 }
 
 #[test]
