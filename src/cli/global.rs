@@ -11,7 +11,8 @@ use crate::store::{Location, Namespace};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalBefore {
-    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
+    /// Where the store is: a directory, or sqlite:FILE [default: $KV_STORE, or
+    /// ~/.local/share/kv]
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
     #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
@@ -30,7 +31,8 @@ pub(super) struct GlobalBefore {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalAfter {
-    /// Directory of the store [default: $KV_STORE, or ~/.local/share/kv]
+    /// Where the store is: a directory, or sqlite:FILE [default: $KV_STORE, or
+    /// ~/.local/share/kv]
     #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,

@@ -14,6 +14,7 @@ mod memo;
 mod packs;
 mod programs;
 mod shell;
+mod tables;
 mod upkeep;
 mod values;
 
@@ -22,6 +23,7 @@ use crate::exit::{Exit, PROGRAM_ROWS};
 
 pub use self::format::{FIELDS, FORMAT, SHELL_READER};
 pub use self::general::{ENVIRONMENT, FILES, KV};
+pub use self::tables::READER;
 
 /// What a page tells about one command.
 #[derive(Clone, Copy, Debug)]

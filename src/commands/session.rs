@@ -18,6 +18,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// An open store and what belongs to one run of a command.
 pub(super) struct Session<'a> {
     pub(super) store: Box<dyn Store>,
+    settings: Settings,
     pub(super) location: Location,
     /// What chose the location: an option or a variable, by its name.
     pub(super) setting: &'static str,
@@ -82,6 +83,7 @@ impl<'a> Session<'a> {
         location.add_password(|| variable("KV_PASSWORD").and_then(|text| text.into_string().ok()));
         Ok(Self {
             store: engine::open(location.clone(), settings),
+            settings,
             location,
             setting,
             namespace,
@@ -90,6 +92,11 @@ impl<'a> Session<'a> {
             out,
             line: None,
         })
+    }
+
+    /// Closes what is open of the store; the next call on it opens it anew.
+    pub(super) fn reopen(&mut self) {
+        self.store = engine::open(self.location.clone(), self.settings);
     }
 
     /// Says on standard error what went wrong, for a command that goes on all the same.

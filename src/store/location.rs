@@ -1,6 +1,6 @@
 //! Where a store is, as `--store` and `KV_STORE` say it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ pub enum Location {
     Directory(PathBuf),
     /// A server of Redis or Valkey, or a cluster of them.
     Redis(RedisLocation),
+    /// A file, for the SQLite engine.
+    Sqlite(PathBuf),
 }
 
 impl Location {
@@ -34,6 +36,10 @@ impl Location {
             return Ok(Self::Directory(text.into()));
         };
         match scheme {
+            "sqlite" => match &bytes["sqlite:".len()..] {
+                b"" => Err(BadLocation::NoPath),
+                path => Ok(Self::Sqlite(OsStr::from_bytes(path).into())),
+            },
             "redis" | "rediss" => {
                 let rest = text
                     .to_str()
@@ -49,7 +55,7 @@ impl Location {
     /// Gives a location that takes a password, and holds none, this one.
     pub fn add_password(&mut self, password: impl FnOnce() -> Option<String>) {
         match self {
-            Self::Directory(_) => {}
+            Self::Directory(_) | Self::Sqlite(_) => {}
             Self::Redis(location) => location.password = location.password.take().or_else(password),
         }
     }
@@ -59,6 +65,7 @@ impl Location {
         match self {
             Self::Directory(_) => "tree",
             Self::Redis(_) => "redis",
+            Self::Sqlite(_) => "sqlite",
         }
     }
 }
@@ -70,6 +77,7 @@ impl fmt::Display for Location {
         match self {
             Self::Directory(path) => path.display().fmt(f),
             Self::Redis(location) => location.fmt(f),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
     }
 }
@@ -101,6 +109,8 @@ fn scheme(text: &[u8]) -> Option<&str> {
 pub enum BadLocation {
     /// It is empty.
     Empty,
+    /// It names an engine, and no file.
+    NoPath,
     /// It begins with `word:`, which names no engine.
     Scheme(String),
     /// What follows the engine's name is not what it takes.
@@ -113,6 +123,7 @@ impl fmt::Display for BadLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a store needs a location"),
+            Self::NoPath => f.write_str("`sqlite:` needs the path of a file"),
             // What follows the colon may be a password and is not shown.
             Self::Scheme(scheme) => write!(
                 f,
@@ -136,7 +147,7 @@ mod tests {
     #[test]
     fn a_word_and_a_colon_name_an_engine() {
         for (text, scheme) in [
-            ("sqlite:x", "sqlite"),
+            ("sqlite3:x", "sqlite3"),
             ("http+unix:/s", "http+unix"),
             ("a:b", "a"),
         ] {
@@ -156,6 +167,18 @@ mod tests {
             assert_eq!(location.to_string(), directory);
             assert_eq!(location.engine(), "tree");
         }
+    }
+
+    #[test]
+    fn a_file_is_named_behind_the_word_of_its_engine() {
+        let location = |text: &str| Location::try_from(OsString::from(text));
+        let file = location("sqlite:a:b").unwrap();
+        assert_eq!(file, Location::Sqlite("a:b".into()));
+        assert_eq!(
+            (file.engine(), &*file.to_string()),
+            ("sqlite", "sqlite:a:b")
+        );
+        assert_eq!(location("sqlite:"), Err(BadLocation::NoPath));
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //! each engine that implements it.
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`entry`], [`put`], [`scan`],
-//! [`glob`], [`bulk`], [`upkeep`], [`check`], [`location`], [`error`], [`modify`]; the trait that they serve is
+//! [`glob`], [`bulk`], [`upkeep`], [`evict`], [`check`], [`location`], [`error`], [`modify`]; the trait that they serve is
 //! below.
 
 pub mod bulk;
 pub mod check;
 pub mod entry;
 pub mod error;
+pub mod evict;
 pub mod glob;
 pub mod key;
 pub mod list;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::store::{
-    Clock, Condition, Entry, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError,
+    Clock, Condition, Entry, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError, Turn,
 };
 
 /// A pause between two tries is shorter than this.
@@ -56,8 +56,11 @@ pub fn incr<S: Store + ?Sized>(
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(sum);
         }
-        conflicts.count(store.busy_timeout(), key)?;
-        _turn = _turn.or_else(|| store.turn(namespace, key));
+        if _turn.is_none() {
+            _turn = conflicts.queue(store, namespace, key)?;
+        } else {
+            conflicts.count(store.busy_timeout(), key)?;
+        }
     }
 }
 
@@ -117,8 +120,11 @@ pub fn append<S: Store + ?Sized>(
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(());
         }
-        conflicts.count(store.busy_timeout(), key)?;
-        _turn = _turn.or_else(|| store.turn(namespace, key));
+        if _turn.is_none() {
+            _turn = conflicts.queue(store, namespace, key)?;
+        } else {
+            conflicts.count(store.busy_timeout(), key)?;
+        }
     }
 }
 
@@ -146,8 +152,11 @@ pub fn expire<S: Store + ?Sized>(
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(true);
         }
-        conflicts.count(store.busy_timeout(), key)?;
-        _turn = _turn.or_else(|| store.turn(namespace, key));
+        if _turn.is_none() {
+            _turn = conflicts.queue(store, namespace, key)?;
+        } else {
+            conflicts.count(store.busy_timeout(), key)?;
+        }
     }
     Ok(false)
 }
@@ -193,6 +202,25 @@ impl Conflicts {
         let random = RandomState::new().build_hasher().finish();
         thread::sleep(Duration::from_micros(random % LONGEST_PAUSE_MICROS));
         Ok(())
+    }
+
+    /// Waits for a turn, or a random moment where the engine has no turns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Conflicts::pause`].
+    fn queue<S: Store + ?Sized>(
+        &mut self,
+        store: &S,
+        namespace: &Namespace,
+        key: &Key,
+    ) -> Result<Option<Turn>> {
+        let turn = store.turn(namespace, key);
+        match turn {
+            Some(_) => self.count(store.busy_timeout(), key)?,
+            None => self.pause(store.busy_timeout(), key)?,
+        }
+        Ok(turn)
     }
 
     /// Notes a conflict, for a caller that waits in another way.

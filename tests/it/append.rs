@@ -13,7 +13,7 @@ fn done(ran: Ran) {
 }
 
 #[test]
-fn adds_to_the_end_and_nothing_between() {
+pub fn adds_to_the_end_and_nothing_between() {
     let kv = Sandbox::new();
     kv.put("log", "one\n");
     done(kv.run(["append", "log", "two"]));
@@ -22,7 +22,7 @@ fn adds_to_the_end_and_nothing_between() {
 }
 
 #[test]
-fn makes_a_key_that_is_absent() {
+pub fn makes_a_key_that_is_absent() {
     let kv = Sandbox::new();
     done(kv.run(["append", "log", "one"]));
     kv.holds("log", "one");
@@ -32,7 +32,7 @@ fn makes_a_key_that_is_absent() {
 }
 
 #[test]
-fn keeps_the_expiry() {
+pub fn keeps_the_expiry() {
     let kv = Sandbox::new();
     done(kv.run(["put", "log", "a", "--ttl", "1h"]));
     let expires = kv.field("expires", "log");
@@ -42,7 +42,7 @@ fn keeps_the_expiry() {
 }
 
 #[test]
-fn an_expired_value_is_not_added_to() {
+pub fn an_expired_value_is_not_added_to() {
     let kv = Sandbox::new();
     done(kv.run(["put", "log", "old", "--ttl", "1ms"]));
     thread::sleep(Duration::from_millis(5));
@@ -52,7 +52,7 @@ fn an_expired_value_is_not_added_to() {
 }
 
 #[test]
-fn adds_all_of_standard_input() {
+pub fn adds_all_of_standard_input() {
     let kv = Sandbox::new();
     let parts: [&[u8]; 4] = [b"a\nb\n", b"\0\xff", b"", &[7; 300_000]];
     for part in parts {
@@ -65,7 +65,7 @@ fn adds_all_of_standard_input() {
 }
 
 #[test]
-fn nothing_added_is_a_write_too() {
+pub fn nothing_added_is_a_write_too() {
     let kv = Sandbox::new();
     kv.put("log", "one");
     let etag = kv.field("etag", "log");
@@ -75,7 +75,7 @@ fn nothing_added_is_a_write_too() {
 }
 
 #[test]
-fn standard_input_must_be_one() {
+pub fn standard_input_must_be_one() {
     let kv = Sandbox::new();
     kv.put("log", "one");
     kv.run(["append", "log"])
@@ -88,7 +88,7 @@ fn standard_input_must_be_one() {
 }
 
 #[test]
-fn only_a_dash_and_negative_numbers_are_text() {
+pub fn only_a_dash_and_negative_numbers_are_text() {
     let kv = Sandbox::new();
     done(kv.run(["append", "log", "-"]));
     done(kv.run(["append", "log", "-5"]));

@@ -7,8 +7,8 @@ use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox};
 
-mod input;
-mod process;
+pub mod input;
+pub mod process;
 
 /// Returns the reply to a command that ended so and printed this.
 fn reply(status: u8, printed: impl AsRef<[u8]>) -> Vec<u8> {
@@ -35,7 +35,7 @@ fn answers(kv: &Sandbox, lines: &str, wanted: &[(u8, &str)]) {
 }
 
 #[test]
-fn a_reply_has_the_status_the_bytes_and_a_newline() {
+pub fn a_reply_has_the_status_the_bytes_and_a_newline() {
     let kv = Sandbox::new();
     let ran = kv.feed(
         ["batch"],
@@ -48,7 +48,7 @@ fn a_reply_has_the_status_the_bytes_and_a_newline() {
 }
 
 #[test]
-fn every_command_about_values_has_its_place() {
+pub fn every_command_about_values_has_its_place() {
     let kv = Sandbox::new();
     let lines = "put k v --ttl 1h\nhas k\nstat --field size k\nttl k\nexpire k never\nttl k\n\
                  append k w\nget k\nls\nls --values\nrm k\nhas k\nget --default d k\n\
@@ -94,7 +94,7 @@ fn every_command_about_values_has_its_place() {
 }
 
 #[test]
-fn no_input_is_no_failure() {
+pub fn no_input_is_no_failure() {
     let kv = Sandbox::new();
     for input in ["", "\n", "# a remark", "  \n\t\n#\n"] {
         for options in [&["batch"][..], &["batch", "--stop"]] {
@@ -114,7 +114,7 @@ fn no_input_is_no_failure() {
 }
 
 #[test]
-fn any_bytes_pass_as_keys_and_values() {
+pub fn any_bytes_pass_as_keys_and_values() {
     let kv = Sandbox::new();
     let (mut lines, mut wanted) = (Vec::new(), Vec::new());
     for first in 1..=255_u8 {
@@ -132,7 +132,7 @@ fn any_bytes_pass_as_keys_and_values() {
 }
 
 #[test]
-fn a_large_value_has_its_length_in_front() {
+pub fn a_large_value_has_its_length_in_front() {
     let kv = Sandbox::new();
     let big: Vec<u8> = (0..5_000_000_u32)
         .map(|n| (n.wrapping_mul(n) >> 7) as u8)
@@ -166,7 +166,7 @@ fn damage_that_is_found_late_is_still_a_whole_reply() {
 }
 
 #[test]
-fn stop_ends_at_the_first_failure_and_not_at_a_no() {
+pub fn stop_ends_at_the_first_failure_and_not_at_a_no() {
     let kv = Sandbox::new();
     let lines = b"get none\nincr n\nnonsense\nincr n\n";
     let ran = kv.feed(["batch", "--stop"], lines).ends(Exit::Usage);
@@ -179,7 +179,7 @@ fn stop_ends_at_the_first_failure_and_not_at_a_no() {
 }
 
 #[test]
-fn the_exit_status_is_the_highest() {
+pub fn the_exit_status_is_the_highest() {
     let kv = Sandbox::new();
     for (lines, exit) in [
         ("get none\nput k v\n", Exit::No),
@@ -194,7 +194,7 @@ fn the_exit_status_is_the_highest() {
 }
 
 #[test]
-fn a_line_may_have_a_namespace_of_its_own() {
+pub fn a_line_may_have_a_namespace_of_its_own() {
     let kv = Sandbox::new();
     let lines = "put k usual\n-n other put k other\nget k\nget k --namespace other\n\
                  --namespace none get k\nget k\nls --namespace other --values\n";
@@ -249,7 +249,7 @@ fn what_fails_inside_of_a_command_is_told_with_its_line() {
 }
 
 #[test]
-fn replies_that_nobody_can_read_are_a_failure() {
+pub fn replies_that_nobody_can_read_are_a_failure() {
     let kv = Sandbox::new();
     let mut command = kv.kv(["batch"]);
     command

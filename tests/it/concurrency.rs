@@ -85,7 +85,7 @@ fn is_linearizable(sync: &str, each: usize) {
 }
 
 #[test]
-fn what_happens_to_a_key_happened_in_some_order() {
+pub fn what_happens_to_a_key_happened_in_some_order() {
     is_linearizable("off", 400);
 }
 
@@ -95,7 +95,7 @@ fn what_happens_to_a_key_happened_in_some_order_with_syncs() {
 }
 
 #[test]
-fn nobody_unkilled_leaves_litter() {
+pub fn nobody_unkilled_leaves_litter() {
     let kv = Sandbox::new();
     let history = History::new(&kv, "off");
     in_eight(|random| {
@@ -108,7 +108,7 @@ fn nobody_unkilled_leaves_litter() {
 }
 
 #[test]
-fn a_change_of_expiry_loses_no_put() {
+pub fn a_change_of_expiry_loses_no_put() {
     let kv = Sandbox::new();
     let history = History::new(&kv, "off");
     in_eight(|random| {
@@ -129,7 +129,7 @@ fn a_change_of_expiry_loses_no_put() {
 }
 
 #[test]
-fn a_namespace_can_be_removed_beside_its_writers() {
+pub fn a_namespace_can_be_removed_beside_its_writers() {
     let kv = Sandbox::new();
     let history = History::new(&kv, "off");
     in_eight(|random| {
@@ -242,7 +242,7 @@ fn of_many_with_one_condition_one_wins() {
 }
 
 #[test]
-fn each_value_is_taken_once() {
+pub fn each_value_is_taken_once() {
     let kv = Sandbox::new();
     let many = 120;
     let taken = AtomicUsize::new(0);
@@ -292,7 +292,7 @@ fn large_value(id: u64) -> Vec<u8> {
 }
 
 #[test]
-fn readers_beside_writers_see_whole_values() {
+pub fn readers_beside_writers_see_whole_values() {
     let kv = Sandbox::new();
     let keys = ["a", "b", "c"];
     for key in keys {

@@ -79,7 +79,7 @@ fn all_lines_are_there<'a>(lines: impl Iterator<Item = &'a str>, count: usize, t
 }
 
 #[test]
-fn appended_lines_are_all_there() {
+pub fn appended_lines_are_all_there() {
     let kv = Sandbox::new();
     let line = "kv append log \"$me $i\n\" --sync off";
     at_once(&kv, 20, Exit::Success, &repeat(25, line));
@@ -88,7 +88,7 @@ fn appended_lines_are_all_there() {
 }
 
 #[test]
-fn pushed_elements_are_all_there() {
+pub fn pushed_elements_are_all_there() {
     let kv = Sandbox::new();
     let push = "kv push jobs \"$me $i\" --sync off";
     at_once(&kv, 20, Exit::Success, &repeat(50, push));
@@ -111,7 +111,7 @@ fn many_can_be_the_first_to_push() {
 }
 
 #[test]
-fn each_of_ten_thousand_elements_is_taken_once() {
+pub fn each_of_ten_thousand_elements_is_taken_once() {
     let kv = Sandbox::new();
     let lines: String = (0..10_000).map(|n| format!("{n}\n")).collect();
     let args = ["push", "jobs", "--lines", "--sync", "off"];
@@ -232,14 +232,14 @@ impl Fates {
 }
 
 #[test]
-fn killed_pushers_lose_nothing_that_was_acknowledged() {
+pub fn killed_pushers_lose_nothing_that_was_acknowledged() {
     let fates = killed((3, u64::MAX));
     assert_eq!(fates.missing(), 0);
     assert!(!fates.maybe.is_empty(), "nobody was killed");
 }
 
 #[test]
-fn killed_takers_take_one_element_at_most() {
+pub fn killed_takers_take_one_element_at_most() {
     let fates = killed((3, 3));
     let missing = fates.missing();
     assert!(missing <= fates.mute, "{missing} of {}", fates.mute);

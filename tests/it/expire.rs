@@ -5,7 +5,7 @@ use kv::exit::Exit;
 use crate::harness::Sandbox;
 
 #[test]
-fn gives_an_expiry_and_takes_it_back() {
+pub fn gives_an_expiry_and_takes_it_back() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     kv.run(["expire", "k", "1h"])
@@ -20,7 +20,7 @@ fn gives_an_expiry_and_takes_it_back() {
 }
 
 #[test]
-fn keeps_value_and_modified_and_makes_a_new_etag() {
+pub fn keeps_value_and_modified_and_makes_a_new_etag() {
     let kv = Sandbox::new();
     for value in ["v".to_owned(), "large ".repeat(100_000)] {
         kv.feed(["put", "k"], value.as_bytes())
@@ -39,7 +39,7 @@ fn keeps_value_and_modified_and_makes_a_new_etag() {
 }
 
 #[test]
-fn a_missing_key_is_silent_and_makes_nothing() {
+pub fn a_missing_key_is_silent_and_makes_nothing() {
     let kv = Sandbox::new();
     for expiry in ["1h", "never"] {
         kv.run(["expire", "k", expiry]).ends(Exit::No).is_silent();
@@ -48,7 +48,7 @@ fn a_missing_key_is_silent_and_makes_nothing() {
 }
 
 #[test]
-fn needs_a_duration_or_the_word_never() {
+pub fn needs_a_duration_or_the_word_never() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     for bad in ["0", "-1", "", "Never", "soon", "1y"] {

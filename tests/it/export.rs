@@ -40,7 +40,7 @@ fn comes_back(kv: &Sandbox, options: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn a_line_is_what_ls_prints_as_json() {
+pub fn a_line_is_what_ls_prints_as_json() {
     let kv = Sandbox::new();
     kv.put("b", "two\n");
     kv.put("a", "1");
@@ -57,7 +57,7 @@ fn a_line_is_what_ls_prints_as_json() {
 }
 
 #[test]
-fn only_a_pattern_that_nothing_matches_is_a_no() {
+pub fn only_a_pattern_that_nothing_matches_is_a_no() {
     let kv = Sandbox::new();
     for options in [&["export"][..], &["export", "--all"]] {
         kv.run(options).ends(Exit::Success).is_silent();
@@ -75,7 +75,7 @@ fn only_a_pattern_that_nothing_matches_is_a_no() {
 }
 
 #[test]
-fn every_byte_comes_back_in_keys_and_values() {
+pub fn every_byte_comes_back_in_keys_and_values() {
     let kv = Sandbox::new();
     let mut lines = Vec::new();
     let quoted = |bytes: &[u8]| -> String {
@@ -105,7 +105,7 @@ fn every_byte_comes_back_in_keys_and_values() {
 }
 
 #[test]
-fn large_values_and_many_entries_come_back() {
+pub fn large_values_and_many_entries_come_back() {
     let kv = Sandbox::new();
     for size in [
         16 * 1024,
@@ -137,7 +137,7 @@ fn large_values_and_many_entries_come_back() {
 }
 
 #[test]
-fn all_takes_every_namespace_and_lists_pop_in_their_order() {
+pub fn all_takes_every_namespace_and_lists_pop_in_their_order() {
     let kv = Sandbox::new();
     kv.put("k", "default's");
     for args in [
@@ -209,7 +209,7 @@ fn what_is_damaged_is_told_and_the_others_are_exported() {
 }
 
 #[test]
-fn where_it_goes_may_close_or_fail() {
+pub fn where_it_goes_may_close_or_fail() {
     let kv = Sandbox::new();
     let lines: String = (0..500).map(|n| format!("{n}\t{n:0500}\n")).collect();
     kv.feed(["import", "--tsv", "--sync", "off"], lines.as_bytes())
@@ -227,7 +227,7 @@ fn where_it_goes_may_close_or_fail() {
 }
 
 #[test]
-fn it_takes_little_memory_however_much_there_is() {
+pub fn it_takes_little_memory_however_much_there_is() {
     const MIB: usize = 1024 * 1024;
     let kv = Sandbox::new();
     let value: Vec<u8> = (0..24 * MIB)

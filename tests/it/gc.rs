@@ -44,7 +44,7 @@ fn to_evict_a_namespace_must_be_named() {
 }
 
 #[test]
-fn a_wrong_command_line_changes_nothing() {
+pub fn a_wrong_command_line_changes_nothing() {
     let kv = Sandbox::new();
     for args in [
         &["gc", "k"][..],
@@ -77,7 +77,7 @@ fn a_wrong_command_line_changes_nothing() {
 }
 
 #[test]
-fn a_size_has_the_units_of_other_tools() {
+pub fn a_size_has_the_units_of_other_tools() {
     let kv = Sandbox::new();
     for size in [
         "0", "1000", "1K", "10k", "64M", "64MiB", "64MB", "1.5G", "2T",
@@ -107,7 +107,7 @@ fn without_a_store_it_is_silent_and_makes_none() {
 }
 
 #[test]
-fn every_namespace_is_treated_in_silence_and_answers_as_before() {
+pub fn every_namespace_is_treated_in_silence_and_answers_as_before() {
     let kv = Sandbox::new();
     for name in ["default", "app", "with blank"] {
         let text = format!("value of {name}");
@@ -146,7 +146,7 @@ fn a_store_that_is_none_is_an_error() {
 }
 
 #[test]
-fn it_has_no_place_in_a_batch() {
+pub fn it_has_no_place_in_a_batch() {
     let kv = Sandbox::new();
     for command in ["gc", "info"] {
         kv.feed(["batch"], format!("{command}\n").as_bytes())

@@ -5,14 +5,14 @@ use kv::exit::Exit;
 use crate::harness::Sandbox;
 
 #[test]
-fn prints_the_value_and_nothing_else() {
+pub fn prints_the_value_and_nothing_else() {
     let kv = Sandbox::new();
     kv.put("color", "green");
     kv.holds("color", "green");
 }
 
 #[test]
-fn a_missing_key_is_silent() {
+pub fn a_missing_key_is_silent() {
     let kv = Sandbox::new();
     kv.lacks("color");
     kv.put("other", "x");
@@ -46,7 +46,7 @@ fn default_does_not_hide_a_failure() {
 }
 
 #[test]
-fn remove_prints_the_value_once() {
+pub fn remove_prints_the_value_once() {
     let kv = Sandbox::new();
     kv.put("color", "green");
     kv.run(["get", "color", "--remove"])
@@ -60,7 +60,7 @@ fn remove_prints_the_value_once() {
 }
 
 #[test]
-fn remove_and_default_go_together() {
+pub fn remove_and_default_go_together() {
     let kv = Sandbox::new();
     kv.put("color", "green");
     for want in ["green", "blue"] {
@@ -89,7 +89,7 @@ fn remove_of_a_damaged_value_removes_nothing() {
 }
 
 #[test]
-fn takes_one_key() {
+pub fn takes_one_key() {
     let kv = Sandbox::new();
     kv.run(["get"]).ends(Exit::Usage).complains(&["KEY"]);
     kv.run(["get", "a", "b"])
@@ -98,7 +98,7 @@ fn takes_one_key() {
 }
 
 #[test]
-fn of_several_takers_one_gets_the_value() {
+pub fn of_several_takers_one_gets_the_value() {
     let kv = Sandbox::new();
     kv.put("job", "work\n");
     let script = "for i in 1 2 3 4 5 6 7 8; do kv get --remove job & done; wait";

@@ -1,7 +1,7 @@
 //! A store of its own for every test, and a `kv` that can see nothing else.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,14 +15,24 @@ use kv::exit::Exit;
 /// The binary under test.
 pub const KV: &str = env!("CARGO_BIN_EXE_kv");
 
+pub use crate::engines::Engine;
+
 /// A directory of a test's own. It stays behind when the test fails: then it is the evidence.
 pub struct Sandbox {
     root: PathBuf,
+    engine: Engine,
 }
 
 impl Sandbox {
     pub fn new() -> Self {
         Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// Makes a sandbox whose store is on this engine.
+    pub fn on(engine: Engine) -> Self {
+        let mut kv = Self::new();
+        kv.engine = engine;
+        kv
     }
 
     /// Makes a sandbox in a directory that the test has prepared, such as a mounted file system.
@@ -32,7 +42,31 @@ impl Sandbox {
         let root = dir.join(format!("{}-{n}", process::id()));
         _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).unwrap();
-        Self { root }
+        Self {
+            root,
+            engine: Engine::current(),
+        }
+    }
+
+    /// Tells whether the store is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.engine == Engine::Tree
+    }
+
+    /// Returns what `--store` takes to find this sandbox's store.
+    pub fn location(&self) -> OsString {
+        match self.engine {
+            Engine::Tree => self.store().into(),
+            Engine::Sqlite => {
+                let mut location = OsString::from("sqlite:");
+                location.push(self.store());
+                location
+            }
+            Engine::Redis | Engine::Cluster => {
+                let prefix = self.root.file_name().unwrap().to_str().unwrap();
+                format!("redis://127.0.0.1:{}?prefix={prefix}", self.engine.port()).into()
+            }
+        }
     }
 
     pub fn root(&self) -> &Path {
@@ -70,7 +104,8 @@ impl Sandbox {
         command
             .env_clear()
             .env("HOME", &self.root)
-            .env("KV_STORE", self.store())
+            .env("KV_STORE", self.location())
+            .envs(self.engine.settings())
             .stdin(Stdio::null());
         command
     }
@@ -98,7 +133,8 @@ impl Sandbox {
             .current_dir(&self.root)
             .env_clear()
             .env("HOME", &self.root)
-            .env("KV_STORE", self.store())
+            .env("KV_STORE", self.location())
+            .envs(self.engine.settings())
             .env("PATH", path_with_kv())
             .stdin(Stdio::null());
         Ran::of(&mut command)

@@ -5,7 +5,7 @@ use kv::exit::Exit;
 use crate::harness::Sandbox;
 
 #[test]
-fn answers_by_its_status_alone() {
+pub fn answers_by_its_status_alone() {
     let kv = Sandbox::new();
     kv.run(["has", "color"]).ends(Exit::No).is_silent();
     kv.put("color", "");
@@ -17,14 +17,14 @@ fn answers_by_its_status_alone() {
 }
 
 #[test]
-fn takes_one_key() {
+pub fn takes_one_key() {
     let kv = Sandbox::new();
     kv.run(["has"]).ends(Exit::Usage).complains(&["KEY"]);
     kv.run(["has", "a", "b"]).ends(Exit::Usage).complains(&[]);
 }
 
 #[test]
-fn reads_as_a_condition_in_a_shell() {
+pub fn reads_as_a_condition_in_a_shell() {
     let kv = Sandbox::new();
     kv.put("color", "green");
     kv.shell("sh", "if kv has color && ! kv has shape; then echo so; fi")

@@ -8,10 +8,10 @@ use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox};
 
-mod merge;
-mod namespaces;
-mod scale;
-mod watched;
+pub mod merge;
+pub mod namespaces;
+pub mod scale;
+pub mod watched;
 
 /// Demands that a line is refused with this number and for this reason, and that nothing of the
 /// whole input is stored.
@@ -30,7 +30,7 @@ fn refuses(options: &[&str], input: &[u8], number: u64, why: &str) {
 }
 
 #[test]
-fn lines_become_entries() {
+pub fn lines_become_entries() {
     let kv = Sandbox::new();
     let lines = "{\"key\":\"a\",\"value\":\"1\"}\n\n  \n{\"value\":\"two\\nlines\",\"key\":\"b\"}";
     kv.feed(["import"], lines.as_bytes())
@@ -48,7 +48,7 @@ fn lines_become_entries() {
 }
 
 #[test]
-fn modified_and_expires_are_kept_and_the_etag_is_new() {
+pub fn modified_and_expires_are_kept_and_the_etag_is_new() {
     let kv = Sandbox::new();
     let line = "{\"key\":\"k\",\"value\":\"v\",\"size\":99,\"modified\":\"2001-02-03T04:05:06.123456789Z\",\
                 \"expires\":\"2999-01-01T00:00:00.123Z\",\"etag\":\"0123456789abcdef\"}\n";
@@ -68,7 +68,7 @@ fn modified_and_expires_are_kept_and_the_etag_is_new() {
 }
 
 #[test]
-fn what_has_expired_is_passed_over() {
+pub fn what_has_expired_is_passed_over() {
     let kv = Sandbox::new();
     kv.put("a", "there");
     let line = |key: &str| {
@@ -87,7 +87,7 @@ fn what_has_expired_is_passed_over() {
 }
 
 #[test]
-fn of_equal_keys_the_last_wins() {
+pub fn of_equal_keys_the_last_wins() {
     for options in [&[][..], &["--if-absent"], &["--replace"]] {
         let kv = Sandbox::new();
         let args = ["import", "--tsv"].iter().chain(options);
@@ -99,7 +99,7 @@ fn of_equal_keys_the_last_wins() {
 }
 
 #[test]
-fn a_bad_line_stops_it_wherever_it_is() {
+pub fn a_bad_line_stops_it_wherever_it_is() {
     let json = |key: &str| format!("{{\"key\":\"{key}\",\"value\":\"v\"}}\n");
     let good: Vec<String> = (0..3_000).map(|n| json(&n.to_string())).collect();
     let tsv: Vec<String> = (0..3_000).map(|n| format!("{n}\tvalue\n")).collect();
@@ -134,7 +134,7 @@ fn a_bad_line_stops_it_wherever_it_is() {
 }
 
 #[test]
-fn a_bad_line_leaves_what_was_there() {
+pub fn a_bad_line_leaves_what_was_there() {
     for options in [&[][..], &["--if-absent"], &["--merge"], &["--replace"]] {
         let kv = Sandbox::new();
         kv.put("a", "there");
@@ -149,7 +149,7 @@ fn a_bad_line_leaves_what_was_there() {
 }
 
 #[test]
-fn an_input_of_nothing_is_no_failure_unless_it_would_remove_everything() {
+pub fn an_input_of_nothing_is_no_failure_unless_it_would_remove_everything() {
     for options in [
         &[][..],
         &["--tsv"],
@@ -179,7 +179,7 @@ fn an_input_of_nothing_is_no_failure_unless_it_would_remove_everything() {
 }
 
 #[test]
-fn an_input_that_cannot_be_read_imports_nothing() {
+pub fn an_input_that_cannot_be_read_imports_nothing() {
     let kv = Sandbox::new();
     kv.shell("sh", "kv import < .")
         .ends(Exit::Failure)
@@ -199,7 +199,7 @@ fn what_cannot_be_stored_is_told() {
 }
 
 #[test]
-fn options_that_exclude_each_other_are_refused() {
+pub fn options_that_exclude_each_other_are_refused() {
     let kv = Sandbox::new();
     let options = ["--if-absent", "--merge", "--replace"];
     for (n, one) in options.iter().enumerate() {
@@ -213,7 +213,7 @@ fn options_that_exclude_each_other_are_refused() {
 }
 
 #[test]
-fn nothing_is_stored_before_the_input_has_ended() {
+pub fn nothing_is_stored_before_the_input_has_ended() {
     let kv = Sandbox::new();
     let mut command = kv.kv(["import", "--tsv"]);
     let mut child = command

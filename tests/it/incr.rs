@@ -13,7 +13,7 @@ fn counts(ran: Ran, want: &str) {
 }
 
 #[test]
-fn prints_the_new_value() {
+pub fn prints_the_new_value() {
     let kv = Sandbox::new();
     counts(kv.run(["incr", "hits"]), "1\n");
     counts(kv.run(["incr", "hits"]), "2\n");
@@ -21,7 +21,7 @@ fn prints_the_new_value() {
 }
 
 #[test]
-fn by_says_how_much_and_may_be_negative() {
+pub fn by_says_how_much_and_may_be_negative() {
     let kv = Sandbox::new();
     counts(kv.run(["incr", "n", "--by", "40"]), "40\n");
     counts(kv.run(["incr", "--by", "-50", "n"]), "-10\n");
@@ -33,7 +33,7 @@ fn by_says_how_much_and_may_be_negative() {
 }
 
 #[test]
-fn by_is_a_number_of_64_bits() {
+pub fn by_is_a_number_of_64_bits() {
     let kv = Sandbox::new();
     for bad in ["", "x", "1.5", "9223372036854775808", "0x10", " 1", "--"] {
         kv.run(["incr", "n", "--by", bad])
@@ -49,7 +49,7 @@ fn by_is_a_number_of_64_bits() {
 }
 
 #[test]
-fn the_bounds_are_reached_and_not_passed() {
+pub fn the_bounds_are_reached_and_not_passed() {
     let kv = Sandbox::new();
     for (bound, before, by) in [
         ("9223372036854775807", "9223372036854775806", "1"),
@@ -73,7 +73,7 @@ fn the_bounds_are_reached_and_not_passed() {
 }
 
 #[test]
-fn what_is_no_number_is_refused_and_stays() {
+pub fn what_is_no_number_is_refused_and_stays() {
     let kv = Sandbox::new();
     for bad in [
         "",
@@ -115,7 +115,7 @@ fn what_is_no_number_is_refused_and_stays() {
 }
 
 #[test]
-fn one_final_newline_is_passed_over_and_not_kept() {
+pub fn one_final_newline_is_passed_over_and_not_kept() {
     let kv = Sandbox::new();
     kv.put("n", "41\n");
     counts(kv.run(["incr", "n"]), "42\n");
@@ -126,7 +126,7 @@ fn one_final_newline_is_passed_over_and_not_kept() {
 }
 
 #[test]
-fn ttl_counts_only_when_it_makes_the_key() {
+pub fn ttl_counts_only_when_it_makes_the_key() {
     let kv = Sandbox::new();
     counts(kv.run(["incr", "n", "--ttl", "1h"]), "1\n");
     let expires = kv.field("expires", "n");
@@ -141,7 +141,7 @@ fn ttl_counts_only_when_it_makes_the_key() {
 }
 
 #[test]
-fn an_expired_key_counts_from_zero_again() {
+pub fn an_expired_key_counts_from_zero_again() {
     let kv = Sandbox::new();
     kv.run(["put", "n", "100", "--ttl", "1ms"])
         .ends(Exit::Success)
@@ -152,7 +152,7 @@ fn an_expired_key_counts_from_zero_again() {
 }
 
 #[test]
-fn ttl_cannot_be_nothing() {
+pub fn ttl_cannot_be_nothing() {
     let kv = Sandbox::new();
     for bad in ["0", "-1", "", "soon"] {
         kv.run(["incr", "n", "--ttl", bad])
@@ -179,7 +179,7 @@ fn a_damaged_number_is_not_counted_on() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_a_failure_and_counted() {
+pub fn what_cannot_be_printed_is_a_failure_and_counted() {
     let kv = Sandbox::new();
     kv.shell("sh", "kv incr n >/dev/full")
         .ends(Exit::Failure)
@@ -189,7 +189,7 @@ fn what_cannot_be_printed_is_a_failure_and_counted() {
 }
 
 #[test]
-fn counts_in_the_namespace_that_is_named() {
+pub fn counts_in_the_namespace_that_is_named() {
     let kv = Sandbox::new();
     counts(kv.run(["-n", "limits", "incr", "-5"]), "1\n");
     counts(kv.run(["incr", "-5"]), "1\n");

@@ -1,6 +1,6 @@
 //! `kv info`: what is known of a store.
 
-mod location;
+pub mod location;
 
 use std::fs;
 use std::time::Duration;
@@ -170,7 +170,7 @@ fn a_histogram_has_a_row_for_each_power_of_two() {
 }
 
 #[test]
-fn a_bar_ends_where_the_terminal_does() {
+pub fn a_bar_ends_where_the_terminal_does() {
     if !has_program("script") {
         return cannot_run("there is no script(1) to make a terminal with");
     }
@@ -191,7 +191,7 @@ fn a_bar_ends_where_the_terminal_does() {
 }
 
 #[test]
-fn a_namespace_that_is_named_is_told_alone() {
+pub fn a_namespace_that_is_named_is_told_alone() {
     let kv = Sandbox::new();
     kv.put("color", "green");
     kv.run(["-n", "app", "put", "a", "b"]).ends(Exit::Success);
@@ -213,7 +213,7 @@ fn a_namespace_that_is_named_is_told_alone() {
 }
 
 #[test]
-fn expired_and_removed_keys_are_no_entries() {
+pub fn expired_and_removed_keys_are_no_entries() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     kv.put("removed", "v");
@@ -272,7 +272,7 @@ fn a_namespace_that_cannot_be_read_keeps_no_other_from_being_told() {
 }
 
 #[test]
-fn it_changes_nothing() {
+pub fn it_changes_nothing() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     let all = || {
@@ -288,7 +288,7 @@ fn it_changes_nothing() {
 }
 
 #[test]
-fn it_takes_no_arguments() {
+pub fn it_takes_no_arguments() {
     let kv = Sandbox::new();
     for args in [
         &["info", "k"][..],

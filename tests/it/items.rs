@@ -17,7 +17,7 @@ fn three(kv: &Sandbox) {
 }
 
 #[test]
-fn prints_one_a_line_in_their_order() {
+pub fn prints_one_a_line_in_their_order() {
     let kv = Sandbox::new();
     three(&kv);
     for _ in 0..2 {
@@ -29,7 +29,7 @@ fn prints_one_a_line_in_their_order() {
 }
 
 #[test]
-fn order_does_not_end_at_ten() {
+pub fn order_does_not_end_at_ten() {
     let kv = Sandbox::new();
     let lines: String = (0..120).map(|n| format!("{n}\n")).collect();
     kv.feed(["push", "jobs", "--lines"], lines.as_bytes())
@@ -38,7 +38,7 @@ fn order_does_not_end_at_ten() {
 }
 
 #[test]
-fn null_ends_each_with_nul() {
+pub fn null_ends_each_with_nul() {
     let kv = Sandbox::new();
     kv.run(["push", "jobs", "two\nlines"]).ends(Exit::Success);
     kv.run(["push", "jobs", ""]).ends(Exit::Success);
@@ -50,7 +50,7 @@ fn null_ends_each_with_nul() {
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+pub fn json_is_one_object_a_line() {
     let kv = Sandbox::new();
     kv.run(["push", "jobs", "say \"hi\"\n"]).ends(Exit::Success);
     kv.feed(["push", "jobs"], b"\xff\0").ends(Exit::Success);
@@ -71,7 +71,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn nothing_in_a_whole_listing_is_no_failure() {
+pub fn nothing_in_a_whole_listing_is_no_failure() {
     let kv = Sandbox::new();
     for option in [None, Some("-0"), Some("--json")] {
         let args = ["items", "jobs"].into_iter().chain(option);
@@ -86,7 +86,7 @@ fn nothing_in_a_whole_listing_is_no_failure() {
 }
 
 #[test]
-fn other_keys_are_no_elements() {
+pub fn other_keys_are_no_elements() {
     let kv = Sandbox::new();
     three(&kv);
     for key in [
@@ -117,7 +117,7 @@ fn other_keys_are_no_elements() {
 }
 
 #[test]
-fn expired_and_removed_elements_are_gone() {
+pub fn expired_and_removed_elements_are_gone() {
     let kv = Sandbox::new();
     three(&kv);
     let key = |n: u64| format!("{n:020}");
@@ -150,7 +150,7 @@ fn a_damaged_element_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+pub fn a_reader_that_has_enough_is_no_failure() {
     let kv = Sandbox::new();
     let lines: String = (0..2_000).map(|n| format!("{n:0100}\n")).collect();
     let args = ["push", "jobs", "--lines", "--sync", "off"];

@@ -16,7 +16,7 @@ fn args(command: &[&str], key: &[u8], value: &[&str]) -> Vec<OsString> {
 }
 
 #[test]
-fn every_byte_but_nul_makes_the_round_trip() {
+pub fn every_byte_but_nul_makes_the_round_trip() {
     let kv = Sandbox::new();
     let mut listing = Vec::new();
     for byte in 1..=u8::MAX {
@@ -41,7 +41,7 @@ fn every_byte_but_nul_makes_the_round_trip() {
 }
 
 #[test]
-fn the_longest_key_is_a_key_and_one_byte_more_is_none() {
+pub fn the_longest_key_is_a_key_and_one_byte_more_is_none() {
     let kv = Sandbox::new();
     for byte in [b'k', b'\n', 0xFF] {
         let longest = vec![byte; 65_535];
@@ -66,7 +66,7 @@ fn the_longest_key_is_a_key_and_one_byte_more_is_none() {
 }
 
 #[test]
-fn the_empty_key_is_none() {
+pub fn the_empty_key_is_none() {
     let kv = Sandbox::new();
     for command in [
         &["get", ""][..],
@@ -83,7 +83,7 @@ fn the_empty_key_is_none() {
 }
 
 #[test]
-fn a_key_that_is_not_utf_8_is_base64_in_json() {
+pub fn a_key_that_is_not_utf_8_is_base64_in_json() {
     let kv = Sandbox::new();
     let key = OsStr::from_bytes(b"\xff\xfe");
     kv.run([OsStr::new("put"), key, OsStr::new("v")])
@@ -94,7 +94,7 @@ fn a_key_that_is_not_utf_8_is_base64_in_json() {
 }
 
 #[test]
-fn keys_that_look_like_paths_are_no_paths() {
+pub fn keys_that_look_like_paths_are_no_paths() {
     let kv = Sandbox::new();
     for key in [
         "../../escape",

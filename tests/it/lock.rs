@@ -41,7 +41,7 @@ fn is_free(kv: &Sandbox) {
 }
 
 #[test]
-fn one_runs_at_a_time() {
+pub fn one_runs_at_a_time() {
     let kv = Sandbox::new();
     fs::write(kv.path("count"), "0\n").unwrap();
     let script = "for i in $(seq 20); do \
@@ -55,7 +55,7 @@ fn one_runs_at_a_time() {
 }
 
 #[test]
-fn who_does_not_wait_is_turned_away_in_silence() {
+pub fn who_does_not_wait_is_turned_away_in_silence() {
     let kv = Sandbox::new();
     let holder = hold(&kv, &["lock", "job"]);
     kv.run(["lock", "--no-wait", "job", "--", "touch", "ran"])
@@ -67,7 +67,7 @@ fn who_does_not_wait_is_turned_away_in_silence() {
 }
 
 #[test]
-fn who_waits_in_vain_says_so_in_a_line() {
+pub fn who_waits_in_vain_says_so_in_a_line() {
     let kv = Sandbox::new();
     let _holder = hold(&kv, &["lock", "job"]);
     for patience in ["0", "50ms"] {
@@ -80,7 +80,7 @@ fn who_waits_in_vain_says_so_in_a_line() {
 }
 
 #[test]
-fn without_an_option_it_waits_as_long_as_it_takes() {
+pub fn without_an_option_it_waits_as_long_as_it_takes() {
     let kv = Sandbox::new();
     for options in [&[][..], &["--wait", "1h"], &["--busy-timeout", "0"]] {
         let holder = hold(&kv, &["lock", "job"]);
@@ -98,7 +98,7 @@ fn without_an_option_it_waits_as_long_as_it_takes() {
 }
 
 #[test]
-fn wait_and_no_wait_exclude_each_other() {
+pub fn wait_and_no_wait_exclude_each_other() {
     let kv = Sandbox::new();
     kv.run(["lock", "job", "--wait", "1", "--no-wait", "--", "true"])
         .ends(Exit::Program(125))
@@ -106,7 +106,7 @@ fn wait_and_no_wait_exclude_each_other() {
 }
 
 #[test]
-fn those_who_share_run_together_and_with_nobody_else() {
+pub fn those_who_share_run_together_and_with_nobody_else() {
     let kv = Sandbox::new();
     let shared = ["lock", "job", "--shared"];
     let (first, second) = (hold(&kv, &shared), hold(&kv, &shared));
@@ -124,7 +124,7 @@ fn those_who_share_run_together_and_with_nobody_else() {
 }
 
 #[test]
-fn a_lock_belongs_to_its_namespace() {
+pub fn a_lock_belongs_to_its_namespace() {
     let kv = Sandbox::new();
     let _holder = hold(&kv, &["lock", "job"]);
     for args in [
@@ -140,7 +140,7 @@ fn a_lock_belongs_to_its_namespace() {
 }
 
 #[test]
-fn a_lock_and_a_key_of_one_name_are_strangers() {
+pub fn a_lock_and_a_key_of_one_name_are_strangers() {
     let kv = Sandbox::new();
     let _holder = hold(&kv, &["lock", "job"]);
     kv.lacks("job");
@@ -159,7 +159,7 @@ fn a_lock_and_a_key_of_one_name_are_strangers() {
 }
 
 #[test]
-fn a_name_is_any_bytes() {
+pub fn a_name_is_any_bytes() {
     let kv = Sandbox::new();
     let long = [b'n'; 65_535];
     for name in [
@@ -188,7 +188,7 @@ fn a_name_is_any_bytes() {
 }
 
 #[test]
-fn standard_input_is_the_programs() {
+pub fn standard_input_is_the_programs() {
     let kv = Sandbox::new();
     kv.feed(["lock", "job", "--", "cat"], b"all\0of it")
         .ends(Exit::Success)
@@ -200,7 +200,7 @@ fn standard_input_is_the_programs() {
 }
 
 #[test]
-fn what_goes_on_in_the_background_has_no_lock() {
+pub fn what_goes_on_in_the_background_has_no_lock() {
     let kv = Sandbox::new();
     let script = "setsid sleep 600 >/dev/null 2>&1 & echo $! >pid";
     Started::script(&kv, &["lock", "job"], script)
@@ -214,7 +214,7 @@ fn what_goes_on_in_the_background_has_no_lock() {
 }
 
 #[test]
-fn kv_and_the_program_end_together() {
+pub fn kv_and_the_program_end_together() {
     let kv = Sandbox::new();
     for _ in 0..5 {
         let holder = hold(&kv, &["lock", "job"]);
@@ -229,7 +229,7 @@ fn kv_and_the_program_end_together() {
 }
 
 #[test]
-fn a_program_that_is_killed_leaves_no_lock() {
+pub fn a_program_that_is_killed_leaves_no_lock() {
     let kv = Sandbox::new();
     let holder = hold(&kv, &["lock", "job"]);
     kill(pid_in(&kv.path("pid")), Signal::SIGKILL).unwrap();
@@ -238,7 +238,7 @@ fn a_program_that_is_killed_leaves_no_lock() {
 }
 
 #[test]
-fn a_program_that_does_not_run_leaves_no_lock() {
+pub fn a_program_that_does_not_run_leaves_no_lock() {
     let kv = Sandbox::new();
     kv.run(["lock", "job", "--", "./missing"])
         .ends(Exit::Program(127))
@@ -270,7 +270,7 @@ fn a_namespace_whose_lock_is_held_stays() {
 }
 
 #[test]
-fn a_lock_within_its_own_lock_does_not_come() {
+pub fn a_lock_within_its_own_lock_does_not_come() {
     let kv = Sandbox::new();
     kv.shell("sh", "kv lock job -- kv lock --no-wait job -- true")
         .ends(Exit::Program(124))
@@ -281,7 +281,7 @@ fn a_lock_within_its_own_lock_does_not_come() {
 }
 
 #[test]
-fn a_script_of_cron_locks_itself() {
+pub fn a_script_of_cron_locks_itself() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let kv = Sandbox::new();

@@ -13,7 +13,7 @@ fn with(keys: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn keys_come_in_byte_order_one_a_line() {
+pub fn keys_come_in_byte_order_one_a_line() {
     let kv = with(&["b", "B", "a", "ä", "a b", "_", "10", "9"]);
     kv.run(["ls"])
         .ends(Exit::Success)
@@ -22,7 +22,7 @@ fn keys_come_in_byte_order_one_a_line() {
 }
 
 #[test]
-fn a_whole_listing_of_nothing_is_a_success_and_makes_nothing() {
+pub fn a_whole_listing_of_nothing_is_a_success_and_makes_nothing() {
     let kv = Sandbox::new();
     for options in [
         &[][..],
@@ -39,7 +39,7 @@ fn a_whole_listing_of_nothing_is_a_success_and_makes_nothing() {
 }
 
 #[test]
-fn only_a_bound_that_nothing_matches_is_a_no() {
+pub fn only_a_bound_that_nothing_matches_is_a_no() {
     let kv = with(&["a", "b"]);
     for bound in [
         &["z*"][..],
@@ -59,7 +59,7 @@ fn only_a_bound_that_nothing_matches_is_a_no() {
 }
 
 #[test]
-fn from_is_included_and_to_is_not_in_either_direction() {
+pub fn from_is_included_and_to_is_not_in_either_direction() {
     let kv = with(&["a", "b", "c", "d"]);
     let bounds = ["ls", "--from", "b", "--to", "d"];
     kv.run(bounds).ends(Exit::Success).prints("b\nc\n");
@@ -69,7 +69,7 @@ fn from_is_included_and_to_is_not_in_either_direction() {
 }
 
 #[test]
-fn a_limit_counts_after_the_bounds_and_from_where_the_listing_begins() {
+pub fn a_limit_counts_after_the_bounds_and_from_where_the_listing_begins() {
     let kv = with(&["a", "b", "c", "d"]);
     for (args, want) in [
         (&["--limit", "2"][..], "a\nb\n"),
@@ -89,7 +89,7 @@ fn a_limit_counts_after_the_bounds_and_from_where_the_listing_begins() {
 }
 
 #[test]
-fn a_glob_matches_the_whole_key() {
+pub fn a_glob_matches_the_whole_key() {
     let keys = [".x", "a/b", "a\nb", "ab", "aé", "b*", "user:1", "user:22"];
     let kv = with(&keys);
     for (glob, want) in [
@@ -119,7 +119,7 @@ fn a_glob_matches_the_whole_key() {
 }
 
 #[test]
-fn the_bounds_hold_all_at_once() {
+pub fn the_bounds_hold_all_at_once() {
     let kv = with(&["a1", "a2", "a3", "a33", "b3"]);
     kv.run(["ls", "a?", "--prefix", "a", "--from", "a2", "--to", "b"])
         .ends(Exit::Success)
@@ -127,7 +127,7 @@ fn the_bounds_hold_all_at_once() {
 }
 
 #[test]
-fn values_stand_behind_their_keys() {
+pub fn values_stand_behind_their_keys() {
     let kv = with(&["a", "b"]);
     kv.run(["ls", "--values"])
         .ends(Exit::Success)
@@ -141,7 +141,7 @@ fn values_stand_behind_their_keys() {
 }
 
 #[test]
-fn long_lines_hold_five_fields() {
+pub fn long_lines_hold_five_fields() {
     let kv = with(&["tab\tkey"]);
     let want = format!(
         "{}\t7\t{}\t-\ttab\tkey\n",
@@ -158,7 +158,7 @@ fn long_lines_hold_five_fields() {
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+pub fn json_is_one_object_a_line() {
     let kv = with(&["a\"\n", "b"]);
     let text = kv.run(["ls", "--json"]).ends(Exit::Success).stdout_text();
     let objects: Vec<Value> = text
@@ -177,7 +177,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn json_of_what_is_not_utf_8_is_base64_however_large() {
+pub fn json_of_what_is_not_utf_8_is_base64_however_large() {
     use base64::Engine as _;
     let kv = Sandbox::new();
     let text = "zwölf \"\\\n".repeat(150_000);
@@ -205,7 +205,7 @@ fn json_of_what_is_not_utf_8_is_base64_however_large() {
 }
 
 #[test]
-fn formats_that_contradict_each_other_are_refused() {
+pub fn formats_that_contradict_each_other_are_refused() {
     let kv = with(&["a"]);
     for bad in [
         &["-l", "--json"][..],
@@ -227,7 +227,7 @@ fn formats_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn list_is_another_name() {
+pub fn list_is_another_name() {
     let kv = with(&["a"]);
     kv.run(["list"]).ends(Exit::Success).prints("a\n").warns("");
 }

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 mod dated;
+mod engines;
 mod harness;
 mod history;
 mod linearize;
@@ -17,6 +18,7 @@ mod append;
 mod batch;
 mod completions;
 mod concurrency;
+mod contract;
 mod counting;
 mod crash;
 mod damage;
@@ -74,6 +76,7 @@ mod redis;
 mod remove;
 mod signals;
 mod sizes;
+mod sqlite;
 mod stat;
 mod sweep;
 mod tidy;

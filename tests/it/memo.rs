@@ -32,7 +32,7 @@ fn runs(kv: &Sandbox) -> usize {
 }
 
 #[test]
-fn a_run_is_replayed_byte_for_byte() {
+pub fn a_run_is_replayed_byte_for_byte() {
     let kv = Sandbox::new();
     for status in [0, 3] {
         let text = format!(r"printf 'a\000\377'; printf 'e\n\376' >&2; printf z; exit {status}");
@@ -47,7 +47,7 @@ fn a_run_is_replayed_byte_for_byte() {
 }
 
 #[test]
-fn a_run_that_prints_nothing_is_remembered() {
+pub fn a_run_that_prints_nothing_is_remembered() {
     let kv = Sandbox::new();
     script(&kv, &["k"], "").ends(Exit::Success).is_silent();
     script(&kv, &["k"], "").ends(Exit::Success).is_silent();
@@ -55,7 +55,7 @@ fn a_run_that_prints_nothing_is_remembered() {
 }
 
 #[test]
-fn both_outputs_come_as_they_are_printed_and_are_replayed_in_that_order() {
+pub fn both_outputs_come_as_they_are_printed_and_are_replayed_in_that_order() {
     let kv = Sandbox::new();
     // Each line waits until the one before has been shown.
     let cmd = "shown() { until grep -q $1 seen; do sleep 0.01; done; }\n\
@@ -70,7 +70,7 @@ fn both_outputs_come_as_they_are_printed_and_are_replayed_in_that_order() {
 }
 
 #[test]
-fn large_outputs_are_replayed_whole() {
+pub fn large_outputs_are_replayed_whole() {
     let kv = Sandbox::new();
     let big: Vec<u8> = (0..5_000_000_u32)
         .map(|n| (n.wrapping_mul(n) >> 7) as u8)
@@ -84,7 +84,7 @@ fn large_outputs_are_replayed_whole() {
 }
 
 #[test]
-fn the_command_line_is_the_key_and_reads_as_it_was_typed() {
+pub fn the_command_line_is_the_key_and_reads_as_it_was_typed() {
     let kv = Sandbox::new();
     for (words, key) in [
         (&["echo", "a", "b c"][..], "echo a 'b c'"),
@@ -108,7 +108,7 @@ fn the_command_line_is_the_key_and_reads_as_it_was_typed() {
 }
 
 #[test]
-fn the_working_directory_counts_if_it_is_asked_for() {
+pub fn the_working_directory_counts_if_it_is_asked_for() {
     let kv = Sandbox::new();
     fs::create_dir(kv.path("other")).unwrap();
     let pwd = |options: &[&str], dir: &Path| {
@@ -125,7 +125,7 @@ fn the_working_directory_counts_if_it_is_asked_for() {
 }
 
 #[test]
-fn a_variable_counts_and_unset_is_not_empty() {
+pub fn a_variable_counts_and_unset_is_not_empty() {
     let kv = Sandbox::new();
     let print = |value: Option<&str>| {
         let script = format!("{COUNT} echo \"${{V-unset}}\"");
@@ -142,7 +142,7 @@ fn a_variable_counts_and_unset_is_not_empty() {
 }
 
 #[test]
-fn a_variable_has_a_name_that_can_be_one() {
+pub fn a_variable_has_a_name_that_can_be_one() {
     let kv = Sandbox::new();
     for name in ["", "LANG=C"] {
         let ran = script(&kv, &["--env", name], "");
@@ -154,7 +154,7 @@ fn a_variable_has_a_name_that_can_be_one() {
 }
 
 #[test]
-fn the_time_of_a_file_counts_and_a_missing_one_too() {
+pub fn the_time_of_a_file_counts_and_a_missing_one_too() {
     let kv = Sandbox::new();
     let file = kv.path("file");
     let run = |what: &str, so_far| {
@@ -177,7 +177,7 @@ fn the_time_of_a_file_counts_and_a_missing_one_too() {
 }
 
 #[test]
-fn a_key_that_is_given_is_the_whole_key() {
+pub fn a_key_that_is_given_is_the_whole_key() {
     let kv = Sandbox::new();
     for option in [&["--cwd"][..], &["--env", "A"], &["--modtime", "f"]] {
         let ran = script(&kv, &[&["k"], option].concat(), "");
@@ -195,7 +195,7 @@ fn a_key_that_is_given_is_the_whole_key() {
 }
 
 #[test]
-fn failures_are_kept_only_on_demand() {
+pub fn failures_are_kept_only_on_demand() {
     let kv = Sandbox::new();
     let fail = |options: &[&str]| {
         let ran = script(&kv, options, "echo no; exit 1").ends(Exit::Program(1));
@@ -208,7 +208,7 @@ fn failures_are_kept_only_on_demand() {
 }
 
 #[test]
-fn a_run_that_a_signal_ends_is_never_kept() {
+pub fn a_run_that_a_signal_ends_is_never_kept() {
     let kv = Sandbox::new();
     for so_far in 1..=2 {
         let ran = script(&kv, &["k", "--keep-failures"], "echo out; kill -KILL $$");
@@ -221,7 +221,7 @@ fn a_run_that_a_signal_ends_is_never_kept() {
 }
 
 #[test]
-fn what_has_expired_is_run_anew() {
+pub fn what_has_expired_is_run_anew() {
     let kv = Sandbox::new();
     for so_far in 1..=2 {
         script(&kv, &["k"], "echo out")
@@ -236,7 +236,7 @@ fn what_has_expired_is_run_anew() {
 }
 
 #[test]
-fn a_ttl_is_demanded() {
+pub fn a_ttl_is_demanded() {
     let kv = Sandbox::new();
     for args in [
         &["memo", "k", "--", "true"][..],
@@ -256,7 +256,7 @@ fn a_ttl_is_demanded() {
 }
 
 #[test]
-fn results_are_ordinary_keys_of_their_own_namespace() {
+pub fn results_are_ordinary_keys_of_their_own_namespace() {
     let kv = Sandbox::new();
     let ran = |options: &[&str]| {
         let args = [options, &["memo", "k", "--ttl", "1h", "--", "sh", "-c"]].concat();
@@ -311,7 +311,7 @@ fn what_is_no_result_is_run_over() {
 }
 
 #[test]
-fn what_breaks_off_is_run_over() {
+pub fn what_breaks_off_is_run_over() {
     let kv = Sandbox::new();
     for (n, foreign) in ["o 10\nshort", "o x\n", "z 1\nz", "o 1"].iter().enumerate() {
         kv.put("k", &["kvmemo1 0 0\n", foreign].concat());
@@ -322,7 +322,7 @@ fn what_breaks_off_is_run_over() {
 }
 
 #[test]
-fn the_program_gets_no_standard_input() {
+pub fn the_program_gets_no_standard_input() {
     let kv = Sandbox::new();
     let args = ["memo", "k", "--ttl", "1h", "--", "sh", "-c"];
     let ran = kv.feed(
@@ -333,7 +333,7 @@ fn the_program_gets_no_standard_input() {
 }
 
 #[test]
-fn a_program_that_cannot_be_run_has_a_status_of_its_own() {
+pub fn a_program_that_cannot_be_run_has_a_status_of_its_own() {
     let kv = Sandbox::new();
     fs::write(kv.path("plain"), "").unwrap();
     fs::set_permissions(kv.path("plain"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -353,7 +353,7 @@ fn a_program_that_cannot_be_run_has_a_status_of_its_own() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_failure_and_the_run_is_kept_whole() {
+pub fn a_reader_that_has_enough_is_no_failure_and_the_run_is_kept_whole() {
     let kv = Sandbox::new();
     let lines = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); echo $i; done";
     let run = format!("kv memo k --ttl 1h -- sh -c '{COUNT} {lines}'");

@@ -15,7 +15,7 @@ fn with(names: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn lists_names_in_byte_order() {
+pub fn lists_names_in_byte_order() {
     let kv = with(&["b", "a b", "B", "ä"]);
     kv.run(["namespaces"])
         .ends(Exit::Success)
@@ -27,7 +27,7 @@ fn lists_names_in_byte_order() {
 }
 
 #[test]
-fn a_store_that_does_not_exist_has_none() {
+pub fn a_store_that_does_not_exist_has_none() {
     let kv = Sandbox::new();
     kv.run(["namespaces"]).ends(Exit::Success).is_silent();
     kv.run(["namespaces", "--remove", "a"])
@@ -45,7 +45,7 @@ fn what_else_lies_in_the_directory_is_passed_over() {
 }
 
 #[test]
-fn namespaces_do_not_see_each_other() {
+pub fn namespaces_do_not_see_each_other() {
     let kv = with(&["a", "b"]);
     kv.run(["-n", "a", "get", "k"])
         .ends(Exit::Success)
@@ -83,7 +83,7 @@ fn remove_takes_one_namespace_with_all_it_holds() {
 }
 
 #[test]
-fn dry_run_needs_something_to_remove() {
+pub fn dry_run_needs_something_to_remove() {
     let kv = with(&["a"]);
     kv.run(["namespaces", "--dry-run"])
         .ends(Exit::Usage)
@@ -91,7 +91,7 @@ fn dry_run_needs_something_to_remove() {
 }
 
 #[test]
-fn a_name_is_a_name_and_no_path() {
+pub fn a_name_is_a_name_and_no_path() {
     let kv = Sandbox::new();
     let long = "n".repeat(256);
     for bad in ["", ".", "..", ".x", "a/b", "/a", "a\nb", "a\x1bb", &long] {

@@ -49,7 +49,7 @@ fn by_key(kv: &Sandbox, command: &str, number: u64, more: &[&str]) {
 }
 
 #[test]
-fn takes_the_oldest_and_removes_it() {
+pub fn takes_the_oldest_and_removes_it() {
     let kv = Sandbox::new();
     push(&kv, "abc");
     pops(&kv, "a");
@@ -63,7 +63,7 @@ fn takes_the_oldest_and_removes_it() {
 }
 
 #[test]
-fn last_takes_the_newest() {
+pub fn last_takes_the_newest() {
     let kv = Sandbox::new();
     push(&kv, "abcd");
     for want in ["d", "c"] {
@@ -81,7 +81,7 @@ fn last_takes_the_newest() {
 }
 
 #[test]
-fn prints_the_bytes_alone() {
+pub fn prints_the_bytes_alone() {
     let kv = Sandbox::new();
     let large: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
     for element in [&b""[..], b"\n", b"\0\xff", &large] {
@@ -92,7 +92,7 @@ fn prints_the_bytes_alone() {
 }
 
 #[test]
-fn a_list_that_is_not_there_is_empty() {
+pub fn a_list_that_is_not_there_is_empty() {
     let kv = Sandbox::new();
     pops_nothing(&kv);
     kv.run(["pop", "--last", "jobs"]).ends(Exit::No).is_silent();
@@ -105,7 +105,7 @@ fn a_list_that_is_not_there_is_empty() {
 }
 
 #[test]
-fn an_element_that_nobody_read_is_lost_and_said_to_be() {
+pub fn an_element_that_nobody_read_is_lost_and_said_to_be() {
     let kv = Sandbox::new();
     push(&kv, "abc");
     // The pipe is closed when the element comes, and not a moment later.
@@ -121,7 +121,7 @@ fn an_element_that_nobody_read_is_lost_and_said_to_be() {
 }
 
 #[test]
-fn an_element_put_by_its_key_takes_its_place() {
+pub fn an_element_put_by_its_key_takes_its_place() {
     let kv = Sandbox::new();
     push(&kv, "ab");
     by_key(&kv, "put", 900, &["z"]);
@@ -140,7 +140,7 @@ fn an_element_put_by_its_key_takes_its_place() {
 }
 
 #[test]
-fn a_list_can_begin_with_an_element_put_by_its_key() {
+pub fn a_list_can_begin_with_an_element_put_by_its_key() {
     let kv = Sandbox::new();
     by_key(&kv, "put", 7, &["x"]);
     push(&kv, "y");
@@ -153,7 +153,7 @@ fn a_list_can_begin_with_an_element_put_by_its_key() {
 }
 
 #[test]
-fn a_gap_of_any_width_is_passed_over() {
+pub fn a_gap_of_any_width_is_passed_over() {
     let kv = Sandbox::new();
     push(&kv, "a");
     let far = 10_000_000_000_000_000_000;
@@ -171,7 +171,7 @@ fn a_gap_of_any_width_is_passed_over() {
 }
 
 #[test]
-fn a_removed_or_expired_element_is_passed_over() {
+pub fn a_removed_or_expired_element_is_passed_over() {
     let kv = Sandbox::new();
     push(&kv, "abcdefg");
     by_key(&kv, "remove", 1, &[]);
@@ -190,7 +190,7 @@ fn a_removed_or_expired_element_is_passed_over() {
 }
 
 #[test]
-fn a_replaced_element_keeps_its_place() {
+pub fn a_replaced_element_keeps_its_place() {
     let kv = Sandbox::new();
     push(&kv, "abc");
     by_key(&kv, "put", 2, &["B"]);
@@ -224,7 +224,7 @@ fn a_damaged_element_is_named_and_stays() {
 }
 
 #[test]
-fn a_namespace_that_was_removed_is_an_empty_list() {
+pub fn a_namespace_that_was_removed_is_an_empty_list() {
     let kv = Sandbox::new();
     push(&kv, "abc");
     kv.run(["namespaces", "--remove", "jobs"])

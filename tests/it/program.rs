@@ -17,7 +17,7 @@ fn run(kv: &Sandbox, runner: &[&str], cmd: &[&str]) -> Ran {
 }
 
 #[test]
-fn the_status_is_that_of_the_program() {
+pub fn the_status_is_that_of_the_program() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
         for status in [0, 1, 2, 3, 4, 5, 42, 124, 127, 255] {
@@ -29,7 +29,7 @@ fn the_status_is_that_of_the_program() {
 }
 
 #[test]
-fn a_program_that_is_killed_ends_with_128_and_the_signal() {
+pub fn a_program_that_is_killed_ends_with_128_and_the_signal() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
         for (signal, status) in [("KILL", 137), ("TERM", 143), ("INT", 130), ("PIPE", 141)] {
@@ -41,7 +41,7 @@ fn a_program_that_is_killed_ends_with_128_and_the_signal() {
 }
 
 #[test]
-fn what_is_not_found_is_127() {
+pub fn what_is_not_found_is_127() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
         for missing in ["no-such-program", "/no/such/program", "./missing", ""] {
@@ -54,7 +54,7 @@ fn what_is_not_found_is_127() {
 }
 
 #[test]
-fn what_cannot_be_executed_is_126() {
+pub fn what_cannot_be_executed_is_126() {
     let kv = Sandbox::new();
     fs::write(kv.path("text"), "#!/bin/sh\n").unwrap();
     for runner in RUNNERS {
@@ -68,7 +68,7 @@ fn what_cannot_be_executed_is_126() {
 }
 
 #[test]
-fn a_wrong_command_line_is_125() {
+pub fn a_wrong_command_line_is_125() {
     let kv = Sandbox::new();
     for args in [
         &[][..],
@@ -101,7 +101,7 @@ fn a_wrong_command_line_is_125() {
 }
 
 #[test]
-fn a_program_without_dashes_before_it_is_told_of_them() {
+pub fn a_program_without_dashes_before_it_is_told_of_them() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
         for (cmd, what) in [(&["echo", "hi"][..], "`echo`"), (&[], "<CMD>")] {
@@ -122,7 +122,7 @@ fn a_program_without_dashes_before_it_is_told_of_them() {
 }
 
 #[test]
-fn variables_that_cannot_be_used_are_125() {
+pub fn variables_that_cannot_be_used_are_125() {
     let kv = Sandbox::new();
     for (name, value) in [
         ("KV_STORE", "nonsense:here"),
@@ -164,7 +164,7 @@ fn a_store_that_cannot_be_used_is_125() {
 }
 
 #[test]
-fn help_runs_nothing() {
+pub fn help_runs_nothing() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
         let ran = kv.run(runner.iter().chain(&["--help"])).ends(Exit::Success);
@@ -174,7 +174,7 @@ fn help_runs_nothing() {
 }
 
 #[test]
-fn options_do_not_reach_the_environment() {
+pub fn options_do_not_reach_the_environment() {
     let kv = Sandbox::new();
     let options = [
         "--store",
@@ -208,7 +208,7 @@ fn options_do_not_reach_the_environment() {
 }
 
 #[test]
-fn a_program_gets_the_arguments_byte_for_byte() {
+pub fn a_program_gets_the_arguments_byte_for_byte() {
     let kv = Sandbox::new();
     let words = [&b"a b"[..], b"", b"--", b"-n", b"\n", b"*", b"\xff\x01"];
     let want: Vec<u8> = words
@@ -225,7 +225,7 @@ fn a_program_gets_the_arguments_byte_for_byte() {
 }
 
 #[test]
-fn a_program_has_the_descriptors_of_kv_and_no_others() {
+pub fn a_program_has_the_descriptors_of_kv_and_no_others() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
         let script = format!(

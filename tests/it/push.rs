@@ -25,7 +25,7 @@ pub fn has_items(kv: &Sandbox, list: &str, want: &[&[u8]]) {
 }
 
 #[test]
-fn adds_the_argument_as_it_is() {
+pub fn adds_the_argument_as_it_is() {
     let kv = Sandbox::new();
     for element in ["one", "", "two\nlines\n", "-", "-5", "one"] {
         done(kv.run(["push", "jobs", element]));
@@ -35,7 +35,7 @@ fn adds_the_argument_as_it_is() {
 }
 
 #[test]
-fn behind_a_double_dash_all_is_text() {
+pub fn behind_a_double_dash_all_is_text() {
     let kv = Sandbox::new();
     done(kv.run(["push", "jobs", "--", "-0"]));
     done(kv.run(["push", "--", "jobs", "--lines"]));
@@ -48,7 +48,7 @@ fn behind_a_double_dash_all_is_text() {
 }
 
 #[test]
-fn all_of_standard_input_is_one_element() {
+pub fn all_of_standard_input_is_one_element() {
     let kv = Sandbox::new();
     let large = vec![7; 300_000];
     for element in [&b"a\nb\n"[..], b"", b"\0\xff\n", &large] {
@@ -59,7 +59,7 @@ fn all_of_standard_input_is_one_element() {
 }
 
 #[test]
-fn each_line_is_an_element() {
+pub fn each_line_is_an_element() {
     let kv = Sandbox::new();
     done(kv.feed(["push", "jobs", "--lines"], b"a\n\n b \0\xff\r\nlast"));
     has_items(&kv, "jobs", &[b"a", b"", b" b \0\xff\r", b"last"]);
@@ -69,7 +69,7 @@ fn each_line_is_an_element() {
 }
 
 #[test]
-fn each_record_is_an_element() {
+pub fn each_record_is_an_element() {
     let kv = Sandbox::new();
     done(kv.feed(["push", "jobs", "-0"], b"a\n\0\0\xff\0last"));
     let kept = kv.run(["items", "--json", "jobs"]).stdout_text();
@@ -80,7 +80,7 @@ fn each_record_is_an_element() {
 }
 
 #[test]
-fn lines_are_there_when_the_next_is_awaited() {
+pub fn lines_are_there_when_the_next_is_awaited() {
     let kv = Sandbox::new();
     let mut command = kv.kv(["push", "--lines", "jobs"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -96,7 +96,7 @@ fn lines_are_there_when_the_next_is_awaited() {
 }
 
 #[test]
-fn one_source_of_elements_at_a_time() {
+pub fn one_source_of_elements_at_a_time() {
     let kv = Sandbox::new();
     for args in [
         &["push", "jobs", "x", "--lines"][..],
@@ -112,7 +112,7 @@ fn one_source_of_elements_at_a_time() {
 }
 
 #[test]
-fn standard_input_must_be_one() {
+pub fn standard_input_must_be_one() {
     let kv = Sandbox::new();
     for args in [
         &["push", "jobs"][..],
@@ -125,7 +125,7 @@ fn standard_input_must_be_one() {
 }
 
 #[test]
-fn some_names_are_no_lists() {
+pub fn some_names_are_no_lists() {
     let kv = Sandbox::new();
     for name in ["default", "memo", "", ".hidden", "a/b", "a\nb"] {
         for args in [
@@ -159,7 +159,7 @@ fn a_namespace_does_not_scope_a_list() {
 }
 
 #[test]
-fn the_keys_are_numbers_in_order() {
+pub fn the_keys_are_numbers_in_order() {
     let kv = Sandbox::new();
     done(kv.feed(["push", "jobs", "--lines"], b"a\nb\nc\n"));
     let ran = kv.run(["-n", "jobs", "ls"]).ends(Exit::Success);
@@ -174,7 +174,7 @@ fn the_keys_are_numbers_in_order() {
 }
 
 #[test]
-fn an_element_behind_a_gap_keeps_its_place() {
+pub fn an_element_behind_a_gap_keeps_its_place() {
     let kv = Sandbox::new();
     done(kv.run(["push", "jobs", "a"]));
     done(kv.run(["-n", "jobs", "put", &format!("{:020}", 900), "b"]));
@@ -198,7 +198,7 @@ fn never_overwrites_what_is_in_the_way() {
 }
 
 #[test]
-fn numbers_can_be_used_up() {
+pub fn numbers_can_be_used_up() {
     let kv = Sandbox::new();
     let last = (u64::MAX - 1).to_string();
     done(kv.run(["-n", "jobs", "put", &last, "x"]));

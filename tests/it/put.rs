@@ -5,7 +5,7 @@ use kv::exit::Exit;
 use crate::harness::Sandbox;
 
 #[test]
-fn success_is_silent() {
+pub fn success_is_silent() {
     let kv = Sandbox::new();
     kv.run(["put", "color", "green"])
         .ends(Exit::Success)
@@ -14,7 +14,7 @@ fn success_is_silent() {
 }
 
 #[test]
-fn a_value_is_replaced() {
+pub fn a_value_is_replaced() {
     let kv = Sandbox::new();
     kv.put("color", "green and a good deal longer");
     kv.put("color", "red");
@@ -23,7 +23,7 @@ fn a_value_is_replaced() {
 }
 
 #[test]
-fn if_absent_stores_only_the_first_value() {
+pub fn if_absent_stores_only_the_first_value() {
     let kv = Sandbox::new();
     kv.run(["put", "color", "green", "--if-absent"])
         .ends(Exit::Success)
@@ -35,7 +35,7 @@ fn if_absent_stores_only_the_first_value() {
 }
 
 #[test]
-fn if_exists_stores_only_over_a_value() {
+pub fn if_exists_stores_only_over_a_value() {
     let kv = Sandbox::new();
     kv.run(["put", "color", "green", "--if-exists"])
         .ends(Exit::No)
@@ -49,7 +49,7 @@ fn if_exists_stores_only_over_a_value() {
 }
 
 #[test]
-fn if_value_compares_every_byte() {
+pub fn if_value_compares_every_byte() {
     let kv = Sandbox::new();
     kv.run(["put", "n", "2", "--if-value", "1"])
         .ends(Exit::No)
@@ -67,7 +67,7 @@ fn if_value_compares_every_byte() {
 }
 
 #[test]
-fn if_value_knows_the_empty_value() {
+pub fn if_value_knows_the_empty_value() {
     let kv = Sandbox::new();
     kv.put("n", "");
     kv.run(["put", "n", "1", "--if-value", ""])
@@ -80,7 +80,7 @@ fn if_value_knows_the_empty_value() {
 }
 
 #[test]
-fn if_value_compares_large_values() {
+pub fn if_value_compares_large_values() {
     let kv = Sandbox::new();
     let large = "0123456789".repeat(10_000);
     let nearly = format!("{}x", &large[..large.len() - 1]);
@@ -95,7 +95,7 @@ fn if_value_compares_large_values() {
 }
 
 #[test]
-fn if_etag_stores_only_over_the_entry_that_was_seen() {
+pub fn if_etag_stores_only_over_the_entry_that_was_seen() {
     let kv = Sandbox::new();
     kv.run(["put", "n", "1", "--if-etag", "0123456789abcdef"])
         .ends(Exit::No)
@@ -112,7 +112,7 @@ fn if_etag_stores_only_over_the_entry_that_was_seen() {
 }
 
 #[test]
-fn an_etag_has_16_digits() {
+pub fn an_etag_has_16_digits() {
     let kv = Sandbox::new();
     for bad in [
         "",
@@ -129,7 +129,7 @@ fn an_etag_has_16_digits() {
 }
 
 #[test]
-fn print_etag_prints_that_of_the_new_entry() {
+pub fn print_etag_prints_that_of_the_new_entry() {
     let kv = Sandbox::new();
     let first = kv.run(["put", "n", "1", "--print-etag"]);
     let first = first.ends(Exit::Success).warns("").line();
@@ -144,7 +144,7 @@ fn print_etag_prints_that_of_the_new_entry() {
 }
 
 #[test]
-fn a_refused_put_makes_no_store() {
+pub fn a_refused_put_makes_no_store() {
     let kv = Sandbox::new();
     kv.run(["put", "n", "1", "--if-exists"])
         .ends(Exit::No)
@@ -153,7 +153,7 @@ fn a_refused_put_makes_no_store() {
 }
 
 #[test]
-fn options_that_contradict_each_other_are_refused() {
+pub fn options_that_contradict_each_other_are_refused() {
     let kv = Sandbox::new();
     let etag = "0123456789abcdef";
     for bad in [
@@ -175,7 +175,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn an_expiry_is_cleared_by_the_next_put() {
+pub fn an_expiry_is_cleared_by_the_next_put() {
     let kv = Sandbox::new();
     kv.run(["put", "n", "1", "--ttl", "1h"])
         .ends(Exit::Success)
@@ -186,7 +186,7 @@ fn an_expiry_is_cleared_by_the_next_put() {
 }
 
 #[test]
-fn keep_ttl_keeps_the_expiry_to_the_millisecond() {
+pub fn keep_ttl_keeps_the_expiry_to_the_millisecond() {
     let kv = Sandbox::new();
     kv.run(["put", "n", "1", "--ttl", "1h"])
         .ends(Exit::Success)
@@ -200,7 +200,7 @@ fn keep_ttl_keeps_the_expiry_to_the_millisecond() {
 }
 
 #[test]
-fn keep_ttl_of_what_never_expires_or_is_absent_is_never() {
+pub fn keep_ttl_of_what_never_expires_or_is_absent_is_never() {
     let kv = Sandbox::new();
     for _ in 0..2 {
         kv.run(["put", "n", "1", "--keep-ttl"])
@@ -211,7 +211,7 @@ fn keep_ttl_of_what_never_expires_or_is_absent_is_never() {
 }
 
 #[test]
-fn a_mistyped_option_is_never_stored() {
+pub fn a_mistyped_option_is_never_stored() {
     let kv = Sandbox::new();
     for bad in [
         &["put", "color", "--if-absnet"][..],
@@ -229,7 +229,7 @@ fn a_mistyped_option_is_never_stored() {
 }
 
 #[test]
-fn a_mistyped_option_is_answered_with_the_right_one() {
+pub fn a_mistyped_option_is_answered_with_the_right_one() {
     let kv = Sandbox::new();
     kv.run(["put", "color", "--if-absnet"])
         .ends(Exit::Usage)
@@ -240,7 +240,7 @@ fn a_mistyped_option_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn a_dash_and_negative_numbers_are_text() {
+pub fn a_dash_and_negative_numbers_are_text() {
     let kv = Sandbox::new();
     for text in ["-", "-1", "-0.5", "-1e9"] {
         kv.run(["put", text, text]).ends(Exit::Success).is_silent();
@@ -251,7 +251,7 @@ fn a_dash_and_negative_numbers_are_text() {
 }
 
 #[test]
-fn behind_two_dashes_all_is_text() {
+pub fn behind_two_dashes_all_is_text() {
     let kv = Sandbox::new();
     for (key, value) in [
         ("--help", "--if-absent"),

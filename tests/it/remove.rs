@@ -11,7 +11,7 @@ fn with(keys: &[&str]) -> Sandbox {
 }
 
 #[test]
-fn removes_in_silence_and_says_no_to_what_is_absent() {
+pub fn removes_in_silence_and_says_no_to_what_is_absent() {
     let kv = with(&["a"]);
     kv.run(["remove", "a"]).ends(Exit::Success).is_silent();
     kv.lacks("a");
@@ -20,7 +20,7 @@ fn removes_in_silence_and_says_no_to_what_is_absent() {
 }
 
 #[test]
-fn of_a_store_that_does_not_exist_nothing_is_made() {
+pub fn of_a_store_that_does_not_exist_nothing_is_made() {
     let kv = Sandbox::new();
     kv.run(["remove", "a"]).ends(Exit::No).is_silent();
     kv.run(["remove", "-f", "a"])
@@ -30,7 +30,7 @@ fn of_a_store_that_does_not_exist_nothing_is_made() {
 }
 
 #[test]
-fn of_several_keys_all_that_are_there_go() {
+pub fn of_several_keys_all_that_are_there_go() {
     let kv = with(&["a", "b", "c"]);
     kv.run(["remove", "a", "absent", "b"])
         .ends(Exit::No)
@@ -43,7 +43,7 @@ fn of_several_keys_all_that_are_there_go() {
 }
 
 #[test]
-fn rm_del_and_delete_are_other_names() {
+pub fn rm_del_and_delete_are_other_names() {
     for name in ["rm", "del", "delete"] {
         let kv = with(&["a"]);
         kv.run([name, "a"]).ends(Exit::Success).is_silent();
@@ -63,7 +63,7 @@ fn force_does_not_hide_damage() {
 }
 
 #[test]
-fn conditions_are_decided_on_the_entry() {
+pub fn conditions_are_decided_on_the_entry() {
     let kv = with(&["a"]);
     let etag = kv.field("etag", "a");
     for (option, other, right) in [
@@ -91,7 +91,7 @@ fn conditions_are_decided_on_the_entry() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused_and_nothing_removed() {
+pub fn what_does_not_go_together_is_refused_and_nothing_removed() {
     let kv = with(&["a", "b"]);
     for bad in [
         &[][..],
@@ -115,7 +115,7 @@ fn what_does_not_go_together_is_refused_and_nothing_removed() {
 }
 
 #[test]
-fn dry_run_prints_what_would_go_and_removes_nothing() {
+pub fn dry_run_prints_what_would_go_and_removes_nothing() {
     let kv = with(&["a1", "a2", "b"]);
     kv.run(["remove", "--glob", "a*", "--dry-run"])
         .ends(Exit::Success)
@@ -130,7 +130,7 @@ fn dry_run_prints_what_would_go_and_removes_nothing() {
 }
 
 #[test]
-fn a_glob_removes_what_ls_lists() {
+pub fn a_glob_removes_what_ls_lists() {
     let kv = with(&["a1", "a2", "b"]);
     kv.run(["remove", "--glob", "a?"])
         .ends(Exit::Success)
@@ -145,7 +145,7 @@ fn a_glob_removes_what_ls_lists() {
 }
 
 #[test]
-fn keys_are_read_from_standard_input() {
+pub fn keys_are_read_from_standard_input() {
     let kv = with(&["a", "b", "c", "d e"]);
     kv.feed(["remove", "--stdin"], b"a\nd e")
         .ends(Exit::Success)
@@ -160,7 +160,7 @@ fn keys_are_read_from_standard_input() {
 }
 
 #[test]
-fn null_reads_keys_that_hold_newlines() {
+pub fn null_reads_keys_that_hold_newlines() {
     let kv = with(&["a\nb", "a", "-0"]);
     kv.feed(["remove", "-0", "--stdin"], b"a\nb\0")
         .ends(Exit::Success)
@@ -172,7 +172,7 @@ fn null_reads_keys_that_hold_newlines() {
 }
 
 #[test]
-fn a_bad_line_removes_nothing() {
+pub fn a_bad_line_removes_nothing() {
     let kv = with(&["a", "b"]);
     let long = format!("a\n{}\nb\n", "k".repeat(65_536));
     for input in [&b"a\n\nb\n"[..], b"a\nx\0y\n", long.as_bytes()] {
@@ -195,7 +195,7 @@ fn with_many() -> (Sandbox, Vec<String>) {
 }
 
 #[test]
-fn many_keys_go_together_and_are_answered_as_few_are() {
+pub fn many_keys_go_together_and_are_answered_as_few_are() {
     let (kv, keys) = with_many();
     kv.put("other", "stays");
     let (first, second) = (keys[..1_200].join("\n"), keys[1_100..].join("\n"));
@@ -222,7 +222,7 @@ fn many_keys_go_together_and_are_answered_as_few_are() {
 }
 
 #[test]
-fn a_key_that_is_named_twice_is_absent_the_second_time() {
+pub fn a_key_that_is_named_twice_is_absent_the_second_time() {
     let (kv, mut keys) = with_many();
     let few = [&keys[0], &keys[1], &keys[0]]
         .map(String::as_str)
@@ -240,7 +240,7 @@ fn a_key_that_is_named_twice_is_absent_the_second_time() {
 }
 
 #[test]
-fn many_keys_that_match_go_together() {
+pub fn many_keys_that_match_go_together() {
     let (kv, keys) = with_many();
     kv.put("other", "stays");
     kv.run(["remove", "--glob", "many/*", "--dry-run"])
@@ -273,7 +273,7 @@ fn of_many_keys_those_that_cannot_go_are_told() {
 /// Two different texts of one SHA-1 (shattered.io). They hold NUL bytes, so they are no keys, and
 /// their common place cannot be reached.
 #[test]
-fn the_published_collision_is_refused() {
+pub fn the_published_collision_is_refused() {
     let kv = with(&["a"]);
     for digits in [
         include_str!("data/shattered-1.hex"),

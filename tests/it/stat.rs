@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::Sandbox;
 
 #[test]
-fn prints_name_and_value_lines() {
+pub fn prints_name_and_value_lines() {
     let kv = Sandbox::new();
     kv.run(["-n", "app", "put", "color", "green"])
         .ends(Exit::Success)
@@ -31,7 +31,7 @@ fn prints_name_and_value_lines() {
 }
 
 #[test]
-fn field_prints_the_value_alone() {
+pub fn field_prints_the_value_alone() {
     let kv = Sandbox::new();
     kv.run(["put", "color", "green", "--ttl", "1h"])
         .ends(Exit::Success)
@@ -45,7 +45,7 @@ fn field_prints_the_value_alone() {
 }
 
 #[test]
-fn json_is_one_object_on_one_line() {
+pub fn json_is_one_object_on_one_line() {
     let kv = Sandbox::new();
     kv.run(["put", "a\"b\n", "green", "--ttl", "1h"])
         .ends(Exit::Success)
@@ -67,7 +67,7 @@ fn json_is_one_object_on_one_line() {
 }
 
 #[test]
-fn a_missing_key_is_silent() {
+pub fn a_missing_key_is_silent() {
     let kv = Sandbox::new();
     for options in [&[][..], &["--json"], &["--field", "etag"]] {
         kv.run(["stat", "color"].iter().chain(options))
@@ -77,7 +77,7 @@ fn a_missing_key_is_silent() {
 }
 
 #[test]
-fn an_unknown_field_is_answered_with_the_known_ones() {
+pub fn an_unknown_field_is_answered_with_the_known_ones() {
     let kv = Sandbox::new();
     kv.run(["stat", "color", "--field", "age"])
         .ends(Exit::Usage)
@@ -88,7 +88,7 @@ fn an_unknown_field_is_answered_with_the_known_ones() {
 }
 
 #[test]
-fn modified_never_goes_back_with_the_next_write() {
+pub fn modified_never_goes_back_with_the_next_write() {
     let kv = Sandbox::new();
     kv.put("color", "green");
     let before = kv.field("modified", "color");

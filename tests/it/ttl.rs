@@ -8,7 +8,7 @@ use kv::exit::Exit;
 use crate::harness::Sandbox;
 
 #[test]
-fn prints_whole_seconds_rounded_up_or_never() {
+pub fn prints_whole_seconds_rounded_up_or_never() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     kv.run(["ttl", "k"])
@@ -24,7 +24,7 @@ fn prints_whole_seconds_rounded_up_or_never() {
 }
 
 #[test]
-fn a_living_key_never_shows_zero() {
+pub fn a_living_key_never_shows_zero() {
     let kv = Sandbox::new();
     kv.run(["put", "k", "v", "--ttl", "900ms"])
         .ends(Exit::Success)
@@ -39,13 +39,13 @@ fn a_living_key_never_shows_zero() {
 }
 
 #[test]
-fn a_missing_key_is_silent() {
+pub fn a_missing_key_is_silent() {
     let kv = Sandbox::new();
     kv.run(["ttl", "k"]).ends(Exit::No).is_silent();
 }
 
 #[test]
-fn durations_are_read_as_the_manual_says() {
+pub fn durations_are_read_as_the_manual_says() {
     let kv = Sandbox::new();
     for (text, seconds) in [
         ("90000s", 90_000),
@@ -68,7 +68,7 @@ fn durations_are_read_as_the_manual_says() {
 }
 
 #[test]
-fn what_is_no_duration_is_refused_and_nothing_stored() {
+pub fn what_is_no_duration_is_refused_and_nothing_stored() {
     let kv = Sandbox::new();
     for bad in [
         "0",
@@ -94,7 +94,7 @@ fn what_is_no_duration_is_refused_and_nothing_stored() {
 }
 
 #[test]
-fn a_negative_duration_with_a_unit_is_no_option() {
+pub fn a_negative_duration_with_a_unit_is_no_option() {
     let kv = Sandbox::new();
     kv.run(["put", "k", "v", "--ttl", "-5s"])
         .ends(Exit::Usage)
@@ -151,7 +151,7 @@ fn an_expired_key_is_absent_in_every_command_at_once() {
 }
 
 #[test]
-fn the_etag_of_an_expired_entry_is_of_no_use() {
+pub fn the_etag_of_an_expired_entry_is_of_no_use() {
     let kv = Sandbox::new();
     kv.run(["put", "k", "v", "--ttl", "1h"])
         .ends(Exit::Success)
@@ -170,7 +170,7 @@ fn the_etag_of_an_expired_entry_is_of_no_use() {
 }
 
 #[test]
-fn keep_ttl_does_not_keep_an_expiry_that_is_over() {
+pub fn keep_ttl_does_not_keep_an_expiry_that_is_over() {
     let kv = Sandbox::new();
     expired(&kv, "k");
     kv.run(["put", "k", "w", "--keep-ttl"])
@@ -181,7 +181,7 @@ fn keep_ttl_does_not_keep_an_expiry_that_is_over() {
 }
 
 #[test]
-fn the_time_to_live_counts_from_the_end_of_a_slow_value() {
+pub fn the_time_to_live_counts_from_the_end_of_a_slow_value() {
     let kv = Sandbox::new();
     // Counted from the start the value would be gone before it was whole.
     kv.shell(

@@ -28,7 +28,7 @@ fn put_large(kv: &Sandbox, value: &[u8]) {
 }
 
 #[test]
-fn the_output_becomes_the_value() {
+pub fn the_output_becomes_the_value() {
     let kv = Sandbox::new();
     kv.feed(["put", "k"], b"old\0 value")
         .ends(Exit::Success)
@@ -44,7 +44,7 @@ fn the_output_becomes_the_value() {
 }
 
 #[test]
-fn an_absent_key_is_empty_input() {
+pub fn an_absent_key_is_empty_input() {
     let kv = Sandbox::new();
     update(&kv, "wc -c").ends(Exit::Success).is_silent();
     assert_eq!(update_of(&kv), "0");
@@ -63,7 +63,7 @@ fn update_of(kv: &Sandbox) -> String {
 }
 
 #[test]
-fn empty_output_stores_the_empty_value() {
+pub fn empty_output_stores_the_empty_value() {
     let kv = Sandbox::new();
     for _ in 0..2 {
         update(&kv, "true").ends(Exit::Success).is_silent();
@@ -73,7 +73,7 @@ fn empty_output_stores_the_empty_value() {
 }
 
 #[test]
-fn a_program_that_fails_changes_nothing() {
+pub fn a_program_that_fails_changes_nothing() {
     let kv = Sandbox::new();
     for (script, status) in [
         ("exit 1", 1),
@@ -99,7 +99,7 @@ fn a_program_that_fails_changes_nothing() {
 }
 
 #[test]
-fn values_of_any_size_go_both_ways() {
+pub fn values_of_any_size_go_both_ways() {
     let kv = Sandbox::new();
     let value = large();
     put_large(&kv, &value);
@@ -114,7 +114,7 @@ fn values_of_any_size_go_both_ways() {
 }
 
 #[test]
-fn a_program_need_not_read_its_input() {
+pub fn a_program_need_not_read_its_input() {
     let kv = Sandbox::new();
     put_large(&kv, &large());
     update(&kv, "head -c 3").ends(Exit::Success).is_silent();
@@ -130,7 +130,7 @@ fn a_program_need_not_read_its_input() {
 }
 
 #[test]
-fn a_program_may_close_its_output_early() {
+pub fn a_program_may_close_its_output_early() {
     let kv = Sandbox::new();
     kv.put("k", "old");
     let script = "echo part; exec >&-; while ! [ -e end ]; do sleep 0.01; done; echo >ended";
@@ -147,14 +147,14 @@ fn a_program_may_close_its_output_early() {
 }
 
 #[test]
-fn standard_error_is_the_programs() {
+pub fn standard_error_is_the_programs() {
     let kv = Sandbox::new();
     let ran = update(&kv, "echo told >&2; echo new").ends(Exit::Success);
     ran.prints("").warns("told\n");
 }
 
 #[test]
-fn a_program_may_use_the_store() {
+pub fn a_program_may_use_the_store() {
     let kv = Sandbox::new();
     kv.put("k", "old");
     kv.put("other", "1");
@@ -169,7 +169,7 @@ fn a_program_may_use_the_store() {
 }
 
 #[test]
-fn when_the_key_has_changed_the_program_runs_again() {
+pub fn when_the_key_has_changed_the_program_runs_again() {
     let kv = Sandbox::new();
     kv.put("k", "old");
     for (change, want) in [
@@ -190,7 +190,7 @@ fn when_the_key_has_changed_the_program_runs_again() {
 }
 
 #[test]
-fn a_program_that_fails_is_not_run_again() {
+pub fn a_program_that_fails_is_not_run_again() {
     let kv = Sandbox::new();
     update(&kv, "echo >>runs; kv put k new; exit 3")
         .ends(Exit::Program(3))
@@ -200,7 +200,7 @@ fn a_program_that_fails_is_not_run_again() {
 }
 
 #[test]
-fn a_key_that_never_holds_still_is_busy() {
+pub fn a_key_that_never_holds_still_is_busy() {
     let kv = Sandbox::new();
     let args = ["update", "k", "--busy-timeout", "300ms"];
     let mut command = scripted(&kv, &args, "echo >>runs; kv put k $$; cat");
@@ -213,7 +213,7 @@ fn a_key_that_never_holds_still_is_busy() {
 }
 
 #[test]
-fn the_expiry_stays() {
+pub fn the_expiry_stays() {
     let kv = Sandbox::new();
     kv.run(["put", "k", "old", "--ttl", "1h"])
         .ends(Exit::Success)
@@ -251,7 +251,7 @@ fn a_damaged_value_is_125_whatever_the_program_does() {
 }
 
 #[test]
-fn updates_at_once_lose_none() {
+pub fn updates_at_once_lose_none() {
     let kv = Sandbox::new();
     let script = "for i in $(seq 10); do kv --sync off --busy-timeout 10m update k -- \
                   sh -c 'read -r n; echo $((n + 1))' || exit; done";

@@ -19,7 +19,7 @@ const AWKWARD: [&[u8]; 8] = [
 ];
 
 #[test]
-fn an_argument_is_stored_byte_for_byte() {
+pub fn an_argument_is_stored_byte_for_byte() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
 
@@ -38,7 +38,7 @@ fn an_argument_is_stored_byte_for_byte() {
 }
 
 #[test]
-fn what_a_pipe_brings_is_stored_byte_for_byte() {
+pub fn what_a_pipe_brings_is_stored_byte_for_byte() {
     let kv = Sandbox::new();
     for value in AWKWARD {
         kv.feed(["put", "k"], value).ends(Exit::Success).is_silent();
@@ -48,7 +48,7 @@ fn what_a_pipe_brings_is_stored_byte_for_byte() {
 }
 
 #[test]
-fn a_file_is_stored_byte_for_byte() {
+pub fn a_file_is_stored_byte_for_byte() {
     let kv = Sandbox::new();
     for value in AWKWARD {
         fs::write(kv.path("file"), value).unwrap();
@@ -64,7 +64,7 @@ fn a_file_is_stored_byte_for_byte() {
 }
 
 #[test]
-fn values_of_every_size_around_a_buffer_come_back() {
+pub fn values_of_every_size_around_a_buffer_come_back() {
     let kv = Sandbox::new();
     let block: Vec<u8> = (0..=u8::MAX).cycle().take(600 * 1024 + 1).collect();
     let edges = [4096, 64 * 1024, 256 * 1024, 512 * 1024];
@@ -83,7 +83,7 @@ fn values_of_every_size_around_a_buffer_come_back() {
 }
 
 #[test]
-fn standard_input_that_is_closed_or_null_is_refused() {
+pub fn standard_input_that_is_closed_or_null_is_refused() {
     let kv = Sandbox::new();
     for redirect in ["<&-", "</dev/null"] {
         kv.shell("sh", &format!("kv put k {redirect}"))
@@ -95,7 +95,7 @@ fn standard_input_that_is_closed_or_null_is_refused() {
 }
 
 #[test]
-fn file_dash_takes_standard_input_whatever_it_is() {
+pub fn file_dash_takes_standard_input_whatever_it_is() {
     let kv = Sandbox::new();
     kv.put("k", "old");
     kv.shell("sh", "kv put k --file - </dev/null")
@@ -105,7 +105,7 @@ fn file_dash_takes_standard_input_whatever_it_is() {
 }
 
 #[test]
-fn the_empty_value_is_stored_when_it_is_asked_for() {
+pub fn the_empty_value_is_stored_when_it_is_asked_for() {
     let kv = Sandbox::new();
     kv.run(["put", "k", ""]).ends(Exit::Success).is_silent();
     kv.holds("k", "");
@@ -116,7 +116,7 @@ fn the_empty_value_is_stored_when_it_is_asked_for() {
 }
 
 #[test]
-fn standard_input_can_be_a_file() {
+pub fn standard_input_can_be_a_file() {
     let kv = Sandbox::new();
     fs::write(kv.path("file"), "skipped\nrest\n").unwrap();
     kv.shell("sh", "{ read -r _; kv put k; } < file")
@@ -127,7 +127,7 @@ fn standard_input_can_be_a_file() {
 }
 
 #[test]
-fn only_a_command_that_needs_it_reads_standard_input() {
+pub fn only_a_command_that_needs_it_reads_standard_input() {
     let kv = Sandbox::new();
     let script = "printf 'a\\nb\\nc\\n' | while read -r key; do
         kv put \"$key\" x && kv get \"$key\" && kv has \"$key\" && kv stat --field size \"$key\" &&
@@ -140,7 +140,7 @@ fn only_a_command_that_needs_it_reads_standard_input() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_and_nothing_is_stored() {
+pub fn a_file_that_cannot_be_read_is_named_and_nothing_is_stored() {
     let kv = Sandbox::new();
     kv.put("k", "old");
     fs::create_dir(kv.path("directory")).unwrap();
@@ -155,7 +155,7 @@ fn a_file_that_cannot_be_read_is_named_and_nothing_is_stored() {
 }
 
 #[test]
-fn a_value_goes_through_two_stores_unchanged() {
+pub fn a_value_goes_through_two_stores_unchanged() {
     let kv = Sandbox::new();
     let value: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     kv.feed(["put", "k"], &value)
@@ -168,7 +168,7 @@ fn a_value_goes_through_two_stores_unchanged() {
 }
 
 #[test]
-fn nothing_that_is_printed_depends_on_the_locale() {
+pub fn nothing_that_is_printed_depends_on_the_locale() {
     let kv = Sandbox::new();
     for key in ["B", "a", "Ä", "z", "_"] {
         kv.put(key, "välue");

@@ -39,6 +39,13 @@ pub const KV: Page = Page {
              is text, so scripts write `kv put -- \"$key\" \"$value\"`.",
         ),
         Item(
+            "Locations",
+            "A store is a directory, of the tree engine, unless its location begins with the name of \
+             another engine. `sqlite:FILE` is a store in an SQLite database: one file to copy and to \
+             query, where values are many and processes few. Every command does the same on each \
+             engine. A directory whose name holds a colon is named `./a:b`.",
+        ),
+        Item(
             "Durations",
             "Numbers with the units ms, s, m, h, d and w, such as `90s`, `1h30m` or `0.5s`; or one \
              number of seconds.",

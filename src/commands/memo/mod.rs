@@ -48,12 +48,22 @@ pub(super) fn run(args: &MemoArgs, session: &mut Session<'_>) -> Result<Exit> {
         ttl,
     };
     let came = session.now();
-    if let Some(found) = memo.find(session, None)? {
-        if memo.is_stale(&found, came) && os::detach().context("cannot refresh")? {
+    let mut found = memo.find(session, None)?;
+    if found
+        .as_ref()
+        .is_some_and(|found| memo.is_stale(found, came))
+    {
+        // What is open of a store is one process's: neither of the two goes on with it.
+        drop(found);
+        session.reopen();
+        if os::detach().context("cannot refresh")? {
             // Nobody is left to be told of a failure; whoever comes next tries again.
             _ = memo.refresh(session);
             process::exit(0);
         }
+        found = memo.find(session, None)?;
+    }
+    if let Some(found) = found {
         return replay(found, session);
     }
     loop {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
 use crate::store::{
-    Clock, Deadline, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Selection, Stopped,
-    StoreError, Time,
+    Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Selection,
+    Stopped, StoreError, Time,
 };
 
 use super::Redis;
+use super::call::Change;
 use super::codec::{self, Bad};
 use super::command::Command;
 use super::entries::{MAX_VALUE_LEN, count_of, expires_word, too_large};
@@ -211,12 +212,37 @@ impl Redis {
         Ok(removed)
     }
 
+    /// Removes entries that are still what they were, and tells of each whether it was.
+    pub(super) fn remove_unchanged(
+        &self,
+        namespace: &Namespace,
+        keys: &[(Key, Etag)],
+        now: Time,
+    ) -> Result<Vec<bool>> {
+        let call = |(key, etag): &(Key, Etag)| {
+            let id = self.new_etag()?.0;
+            let wanted = etag.to_string().into_bytes();
+            self.command_of(
+                &Change {
+                    args: vec![b"etag".to_vec(), wanted, Vec::new()],
+                    ..self.change(namespace, key, Script::Remove, id, now)
+                },
+                true,
+            )
+        };
+        let calls: Vec<Command> = keys.iter().map(call).collect::<Result<_>>()?;
+        let replies = self.link.run(&calls)?;
+        let is_done = |reply: Reply| reply.into_bytes().is_some_and(|word| word == b"done");
+        Ok(replies.into_iter().map(is_done).collect())
+    }
+
     /// Removes keys of a bucket, `all` of them or only the `dead`. Returns how many were live.
     pub(super) fn clear(&self, room: &Room, keys: &[Key], which: &str, now: Time) -> Result<u64> {
         let publish = self.publish()?;
         let call = |keys: &[Key]| {
-            let mut words = Script::Clear.call(1 + keys.len());
+            let mut words = Script::Clear.call(2 + keys.len());
             words.push(room.single('i'));
+            words.push(room.single('c'));
             words.extend(keys.iter().map(|key| room.entry(key.as_bytes())));
             words.push(which.into());
             words.push(now.as_millis().to_string().into_bytes());

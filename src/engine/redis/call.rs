@@ -30,7 +30,7 @@ pub(super) struct Change<'a> {
     /// Names the call, so that it is carried out once however often it is sent.
     pub(super) id: u64,
     pub(super) now: Time,
-    /// A key besides those that every script has.
+    /// The counter of the list, if the key is of one.
     pub(super) counter: Option<Vec<u8>>,
     /// What the script takes besides what every script takes.
     pub(super) args: Vec<Vec<u8>>,
@@ -46,14 +46,16 @@ impl Redis {
         id: u64,
         now: Time,
     ) -> Change<'a> {
+        let bucket = Bucket::of(key.as_bytes());
+        let room = self.room(namespace, bucket);
         Change {
             namespace,
             key,
-            room: self.room_of(namespace, key),
             script,
             id,
             now,
-            counter: None,
+            counter: (bucket == Bucket::LIST).then(|| room.single('c')),
+            room,
             args: Vec::new(),
         }
     }
@@ -79,7 +81,8 @@ impl Redis {
         }
     }
 
-    fn command_of(&self, change: &Change<'_>, is_registered: bool) -> Result<Command> {
+    /// Prepares the call of the script for a change.
+    pub(super) fn command_of(&self, change: &Change<'_>, is_registered: bool) -> Result<Command> {
         let room = &change.room;
         let key = change.key.as_bytes();
         let mut words = change

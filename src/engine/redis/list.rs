@@ -26,7 +26,6 @@ impl Redis {
         let value = read_value(value, list)?;
         let now = clock.now();
         let etag = self.new_etag()?;
-        let room = self.room(list, Bucket::LIST);
         let mut number = self.guess(list);
         let mut is_first_guess = true;
         let mut conflicts = Conflicts::default();
@@ -36,7 +35,6 @@ impl Redis {
             let key = key_of(number);
             let entry = codec::encode(key.as_bytes(), etag, now, None, &value);
             let change = Change {
-                counter: Some(room.single('c')),
                 args: vec![entry, expires_word(None)],
                 ..self.change(list, &key, Script::Push, etag.0, now)
             };

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::store::{Clock, Collect, Collected, Info, Key, Meta, Namespace, Progress, Result, Time};
+use crate::store::evict::{self, Cutoff};
+use crate::store::{
+    Clock, Collect, Collected, Etag, Info, Key, Meta, Namespace, Progress, Result, Time,
+};
 
 use super::Redis;
 use super::codec::{self, Bad};
@@ -73,6 +76,7 @@ impl Redis {
             Ok(())
         })?;
         if request.dry_run {
+            done.evicted = evict::tell(self, namespace, request, now, progress)?;
             return Ok(done);
         }
         dead.sort_by_key(|(key, _)| Bucket::of(key.as_bytes()));
@@ -82,11 +86,45 @@ impl Redis {
             let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
             self.clear(&group[0].1, &keys, "dead", now)?;
         }
+        if request.evicts() {
+            done.evicted = self.evict(namespace, request, now, progress)?;
+        }
         let (name, slot) = self.collections();
         let time = clock.now().0.to_string().into_bytes();
         let words = [b"HSET".to_vec(), name, namespace.as_str().into(), time];
         self.link.run_one(Command::write(slot, &words))?;
         Ok(done)
+    }
+
+    /// Removes the entries that are to go, unless they change meanwhile.
+    fn evict(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        now: Time,
+        progress: &mut dyn Progress,
+    ) -> Result<u64> {
+        let mut cutoff = Cutoff::find(self, namespace, request, now, progress)?;
+        let mut evicted = 0;
+        loop {
+            let mut keys: Vec<(Key, Etag)> = Vec::new();
+            cutoff.each(self, namespace, now, &mut |key, etag| {
+                keys.push((key, etag));
+                keys.len() < AT_ONCE
+            })?;
+            let mut removed = 0;
+            for is_removed in self.remove_unchanged(namespace, &keys, now)? {
+                removed += u64::from(is_removed);
+            }
+            for (key, _) in &keys {
+                progress.evict(key);
+            }
+            evicted += removed;
+            // Nothing more comes of going round once more for what others keep changing.
+            if keys.len() < AT_ONCE || removed == 0 {
+                return Ok(evicted);
+            }
+        }
     }
 
     /// Returns the name of the hash that tells when garbage was collected, and its slot.

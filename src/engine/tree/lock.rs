@@ -1,28 +1,23 @@
 //! Lock files.
 //!
-//! The kernel ties a lock to the open file and frees it when the process dies, so there is no such
-//! thing as a stale lock. For the same reason a lock file is never removed: two processes would
-//! then lock two files of the same name. Only a namespace that goes takes its lock files along,
+//! A lock is one on the open file (see [`flock`](crate::engine::flock)), and therefore a lock file is
+//! never removed: two processes would then lock two files of the same name. Only a namespace that goes takes its lock files along,
 //! and therefore whoever gets a lock checks that it is still the one at its path.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::engine::flock;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::create::random;
 use super::disk;
 use super::space::{Space, cannot, unusable};
 
-/// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_micros(50);
-/// A waiter looks again at least this often, so it is never late by more.
-const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+pub(super) use crate::engine::flock::{Kind, Patience, try_exclusive, try_shared};
 
 /// The maintenance lock: of whoever changes packs, or removes what it did not write.
 pub(super) const GC_LOCK: &str = "locks/gc";
@@ -30,28 +25,6 @@ pub(super) const GC_LOCK: &str = "locks/gc";
 /// the most: the time of the last collection of garbage is in it.
 pub(super) const UNSETTLED_LEN: u64 = 22;
 pub(super) const SETTLED_LEN: u64 = 21;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Any number of holders; excludes only [`Kind::Exclusive`].
-    Shared,
-    Exclusive,
-}
-
-/// For how long to wait for other processes.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
-    /// Until so much time has passed since then.
-    Until(Instant, Duration),
-    Endless,
-}
-
-impl Patience {
-    /// Tries once.
-    pub(super) fn none() -> Self {
-        Self::Until(Instant::now(), Duration::ZERO)
-    }
-}
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -77,21 +50,13 @@ impl Lock {
         let Some(file) = open(space, below)? else {
             return Ok(None);
         };
-        let mut pause = FIRST_PAUSE;
-        while !try_lock(&file, kind).or_cannot("lock", &space.path_of(below))? {
-            let Patience::Until(started, limit) = patience else {
-                wait_for(&file, kind).or_cannot("lock", &space.path_of(below))?;
-                break;
-            };
-            let waited = started.elapsed();
-            if waited >= limit {
-                return Err(StoreError::Busy {
-                    path: space.path_of(below),
-                    waited,
-                });
-            }
-            thread::sleep(pause.min(limit - waited));
-            pause = LONGEST_PAUSE.min(pause * 2);
+        let given_up =
+            flock::lock(&file, kind, patience).or_cannot("lock", &space.path_of(below))?;
+        if let Some(waited) = given_up {
+            return Err(StoreError::Busy {
+                path: space.path_of(below),
+                waited,
+            });
         }
         Ok(space.is_at_path(below, &file)?.then_some(Self { file }))
     }
@@ -146,39 +111,6 @@ fn make_whole(space: &Space, below: &str, mode: Mode) -> io::Result<File> {
     linked.map(|()| file)
 }
 
-/// Tries once. Spelled `fs2::FileExt::…` on purpose: since Rust 1.89 `File` has methods of the same
-/// names, and `file.try_lock_shared()` would silently call those.
-fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
-    loop {
-        let tried = match kind {
-            Kind::Shared => fs2::FileExt::try_lock_shared(file),
-            Kind::Exclusive => fs2::FileExt::try_lock_exclusive(file),
-        };
-        return match tried {
-            Ok(()) => Ok(true),
-            Err(err) if err.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
-                Ok(false)
-            }
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-            Err(err) => Err(err),
-        };
-    }
-}
-
-/// Waits for a lock in the kernel's queue.
-fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
-    loop {
-        let done = match kind {
-            Kind::Shared => fs2::FileExt::lock_shared(file),
-            Kind::Exclusive => fs2::FileExt::lock_exclusive(file),
-        };
-        match done {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
 /// Tells whether somebody changes the packs of a namespace, or has begun to and died. Nobody holds a
 /// lock whose file was never made.
 pub(super) fn has_upkeep(space: &Space) -> Result<bool> {
@@ -194,14 +126,4 @@ pub(super) fn has_upkeep(space: &Space) -> Result<bool> {
 pub(super) fn is_unsettled(file: &File) -> bool {
     file.metadata()
         .is_ok_and(|meta| meta.len() == UNSETTLED_LEN)
-}
-
-/// Tries once to share the lock of a file.
-pub(super) fn try_shared(file: &File) -> io::Result<bool> {
-    try_lock(file, Kind::Shared)
-}
-
-/// Tries once to lock a file exclusively.
-pub(super) fn try_exclusive(file: &File) -> io::Result<bool> {
-    try_lock(file, Kind::Exclusive)
 }

@@ -6,7 +6,7 @@ use super::{answers, replies, reply};
 use crate::harness::Sandbox;
 
 #[test]
-fn lines_are_quoted_as_in_a_shell() {
+pub fn lines_are_quoted_as_in_a_shell() {
     let kv = Sandbox::new();
     let lines = "put a 'one\ntwo' # and a remark\nget a\nput b \"x\\\"$HOME\\\ny\"\nget b\n\
                  put c $'\\xff\\0\\n'\nput d it\\'s\\ #1\nget d\nput \\\ne \\\nv\n get\te\r\n\
@@ -34,7 +34,7 @@ fn lines_are_quoted_as_in_a_shell() {
 }
 
 #[test]
-fn a_command_is_what_the_same_words_are_to_kv() {
+pub fn a_command_is_what_the_same_words_are_to_kv() {
     let kv = Sandbox::new();
     for words in [
         &["put", "k", "v", "--print-etag"][..],
@@ -65,7 +65,7 @@ fn a_command_is_what_the_same_words_are_to_kv() {
 }
 
 #[test]
-fn what_has_no_place_is_refused_with_its_line() {
+pub fn what_has_no_place_is_refused_with_its_line() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     for line in [
@@ -109,7 +109,7 @@ fn what_has_no_place_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_quote_that_is_not_closed_is_told_with_the_line_where_its_command_begins() {
+pub fn a_quote_that_is_not_closed_is_told_with_the_line_where_its_command_begins() {
     let kv = Sandbox::new();
     for open in [
         "put k 'v\nget k\n",
@@ -126,7 +126,7 @@ fn a_quote_that_is_not_closed_is_told_with_the_line_where_its_command_begins() {
 }
 
 #[test]
-fn lines_are_counted_over_commands_of_several_lines() {
+pub fn lines_are_counted_over_commands_of_several_lines() {
     let kv = Sandbox::new();
     let lines = b"put a 'x\ny\nz'\nnonsense\n\n# c\nput b \\\n  c\nget a b\n\xff\n";
     let ran = kv.feed(["batch"], lines).ends(Exit::Usage);
@@ -139,7 +139,7 @@ fn lines_are_counted_over_commands_of_several_lines() {
 }
 
 #[test]
-fn json_takes_a_command_a_line_and_any_bytes() {
+pub fn json_takes_a_command_a_line_and_any_bytes() {
     let kv = Sandbox::new();
     let lines = r#"["put","k","a \"b\"\n€"]
  [ "get" , "k" ]
@@ -159,7 +159,7 @@ fn json_takes_a_command_a_line_and_any_bytes() {
 }
 
 #[test]
-fn json_that_is_no_command_is_told_with_its_line() {
+pub fn json_that_is_no_command_is_told_with_its_line() {
     let kv = Sandbox::new();
     for wrong in [
         "get k",

@@ -51,7 +51,7 @@ impl Batch {
 }
 
 #[test]
-fn a_reply_comes_before_the_next_command() {
+pub fn a_reply_comes_before_the_next_command() {
     let kv = Sandbox::new();
     let mut batch = Batch::start(&kv, &[]);
     for n in 0..20 {
@@ -75,7 +75,7 @@ fn a_reply_comes_before_the_next_command() {
 }
 
 #[test]
-fn a_reply_does_not_wait_for_a_pop_that_waits() {
+pub fn a_reply_does_not_wait_for_a_pop_that_waits() {
     let kv = Sandbox::new();
     let mut batch = Batch::start(&kv, &[]);
     batch.say("put k v\npop jobs --wait 1h\n");
@@ -89,7 +89,7 @@ fn a_reply_does_not_wait_for_a_pop_that_waits() {
 }
 
 #[test]
-fn bash_talks_to_it_as_a_coprocess() {
+pub fn bash_talks_to_it_as_a_coprocess() {
     if !has_program("bash") {
         return cannot_run("bash is missing");
     }
@@ -114,7 +114,7 @@ fn bash_talks_to_it_as_a_coprocess() {
 }
 
 #[test]
-fn what_was_acknowledged_before_a_kill_is_there() {
+pub fn what_was_acknowledged_before_a_kill_is_there() {
     let kv = Sandbox::new();
     let mut tried = 0;
     for (round, until) in [1, 7, 40, 150].into_iter().enumerate() {
@@ -148,7 +148,7 @@ fn what_was_acknowledged_before_a_kill_is_there() {
 }
 
 #[test]
-fn batches_beside_each_other_lose_nothing() {
+pub fn batches_beside_each_other_lose_nothing() {
     let kv = Sandbox::new();
     let lines = "incr n\npush l x\n".repeat(100);
     thread::scope(|scope| {

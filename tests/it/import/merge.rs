@@ -63,7 +63,7 @@ fn check(options: &[&str], would_go: &str, then: &str) {
 }
 
 #[test]
-fn an_entry_takes_the_place_of_what_is_there() {
+pub fn an_entry_takes_the_place_of_what_is_there() {
     check(
         &[],
         "newer\nolder\nolder\nline\nsame\n",
@@ -72,7 +72,7 @@ fn an_entry_takes_the_place_of_what_is_there() {
 }
 
 #[test]
-fn if_absent_leaves_what_is_there() {
+pub fn if_absent_leaves_what_is_there() {
     check(
         &["--if-absent"],
         "",
@@ -81,7 +81,7 @@ fn if_absent_leaves_what_is_there() {
 }
 
 #[test]
-fn merge_keeps_the_newer_one() {
+pub fn merge_keeps_the_newer_one() {
     check(
         &["--merge"],
         "older\nolder\nline\n",
@@ -90,7 +90,7 @@ fn merge_keeps_the_newer_one() {
 }
 
 #[test]
-fn replace_leaves_exactly_what_is_imported() {
+pub fn replace_leaves_exactly_what_is_imported() {
     check(
         &["--replace"],
         "newer\nolder\nolder\nline\nsame\nstays\n",
@@ -99,7 +99,7 @@ fn replace_leaves_exactly_what_is_imported() {
 }
 
 #[test]
-fn what_has_no_time_counts_as_of_now() {
+pub fn what_has_no_time_counts_as_of_now() {
     let kv = store();
     kv.feed(["import", "--tsv", "--merge"], b"newer\tnow\n")
         .ends(Exit::Success);
@@ -138,7 +138,7 @@ fn a_dry_run_tells_damage_and_goes_on() {
 
 /// A key that was removed is absent, whatever a pack still has of it.
 #[test]
-fn what_was_removed_comes_in_again() {
+pub fn what_was_removed_comes_in_again() {
     // One by one, and as many at once.
     for repeats in [1, 1_001] {
         let kv = Sandbox::new();

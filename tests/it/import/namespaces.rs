@@ -36,7 +36,7 @@ fn mixed() -> String {
 }
 
 #[test]
-fn each_entry_goes_into_its_own() {
+pub fn each_entry_goes_into_its_own() {
     let kv = Sandbox::new();
     kv.feed(["import", "--sync", "off"], mixed().as_bytes())
         .ends(Exit::Success)
@@ -57,7 +57,7 @@ fn each_entry_goes_into_its_own() {
 }
 
 #[test]
-fn a_bad_line_stops_all_of_them() {
+pub fn a_bad_line_stops_all_of_them() {
     let kv = Sandbox::new();
     for bad in [
         "{\"key\":\"k\"}",
@@ -73,7 +73,7 @@ fn a_bad_line_stops_all_of_them() {
 }
 
 #[test]
-fn a_dry_run_looks_at_all_of_them() {
+pub fn a_dry_run_looks_at_all_of_them() {
     let kv = Sandbox::new();
     for namespace in ["a", "b", "c"] {
         kv.run(["-n", namespace, "put", &format!("of {namespace}"), "v"])
@@ -87,7 +87,7 @@ fn a_dry_run_looks_at_all_of_them() {
 }
 
 #[test]
-fn replace_is_about_those_that_are_named() {
+pub fn replace_is_about_those_that_are_named() {
     let kv = Sandbox::new();
     for namespace in ["a", "b", "c", "default"] {
         kv.run(["-n", namespace, "put", "old", "v"])
@@ -106,7 +106,7 @@ fn replace_is_about_those_that_are_named() {
 }
 
 #[test]
-fn a_namespace_that_was_given_is_the_only_one() {
+pub fn a_namespace_that_was_given_is_the_only_one() {
     let kv = Sandbox::new();
     let input = [line("", "k", "1"), line("a", "l", "2")].concat();
     kv.feed(["-n", "a", "import"], input.as_bytes())

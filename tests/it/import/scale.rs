@@ -5,7 +5,7 @@ use kv::exit::Exit;
 use crate::harness::Sandbox;
 
 #[test]
-fn values_may_be_large() {
+pub fn values_may_be_large() {
     let kv = Sandbox::new();
     let sizes = [
         0,
@@ -34,7 +34,7 @@ fn values_may_be_large() {
 }
 
 #[test]
-fn a_hundred_thousand_entries_come_in() {
+pub fn a_hundred_thousand_entries_come_in() {
     let kv = Sandbox::new();
     let line = |n: u32| format!("key-{n:09}\t{}\n", "v".repeat(90));
     let mut lines: String = (0..100_000).rev().map(line).collect();

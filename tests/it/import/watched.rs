@@ -39,7 +39,7 @@ fn a_long_import_tells_how_far_it_is_and_then_nothing() {
 }
 
 #[test]
-fn where_nobody_looks_a_long_import_says_nothing() {
+pub fn where_nobody_looks_a_long_import_says_nothing() {
     let kv = Sandbox::new();
     // A second and more, in which the lines come one by one.
     let script =

@@ -19,7 +19,7 @@ fn with(kv: &Sandbox, variables: &[(&str, &str)], args: &[&str]) -> Ran {
 }
 
 #[test]
-fn the_setting_that_chose_the_location_is_named() {
+pub fn the_setting_that_chose_the_location_is_named() {
     let kv = Sandbox::new();
     let home = kv.root().to_str().unwrap();
     let data = format!("{home}/data");
@@ -102,7 +102,7 @@ fn without_a_store_its_location_is_told() {
 }
 
 #[test]
-fn a_location_of_any_bytes_is_one_line_on_a_terminal() {
+pub fn a_location_of_any_bytes_is_one_line_on_a_terminal() {
     let kv = Sandbox::new();
     let odd = OsStr::from_bytes(b"a\x1b[31m\n\xff");
     let mut info = kv.kv(["info", "--json"]);
@@ -117,7 +117,7 @@ fn a_location_of_any_bytes_is_one_line_on_a_terminal() {
 }
 
 #[test]
-fn a_password_is_never_printed() {
+pub fn a_password_is_never_printed() {
     let kv = Sandbox::new();
     for location in [
         "redis://me:secret@host/0",

@@ -1,6 +1,6 @@
 -- What all scripts begin with. The form of an entry is told in codec.rs.
 --
--- KEYS: 1 index of the bucket, 2 entry, 3 mark of this call.
+-- KEYS: 1 index of the bucket, 2 entry, 3 mark of this call; of a list, 4 its counter.
 -- ARGV: 1 whether the namespace is registered, 2 the time in milliseconds, 3 for how long the mark
 -- stays, 4 the command that publishes, 5 the channel, 6 the key of the entry; then what each says.
 
@@ -55,6 +55,10 @@ local function write(entry, expires)
 end
 
 local function drop()
+  -- The number of an element that was there is never given again.
+  if KEYS[4] and ARGV[6] > (redis.call('GET', KEYS[4]) or '') then
+    redis.call('SET', KEYS[4], ARGV[6])
+  end
   redis.call('UNLINK', KEYS[2])
   redis.call('ZREM', KEYS[1], ARGV[6])
 end

@@ -1,4 +1,4 @@
--- KEYS: 4 the counter of the list. ARGV: 7 the entry, 8 expires. ARGV 6, the key, is a guess of the next.
+-- ARGV: 7 the entry, 8 expires. ARGV 6, the key, is a guess of the next.
 local answer = begin()
 if answer then
   return answer

@@ -1,0 +1,101 @@
+//! Locks on files: flock(2), waited for with patience.
+//!
+//! The kernel ties such a lock to the open file and frees it when the process dies, so there is no
+//! such thing as a stale lock.
+
+use std::fs::File;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+/// A waiter looks again at least this often, so it is never late by more.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Kind {
+    /// Any number of holders; excludes only [`Kind::Exclusive`].
+    Shared,
+    Exclusive,
+}
+
+/// For how long to wait for other processes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) enum Patience {
+    /// Until so much time has passed since then.
+    Until(Instant, Duration),
+    Endless,
+}
+
+impl Patience {
+    /// Tries once.
+    pub(in crate::engine) fn none() -> Self {
+        Self::Until(Instant::now(), Duration::ZERO)
+    }
+}
+
+/// Locks a file until it is closed. Returns for how long it was tried if others held it for too long.
+pub(in crate::engine) fn lock(
+    file: &File,
+    kind: Kind,
+    patience: Patience,
+) -> io::Result<Option<Duration>> {
+    let mut pause = FIRST_PAUSE;
+    while !try_lock(file, kind)? {
+        let Patience::Until(started, limit) = patience else {
+            wait_for(file, kind)?;
+            break;
+        };
+        let waited = started.elapsed();
+        if waited >= limit {
+            return Ok(Some(waited));
+        }
+        thread::sleep(pause.min(limit - waited));
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+    Ok(None)
+}
+
+/// Tries once. Spelled `fs2::FileExt::…` on purpose: since Rust 1.89 `File` has methods of the same
+/// names, and `file.try_lock_shared()` would silently call those.
+fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
+    loop {
+        let tried = match kind {
+            Kind::Shared => fs2::FileExt::try_lock_shared(file),
+            Kind::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+        };
+        return match tried {
+            Ok(()) => Ok(true),
+            Err(err) if err.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+                Ok(false)
+            }
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+            Err(err) => Err(err),
+        };
+    }
+}
+
+/// Waits for a lock in the kernel's queue.
+fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
+    loop {
+        let done = match kind {
+            Kind::Shared => fs2::FileExt::lock_shared(file),
+            Kind::Exclusive => fs2::FileExt::lock_exclusive(file),
+        };
+        match done {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Tries once to share the lock of a file.
+pub(in crate::engine) fn try_shared(file: &File) -> io::Result<bool> {
+    try_lock(file, Kind::Shared)
+}
+
+/// Tries once to lock a file exclusively.
+pub(in crate::engine) fn try_exclusive(file: &File) -> io::Result<bool> {
+    try_lock(file, Kind::Exclusive)
+}

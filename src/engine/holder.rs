@@ -1,0 +1,106 @@
+//! What the file of a named lock tells people: who holds it. It decides nothing.
+//!
+//! Its content is `<pid> <since, nanoseconds since 1970> <x or s> <host>\n`, and a mark on it says
+//! that it is locked, to those who must not lock it themselves to find out.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::os;
+use crate::store::{Holder, OrCannot as _, Result, StoreError, Time};
+
+use super::flock::{try_exclusive, try_shared};
+
+/// More than the longest content.
+const LONGEST: usize = 512;
+
+/// How long "one try" takes. Where there are no marks, who looks at a holder locks for a moment, and
+/// must not make a single try fail.
+pub(in crate::engine) const ONE_TRY: Duration =
+    Duration::from_millis(if os::HAS_MARKS { 0 } else { 10 });
+
+/// Tells who holds the lock of a file.
+pub(in crate::engine) fn find(file: &File, path: &Path) -> Result<Option<Holder>> {
+    let begun = Instant::now();
+    loop {
+        let Some(is_shared) = held_how(file).or_cannot("lock", path)? else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; LONGEST];
+        let len = file.read_at(&mut bytes, 0).or_cannot("read", path)?;
+        // Another who has come may be writing at this moment.
+        match read(&bytes[..len]).filter(|holder| holder.is_shared == is_shared) {
+            Some(holder) => return Ok(Some(holder)),
+            None if begun.elapsed() > Duration::from_millis(500) => {
+                return Err(StoreError::Damaged {
+                    path: path.to_owned(),
+                    source: "it is locked but does not say by whom".into(),
+                });
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Tells whether somebody holds a lock, and if so, whether it is shared.
+fn held_how(file: &File) -> io::Result<Option<bool>> {
+    if os::HAS_MARKS {
+        return os::marked(file);
+    }
+    let is_shared = try_shared(file)?;
+    let is_free = is_shared && try_exclusive(file)?;
+    _ = fs2::FileExt::unlock(file);
+    Ok((!is_free).then_some(is_shared))
+}
+
+/// Says that this process holds a lock.
+pub(in crate::engine) fn text(is_shared: bool, now: Time) -> String {
+    let mark = if is_shared { 's' } else { 'x' };
+    let pid = std::process::id();
+    format!("{pid} {} {mark} {}\n", now.0, os::host_name())
+}
+
+/// Reads who holds a lock; `None` if the content does not tell.
+fn read(bytes: &[u8]) -> Option<Holder> {
+    let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+    let mut fields = text.splitn(4, ' ');
+    Some(Holder {
+        pid: fields.next()?.parse().ok()?,
+        since: Time(fields.next()?.parse().ok()?),
+        is_shared: match fields.next()? {
+            "s" => true,
+            "x" => false,
+            _ => return None,
+        },
+        host: fields.next()?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_who_holds_a_lock_and_nothing_else() {
+        let holder = read(b"17 5 x a host\n").unwrap();
+        let want = Holder {
+            pid: 17,
+            host: "a host".into(),
+            since: Time(5),
+            is_shared: false,
+        };
+        assert_eq!(holder, want);
+        for bad in [
+            &b""[..],
+            b"17 5 x host",
+            b"17 x\n",
+            b"17 5 y host\n",
+            b"\xff\n",
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The SQLite engine: a store that is one database file, for those whose data is in SQLite anyway.
+//!
+//! Everything is in ordinary tables, which `sqlite3 FILE` shows; the page kv-format(5) tells what
+//! they mean. The file is in WAL mode: readers never wait, and a write is one transaction, synced
+//! before it is acknowledged. With `--sync off` the log is synced at checkpoints only, so that a
+//! power cut may take the last writes and never the database (<https://sqlite.org/pragma.html>,
+//! `synchronous`).
+//!
+//! Read the files in this order: [`schema`], [`connection`], [`row`], [`value`], [`read`], [`write`],
+//! [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
+
+mod bulk;
+mod check;
+mod connection;
+mod list;
+mod named;
+mod read;
+mod row;
+mod scan;
+mod schema;
+mod upkeep;
+mod value;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::engine::Settings;
+use crate::os;
+use crate::store::{
+    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Expiry, Feed, Finding, Held,
+    Holder, Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace, OrCannot as _,
+    Progress, Put, Result, Selection, Source, Store, StoreError, Time, WatchTarget, Watcher,
+};
+
+/// A store that is a database file of SQLite.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    settings: Settings,
+    /// Connections that nobody uses at the moment.
+    pool: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Names a file that is a store, or will be one with the first write.
+    pub fn new(path: PathBuf, settings: Settings) -> Self {
+        Self {
+            path,
+            settings,
+            pool: Mutex::default(),
+        }
+    }
+
+    /// Returns the directory that the file is in.
+    fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => ".".as_ref(),
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
+        self.find(namespace, key, now)
+    }
+
+    fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
+        self.find_meta(namespace, key, now)
+    }
+
+    fn put(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        put: Put<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Etag>> {
+        self.put_entry(namespace, key, put, clock)
+    }
+
+    fn remove(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        self.remove_entry(namespace, key, condition, clock)
+    }
+
+    fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.take_entry(namespace, key, clock)
+    }
+
+    fn expire(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        expiry: Expiry,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        self.expire_entry(namespace, key, expiry, clock)
+    }
+
+    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
+        self.push_element(list, value, clock)
+    }
+
+    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.pop_element(list, end, clock)
+    }
+
+    fn lock(
+        &self,
+        namespace: &Namespace,
+        name: &Key,
+        request: LockRequest,
+        clock: &dyn Clock,
+    ) -> Result<Option<Held>> {
+        self.take_lock(namespace, name, request, clock)
+    }
+
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+        self.find_holder(namespace, name)
+    }
+
+    fn watch(&self, _namespace: &Namespace, _target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
+        let dir = std::path::absolute(self.directory()).or_cannot("find", self.directory())?;
+        let watch = os::Watch::new().or_cannot("watch", &dir)?;
+        watch.add(&dir).or_cannot("watch", &dir)?;
+        Ok(Box::new(FileWatcher { watch, dir }))
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.settings.busy_timeout
+    }
+
+    fn scan<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<Listing<'a>> {
+        self.list_entries(namespace, selection, now)
+    }
+
+    fn import(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        self.import_entries(namespace, feed, merge, clock)
+    }
+
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        _failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        self.remove_keys(namespace, keys, clock)
+    }
+
+    fn collect(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<Collected> {
+        self.collect_garbage(namespace, request, clock, progress)
+    }
+
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        _clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, tell)
+    }
+
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
+        self.tell_info(namespace, now)
+    }
+
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
+    }
+
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        self.drop_namespace(namespace)
+    }
+}
+
+/// A watch on the directory of the file: each transaction writes to the log beside it.
+#[derive(Debug)]
+struct FileWatcher {
+    watch: os::Watch,
+    dir: PathBuf,
+}
+
+impl Watcher for FileWatcher {
+    fn wait(&mut self, until: Option<Instant>) -> Result<()> {
+        self.watch.wait(until).or_cannot("watch", &self.dir)?;
+        // It may have been made meanwhile.
+        self.watch.add(&self.dir).or_cannot("watch", &self.dir)
+    }
+}

@@ -1,0 +1,109 @@
+//! The tables, and how a file comes to have them.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// What tells a store from other databases: `kvsh`, in the file's header
+/// (<https://sqlite.org/pragma.html#pragma_application_id>).
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"kvsh");
+/// The version of the tables, in the file's header as its `user_version`.
+pub(super) const FORMAT: u32 = 1;
+
+/// A value is in its row up to so many bytes, and in parts of so many beyond: neither a reader nor a
+/// writer then has to hold all of it.
+pub(super) const PART_LEN: usize = 256 * 1024;
+
+/// Times are nanoseconds since 1970, deadlines milliseconds, etags 64 random bits, all of them as
+/// signed numbers. The triggers keep parts from outliving their entry.
+const TABLES: &str = "
+CREATE TABLE namespace (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    next INTEGER NOT NULL DEFAULT 1,
+    collected INTEGER
+) STRICT;
+CREATE TABLE entry (
+    namespace INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    etag INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    expires INTEGER,
+    size INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    large INTEGER,
+    value BLOB,
+    PRIMARY KEY (namespace, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_expires ON entry (namespace, expires) WHERE expires IS NOT NULL;
+CREATE TABLE part (
+    large INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (large, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE lost (
+    namespace TEXT NOT NULL,
+    key BLOB NOT NULL,
+    etag INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    expires INTEGER,
+    size INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    large INTEGER,
+    value BLOB,
+    why TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER entry_deleted AFTER DELETE ON entry
+    WHEN OLD.large IS NOT NULL AND NOT EXISTS (SELECT 1 FROM lost WHERE large = OLD.large)
+    BEGIN DELETE FROM part WHERE large = OLD.large; END;
+CREATE TRIGGER entry_replaced AFTER UPDATE OF large ON entry
+    WHEN OLD.large IS NOT NULL AND OLD.large IS NOT NEW.large
+    BEGIN DELETE FROM part WHERE large = OLD.large; END;
+";
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A store of this version.
+    Store,
+    /// There is nothing in it.
+    Empty,
+    /// A store of a version that is not known.
+    Newer(u32),
+    /// Another program's.
+    Foreign,
+}
+
+/// Finds out what a file is.
+pub(super) fn kind_of(connection: &Connection) -> rusqlite::Result<Kind> {
+    let number = |pragma: &str| -> rusqlite::Result<i32> {
+        connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+    };
+    let (id, version) = (number("application_id")?, number("user_version")?);
+    if id == APPLICATION_ID {
+        let version = version.cast_unsigned();
+        return Ok(if version == FORMAT {
+            Kind::Store
+        } else {
+            Kind::Newer(version)
+        });
+    }
+    // A file of no bytes is as good as none.
+    Ok(match number("schema_version")? {
+        0 if id == 0 && version == 0 => Kind::Empty,
+        _ => Kind::Foreign,
+    })
+}
+
+/// Makes the tables in an empty file. Of several processes one is first, and its tables are
+/// everybody's.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    // It has to be chosen before there is any page: gc gives back what is free.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    if kind_of(&transaction)? == Kind::Empty {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    transaction.commit()
+}
