@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::cli::LockArgs;
 use crate::commands::Session;
@@ -13,6 +13,9 @@ use crate::exit::Exit;
 use crate::os::Supervisor;
 use crate::store::{LockRequest, StoreError};
 use crate::wire::time::rfc3339;
+
+/// The variable in which the program is told the token of the lock.
+const TOKEN: &str = "KV_LOCK_TOKEN";
 
 /// Takes the lock, runs the program, and returns its status.
 pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -31,7 +34,7 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
     let held = session
         .store
         .lock(&session.namespace, &args.name, request, &session.clock)?;
-    let Some(_held) = held else {
+    let Some(held) = held else {
         return match args.wait {
             // Under cron a line would be a mail each time that the last run is still going.
             None => Ok(Exit::Program(124)),
@@ -42,10 +45,20 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
         };
     };
     let supervisor = Supervisor::new().context("cannot hold back signals")?;
-    let mut child = program::spawn(&supervisor, &mut program::command(&args.command), true)?;
+    let mut command = program::command(&args.command);
+    if let Some(token) = held.token() {
+        command.env(TOKEN, token.to_string());
+    }
+    let mut child = program::spawn(&supervisor, &mut command, true)?;
     let status = supervisor
         .wait(&mut child)
         .context("cannot wait for the program")?;
+    if held.is_lost() {
+        session.complain(anyhow!(
+            "lock `{}` was lost while the program ran: the store was out of reach for too long",
+            args.name
+        ));
+    }
     Ok(program::exit_of(status))
 }
 

@@ -71,14 +71,16 @@ impl<'a> Session<'a> {
             }
             (None, None) => (Namespace::default(), NamedBy::Nobody),
         };
-        let (location, setting) = match (global.store, variable("KV_STORE")) {
+        let (mut location, setting) = match (global.store, variable("KV_STORE")) {
             (Some(location), _) => (location, "--store"),
             (None, Some(text)) => {
-                let location = Location::try_from(text).map_err(|err| invalid("KV_STORE", &err))?;
+                let location =
+                    Location::from_variable(text).map_err(|err| invalid("KV_STORE", &err))?;
                 (location, "KV_STORE")
             }
             (None, None) => default_location()?,
         };
+        location.add_password(|| variable("KV_PASSWORD").and_then(|text| text.into_string().ok()));
         Ok(Self {
             store: engine::open(location.clone(), settings),
             settings,

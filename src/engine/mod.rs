@@ -1,10 +1,13 @@
 //! Where entries live: one folder or file per engine. They do not know each other.
 //!
-//! [`open`] is the only list of engines; a new one is a new module and a line there. What engines on
-//! files share is beside them: `flock` waits for locks, `holder` tells who has one.
+//! [`open`] is the only list of engines; a new one is a new module and a line there. What engines
+//! share is beside them: on files, `flock` waits for locks and `holder` tells who has one; `lease`
+//! serves those that cannot see a holder die.
 
 mod flock;
 mod holder;
+mod lease;
+pub mod redis;
 pub mod sqlite;
 pub mod tree;
 
@@ -34,6 +37,7 @@ pub enum Sync {
 pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
     match location {
         Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
+        Location::Redis(place) => Box::new(redis::Redis::new(place, settings)),
         Location::Sqlite(path) => Box::new(sqlite::Sqlite::new(path, settings)),
     }
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 pub(crate) use self::beneath::open_beneath;
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
-pub(crate) use self::process::{Supervisor, Waiter, detach, host_name};
+pub(crate) use self::process::{Supervisor, Waiter, detach, host_name, spawn_deaf};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;

@@ -216,6 +216,17 @@ fn close_from(first: i32) {
     }
 }
 
+/// Starts a thread that no signal is delivered to. Any other thread would take signals from whoever
+/// waits for them, and the end of a child would go unnoticed.
+pub(crate) fn spawn_deaf(work: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let started = thread::spawn(work);
+    if let Ok(before) = before {
+        _ = before.thread_set_mask();
+    }
+    started
+}
+
 /// Returns the name of this machine.
 pub(crate) fn host_name() -> String {
     rustix::system::uname()

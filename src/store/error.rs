@@ -60,6 +60,18 @@ pub enum StoreError {
         /// For how long it was tried.
         waited: Duration,
     },
+    /// What was to be written is stored, but fewer replicas have it than were asked for: it may be
+    /// lost with the server that has it. Trying again may help.
+    Unreplicated {
+        /// The store.
+        place: String,
+        /// How many replicas were asked for.
+        wanted: u32,
+        /// How many have it.
+        reached: u32,
+        /// For how long they were waited for.
+        waited: Duration,
+    },
     /// Another process held the lock for all of `waited`. Trying again may help.
     Busy {
         /// The lock.
@@ -89,6 +101,17 @@ impl fmt::Display for StoreError {
                 "cannot change `{key}`: others kept changing it for {:.1} s",
                 waited.as_secs_f32()
             ),
+            Self::Unreplicated {
+                place,
+                wanted,
+                reached,
+                waited,
+            } => write!(
+                f,
+                "stored in `{place}` but not replicated: {reached} of {wanted} replicas had it after \
+                 {:.1} s",
+                waited.as_secs_f32()
+            ),
             Self::Busy { path, waited } => write!(
                 f,
                 "`{}` is in use: another process held it for {:.1} s",
@@ -108,6 +131,7 @@ impl Error for StoreError {
             | Self::OtherKey { .. }
             | Self::Unfit { .. }
             | Self::Contended { .. }
+            | Self::Unreplicated { .. }
             | Self::Busy { .. } => None,
         }
     }

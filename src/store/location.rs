@@ -5,20 +5,66 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+mod redis;
+
+pub use self::redis::{DEFAULT_PORT, RedisLocation};
+
 /// A place where a store can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A directory, for the tree engine.
     Directory(PathBuf),
+    /// A server of Redis or Valkey, or a cluster of them.
+    Redis(RedisLocation),
     /// A file, for the SQLite engine.
     Sqlite(PathBuf),
 }
 
 impl Location {
+    /// Reads a location from a variable, where it may hold a password: the environment of a process
+    /// is its user's own, and its arguments are everybody's to read.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is no location.
+    pub fn from_variable(text: OsString) -> Result<Self, BadLocation> {
+        let bytes = text.as_bytes();
+        if bytes.is_empty() {
+            return Err(BadLocation::Empty);
+        }
+        let Some(scheme) = scheme(bytes) else {
+            return Ok(Self::Directory(text.into()));
+        };
+        match scheme {
+            "sqlite" => match &bytes["sqlite:".len()..] {
+                b"" => Err(BadLocation::NoPath),
+                path => Ok(Self::Sqlite(OsStr::from_bytes(path).into())),
+            },
+            "redis" | "rediss" => {
+                let rest = text
+                    .to_str()
+                    .ok_or(BadLocation::Malformed("it is not UTF-8"))?;
+                RedisLocation::parse(scheme == "rediss", &rest[scheme.len() + 1..])
+                    .map(Self::Redis)
+                    .map_err(BadLocation::Malformed)
+            }
+            _ => Err(BadLocation::Scheme(scheme.to_owned())),
+        }
+    }
+
+    /// Gives a location that takes a password, and holds none, this one.
+    pub fn add_password(&mut self, password: impl FnOnce() -> Option<String>) {
+        match self {
+            Self::Directory(_) | Self::Sqlite(_) => {}
+            Self::Redis(location) => location.password = location.password.take().or_else(password),
+        }
+    }
+
     /// Returns the name of the engine that keeps a store there.
     pub fn engine(&self) -> &'static str {
         match self {
             Self::Directory(_) => "tree",
+            Self::Redis(_) => "redis",
             Self::Sqlite(_) => "sqlite",
         }
     }
@@ -30,6 +76,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) => path.display().fmt(f),
+            Self::Redis(location) => location.fmt(f),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
     }
@@ -38,19 +85,12 @@ impl fmt::Display for Location {
 impl TryFrom<OsString> for Location {
     type Error = BadLocation;
 
-    /// Reads a location: `word:…` names an engine, anything else a directory.
+    /// Reads a location from an argument: `word:…` names an engine, anything else a directory. A
+    /// password is refused, as anybody can read the arguments of a process.
     fn try_from(text: OsString) -> Result<Self, BadLocation> {
-        let bytes = text.as_bytes();
-        if bytes.is_empty() {
-            return Err(BadLocation::Empty);
-        }
-        match scheme(bytes) {
-            None => Ok(Self::Directory(text.into())),
-            Some("sqlite") => match &bytes["sqlite:".len()..] {
-                b"" => Err(BadLocation::NoPath),
-                path => Ok(Self::Sqlite(OsStr::from_bytes(path).into())),
-            },
-            Some(scheme) => Err(BadLocation::Scheme(scheme.to_owned())),
+        match Self::from_variable(text)? {
+            Self::Redis(location) if location.password.is_some() => Err(BadLocation::Password),
+            location => Ok(location),
         }
     }
 }
@@ -73,6 +113,10 @@ pub enum BadLocation {
     NoPath,
     /// It begins with `word:`, which names no engine.
     Scheme(String),
+    /// What follows the engine's name is not what it takes.
+    Malformed(&'static str),
+    /// It holds a password where everybody can read it.
+    Password,
 }
 
 impl fmt::Display for BadLocation {
@@ -84,6 +128,11 @@ impl fmt::Display for BadLocation {
             Self::Scheme(scheme) => write!(
                 f,
                 "no engine is called `{scheme}:`; a directory of that name is `./{scheme}:…`"
+            ),
+            Self::Malformed(why) => f.write_str(why),
+            Self::Password => f.write_str(
+                "a password among the arguments can be read by everybody: set KV_PASSWORD, or \
+                 KV_STORE with the password in it",
             ),
         }
     }
@@ -134,7 +183,23 @@ mod tests {
 
     #[test]
     fn a_password_is_not_repeated() {
-        let err = Location::try_from(OsString::from("redis://me:secret@host")).unwrap_err();
-        assert!(!err.to_string().contains("secret"));
+        for text in [
+            "redis://me:secret@host",
+            "rediss://:secret@host/1",
+            "other://me:secret@host",
+        ] {
+            let err = Location::try_from(OsString::from(text)).unwrap_err();
+            assert!(!err.to_string().contains("secret"));
+        }
+        let mut location = Location::from_variable("redis://me:secret@host".into()).unwrap();
+        assert!(!location.to_string().contains("secret"));
+        location.add_password(|| unreachable!("it has one"));
+    }
+
+    #[test]
+    fn a_password_can_come_from_elsewhere() {
+        let mut location = Location::try_from(OsString::from("redis://me@host")).unwrap();
+        location.add_password(|| Some("secret".to_owned()));
+        assert_eq!(location.to_string(), "redis://me:***@host:6379");
     }
 }

@@ -26,5 +26,18 @@ pub struct Holder {
     pub is_shared: bool,
 }
 
+/// What stands for a named lock while it is held.
+pub trait Guard: Send {
+    /// A number that has grown since the lock was last granted, where the store counts.
+    fn token(&self) -> Option<u64> {
+        None
+    }
+
+    /// Tells whether it is known that the lock has become another's meanwhile.
+    fn is_lost(&self) -> bool {
+        false
+    }
+}
+
 /// A named lock that is held until this is dropped, or until the process dies.
-pub type Held = Box<dyn std::any::Any + Send>;
+pub type Held = Box<dyn Guard>;

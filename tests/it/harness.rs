@@ -1,6 +1,5 @@
 //! A store of its own for every test, and a `kv` that can see nothing else.
 
-use std::cell::Cell;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -16,30 +15,7 @@ use kv::exit::Exit;
 /// The binary under test.
 pub const KV: &str = env!("CARGO_BIN_EXE_kv");
 
-/// What keeps the stores of a test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    Tree,
-    Sqlite,
-}
-
-thread_local! {
-    static ENGINE: Cell<Engine> = const { Cell::new(Engine::Tree) };
-}
-
-impl Engine {
-    /// What survives a power cut is another test's concern.
-    fn settings(self) -> Option<(&'static str, &'static str)> {
-        (self != Self::Tree).then_some(("KV_SYNC", "off"))
-    }
-
-    /// Runs a test whose sandboxes have their stores on this engine.
-    pub fn run(self, test: fn()) {
-        let before = ENGINE.replace(self);
-        test();
-        ENGINE.set(before);
-    }
-}
+pub use crate::engines::Engine;
 
 /// A directory of a test's own. It stays behind when the test fails: then it is the evidence.
 pub struct Sandbox {
@@ -68,7 +44,7 @@ impl Sandbox {
         fs::create_dir_all(&root).unwrap();
         Self {
             root,
-            engine: ENGINE.get(),
+            engine: Engine::current(),
         }
     }
 
@@ -85,6 +61,10 @@ impl Sandbox {
                 let mut location = OsString::from("sqlite:");
                 location.push(self.store());
                 location
+            }
+            Engine::Redis | Engine::Cluster => {
+                let prefix = self.root.file_name().unwrap().to_str().unwrap();
+                format!("redis://127.0.0.1:{}?prefix={prefix}", self.engine.port()).into()
             }
         }
     }

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 mod dated;
+mod engines;
 mod harness;
 mod history;
 mod linearize;
@@ -74,6 +75,7 @@ mod put;
 mod reach;
 mod readme;
 mod real;
+mod redis;
 mod remove;
 mod signals;
 mod sizes;

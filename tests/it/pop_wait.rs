@@ -20,11 +20,11 @@ fn waiter(kv: &Sandbox) -> Child {
     child
 }
 
-/// The numbers of the system calls that wait for a file: poll(2), ppoll(2).
+/// The numbers of the system calls that wait for a file or a server: poll(2), ppoll(2), recvfrom(2).
 const POLLS: &[&str] = if cfg!(target_arch = "x86_64") {
-    &["7", "271"]
+    &["7", "271", "45"]
 } else {
-    &["73"]
+    &["73", "207"]
 };
 
 /// Tells whether a process sleeps until there is news.

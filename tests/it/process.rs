@@ -122,3 +122,16 @@ pub fn pid_in(path: &Path) -> Pid {
     });
     Pid::from_raw(pid.unwrap())
 }
+
+/// Returns how many connections a process has open.
+pub fn sockets(pid: impl std::fmt::Display) -> usize {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten();
+    let links = fds
+        .flatten()
+        .filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    links
+        .filter(|to| to.to_string_lossy().starts_with("socket:"))
+        .count()
+}

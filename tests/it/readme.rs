@@ -279,3 +279,23 @@ fn many_commands_take_one_process() {
     .prints("green\nno shape\n")
     .warns("");
 }
+
+#[test]
+fn the_recipe_for_outgrowing_one_machine_moves_a_store() {
+    let Some(cluster) = crate::redis::servers::cluster() else {
+        return;
+    };
+    let kv = Sandbox::new();
+    let mut put = kv.kv(["put", "greeting", "hello"]);
+    put.env_remove("KV_STORE");
+    Ran::of(&mut put).ends(Exit::Success);
+    let recipe = script("Outgrowing one machine");
+    let moved = recipe.replace("redis://db1,db2,db3", &format!("'{}'", cluster.store()));
+    assert_ne!(moved, recipe);
+    let ran = Ran::of(&mut shell(&kv, "sh", &moved)).ends(Exit::Success);
+    let told = ran.stdout_text();
+    assert!(
+        told.starts_with("engine: redis\n") && told.ends_with("hello"),
+        "{told}"
+    );
+}

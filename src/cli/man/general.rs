@@ -61,6 +61,26 @@ pub const KV: Page = Page {
              `kv get --remove` and `kv pop` end with status 5 then, as the value is gone.",
         ),
         Item(
+            "Stores on Redis or Valkey",
+            "LOCATION is a directory, or `redis://[USER@]HOST[:PORT][,HOST...][/DB]`, where one \
+             machine is not enough; kv finds out whether it is one server or a cluster, and every \
+             command does the same there. Behind it, `?replicas=N` says how many replicas must have \
+             a write before it is acknowledged (1 where there are replicas, else 0), and \
+             `prefix=WORD`, behind `?` or `&`, what the names of its keys begin with (`kv`). A server \
+             that keeps a log and knows WAITAOF has it on its disk by then too. A write that too few \
+             replicas have in time ends with status 5 and a line that says that it is stored but \
+             not replicated; `--sync off` waits for neither. `--busy-timeout` is how long a dead or \
+             busy server is asked again, or another in its place; then the status is 5. A value has \
+             at most 8 MiB there, `kv-lock`(1) tells what a lock can promise, and what an entry \
+             looks like is told by `redis-cli`: its first line, and behind it the value.",
+        ),
+        Item(
+            "Passwords",
+            "All users of a machine can read the arguments of a process, so a password in `--store` \
+             is refused. `KV_PASSWORD` has it, or `KV_STORE`, as `redis://USER:PASSWORD@HOST`, \
+             with `%40` for an `@` in it. It is shown as `***`, in messages too.",
+        ),
+        Item(
             "Group stores",
             "kv makes a store for its user alone. A store has the permissions of its directory: \
              make it with `mkdir -m 2770 DIR` and all of its group can use it, whatever their umask.",
@@ -99,6 +119,7 @@ pub const ENVIRONMENT: &[Block] = &[
         "`KV_SYNC`",
         "What a write survives, `full` or `off`, as `--sync` says it.",
     ),
+    Item("`KV_PASSWORD`", "The password of a store that takes one."),
     Item(
         "`KV_BUSY_TIMEOUT`",
         "How long to wait for locks, as `--busy-timeout` says it.",

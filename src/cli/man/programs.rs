@@ -78,7 +78,7 @@ pub(super) const PAGES: &[Page] = &[
             Item(
                 "The end of a lock",
                 "kv holds the lock until CMD has ended, and the kernel frees it if kv dies, however \
-                 that happens: there are no stale locks. CMD itself does not have it. What CMD \
+                 that happens: on one machine there are no stale locks. CMD itself does not have it. What CMD \
                  leaves running in the background lives on without the lock.",
             ),
             Item(
@@ -87,6 +87,19 @@ pub(super) const PAGES: &[Page] = &[
                  PR_SET_PDEATHSIG of prctl(2), which only Linux has, and which a program that changes \
                  its user, such as sudo(8), drops. Elsewhere CMD lives on when kv is killed with \
                  SIGKILL.",
+            ),
+            Item(
+                "Stores on other machines",
+                "A store on Redis or Valkey cannot see a holder die. A lock is a lease of 10 seconds \
+                 there, which kv renews every 3 while CMD runs: it is given back at the end of CMD, \
+                 and free at most 10 seconds after kv was killed with SIGKILL, or its machine died. \
+                 It does not promise that two never run at once: a holder that is stopped, or cut \
+                 off from the store, for longer than that goes on in the belief to hold it, as does \
+                 one whose lock was lost with a server of which no replica had it. When kv learns of \
+                 it, a line says so as CMD ends. So CMD finds a number in `KV_LOCK_TOKEN` that grows \
+                 each time that a lock is granted: what CMD changes elsewhere can note the largest \
+                 that it has seen and refuse a smaller one. The removal of a namespace leaves its \
+                 locks alone.",
             ),
             Item(
                 "Waiting",

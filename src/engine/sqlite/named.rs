@@ -12,9 +12,14 @@ use sha1::{Digest as _, Sha1};
 use crate::engine::flock::{self, Kind, Patience};
 use crate::engine::holder;
 use crate::os;
-use crate::store::{Clock, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result};
+use crate::store::{
+    Clock, Guard, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result,
+};
 
 use super::Sqlite;
+
+/// The lock ends with the process, so that nothing has to be kept.
+impl Guard for File {}
 
 impl Sqlite {
     /// Takes a named lock; see [`crate::store::Store::lock`].

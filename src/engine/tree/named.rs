@@ -12,13 +12,16 @@ use rustix::fs::OFlags;
 
 use crate::engine::holder;
 use crate::os;
-use crate::store::{Clock, Held, Holder, LockRequest, Namespace, Result, StoreError, Time};
+use crate::store::{Clock, Guard, Held, Holder, LockRequest, Namespace, Result, StoreError, Time};
 
 use super::Tree;
 use super::disk;
 use super::layout::Place;
 use super::lock::{Kind, Lock, Patience};
 use super::space::{cannot, make_dir, unusable};
+
+/// The lock ends with the process, so that nothing has to be kept.
+impl Guard for Lock {}
 
 impl Tree {
     /// Takes a named lock; see [`crate::store::Store::lock`].

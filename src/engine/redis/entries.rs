@@ -1,0 +1,226 @@
+//! Reading and changing one entry.
+
+use crate::store::{
+    Clock, Condition, Deadline, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, Source,
+    StoreError, Time,
+};
+
+use super::Redis;
+use super::call::{Change, Outcome};
+use super::codec::{self, HEADER_LEN};
+use super::command::Command;
+use super::names::{Bucket, Room};
+use super::resp::Reply;
+use super::script::Script;
+
+/// The largest value. A server holds it in memory, and copies all of it more than once on its way.
+pub(super) const MAX_VALUE_LEN: usize = 8 << 20;
+
+impl Redis {
+    pub(super) fn room(&self, namespace: &Namespace, bucket: Bucket) -> Room {
+        Room::new(&self.link.place().prefix, namespace, bucket)
+    }
+
+    pub(super) fn room_of(&self, namespace: &Namespace, key: &Key) -> Room {
+        self.room(namespace, Bucket::of(key.as_bytes()))
+    }
+
+    /// Finds a key; see [`crate::store::Store::get`].
+    pub(super) fn find(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        now: Time,
+    ) -> Result<Option<Entry>> {
+        let room = self.room_of(namespace, key);
+        let name = room.entry(key.as_bytes());
+        let reply = self
+            .link
+            .run_one(Command::read(room.slot, &[b"GET".to_vec(), name]))?;
+        let Some(bytes) = reply.into_bytes() else {
+            return Ok(None);
+        };
+        let entry = codec::decode(key.as_bytes(), bytes)
+            .map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
+        Ok(Some(entry).filter(|entry| is_live(&entry.meta, now)))
+    }
+
+    /// Finds what is known of a key; see [`crate::store::Store::stat`].
+    pub(super) fn find_meta(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        now: Time,
+    ) -> Result<Option<Meta>> {
+        let room = self.room_of(namespace, key);
+        let command = Command::read(room.slot, &header_words(&room, key.as_bytes()));
+        let bytes = self.link.run_one(command)?.into_bytes().unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let meta = codec::decode_meta(key.as_bytes(), &bytes)
+            .map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
+        Ok(Some(meta).filter(|meta| is_live(meta, now)))
+    }
+
+    /// Stores a value; see [`crate::store::Store::put`].
+    pub(super) fn put_entry(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        put: Put<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Etag>> {
+        let value = read_value(put.value, key)?;
+        let now = clock.now();
+        let expires = match put.expiry {
+            Expiry::Never | Expiry::Keep => None,
+            Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
+            Expiry::At(deadline) => Some(deadline),
+        };
+        let etag = self.new_etag()?;
+        let modified = put.modified.unwrap_or(now);
+        let entry = codec::encode(key.as_bytes(), etag, modified, expires, &value);
+        let (kind, wanted) = words_of(&put.condition);
+        let expires = match put.expiry {
+            Expiry::Keep => b"keep".to_vec(),
+            _ => expires_word(expires),
+        };
+        let change = Change {
+            args: vec![kind, wanted, expires, entry],
+            ..self.change(namespace, key, Script::Put, etag.0, now)
+        };
+        match self.carry_out(&change)? {
+            Outcome::Done => Ok(Some(etag)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes a key; see [`crate::store::Store::remove`].
+    pub(super) fn remove_entry(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        Ok(self.remove_at(namespace, key, condition, "", clock)? == Outcome::Done)
+    }
+
+    /// Removes a key that must stand at an end of its list, if one is named.
+    pub(super) fn remove_at(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        end: &str,
+        clock: &dyn Clock,
+    ) -> Result<Outcome> {
+        let (kind, wanted) = words_of(condition);
+        let id = self.new_etag()?.0;
+        self.carry_out(&Change {
+            args: vec![kind, wanted, end.as_bytes().to_vec()],
+            ..self.change(namespace, key, Script::Remove, id, clock.now())
+        })
+    }
+
+    /// Removes a key and returns what it held; see [`crate::store::Store::take`].
+    pub(super) fn take_entry(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        clock: &dyn Clock,
+    ) -> Result<Option<Entry>> {
+        let mut conflicts = crate::store::modify::Conflicts::default();
+        while let Some(entry) = self.find(namespace, key, clock.now())? {
+            let condition = Condition::Etag(entry.meta.etag);
+            if self.remove_entry(namespace, key, &condition, clock)? {
+                return Ok(Some(entry));
+            }
+            conflicts.pause(self.link.settings().busy_timeout, key)?;
+        }
+        Ok(None)
+    }
+
+    /// Gives a key a new expiry; see [`crate::store::Store::expire`].
+    pub(super) fn expire_entry(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        expiry: Expiry,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let now = clock.now();
+        let expires = match expiry {
+            Expiry::Keep => return Ok(self.find_meta(namespace, key, now)?.is_some()),
+            Expiry::Never => None,
+            Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
+            Expiry::At(deadline) => Some(deadline),
+        };
+        let etag = self.new_etag()?;
+        let change = Change {
+            args: vec![etag.to_string().into_bytes(), expires_word(expires)],
+            ..self.change(namespace, key, Script::Expire, etag.0, now)
+        };
+        Ok(self.carry_out(&change)? == Outcome::Done)
+    }
+}
+
+/// Returns the command that reads what is known of an entry.
+pub(super) fn header_words(room: &Room, key: &[u8]) -> [Vec<u8>; 4] {
+    let last = (HEADER_LEN - 1).to_string().into_bytes();
+    [b"GETRANGE".to_vec(), room.entry(key), b"0".to_vec(), last]
+}
+
+/// Tells whether an entry has not expired.
+pub(super) fn is_live(meta: &Meta, now: Time) -> bool {
+    meta.expires.is_none_or(|deadline| !deadline.is_over(now))
+}
+
+/// Returns when an entry expires, as its header has it.
+pub(super) fn expires_word(expires: Option<Deadline>) -> Vec<u8> {
+    let millis = expires.map_or(0, Deadline::as_millis);
+    format!("{millis:015}").into_bytes()
+}
+
+fn words_of(condition: &Condition) -> (Vec<u8>, Vec<u8>) {
+    let (kind, wanted) = match condition {
+        Condition::Always => ("always", Vec::new()),
+        Condition::Absent => ("absent", Vec::new()),
+        Condition::Exists => ("exists", Vec::new()),
+        Condition::Value(value) => ("value", value.clone()),
+        Condition::Etag(etag) => ("etag", etag.to_string().into_bytes()),
+    };
+    (kind.into(), wanted)
+}
+
+/// Reads a value to its end, or until it is too large.
+pub(super) fn read_value(source: &mut dyn Source, key: &dyn std::fmt::Display) -> Result<Vec<u8>> {
+    let mut value = Vec::new();
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        match source.read(&mut part)? {
+            0 => return Ok(value),
+            n => value.extend_from_slice(&part[..n]),
+        }
+        if value.len() > MAX_VALUE_LEN {
+            return Err(too_large(key));
+        }
+    }
+}
+
+pub(super) fn too_large(key: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unfit {
+        action: "store",
+        key: key.to_string(),
+        why: "its value is larger than 8 MiB, the most that this kind of store holds",
+    }
+}
+
+/// Returns the number that a reply is, for those that count.
+pub(super) fn count_of(reply: &Reply) -> u64 {
+    reply
+        .as_int()
+        .and_then(|count| u64::try_from(count).ok())
+        .unwrap_or(0)
+}

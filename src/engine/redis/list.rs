@@ -1,0 +1,140 @@
+//! `push` and `pop`: the elements of a list are the entries of one bucket, in their order.
+
+use crate::store::list::{key_of, number_of};
+use crate::store::modify::Conflicts;
+use crate::store::{Clock, Condition, End, Entry, Key, Namespace, Result, Source, StoreError};
+
+use super::Redis;
+use super::call::{Change, Outcome};
+use super::codec;
+use super::command::Command;
+use super::entries::{expires_word, read_value};
+use super::names::{Bucket, Room};
+use super::script::Script;
+
+/// So many elements that have expired are cleared away at once.
+const AT_ONCE: usize = 100;
+
+impl Redis {
+    /// Adds an element; see [`crate::store::Store::push`].
+    pub(super) fn push_element(
+        &self,
+        list: &Namespace,
+        value: &mut dyn Source,
+        clock: &dyn Clock,
+    ) -> Result<()> {
+        let value = read_value(value, list)?;
+        let now = clock.now();
+        let etag = self.new_etag()?;
+        let mut number = self.guess(list);
+        let mut is_first_guess = true;
+        let mut conflicts = Conflicts::default();
+        loop {
+            // The script takes the number only if it is the next, and tells the last one otherwise: so
+            // the order of the elements is that in which they came.
+            let key = key_of(number);
+            let entry = codec::encode(key.as_bytes(), etag, now, None, &value);
+            let change = Change {
+                args: vec![entry, expires_word(None)],
+                ..self.change(list, &key, Script::Push, etag.0, now)
+            };
+            let word = match self.carry_out(&change)? {
+                Outcome::Done => {
+                    self.set_guess(list, number.saturating_add(1));
+                    return Ok(());
+                }
+                Outcome::Word(word) => word,
+                Outcome::No => return Err(self.odd_answer("push")),
+            };
+            let last = word
+                .strip_prefix("next ")
+                .and_then(|last| number_of(last.as_bytes()));
+            number = last.ok_or_else(|| self.odd_answer("push"))? + 1;
+            if number == u64::MAX {
+                return Err(StoreError::Unfit {
+                    action: "push to",
+                    key: list.to_string(),
+                    why: "its numbers are used up",
+                });
+            }
+            // The first guess is of nobody's making.
+            if is_first_guess {
+                is_first_guess = false;
+            } else {
+                conflicts.pause(self.link.settings().busy_timeout, &key)?;
+            }
+        }
+    }
+
+    /// Takes an element; see [`crate::store::Store::pop`].
+    pub(super) fn pop_element(
+        &self,
+        list: &Namespace,
+        end: End,
+        clock: &dyn Clock,
+    ) -> Result<Option<Entry>> {
+        let room = self.room(list, Bucket::LIST);
+        let word = match end {
+            End::First => "first",
+            End::Last => "last",
+        };
+        let mut conflicts = Conflicts::default();
+        loop {
+            let Some(key) = self.elements_at(&room, end, 1)?.pop() else {
+                return Ok(None);
+            };
+            let Some(entry) = self.find(list, &key, clock.now())? else {
+                let dead = self.elements_at(&room, end, AT_ONCE)?;
+                self.clear(&room, &dead, "dead", clock.now())?;
+                continue;
+            };
+            let condition = Condition::Etag(entry.meta.etag);
+            if self.remove_at(list, &key, &condition, word, clock)? == Outcome::Done {
+                return Ok(Some(entry));
+            }
+            conflicts.pause(self.link.settings().busy_timeout, &key)?;
+        }
+    }
+
+    /// Returns the keys nearest to one end of a list.
+    fn elements_at(&self, room: &Room, end: End, count: usize) -> Result<Vec<Key>> {
+        let (command, from, to) = match end {
+            End::First => ("ZRANGEBYLEX", "-", "+"),
+            End::Last => ("ZREVRANGEBYLEX", "+", "-"),
+        };
+        let index = room.single('i');
+        let count = count.to_string();
+        let words = [
+            command.as_bytes(),
+            &index,
+            from.as_bytes(),
+            to.as_bytes(),
+            b"LIMIT",
+            b"0",
+            count.as_bytes(),
+        ];
+        let reply = self.link.run_one(Command::read(room.slot, &words))?;
+        let keys = reply
+            .into_array()
+            .into_iter()
+            .filter_map(|key| Key::new(key.into_bytes()?).ok());
+        Ok(keys.collect())
+    }
+
+    /// Returns the number that is likely to be the next of a list.
+    fn guess(&self, list: &Namespace) -> u64 {
+        let guesses = self
+            .guesses
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        guesses.get(list).copied().unwrap_or(1)
+    }
+
+    fn set_guess(&self, list: &Namespace, number: u64) {
+        let mut guesses = self
+            .guesses
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        guesses.insert(list.clone(), number);
+    }
+}

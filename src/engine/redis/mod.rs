@@ -1,0 +1,232 @@
+//! A store on a server of Redis or Valkey, or on a cluster of them: where one machine is not enough.
+//!
+//! # What is where
+//!
+//! A namespace has 64 buckets, and one more for the elements of a list. A bucket is in one hash slot,
+//! so that a script can change all of it in one step; see [`names`]. It has a sorted set, in which its
+//! keys are in the order of their bytes, and a string for each entry; see [`codec`]. A listing merges
+//! the sorted sets, page by page; see [`pages`] and [`scan`].
+//!
+//! # How a write comes to be acknowledged
+//!
+//! 1. [`entries`] builds the entry, with an etag that names the call as well.
+//! 2. [`script`] has the call for it: the script decides the condition, writes the entry and the
+//!    index, notes under the etag that it was carried out, and tells who waits.
+//! 3. [`link`] sends it to the server that has the slot, and `WAIT` behind it on the same connection:
+//!    the write is acknowledged when as many replicas have it as were asked for, and, where the server
+//!    keeps a log and knows `WAITAOF`, when that is on its disk.
+//! 4. Where a connection breaks or a server sends elsewhere, the call is sent again. It finds the note
+//!    of the first time if that was carried out, and does nothing twice.
+//!
+//! # Invariants
+//!
+//! - A key is in the index if there is an entry; the reverse does not hold, as a server drops what has
+//!   expired. Listings pass over such keys, and a collection sweeps them.
+//! - The time of whoever asks decides whether an entry has expired. The server drops it a minute later.
+//! - Every key that a script touches is among those it is called with, and each change can be repeated.
+//! - Nothing is connected before the first call. No password gets into a message.
+//!
+//! Read the files in this order: [`resp`], [`socket`], [`slots`], [`map`], [`reply`],
+//! [`command`], [`wait`], [`round`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
+//! [`number`], [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`watch`], [`named`].
+
+mod bulk;
+mod call;
+mod check;
+mod codec;
+mod command;
+mod entries;
+mod link;
+mod list;
+mod map;
+mod named;
+mod names;
+mod number;
+mod pages;
+mod reply;
+mod resp;
+mod round;
+mod scan;
+mod script;
+mod slots;
+mod socket;
+mod upkeep;
+mod wait;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::engine::Settings;
+use crate::store::{
+    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Expiry, Feed, Finding, Held,
+    Holder, Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put,
+    RedisLocation, Result, Selection, Source, Store, StoreError, Time, WatchTarget, Watcher,
+};
+
+use self::link::Link;
+
+/// A store on servers of Redis or Valkey.
+#[derive(Debug)]
+pub struct Redis {
+    link: Link,
+    /// Which number is likely to be the next of a list.
+    guesses: Mutex<HashMap<Namespace, u64>>,
+}
+
+impl Redis {
+    /// Names servers that have a store, or will have one with the first write.
+    pub fn new(place: RedisLocation, settings: Settings) -> Self {
+        Self {
+            link: Link::new(place, settings),
+            guesses: Mutex::default(),
+        }
+    }
+}
+
+impl Store for Redis {
+    fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
+        self.find(namespace, key, now)
+    }
+
+    fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
+        self.find_meta(namespace, key, now)
+    }
+
+    fn put(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        put: Put<'_>,
+        clock: &dyn Clock,
+    ) -> Result<Option<Etag>> {
+        self.put_entry(namespace, key, put, clock)
+    }
+
+    fn remove(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        self.remove_entry(namespace, key, condition, clock)
+    }
+
+    fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.take_entry(namespace, key, clock)
+    }
+
+    fn expire(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        expiry: Expiry,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        self.expire_entry(namespace, key, expiry, clock)
+    }
+
+    fn incr(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        by: i64,
+        ttl: Option<Duration>,
+        clock: &dyn Clock,
+    ) -> Result<i64> {
+        self.add(namespace, key, by, ttl, clock)
+    }
+
+    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
+        self.push_element(list, value, clock)
+    }
+
+    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.pop_element(list, end, clock)
+    }
+
+    fn lock(
+        &self,
+        namespace: &Namespace,
+        name: &Key,
+        request: LockRequest,
+        clock: &dyn Clock,
+    ) -> Result<Option<Held>> {
+        self.take_lock(namespace, name, request, clock)
+    }
+
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+        self.find_holder(namespace, name)
+    }
+
+    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
+        self.begin_watch(namespace, target)
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.link.settings().busy_timeout
+    }
+
+    fn scan<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<Listing<'a>> {
+        self.list_entries(namespace, selection, now)
+    }
+
+    fn import(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        self.import_entries(namespace, feed, merge, clock)
+    }
+
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        self.remove_keys(namespace, keys, clock, failed)
+    }
+
+    fn collect(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<Collected> {
+        self.collect_garbage(namespace, request, clock, progress)
+    }
+
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, clock, tell)
+    }
+
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
+        self.tell_info(namespace, now)
+    }
+
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
+    }
+
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        self.drop_namespace(namespace)
+    }
+}

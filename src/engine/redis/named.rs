@@ -1,0 +1,181 @@
+//! Named locks: a lease that a script grants. See [`crate::engine::lease`] for what that can promise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::lease::{self, Attempt, Grant, LASTS};
+use crate::os;
+use crate::store::{
+    Clock, Held, Holder, Key, LockRequest, Namespace, Result, StoreError, Time, Watcher,
+};
+
+use super::Redis;
+use super::command::Command;
+use super::link::Link;
+use super::names::{Bucket, Room};
+use super::script::Script;
+
+/// A lock, for one holder.
+struct RedisGrant {
+    /// A link of its own: it must not wait for what others do.
+    link: Link,
+    room: Room,
+    name: Vec<u8>,
+    /// Names the holder.
+    id: u64,
+    is_shared: bool,
+    /// Who that is: `<since> <pid> <host>`.
+    who: String,
+    publish: &'static str,
+}
+
+impl RedisGrant {
+    fn call(&self, what: &str) -> Result<String> {
+        let mut words = Script::Lease.call(2);
+        words.push(self.room.many('l', &self.name));
+        words.push(self.room.single('t'));
+        words.push(what.into());
+        words.push(format!("{:016x}", self.id).into_bytes());
+        words.push(if self.is_shared {
+            b"s".to_vec()
+        } else {
+            b"x".to_vec()
+        });
+        words.push(LASTS.as_millis().to_string().into_bytes());
+        words.push(self.who.clone().into_bytes());
+        words.push(self.publish.into());
+        words.push(self.room.single('w'));
+        let reply = self.link.run_one(Command::write(self.room.slot, &words))?;
+        Ok(String::from_utf8_lossy(&reply.into_bytes().unwrap_or_default()).into_owned())
+    }
+}
+
+impl Grant for RedisGrant {
+    fn take(&self) -> Result<Attempt> {
+        let answer = self.call("take")?;
+        let number = |text: &str| text.parse::<u64>().ok();
+        match answer.split_once(' ') {
+            Some(("held", token)) => number(token).map(Attempt::Held),
+            Some(("busy", left)) => number(left).map(Duration::from_millis).map(Attempt::Busy),
+            _ => None,
+        }
+        .ok_or_else(|| StoreError::Damaged {
+            path: String::from_utf8_lossy(&self.room.many('l', &self.name))
+                .into_owned()
+                .into(),
+            source: "it is no lock".into(),
+        })
+    }
+
+    fn keep(&self) -> Result<bool> {
+        Ok(self.call("keep")?.starts_with("held"))
+    }
+
+    fn free(&self) -> Result<()> {
+        self.call("free").map(drop)
+    }
+}
+
+impl Redis {
+    /// Takes a named lock; see [`crate::store::Store::lock`].
+    pub(super) fn take_lock(
+        &self,
+        namespace: &Namespace,
+        name: &Key,
+        request: LockRequest,
+        clock: &dyn Clock,
+    ) -> Result<Option<Held>> {
+        let room = self.lock_room(namespace, name);
+        let (pid, host) = (std::process::id(), os::host_name());
+        let grant = RedisGrant {
+            link: self.link.another(),
+            room: room.clone(),
+            name: name.as_bytes().to_vec(),
+            id: self.new_etag()?.0,
+            is_shared: request.is_shared,
+            who: format!("{} {pid} {host}", clock.now().0),
+            publish: self.publish()?,
+        };
+        let mut watch =
+            || -> Result<Box<dyn Watcher>> { Ok(Box::new(self.watch_room(room.clone())?)) };
+        lease::acquire(Arc::new(grant), request.patience, &mut watch)
+    }
+
+    /// Tells who holds a named lock; see [`crate::store::Store::lock_holder`].
+    pub(super) fn find_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+        let room = self.lock_room(namespace, name);
+        let name = room.many('l', name.as_bytes());
+        let holders = Command::read(room.slot, &[b"HVALS".to_vec(), name]);
+        let map = self.link.map()?;
+        let server = map.master_of(room.slot).cloned().unwrap_or_default();
+        let replies = self
+            .link
+            .run(&[holders, Command::of_node(&server, &["TIME"])])?;
+        let mut replies = replies.into_iter();
+        let holders = replies
+            .next()
+            .map(|reply| reply.into_array())
+            .unwrap_or_default();
+        let time = replies
+            .next()
+            .map(|reply| reply.into_array())
+            .unwrap_or_default();
+        let seconds = time.first().and_then(|reply| reply.as_int()).unwrap_or(0);
+        let live = |text: Vec<u8>| read_holder(&text, u64::try_from(seconds).unwrap_or(0) * 1_000);
+        let holders = holders
+            .into_iter()
+            .filter_map(|holder| live(holder.into_bytes()?));
+        Ok(holders.max_by_key(|holder| holder.since))
+    }
+
+    fn lock_room(&self, namespace: &Namespace, name: &Key) -> Room {
+        self.room(namespace, Bucket::of(name.as_bytes()))
+    }
+}
+
+/// Reads `<end> <token> <x or s> <since> <pid> <host>`, unless it has ended by `now`.
+fn read_holder(text: &[u8], now: u64) -> Option<Holder> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut fields = text.splitn(6, ' ');
+    let end: u64 = fields.next()?.parse().ok()?;
+    fields.next()?;
+    let is_shared = match fields.next()? {
+        "s" => true,
+        "x" => false,
+        _ => return None,
+    };
+    let since = Time(fields.next()?.parse().ok()?);
+    let pid = fields.next()?.parse().ok()?;
+    let host = fields.next()?.to_owned();
+    (end > now).then_some(Holder {
+        pid,
+        host,
+        since,
+        is_shared,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_who_holds_a_lock_and_nothing_else() {
+        let holder = read_holder(b"9000 3 s 5 17 a host", 8999).unwrap();
+        let want = Holder {
+            pid: 17,
+            host: "a host".into(),
+            since: Time(5),
+            is_shared: true,
+        };
+        assert_eq!(holder, want);
+        for (bad, now) in [
+            (&b"9000 3 s 5 17 a host"[..], 9000),
+            (b"9000 3 y 5 17 a", 0),
+            (b"9000 3 s 5 17", 0),
+            (b"\xff", 0),
+        ] {
+            assert_eq!(read_holder(bad, now), None);
+        }
+    }
+}

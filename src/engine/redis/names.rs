@@ -1,0 +1,145 @@
+//! What the keys of Redis are called that a store is made of.
+//!
+//! ```text
+//! {PREFIX}n                     a hash: the names of the namespaces
+//! {PREFIX:NAMESPACE:BUCKET}i    a sorted set: the keys in this bucket, in the order of their bytes
+//! {PREFIX:NAMESPACE:BUCKET}e:…  a string: the entry of a key; see the codec
+//! {PREFIX:NAMESPACE:BUCKET}o:…  that a call was carried out, and its answer; goes after a while
+//! {PREFIX:NAMESPACE:BUCKET}c    the last number of a list
+//! {PREFIX:NAMESPACE:BUCKET}l:…  a hash: the holders of a lock
+//! {PREFIX:NAMESPACE:BUCKET}t    the last token of a lock
+//! {PREFIX:NAMESPACE:BUCKET}w    a channel, on which every change of the bucket is told
+//! {PREFIX:NAMESPACE:BUCKET}x:…  what a repair moved out of the way
+//! ```
+//!
+//! What stands in braces is what a cluster hashes, so that a bucket is in one slot and a script can
+//! change all of it in one step. BUCKET is two hexadecimal digits, below 40, of the key's XXH3-64; the
+//! elements of a list are all in the bucket `list`, as they have an order.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::store::{Namespace, list};
+
+use super::slots::slot_of;
+
+/// How many buckets there are for keys that are no elements. Never to be changed: a key would not be
+/// found any more.
+const HASHED: u8 = 64;
+
+/// A part of a namespace that is in one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Bucket(u8);
+
+impl Bucket {
+    /// The bucket of the elements of a list.
+    pub(super) const LIST: Self = Self(HASHED);
+
+    /// Returns the bucket of a key.
+    pub(super) fn of(key: &[u8]) -> Self {
+        match list::is_element(key) {
+            true => Self::LIST,
+            false => Self((xxh3_64(key) % u64::from(HASHED)) as u8),
+        }
+    }
+
+    /// Returns all buckets.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..=HASHED).map(Self)
+    }
+}
+
+/// A bucket of a namespace, with what its keys begin with.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    /// What all its keys begin with.
+    tag: String,
+    /// The slot of all its keys.
+    pub(super) slot: u16,
+}
+
+impl Room {
+    pub(super) fn new(prefix: &str, namespace: &Namespace, bucket: Bucket) -> Self {
+        let namespace = encode(namespace);
+        let inner = match bucket {
+            Bucket::LIST => format!("{prefix}:{namespace}:list"),
+            Bucket(number) => format!("{prefix}:{namespace}:{number:02x}"),
+        };
+        Self {
+            slot: slot_of(inner.as_bytes()),
+            tag: format!("{{{inner}}}"),
+        }
+    }
+
+    /// Returns the name of one of the keys that are there once: `i`, `c`, `t`, `w`.
+    pub(super) fn single(&self, kind: char) -> Vec<u8> {
+        format!("{}{kind}", self.tag).into_bytes()
+    }
+
+    /// Returns the name of one of many keys: `e`, `o`, `l`, `x`.
+    pub(super) fn many(&self, kind: char, name: &[u8]) -> Vec<u8> {
+        let mut full = format!("{}{kind}:", self.tag).into_bytes();
+        full.extend_from_slice(name);
+        full
+    }
+
+    pub(super) fn entry(&self, key: &[u8]) -> Vec<u8> {
+        self.many('e', key)
+    }
+}
+
+/// Returns the name of the hash of all namespaces, and its slot.
+pub(super) fn registry(prefix: &str) -> (Vec<u8>, u16) {
+    (
+        format!("{{{prefix}}}n").into_bytes(),
+        slot_of(prefix.as_bytes()),
+    )
+}
+
+/// Returns the pattern that the entries of a namespace match, for SCAN.
+pub(super) fn entries_pattern(prefix: &str, namespace: &Namespace) -> Vec<u8> {
+    // What is special in a pattern is in neither of the two.
+    format!("{{{prefix}:{}:*}}e:*", encode(namespace)).into_bytes()
+}
+
+/// Writes a namespace so that it holds no brace, colon or wildcard.
+fn encode(namespace: &Namespace) -> String {
+    let mut text = String::new();
+    for byte in namespace.as_str().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => text.push(byte.into()),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_what_they_are() {
+        let room =
+            |name: &str, key: &[u8]| Room::new("kv", &name.parse().unwrap(), Bucket::of(key));
+        let of = |room: &Room, key: &[u8]| String::from_utf8(room.entry(key)).unwrap();
+        assert_eq!(of(&room("default", b"a"), b"a"), "{kv:default:1f}e:a");
+        let element = b"00000000000000000007";
+        assert_eq!(
+            of(&room("a}b:*", element), element),
+            "{kv:a%7Db%3A%2A:list}e:00000000000000000007"
+        );
+        assert_eq!(room("default", b"a").slot, slot_of(b"kv:default:1f"));
+        assert_eq!(registry("kv").0, b"{kv}n");
+    }
+
+    #[test]
+    fn every_bucket_is_used() {
+        let mut used: Vec<_> = (0..2000)
+            .map(|n: u32| Bucket::of(format!("k{n}").as_bytes()))
+            .collect();
+        used.push(Bucket::of(b"00000000000000000001"));
+        used.sort();
+        used.dedup();
+        assert_eq!(used, Bucket::all().collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,90 @@
+-- What all scripts begin with. The form of an entry is told in codec.rs.
+--
+-- KEYS: 1 index of the bucket, 2 entry, 3 mark of this call; of a list, 4 its counter.
+-- ARGV: 1 whether the namespace is registered, 2 the time in milliseconds, 3 for how long the mark
+-- stays, 4 the command that publishes, 5 the channel, 6 the key of the entry; then what each says.
+
+local function begin()
+  -- A call that is repeated because its answer was lost has its answer here. Setting the time again is a
+  -- write, so that the WAIT that follows waits for all that was written before.
+  local answer = redis.call('GET', KEYS[3])
+  if answer then
+    redis.call('PEXPIRE', KEYS[3], ARGV[3])
+  end
+  return answer
+end
+
+local function registered()
+  return ARGV[1] == '1' or redis.call('EXISTS', KEYS[1]) == 1
+end
+
+-- Returns the header of the entry if it is live, nil if there is none, and false if it is damaged.
+local function header()
+  local head = redis.call('GETRANGE', KEYS[2], 0, 104)
+  if head == '' then
+    return nil
+  end
+  if #head < 105 or string.sub(head, 1, 4) ~= 'kv1 '
+    or string.sub(redis.sha1hex(string.sub(head, 1, 87) .. ARGV[6]), 1, 16) ~= string.sub(head, 89, 104)
+  then
+    return false
+  end
+  local expires = tonumber(string.sub(head, 43, 57))
+  if expires ~= 0 and expires <= tonumber(ARGV[2]) then
+    return nil
+  end
+  return head
+end
+
+local function sealed(covered)
+  return covered .. ' ' .. string.sub(redis.sha1hex(covered .. ARGV[6]), 1, 16) .. '\n'
+end
+
+-- Redis drops an entry a minute after its time: the clock of whoever asks decides, not the server's.
+local function kept_until(expires)
+  return string.format('%.0f', tonumber(expires) + 60000)
+end
+
+local function write(entry, expires)
+  if tonumber(expires) == 0 then
+    redis.call('SET', KEYS[2], entry)
+  else
+    redis.call('SET', KEYS[2], entry, 'PXAT', kept_until(expires))
+  end
+  redis.call('ZADD', KEYS[1], 0, ARGV[6])
+end
+
+local function drop()
+  -- The number of an element that was there is never given again.
+  if KEYS[4] and ARGV[6] > (redis.call('GET', KEYS[4]) or '') then
+    redis.call('SET', KEYS[4], ARGV[6])
+  end
+  redis.call('UNLINK', KEYS[2])
+  redis.call('ZREM', KEYS[1], ARGV[6])
+end
+
+local function done(answer)
+  redis.call('SET', KEYS[3], answer, 'PX', ARGV[3])
+  redis.call(ARGV[4], ARGV[5], '')
+  return answer
+end
+
+-- Tells whether a condition holds: true, false, or nil where damage keeps it from being known.
+local function holds(head, kind, wanted)
+  if kind == 'always' then
+    return true
+  elseif head == false then
+    return nil
+  elseif kind == 'absent' then
+    return head == nil
+  elseif head == nil then
+    return false
+  elseif kind == 'exists' then
+    return true
+  elseif kind == 'etag' then
+    return string.sub(head, 5, 20) == wanted
+  end
+  return tonumber(string.sub(head, 59, 68)) == #wanted
+    and redis.call('GETRANGE', KEYS[2], 105, -1) == wanted
+end
+

@@ -1,0 +1,123 @@
+//! Waiting for a change of one key, or of a list: each script that changes a bucket tells its channel.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::store::{Namespace, Result, StoreError, WatchTarget, Watcher};
+
+use super::Redis;
+use super::link::Link;
+use super::names::{Bucket, Room};
+use super::resp::Reply;
+use super::socket::Socket;
+
+/// Whoever waits looks again after this time, should a message have been lost with a server.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long to wait before the next try to listen.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A connection of its own that listens to a channel.
+#[derive(Debug)]
+pub(super) struct RedisWatcher {
+    link: Link,
+    room: Room,
+    socket: Option<Socket>,
+}
+
+impl Redis {
+    /// Begins to watch; see [`crate::store::Store::watch`].
+    pub(super) fn begin_watch(
+        &self,
+        namespace: &Namespace,
+        target: WatchTarget<'_>,
+    ) -> Result<Box<dyn Watcher>> {
+        let room = match target {
+            WatchTarget::Key(key) => self.room_of(namespace, key),
+            WatchTarget::List => self.room(namespace, Bucket::LIST),
+        };
+        Ok(Box::new(self.watch_room(room)?))
+    }
+
+    pub(super) fn watch_room(&self, room: Room) -> Result<RedisWatcher> {
+        let mut watcher = RedisWatcher {
+            link: self.link.another(),
+            room,
+            socket: None,
+        };
+        watcher.listen()?;
+        Ok(watcher)
+    }
+}
+
+impl RedisWatcher {
+    /// Listens to the channel, where the slot of it is now. It is no failure that nobody is there to
+    /// listen to: then whoever waits looks again and again, and is told by that what is wrong.
+    fn listen(&mut self) -> Result<()> {
+        let map = self.link.fresh_map()?;
+        let Some(server) = map.master_of(self.room.slot) else {
+            return Ok(());
+        };
+        let command = if map.is_cluster {
+            "SSUBSCRIBE"
+        } else {
+            "SUBSCRIBE"
+        };
+        let subscribe = || -> io::Result<Option<Socket>> {
+            let mut socket = Socket::connect(self.link.place(), server, LOOK_AGAIN)?;
+            let reply = socket.ask(&[command.as_bytes(), &self.room.single('w')])?;
+            Ok(match reply {
+                Reply::Error(text) if text.starts_with("NOPERM") => {
+                    return Err(io::Error::other(text));
+                }
+                Reply::Error(_) => None,
+                _ => Some(socket),
+            })
+        };
+        match subscribe() {
+            Ok(socket) => self.socket = socket,
+            Err(err) if err.kind() == io::ErrorKind::Other => {
+                return Err(StoreError::Io {
+                    action: "watch",
+                    path: self.link.place().to_string().into(),
+                    source: err,
+                });
+            }
+            Err(_) => self.socket = None,
+        }
+        Ok(())
+    }
+}
+
+impl Watcher for RedisWatcher {
+    fn wait(&mut self, until: Option<Instant>) -> Result<()> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
+        if left.is_zero() {
+            return Ok(());
+        }
+        let Some(socket) = &mut self.socket else {
+            thread::sleep(left.min(PAUSE));
+            return self.listen();
+        };
+        match socket.limit(left).and_then(|()| socket.receive()) {
+            Ok(message) => {
+                let kind = message
+                    .into_array()
+                    .into_iter()
+                    .next()
+                    .and_then(Reply::into_bytes);
+                // The slot has moved, and the next message comes from another server.
+                if kind.is_some_and(|kind| kind == b"sunsubscribe") {
+                    self.listen()?;
+                }
+                Ok(())
+            }
+            Err(err) if err.kind() == io::ErrorKind::TimedOut => Ok(()),
+            Err(_) => {
+                self.socket = None;
+                Ok(())
+            }
+        }
+    }
+}

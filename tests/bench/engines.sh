@@ -1,0 +1,79 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # `run` sets the variables; backquotes are Markdown.
+# The same commands on each engine, and the client that is native to it.
+
+export KV_SYNC=off
+count=100000
+rounds=${KV_BENCH_ROUNDS:-5}
+port=$((20000 + RANDOM % 20000))
+goal='within 1.5×'
+
+seq -f 'key%06.0f' "$count" >"$scratch/keys"
+seq -f 'put key%06.0f value%.0f' "$count" | sed 's/value.*/value/' >"$scratch/puts"
+sed 's/^/get /' "$scratch/keys" >"$scratch/gets"
+sed 's/^put/set/' "$scratch/puts" >"$scratch/sets"
+{
+    echo 'PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;'
+    echo 'CREATE TABLE kv (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;'
+    sed "s/.*/INSERT OR REPLACE INTO kv VALUES ('&', 'value');/" "$scratch/keys"
+} >"$scratch/inserts"
+sed "s/.*/SELECT value FROM kv WHERE key = '&';/" "$scratch/keys" >"$scratch/selects"
+
+on() { "$kv" --store "$location" "$@"; }
+kv_puts() { on batch <"$scratch/puts" >"$scratch/replies"; }
+kv_gets() { on batch <"$scratch/gets" >"$scratch/replies"; }
+kv_ls() { on ls >"$scratch/listed"; }
+sqlite_puts() { sqlite3 "$scratch/native" <"$scratch/inserts" >/dev/null; }
+sqlite_gets() { sqlite3 "$scratch/native" <"$scratch/selects" >/dev/null; }
+sqlite_ls() { sqlite3 "$scratch/native" 'SELECT key FROM kv ORDER BY key' >/dev/null; }
+redis_puts() { redis-cli -p "$port" -n 1 <"$scratch/sets" >/dev/null; }
+redis_gets() { redis-cli -p "$port" -n 1 <"$scratch/gets" >/dev/null; }
+redis_ls() { redis-cli -p "$port" -n 1 --scan | LC_ALL=C sort >/dev/null; }
+
+empty() {
+    case $1 in
+    redis) redis-cli -p "$port" flushall >/dev/null ;;
+    *) rm -rf "$scratch/store" "$scratch"/store-* "$scratch"/native* ;;
+    esac
+    sync -f "$scratch"
+}
+
+# measure ENGINE LOCATION NATIVE: the native client is that of the tree's nearest peer where it has none.
+measure() {
+    local engine=$1 location=$2 native=$3 round work who r
+    rm -f "$scratch"/*.s
+    for round in $(seq "$rounds"); do
+        empty "$engine"
+        for work in puts gets ls; do
+            for who in $(turn "$round" kv "$native"); do
+                long "$who-$work" "${who}_$work"
+            done
+            [ "$work" != gets ] || [ "$(grep -c '^value$' "$scratch/replies")" = "$count" ] ||
+                die "batch prints other values on $engine"
+        done
+        cmp "$scratch/listed" "$scratch/keys" || die "ls prints other keys on $engine"
+    done
+    for work in puts gets ls; do
+        r=$(ratio "$scratch/kv-$work.s" "$scratch/$native-$work.s")
+        row "$work, $engine, against $native" "$(ms "kv-$work")" "$(ms "$native-$work")" "$r" "$goal" \
+            "$(verdict "$r <= 1.5")"
+    done
+}
+
+table "engines: $count keys, sync off, static, glibc"
+if have sqlite3; then
+    measure tree "$scratch/store" sqlite
+    measure sqlite "sqlite:$scratch/store" sqlite
+else
+    not_measured 'tree and sqlite' "$goal"
+fi
+if have redis-server redis-cli; then
+    redis-server --port "$port" --bind 127.0.0.1 --save '' --daemonize yes >/dev/null
+    trap 'redis-cli -p "$port" shutdown nosave 2>/dev/null || true' EXIT
+    until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.05; done
+    measure redis "redis://127.0.0.1:$port/0?replicas=0" redis
+else
+    not_measured redis "$goal"
+fi
+note "Medians of $rounds rounds; puts and gets are commands that one process reads (\`kv batch\`," \
+    '`sqlite3 <FILE`, `redis-cli <FILE`), each of them a change of its own. `redis-cli` lists by SCAN,' \
+    'and sort(1) puts that in order.'

@@ -1,0 +1,9 @@
+//! The Redis engine: one server, and a cluster of three masters with a replica each.
+
+pub mod servers;
+
+mod cases;
+mod failover;
+mod leases;
+mod locations;
+mod lost_answers;

@@ -1,0 +1,85 @@
+//! Locks: a lease, its token, and who takes it over.
+
+use std::fs;
+
+use kv::exit::Exit;
+
+use super::cases::On;
+use super::servers::{cluster, server};
+use crate::harness::{KV, Ran, until};
+
+#[test]
+fn one_runs_at_a_time_and_tokens_grow() {
+    for store in [server().map(|s| s.store()), cluster().map(|c| c.store())]
+        .into_iter()
+        .flatten()
+    {
+        let on = On::new(store);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let script =
+                        "test ! -e held && touch held && echo $KV_LOCK_TOKEN >>tokens && rm held";
+                    for _ in 0..5 {
+                        on.run(&["lock", "job", "--", "sh", "-c", script])
+                            .ends(Exit::Success)
+                            .is_silent();
+                    }
+                });
+            }
+        });
+        let tokens = fs::read_to_string(on.kv.path("tokens")).unwrap();
+        let tokens: Vec<u64> = tokens.lines().map(|line| line.parse().unwrap()).collect();
+        assert!(
+            tokens.len() == 20 && tokens.is_sorted_by(|a, b| a < b),
+            "{tokens:?}"
+        );
+        on.run(&["lock", "--show", "job"])
+            .ends(Exit::No)
+            .is_silent();
+    }
+}
+
+#[test]
+fn a_holder_is_named_and_shares_with_those_who_share() {
+    let Some(server) = server() else {
+        return;
+    };
+    let on = On::new(server.store());
+    let inner = format!(
+        "{KV} lock --show job && {KV} lock --shared --no-wait job -- true && ! {KV} lock --no-wait job -- true"
+    );
+    let ran = on
+        .run(&["lock", "--shared", "job", "--", "sh", "-c", &inner])
+        .ends(Exit::Success);
+    let text = ran.stdout_text();
+    assert!(
+        text.contains("pid: ") && text.contains("shared: yes"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_lock_whose_holder_is_gone_is_free_after_its_lease() {
+    let Some(server) = server() else {
+        return;
+    };
+    let on = On::new(server.store());
+    let mut holder = on
+        .command(&["lock", "job", "--", "sleep", "60"])
+        .spawn()
+        .unwrap();
+    until("it is held", || {
+        on.run(&["lock", "--show", "job"])
+            .stdout()
+            .starts_with(b"pid: ")
+    });
+    // As if its machine had died: nothing is given back.
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    on.run(&["lock", "--no-wait", "job", "--", "true"])
+        .ends(Exit::Program(124))
+        .is_silent();
+    let mut next = on.command(&["lock", "--wait", "60s", "job", "--", "echo", "mine"]);
+    Ran::of(&mut next).ends(Exit::Success).prints("mine\n");
+}
