@@ -185,8 +185,9 @@ impl Redis {
 
     /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        let was_there = self.is_registered(namespace)?;
-        if !was_there {
+        // Who removes it at this moment takes it off the list before it is known whether somebody
+        // writes to it all the same.
+        if !self.is_registered(namespace)? && !self.is_used(namespace)? {
             return Ok(false);
         }
         let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
@@ -215,17 +216,19 @@ impl Redis {
             Command::write(slot, &forget),
         ])?;
         // Who wrote meanwhile found the namespace registered: then it stays.
-        let is_used =
-            |room: &Room| Command::read(room.slot, &[b"EXISTS".to_vec(), room.single('i')]);
-        let rooms: Vec<Room> = Bucket::all()
-            .map(|bucket| self.room(namespace, bucket))
-            .collect();
-        let used = self
-            .link
-            .run(&rooms.iter().map(is_used).collect::<Vec<_>>())?;
-        if used.iter().any(|reply| reply.as_int() == Some(1)) {
+        if self.is_used(namespace)? {
             self.register(namespace)?;
         }
         Ok(true)
+    }
+
+    /// Tells whether there is an entry, registered or not.
+    fn is_used(&self, namespace: &Namespace) -> Result<bool> {
+        let rooms = Bucket::all().map(|bucket| self.room(namespace, bucket));
+        let commands: Vec<Command> = rooms
+            .map(|room| Command::read(room.slot, &[b"EXISTS".to_vec(), room.single('i')]))
+            .collect();
+        let replies = self.link.run(&commands)?;
+        Ok(replies.iter().any(|reply| reply.as_int() == Some(1)))
     }
 }
