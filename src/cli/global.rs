@@ -11,8 +11,8 @@ use crate::store::{Location, Namespace};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalBefore {
-    /// Where the store is: a directory, or sqlite:FILE [default: $KV_STORE, or
-    /// ~/.local/share/kv]
+    /// Where the store is: a directory, sqlite:FILE or redis://HOST [default:
+    /// $KV_STORE, or ~/.local/share/kv]
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
     #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
@@ -31,8 +31,8 @@ pub(super) struct GlobalBefore {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalAfter {
-    /// Where the store is: a directory, or sqlite:FILE [default: $KV_STORE, or
-    /// ~/.local/share/kv]
+    /// Where the store is: a directory, sqlite:FILE or redis://HOST [default:
+    /// $KV_STORE, or ~/.local/share/kv]
     #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,

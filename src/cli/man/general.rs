@@ -42,8 +42,8 @@ pub const KV: Page = Page {
             "Locations",
             "A store is a directory, of the tree engine, unless its location begins with the name of \
              another engine. `sqlite:FILE` is a store in an SQLite database: one file to copy and to \
-             query, where values are many and processes few. Every command does the same on each \
-             engine. A directory whose name holds a colon is named `./a:b`.",
+             query. `redis://HOST` is one on a server or a cluster. Every command does the same on \
+             each engine. A directory whose name holds a colon is named `./a:b`.",
         ),
         Item(
             "Durations",
@@ -62,8 +62,9 @@ pub const KV: Page = Page {
         ),
         Item(
             "Stores on Redis or Valkey",
-            "LOCATION is a directory, or `redis://[USER@]HOST[:PORT][,HOST...][/DB]`, where one \
-             machine is not enough; kv finds out whether it is one server or a cluster, and every \
+            "LOCATION is `redis://[USER@]HOST[:PORT][,HOST...][/DB]` where one machine is not enough, \
+             and `rediss://` with TLS: the server's certificate must be vouched for by an authority \
+             that the system knows, or one in the file that `SSL_CERT_FILE` names. kv finds out whether it is one server or a cluster, and every \
              command does the same there. Behind it, `?replicas=N` says how many replicas must have \
              a write before it is acknowledged (1 where there are replicas, else 0), and \
              `prefix=WORD`, behind `?` or `&`, what the names of its keys begin with (`kv`). A server \

@@ -1,14 +1,6 @@
-//! The protocol of Redis, version 2 (RESP2): what is sent, and what comes back.
-//!
-//! A command is `*<words>\r\n` and for each word `$<length>\r\n<bytes>\r\n`. A reply begins with a
-//! byte that names its kind: `+` text, `-` error, `:` number, `$` bytes, `*` several replies.
+//! What is sent to a server, and what comes back. The crate `redis` speaks the protocol.
 
-use std::io::{self, BufRead};
-
-/// No server sends longer strings (`proto-max-bulk-len`).
-const MAX_LEN: i64 = 512 << 20;
-/// Replies within replies within replies; three levels are what is ever asked for.
-const MAX_DEPTH: u32 = 8;
+use redis::{ServerError, Value};
 
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,84 +44,37 @@ impl Reply {
     }
 }
 
+impl From<Value> for Reply {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Nil => Self::Nil,
+            Value::Int(number) => Self::Int(number),
+            Value::BulkString(bytes) => Self::Bytes(bytes),
+            Value::SimpleString(text) => Self::Bytes(text.into_bytes()),
+            Value::Okay => Self::Bytes(b"OK".to_vec()),
+            Value::Array(values) => Self::Array(values.into_iter().map(Self::from).collect()),
+            Value::ServerError(err) => Self::Error(text_of(&err)),
+            // Protocol 3 has more kinds, and is not what is spoken.
+            other => Self::Error(format!("ERR an answer of another protocol: {other:?}")),
+        }
+    }
+}
+
+/// Returns what a server said, as it said it.
+fn text_of(err: &ServerError) -> String {
+    match err.details() {
+        Some(details) => format!("{} {details}", err.code()),
+        None => err.code().to_owned(),
+    }
+}
+
 /// Adds a command to what is to be sent.
 pub(super) fn write_command<W: AsRef<[u8]>>(out: &mut Vec<u8>, words: &[W]) {
-    out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    let mut command = redis::Cmd::new();
     for word in words {
-        let word = word.as_ref();
-        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
+        command.arg(word.as_ref());
     }
-}
-
-/// Reads one reply.
-pub(super) fn read_reply(input: &mut dyn BufRead) -> io::Result<Reply> {
-    read_nested(input, 0)
-}
-
-fn read_nested(input: &mut dyn BufRead, depth: u32) -> io::Result<Reply> {
-    let line = read_line(input)?;
-    let (kind, rest) = line.split_first().ok_or_else(malformed)?;
-    let number = || -> io::Result<i64> {
-        let text = std::str::from_utf8(rest).ok();
-        text.and_then(|text| text.parse().ok())
-            .ok_or_else(malformed)
-    };
-    match kind {
-        b'+' => Ok(Reply::Bytes(rest.to_vec())),
-        b'-' => Ok(Reply::Error(String::from_utf8_lossy(rest).into_owned())),
-        b':' => Ok(Reply::Int(number()?)),
-        b'$' => match number()? {
-            -1 => Ok(Reply::Nil),
-            len @ 0..=MAX_LEN => {
-                let mut bytes = vec![0; len as usize + 2];
-                input.read_exact(&mut bytes)?;
-                if !bytes.ends_with(b"\r\n") {
-                    return Err(malformed());
-                }
-                bytes.truncate(len as usize);
-                Ok(Reply::Bytes(bytes))
-            }
-            _ => Err(malformed()),
-        },
-        b'*' => match number()? {
-            -1 => Ok(Reply::Nil),
-            len @ 0..=MAX_LEN if depth < MAX_DEPTH => {
-                // What is promised is not set aside before it comes.
-                let mut replies = Vec::with_capacity(len.min(1024) as usize);
-                for _ in 0..len {
-                    replies.push(read_nested(input, depth + 1)?);
-                }
-                Ok(Reply::Array(replies))
-            }
-            _ => Err(malformed()),
-        },
-        _ => Err(malformed()),
-    }
-}
-
-/// Reads up to the end of a line, which is left out.
-fn read_line(input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    input.read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "the server closed the connection",
-        ));
-    }
-    match line.strip_suffix(b"\r\n") {
-        Some(text) => Ok(text.to_vec()),
-        None => Err(malformed()),
-    }
-}
-
-fn malformed() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the answer is not in the protocol of Redis",
-    )
+    command.write_packed_command(out);
 }
 
 #[cfg(test)]
@@ -138,9 +83,9 @@ mod tests {
 
     #[test]
     fn a_command_is_counted_words() {
-        let mut out = Vec::new();
+        let mut out = b"before".to_vec();
         write_command(&mut out, &[&b"SET"[..], b"a\r\n", b""]);
-        assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$3\r\na\r\n\r\n$0\r\n\r\n");
+        assert_eq!(out, b"before*3\r\n$3\r\nSET\r\n$3\r\na\r\n\r\n$0\r\n\r\n");
     }
 
     #[test]
@@ -148,7 +93,11 @@ mod tests {
         let bytes = |text: &str| Reply::Bytes(text.into());
         for (text, want) in [
             ("+OK\r\n", bytes("OK")),
+            ("+QUEUED\r\n", bytes("QUEUED")),
             ("-MOVED 1 a:1\r\n", Reply::Error("MOVED 1 a:1".into())),
+            ("-ERR no such\r\n", Reply::Error("ERR no such".into())),
+            ("-LOADING wait\r\n", Reply::Error("LOADING wait".into())),
+            ("-ODD\r\n", Reply::Error("ODD".into())),
             (":-7\r\n", Reply::Int(-7)),
             ("$-1\r\n", Reply::Nil),
             ("$3\r\na\r\n\r\n", bytes("a\r\n")),
@@ -158,29 +107,8 @@ mod tests {
                 Reply::Array(vec![Reply::Int(1), Reply::Array(vec![bytes("")])]),
             ),
         ] {
-            assert_eq!(read_reply(&mut text.as_bytes()).unwrap(), want, "{text}");
-        }
-    }
-
-    #[test]
-    fn anything_else_is_an_error() {
-        let deep = "*1\r\n".repeat(1000);
-        for text in [
-            "",
-            "+OK",
-            "+OK\n",
-            "?\r\n",
-            "\r\n",
-            ":x\r\n",
-            "$-2\r\n",
-            "$3\r\nab\r\n",
-            "$1\r\nabc",
-            "$999999999999\r\n",
-            "*2\r\n:1\r\n",
-            "HTTP/1.1 400 Bad Request\r\n",
-            &deep,
-        ] {
-            assert!(read_reply(&mut text.as_bytes()).is_err(), "{text}");
+            let value = redis::parse_redis_value(text.as_bytes()).unwrap();
+            assert_eq!(Reply::from(value), want, "{text}");
         }
     }
 }

@@ -113,7 +113,9 @@ impl Watcher for RedisWatcher {
                 }
                 Ok(())
             }
-            Err(err) if err.kind() == io::ErrorKind::TimedOut => Ok(()),
+            // After a time in which nothing came the client passes over what comes next: a new
+            // connection does not.
+            Err(err) if err.kind() == io::ErrorKind::TimedOut => self.listen(),
             Err(_) => {
                 self.socket = None;
                 Ok(())

@@ -3,8 +3,8 @@
 use kv::exit::Exit;
 
 use super::cases::On;
-use super::servers::{Server, cluster};
-use crate::harness::Sandbox;
+use super::servers::{Server, cluster, free_port};
+use crate::harness::{Ran, Sandbox, cannot_run, has_program};
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
@@ -36,7 +36,7 @@ fn a_password_is_not_taken_from_an_argument_and_never_shown() {
         for args in [&["get", "k"][..], &["info"]] {
             let mut command = on.command(args);
             command.env("KV_BUSY_TIMEOUT", "1ms");
-            let ran = crate::harness::Ran::of(&mut command).ends(Exit::Failure);
+            let ran = Ran::of(&mut command).ends(Exit::Failure);
             assert!(
                 !ran.report()
                     .split("--- stdout")
@@ -57,12 +57,10 @@ fn a_password_opens_the_store() {
     let on = On::new(server.store());
     let mut with = on.command(&["put", "k", "v"]);
     with.env("KV_PASSWORD", "hush");
-    crate::harness::Ran::of(&mut with)
-        .ends(Exit::Success)
-        .is_silent();
+    Ran::of(&mut with).ends(Exit::Success).is_silent();
     let mut wrong = on.command(&["get", "k"]);
     wrong.env("KV_PASSWORD", "hash");
-    let ran = crate::harness::Ran::of(&mut wrong)
+    let ran = Ran::of(&mut wrong)
         .ends(Exit::Failure)
         .complains(&["WRONGPASS"]);
     assert!(!ran.stderr_text().contains("hash"));
@@ -83,4 +81,61 @@ fn a_cluster_has_no_databases() {
     let on = On::new(format!("redis://127.0.0.1:{}/3", cluster.nodes[0].port));
     let ran = on.run(&["get", "k"]).ends(Exit::Failure).prints("");
     ran.complains(&["database"]);
+}
+
+/// Makes a certificate of an authority of the test's own, and one for this machine that it signs.
+const CERTIFICATES: &str = "set -e
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost 2>/dev/null
+echo subjectAltName=IP:127.0.0.1,DNS:localhost >extensions
+openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \\
+    -extfile extensions -out cert.pem 2>/dev/null";
+
+#[test]
+fn tls_is_spoken_with_whom_an_authority_vouches_for() {
+    let kv = Sandbox::new();
+    if !has_program("openssl") {
+        return cannot_run("openssl is not installed");
+    }
+    kv.shell("sh", CERTIFICATES).ends(Exit::Success);
+    let path = |name: &str| kv.path(name).to_str().unwrap().to_owned();
+    let tls_port = free_port();
+    let Some(_server) = Server::start(&[
+        "--tls-port",
+        &tls_port.to_string(),
+        "--tls-cert-file",
+        &path("cert.pem"),
+        "--tls-key-file",
+        &path("key.pem"),
+        "--tls-ca-cert-file",
+        &path("ca.pem"),
+        "--tls-auth-clients",
+        "no",
+    ]) else {
+        return;
+    };
+    let on = On::new(format!("rediss://localhost:{tls_port}"));
+    let run = |args: &[&str], authority: &str| {
+        let mut command = on.command(args);
+        command.env("SSL_CERT_FILE", path(authority));
+        command.env("KV_BUSY_TIMEOUT", "2s");
+        Ran::of(&mut command)
+    };
+    run(&["put", "k", "v"], "ca.pem")
+        .ends(Exit::Success)
+        .is_silent();
+    run(&["get", "k"], "ca.pem").ends(Exit::Success).prints("v");
+    run(&["push", "jobs", "element"], "ca.pem").ends(Exit::Success);
+    let popped = run(&["pop", "jobs", "--wait", "1s"], "ca.pem").ends(Exit::Success);
+    popped.prints("element");
+    // The server's own certificate is no authority.
+    kv.shell(
+        "sh",
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out other.pem -subj /CN=o",
+    )
+    .ends(Exit::Success);
+    let refused = run(&["get", "k"], "other.pem")
+        .ends(Exit::Failure)
+        .prints("");
+    refused.complains(&["cannot reach `rediss://localhost", "certificate"]);
 }

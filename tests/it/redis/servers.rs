@@ -122,7 +122,7 @@ pub fn cli(port: u16, args: &[&str]) -> String {
 }
 
 /// Returns a port that nobody listens on. A cluster takes the one 10,000 above as well.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = 21_000 + (std::process::id() % 1_000) as u16 * 20;
     loop {
