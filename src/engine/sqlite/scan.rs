@@ -90,13 +90,14 @@ impl Rows<'_> {
         let to = self.to.clone().map_or(Sql::Null, Sql::Blob);
         let mut rows = select.query((self.id, &self.from, to)).map_err(cannot())?;
         let (mut count, mut bytes) = (0, 0);
-        let mut last = None;
+        let mut last: Vec<u8> = Vec::new();
         self.is_last = true;
         while let Some(row) = rows.next().map_err(cannot())? {
-            let key: Vec<u8> = row.get(0).map_err(cannot())?;
+            let key = row.get_ref(0).map_err(cannot())?;
+            let key = key.as_blob().map_err(|err| cannot()(err.into()))?;
             count += 1;
             bytes += key.len();
-            if self.selection.matches(&key) {
+            if self.selection.matches(key) {
                 let found = Found::read(row, 1).map_err(cannot())?;
                 if found.is_live(self.now) {
                     let value: Option<Vec<u8>> = match self.selection.values {
@@ -104,23 +105,25 @@ impl Rows<'_> {
                         false => None,
                     };
                     bytes += value.as_ref().map_or(0, Vec::len);
-                    self.page.push_back((key.clone(), found, value));
+                    self.page.push_back((key.to_vec(), found, value));
                 }
             }
-            last = Some(key);
+            last.clear();
+            last.extend_from_slice(key);
             let is_enough = self.page.len() as u64 >= self.left;
             if is_enough || count >= PAGE_ROWS || bytes >= PAGE_BYTES {
                 self.is_last = is_enough;
                 break;
             }
         }
-        match last {
-            Some(last) if self.selection.reverse => self.to = Some(last),
-            Some(last) => {
-                self.from = last;
-                self.is_listed = true;
-            }
-            None => {}
+        if count == 0 {
+            return Ok(());
+        }
+        if self.selection.reverse {
+            self.to = Some(last);
+        } else {
+            self.from = last;
+            self.is_listed = true;
         }
         Ok(())
     }

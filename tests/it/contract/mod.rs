@@ -134,6 +134,8 @@ contract! {
 contract! {
     cluster: Engine::Cluster;
     append APPEND
+    batch BATCH
+    concurrency CONCURRENCY
     expire EXPIRE
     export EXPORT
     gc GC
@@ -141,11 +143,17 @@ contract! {
     has HAS
     import IMPORT
     incr INCR
+    info INFO
     items ITEMS
     keys KEYS
+    lock LOCK
     ls LS
+    memo MEMO
+    memo_flight MEMO_FLIGHT
     namespaces NAMESPACES
     pop POP
+    pop_wait POP_WAIT
+    program PROGRAM
     push PUSH
     put PUT
     remove REMOVE
