@@ -75,6 +75,7 @@ mod reach;
 mod readme;
 mod real;
 mod remove;
+mod serve;
 mod signals;
 mod sizes;
 mod sqlite;

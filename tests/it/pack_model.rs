@@ -179,7 +179,9 @@ impl Model {
             _ => {}
         }
         let is_asked = |key: &[u8]| {
-            key.starts_with(&prefix) && key >= &from[..] && to.as_ref().is_none_or(|to| key < to)
+            key.starts_with(&prefix)
+                && key >= &from[..]
+                && to.as_ref().is_none_or(|to| key < to.as_slice())
         };
         let mut found: Vec<_> = self.map.iter().filter(|(key, _)| is_asked(key)).collect();
         if dice.roll(2) == 0 {
