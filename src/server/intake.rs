@@ -76,9 +76,14 @@ impl Intake {
         Ok(head)
     }
 
-    /// Reads all of a body that has to be in memory.
-    pub(super) async fn whole(mut self) -> Result<Vec<u8>, Refusal> {
-        self.read(usize::MAX - 1).await
+    /// Reads all of a body that has to be in memory. There are not many large ones at a time.
+    pub(super) async fn whole(mut self, app: &App) -> Result<Vec<u8>, Refusal> {
+        let mut body = self.read(HELD).await?;
+        if !self.has_ended {
+            let _place = place(app, &app.streams).await?;
+            body.extend_from_slice(&self.read(usize::MAX - 1).await?);
+        }
+        Ok(body)
     }
 
     /// Calls the store with the body as a source. A body that is cut off is an error of the source,

@@ -54,7 +54,7 @@ pub(super) async fn on_key(
         "append" => {
             read(&["op"])?;
             let max = app.config.max_value.min(MAX_ADDITION);
-            let addition = Intake::new(headers, body, max)?.whole().await?;
+            let addition = Intake::new(headers, body, max)?.whole(app).await?;
             let work = move |app: &App| {
                 let At { namespace, key } = &at;
                 app.store().append(namespace, key, &addition, app.clock())

@@ -1,6 +1,7 @@
 //! `kv serve`: what it answers.
 
 mod client;
+mod curl;
 mod guard;
 mod load;
 mod verbs;

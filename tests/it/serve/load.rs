@@ -159,12 +159,17 @@ fn a_signal_lets_requests_finish_and_ends_waits() {
         .unwrap();
     let mut idle = server.connect();
     idle.ask("GET /healthz", &[], b"").is(200);
+    let mut fresh = server.connect();
+    until("all are taken in", || {
+        let text = server.ask("GET /metrics", &[], b"").text();
+        text.contains("\nkv_http_connections 5\n")
+    });
     server.signal(Signal::SIGTERM);
     let ended = waiter.answer(false);
     if let Some(ended) = ended {
         ended.refuses(503, Exit::Busy);
     }
-    assert!(idle.answer(false).is_none());
+    assert!(idle.answer(false).is_none() && fresh.answer(false).is_none());
     until("nobody comes in", || Client::of(server.address()).is_err());
     client.send(&value[100_000..]).unwrap();
     client.answer(false).unwrap().is(201);
