@@ -6,9 +6,10 @@ use std::time::SystemTime;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::store::units::ttl;
-use crate::store::{Condition, Etag, Expiry, Key, Meta, Namespace, Put, StoreError, Value};
+use crate::store::{Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, StoreError, Value};
 use crate::wire::time::rfc3339_deadline;
 
 use super::App;
@@ -34,7 +35,11 @@ pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
         return Ok(answer);
     }
     let entry = found.ok_or_else(Refusal::absent)?;
-    value(app, entry.meta, entry.value, headers).await
+    let place = match entry.value {
+        Value::Whole { .. } => None,
+        Value::Stream(_) => Some(place(app, &app.streams).await?),
+    };
+    Ok(value(app, entry.meta, entry.value, headers, place))
 }
 
 pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
@@ -66,7 +71,13 @@ fn before_reading(asked: &Asked, found: Option<&Meta>) -> Result<Option<Response
 }
 
 /// Answers with a value, or the part of it that was asked for.
-async fn value(app: &Arc<App>, meta: Meta, value: Value, headers: &HeaderMap) -> Answer {
+fn value(
+    app: &Arc<App>,
+    meta: Meta,
+    value: Value,
+    headers: &HeaderMap,
+    place: Option<OwnedSemaphorePermit>,
+) -> Response {
     let (code, range) = match wanted(headers, meta.etag, meta.size) {
         Wanted::All => (StatusCode::OK, 0..meta.size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -74,7 +85,7 @@ async fn value(app: &Arc<App>, meta: Meta, value: Value, headers: &HeaderMap) ->
             let mut response = empty(StatusCode::RANGE_NOT_SATISFIABLE);
             let text = format!("bytes */{}", meta.size);
             set(response.headers_mut(), header::CONTENT_RANGE, &text);
-            return Ok(response);
+            return response;
         }
     };
     let (start, end) = (range.start, range.end);
@@ -88,7 +99,7 @@ async fn value(app: &Arc<App>, meta: Meta, value: Value, headers: &HeaderMap) ->
             };
             Body::from(bytes.slice(within(start)..within(end)))
         }
-        value => outlet::value(app, place(app, &app.streams).await?, value, range),
+        value => outlet::value(app, place, value, range),
     };
     let mut response = Response::new(body);
     *response.status_mut() = code;
@@ -99,12 +110,14 @@ async fn value(app: &Arc<App>, meta: Meta, value: Value, headers: &HeaderMap) ->
         let text = format!("bytes {start}-{}/{}", end - 1, meta.size);
         set(headers, header::CONTENT_RANGE, &text);
     }
-    Ok(response)
+    response
 }
 
-/// Answers with a value that was taken out of the store.
-pub(super) async fn taken(app: &Arc<App>, meta: Meta, taken: Value) -> Answer {
-    value(app, meta, taken, &HeaderMap::new()).await
+/// Answers with a value that was taken out of the store. It has nowhere else to go, so that it does
+/// not wait for a place.
+pub(super) fn taken(app: &Arc<App>, entry: Entry) -> Response {
+    let place = Arc::clone(&app.streams).try_acquire_owned().ok();
+    value(app, entry.meta, entry.value, &HeaderMap::new(), place)
 }
 
 pub(super) async fn put(

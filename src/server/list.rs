@@ -42,7 +42,7 @@ pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<
     // One more tells whether there are more.
     selection.limit = limit.map(|limit| limit.saturating_add(1));
     let place = place(app, &app.streams).await?;
-    let body = outlet::written(app, place, move |app, out| {
+    let body = outlet::written(app, Some(place), move |app, out| {
         let now = app.clock().now();
         let mut listing = app.store().scan(&namespace, &selection, now)?;
         let mut damage = None;

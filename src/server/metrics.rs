@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode};
 
 use crate::store::{Namespace, Result};
 
-use super::App;
+use super::{App, MAX_WAITS};
 
 /// The bounds of the latencies, in seconds.
 const BOUNDS: [f64; 14] = [
@@ -81,23 +81,29 @@ impl App {
                 "kv_http_connections",
                 "gauge",
                 "Open connections.",
-                &metrics.connections,
+                metrics.connections.load(Relaxed),
+            ),
+            (
+                "kv_http_waiting",
+                "gauge",
+                "Requests that wait for something to happen.",
+                (MAX_WAITS - self.waits.available_permits()) as u64,
             ),
             (
                 "kv_http_received_bytes_total",
                 "counter",
                 "Bytes received, headers included.",
-                &metrics.received,
+                metrics.received.load(Relaxed),
             ),
             (
                 "kv_http_sent_bytes_total",
                 "counter",
                 "Bytes sent, headers included.",
-                &metrics.sent,
+                metrics.sent.load(Relaxed),
             ),
         ] {
             head(&mut text, name, kind, help);
-            _ = writeln!(text, "{name} {}", number.load(Relaxed));
+            _ = writeln!(text, "{name} {number}");
         }
         let counts = self.counts()?;
         let mut gauge = |name, help, number: fn(&Count) -> u64| {

@@ -51,8 +51,9 @@ use self::reply::Refusal;
 /// Bodies that are being read or written at the same time and do not fit a buffer: each takes a
 /// thread for as long as its client takes.
 const MAX_STREAMS: usize = 128;
-/// Requests that wait for something to happen at the same time; each takes a thread too.
-const MAX_WAITS: usize = 256;
+/// Requests that wait for something to happen at the same time. Each takes a thread too, and a watch,
+/// of which a user of Linux has 128 unless told otherwise.
+const MAX_WAITS: usize = 128;
 /// Threads that call the store. What is left for requests that are short is enough to go on with.
 const MAX_THREADS: usize = MAX_STREAMS + MAX_WAITS + 64;
 

@@ -115,7 +115,7 @@ fn too_large() -> Refusal {
 /// Answers with the elements of a list, the oldest first.
 async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
     let place = place(app, &app.streams).await?;
-    let body = outlet::written(app, place, move |app, out| {
+    let body = outlet::written(app, Some(place), move |app, out| {
         let selection = Selection {
             values: true,
             ..Selection::default()

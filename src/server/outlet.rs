@@ -23,7 +23,7 @@ const PART: usize = 128 * 1024;
 struct Parts {
     parts: mpsc::Receiver<Option<Bytes>>,
     is_torn: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl hyper::body::Body for Parts {
@@ -88,7 +88,7 @@ impl Write for Outlet {
 /// operator, and the client sees a body that is cut off.
 pub(super) fn written(
     app: &Arc<App>,
-    place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
     write: impl FnOnce(&App, &mut Outlet) -> Result<io::Result<()>> + Send + 'static,
 ) -> Body {
     let (sender, parts) = mpsc::channel(2);
@@ -120,7 +120,7 @@ pub(super) fn written(
 /// before the whole value is verified, so that nobody takes damage for a value.
 pub(super) fn value(
     app: &Arc<App>,
-    place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
     mut value: Value,
     range: Range<u64>,
 ) -> Body {

@@ -90,8 +90,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
 
 /// Tells whether it is the one verb that changes nothing.
 fn is_wait(method: &Method, query: Option<&str>) -> bool {
-    let mut parts = query.unwrap_or_default().split('&');
-    *method == Method::POST && parts.any(|part| part == "op=wait")
+    *method == Method::POST && verbs::op(query) == "wait"
 }
 
 fn method_not_allowed(allowed: &'static str) -> Refusal {

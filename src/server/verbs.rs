@@ -21,7 +21,7 @@ use super::wait::{Look, Target, wait};
 const MAX_ADDITION: u64 = 16 * 1024 * 1024;
 
 /// Returns what `op` says.
-fn op(query: Option<&str>) -> &str {
+pub(super) fn op(query: Option<&str>) -> &str {
     let parts = query.unwrap_or_default().split('&');
     parts
         .filter_map(|part| part.strip_prefix("op="))
@@ -66,7 +66,7 @@ pub(super) async fn on_key(
             read(&["op"])?;
             let work = move |app: &App| app.store().take(&at.namespace, &at.key, app.clock());
             let taken = app.start(work).await?.ok_or_else(Refusal::absent)?;
-            entry::taken(app, taken.meta, taken.value).await
+            Ok(entry::taken(app, taken))
         }
         "expire" => expire(app, at, &read(&["op", "ttl"])?).await,
         "wait" => wait_for(app, at, &read(&["op", "wait", "gone", "changed"])?).await,
@@ -154,7 +154,7 @@ async fn pop(app: &Arc<App>, list: Namespace, query: &Query) -> Answer {
     let popped = wait(app, target, query.wait()?, pop)
         .await?
         .ok_or_else(nothing)?;
-    entry::taken(app, popped.meta, popped.value).await
+    Ok(entry::taken(app, popped))
 }
 
 /// Answers when a key is there, or with `gone` when it is not, or with `changed` when its etag is

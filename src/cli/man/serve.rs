@@ -116,7 +116,7 @@ pub(super) const PAGES: &[Page] = &[Page {
         Text(
             "64 KiB and 64 fields of header; 30 s to send a header, 30 s between two parts of a body, \
              and 30 s for a client that takes nothing; 16,384 connections, or as many as the system \
-             has descriptors for; 128 large bodies and 256 waiting requests at a time. After SIGTERM \
+             has descriptors for; 128 large bodies and 128 waiting requests at a time. After SIGTERM \
              requests have 30 s to end, and those that wait end at once.",
         ),
         Head("Watching over it"),
@@ -129,15 +129,15 @@ pub(super) const PAGES: &[Page] = &[Page {
         Text("Serve on a socket that only you can use, and stop again:"),
         Code(
             "kv serve --listen unix:kv.socket 2> log &\n\
-             until grep listening log; do sleep 0.1; done\n\
+             until grep -s listening log; do sleep 0.1; done\n\
              # curl --unix-socket kv.socket http://localhost/v1/default/color\n\
              kill $! && wait $!",
         ),
         Text("Serve a network, with a token:"),
         Code(
             "(umask 077; head -c 32 /dev/urandom | base64 > token)\n\
-             kv serve --listen 0.0.0.0:0 --token-file token --host kv.example.org 2> log &\n\
-             until grep listening log; do sleep 0.1; done\n\
+             kv serve --listen 0.0.0.0:0 --token-file token --host kv.example.org 2> net.log &\n\
+             until grep -s listening net.log; do sleep 0.1; done\n\
              kill $! && wait $!",
         ),
     ],

@@ -232,12 +232,8 @@ impl Answer {
     #[track_caller]
     pub fn holds(self, body: impl AsRef<[u8]>) -> Self {
         assert!(self.is_whole, "{:?} is cut off", self.headers);
-        assert!(
-            self.body == body.as_ref(),
-            "{:?}: {}",
-            self.headers,
-            self.text()
-        );
+        let shown = String::from_utf8_lossy(&self.body[..self.body.len().min(2000)]);
+        assert!(self.body == body.as_ref(), "{:?}: {shown}", self.headers);
         self
     }
 
@@ -249,7 +245,6 @@ impl Answer {
     }
 
     pub fn text(&self) -> String {
-        let body = &self.body[..self.body.len().min(2000)];
-        String::from_utf8_lossy(body).into_owned()
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::bytes;
 use super::client::{Answer, Client, Server};
-use crate::harness::{Engine, Sandbox, tell_count, until};
+use crate::harness::{Engine, Sandbox, cannot_run, tell_count, until};
 
 #[test]
 fn a_body_that_is_too_large_or_cut_off_changes_nothing() {
@@ -232,4 +232,58 @@ fn what_was_acknowledged_survives_a_kill() {
             acknowledged.len()
         ));
     }
+}
+
+#[test]
+fn a_large_value_takes_little_memory() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &["--sync", "off"]);
+    let value = bytes(96 << 20);
+    server.ask("PUT /v1/default/k", &[], &value).is(201);
+    let got = server.ask("GET /v1/default/k", &[], b"").is(200);
+    assert!(got.is_whole && got.body == value);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+    let Ok(status) = status else {
+        return cannot_run("there is no /proc that tells how much memory a process has had");
+    };
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.unwrap().split_whitespace().next().unwrap();
+    tell_count(&format!("96 MiB put and got in {peak} KiB of memory"));
+    assert!(peak.parse::<usize>().unwrap() < 32 << 10, "{peak}");
+}
+
+#[test]
+fn as_many_as_there_are_places_wait() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let pop = |wait: &str| format!("POST /v1/jobs?op=pop&wait={wait}");
+    let waiting: Vec<Client> = (0..128)
+        .map(|_| {
+            let mut client = server.connect();
+            client.begin(&pop("60s"), &[], 0).unwrap();
+            client
+        })
+        .collect();
+    until("all of them wait", || {
+        let text = server.ask("GET /metrics", &[], b"").text();
+        text.contains("\nkv_http_waiting 128\n")
+    });
+    let refused = server.ask(&pop("60s"), &[], b"");
+    let refused = refused.refuses(503, Exit::Busy);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    // They are in nobody's way, and each gets one element.
+    server.ask("PUT /v1/default/k", &[], b"v").is(201);
+    for n in 0..waiting.len() {
+        let element = format!("{n}");
+        server
+            .ask("POST /v1/jobs?op=push", &[], element.as_bytes())
+            .is(204);
+    }
+    let mut got: Vec<usize> = Vec::new();
+    for mut client in waiting {
+        let answer = client.answer(false).unwrap().is(200);
+        got.push(answer.text().parse().unwrap());
+    }
+    got.sort_unstable();
+    assert_eq!(got, (0..128).collect::<Vec<_>>());
 }
