@@ -237,7 +237,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info namespaces completions help' ;;
+            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve namespaces completions help' ;;
         *' --store' | \
         *' -s')
             kind='store' ;;
@@ -249,14 +249,18 @@ _kv_kind() {
         *' --evict-older-than' | \
         *' --file' | \
         *' --glob' | \
+        *' --host' | \
         *' --if-etag' | \
         *' --if-value' | \
         *' --limit' | \
+        *' --listen' | \
         *' --max-entries' | \
         *' --max-size' | \
+        *' --max-value' | \
         *' --modtime' | \
         *' --stale' | \
         *' --timeout' | \
+        *' --token-file' | \
         *' --ttl' | \
         *' --wait')
             kind='text' ;;
@@ -353,6 +357,9 @@ _kv() {
             kv,rm)
                 cmd="kv__subcmd__remove"
                 ;;
+            kv,serve)
+                cmd="kv__subcmd__serve"
+                ;;
             kv,stat)
                 cmd="kv__subcmd__stat"
                 ;;
@@ -372,7 +379,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info namespaces completions help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve namespaces completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1382,6 +1389,78 @@ _kv() {
                     return 0
                     ;;
                 --glob)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kv__subcmd__serve)
+            opts="-h --listen --token-file --host --max-value --read-only --store --namespace --sync --busy-timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-value)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

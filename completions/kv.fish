@@ -55,6 +55,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "export" -d 'Print entries for
 complete -c kv -n "__fish_kv_needs_command" -f -a "gc" -d 'Keep a store small'
 complete -c kv -n "__fish_kv_needs_command" -f -a "fsck" -d 'Check a store, and repair it'
 complete -c kv -n "__fish_kv_needs_command" -f -a "info" -d 'Print what is known of a store'
+complete -c kv -n "__fish_kv_needs_command" -f -a "serve" -d 'Serve a store over HTTP'
 complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'List the namespaces, or remove one'
 complete -c kv -n "__fish_kv_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kv -n "__fish_kv_needs_command" -f -a "help" -d 'Print help, for kv or for one command'
@@ -280,6 +281,17 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand info" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand info" -l json -d 'Print one JSON object a line, for each namespace'
 complete -c kv -n "__fish_kv_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand serve" -l listen -d 'Listen on ADDR:PORT or on unix:PATH' -r -f
+complete -c kv -n "__fish_kv_using_subcommand serve" -l token-file -d 'Let in only who knows the token that is the first line of FILE' -r -F
+complete -c kv -n "__fish_kv_using_subcommand serve" -l host -d 'Answer to NAME too, besides the address and `localhost`; may be given more than once' -r -f -a "(__fish_print_hostnames)"
+complete -c kv -n "__fish_kv_using_subcommand serve" -l max-value -d 'Take values of at most SIZE' -r -f
+complete -c kv -n "__fish_kv_using_subcommand serve" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand serve" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand serve" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand serve" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand serve" -l read-only -d 'Let nobody change anything'
+complete -c kv -n "__fish_kv_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -455,7 +467,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info namespaces completions help'
+            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve namespaces completions help'
         case '* --store' \
             '* -s'
             echo 'store'
@@ -467,14 +479,18 @@ function __kv_kind
             '* --evict-older-than' \
             '* --file' \
             '* --glob' \
+            '* --host' \
             '* --if-etag' \
             '* --if-value' \
             '* --limit' \
+            '* --listen' \
             '* --max-entries' \
             '* --max-size' \
+            '* --max-value' \
             '* --modtime' \
             '* --stale' \
             '* --timeout' \
+            '* --token-file' \
             '* --ttl' \
             '* --wait'
             echo 'text'

@@ -65,21 +65,25 @@ impl Exit {
         }
     }
 
+    /// Picks the status for what went wrong with a store.
+    pub fn of_store(err: &StoreError) -> Self {
+        match err {
+            StoreError::Busy { .. } | StoreError::Contended { .. } => Self::Busy,
+            StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::OtherKey { .. } => {
+                Self::Damaged
+            }
+            _ => Self::Failure,
+        }
+    }
+
     /// Picks the status for an error that reached `main`.
     pub fn from_error(err: &anyhow::Error) -> Self {
         for cause in err.chain() {
             if cause.is::<UsageError>() {
                 return Self::Usage;
             }
-            match cause.downcast_ref::<StoreError>() {
-                Some(StoreError::Busy { .. } | StoreError::Contended { .. }) => return Self::Busy,
-                Some(
-                    StoreError::Damaged { .. }
-                    | StoreError::Newer { .. }
-                    | StoreError::OtherKey { .. },
-                ) => return Self::Damaged,
-                Some(_) => return Self::Failure,
-                None => {}
+            if let Some(err) = cause.downcast_ref::<StoreError>() {
+                return Self::of_store(err);
             }
             // `kv ls | head -1` closes our output early, and that is no failure. Engines wrap
             // their I/O errors in a `StoreError`, so a broken pipe that gets here is ours.

@@ -6,6 +6,7 @@
 //!   main
 //!   commands                                  how each command is carried out; prints, reads the
 //!                                             environment and the clock; errors become one line
+//!   server                                    a store over HTTP, whatever its engine
 //!   cli    wire    engine                     what can be typed; how entries leave as text; where
 //!                                             entries live. Strangers to each other
 //!   exit                                      what the exit statuses mean
@@ -19,7 +20,7 @@
 //! `fuzz` is not part of that: it hands the readers of files and lines to tests/fuzz.
 //!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],
-//! [`exit`].
+//! [`server`], [`exit`].
 
 pub mod store;
 
@@ -30,6 +31,8 @@ pub mod cli;
 pub mod commands;
 
 pub mod wire;
+
+pub mod server;
 
 pub mod exit;
 

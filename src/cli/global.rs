@@ -127,6 +127,7 @@ impl Command {
             Self::Gc(with) => &with.after,
             Self::Fsck(with) => &with.after,
             Self::Info(with) => &with.after,
+            Self::Serve(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
             Self::Help { .. } => return None,

@@ -13,6 +13,7 @@ mod lists;
 mod memo;
 mod packs;
 mod programs;
+mod serve;
 mod shell;
 mod tables;
 mod upkeep;
@@ -73,6 +74,7 @@ pub const PAGES: &[&[Page]] = &[
     memo::PAGES,
     programs::PAGES,
     upkeep::PAGES,
+    serve::PAGES,
     shell::PAGES,
 ];
 

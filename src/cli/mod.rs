@@ -18,6 +18,7 @@ mod memo;
 mod programs;
 mod reach;
 mod reader;
+mod serve;
 mod shell;
 mod upkeep;
 pub mod usage;
@@ -38,6 +39,7 @@ pub use self::memo::MemoArgs;
 pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
 pub use self::reach::NamespacesArgs;
 pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
+pub use self::serve::{Listen, ServeArgs};
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
@@ -257,6 +259,16 @@ pub enum Command {
     /// namespace, or of the one that is named, its counts and sizes, one `name: value` a line, and how
     /// its entries are spread by the size of their values and by their age.
     Info(With<InfoArgs>),
+
+    /// Serve a store over HTTP
+    ///
+    /// GET, HEAD, PUT and DELETE of /v1/NAMESPACE/KEY read and write raw bytes, GET /v1/NAMESPACE lists
+    /// keys, and POST carries out the other atomic verbs; kv-serve(1) has all of it. Without an option
+    /// it listens on 127.0.0.1:8080, where every user and program of this machine can reach it.
+    ///
+    /// One line on standard error says that it listens, and where. SIGTERM lets the requests finish
+    /// that have begun, and ends it with status 0.
+    Serve(With<ServeArgs>),
 
     /// List the namespaces, or remove one
     Namespaces(With<NamespacesArgs>),

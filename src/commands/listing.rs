@@ -8,12 +8,8 @@ use anyhow::Result;
 
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::UsageError;
-use crate::store::{Glob, Key, Listed, Namespace, Store, StoreError, Time};
-use crate::wire::json::{self, ValueWriter};
-use crate::wire::text::{self, Utf8Check};
-
-/// A value of at most this many bytes is held in memory to be printed as JSON.
-const HELD: u64 = 1024 * 1024;
+use crate::store::{Glob, Listed, Namespace, Store, StoreError, Time};
+use crate::wire::{entry, text};
 
 /// Writes a key: raw, but escaped where a person reads it, as it may hold whatever moves a cursor.
 #[inline]
@@ -83,51 +79,5 @@ fn print_object(
     now: Time,
     names_namespace: bool,
 ) -> Result<()> {
-    let Listed {
-        key,
-        mut meta,
-        value,
-    } = listed;
-    let begin = |out: &mut Output| {
-        json::begin(out, key)?;
-        match names_namespace {
-            true => json::member(out, "namespace", namespace.as_str()),
-            false => Ok(()),
-        }
-    };
-    match value {
-        None => begin(out).or_cannot_write()?,
-        Some(value) if meta.size <= HELD => {
-            let value = value.into_vec()?;
-            begin(out).or_cannot_write()?;
-            json::value(out, &value).or_cannot_write()?;
-        }
-        Some(mut value) => loop {
-            // Its name in the object depends on all of it, so it is read twice.
-            let mut check = Utf8Check::default();
-            _ = value.for_each(|part| {
-                check.part(part);
-                Ok(())
-            })?;
-            let key = Key::new(key.to_vec()).expect("what is listed has a key");
-            let Some(mut again) = store.get(namespace, &key, now)? else {
-                return Ok(());
-            };
-            if again.meta.etag != meta.etag {
-                (meta, value) = (again.meta, again.value);
-                continue;
-            }
-            begin(out).or_cannot_write()?;
-            let mut writer = ValueWriter::begin(out, check.is_text()).or_cannot_write()?;
-            let read = again.value.for_each(|part| writer.part(out, part));
-            if read.is_err() {
-                // It was sound a moment ago. The next entry is not to stand on the torn line.
-                out.write_all(b"\n").or_cannot_write()?;
-            }
-            read?.or_cannot_write()?;
-            writer.end(out).or_cannot_write()?;
-            break;
-        },
-    }
-    json::end(out, &meta).or_cannot_write()
+    entry::write(out, store, namespace, listed, now, names_namespace)?.or_cannot_write()
 }

@@ -27,6 +27,7 @@ mod progress;
 mod push;
 mod put;
 mod remove;
+mod serve;
 mod session;
 mod stat;
 mod ttl;
@@ -115,6 +116,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Gc(with) => gc::run(&with.args, session),
         Command::Fsck(with) => fsck::run(&with.args, session),
         Command::Info(with) => info::run(&with.args, session),
+        Command::Serve(with) => serve::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),
     }

@@ -99,6 +99,12 @@ impl<'a> Session<'a> {
         self.store = engine::open(self.location.clone(), self.settings);
     }
 
+    /// Hands the store to whoever needs it for longer than the command; the session has another.
+    pub(super) fn take_store(&mut self) -> Box<dyn Store> {
+        let another = engine::open(self.location.clone(), self.settings);
+        std::mem::replace(&mut self.store, another)
+    }
+
     /// Says on standard error what went wrong, for a command that goes on all the same.
     pub(super) fn complain(&self, err: anyhow::Error) {
         super::complain(&match self.line {

@@ -4,7 +4,7 @@
 //! [`KEY_LEN`] decimal digits; their order is the order of the keys. Other keys of that namespace
 //! are no elements and are passed over.
 
-use crate::store::Key;
+use crate::store::{Key, Namespace};
 
 /// Digits of an element's key.
 pub const KEY_LEN: usize = 20;
@@ -16,6 +16,11 @@ pub enum End {
     First,
     /// Where elements are added.
     Last,
+}
+
+/// Tells whether a namespace can be a list: it is not another's already.
+pub fn can_be(namespace: &Namespace) -> bool {
+    !["default", "memo"].contains(&namespace.as_str())
 }
 
 /// Tells whether a key is one of an element.

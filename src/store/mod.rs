@@ -3,7 +3,7 @@
 //! Nothing here does I/O or knows an engine. A command is written against [`Store`] and works on
 //! each engine that implements it.
 //!
-//! Read the files in this order: [`key`], [`namespace`], [`time`], [`entry`], [`put`], [`scan`],
+//! Read the files in this order: [`key`], [`namespace`], [`time`], [`units`], [`entry`], [`put`], [`scan`],
 //! [`glob`], [`bulk`], [`upkeep`], [`evict`], [`check`], [`location`], [`error`], [`modify`]; the trait that they serve is
 //! below.
 
@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod put;
 pub mod scan;
 pub mod time;
+pub mod units;
 pub mod upkeep;
 
 use std::time::{Duration, Instant};

@@ -20,7 +20,7 @@ use crate::wire::{json, text};
 /// Those of `out`.
 pub fn write_json(out: &mut dyn Write, namespace: &str, found: &Finding) -> io::Result<()> {
     out.write_all(b"{")?;
-    json::named(out, "severity", found.severity.word())?;
+    json::first(out, "severity", found.severity.word())?;
     json::member(out, "namespace", namespace)?;
     let path = match found.path.to_str() {
         Some(path) => path.to_owned(),

@@ -91,7 +91,7 @@ pub fn write_json(
 ) -> io::Result<()> {
     for (number, (name, text)) in store.iter().enumerate() {
         out.write_all(if number == 0 { b"{" } else { b"," })?;
-        json::named(out, name, text)?;
+        json::first(out, name, text)?;
     }
     let Some((name, info)) = namespace else {
         return out.write_all(b",\"namespace\":null}\n");

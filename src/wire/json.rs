@@ -48,11 +48,15 @@ pub fn value(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
 /// Those of `out`.
 pub fn member(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
     out.write_all(b",")?;
-    named(out, name, text)
+    first(out, name, text)
 }
 
 /// Writes a name and its value, which is text, without a comma.
-pub(super) fn named(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn first(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
     write!(out, "\"{name}\":")?;
     write_string(out, text)
 }

@@ -1,10 +1,12 @@
 //! The forms in which entries, and what is known of them, leave kv as text and come back: pure
 //! functions of bytes.
 
+pub mod entry;
 pub mod finding;
 pub mod info;
 pub mod json;
 pub mod memo;
+pub mod percent;
 pub mod quote;
 pub mod record;
 pub mod text;

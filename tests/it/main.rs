@@ -77,6 +77,7 @@ mod readme;
 mod real;
 mod redis;
 mod remove;
+mod serve;
 mod signals;
 mod sizes;
 mod sqlite;

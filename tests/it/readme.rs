@@ -31,7 +31,8 @@ fn recipe<'a>(readme: &'a str, title: &str) -> &'a str {
     &rest[..next("\n### ").min(next("\n## "))]
 }
 
-fn script(title: &str) -> String {
+/// Returns the commands of a recipe.
+pub fn script(title: &str) -> String {
     let script = blocks(recipe(&readme(), title), "sh").concat();
     assert!(!script.is_empty(), "{title:?} shows no script");
     script

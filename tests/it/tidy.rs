@@ -21,8 +21,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["os", "store", "wire"]),
     (
         "commands",
-        &["cli", "engine", "exit", "os", "store", "wire"],
+        &["cli", "engine", "exit", "os", "server", "store", "wire"],
     ),
+    ("server", &["exit", "os", "store", "wire"]),
     ("fuzz", &["cli", "engine", "store", "wire"]),
     ("lib", &[]),
     ("main", &[]),

@@ -1,0 +1,145 @@
+//! The page of `serve`.
+
+use super::Block::{Code, Head, Item, Table, Text};
+use super::Page;
+
+pub(super) const PAGES: &[Page] = &[Page {
+    command: "serve",
+    notes: &[
+        Head("Entries"),
+        Item(
+            "`/v1/NAMESPACE/KEY`",
+            "One entry, its value as raw bytes both ways. In KEY any byte may be written as `%` and \
+             two hexadecimal digits; `/` and `%2F` mean the same, and `a//b` and `a/../b` are keys \
+             like any other: nothing is made equal, so that a client must not do it either (curl \
+             wants `--path-as-is`).",
+        ),
+        Item(
+            "`GET`, `HEAD`",
+            "200 with the value, or 404. `ETag`, `Last-Modified` and `KV-Expires` tell what is known \
+             of it. With a matching `If-None-Match` 304, and without a matching `If-Match` 412. \
+             `Range: bytes=FIRST-LAST` gets a part, with 206, or 416 if there is none; its last bytes \
+             are sent when the whole value has been verified. Where damage is found after the \
+             headers, the connection is closed short of the length that was announced.",
+        ),
+        Item(
+            "`PUT`",
+            "201 if the entry is new, 204 if it took another's place, with the new `ETag`. \
+             `KV-TTL: 15m` lets it expire, `KV-Keep-TTL: 1` keeps the expiry that there is. \
+             `If-None-Match: *` is --if-absent, `If-Match: *` --if-exists, `If-Match: ETAG` \
+             --if-etag; 412 if the condition does not hold. A body that is cut off changes nothing.",
+        ),
+        Item(
+            "`DELETE`",
+            "204, or 404 if there is no such key, or 412 as with `PUT`.",
+        ),
+        Head("Lists of keys"),
+        Item(
+            "`GET /v1/NAMESPACE`",
+            "One JSON object a line, as `kv ls --json` prints it. The query may hold `glob`, \
+             `prefix`, `from`, `to`, `limit`, `reverse=1` and `values=1`. If there are more than \
+             `limit`, the last line is `{\"cursor\":...}`, and the same query with `cursor=` goes on \
+             from there. A listing that ends without the end of its body is not all there is.",
+        ),
+        Item("`GET /v1`", "The namespaces, one JSON object a line."),
+        Head("Other verbs"),
+        Text(
+            "`POST /v1/NAMESPACE/KEY?op=VERB`, each one atomic step. Values in a query are \
+             percent-encoded, and a `+` is a `+`:",
+        ),
+        Table(&[
+            &["op", "parameters", "what it does"],
+            &[
+                "put",
+                "if_value",
+                "As PUT; stores if the key holds just this value.",
+            ],
+            &["remove", "if_value", "As DELETE, with the same condition."],
+            &["take", "", "As DELETE, and answers with the value."],
+            &[
+                "incr",
+                "by, ttl",
+                "Answers with the sum, and 409 if there is no number.",
+            ],
+            &["append", "", "Adds the body, at most 16 MiB, to the value."],
+            &["expire", "ttl", "Sets the expiry; `never` takes it away."],
+            &[
+                "wait",
+                "wait, gone, changed",
+                "204 when it holds, as kv-wait(1) has it.",
+            ],
+        ]),
+        Text(
+            "`POST /v1/LIST?op=push` adds the body to a list. `op=pop` answers with its oldest \
+             element, with `last=1` the newest, or 404. `pop` and `wait` wait for as long as \
+             `wait=` says, at most 60 s; a client that wants to wait longer asks again.",
+        ),
+        Head("Objects as JSON"),
+        Item(
+            "`POST /set`",
+            "`{\"id\":\"a\",\"value\":...}` stores the JSON text of any value under the key `a`, in the \
+             namespace that -n names; `{\"list\":\"l\",\"value\":...}` adds it to a list.",
+        ),
+        Item(
+            "`POST /get`",
+            "`{\"id\":\"a\"}` answers with `{\"result\":...}`: what is JSON as it is, other text as a \
+             string, other bytes as `{\"base64\":...}`; 404 and null if there is none. \
+             `{\"list\":\"l\"}` answers with an array. Both want `Content-Type: application/json`.",
+        ),
+        Head("Answers that say no"),
+        Text(
+            "They have a body `{\"status\":N,\"error\":...}`, where N is the exit status that the command \
+             would have had. 400 is a request that makes no sense; 401 lacks the token; 403 is a \
+             `Host` or `Origin` that is not this service, or a change of a service that is \
+             read-only; 408 and 413 are bodies too slow and too large; 500 is damage, 502 a store that \
+             cannot be read or written, 507 a full disk, and 503 busy, with `Retry-After`.",
+        ),
+        Head("Who may come in"),
+        Item(
+            "Token",
+            "With `--token-file` each request needs `Authorization: Bearer TOKEN`, but for \
+             `/healthz`. An address that is not of this machine alone is refused without one. The \
+             connection is not encrypted: across a network put a reverse proxy with TLS before it.",
+        ),
+        Item(
+            "Web pages",
+            "`Host` has to be the address that was connected to, `localhost`, or a name that \
+             `--host` gives, and `Origin` the same, so that no page in a browser of this machine \
+             reaches the store. No other site is ever allowed to read an answer.",
+        ),
+        Item(
+            "Unix sockets",
+            "`--listen unix:PATH` makes a socket for its user alone, mode 0600. One that a killed \
+             service left is replaced.",
+        ),
+        Head("Limits"),
+        Text(
+            "64 KiB and 64 fields of header; 30 s to send a header, 30 s between two parts of a body, \
+             and 30 s for a client that takes nothing; 16,384 connections, or as many as the system \
+             has descriptors for; 128 large bodies and 128 waiting requests at a time. After SIGTERM \
+             requests have 30 s to end, and those that wait end at once.",
+        ),
+        Head("Watching over it"),
+        Text(
+            "`/healthz` answers 200 if the store can be read. `/metrics` has requests, latencies, \
+             bytes and entries for Prometheus; entries are counted once a minute at most.",
+        ),
+    ],
+    examples: &[
+        Text("Serve on a socket that only you can use, and stop again:"),
+        Code(
+            "kv serve --listen unix:kv.socket 2> log &\n\
+             until grep -s listening log; do sleep 0.1; done\n\
+             # curl --unix-socket kv.socket http://localhost/v1/default/color\n\
+             kill $! && wait $!",
+        ),
+        Text("Serve a network, with a token:"),
+        Code(
+            "(umask 077; head -c 32 /dev/urandom | base64 > token)\n\
+             kv serve --listen 0.0.0.0:0 --token-file token --host kv.example.org 2> net.log &\n\
+             until grep -s listening net.log; do sleep 0.1; done\n\
+             kill $! && wait $!",
+        ),
+    ],
+    see_also: &["kv-put(1)", "kv-get(1)", "kv-ls(1)", "kv-wait(1)"],
+}];

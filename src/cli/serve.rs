@@ -1,0 +1,84 @@
+//! Arguments of `kv serve`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use crate::cli::value;
+
+/// Arguments of `kv serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Listen on ADDR:PORT or on unix:PATH
+    #[arg(long, value_name = "ADDRESS", value_parser = listen, default_value = "127.0.0.1:8080")]
+    #[arg(value_hint = ValueHint::Other)]
+    pub listen: Listen,
+
+    /// Let in only who knows the token that is the first line of FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+
+    /// Answer to NAME too, besides the address and `localhost`; may be given more than once
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
+    pub host: Vec<String>,
+
+    /// Take values of at most SIZE
+    #[arg(long, value_name = "SIZE", value_parser = value::size, default_value = "1G")]
+    #[arg(allow_negative_numbers = true, value_hint = ValueHint::Other)]
+    pub max_value: u64,
+
+    /// Let nobody change anything
+    #[arg(long)]
+    pub read_only: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// A port of this machine.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err("`unix:` needs the path of a socket".to_owned()),
+            path => Ok(Listen::Unix(path.into())),
+        };
+    }
+    if let Some(port) = text.strip_prefix("localhost:")
+        && let Ok(port) = port.parse()
+    {
+        return Ok(Listen::Tcp((Ipv4Addr::LOCALHOST, port).into()));
+    }
+    let address = text.parse();
+    address
+        .map(Listen::Tcp)
+        .map_err(|_| "write it as 127.0.0.1:8080, [::1]:8080 or unix:PATH".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_numbers_or_a_path() {
+        for (text, want) in [
+            ("localhost:1", Some("127.0.0.1:1")),
+            ("0.0.0.0:0", Some("0.0.0.0:0")),
+            ("[::1]:80", Some("[::1]:80")),
+            ("localhost", None),
+            ("example.org:80", None),
+            ("127.0.0.1", None),
+            ("unix:", None),
+            ("", None),
+        ] {
+            let want = want.map(|want| Listen::Tcp(want.parse().unwrap()));
+            assert_eq!(listen(text).ok(), want, "{text}");
+        }
+        assert_eq!(listen("unix:a:b"), Ok(Listen::Unix("a:b".into())));
+    }
+}

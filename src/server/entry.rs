@@ -1,0 +1,283 @@
+//! One entry: GET, HEAD, PUT and DELETE of `/v1/NAMESPACE/KEY`.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::store::units::ttl;
+use crate::store::{Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, StoreError, Value};
+use crate::wire::time::rfc3339_deadline;
+
+use super::App;
+use super::condition::Asked;
+use super::intake::{Intake, place};
+use super::outlet;
+use super::range::{Wanted, wanted};
+use super::reply::{Answer, Refusal, empty};
+
+/// An entry's place.
+#[derive(Clone, Debug)]
+pub(super) struct At {
+    pub(super) namespace: Namespace,
+    pub(super) key: Key,
+}
+
+pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
+    let asked = Asked::read(headers)?;
+    let found = app.start(move |app| app.store().get(&at.namespace, &at.key, app.clock().now()));
+    let found = found.await?;
+    let meta = found.as_ref().map(|entry| &entry.meta);
+    if let Some(answer) = before_reading(&asked, meta)? {
+        return Ok(answer);
+    }
+    let entry = found.ok_or_else(Refusal::absent)?;
+    let place = match entry.value {
+        Value::Whole { .. } => None,
+        Value::Stream(_) => Some(place(app, &app.streams).await?),
+    };
+    Ok(value(app, entry.meta, entry.value, headers, place))
+}
+
+pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
+    let asked = Asked::read(headers)?;
+    let found = app.start(move |app| app.store().stat(&at.namespace, &at.key, app.clock().now()));
+    let found = found.await?;
+    if let Some(answer) = before_reading(&asked, found.as_ref())? {
+        return Ok(answer);
+    }
+    let meta = found.ok_or_else(Refusal::absent)?;
+    let mut response = empty(StatusCode::OK);
+    describe(response.headers_mut(), &meta);
+    length(response.headers_mut(), meta.size);
+    Ok(response)
+}
+
+/// Answers a reader who has the entry already, or wants another.
+fn before_reading(asked: &Asked, found: Option<&Meta>) -> Result<Option<Response>, Refusal> {
+    let etag = found.map(|meta| meta.etag);
+    if !asked.matches(etag) {
+        return Err(Refusal::condition());
+    }
+    let Some(meta) = found.filter(|_| asked.is_known(etag)) else {
+        return Ok(None);
+    };
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    describe(response.headers_mut(), meta);
+    Ok(Some(response))
+}
+
+/// Answers with a value, or the part of it that was asked for.
+fn value(
+    app: &Arc<App>,
+    meta: Meta,
+    value: Value,
+    headers: &HeaderMap,
+    place: Option<OwnedSemaphorePermit>,
+) -> Response {
+    let (code, range) = match wanted(headers, meta.etag, meta.size) {
+        Wanted::All => (StatusCode::OK, 0..meta.size),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Nothing => {
+            let mut response = empty(StatusCode::RANGE_NOT_SATISFIABLE);
+            let text = format!("bytes */{}", meta.size);
+            set(response.headers_mut(), header::CONTENT_RANGE, &text);
+            return response;
+        }
+    };
+    let (start, end) = (range.start, range.end);
+    let body = match value {
+        Value::Whole { bytes, next } => {
+            let bytes = Bytes::from(bytes).slice(next..);
+            let within = |place| {
+                usize::try_from(place)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
+            };
+            Body::from(bytes.slice(within(start)..within(end)))
+        }
+        value => outlet::value(app, place, value, range),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    describe(headers, &meta);
+    length(headers, end - start);
+    if code == StatusCode::PARTIAL_CONTENT {
+        let text = format!("bytes {start}-{}/{}", end - 1, meta.size);
+        set(headers, header::CONTENT_RANGE, &text);
+    }
+    response
+}
+
+/// Answers with a value that was taken out of the store. It has nowhere else to go, so that it does
+/// not wait for a place.
+pub(super) fn taken(app: &Arc<App>, entry: Entry) -> Response {
+    let place = Arc::clone(&app.streams).try_acquire_owned().ok();
+    value(app, entry.meta, entry.value, &HeaderMap::new(), place)
+}
+
+pub(super) async fn put(
+    app: &Arc<App>,
+    at: At,
+    headers: &HeaderMap,
+    body: Body,
+    if_value: Option<Vec<u8>>,
+) -> Answer {
+    if headers.contains_key(header::CONTENT_RANGE) {
+        return Err(Refusal::usage(
+            "a value is stored whole, without `Content-Range`",
+        ));
+    }
+    let expiry = expiry(headers)?;
+    let intake = Intake::new(headers, body, app.config.max_value)?;
+    let condition = condition(app, &at, headers, if_value).await?;
+    let work = move |app: &App, value: &mut dyn crate::store::Source| {
+        let At { namespace, key } = &at;
+        // What is damaged is there too, and is replaced.
+        let is_there = || {
+            !matches!(
+                app.store().stat(namespace, key, app.clock().now()),
+                Ok(None)
+            )
+        };
+        let existed = match condition {
+            Condition::Always => is_there(),
+            Condition::Absent => false,
+            _ => true,
+        };
+        let put = Put {
+            value,
+            expiry,
+            modified: None,
+            condition,
+        };
+        let etag = app.store().put(namespace, key, put, app.clock())?;
+        Ok(etag.map(|etag| (etag, existed)))
+    };
+    let (etag, existed) = intake
+        .feed(app, work)
+        .await?
+        .ok_or_else(Refusal::condition)?;
+    let mut response = empty(match existed {
+        true => StatusCode::NO_CONTENT,
+        false => StatusCode::CREATED,
+    });
+    set_etag(response.headers_mut(), etag);
+    Ok(response)
+}
+
+pub(super) async fn remove(
+    app: &Arc<App>,
+    at: At,
+    headers: &HeaderMap,
+    if_value: Option<Vec<u8>>,
+) -> Answer {
+    let condition = condition(app, &at, headers, if_value).await?;
+    let refusal = match condition {
+        Condition::Always => Refusal::absent(),
+        _ => Refusal::condition(),
+    };
+    let work = move |app: &App| {
+        let At { namespace, key } = &at;
+        app.store().remove(namespace, key, &condition, app.clock())
+    };
+    match app.start(work).await? {
+        true => Ok(empty(StatusCode::NO_CONTENT)),
+        false => Err(refusal),
+    }
+}
+
+/// Returns the condition of a change. Where the store knows no such condition it is looked at what
+/// is there, and the change takes place if that is still so.
+async fn condition(
+    app: &Arc<App>,
+    at: &At,
+    headers: &HeaderMap,
+    if_value: Option<Vec<u8>>,
+) -> Result<Condition, Refusal> {
+    let asked = Asked::read(headers)?;
+    if let Some(value) = if_value {
+        return match asked == Asked::default() {
+            true => Ok(Condition::Value(value)),
+            false => Err(Refusal::usage(
+                "`if_value` and `If-` headers exclude each other",
+            )),
+        };
+    }
+    if let Some(condition) = asked.simple() {
+        return Ok(condition);
+    }
+    let At { namespace, key } = at.clone();
+    let found = app.start(move |app| -> Result<_, StoreError> {
+        app.store().stat(&namespace, &key, app.clock().now())
+    });
+    let etag = found.await?.map(|meta| meta.etag);
+    match asked.allows(etag) {
+        true => Ok(etag.map_or(Condition::Absent, Condition::Etag)),
+        false => Err(Refusal::condition()),
+    }
+}
+
+/// Reads when a new entry expires.
+fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
+    let text = |name: &str| {
+        let value = headers.get(name).map(|value| value.to_str());
+        value
+            .transpose()
+            .map_err(|_| Refusal::usage(format!("`{name}` is not text")))
+    };
+    let keeps = match text("kv-keep-ttl")? {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => return Err(Refusal::usage("`KV-Keep-TTL` is 1 or 0")),
+    };
+    match text("kv-ttl")? {
+        None if keeps => Ok(Expiry::Keep),
+        None => Ok(Expiry::Never),
+        Some(_) if keeps => Err(Refusal::usage(
+            "`KV-TTL` and `KV-Keep-TTL` exclude each other",
+        )),
+        Some(text) => match ttl(text) {
+            Ok(ttl) => Ok(Expiry::After(ttl)),
+            Err(why) => Err(Refusal::usage(format!("invalid `KV-TTL`: {why}"))),
+        },
+    }
+}
+
+/// Tells what is known of an entry. What others have stored is never to be run by a browser.
+fn describe(headers: &mut HeaderMap, meta: &Meta) {
+    set_etag(headers, meta.etag);
+    let modified = httpdate::fmt_http_date(SystemTime::from(meta.modified));
+    set(headers, header::LAST_MODIFIED, &modified);
+    if let Some(deadline) = meta.expires {
+        let name = header::HeaderName::from_static("kv-expires");
+        set(headers, name, &rfc3339_deadline(deadline));
+    }
+    for (name, value) in [
+        (header::ACCEPT_RANGES, "bytes"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+fn set_etag(headers: &mut HeaderMap, etag: Etag) {
+    set(headers, header::ETAG, &format!("\"{etag}\""));
+}
+
+fn length(headers: &mut HeaderMap, length: u64) {
+    headers.insert(header::CONTENT_LENGTH, length.into());
+}
+
+/// Sets a header to text that is made of digits, letters and signs.
+fn set(headers: &mut HeaderMap, name: header::HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}

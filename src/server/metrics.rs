@@ -1,0 +1,179 @@
+//! What was done, as Prometheus reads it (text format 0.0.4).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use axum::http::{Method, StatusCode};
+
+use crate::store::{Namespace, Result};
+
+use super::{App, MAX_WAITS};
+
+/// The bounds of the latencies, in seconds.
+const BOUNDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// Entries are counted again when the count is older than this: it may take a look at all of them.
+const COUNT_AGE: Duration = Duration::from_secs(60);
+
+/// Counters since the start.
+#[derive(Default)]
+pub(super) struct Metrics {
+    pub(super) connections: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
+    requests: Mutex<Requests>,
+    counted: Mutex<Option<(Instant, Vec<Count>)>>,
+}
+
+#[derive(Default)]
+struct Requests {
+    by_code: BTreeMap<(&'static str, u16), u64>,
+    by_time: [u64; BOUNDS.len()],
+    count: u64,
+    seconds: f64,
+}
+
+/// What is in a namespace.
+#[derive(Clone)]
+struct Count {
+    namespace: Namespace,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Metrics {
+    /// Notes that a request was answered.
+    pub(super) fn note(&self, method: &Method, code: StatusCode, took: Duration) {
+        let method = match method.as_str() {
+            "GET" => "GET",
+            "HEAD" => "HEAD",
+            "PUT" => "PUT",
+            "DELETE" => "DELETE",
+            "POST" => "POST",
+            _ => "other",
+        };
+        let Ok(mut requests) = self.requests.lock() else {
+            return;
+        };
+        *requests.by_code.entry((method, code.as_u16())).or_default() += 1;
+        let seconds = took.as_secs_f64();
+        if let Some(at) = BOUNDS.iter().position(|bound| seconds <= *bound) {
+            requests.by_time[at] += 1;
+        }
+        requests.count += 1;
+        requests.seconds += seconds;
+    }
+}
+
+impl App {
+    /// Writes all of it. It looks into the store and may take a while.
+    pub(super) fn metrics_text(&self) -> Result<String> {
+        let mut text = String::new();
+        self.write_requests(&mut text);
+        let metrics = &self.metrics;
+        for (name, kind, help, number) in [
+            (
+                "kv_http_connections",
+                "gauge",
+                "Open connections.",
+                metrics.connections.load(Relaxed),
+            ),
+            (
+                "kv_http_waiting",
+                "gauge",
+                "Requests that wait for something to happen.",
+                (MAX_WAITS - self.waits.available_permits()) as u64,
+            ),
+            (
+                "kv_http_received_bytes_total",
+                "counter",
+                "Bytes received, headers included.",
+                metrics.received.load(Relaxed),
+            ),
+            (
+                "kv_http_sent_bytes_total",
+                "counter",
+                "Bytes sent, headers included.",
+                metrics.sent.load(Relaxed),
+            ),
+        ] {
+            head(&mut text, name, kind, help);
+            _ = writeln!(text, "{name} {number}");
+        }
+        let counts = self.counts()?;
+        let mut gauge = |name, help, number: fn(&Count) -> u64| {
+            head(&mut text, name, "gauge", help);
+            for count in &counts {
+                let label = count.namespace.as_str();
+                let label = label.replace('\\', "\\\\").replace('"', "\\\"");
+                _ = writeln!(text, "{name}{{namespace=\"{label}\"}} {}", number(count));
+            }
+        };
+        gauge("kv_entries", "Living entries.", |count| count.entries);
+        gauge("kv_bytes", "Bytes of keys and values.", |count| count.bytes);
+        Ok(text)
+    }
+
+    fn write_requests(&self, text: &mut String) {
+        let Ok(requests) = self.metrics.requests.lock() else {
+            return;
+        };
+        let name = "kv_http_requests_total";
+        head(text, name, "counter", "Requests answered.");
+        for ((method, code), count) in &requests.by_code {
+            _ = writeln!(
+                text,
+                "{name}{{method=\"{method}\",code=\"{code}\"}} {count}"
+            );
+        }
+        let name = "kv_http_request_duration_seconds";
+        head(
+            text,
+            name,
+            "histogram",
+            "Time from a header to its answer's.",
+        );
+        let mut below = 0;
+        for (bound, count) in BOUNDS.iter().zip(requests.by_time) {
+            below += count;
+            _ = writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {below}");
+        }
+        let Requests { count, seconds, .. } = *requests;
+        _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {count}");
+        _ = writeln!(text, "{name}_sum {seconds}\n{name}_count {count}");
+    }
+
+    /// Counts what is in the store, unless that was done a moment ago.
+    fn counts(&self) -> Result<Vec<Count>> {
+        let Ok(mut counted) = self.metrics.counted.lock() else {
+            return Ok(Vec::new());
+        };
+        if let Some((when, counts)) = &*counted
+            && when.elapsed() < COUNT_AGE
+        {
+            return Ok(counts.clone());
+        }
+        let mut counts = Vec::new();
+        for namespace in self.store().namespaces()? {
+            if let Some(info) = self.store().info(&namespace, self.clock().now())? {
+                counts.push(Count {
+                    namespace,
+                    entries: info.entries,
+                    bytes: info.bytes,
+                });
+            }
+        }
+        *counted = Some((Instant::now(), counts.clone()));
+        Ok(counts)
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a string cannot fail.
+    _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}

@@ -1,0 +1,162 @@
+//! A store served over HTTP/1.1.
+//!
+//! It sees a [`Store`] and never an engine. Sockets are served by an asynchronous runtime, and each
+//! call on the store by a thread that may block.
+//!
+//! ```text
+//!   listen      binds the address
+//!   connection  takes connections in, bounds them, and stops on a signal
+//!   routes      which path is whose
+//!   guard       who may come in
+//!   address     what a path and a query name
+//!   entry       GET, HEAD, PUT, DELETE of one entry;  condition, range  what they ask for
+//!   verbs       POST: the other atomic steps;  wait  those that may take a while
+//!   list        namespaces and entries as lines of JSON
+//!   origin      /get and /set
+//!   metrics     what was done, for Prometheus
+//!   intake, outlet, reply   bodies in, bodies out, and errors
+//! ```
+
+mod address;
+mod condition;
+mod connection;
+mod entry;
+mod guard;
+mod intake;
+mod list;
+mod listen;
+mod metrics;
+mod origin;
+mod outlet;
+mod range;
+mod reply;
+mod routes;
+mod verbs;
+mod wait;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task;
+
+use crate::store::{Clock, Namespace, Store, StoreError};
+
+pub use self::listen::{Address, Listener};
+use self::metrics::Metrics;
+use self::reply::Refusal;
+
+/// Bodies that are being read or written at the same time and do not fit a buffer: each takes a
+/// thread for as long as its client takes.
+const MAX_STREAMS: usize = 128;
+/// Requests that wait for something to happen at the same time. Each takes a thread too, and a watch,
+/// of which a user of Linux has 128 unless told otherwise.
+const MAX_WAITS: usize = 128;
+/// Threads that call the store. What is left for requests that are short is enough to go on with.
+const MAX_THREADS: usize = MAX_STREAMS + MAX_WAITS + 64;
+
+/// What to serve, and to whom.
+pub struct Config {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// The clock.
+    pub clock: Box<dyn Clock>,
+    /// Which namespace `/get` and `/set` use.
+    pub namespace: Namespace,
+    /// What a request has to know; with `None` nothing.
+    pub token: Option<Vec<u8>>,
+    /// Names of this service besides its address and `localhost`.
+    pub hosts: Vec<String>,
+    /// The most bytes that a value can have.
+    pub max_value: u64,
+    /// Whether nothing can be changed.
+    pub read_only: bool,
+    /// Is told what goes wrong with the store.
+    pub tell: Box<dyn Fn(&StoreError) + Send + Sync>,
+}
+
+/// What all requests share.
+struct App {
+    config: Config,
+    metrics: Metrics,
+    /// Becomes true when the service is to stop.
+    stop: watch::Receiver<bool>,
+    streams: Arc<Semaphore>,
+    waits: Arc<Semaphore>,
+}
+
+impl App {
+    fn store(&self) -> &dyn Store {
+        &*self.config.store
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.config.clock
+    }
+
+    /// Calls the store on a thread that may block. It begins at once, whoever waits for it.
+    fn start<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Job<T> {
+        let app = Arc::clone(self);
+        Job(task::spawn_blocking(move || {
+            work(&app).map_err(|err| app.failed(&err))
+        }))
+    }
+
+    /// Returns when the service is to stop.
+    async fn stops(&self) {
+        // Where nobody is left to say so it stops as well.
+        _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+
+    /// Makes an answer of what went wrong with the store, and tells the operator.
+    fn failed(&self, err: &StoreError) -> Refusal {
+        let refusal = Refusal::of(err);
+        if refusal.is_ours() {
+            (self.config.tell)(err);
+        }
+        refusal
+    }
+}
+
+/// A call on the store that was begun.
+struct Job<T>(task::JoinHandle<Result<T, Refusal>>);
+
+impl<T> Future for Job<T> {
+    type Output = Result<T, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let done = Pin::new(&mut self.0).poll(cx);
+        // It is never called off, so that it has panicked.
+        done.map(|done| done.unwrap_or_else(|_| Err(Refusal::bug())))
+    }
+}
+
+/// Serves a store until SIGTERM or SIGINT, and then finishes what runs. `ready` is called when
+/// requests are taken in.
+///
+/// # Errors
+///
+/// Where the system has no sockets or threads to give.
+pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(MAX_THREADS)
+        .enable_all()
+        .build()?;
+    let (stopper, stop) = watch::channel(false);
+    let app = Arc::new(App {
+        config,
+        metrics: Metrics::default(),
+        stop,
+        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        waits: Arc::new(Semaphore::new(MAX_WAITS)),
+    });
+    let served = runtime.block_on(connection::accept(&mut listener, app, stopper, ready));
+    // Who still waits for the store to change is a thread that nobody listens to.
+    runtime.shutdown_background();
+    served
+}

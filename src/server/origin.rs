@@ -1,0 +1,206 @@
+//! `/get` and `/set`: objects by an id, and lists by a name, as JSON.
+//!
+//! ```text
+//! POST /set  {"id":"a","value":…}     {"result":true}
+//! POST /get  {"id":"a"}               {"result":…}
+//! POST /set  {"list":"l","value":…}   {"result":true}, and the list has one more
+//! POST /get  {"list":"l"}             {"result":[…]}
+//! ```
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::exit::Exit;
+use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, list};
+
+use super::App;
+use super::intake::{Intake, place};
+use super::outlet;
+use super::reply::{Answer, Refusal};
+
+/// The most bytes of an object: it has to be in memory to be JSON.
+const MAX_OBJECT: u64 = 16 * 1024 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    id: Option<String>,
+    list: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    value: Option<Box<RawValue>>,
+}
+
+/// Reads a value that is there, `null` too.
+fn given<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(reader).map(Some)
+}
+
+/// What a request is about.
+enum Object {
+    Entry(Key),
+    List(Namespace),
+}
+
+pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer {
+    if app.config.read_only {
+        return Err(Refusal::forbidden("this service is read-only"));
+    }
+    let (object, value) = read(&app, request).await?;
+    let value = value.ok_or_else(|| Refusal::usage("there is no `value`"))?;
+    let work = move |app: &App| {
+        let mut text = value.get().as_bytes();
+        let (store, clock) = (app.store(), app.clock());
+        let key = match object {
+            Object::List(list) => return store.push(&list, &mut text, clock),
+            Object::Entry(key) => key,
+        };
+        let put = Put {
+            value: &mut text,
+            expiry: Expiry::Never,
+            modified: None,
+            condition: Condition::Always,
+        };
+        store.put(&app.config.namespace, &key, put, clock).map(drop)
+    };
+    app.start(work).await?;
+    Ok(json(StatusCode::OK, Body::from("{\"result\":true}\n")))
+}
+
+pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let (object, value) = read(&app, request).await?;
+    if value.is_some() {
+        return Err(Refusal::usage("`value` is for /set"));
+    }
+    let key = match object {
+        Object::List(list) => return elements(&app, list).await,
+        Object::Entry(key) => key,
+    };
+    let work = move |app: &App| {
+        let found = app
+            .store()
+            .get(&app.config.namespace, &key, app.clock().now())?;
+        let Some(entry) = found else {
+            return Ok(Ok(None));
+        };
+        if entry.meta.size > MAX_OBJECT {
+            return Ok(Err(too_large()));
+        }
+        Ok(Ok(Some(entry.value.into_vec()?)))
+    };
+    let Some(value) = app.start(work).await?? else {
+        let none = Body::from("{\"result\":null}\n");
+        return Ok(json(StatusCode::NOT_FOUND, none));
+    };
+    let mut body = b"{\"result\":".to_vec();
+    // Writing to memory cannot fail.
+    _ = write_object(&mut body, &value);
+    body.extend_from_slice(b"}\n");
+    Ok(json(StatusCode::OK, Body::from(body)))
+}
+
+fn too_large() -> Refusal {
+    let error = format!("the object is larger than {MAX_OBJECT} bytes; GET /v1/ has it");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Exit::Failure, error)
+}
+
+/// Answers with the elements of a list, the oldest first.
+async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
+    let place = place(app, &app.streams).await?;
+    let body = outlet::written(app, Some(place), move |app, out| {
+        let selection = Selection {
+            values: true,
+            ..Selection::default()
+        };
+        let mut listing = app.store().scan(&list, &selection, app.clock().now())?;
+        let mut written = out.write_all(b"{\"result\":[");
+        let mut is_first = true;
+        while let Some(listed) = listing.next() {
+            let listed = listed?;
+            if !list::is_element(listed.key) {
+                continue;
+            }
+            let value = listed.value.map_or(Ok(Vec::new()), Value::into_vec)?;
+            let comma: &[u8] = if is_first { b"" } else { b"," };
+            is_first = false;
+            written = written
+                .and_then(|()| out.write_all(comma))
+                .and_then(|()| write_object(out, &value));
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+        Ok(written.and_then(|()| out.write_all(b"]}\n")))
+    });
+    Ok(json(StatusCode::OK, body))
+}
+
+async fn read(app: &App, request: Request) -> Result<(Object, Option<Box<RawValue>>), Refusal> {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers) {
+        let error = "this wants `Content-Type: application/json`";
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Exit::Usage,
+            error,
+        ));
+    }
+    let max = app.config.max_value.min(MAX_OBJECT);
+    let body = Intake::new(&parts.headers, body, max)?.whole(app).await?;
+    let wanted: Wanted = serde_json::from_slice(&body)
+        .map_err(|err| Refusal::usage(format!("the body is not what is wanted here: {err}")))?;
+    let object = match (wanted.id, wanted.list) {
+        (Some(id), None) => {
+            let key = Key::new(id.into_bytes());
+            Object::Entry(key.map_err(|err| Refusal::usage(err.to_string()))?)
+        }
+        (None, Some(name)) => {
+            let list: Namespace =
+                name.parse()
+                    .map_err(|err: crate::store::namespace::BadNamespace| {
+                        Refusal::usage(err.to_string())
+                    })?;
+            if !list::can_be(&list) {
+                return Err(Refusal::usage("that namespace is not for lists"));
+            }
+            Object::List(list)
+        }
+        _ => return Err(Refusal::usage("there is either an `id` or a `list`")),
+    };
+    Ok((object, wanted.value))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Writes JSON as it is, other text as a string, and other bytes as `{"base64":…}`.
+fn write_object(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
+    if let Ok(json) = serde_json::from_slice::<&RawValue>(value) {
+        return out.write_all(json.get().as_bytes());
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) => serde_json::to_writer(out, text).map_err(io::Error::from),
+        Err(_) => write!(out, "{{\"base64\":\"{}\"}}", STANDARD.encode(value)),
+    }
+}
+
+fn json(code: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,176 @@
+//! Bodies of answers that are made while they are sent.
+
+use std::io::{self, Write};
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes};
+use hyper::body::Frame;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task;
+
+use crate::store::{Result, Source as _, Value};
+
+use super::App;
+
+/// Bytes that are sent at once.
+const PART: usize = 128 * 1024;
+
+/// A body whose parts another thread makes. Where that thread fails, or ends without saying that it
+/// has come to the end, the body fails too, and the connection is closed short of its end.
+struct Parts {
+    parts: mpsc::Receiver<Option<Bytes>>,
+    is_torn: bool,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl hyper::body::Body for Parts {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(match ready!(self.parts.poll_recv(cx)) {
+            Some(Some(part)) => Some(Ok(Frame::data(part))),
+            Some(None) => None,
+            None if self.is_torn => Some(Err(io::Error::other("the answer could not be made"))),
+            None => {
+                // What was made is sent before the connection is closed, if the client takes it.
+                self.is_torn = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        })
+    }
+}
+
+/// Writes the parts of a body; dropped before its end it leaves the body torn.
+pub(super) struct Outlet {
+    buffer: Vec<u8>,
+    sender: mpsc::Sender<Option<Bytes>>,
+}
+
+impl Outlet {
+    fn send(&self, part: Option<Bytes>) -> io::Result<()> {
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        self.sender.blocking_send(part).map_err(gone)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.send(None)
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PART {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let part = std::mem::take(&mut self.buffer);
+        self.send(Some(part.into()))
+    }
+}
+
+/// Makes a body of what `write` writes on a thread of its own. What it fails with is told to the
+/// operator, and the client sees a body that is cut off.
+pub(super) fn written(
+    app: &Arc<App>,
+    place: Option<OwnedSemaphorePermit>,
+    write: impl FnOnce(&App, &mut Outlet) -> Result<io::Result<()>> + Send + 'static,
+) -> Body {
+    let (sender, parts) = mpsc::channel(2);
+    let app = Arc::clone(app);
+    task::spawn_blocking(move || {
+        let mut outlet = Outlet {
+            buffer: Vec::new(),
+            sender,
+        };
+        match write(&app, &mut outlet) {
+            // Whoever is gone needs no end.
+            Ok(Ok(())) => _ = outlet.finish(),
+            Ok(Err(_)) => {}
+            Err(err) => {
+                // What is sound is sent before it is cut off.
+                _ = outlet.flush();
+                _ = app.failed(&err);
+            }
+        }
+    });
+    Body::new(Parts {
+        parts,
+        is_torn: false,
+        _place: place,
+    })
+}
+
+/// Makes a body of a part of a value that is too large to be held. Its last bytes are not sent
+/// before the whole value is verified, so that nobody takes damage for a value.
+pub(super) fn value(
+    app: &Arc<App>,
+    place: Option<OwnedSemaphorePermit>,
+    mut value: Value,
+    range: Range<u64>,
+) -> Body {
+    written(app, place, move |_, outlet| {
+        let mut buf = vec![0; PART];
+        let mut at = 0_u64;
+        let mut held: Vec<u8> = Vec::new();
+        loop {
+            let n = value.read(&mut buf)?;
+            if n == 0 {
+                return Ok(outlet.write_all(&held));
+            }
+            let part = clip(&buf[..n], at, &range);
+            at += n as u64;
+            if part.is_empty() {
+                continue;
+            }
+            let ready = std::mem::replace(&mut held, part.to_vec());
+            if let Err(err) = outlet.write_all(&ready) {
+                return Ok(Err(err));
+            }
+        }
+    })
+}
+
+/// Returns what of the bytes at `at` belongs to a range.
+pub(super) fn clip<'a>(bytes: &'a [u8], at: u64, range: &Range<u64>) -> &'a [u8] {
+    let within = |place: u64| {
+        let place = place.saturating_sub(at).min(bytes.len() as u64);
+        usize::try_from(place).unwrap_or(bytes.len())
+    };
+    &bytes[within(range.start)..within(range.end)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_range_make_the_range() {
+        let value = b"0123456789";
+        for start in 0..10 {
+            for end in start..=10 {
+                for size in 1..11 {
+                    let range = start as u64..end as u64;
+                    let parts = value.chunks(size).enumerate();
+                    let parts = parts.map(|(n, part)| clip(part, (n * size) as u64, &range));
+                    assert_eq!(parts.collect::<Vec<_>>().concat(), &value[start..end]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Answers that say no, and why.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::store::StoreError;
+
+/// A request that is not carried out.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    code: StatusCode,
+    exit: Exit,
+    error: String,
+    headers: Vec<(HeaderName, &'static str)>,
+}
+
+/// What a handler returns.
+pub(super) type Answer = Result<Response, Refusal>;
+
+/// The body of a refusal: the exit status that the command of the same name would have had, and a
+/// text for people.
+#[derive(Serialize)]
+struct Told<'a> {
+    status: u8,
+    error: &'a str,
+}
+
+impl Refusal {
+    pub(super) fn new(code: StatusCode, exit: Exit, error: impl Into<String>) -> Self {
+        Self {
+            code,
+            exit,
+            error: error.into(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The request makes no sense.
+    pub(super) fn usage(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Exit::Usage, error)
+    }
+
+    /// There is no such key.
+    pub(super) fn absent() -> Self {
+        Self::new(StatusCode::NOT_FOUND, Exit::No, "there is no such key")
+    }
+
+    /// The condition does not hold.
+    pub(super) fn condition() -> Self {
+        let code = StatusCode::PRECONDITION_FAILED;
+        Self::new(code, Exit::No, "the condition does not hold")
+    }
+
+    /// The client is not to have this.
+    pub(super) fn forbidden(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Exit::Failure, error)
+    }
+
+    /// The body has more bytes than a value can have here.
+    pub(super) fn too_large(max: u64) -> Self {
+        let code = StatusCode::PAYLOAD_TOO_LARGE;
+        let error = format!("the body is larger than {max} bytes");
+        Self::new(code, Exit::Failure, error)
+    }
+
+    /// Too much is going on just now.
+    pub(super) fn busy(error: impl Into<String>) -> Self {
+        let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, Exit::Busy, error);
+        busy.with(header::RETRY_AFTER, "1")
+    }
+
+    /// This program is wrong.
+    pub(super) fn bug() -> Self {
+        let code = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(code, Exit::Failure, "the service failed")
+    }
+
+    /// What went wrong with the store.
+    pub(super) fn of(err: &StoreError) -> Self {
+        let exit = Exit::of_store(err);
+        let mut text = err.to_string();
+        let mut cause = err.source();
+        while let Some(err) = cause {
+            // Writing to a string cannot fail.
+            _ = write!(text, ": {err}");
+            cause = err.source();
+        }
+        let code = match (exit, err) {
+            (Exit::Busy, _) => return Self::busy(text),
+            (Exit::Damaged, _) => StatusCode::INTERNAL_SERVER_ERROR,
+            (_, StoreError::Unfit { .. }) => StatusCode::CONFLICT,
+            (_, StoreError::Io { source, .. }) if is_full(source) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
+            _ => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(code, exit, text)
+    }
+
+    /// Adds a header to the answer.
+    pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Tells whether the fault is on this side.
+    pub(super) fn is_ours(&self) -> bool {
+        self.code.is_server_error() && self.exit != Exit::Busy
+    }
+}
+
+fn is_full(err: &io::Error) -> bool {
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    full.contains(&err.kind())
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let told = Told {
+            status: self.exit.row().0,
+            error: &self.error,
+        };
+        let mut body = serde_json::to_vec(&told).unwrap_or_default();
+        body.push(b'\n');
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.code;
+        for (name, value) in self.headers {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+/// Makes an answer without a body.
+pub(super) fn empty(code: StatusCode) -> Response {
+    code.into_response()
+}

@@ -1,0 +1,186 @@
+//! Durations and sizes as people write them.
+
+use std::time::Duration;
+
+/// The longest time to live: 7,000 years of 365 days, which ends before the year 9999.
+const LONGEST: Duration = Duration::from_secs(7_000 * 365 * 86_400);
+
+/// Reads a time to live, which cannot be zero.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn ttl(text: &str) -> Result<Duration, String> {
+    match patience(text)? {
+        Duration::ZERO => Err("it must be longer than nothing".to_owned()),
+        ttl => Ok(ttl),
+    }
+}
+
+/// Reads a duration: numbers with the units ms, s, m, h, d, w, or one number of seconds.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn patience(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err("it cannot be negative".to_owned());
+    }
+    let malformed = || "write it as 90s, 1h30m, 0.5s, 7d, or as a number of seconds".to_owned();
+    let mut total = 0_u128;
+    let mut rest = text;
+    while !rest.is_empty() || text.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let (number, behind) = rest.split_at(digits);
+        let letters = behind
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(letters);
+        let nanos = match unit {
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            // Only a number that stands alone needs no unit.
+            "" if rest.len() == text.len() && behind.is_empty() => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            "d" => 86_400_000_000_000,
+            "w" => 604_800_000_000_000,
+            _ => return Err(malformed()),
+        };
+        let part = times(number, nanos).ok_or_else(malformed)?;
+        total = total.saturating_add(part);
+        rest = behind;
+    }
+    let seconds = u64::try_from(total / 1_000_000_000).unwrap_or(u64::MAX);
+    let duration = Duration::new(seconds, (total % 1_000_000_000) as u32);
+    if duration > LONGEST {
+        return Err("it is more than 7,000 years".to_owned());
+    }
+    Ok(duration)
+}
+
+/// Reads a number of bytes: a number alone, or with K, M, G or T as truncate(1) has them: alone or
+/// with `iB` they are powers of 1024, with `B` of 1000.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn size(text: &str) -> Result<u64, String> {
+    if text.starts_with('-') {
+        return Err("it cannot be negative".to_owned());
+    }
+    let malformed =
+        || "write it as a number of bytes, or as 500K, 64M, 1.5G, 64MiB or 64MB".to_owned();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let mut unit = unit.chars();
+    let power = match unit.next() {
+        None => 0,
+        Some('K' | 'k') => 1,
+        Some('M' | 'm') => 2,
+        Some('G' | 'g') => 3,
+        Some('T' | 't') => 4,
+        Some(_) => return Err(malformed()),
+    };
+    let base: u128 = match unit.as_str() {
+        "" | "iB" => 1024,
+        "B" => 1000,
+        _ => return Err(malformed()),
+    };
+    if power == 0 && number.contains('.') {
+        return Err("there are no parts of bytes".to_owned());
+    }
+    let bytes = times(number, base.pow(power)).ok_or_else(malformed)?;
+    u64::try_from(bytes).map_err(|_| "it is more than any disk holds".to_owned())
+}
+
+/// Multiplies a decimal number with a unit; digits behind the ninth of its fraction do not count.
+fn times(number: &str, unit: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
+        return None;
+    }
+    // More digits than this are more than the longest duration in any unit.
+    let whole: u128 = whole.get(..whole.len().min(30))?.parse().ok()?;
+    let digits = &fraction[..fraction.len().min(9)];
+    let scale = 10_u128.pow(digits.len() as u32);
+    Some(
+        whole
+            .saturating_mul(unit)
+            .saturating_add(digits.parse::<u128>().ok()? * unit / scale),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations() {
+        for (text, millis) in [
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("0.5s", 500),
+            ("250ms", 250),
+            ("1w2d", 777_600_000),
+            ("5", 5_000),
+            ("1.5", 1_500),
+            ("0", 0),
+            ("1m1m", 120_000),
+        ] {
+            assert_eq!(patience(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert_eq!(patience("0.0000000019s"), Ok(Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn reads_sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1000", 1000),
+            ("1K", 1024),
+            ("1k", 1024),
+            ("1KiB", 1024),
+            ("1KB", 1000),
+            ("1kB", 1000),
+            ("64M", 64 << 20),
+            ("64MB", 64_000_000),
+            ("1.5G", 3 << 29),
+            ("0.5KB", 500),
+            ("2TiB", 2 << 40),
+            ("1TB", 1_000_000_000_000),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_size() {
+        for text in [
+            "", "K", "B", "1B", "1b", "1 K", " 1", "1K ", "-1", "+1", "1kib", "1Kb", "1KK", "1P",
+            ".5K", "1.K", "1.5", "1e3", "0x10", "1,000", "1Ki", "KiB", "1é", "1Ké", "٣", "all",
+        ] {
+            assert!(size(text).is_err(), "accepted {text:?}");
+        }
+        for text in ["18446744073709551616", "16777216T", &"9".repeat(1000)] {
+            assert_eq!(size(text), Err("it is more than any disk holds".to_owned()));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        for text in [
+            "", "s", "1x", "1 s", " 1s", "1S", "-1s", "-1", "+1", "1h30", "30 m", ".5s", "1.s",
+            "1.2.3s", "1e3", "inf", "NaN", "٣s", "1\u{a0}s",
+        ] {
+            assert!(patience(text).is_err(), "accepted {text:?}");
+        }
+        assert!(patience(&"9".repeat(1000)).is_err());
+        assert!(ttl("0").is_err() && ttl("0.0000000001s").is_err() && ttl("1ms").is_ok());
+    }
+}

@@ -1,0 +1,78 @@
+//! An entry of a listing as a line of JSON, with its value however large that is.
+
+use std::io::{self, Write};
+
+use crate::store::{Key, Listed, Namespace, Result, Store, Time};
+
+use super::json::{self, ValueWriter};
+use super::text::Utf8Check;
+
+/// A value of at most this many bytes is held in memory.
+const HELD: u64 = 1024 * 1024;
+
+/// Writes one entry that `store` has listed, with its value if that was listed, and with the
+/// namespace it is in if `names_namespace`.
+///
+/// # Errors
+///
+/// The outer one is the store's: the value cannot be read or is damaged. The inner one is `out`'s.
+pub fn write(
+    out: &mut dyn Write,
+    store: &dyn Store,
+    namespace: &Namespace,
+    listed: Listed<'_>,
+    now: Time,
+    names_namespace: bool,
+) -> Result<io::Result<()>> {
+    let Listed {
+        key,
+        mut meta,
+        value,
+    } = listed;
+    let begin = |out: &mut dyn Write| {
+        json::begin(out, key)?;
+        match names_namespace {
+            true => json::member(out, "namespace", namespace.as_str()),
+            false => Ok(()),
+        }
+    };
+    let Some(mut value) = value else {
+        return Ok(begin(out).and_then(|()| json::end(out, &meta)));
+    };
+    if meta.size <= HELD {
+        let value = value.into_vec()?;
+        let begun = begin(out).and_then(|()| json::value(out, &value));
+        return Ok(begun.and_then(|()| json::end(out, &meta)));
+    }
+    loop {
+        // Its name in the object depends on all of it, so it is read twice.
+        let mut check = Utf8Check::default();
+        _ = value.for_each(|part| {
+            check.part(part);
+            Ok(())
+        })?;
+        let key = Key::new(key.to_vec()).expect("what is listed has a key");
+        let Some(mut again) = store.get(namespace, &key, now)? else {
+            return Ok(Ok(()));
+        };
+        if again.meta.etag != meta.etag {
+            (meta, value) = (again.meta, again.value);
+            continue;
+        }
+        let mut writer = match begin(out).and_then(|()| ValueWriter::begin(out, check.is_text())) {
+            Ok(writer) => writer,
+            Err(err) => return Ok(Err(err)),
+        };
+        let read = again.value.for_each(|part| writer.part(out, part));
+        if read.is_err() {
+            // It was sound a moment ago. The next entry is not to stand on the torn line.
+            if let Err(err) = out.write_all(b"\n") {
+                return Ok(Err(err));
+            }
+        }
+        let written = read?;
+        return Ok(written
+            .and_then(|()| writer.end(out))
+            .and_then(|()| json::end(out, &meta)));
+    }
+}
