@@ -20,8 +20,9 @@ const ENTRY: &[&[&str]] = &[
 ];
 
 /// Reads the values of a namespace with SQLite's own program. The tests run it as it stands here.
-pub const READER: &str = r#"sqlite3 -readonly FILE "SELECT CAST(key AS TEXT), CAST(value AS TEXT)
-    FROM entry JOIN namespace ON id = namespace WHERE name = 'default'
+pub const READER: &str = r#"sqlite3 -readonly FILE "
+    SELECT CAST(key AS TEXT), CAST(value AS TEXT) FROM entry
+    JOIN namespace ON id = namespace WHERE name = 'default'
     AND ifnull(expires > strftime('%s') * 1000, 1)""#;
 
 pub(super) const TABLES: Section = Section {

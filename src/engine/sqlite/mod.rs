@@ -6,7 +6,7 @@
 //! power cut may take the last writes and never the database (<https://sqlite.org/pragma.html>,
 //! `synchronous`).
 //!
-//! Read the files in this order: [`schema`], [`connection`], [`row`], [`value`], [`read`], [`write`],
+//! Read the files in this order: [`schema`], [`connection`], [`row`], [`value`], [`read`], [`mod@write`],
 //! [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;

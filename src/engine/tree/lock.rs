@@ -1,6 +1,6 @@
 //! Lock files.
 //!
-//! A lock is one on the open file (see [`flock`](crate::engine::flock)), and therefore a lock file is
+//! A lock is one on the open file (see [`flock`]), and therefore a lock file is
 //! never removed: two processes would then lock two files of the same name. Only a namespace that goes takes its lock files along,
 //! and therefore whoever gets a lock checks that it is still the one at its path.
 

@@ -1,6 +1,6 @@
 //! Folding: loose entries are written to a pack, and unlinked once MANIFEST names it.
 //!
-//! How they are unlinked stands in [`unlink`](super::unlink).
+//! How they are unlinked stands in [`unlink`].
 
 use std::fs::File;
 use std::io;
