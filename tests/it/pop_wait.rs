@@ -28,7 +28,7 @@ const POLLS: &[&str] = if cfg!(target_arch = "x86_64") {
 };
 
 /// Tells whether a process sleeps until there is news.
-fn is_waiting(pid: u32) -> bool {
+pub fn is_waiting(pid: u32) -> bool {
     let in_call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
     let number = in_call.split_whitespace().next().unwrap_or_default();
     POLLS.contains(&number)

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use kv::exit::Exit;
 use rusqlite::Connection;
@@ -309,4 +310,28 @@ fn the_page_tells_how_to_read_it_without_kv() {
     until("it has expired", || {
         kv.shell("sh", &script).ends(Exit::Success).stdout_text() == "k|v\n"
     });
+}
+
+#[test]
+fn a_push_that_is_synced_wakes_who_waits() {
+    // The log is written before it is synced, and the element is there afterwards.
+    let took = (0..3).map(|_| {
+        let kv = sandbox();
+        kv.run(["push", "jobs", "a", "--sync", "full"])
+            .ends(Exit::Success);
+        kv.run(["pop", "jobs"]).ends(Exit::Success);
+        let mut waiter = kv.kv(["pop", "jobs", "--wait", "20s"]);
+        let waiter = waiter.stdout(Stdio::piped()).spawn().unwrap();
+        let pid = waiter.id();
+        until("it waits", || crate::pop_wait::is_waiting(pid));
+        kv.run(["push", "jobs", "b", "--sync", "full"])
+            .ends(Exit::Success);
+        let pushed = Instant::now();
+        let output = waiter.wait_with_output().unwrap();
+        assert_eq!(output.stdout, b"b");
+        pushed.elapsed()
+    });
+    // Who looks again after seconds only would take as long each time.
+    let took = took.min().unwrap();
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }

@@ -136,7 +136,8 @@ pub(super) const PAGES: &[Page] = &[Page {
         Text("Serve a network, with a token:"),
         Code(
             "(umask 077; head -c 32 /dev/urandom | base64 > token)\n\
-             kv serve --listen 0.0.0.0:0 --token-file token --host kv.example.org 2> net.log &\n\
+             kv serve --listen 0.0.0.0:0 --token-file token \\\n\
+             \x20   --host kv.example.org 2> net.log &\n\
              until grep -s listening net.log; do sleep 0.1; done\n\
              kill $! && wait $!",
         ),
