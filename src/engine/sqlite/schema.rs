@@ -78,6 +78,8 @@ pub(super) fn kind_of(connection: &Connection) -> rusqlite::Result<Kind> {
     let number = |pragma: &str| -> rusqlite::Result<i32> {
         connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
     };
+    // First of all: the tables come with the other two at once, so whoever sees them finds those too.
+    let tables = number("schema_version")?;
     let (id, version) = (number("application_id")?, number("user_version")?);
     if id == APPLICATION_ID {
         let version = version.cast_unsigned();
@@ -88,7 +90,7 @@ pub(super) fn kind_of(connection: &Connection) -> rusqlite::Result<Kind> {
         });
     }
     // A file of no bytes is as good as none.
-    Ok(match number("schema_version")? {
+    Ok(match tables {
         0 if id == 0 && version == 0 => Kind::Empty,
         _ => Kind::Foreign,
     })
