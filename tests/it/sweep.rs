@@ -84,7 +84,7 @@ fn what_was_replaced_survives_the_sweep() {
     let kv = Sandbox::new();
     let names = ["forever", "later", "expire", "never", "kept"];
     for key in names {
-        kv.run(["put", key, "old", "--ttl", "200ms"])
+        kv.run(["put", key, "old", "--ttl", "3s"])
             .ends(Exit::Success);
     }
     for args in [
@@ -95,7 +95,7 @@ fn what_was_replaced_survives_the_sweep() {
     ] {
         kv.run(args).ends(Exit::Success);
     }
-    thread::sleep(Duration::from_millis(250));
+    thread::sleep(Duration::from_millis(3_100));
     let_time_pass(&kv);
     for _ in 0..3 {
         put_with_ttl(&kv);
