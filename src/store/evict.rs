@@ -137,3 +137,38 @@ pub fn tell<S: Store + ?Sized>(
     }
     Ok(evicted)
 }
+
+/// Has the entries that are to go removed, so many at once, by `remove`, which leaves those whose etag
+/// is another by then and returns how many went. Returns how many went in all.
+///
+/// # Errors
+///
+/// Where the store as a whole cannot be read, and those of `remove`.
+pub fn each_round<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    request: &Collect,
+    now: Time,
+    progress: &mut dyn Progress,
+    at_once: usize,
+    mut remove: impl FnMut(&[(Key, Etag)]) -> Result<u64>,
+) -> Result<u64> {
+    let mut cutoff = Cutoff::find(store, namespace, request, now, progress)?;
+    let mut evicted = 0;
+    loop {
+        let mut keys: Vec<(Key, Etag)> = Vec::new();
+        cutoff.each(store, namespace, now, &mut |key, etag| {
+            keys.push((key, etag));
+            keys.len() < at_once
+        })?;
+        let removed = remove(&keys)?;
+        evicted += removed;
+        for (key, _) in &keys {
+            progress.evict(key);
+        }
+        // Nothing more comes of going round once more for what others keep changing.
+        if keys.len() < at_once || removed == 0 {
+            return Ok(evicted);
+        }
+    }
+}

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::store::evict::{self, Cutoff};
-use crate::store::{
-    Clock, Collect, Collected, Etag, Info, Key, Meta, Namespace, Progress, Result, Time,
-};
+use crate::store::evict;
+use crate::store::{Clock, Collect, Collected, Info, Key, Meta, Namespace, Progress, Result, Time};
 
 use super::Redis;
 use super::codec::{self, Bad};
@@ -104,27 +102,10 @@ impl Redis {
         now: Time,
         progress: &mut dyn Progress,
     ) -> Result<u64> {
-        let mut cutoff = Cutoff::find(self, namespace, request, now, progress)?;
-        let mut evicted = 0;
-        loop {
-            let mut keys: Vec<(Key, Etag)> = Vec::new();
-            cutoff.each(self, namespace, now, &mut |key, etag| {
-                keys.push((key, etag));
-                keys.len() < AT_ONCE
-            })?;
-            let mut removed = 0;
-            for is_removed in self.remove_unchanged(namespace, &keys, now)? {
-                removed += u64::from(is_removed);
-            }
-            for (key, _) in &keys {
-                progress.evict(key);
-            }
-            evicted += removed;
-            // Nothing more comes of going round once more for what others keep changing.
-            if keys.len() < AT_ONCE || removed == 0 {
-                return Ok(evicted);
-            }
-        }
+        evict::each_round(self, namespace, request, now, progress, AT_ONCE, |keys| {
+            let removed = self.remove_unchanged(namespace, keys, now)?;
+            Ok(removed.into_iter().filter(|&is_removed| is_removed).count() as u64)
+        })
     }
 
     /// Returns the name of the hash that tells when garbage was collected, and its slot.

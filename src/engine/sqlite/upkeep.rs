@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::store::evict::{self, Cutoff};
-use crate::store::{Clock, Collect, Collected, Etag, Info, Key, Namespace, Progress, Result, Time};
+use crate::store::evict;
+use crate::store::{Clock, Collect, Collected, Info, Namespace, Progress, Result, Time};
 
 use super::Sqlite;
 use super::schema::FORMAT;
@@ -91,14 +91,7 @@ impl Sqlite {
         now: Time,
         progress: &mut dyn Progress,
     ) -> Result<u64> {
-        let mut cutoff = Cutoff::find(self, namespace, request, now, progress)?;
-        let mut evicted = 0;
-        loop {
-            let mut keys: Vec<(Key, Etag)> = Vec::new();
-            cutoff.each(self, namespace, now, &mut |key, etag| {
-                keys.push((key, etag));
-                keys.len() < AT_ONCE
-            })?;
+        evict::each_round(self, namespace, request, now, progress, AT_ONCE, |keys| {
             let removed = self.write_if_any(|tx| {
                 let Some(id) = self.id_of(tx, namespace)? else {
                     return Ok(0);
@@ -106,22 +99,14 @@ impl Sqlite {
                 let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3";
                 let mut delete = tx.prepare_cached(sql).map_err(self.cannot("change"))?;
                 let mut removed = 0;
-                for (key, etag) in &keys {
+                for (key, etag) in keys {
                     let row = params![id, key.as_bytes(), etag.0.cast_signed()];
                     removed += delete.execute(row).map_err(self.cannot("change"))?;
                 }
                 Ok(removed)
             })?;
-            let removed = removed.unwrap_or_default() as u64;
-            evicted += removed;
-            for (key, _) in &keys {
-                progress.evict(key);
-            }
-            // Nothing more comes of going round once more for what others keep changing.
-            if keys.len() < AT_ONCE || removed == 0 {
-                return Ok(evicted);
-            }
-        }
+            Ok(removed.unwrap_or_default() as u64)
+        })
     }
 
     /// Tells what is known; see [`crate::store::Store::info`].
