@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_kv_global_optspecs
-    string join \n s/store= n/namespace= sync= busy-timeout= h/help V/version
+    string join \n s/store= n/namespace= sync= busy-timeout= token-file= h/help V/version
 end
 
 function __fish_kv_needs_command
@@ -24,11 +24,12 @@ function __fish_kv_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c kv -n "__fish_kv_needs_command" -s s -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_needs_command" -s s -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_needs_command" -s n -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_needs_command" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_needs_command" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_needs_command" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_needs_command" -s V -l version -d 'Print version'
 complete -c kv -n "__fish_kv_needs_command" -f -a "put" -d 'Store a value under a key'
@@ -63,32 +64,35 @@ complete -c kv -n "__fish_kv_using_subcommand put" -l file -d 'Read the value fr
 complete -c kv -n "__fish_kv_using_subcommand put" -l ttl -d 'Let the key expire after this long, such as 90s, 1h30m or 7d' -r -f
 complete -c kv -n "__fish_kv_using_subcommand put" -l if-value -d 'Store only if the key holds exactly this value; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand put" -l if-etag -d 'Store only if the key\'s entry has this etag; else status 1' -r -f
-complete -c kv -n "__fish_kv_using_subcommand put" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand put" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand put" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand put" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand put" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand put" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand put" -l keep-ttl -d 'Keep the expiry that the key has'
 complete -c kv -n "__fish_kv_using_subcommand put" -l if-absent -d 'Store only if there is no such key; else status 1'
 complete -c kv -n "__fish_kv_using_subcommand put" -l if-exists -d 'Store only if there is such a key; else status 1'
 complete -c kv -n "__fish_kv_using_subcommand put" -l print-etag -d 'Print the etag of the new entry'
 complete -c kv -n "__fish_kv_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand get" -l default -d 'Print TEXT instead, and succeed, if there is no such key' -r -f
-complete -c kv -n "__fish_kv_using_subcommand get" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand get" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand get" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand get" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand get" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand get" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand get" -l remove -d 'Remove the key in the same atomic step: of several takers, one gets the value'
 complete -c kv -n "__fish_kv_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand remove" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand remove" -l if-etag -d 'Remove only if the key\'s entry has this etag; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand remove" -l glob -d 'Remove all keys that match PATTERN, as `kv ls PATTERN` lists them' -r -f
-complete -c kv -n "__fish_kv_using_subcommand remove" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand remove" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand remove" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand remove" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand remove" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand remove" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand remove" -s f -l force -d 'Succeed for keys that are absent'
 complete -c kv -n "__fish_kv_using_subcommand remove" -l stdin -d 'Read the keys from standard input, one a line'
 complete -c kv -n "__fish_kv_using_subcommand remove" -s 0 -l null -d 'With --stdin or --glob: end each key that is read or printed with NUL instead of a newline'
@@ -97,11 +101,12 @@ complete -c kv -n "__fish_kv_using_subcommand remove" -s h -l help -d 'Print hel
 complete -c kv -n "__fish_kv_using_subcommand rm" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand rm" -l if-etag -d 'Remove only if the key\'s entry has this etag; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand rm" -l glob -d 'Remove all keys that match PATTERN, as `kv ls PATTERN` lists them' -r -f
-complete -c kv -n "__fish_kv_using_subcommand rm" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand rm" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand rm" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand rm" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand rm" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rm" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand rm" -s f -l force -d 'Succeed for keys that are absent'
 complete -c kv -n "__fish_kv_using_subcommand rm" -l stdin -d 'Read the keys from standard input, one a line'
 complete -c kv -n "__fish_kv_using_subcommand rm" -s 0 -l null -d 'With --stdin or --glob: end each key that is read or printed with NUL instead of a newline'
@@ -111,11 +116,12 @@ complete -c kv -n "__fish_kv_using_subcommand ls" -l prefix -d 'List keys that b
 complete -c kv -n "__fish_kv_using_subcommand ls" -l from -d 'List keys from KEY on, this one included' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l to -d 'List keys before KEY, this one not included' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l limit -d 'List at most N keys' -r -f
-complete -c kv -n "__fish_kv_using_subcommand ls" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand ls" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand ls" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand ls" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand ls" -s 0 -l null -d 'End each line, or each key and value, with NUL instead'
 complete -c kv -n "__fish_kv_using_subcommand ls" -s l -l long -d 'Print etag, bytes, modified, expires and key, with tabs between them'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l json -d 'Print one JSON object a line'
@@ -123,11 +129,12 @@ complete -c kv -n "__fish_kv_using_subcommand ls" -l values -d 'Print each key, 
 complete -c kv -n "__fish_kv_using_subcommand ls" -l reverse -d 'List the last key first'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l count -d 'Print only how many keys there are'
 complete -c kv -n "__fish_kv_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand has" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand has" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand has" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand has" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand has" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand has" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand has" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand stat" -l field -d 'Print only the value of this field' -r -f -a "key\t'The key'
 namespace\t'The namespace it is in'
@@ -135,75 +142,85 @@ size\t'Bytes of its value'
 modified\t'When its value was written'
 expires\t'When it expires, or `never`'
 etag\t'Names the write that made the entry: 16 hexadecimal digits'"
-complete -c kv -n "__fish_kv_using_subcommand stat" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand stat" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand stat" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand stat" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand stat" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand stat" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand stat" -l json -d 'Print one JSON object'
 complete -c kv -n "__fish_kv_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand expire" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand expire" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand expire" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand expire" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand expire" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand expire" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand expire" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand ttl" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand ttl" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand incr" -l by -d 'Add N, which may be negative' -r
 complete -c kv -n "__fish_kv_using_subcommand incr" -l ttl -d 'If this makes the key, let it expire after this long; else its expiry stays' -r
-complete -c kv -n "__fish_kv_using_subcommand incr" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand incr" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand incr" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand incr" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand incr" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand incr" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand incr" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand append" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand append" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand append" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand append" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand append" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand append" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand push" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand push" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand push" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand push" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand push" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand push" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand push" -l lines -d 'Add each line of standard input, without its newline, as an element'
 complete -c kv -n "__fish_kv_using_subcommand push" -s 0 -l null -d 'Add each record of standard input that ends with NUL, without it, as an element'
 complete -c kv -n "__fish_kv_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand pop" -l wait -d 'If the list is empty, wait for at most this long for an element' -r
-complete -c kv -n "__fish_kv_using_subcommand pop" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand pop" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand pop" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand pop" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand pop" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand pop" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand pop" -l last -d 'Take the newest element instead of the oldest'
 complete -c kv -n "__fish_kv_using_subcommand pop" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand items" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand items" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand items" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand items" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand items" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand items" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand items" -s 0 -l null -d 'End each element with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand items" -l json -d 'Print one JSON object a line, as `kv ls --json --values` does'
 complete -c kv -n "__fish_kv_using_subcommand items" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand update" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand update" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand update" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand update" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand update" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand update" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l wait -d 'Wait for at most this long; then status 124' -r
-complete -c kv -n "__fish_kv_using_subcommand lock" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand lock" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand lock" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand lock" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand lock" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand lock" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand lock" -l no-wait -d 'Do not wait: if the lock is taken, end with status 124 at once and in silence'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l shared -d 'Share the lock with others who ask for that'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l show -d 'Run nothing; print who holds the lock, or end with status 1 if nobody does'
@@ -212,100 +229,110 @@ complete -c kv -n "__fish_kv_using_subcommand memo" -l ttl -d 'Remember the run 
 complete -c kv -n "__fish_kv_using_subcommand memo" -l stale -d 'Answer at once with a result that is older than this, and refresh it in the background' -r
 complete -c kv -n "__fish_kv_using_subcommand memo" -l env -d 'Make the value of the variable NAME a part of the key' -r
 complete -c kv -n "__fish_kv_using_subcommand memo" -l modtime -d 'Make the time when FILE was modified a part of the key' -r -F
-complete -c kv -n "__fish_kv_using_subcommand memo" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand memo" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand memo" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand memo" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand memo" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand memo" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand memo" -l cwd -d 'Make the working directory a part of the key'
 complete -c kv -n "__fish_kv_using_subcommand memo" -l keep-failures -d 'Remember runs that fail, too'
 complete -c kv -n "__fish_kv_using_subcommand memo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand wait" -l timeout -d 'Wait for at most this long; then status 1' -r
 complete -c kv -n "__fish_kv_using_subcommand wait" -l changed -d 'Wait until the key\'s entry has another etag than this one, or is gone' -r -f
-complete -c kv -n "__fish_kv_using_subcommand wait" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand wait" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand wait" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand wait" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand wait" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand wait" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand wait" -l gone -d 'Wait until there is no such key'
 complete -c kv -n "__fish_kv_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand batch" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand batch" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand batch" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand batch" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand batch" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand batch" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand batch" -l json -d 'Take each command as a JSON array of strings, or of `{"base64": …}` for other bytes'
 complete -c kv -n "__fish_kv_using_subcommand batch" -l stop -d 'End at the first command with a status of 2 or more'
 complete -c kv -n "__fish_kv_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand import" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand import" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand import" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand import" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand import" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand import" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand import" -l tsv -d 'Take each line as a key, a tab and a value, with `\\t`, `\\n` and `\\\\` in either'
 complete -c kv -n "__fish_kv_using_subcommand import" -l if-absent -d 'Leave keys as they are that hold something'
 complete -c kv -n "__fish_kv_using_subcommand import" -l merge -d 'Of an entry that is there and an imported one, keep the one modified later'
 complete -c kv -n "__fish_kv_using_subcommand import" -l replace -d 'Remove every key of the namespace that is not imported'
 complete -c kv -n "__fish_kv_using_subcommand import" -l dry-run -d 'Import nothing; print the keys whose entry would be replaced or removed'
 complete -c kv -n "__fish_kv_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand export" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand export" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand export" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand export" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand export" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand export" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand export" -l all -d 'Export all namespaces, lists too, and name each entry\'s'
 complete -c kv -n "__fish_kv_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand gc" -l evict-older-than -d 'Remove entries that were written longer ago than this' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l max-entries -d 'Remove the entries written first until at most N are left' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l max-size -d 'Remove the entries written first until keys and values take at most SIZE' -r -f
-complete -c kv -n "__fish_kv_using_subcommand gc" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand gc" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand gc" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand gc" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand gc" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand gc" -l dry-run -d 'Change nothing; print the keys that would be evicted'
 complete -c kv -n "__fish_kv_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand fsck" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l repair -d 'Repair what is damaged; delete nothing'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l dry-run -d 'With --repair: change nothing; print what would be done'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l json -d 'Print one JSON object a line'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand info" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand info" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand info" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand info" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand info" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand info" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand info" -l json -d 'Print one JSON object a line, for each namespace'
 complete -c kv -n "__fish_kv_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand serve" -l listen -d 'Listen on ADDR:PORT or on unix:PATH' -r -f
-complete -c kv -n "__fish_kv_using_subcommand serve" -l token-file -d 'Let in only who knows the token that is the first line of FILE' -r -F
 complete -c kv -n "__fish_kv_using_subcommand serve" -l host -d 'Answer to NAME too, besides the address and `localhost`; may be given more than once' -r -f -a "(__fish_print_hostnames)"
 complete -c kv -n "__fish_kv_using_subcommand serve" -l max-value -d 'Take values of at most SIZE' -r -f
-complete -c kv -n "__fish_kv_using_subcommand serve" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand serve" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand serve" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand serve" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand serve" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand serve" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand serve" -l read-only -d 'Let nobody change anything'
 complete -c kv -n "__fish_kv_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
-complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s 0 -l null -d 'End each name with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l dry-run -d 'With --remove: remove nothing; print the keys that would go'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand completions" -l store -d 'Where the store is: a directory, sqlite:FILE or redis://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand completions" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand completions" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand completions" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand completions" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand completions" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand help" -s h -l help -d 'Print help'
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::store::StoreError;
+use crate::store::{Fault, StoreError};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,11 @@ impl Exit {
     /// Picks the status for what went wrong with a store.
     pub fn of_store(err: &StoreError) -> Self {
         match err {
+            StoreError::Service { fault, .. } => match fault {
+                Fault::Busy => Self::Busy,
+                Fault::Damaged => Self::Damaged,
+                Fault::Failed => Self::Failure,
+            },
             StoreError::Busy { .. } | StoreError::Contended { .. } => Self::Busy,
             StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::OtherKey { .. } => {
                 Self::Damaged

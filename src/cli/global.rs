@@ -1,5 +1,6 @@
 //! The options that any command takes, before it or behind it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
@@ -11,8 +12,8 @@ use crate::store::{Location, Namespace};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalBefore {
-    /// Where the store is: a directory, sqlite:FILE or redis://HOST [default:
-    /// $KV_STORE, or ~/.local/share/kv]
+    /// Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST
+    /// [default: $KV_STORE, or ~/.local/share/kv]
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
     #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
@@ -31,8 +32,8 @@ pub(super) struct GlobalBefore {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalAfter {
-    /// Where the store is: a directory, sqlite:FILE or redis://HOST [default:
-    /// $KV_STORE, or ~/.local/share/kv]
+    /// Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST
+    /// [default: $KV_STORE, or ~/.local/share/kv]
     #[arg(long, value_name = "LOCATION", value_parser = value::location(), hide_short_help = true)]
     #[arg(value_hint = ValueHint::DirPath)]
     store: Option<Location>,
@@ -57,6 +58,12 @@ pub(super) struct GlobalRest {
     #[arg(long, value_name = "DURATION", value_parser = value::patience, hide_short_help = true)]
     #[arg(value_hint = ValueHint::Other)]
     busy_timeout: Option<Duration>,
+
+    /// The first line of FILE is the token: of the service that the store is behind
+    /// [default: $KV_TOKEN], or with serve the one that its clients need
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
 }
 
 /// What an acknowledged write survives.
@@ -79,6 +86,8 @@ pub struct Global {
     pub sync: Option<Durability>,
     /// How long to wait for locks.
     pub busy_timeout: Option<Duration>,
+    /// Where a token is.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Cli {
@@ -97,6 +106,9 @@ impl Cli {
             busy_timeout: after
                 .and_then(|g| g.rest.busy_timeout)
                 .or(before.rest.busy_timeout),
+            token_file: after
+                .and_then(|g| g.rest.token_file.clone())
+                .or_else(|| before.rest.token_file.clone()),
         }
     }
 }

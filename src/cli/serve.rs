@@ -15,10 +15,6 @@ pub struct ServeArgs {
     #[arg(value_hint = ValueHint::Other)]
     pub listen: Listen,
 
-    /// Let in only who knows the token that is the first line of FILE
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub token_file: Option<PathBuf>,
-
     /// Answer to NAME too, besides the address and `localhost`; may be given more than once
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
     pub host: Vec<String>,

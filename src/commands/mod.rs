@@ -82,7 +82,10 @@ fn run(cli: Cli) -> Result<Exit> {
     let exit = match &cli.command {
         Command::Completions(with) => completions::run(&with.args, &mut out),
         Command::Help { command } => help::run(command.as_deref(), &mut out),
-        command => Session::open(global, &mut out).and_then(|mut s| dispatch(command, &mut s)),
+        command => {
+            let serves = matches!(command, Command::Serve(_));
+            Session::open(global, serves, &mut out).and_then(|mut s| dispatch(command, &mut s))
+        }
     };
     // What was printed before an error is as true as it was.
     let flushed = out.finish();
@@ -138,14 +141,18 @@ fn answer(err: &clap::Error) -> Result<Exit> {
 
 /// Writes one line to standard error: what could not be done, on what, and why.
 pub(crate) fn complain(err: &anyhow::Error) {
+    // Nobody is left to tell if this fails.
+    _ = writeln!(io::stderr().lock(), "{}", complaint(err));
+}
+
+/// Returns the line that says what could not be done.
+fn complaint(err: &anyhow::Error) -> String {
     let mut line = String::from("kv");
     for cause in err.chain() {
         line.push_str(": ");
         line.push_str(&describe(cause));
     }
-    let line = crate::wire::text::escape(line.as_bytes());
-    // Nobody is left to tell if this fails.
-    _ = writeln!(io::stderr().lock(), "{line}");
+    crate::wire::text::escape(line.as_bytes())
 }
 
 fn describe(cause: &(dyn std::error::Error + 'static)) -> String {

@@ -1,14 +1,13 @@
 //! `kv pop`: takes an element from a list.
 
 use std::io::Write as _;
-use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 
 use crate::cli::PopArgs;
 use crate::commands::Session;
 use crate::exit::Exit;
-use crate::store::{End, Entry, WatchTarget};
+use crate::store::{End, Entry};
 
 /// Prints the element; says no when there is none in the time allowed.
 pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -32,20 +31,11 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
 
 fn take(args: &PopArgs, session: &Session<'_>) -> Result<Option<Entry>> {
     let end = if args.last { End::Last } else { End::First };
-    let pop = || session.store.pop(&args.list, end, &session.clock);
-    let Some(patience) = args.wait else {
-        return Ok(pop()?);
-    };
-    // A time too long to count is no limit.
-    let until = Instant::now().checked_add(patience);
-    let mut watcher = session.store.watch(&args.list, WatchTarget::List)?;
-    loop {
-        if let Some(entry) = pop()? {
-            return Ok(Some(entry));
+    Ok(match args.wait {
+        None => session.store.pop(&args.list, end, &session.clock)?,
+        Some(wait) => {
+            let clock = &session.clock;
+            session.store.pop_within(&args.list, end, wait, clock)?
         }
-        if until.is_some_and(|until| until <= Instant::now()) {
-            return Ok(None);
-        }
-        watcher.wait(until)?;
-    }
+    })
 }

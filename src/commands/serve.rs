@@ -1,21 +1,22 @@
 //! `kv serve`: serves a store over HTTP.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io::{self, Write};
 
 use anyhow::{Context as _, Result};
 
 use crate::cli::{Listen, ServeArgs};
-use crate::commands::Session;
+use crate::commands::output::Output;
+use crate::commands::session::read_token;
+use crate::commands::{Session, batch};
 use crate::exit::{Exit, UsageError};
-use crate::server::{self, Address, Config, Listener};
+use crate::server::{self, Address, BatchRequest, Config, Listener};
 use crate::store::StoreError;
 use crate::wire::text::escape;
 
 /// Serves until a signal ends it.
 pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
-    let token = args.token_file.as_deref().map(token).transpose()?;
+    let token = session.token_file.as_deref();
+    let token = token.map(read_token).transpose()?.map(String::into_bytes);
     let address = match &args.listen {
         Listen::Tcp(address) => Address::Tcp(*address),
         Listen::Unix(path) => Address::Unix(path.clone()),
@@ -43,6 +44,12 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         };
         line += &format!("; every user and program of this machine can {what}");
     }
+    let kept = session.keep();
+    let batch = move |request: BatchRequest, replies: &mut dyn Write| {
+        let mut out = Output::new();
+        let mut session = Session::again(&kept, &mut out);
+        batch::serve(&mut session, request, replies).map_err(io::Error::other)
+    };
     let config = Config {
         store: session.take_store(),
         clock: Box::new(session.clock),
@@ -51,25 +58,13 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         hosts: args.host.clone(),
         max_value: args.max_value,
         read_only: args.read_only,
+        batch: Box::new(batch),
         tell: Box::new(tell),
     };
     // Nobody is left to tell if this fails.
     let ready = || _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
     server::serve(listener, config, ready).context("cannot serve")?;
     Ok(Exit::Success)
-}
-
-/// Reads a token: what can stand in a header, and is not empty.
-fn token(path: &Path) -> Result<Vec<u8>> {
-    let shown = path.display();
-    let text = fs::read(path).with_context(|| format!("cannot read `{shown}`"))?;
-    let token = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let token = token.trim_ascii();
-    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
-        let error = format!("the first line of `{shown}` is no token: letters, digits and signs");
-        return Err(UsageError(error).into());
-    }
-    Ok(token.to_vec())
 }
 
 /// Tells the operator what went wrong with the store; no value and no token is in it.

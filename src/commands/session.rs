@@ -1,11 +1,14 @@
 //! What a command works with: the store that was named, the clock, and the output.
 
+use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cli::{self, Durability, Global};
 use crate::commands::output::Output;
@@ -28,6 +31,18 @@ pub(super) struct Session<'a> {
     pub(super) out: &'a mut Output,
     /// The line of a batch that is being carried out, for messages.
     pub(super) line: Option<u64>,
+    /// Where messages go that are for the client of a service; otherwise to standard error.
+    pub(super) complaints: RefCell<Option<String>>,
+    /// The file that was named as one with a token in it.
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// What a session was opened with.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    location: Location,
+    settings: Settings,
+    setting: &'static str,
 }
 
 /// Who chose the namespace.
@@ -50,7 +65,9 @@ impl Clock for SystemClock {
 
 impl<'a> Session<'a> {
     /// Opens the store that the options name, or the environment, or else the user's own.
-    pub(super) fn open(global: Global, out: &'a mut Output) -> Result<Self> {
+    ///
+    /// A token file is for the service that the store is behind, unless this `serves` one itself.
+    pub(super) fn open(global: Global, serves: bool, out: &'a mut Output) -> Result<Self> {
         let settings = Settings {
             sync: match global.sync {
                 Some(Durability::Full) => Sync::Full,
@@ -80,6 +97,16 @@ impl<'a> Session<'a> {
             }
             (None, None) => default_location()?,
         };
+        let token_file = global.token_file;
+        if let Location::Http(_) = location {
+            let token = match &token_file {
+                Some(path) if !serves => Some(read_token(path)?),
+                _ => variable("KV_TOKEN")
+                    .map(|text| check_token(text, "KV_TOKEN"))
+                    .transpose()?,
+            };
+            location.add_token(token);
+        }
         location.add_password(|| variable("KV_PASSWORD").and_then(|text| text.into_string().ok()));
         Ok(Self {
             store: engine::open(location.clone(), settings),
@@ -91,7 +118,35 @@ impl<'a> Session<'a> {
             clock: SystemClock,
             out,
             line: None,
+            complaints: RefCell::default(),
+            token_file,
         })
+    }
+
+    /// Opens the same store once more, for whoever has a session and an output of its own.
+    pub(super) fn again<'b>(kept: &Kept, out: &'b mut Output) -> Session<'b> {
+        Session {
+            store: engine::open(kept.location.clone(), kept.settings),
+            settings: kept.settings,
+            location: kept.location.clone(),
+            setting: kept.setting,
+            namespace: Namespace::default(),
+            named_by: NamedBy::Nobody,
+            clock: SystemClock,
+            out,
+            line: None,
+            complaints: RefCell::default(),
+            token_file: None,
+        }
+    }
+
+    /// Returns what it takes to open the same store once more.
+    pub(super) fn keep(&self) -> Kept {
+        Kept {
+            location: self.location.clone(),
+            settings: self.settings,
+            setting: self.setting,
+        }
     }
 
     /// Closes what is open of the store; the next call on it opens it anew.
@@ -105,12 +160,20 @@ impl<'a> Session<'a> {
         std::mem::replace(&mut self.store, another)
     }
 
-    /// Says on standard error what went wrong, for a command that goes on all the same.
+    /// Says what went wrong, for a command that goes on all the same: on standard error, or to the
+    /// client of a service.
     pub(super) fn complain(&self, err: anyhow::Error) {
-        super::complain(&match self.line {
+        let err = match self.line {
             Some(line) => err.context(format!("line {line}")),
             None => err,
-        });
+        };
+        match &mut *self.complaints.borrow_mut() {
+            None => super::complain(&err),
+            Some(told) => {
+                told.push_str(&super::complaint(&err));
+                told.push('\n');
+            }
+        }
     }
 
     /// Returns the namespaces that a command about the whole store is to treat: the one that was
@@ -126,6 +189,23 @@ impl<'a> Session<'a> {
     pub(super) fn now(&self) -> Time {
         self.clock.now()
     }
+}
+
+/// Reads the token that is the first line of a file.
+pub(super) fn read_token(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let text = fs::read(path).with_context(|| format!("cannot read `{shown}`"))?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = OsString::from_vec(line.trim_ascii().to_vec());
+    Ok(check_token(line, &format!("the first line of `{shown}`"))?)
+}
+
+/// Takes text as a token: what can stand in a header, and is not empty.
+fn check_token(text: OsString, what: &str) -> Result<String, UsageError> {
+    let text = text.into_string().ok();
+    let is_token = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    text.filter(is_token)
+        .ok_or_else(|| UsageError(format!("{what} is no token: letters, digits and signs")))
 }
 
 /// Reads a variable; an empty one counts as unset.

@@ -68,7 +68,7 @@ pub(super) fn acquire(
     let mut watcher: Option<Box<dyn Watcher>> = None;
     loop {
         let left = match grant.take()? {
-            Attempt::Held(token) => return Ok(Some(Box::new(Lease::new(grant, token)))),
+            Attempt::Held(token) => return Ok(Some(hold(grant, token))),
             Attempt::Busy(left) => left,
         };
         if until.is_some_and(|until| until <= Instant::now()) {
@@ -83,6 +83,11 @@ pub(super) fn acquire(
             }
         }
     }
+}
+
+/// Keeps a lock that was granted until what is returned is dropped.
+pub(super) fn hold(grant: Arc<dyn Grant>, token: u64) -> Held {
+    Box::new(Lease::new(grant, token))
 }
 
 /// A lock that is held, and asked for again and again until this is dropped.

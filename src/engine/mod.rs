@@ -6,6 +6,7 @@
 
 mod flock;
 mod holder;
+pub mod http;
 mod lease;
 pub mod redis;
 pub mod sqlite;
@@ -37,6 +38,7 @@ pub enum Sync {
 pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
     match location {
         Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
+        Location::Http(place) => Box::new(http::Http::new(place, settings)),
         Location::Redis(place) => Box::new(redis::Redis::new(place, settings)),
         Location::Sqlite(path) => Box::new(sqlite::Sqlite::new(path, settings)),
     }

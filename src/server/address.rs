@@ -9,6 +9,7 @@ use crate::store::{Key, Namespace};
 use crate::wire::percent;
 
 use super::reply::Refusal;
+use super::wait::LONGEST;
 
 /// What a path below `/v1` names.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl Query {
     /// Reads for how long to wait, which is not at all where nothing is said.
     pub(super) fn wait(&self) -> Result<Duration, Refusal> {
         let wait = self.parse("wait", patience)?.unwrap_or_default();
-        Ok(wait.min(super::wait::LONGEST))
+        Ok(wait.min(LONGEST))
     }
 }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::store::units::ttl;
-use crate::store::{Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, StoreError, Value};
-use crate::wire::time::rfc3339_deadline;
+use crate::store::{
+    Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, StoreError, Time, Value,
+};
+use crate::wire::time::{read_rfc3339, read_rfc3339_deadline, rfc3339, rfc3339_deadline};
 
 use super::App;
 use super::condition::Asked;
@@ -18,6 +20,11 @@ use super::intake::{Intake, place};
 use super::outlet;
 use super::range::{Wanted, wanted};
 use super::reply::{Answer, Refusal, empty};
+
+/// When an entry expires.
+const EXPIRES: HeaderName = HeaderName::from_static("kv-expires");
+/// When its value was written, to the nanosecond: `Last-Modified` has whole seconds.
+const MODIFIED: HeaderName = HeaderName::from_static("kv-modified");
 
 /// An entry's place.
 #[derive(Clone, Debug)]
@@ -133,6 +140,7 @@ pub(super) async fn put(
         ));
     }
     let expiry = expiry(headers)?;
+    let modified = modified(headers)?;
     let intake = Intake::new(headers, body, app.config.max_value)?;
     let condition = condition(app, &at, headers, if_value).await?;
     let work = move |app: &App, value: &mut dyn crate::store::Source| {
@@ -152,7 +160,7 @@ pub(super) async fn put(
         let put = Put {
             value,
             expiry,
-            modified: None,
+            modified,
             condition,
         };
         let etag = app.store().put(namespace, key, put, app.clock())?;
@@ -222,30 +230,50 @@ async fn condition(
     }
 }
 
+/// Reads a header that is text.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let value = headers.get(name).map(|value| value.to_str());
+    value
+        .transpose()
+        .map_err(|_| Refusal::usage(format!("`{name}` is not text")))
+}
+
 /// Reads when a new entry expires.
 fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
-    let text = |name: &str| {
-        let value = headers.get(name).map(|value| value.to_str());
-        value
-            .transpose()
-            .map_err(|_| Refusal::usage(format!("`{name}` is not text")))
-    };
-    let keeps = match text("kv-keep-ttl")? {
+    let keeps = match text(headers, "kv-keep-ttl")? {
         None | Some("0") => false,
         Some("1") => true,
         Some(_) => return Err(Refusal::usage("`KV-Keep-TTL` is 1 or 0")),
     };
-    match text("kv-ttl")? {
-        None if keeps => Ok(Expiry::Keep),
-        None => Ok(Expiry::Never),
-        Some(_) if keeps => Err(Refusal::usage(
-            "`KV-TTL` and `KV-Keep-TTL` exclude each other",
-        )),
-        Some(text) => match ttl(text) {
+    match (
+        text(headers, "kv-ttl")?,
+        text(headers, EXPIRES.as_str())?,
+        keeps,
+    ) {
+        (None, None, true) => Ok(Expiry::Keep),
+        (None, None, false) => Ok(Expiry::Never),
+        (Some(text), None, false) => match ttl(text) {
             Ok(ttl) => Ok(Expiry::After(ttl)),
             Err(why) => Err(Refusal::usage(format!("invalid `KV-TTL`: {why}"))),
         },
+        (None, Some(text), false) => match read_rfc3339_deadline(text) {
+            Some(deadline) => Ok(Expiry::At(deadline)),
+            None => Err(Refusal::usage("`KV-Expires` is no time of RFC 3339")),
+        },
+        _ => Err(Refusal::usage(
+            "`KV-TTL`, `KV-Expires` and `KV-Keep-TTL` exclude each other",
+        )),
     }
+}
+
+/// Reads which time of modification a new entry is to show.
+fn modified(headers: &HeaderMap) -> Result<Option<Time>, Refusal> {
+    let Some(text) = text(headers, MODIFIED.as_str())? else {
+        return Ok(None);
+    };
+    let time = read_rfc3339(text);
+    time.map(Some)
+        .ok_or_else(|| Refusal::usage("`KV-Modified` is no time of RFC 3339"))
 }
 
 /// Tells what is known of an entry. What others have stored is never to be run by a browser.
@@ -253,9 +281,9 @@ fn describe(headers: &mut HeaderMap, meta: &Meta) {
     set_etag(headers, meta.etag);
     let modified = httpdate::fmt_http_date(SystemTime::from(meta.modified));
     set(headers, header::LAST_MODIFIED, &modified);
+    set(headers, MODIFIED, &rfc3339(meta.modified));
     if let Some(deadline) = meta.expires {
-        let name = header::HeaderName::from_static("kv-expires");
-        set(headers, name, &rfc3339_deadline(deadline));
+        set(headers, EXPIRES, &rfc3339_deadline(deadline));
     }
     for (name, value) in [
         (header::ACCEPT_RANGES, "bytes"),
@@ -276,7 +304,7 @@ fn length(headers: &mut HeaderMap, length: u64) {
 }
 
 /// Sets a header to text that is made of digits, letters and signs.
-fn set(headers: &mut HeaderMap, name: header::HeaderName, text: &str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }

@@ -21,6 +21,9 @@ use super::reply::Refusal;
 /// A body of at most this many bytes has come whole before a thread is taken for it.
 const HELD: usize = 64 * 1024;
 
+/// The most bytes that are read of a body of which nothing is wanted any more.
+const MAX_UNWANTED: usize = 1024 * 1024 * 1024;
+
 /// A body on its way in.
 pub(super) struct Intake {
     body: Body,
@@ -58,6 +61,7 @@ impl Intake {
             };
             self.received += part.len() as u64;
             if self.received > self.max {
+                self.drain().await;
                 return Err(Refusal::too_large(self.max).with(header::CONNECTION, "close"));
             }
             return Ok(Some(part));
@@ -108,9 +112,24 @@ impl Intake {
         let job = task::spawn_blocking(move || work(&shared, &mut upload));
         // The fault of a client is told to it as such, and not as the failure that comes of it.
         self.pump(sender).await?;
-        match job.await {
+        let done = match job.await {
             Ok(done) => done.map_err(|err| app.failed(&err)),
             Err(_) => Err(Refusal::bug()),
+        };
+        self.drain().await;
+        done
+    }
+
+    /// Reads what nobody wants any more: a client that is still sending does not look for an answer,
+    /// and would take the end of the connection for one.
+    async fn drain(&mut self) {
+        let mut unwanted = 0;
+        while !self.has_ended && unwanted < MAX_UNWANTED {
+            match self.body.frame().await {
+                Some(Ok(frame)) => unwanted += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) => return,
+                None => self.has_ended = true,
+            }
         }
     }
 

@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::store::{Glob, Namespace, Selection};
+use crate::exit::Exit;
+use crate::store::{Glob, Namespace, Selection, StoreError};
+use crate::wire::info::write_json as write_info;
 use crate::wire::{entry, json};
 
 use super::App;
@@ -18,8 +20,8 @@ use super::intake::place;
 use super::outlet;
 use super::reply::{Answer, Refusal};
 
-const PARAMETERS: [&str; 8] = [
-    "glob", "prefix", "from", "to", "limit", "reverse", "values", "cursor",
+const PARAMETERS: [&str; 9] = [
+    "glob", "prefix", "from", "to", "limit", "reverse", "values", "inline", "cursor",
 ];
 
 /// Lists the namespaces: `{"namespace":"…"}`.
@@ -36,9 +38,15 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
 }
 
 /// Lists the entries of a namespace, as `kv ls --json` prints them. If there are more than `limit`,
-/// the last line is `{"cursor":"…"}`, and the same request with `cursor` goes on from there.
+/// the last line is `{"cursor":"…"}`, and the same request with `cursor` goes on from there. What is
+/// damaged is told in a line as the body of a refusal, `{"status":4,"error":"…"}`; all that is sound
+/// is listed all the same, and then the answer is cut off.
 pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
-    let (mut selection, limit) = selection(query)?;
+    let Asked {
+        mut selection,
+        limit,
+        inline,
+    } = asked(query)?;
     // One more tells whether there are more.
     selection.limit = limit.map(|limit| limit.saturating_add(1));
     let place = place(app, &app.streams).await?;
@@ -48,9 +56,12 @@ pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<
         let mut damage = None;
         let mut count = 0;
         while let Some(listed) = listing.next() {
-            let listed = match listed {
+            let mut listed = match listed {
                 Ok(listed) => listed,
                 Err(err) => {
+                    if let Err(err) = write_refusal(out, &err) {
+                        return Ok(Err(err));
+                    }
                     damage = damage.or(Some(err));
                     continue;
                 }
@@ -60,16 +71,28 @@ pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<
                 return damage.map_or(Ok(written), Err);
             }
             count += 1;
+            if inline.is_some_and(|inline| listed.meta.size > inline) {
+                listed.value = None;
+            }
             match entry::write(out, app.store(), &namespace, listed, now, false) {
                 Ok(Ok(())) => {}
                 Ok(Err(err)) => return Ok(Err(err)),
-                Err(err) => damage = damage.or(Some(err)),
+                Err(err) => {
+                    if let Err(err) = write_refusal(out, &err) {
+                        return Ok(Err(err));
+                    }
+                    damage = damage.or(Some(err));
+                }
             }
         }
         // All that is sound was listed; that it is not all is told by the missing end.
         damage.map_or(Ok(Ok(())), Err)
     });
     Ok(json_lines(body))
+}
+
+fn write_refusal(out: &mut dyn std::io::Write, err: &StoreError) -> std::io::Result<()> {
+    out.write_all(&Refusal::of(err).body())
 }
 
 fn write_cursor(out: &mut dyn std::io::Write, key: &[u8], reverse: bool) -> std::io::Result<()> {
@@ -83,15 +106,44 @@ fn write_cursor(out: &mut dyn std::io::Write, key: &[u8], reverse: bool) -> std:
     out.write_all(b"}\n")
 }
 
-fn selection(query: Option<&str>) -> Result<(Selection, Option<u64>), Refusal> {
+/// Tells what is known of a namespace, as `kv info --json` does.
+pub(super) async fn info(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
+    Query::read(query, &["op"])?;
+    let name = namespace.clone();
+    let info = app.start(move |app| app.store().info(&name, app.clock().now()));
+    let nothing = || {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            Exit::No,
+            "there is no such namespace",
+        )
+    };
+    let info = info.await?.ok_or_else(nothing)?;
+    let mut line = Vec::new();
+    // Writing to memory cannot fail.
+    _ = write_info(&mut line, &[], Some((namespace.as_str(), &info)));
+    Ok(json_lines(Body::from(line)))
+}
+
+/// What a listing is asked.
+struct Asked {
+    selection: Selection,
+    limit: Option<u64>,
+    /// Values of more bytes than this are left out.
+    inline: Option<u64>,
+}
+
+fn asked(query: Option<&str>) -> Result<Asked, Refusal> {
     let query = Query::read(query, &PARAMETERS)?;
     let bytes = |name| query.bytes(name).map(<[u8]>::to_vec);
     let glob = query.bytes("glob").map(Glob::new).transpose();
     let glob = glob.map_err(|err| Refusal::usage(format!("invalid `glob`: {err}")))?;
-    let limit = query.parse("limit", |text| {
-        let limit: Result<u64, _> = text.parse();
-        limit.map_err(|_| "it is no number".to_owned())
-    })?;
+    let number = |text: &str| {
+        let number: Result<u64, _> = text.parse();
+        number.map_err(|_| "it is no number".to_owned())
+    };
+    let limit = query.parse("limit", number)?;
+    let inline = query.parse("inline", number)?;
     let cursor = query.parse("cursor", |text| {
         let cursor = URL_SAFE_NO_PAD.decode(text);
         cursor.map_err(|_| "it is none that this service gave".to_owned())
@@ -111,7 +163,11 @@ fn selection(query: Option<&str>) -> Result<(Selection, Option<u64>), Refusal> {
         Some(bound) if selection.reverse => selection.to = Some(bound),
         Some(bound) => selection.from = Some(bound),
     }
-    Ok((selection, limit))
+    Ok(Asked {
+        selection,
+        limit,
+        inline,
+    })
 }
 
 fn json_lines(body: Body) -> Response {

@@ -11,6 +11,7 @@
 //!   address     what a path and a query name
 //!   entry       GET, HEAD, PUT, DELETE of one entry;  condition, range  what they ask for
 //!   verbs       POST: the other atomic steps;  wait  those that may take a while
+//!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
 //!   origin      /get and /set
 //!   metrics     what was done, for Prometheus
@@ -18,6 +19,7 @@
 //! ```
 
 mod address;
+mod bulk;
 mod condition;
 mod connection;
 mod entry;
@@ -25,6 +27,7 @@ mod guard;
 mod intake;
 mod list;
 mod listen;
+mod locks;
 mod metrics;
 mod origin;
 mod outlet;
@@ -45,6 +48,7 @@ use tokio::task;
 use crate::store::{Clock, Namespace, Store, StoreError};
 
 pub use self::listen::{Address, Listener};
+use self::locks::Locks;
 use self::metrics::Metrics;
 use self::reply::Refusal;
 
@@ -56,6 +60,9 @@ const MAX_STREAMS: usize = 128;
 const MAX_WAITS: usize = 128;
 /// Threads that call the store. What is left for requests that are short is enough to go on with.
 const MAX_THREADS: usize = MAX_STREAMS + MAX_WAITS + 64;
+
+/// Carries out the commands of a client, and writes the replies to them.
+pub type Batch = dyn Fn(BatchRequest, &mut dyn io::Write) -> io::Result<()> + Send + Sync;
 
 /// What to serve, and to whom.
 pub struct Config {
@@ -73,14 +80,34 @@ pub struct Config {
     pub max_value: u64,
     /// Whether nothing can be changed.
     pub read_only: bool,
+    /// Carries out batches.
+    pub batch: Box<Batch>,
     /// Is told what goes wrong with the store.
     pub tell: Box<dyn Fn(&StoreError) + Send + Sync>,
+}
+
+/// A batch that a client wants to be carried out.
+#[derive(Debug)]
+pub struct BatchRequest {
+    /// The namespace of commands that name none.
+    pub namespace: Namespace,
+    /// The commands, as `kv batch` reads them.
+    pub commands: Vec<u8>,
+    /// Each is an array of JSON.
+    pub json: bool,
+    /// The first failure ends the batch.
+    pub stop: bool,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// The most bytes that a value can have.
+    pub max_value: u64,
 }
 
 /// What all requests share.
 struct App {
     config: Config,
     metrics: Metrics,
+    locks: Locks,
     /// Becomes true when the service is to stop.
     stop: watch::Receiver<bool>,
     streams: Arc<Semaphore>,
@@ -151,6 +178,7 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
     let app = Arc::new(App {
         config,
         metrics: Metrics::default(),
+        locks: Locks::default(),
         stop,
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         waits: Arc::new(Semaphore::new(MAX_WAITS)),

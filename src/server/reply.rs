@@ -21,6 +21,9 @@ pub(super) struct Refusal {
     headers: Vec<(HeaderName, &'static str)>,
 }
 
+/// The exit status of the body, for whoever does not read it. It tells this service from others too.
+const STATUS: HeaderName = HeaderName::from_static("kv-status");
+
 /// What a handler returns.
 pub(super) type Answer = Result<Response, Refusal>;
 
@@ -104,6 +107,17 @@ impl Refusal {
         Self::new(code, exit, text)
     }
 
+    /// Returns the body of the answer: a line.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let told = Told {
+            status: self.exit.row().0,
+            error: &self.error,
+        };
+        let mut body = serde_json::to_vec(&told).unwrap_or_default();
+        body.push(b'\n');
+        body
+    }
+
     /// Adds a header to the answer.
     pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, value));
@@ -123,20 +137,17 @@ fn is_full(err: &io::Error) -> bool {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let told = Told {
-            status: self.exit.row().0,
-            error: &self.error,
-        };
-        let mut body = serde_json::to_vec(&told).unwrap_or_default();
-        body.push(b'\n');
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.code;
         for (name, value) in self.headers {
             let value = HeaderValue::from_static(value);
             response.headers_mut().insert(name, value);
         }
         let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, json);
+        // An answer to HEAD has no body to tell it.
+        headers.insert(STATUS, HeaderValue::from(u16::from(self.exit.row().0)));
         response
     }
 }

@@ -58,14 +58,17 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let query = parts.uri.query();
     let method = &parts.method;
     let reads = [Method::GET, Method::HEAD].contains(method);
-    if app.config.read_only && !reads && !is_wait(method, query) {
+    if app.config.read_only && !reads && !may_read(method, query) {
         return Err(Refusal::forbidden("this service is read-only"));
     }
     match (place(parts.uri.path())?, method) {
         (Place::Store, &Method::GET) => list::namespaces(&app, query).await,
+        (Place::Namespace(namespace), &Method::GET) if verbs::op(query) == "info" => {
+            list::info(&app, namespace, query).await
+        }
         (Place::Namespace(namespace), &Method::GET) => list::entries(&app, namespace, query).await,
         (Place::Namespace(list), &Method::POST) => {
-            verbs::on_list(&app, list, query, headers, body).await
+            verbs::on_namespace(&app, list, query, headers, body).await
         }
         (Place::Key(namespace, key), method) => {
             let at = At { namespace, key };
@@ -88,9 +91,9 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     }
 }
 
-/// Tells whether it is the one verb that changes nothing.
-fn is_wait(method: &Method, query: Option<&str>) -> bool {
-    *method == Method::POST && verbs::op(query) == "wait"
+/// Tells whether it is a verb that changes nothing, or looks after that itself.
+fn may_read(method: &Method, query: Option<&str>) -> bool {
+    *method == Method::POST && ["wait", "holder", "batch"].contains(&verbs::op(query))
 }
 
 fn method_not_allowed(allowed: &'static str) -> Refusal {

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 
+use crate::exit::Exit;
+use crate::store::key::MAX_KEY_LEN;
 use crate::store::units::ttl;
-use crate::store::{End, Etag, Expiry, Namespace, list};
+use crate::store::{End, Etag, Expiry, Key, Namespace, list};
+use crate::wire::time::read_rfc3339_deadline;
 
-use super::App;
 use super::address::Query;
 use super::entry::{self, At};
 use super::intake::Intake;
 use super::reply::{Answer, Refusal, empty};
 use super::wait::{Look, Target, wait};
+use super::{App, bulk, locks};
 
 /// The most bytes that are added to a value in one step: they have to be in memory.
 const MAX_ADDITION: u64 = 16 * 1024 * 1024;
@@ -68,7 +71,7 @@ pub(super) async fn on_key(
             let taken = app.start(work).await?.ok_or_else(Refusal::absent)?;
             Ok(entry::taken(app, taken))
         }
-        "expire" => expire(app, at, &read(&["op", "ttl"])?).await,
+        "expire" => expire(app, at, &read(&["op", "ttl", "at"])?).await,
         "wait" => wait_for(app, at, &read(&["op", "wait", "gone", "changed"])?).await,
         op => Err(unknown(
             op,
@@ -77,18 +80,18 @@ pub(super) async fn on_key(
     }
 }
 
-/// Carries out a verb on a list.
-pub(super) async fn on_list(
+/// Carries out a verb on a namespace: as a list, or on many entries of it.
+pub(super) async fn on_namespace(
     app: &Arc<App>,
     list: Namespace,
     query: Option<&str>,
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    if !list::can_be(&list) {
-        return Err(Refusal::usage("that namespace is not for lists"));
-    }
     match op(query) {
+        "pop" | "push" if !list::can_be(&list) => {
+            Err(Refusal::usage("that namespace is not for lists"))
+        }
         "push" => {
             Query::read(query, &["op"])?;
             let intake = Intake::new(headers, body, app.config.max_value)?;
@@ -99,7 +102,33 @@ pub(super) async fn on_list(
             Ok(empty(StatusCode::NO_CONTENT))
         }
         "pop" => pop(app, list, &Query::read(query, &["op", "last", "wait"])?).await,
-        op => Err(unknown(op, "push and pop; the others want a key")),
+        // A key that cannot stand in a path stands in the body.
+        "wait" => {
+            let query = Query::read(query, &["op", "wait", "gone", "changed"])?;
+            let max = MAX_KEY_LEN as u64;
+            let key = Intake::new(headers, body, max)?.whole(app).await?;
+            let key = Key::new(key).map_err(|err| Refusal::usage(err.to_string()))?;
+            let namespace = list;
+            wait_for(app, At { namespace, key }, &query).await
+        }
+        "batch" => bulk::batch(app, list, query, headers, body).await,
+        "import" => bulk::import(app, list, query, headers, body).await,
+        "drop" => {
+            Query::read(query, &["op"])?;
+            let dropped = app.start(move |app| app.store().remove_namespace(&list));
+            match dropped.await? {
+                true => Ok(empty(StatusCode::NO_CONTENT)),
+                false => Err(Refusal::absent()),
+            }
+        }
+        "lock" | "keep" | "free" | "holder" => {
+            Query::read(query, &["op"])?;
+            locks::carry_out(app, op(query), list, headers, body).await
+        }
+        op => Err(unknown(
+            op,
+            "push, pop, wait, batch, import, drop, lock, keep, free and holder; the others want a key",
+        )),
     }
 }
 
@@ -119,11 +148,20 @@ async fn incr(app: &Arc<App>, at: At, query: &Query) -> Answer {
 }
 
 async fn expire(app: &Arc<App>, at: At, query: &Query) -> Answer {
-    let expiry = query.parse("ttl", |text| match text {
+    let after = query.parse("ttl", |text| match text {
         "never" => Ok(Expiry::Never),
         text => ttl(text).map(Expiry::After),
     })?;
-    let expiry = expiry.ok_or_else(|| Refusal::usage("`expire` wants `ttl`"))?;
+    let at_time = query.parse("at", |text| {
+        let deadline = read_rfc3339_deadline(text);
+        deadline
+            .map(Expiry::At)
+            .ok_or_else(|| "it is no time of RFC 3339".to_owned())
+    })?;
+    let expiry = match (after, at_time) {
+        (Some(expiry), None) | (None, Some(expiry)) => expiry,
+        _ => return Err(Refusal::usage("`expire` wants `ttl` or `at`")),
+    };
     let work = move |app: &App| {
         let At { namespace, key } = &at;
         app.store().expire(namespace, key, expiry, app.clock())
@@ -144,13 +182,7 @@ async fn pop(app: &Arc<App>, list: Namespace, query: &Query) -> Answer {
         let popped = app.store().pop(&list, end, app.clock())?;
         Ok(popped.map_or(Look::NotYet(None), Look::Found))
     };
-    let nothing = || {
-        Refusal::new(
-            StatusCode::NOT_FOUND,
-            crate::exit::Exit::No,
-            "the list is empty",
-        )
-    };
+    let nothing = || Refusal::new(StatusCode::NOT_FOUND, Exit::No, "the list is empty");
     let popped = wait(app, target, query.wait()?, pop)
         .await?
         .ok_or_else(nothing)?;
@@ -185,10 +217,9 @@ async fn wait_for(app: &Arc<App>, at: At, query: &Query) -> Answer {
         })
     };
     let code = StatusCode::NOT_FOUND;
-    let nothing = || Refusal::new(code, crate::exit::Exit::No, "it does not hold yet");
+    let nothing = || Refusal::new(code, Exit::No, "it does not hold yet");
     wait(app, target, query.wait()?, look)
         .await?
         .ok_or_else(nothing)?;
-    let response: Response = empty(StatusCode::NO_CONTENT);
-    Ok(response)
+    Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, oneshot};
 use tokio::task;
 
-use crate::store::{Key, Namespace, Result, WatchTarget};
+use crate::store::{self, Key, Namespace, WatchTarget};
 
 use super::App;
 use super::reply::Refusal;
@@ -35,7 +35,7 @@ pub(super) async fn wait<T: Send + 'static>(
     app: &Arc<App>,
     target: Target,
     patience: Duration,
-    mut look: impl FnMut(&App) -> Result<Look<T>> + Send + 'static,
+    mut look: impl FnMut(&App) -> store::Result<Look<T>> + Send + 'static,
 ) -> Result<Option<T>, Refusal> {
     if patience.is_zero() {
         let look = app.start(move |app| look(app)).await?;
@@ -44,8 +44,7 @@ pub(super) async fn wait<T: Send + 'static>(
             Look::NotYet(_) => None,
         });
     }
-    let place = Arc::clone(&app.waits).try_acquire_owned();
-    let place = place.map_err(|_| Refusal::busy("too many requests wait here"))?;
+    let place = place(app)?;
     let (sender, mut result) = oneshot::channel();
     // Held during a look, so that what it takes away is not forgotten.
     let turn = Arc::new(Mutex::new(()));
@@ -81,6 +80,12 @@ pub(super) async fn wait<T: Send + 'static>(
     }
 }
 
+/// Returns one of the places that there are for requests that wait.
+pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Refusal> {
+    let place = Arc::clone(&app.waits).try_acquire_owned();
+    place.map_err(|_| Refusal::busy("too many requests wait here"))
+}
+
 /// Tells a waiter that nobody waits for it any more.
 struct Over(Arc<AtomicBool>);
 
@@ -101,8 +106,8 @@ struct Waiter {
 impl Waiter {
     fn run<T>(
         &self,
-        look: &mut dyn FnMut(&App) -> Result<Look<T>>,
-        sender: oneshot::Sender<Result<Option<T>>>,
+        look: &mut dyn FnMut(&App) -> store::Result<Look<T>>,
+        sender: oneshot::Sender<store::Result<Option<T>>>,
     ) {
         let send = |found| _ = sender.send(found);
         let (namespace, target) = match &self.target {

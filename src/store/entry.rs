@@ -9,7 +9,7 @@ use crate::store::{Deadline, Result, StoreError, Time};
 /// Names one write: 64 random bits, new with every change of an entry.
 ///
 /// It is no counter, which would repeat after a removal and let a late compare-and-swap through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Etag(pub u64);
 
 impl fmt::Display for Etag {

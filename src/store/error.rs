@@ -72,6 +72,15 @@ pub enum StoreError {
         /// For how long they were waited for.
         waited: Duration,
     },
+    /// The service that keeps the store could not do it, and said why.
+    Service {
+        /// The store.
+        place: String,
+        /// What kind of failure it is.
+        fault: Fault,
+        /// What the service said.
+        error: String,
+    },
     /// Another process held the lock for all of `waited`. Trying again may help.
     Busy {
         /// The lock.
@@ -79,6 +88,17 @@ pub enum StoreError {
         /// For how long it was tried.
         waited: Duration,
     },
+}
+
+/// What kind of failure a service has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Something was not to be had in the time allowed; trying again may help.
+    Busy,
+    /// The data is damaged.
+    Damaged,
+    /// Any other.
+    Failed,
 }
 
 impl fmt::Display for StoreError {
@@ -112,6 +132,7 @@ impl fmt::Display for StoreError {
                  {:.1} s",
                 waited.as_secs_f32()
             ),
+            Self::Service { place, error, .. } => write!(f, "{place}: {error}"),
             Self::Busy { path, waited } => write!(
                 f,
                 "`{}` is in use: another process held it for {:.1} s",
@@ -132,6 +153,7 @@ impl Error for StoreError {
             | Self::Unfit { .. }
             | Self::Contended { .. }
             | Self::Unreplicated { .. }
+            | Self::Service { .. }
             | Self::Busy { .. } => None,
         }
     }

@@ -14,7 +14,10 @@ use std::fmt;
 
 /// A pattern that was read and is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(Vec<Part>);
+pub struct Glob {
+    parts: Vec<Part>,
+    pattern: Vec<u8>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -46,13 +49,21 @@ impl Glob {
                 _ => Part::Literal(unit),
             });
         }
-        Ok(Self(parts))
+        Ok(Self {
+            parts,
+            pattern: pattern.to_vec(),
+        })
+    }
+
+    /// Returns the pattern as it was given.
+    pub fn pattern(&self) -> &[u8] {
+        &self.pattern
     }
 
     /// Returns the bytes with which every key begins that matches.
     pub fn literal_prefix(&self) -> Vec<u8> {
         let mut prefix = Vec::new();
-        for part in &self.0 {
+        for part in &self.parts {
             let Part::Literal(unit) = part else {
                 break;
             };
@@ -73,7 +84,7 @@ impl Glob {
         let mut retry: Option<(usize, &[u8])> = None;
         loop {
             let mut ahead = rest;
-            let fits = match (self.0.get(part), take_unit(&mut ahead)) {
+            let fits = match (self.parts.get(part), take_unit(&mut ahead)) {
                 (Some(Part::Star), _) => {
                     part += 1;
                     retry = Some((part, rest));

@@ -4,7 +4,9 @@
 //! [`KEY_LEN`] decimal digits; their order is the order of the keys. Other keys of that namespace
 //! are no elements and are passed over.
 
-use crate::store::{Key, Namespace};
+use std::time::{Duration, Instant};
+
+use crate::store::{Clock, Entry, Key, Namespace, Result, Store, WatchTarget};
 
 /// Digits of an element's key.
 pub const KEY_LEN: usize = 20;
@@ -43,6 +45,33 @@ pub fn number_of(key: &[u8]) -> Option<u64> {
 /// Returns the key of the element with that number.
 pub fn key_of(number: u64) -> Key {
     Key::new(format!("{number:020}").into_bytes()).expect("digits are a key")
+}
+
+/// Takes an element, and waits for one where there is none, for an engine that can be watched; see
+/// [`Store::pop_within`].
+///
+/// # Errors
+///
+/// As [`Store::pop`] and [`Store::watch`].
+pub fn pop_within<S: Store + ?Sized>(
+    store: &S,
+    list: &Namespace,
+    end: End,
+    patience: Duration,
+    clock: &dyn Clock,
+) -> Result<Option<Entry>> {
+    // A time too long to count is no limit.
+    let until = Instant::now().checked_add(patience);
+    let mut watcher = store.watch(list, WatchTarget::List)?;
+    loop {
+        if let Some(entry) = store.pop(list, end, clock)? {
+            return Ok(Some(entry));
+        }
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Ok(None);
+        }
+        watcher.wait(until)?;
+    }
 }
 
 #[cfg(test)]

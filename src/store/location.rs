@@ -5,8 +5,10 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+mod http;
 mod redis;
 
+pub use self::http::{HttpLocation, HttpServer};
 pub use self::redis::{DEFAULT_PORT, RedisLocation};
 
 /// A place where a store can be.
@@ -14,6 +16,8 @@ pub use self::redis::{DEFAULT_PORT, RedisLocation};
 pub enum Location {
     /// A directory, for the tree engine.
     Directory(PathBuf),
+    /// A service that keeps the store.
+    Http(HttpLocation),
     /// A server of Redis or Valkey, or a cluster of them.
     Redis(RedisLocation),
     /// A file, for the SQLite engine.
@@ -40,6 +44,11 @@ impl Location {
                 b"" => Err(BadLocation::NoPath),
                 path => Ok(Self::Sqlite(OsStr::from_bytes(path).into())),
             },
+            "http" | "https" | "http+unix" => {
+                HttpLocation::parse(scheme, &bytes[scheme.len() + 1..])
+                    .map(Self::Http)
+                    .map_err(BadLocation::Malformed)
+            }
             "redis" | "rediss" => {
                 let rest = text
                     .to_str()
@@ -55,8 +64,15 @@ impl Location {
     /// Gives a location that takes a password, and holds none, this one.
     pub fn add_password(&mut self, password: impl FnOnce() -> Option<String>) {
         match self {
-            Self::Directory(_) | Self::Sqlite(_) => {}
+            Self::Directory(_) | Self::Http(_) | Self::Sqlite(_) => {}
             Self::Redis(location) => location.password = location.password.take().or_else(password),
+        }
+    }
+
+    /// Gives a service its token.
+    pub fn add_token(&mut self, token: Option<String>) {
+        if let Self::Http(location) = self {
+            location.token = token;
         }
     }
 
@@ -64,6 +80,7 @@ impl Location {
     pub fn engine(&self) -> &'static str {
         match self {
             Self::Directory(_) => "tree",
+            Self::Http(_) => "http",
             Self::Redis(_) => "redis",
             Self::Sqlite(_) => "sqlite",
         }
@@ -76,6 +93,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) => path.display().fmt(f),
+            Self::Http(location) => location.fmt(f),
             Self::Redis(location) => location.fmt(f),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
@@ -148,7 +166,7 @@ mod tests {
     fn a_word_and_a_colon_name_an_engine() {
         for (text, scheme) in [
             ("sqlite3:x", "sqlite3"),
-            ("http+unix:/s", "http+unix"),
+            ("https+unix:/s", "https+unix"),
             ("a:b", "a"),
         ] {
             let want = Err(BadLocation::Scheme(scheme.to_owned()));

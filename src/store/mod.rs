@@ -30,11 +30,11 @@ use std::time::{Duration, Instant};
 pub use self::bulk::{Feed, Imported, Incoming, Merge, Stopped};
 pub use self::check::{Check, Finding};
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
-pub use self::error::{OrCannot, Result, StoreError};
+pub use self::error::{Fault, OrCannot, Result, StoreError};
 pub use self::glob::Glob;
 pub use self::key::Key;
 pub use self::list::End;
-pub use self::location::{Location, RedisLocation};
+pub use self::location::{HttpLocation, HttpServer, Location, RedisLocation};
 pub use self::named::{Guard, Held, Holder, LockRequest};
 pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};
@@ -186,6 +186,21 @@ pub trait Store: Send + Sync {
     ///
     /// As [`Store::take`].
     fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>>;
+
+    /// Takes an element as [`Store::pop`] does, and waits that long for one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::pop`] and [`Store::watch`].
+    fn pop_within(
+        &self,
+        list: &Namespace,
+        end: End,
+        patience: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Option<Entry>> {
+        list::pop_within(self, list, end, patience, clock)
+    }
 
     /// Takes the lock of that name. Returns `None` if others held it for too long. It has nothing
     /// to do with the entry of the same name.

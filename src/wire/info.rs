@@ -6,9 +6,11 @@
 
 use std::io::{self, Write};
 
+use serde::Deserialize;
+
 use crate::store::{Info, Time};
 use crate::wire::json;
-use crate::wire::time::rfc3339;
+use crate::wire::time::{read_rfc3339, rfc3339};
 
 /// What one name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,14 +91,15 @@ pub fn write_json(
     store: &[(&'static str, String)],
     namespace: Option<(&str, &Info)>,
 ) -> io::Result<()> {
-    for (number, (name, text)) in store.iter().enumerate() {
-        out.write_all(if number == 0 { b"{" } else { b"," })?;
+    out.write_all(b"{")?;
+    for (name, text) in store {
         json::first(out, name, text)?;
+        out.write_all(b",")?;
     }
     let Some((name, info)) = namespace else {
-        return out.write_all(b",\"namespace\":null}\n");
+        return out.write_all(b"\"namespace\":null}\n");
     };
-    json::member(out, "namespace", name)?;
+    json::first(out, "namespace", name)?;
     for (name, fact) in facts(info) {
         write!(out, ",\"{name}\":")?;
         match fact {
@@ -119,6 +122,78 @@ pub fn write_json(
         out.write_all(b"]")?;
     }
     out.write_all(b"}\n")
+}
+
+/// What [`write_json`] writes of a namespace.
+#[derive(Deserialize)]
+struct Told {
+    format: Option<u32>,
+    entries: u64,
+    bytes: u64,
+    disk_bytes: Option<u64>,
+    inodes: Option<u64>,
+    loose: u64,
+    packed: u64,
+    packs: u64,
+    temporary: u64,
+    tombstones: u64,
+    expired: u64,
+    last_gc: Option<String>,
+    gc_pays: bool,
+    damaged: u64,
+    sizes: Vec<ToldRow>,
+    ages: Vec<ToldRow>,
+}
+
+#[derive(Deserialize)]
+struct ToldRow {
+    from: u128,
+    count: u64,
+}
+
+/// Reads what is known of a namespace.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn read_json(line: &[u8]) -> Result<Info, String> {
+    let told: Told = serde_json::from_slice(line).map_err(|err| err.to_string())?;
+    let counts = |rows: Vec<ToldRow>| {
+        let mut counts = Vec::new();
+        for ToldRow { from, count } in rows {
+            let row = (u128::BITS - from.leading_zeros()) as usize;
+            if row > u64::BITS as usize {
+                return Err("a row begins behind all numbers".to_owned());
+            }
+            if counts.len() <= row {
+                counts.resize(row + 1, 0);
+            }
+            counts[row] = count;
+        }
+        Ok(counts)
+    };
+    let collected = told.last_gc.map(|text| {
+        let time = read_rfc3339(&text);
+        time.ok_or_else(|| "`last_gc` is no time".to_owned())
+    });
+    Ok(Info {
+        format: told.format.unwrap_or_default(),
+        entries: told.entries,
+        bytes: told.bytes,
+        disk_bytes: told.disk_bytes,
+        inodes: told.inodes,
+        loose: told.loose,
+        packed: told.packed,
+        packs: told.packs,
+        tombstones: told.tombstones,
+        expired: told.expired,
+        temporary: told.temporary,
+        collected: collected.transpose()?,
+        collection_pays: told.gc_pays,
+        damaged: told.damaged,
+        sizes: counts(told.sizes)?,
+        ages: counts(told.ages)?,
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ pub mod entry;
 pub mod finding;
 pub mod info;
 pub mod json;
+pub mod lines;
+pub mod listed;
 pub mod memo;
 pub mod percent;
 pub mod quote;

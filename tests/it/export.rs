@@ -263,5 +263,6 @@ pub fn it_takes_little_memory_however_much_there_is() {
         return cannot_run("there is no /proc that tells how much memory a process has had");
     };
     tell_count(&format!("48 MiB exported in {peak} KiB of memory"));
-    assert!(peak < 16 * 1024, "{peak}");
+    // Less than the largest value has.
+    assert!(peak < 20 * 1024, "{peak}");
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,12 +16,13 @@ use kv::exit::Exit;
 /// The binary under test.
 pub const KV: &str = env!("CARGO_BIN_EXE_kv");
 
-pub use crate::engines::Engine;
+pub use crate::engines::{Engine, Service};
 
 /// A directory of a test's own. It stays behind when the test fails: then it is the evidence.
 pub struct Sandbox {
     root: PathBuf,
     engine: Engine,
+    service: OnceLock<Service>,
 }
 
 impl Sandbox {
@@ -45,6 +47,7 @@ impl Sandbox {
         Self {
             root,
             engine: Engine::current(),
+            service: OnceLock::new(),
         }
     }
 
@@ -62,11 +65,33 @@ impl Sandbox {
                 location.push(self.store());
                 location
             }
+            Engine::Http | Engine::HttpSqlite => self.service().location(),
             Engine::Redis | Engine::Cluster => {
                 let prefix = self.root.file_name().unwrap().to_str().unwrap();
                 format!("redis://127.0.0.1:{}?prefix={prefix}", self.engine.port()).into()
             }
         }
+    }
+
+    /// Returns the service that the store is behind, which begins with the first use.
+    fn service(&self) -> &Service {
+        let start = || Service::of(self.engine, &self.root, &self.store());
+        self.service.get_or_init(start)
+    }
+
+    /// Returns how many requests wait at the service that the store is behind, if there is one.
+    pub fn waiting(&self) -> Option<usize> {
+        self.service.get().map(Service::waiting)
+    }
+
+    /// Runs a command that is for the store itself, where it is served: such as `gc`.
+    #[track_caller]
+    pub fn at_home<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        let mut command = self.kv(args);
+        if let Some(service) = self.service.get() {
+            command.env("KV_STORE", service.behind());
+        }
+        Ran::of(&mut command)
     }
 
     pub fn root(&self) -> &Path {
@@ -180,6 +205,8 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
+        // Nobody is to write where all is removed.
+        drop(self.service.take());
         if !thread::panicking() {
             _ = fs::remove_dir_all(&self.root);
         }

@@ -109,5 +109,8 @@ pub fn keys_that_look_like_paths_are_no_paths() {
         kv.put(key, key);
         kv.holds(key, key);
     }
-    assert_eq!(crate::harness::names_in(kv.root()), ["store"]);
+    let mut names = crate::harness::names_in(kv.root());
+    // A service's socket, and what SQLite has beside its file.
+    names.retain(|name| !["socket", "store-shm", "store-wal"].contains(&&**name));
+    assert_eq!(names, ["store"]);
 }

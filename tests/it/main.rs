@@ -40,6 +40,7 @@ mod has;
 mod help;
 mod holder;
 mod hostile;
+mod http;
 mod import;
 mod incr;
 mod info;

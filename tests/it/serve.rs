@@ -1,6 +1,6 @@
 //! `kv serve`: what it answers.
 
-mod client;
+pub mod client;
 mod curl;
 mod guard;
 mod load;

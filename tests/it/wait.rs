@@ -23,6 +23,8 @@ fn start(kv: &Sandbox, args: &[&str]) -> Started {
             .any(|to| to.to_string_lossy().contains("inotify"));
         // Over the network there is one connection that looks, and two to watch.
         let watches = watches || sockets(started.pid()) >= 3;
+        // Through a service it has one, and the service watches.
+        let watches = watches || kv.waiting().is_some_and(|waiting| waiting > 0);
         watches && state(started.pid()) == Some('S')
     });
     started

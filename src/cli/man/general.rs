@@ -42,8 +42,9 @@ pub const KV: Page = Page {
             "Locations",
             "A store is a directory, of the tree engine, unless its location begins with the name of \
              another engine. `sqlite:FILE` is a store in an SQLite database: one file to copy and to \
-             query. `redis://HOST` is one on a server or a cluster. Every command does the same on \
-             each engine. A directory whose name holds a colon is named `./a:b`.",
+             query. `redis://HOST` is one on a server or a cluster, and `http://HOST:PORT`, \
+             `https://HOST` or `http+unix:PATH` one behind `kv serve`. Every command does the same \
+             on each engine. A directory whose name holds a colon is named `./a:b`.",
         ),
         Item(
             "Durations",

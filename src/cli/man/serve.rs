@@ -16,8 +16,8 @@ pub(super) const PAGES: &[Page] = &[Page {
         ),
         Item(
             "`GET`, `HEAD`",
-            "200 with the value, or 404. `ETag`, `Last-Modified` and `KV-Expires` tell what is known \
-             of it. With a matching `If-None-Match` 304, and without a matching `If-Match` 412. \
+            "200 with the value, or 404. `ETag`, `Last-Modified`, `KV-Modified` (the same to the \
+             nanosecond) and `KV-Expires` tell what is known of it. With a matching `If-None-Match` 304, and without a matching `If-Match` 412. \
              `Range: bytes=FIRST-LAST` gets a part, with 206, or 416 if there is none; its last bytes \
              are sent when the whole value has been verified. Where damage is found after the \
              headers, the connection is closed short of the length that was announced.",
@@ -25,7 +25,8 @@ pub(super) const PAGES: &[Page] = &[Page {
         Item(
             "`PUT`",
             "201 if the entry is new, 204 if it took another's place, with the new `ETag`. \
-             `KV-TTL: 15m` lets it expire, `KV-Keep-TTL: 1` keeps the expiry that there is. \
+             `KV-TTL: 15m` lets it expire, as does `KV-Expires` with a time, and `KV-Keep-TTL: 1` \
+             keeps the expiry that there is. With `KV-Modified` it shows that time of modification. \
              `If-None-Match: *` is --if-absent, `If-Match: *` --if-exists, `If-Match: ETAG` \
              --if-etag; 412 if the condition does not hold. A body that is cut off changes nothing.",
         ),
@@ -37,9 +38,15 @@ pub(super) const PAGES: &[Page] = &[Page {
         Item(
             "`GET /v1/NAMESPACE`",
             "One JSON object a line, as `kv ls --json` prints it. The query may hold `glob`, \
-             `prefix`, `from`, `to`, `limit`, `reverse=1` and `values=1`. If there are more than \
-             `limit`, the last line is `{\"cursor\":...}`, and the same query with `cursor=` goes on \
-             from there. A listing that ends without the end of its body is not all there is.",
+             `prefix`, `from`, `to`, `limit`, `reverse=1` and `values=1`; `inline=BYTES` leaves out \
+             larger values. If there are more than `limit`, the last line is `{\"cursor\":...}`, and \
+             the same query with `cursor=` goes on from there. What is damaged is a line \
+             `{\"status\":4,\"error\":...}`, and then the body is cut off behind all that is sound. \
+             A listing that ends without the end of its body is not all there is.",
+        ),
+        Item(
+            "`GET /v1/NAMESPACE?op=info`",
+            "What `kv info --json` tells of it, or 404.",
         ),
         Item("`GET /v1`", "The namespaces, one JSON object a line."),
         Head("Other verbs"),
@@ -62,7 +69,11 @@ pub(super) const PAGES: &[Page] = &[Page {
                 "Answers with the sum, and 409 if there is no number.",
             ],
             &["append", "", "Adds the body, at most 16 MiB, to the value."],
-            &["expire", "ttl", "Sets the expiry; `never` takes it away."],
+            &[
+                "expire",
+                "ttl, at",
+                "Sets the expiry: a duration, `never`, or a time.",
+            ],
             &[
                 "wait",
                 "wait, gone, changed",
@@ -73,6 +84,39 @@ pub(super) const PAGES: &[Page] = &[Page {
             "`POST /v1/LIST?op=push` adds the body to a list. `op=pop` answers with its oldest \
              element, with `last=1` the newest, or 404. `pop` and `wait` wait for as long as \
              `wait=` says, at most 60 s; a client that wants to wait longer asks again.",
+        ),
+        Text("`POST /v1/NAMESPACE?op=VERB` is about many entries, or about none:"),
+        Item(
+            "`batch`",
+            "The body has commands as kv-batch(1) reads them, at most 16 MiB, with `json=1` as \
+             arrays. The answer has the same frames; the text of an error, which has no standard \
+             error to go to, stands in its frame behind what was printed. `stop=1` ends with the \
+             first failure. `--file` and `pop --wait` are refused.",
+        ),
+        Item(
+            "`import`",
+            "The body has lines as `kv export` writes them: all are stored, or none if one is wrong \
+             or the body is cut off. `merge` is `overwrite`, `absent`, `newer` or `replace`. The \
+             answer is `{\"stored\":N,\"left\":N,\"removed\":N}`.",
+        ),
+        Item(
+            "`drop`",
+            "Removes the namespace with all that is in it: 204, or 404.",
+        ),
+        Item(
+            "`wait`",
+            "As above, with a key in the body that cannot stand in a path.",
+        ),
+        Item(
+            "`lock`, `keep`, `free`, `holder`",
+            "A named lock as a lease of 10 s. `lock` takes `{\"id\":ID,\"name\":...}`, where ID is 16 \
+             random hexadecimal digits, and `shared`, `wait`, `pid` and `host`; it answers \
+             `{\"token\":N}`, or 404 if others hold it. `keep` with `{\"id\":ID}` grants it for \
+             another 10 s, or answers 404 if it is lost; `free` gives it back. `holder` with \
+             `{\"name\":...}` tells who holds it. A client that dies loses it after 10 s, and one that \
+             was stopped for longer believes to hold what it has lost: that is what the token is for, \
+             which grows with each grant as long as the clock does. The lock is the same that `kv lock` \
+             takes where the service runs.",
         ),
         Head("Objects as JSON"),
         Item(
@@ -89,15 +133,31 @@ pub(super) const PAGES: &[Page] = &[Page {
         Head("Answers that say no"),
         Text(
             "They have a body `{\"status\":N,\"error\":...}`, where N is the exit status that the command \
-             would have had. 400 is a request that makes no sense; 401 lacks the token; 403 is a \
+             would have had; `KV-Status: N` says the same. 400 is a request that makes no sense; 401 lacks the token; 403 is a \
              `Host` or `Origin` that is not this service, or a change of a service that is \
              read-only; 408 and 413 are bodies too slow and too large; 500 is damage, 502 a store that \
              cannot be read or written, 507 a full disk, and 503 busy, with `Retry-After`.",
         ),
+        Head("kv as a client"),
+        Text(
+            "With `--store http://HOST:PORT`, `https://HOST` or `http+unix:PATH` every command works \
+             through a service, but `gc` and `fsck`, which are run where it runs. The token comes from \
+             `KV_TOKEN` or `--token-file`. What a write survives is decided by the service, and so is \
+             what time it is. The trusted certificates are the system's, or those in the file that \
+             `SSL_CERT_FILE` names.",
+        ),
+        Text(
+            "A service that is not to be reached is 5 at once. What only looks is asked again if the \
+             answer is lost on the way; a change is not, and then it is 5 and nobody knows whether it \
+             was made. What the service refuses as busy is asked again within `--busy-timeout`. A value \
+             that is cut off on the way is 4. Values under a key with empty, `.` or `..` parts between \
+             its slashes, or of more than 4 KiB, are limited to 16 MiB, as such a key travels in the \
+             body of a `batch`.",
+        ),
         Head("Who may come in"),
         Item(
             "Token",
-            "With `--token-file` each request needs `Authorization: Bearer TOKEN`, but for \
+            "With `--token-file FILE` each request needs `Authorization: Bearer TOKEN`, but for \
              `/healthz`. An address that is not of this machine alone is refused without one. The \
              connection is not encrypted: across a network put a reverse proxy with TLS before it.",
         ),

@@ -1,4 +1,4 @@
-//! The commands that come on standard input.
+//! The commands of a batch, as they come.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ const PART: usize = 64 * 1024;
 /// A command or what is wrong with it, and its line.
 type Next = (u64, Result<Line>);
 
-/// Standard input, cut into commands.
+/// Input, cut into commands.
 pub(super) struct Input {
     part: Vec<u8>,
     at: usize,
@@ -32,16 +32,25 @@ enum Form {
 }
 
 impl Input {
-    pub(super) fn new(json: bool) -> Self {
+    /// Reads standard input.
+    pub(super) fn stdin(json: bool) -> Self {
+        Self {
+            has_ended: false,
+            ..Self::whole(json, Vec::new())
+        }
+    }
+
+    /// Reads commands that are all there.
+    pub(super) fn whole(json: bool, commands: Vec<u8>) -> Self {
         let form = if json {
             Form::Json(Vec::new(), 0)
         } else {
             Form::Shell(Splitter::default())
         };
         Self {
-            part: Vec::new(),
+            part: commands,
             at: 0,
-            has_ended: false,
+            has_ended: true,
             form,
         }
     }

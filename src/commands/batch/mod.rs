@@ -3,8 +3,9 @@
 mod group;
 mod input;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt as _;
 
 use anyhow::{Result, bail};
@@ -17,35 +18,36 @@ use crate::commands::Session;
 use crate::commands::output::Output;
 use crate::commands::value::expect_stdin;
 use crate::exit::{Exit, UsageError};
+use crate::server::BatchRequest;
 use crate::wire::words::Line;
 
 /// Answers the commands in their order, and returns the highest status.
 pub(super) fn run(args: &BatchArgs, session: &mut Session<'_>) -> Result<Exit> {
     expect_stdin("there are no commands to carry out")?;
-    let mut batch = Batch {
-        session,
-        reader: Reader::new(),
-        group: Group::default(),
-        highest: Exit::Success,
-        stop: args.stop,
-    };
-    let mut input = Input::new(args.json);
-    while !batch.has_stopped() {
-        // What could be a part of the group is not waited for, nor is a reply held back for it.
-        let next = match batch.group.is_empty() {
-            true => input.next(|| batch.session.out.flush().map_err(replies_are_lost))?,
-            false => input.next_at_hand()?,
-        };
-        match next {
-            Some((number, line)) => batch.take(number, line)?,
-            None if batch.group.is_empty() => break,
-            None => batch.carry_out_group()?,
-        }
-    }
+    let mut batch = Batch::new(session, args.stop);
+    batch.carry_out_all(&mut Input::stdin(args.json))?;
     let highest = batch.highest;
     session.line = None;
     session.out.flush().map_err(replies_are_lost)?;
     Ok(highest)
+}
+
+/// Answers the commands of a client of the service. An error is told in the reply, behind what was
+/// printed: there is no standard error.
+pub(super) fn serve(
+    session: &mut Session<'_>,
+    request: BatchRequest,
+    out: &mut dyn Write,
+) -> Result<()> {
+    session.namespace = request.namespace;
+    session.complaints = RefCell::new(Some(String::new()));
+    let mut batch = Batch::new(session, request.stop);
+    batch.service = Some(Service {
+        replies: out,
+        read_only: request.read_only,
+        max_value: request.max_value,
+    });
+    batch.carry_out_all(&mut Input::whole(request.json, request.commands))
 }
 
 /// A batch on its way.
@@ -55,9 +57,44 @@ struct Batch<'a, 's> {
     group: Group,
     highest: Exit,
     stop: bool,
+    service: Option<Service<'a>>,
 }
 
-impl Batch<'_, '_> {
+/// What is different where the commands are a client's of the service.
+struct Service<'a> {
+    replies: &'a mut dyn Write,
+    read_only: bool,
+    max_value: u64,
+}
+
+impl<'a, 's> Batch<'a, 's> {
+    fn new(session: &'a mut Session<'s>, stop: bool) -> Self {
+        Self {
+            session,
+            reader: Reader::new(),
+            group: Group::default(),
+            highest: Exit::Success,
+            stop,
+            service: None,
+        }
+    }
+
+    fn carry_out_all(&mut self, input: &mut Input) -> Result<()> {
+        while !self.has_stopped() {
+            // What could be a part of the group is not waited for, nor is a reply held back for it.
+            let next = match self.group.is_empty() {
+                true => input.next(|| self.session.out.flush().map_err(replies_are_lost))?,
+                false => input.next_at_hand()?,
+            };
+            match next {
+                Some((number, line)) => self.take(number, line)?,
+                None if self.group.is_empty() => break,
+                None => self.carry_out_group()?,
+            }
+        }
+        Ok(())
+    }
+
     /// Tells whether an answer was one that ends the batch.
     fn has_stopped(&self) -> bool {
         self.stop && self.highest >= Exit::Usage
@@ -66,6 +103,10 @@ impl Batch<'_, '_> {
     /// Takes the next command: into the group, or carries it out when the group is done.
     fn take(&mut self, number: u64, line: Result<Line>) -> Result<()> {
         let cli = line.and_then(|line| read(&mut self.reader, line));
+        let cli = cli.and_then(|cli| match &self.service {
+            Some(service) => service.check(&cli.command).map(|()| cli),
+            None => Ok(cli),
+        });
         if let Ok(cli) = &cli
             && !self.group.takes(cli)
         {
@@ -112,24 +153,31 @@ impl Batch<'_, '_> {
     ) -> Result<()> {
         self.session.line = Some(number);
         let mut exit = Exit::Usage;
-        let reply = Output::collect(self.session, |session| {
+        let mut reply = Output::collect(self.session, |session| {
             exit = run(session).unwrap_or_else(|err| {
                 let exit = Exit::from_error(&err);
                 session.complain(err);
                 exit
             });
         });
-        write_reply(self.session, exit, &reply).map_err(replies_are_lost)?;
+        if let Some(told) = self.session.complaints.get_mut() {
+            reply.extend_from_slice(std::mem::take(told).as_bytes());
+        }
+        let written = match &mut self.service {
+            Some(service) => write_reply(service.replies, exit, &reply),
+            None => write_reply(self.session.out, exit, &reply),
+        };
+        written.map_err(replies_are_lost)?;
         self.highest = self.highest.max(exit);
         Ok(())
     }
 }
 
 /// Writes the frame of a reply.
-fn write_reply(session: &mut Session<'_>, exit: Exit, reply: &[u8]) -> io::Result<()> {
-    writeln!(session.out, "{} {}", exit.row().0, reply.len())?;
-    session.out.write_all(reply)?;
-    session.out.write_all(b"\n")
+fn write_reply(out: &mut dyn Write, exit: Exit, reply: &[u8]) -> io::Result<()> {
+    writeln!(out, "{} {}", exit.row().0, reply.len())?;
+    out.write_all(reply)?;
+    out.write_all(b"\n")
 }
 
 /// Commands that are not answered may not have been carried out, so that even a closed pipe is a
@@ -173,6 +221,39 @@ fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
     let done = super::dispatch(command, session);
     session.namespace = usual;
     done
+}
+
+impl Service<'_> {
+    /// Refuses what a client may not do: to read files of this machine, to take a thread for long, and
+    /// whatever the service was told to refuse.
+    fn check(&self, command: &Command) -> Result<()> {
+        let refuse = |why: &str| Err(UsageError(why.to_owned()).into());
+        let (value, changes) = match command {
+            Command::Put(with) if with.args.file.is_some() => {
+                return refuse("a batch over HTTP reads no files");
+            }
+            Command::Pop(with) if with.args.wait.is_some() => {
+                return refuse("a batch over HTTP does not wait: there is POST ?op=pop&wait=");
+            }
+            Command::Put(with) => (with.args.value.as_ref(), true),
+            Command::Append(with) => (with.args.value.as_ref(), true),
+            Command::Push(with) => (with.args.value.as_ref(), true),
+            Command::Get(with) => (None, with.args.remove),
+            Command::Has(_)
+            | Command::Ls(_)
+            | Command::Stat(_)
+            | Command::Ttl(_)
+            | Command::Items(_) => (None, false),
+            _ => (None, true),
+        };
+        if changes && self.read_only {
+            bail!("this service is read-only");
+        }
+        if value.is_some_and(|value| value.len() as u64 > self.max_value) {
+            bail!("the value is larger than {} bytes", self.max_value);
+        }
+        Ok(())
+    }
 }
 
 /// Refuses what has no place in a batch: commands about more than values, and values that would

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result};
 use rustix::fs::{FileType, SeekFrom};
 
-use super::lines::Lines;
 use crate::commands::progress::Progress;
 use crate::commands::value::Given;
 use crate::exit::UsageError;
 use crate::store::{Incoming, Namespace, Source, StoreError};
+use crate::wire::lines::Lines;
 use crate::wire::record::{self, Record};
 use crate::wire::tsv;
 

@@ -5,7 +5,6 @@
 //! has been found right.
 
 mod input;
-mod lines;
 mod preview;
 mod spool;
 

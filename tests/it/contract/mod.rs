@@ -10,6 +10,12 @@ use crate::harness::Engine;
 /// A test, and its name.
 type Case = (&'static str, fn());
 
+/// What cannot hold of a store behind a service, and why.
+const NOT_SERVED: &[(&str, &str)] = &[(
+    "lock::kv_and_the_program_end_together",
+    "a lease outlives a holder that was killed",
+)];
+
 /// What cannot hold of a store that is on other machines, and why.
 const NOT_REMOTE: &[(&str, &str)] = &[
     (
@@ -52,9 +58,13 @@ fn run(engine: Engine, cases: &[Case]) {
     if !engine.is_here() {
         return;
     }
-    let is_remote = matches!(engine, Engine::Redis | Engine::Cluster);
+    let excepted = match engine {
+        Engine::Tree | Engine::Sqlite => &[][..],
+        Engine::Redis | Engine::Cluster => NOT_REMOTE,
+        Engine::Http | Engine::HttpSqlite => NOT_SERVED,
+    };
     for (name, case) in cases {
-        if is_remote && NOT_REMOTE.iter().any(|(excepted, _)| excepted == name) {
+        if excepted.iter().any(|(excepted, _)| excepted == name) {
             continue;
         }
         // A panic says where it was, and this what it was.
@@ -139,6 +149,72 @@ contract! {
     expire EXPIRE
     export EXPORT
     gc GC
+    get GET
+    has HAS
+    import IMPORT
+    incr INCR
+    info INFO
+    items ITEMS
+    keys KEYS
+    lock LOCK
+    ls LS
+    memo MEMO
+    memo_flight MEMO_FLIGHT
+    namespaces NAMESPACES
+    pop POP
+    pop_wait POP_WAIT
+    program PROGRAM
+    push PUSH
+    put PUT
+    remove REMOVE
+    stat STAT
+    ttl TTL
+    update UPDATE
+    values VALUES
+    wait WAIT
+}
+
+contract! {
+    http: Engine::Http;
+    append APPEND
+    batch BATCH
+    concurrency CONCURRENCY
+    counting COUNTING
+    expire EXPIRE
+    export EXPORT
+    get GET
+    has HAS
+    import IMPORT
+    incr INCR
+    info INFO
+    items ITEMS
+    keys KEYS
+    lock LOCK
+    ls LS
+    memo MEMO
+    memo_flight MEMO_FLIGHT
+    namespaces NAMESPACES
+    pop POP
+    pop_wait POP_WAIT
+    program PROGRAM
+    push PUSH
+    put PUT
+    remove REMOVE
+    stat STAT
+    ttl TTL
+    update UPDATE
+    values VALUES
+    wait WAIT
+}
+
+contract! {
+    http_sqlite: Engine::HttpSqlite;
+    append APPEND
+    batch BATCH
+    concurrency CONCURRENCY
+    counting COUNTING
+    expire EXPIRE
+    export EXPORT
     get GET
     has HAS
     import IMPORT

@@ -144,7 +144,7 @@ pub fn what_was_removed_comes_in_again() {
         let kv = Sandbox::new();
         kv.put("k", "old");
         kv.put("stays", "old");
-        kv.run(["gc"]).ends(Exit::Success);
+        kv.at_home(["gc"]).ends(Exit::Success);
         kv.run(["remove", "k"]).ends(Exit::Success);
         let lines = "k\tnew\nstays\tnew\n".repeat(repeats);
         kv.feed(["import", "--tsv", "--if-absent"], lines.as_bytes())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use kv::exit::Exit;
@@ -21,12 +21,13 @@ impl Server {
     /// Serves the sandbox's store, with these options too.
     #[track_caller]
     pub fn of(kv: &Sandbox, options: &[&str]) -> Self {
-        let mut command = kv.kv(["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command
-            .args(options)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start(kv.kv(["serve", "--listen", "127.0.0.1:0"]).args(options))
+    }
+
+    /// Starts a server.
+    #[track_caller]
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
@@ -44,6 +45,15 @@ impl Server {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns how many requests wait for something to happen.
+    #[track_caller]
+    pub fn waiting(&self) -> usize {
+        let text = self.ask("GET /metrics", &[], b"").is(200).text();
+        let mut lines = text.lines();
+        let count = lines.find_map(|line| line.strip_prefix("kv_http_waiting "));
+        count.unwrap().parse().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

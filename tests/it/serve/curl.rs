@@ -47,7 +47,7 @@ fn the_lines_of_the_readme_do_what_they_say() {
     let ran = kv.shell("sh", &script).ends(Exit::Success).warns("");
     let shown = ran.stdout_text();
     let lines: Vec<&str> = shown.lines().collect();
-    let [sum, listed, stored, found] = lines[..] else {
+    let [sum, listed, stored, found, popped] = lines[..] else {
         panic!("{}", ran.report());
     };
     assert_eq!((sum, stored), ("1", "{\"result\":true}"));
@@ -58,4 +58,6 @@ fn the_lines_of_the_readme_do_what_they_say() {
     assert_eq!(found, "{\"result\":[1,2]}");
     assert!(fs::read(kv.path("copy.jpg")).unwrap() == photo);
     kv.holds("test1", "[1,2]");
+    kv.holds("greeting", "hello world");
+    assert_eq!(popped, "resize photo");
 }

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use crate::store::{Result, Source};
+use crate::store::{Result, Source, StoreError};
 
 /// How much is read at a time.
 const PART: usize = 256 * 1024;
 
 /// A buffer that holds a part of the input, and one line of it at least.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     buf: Vec<u8>,
     /// How much of the buffer has been filled.
     filled: usize,
@@ -22,21 +22,31 @@ pub(super) struct Lines {
     line: Range<usize>,
     number: u64,
     read: u64,
+    /// How many bytes a line may have.
+    longest: Option<usize>,
 }
 
 impl Lines {
+    /// Makes a buffer for lines of at most so many bytes.
+    pub fn of_at_most(longest: usize) -> Self {
+        Self {
+            longest: Some(longest),
+            ..Self::default()
+        }
+    }
+
     /// Returns the line that [`Lines::advance`] went to, without its newline.
-    pub(super) fn line(&self) -> &[u8] {
+    pub fn line(&self) -> &[u8] {
         &self.buf[self.line.clone()]
     }
 
     /// Returns the number of that line; the first is 1.
-    pub(super) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.number
     }
 
     /// Returns how many bytes have been read.
-    pub(super) fn read(&self) -> u64 {
+    pub fn read(&self) -> u64 {
         self.read
     }
 
@@ -44,8 +54,8 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// As [`Source::read`].
-    pub(super) fn advance(&mut self, source: &mut dyn Source) -> Result<bool> {
+    /// As [`Source::read`], and [`StoreError::Unfit`] where a line is longer than it may be.
+    pub fn advance(&mut self, source: &mut dyn Source) -> Result<bool> {
         loop {
             if let Some(at) = memchr(b'\n', &self.buf[self.searched..self.filled]) {
                 self.line = self.next..self.searched + at;
@@ -74,6 +84,13 @@ impl Lines {
         self.filled -= self.next;
         self.next = 0;
         self.searched = self.filled;
+        if self.longest.is_some_and(|longest| self.filled > longest) {
+            return Err(StoreError::Unfit {
+                action: "read",
+                key: format!("line {}", self.number + 1),
+                why: "it is too long",
+            });
+        }
         if self.filled == self.buf.len() {
             self.buf.resize((2 * self.buf.len()).max(PART), 0);
         }
@@ -121,6 +138,14 @@ mod tests {
             assert_eq!(lines_of(&text[..text.len() - 4], size), want[..4], "{size}");
         }
         assert!(lines_of(b"", 1).is_empty());
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_not_gathered() {
+        let text = vec![b'x'; 3 * PART];
+        let mut lines = Lines::of_at_most(PART);
+        let err = lines.advance(&mut Parts(&text, PART)).unwrap_err();
+        assert!(err.to_string().contains("line 1"), "{err}");
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! Many entries in one request.
+
+use std::io::{self, Read};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+use ureq::http::Method;
+
+use crate::store::bulk::MANY;
+use crate::store::{Feed, Imported, Incoming, Key, Merge, Namespace, Result, StoreError};
+use crate::wire::json;
+use crate::wire::time::{rfc3339, rfc3339_deadline};
+
+use super::Http;
+use super::address::namespace_path;
+use super::client::Ask;
+use super::entries::LONG_WORK;
+use super::odd::word;
+
+/// What the service tells of an import.
+#[derive(Deserialize)]
+struct Told {
+    stored: u64,
+    left: u64,
+    removed: u64,
+}
+
+impl Http {
+    pub(super) fn import_entries(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+    ) -> Result<Option<Imported>> {
+        let merge = match merge {
+            Merge::Overwrite => "overwrite",
+            Merge::IfAbsent => "absent",
+            Merge::Newer => "newer",
+            Merge::Replace => "replace",
+        };
+        let path = format!("{}?op=import&merge={merge}", namespace_path(namespace));
+        let ask = Ask {
+            waits: LONG_WORK,
+            ..Ask::change(Method::POST, path)
+        };
+        let mut lines = Lines {
+            feed,
+            line: Vec::new(),
+            sent: 0,
+            has_stopped: false,
+        };
+        let reply = self.client.stream(&ask, &mut lines);
+        if lines.has_stopped {
+            // The service has seen a body that was cut off, and stored nothing.
+            return Ok(None);
+        }
+        let reply = reply?.ok_or_else(|| self.client.no_service("it says no to an import"))?;
+        let text = self.client.text(reply)?;
+        let told: Told = serde_json::from_str(&text)
+            .map_err(|_| self.client.no_service("it does not tell what it imported"))?;
+        Ok(Some(Imported {
+            stored: told.stored,
+            left: told.left,
+            removed: told.removed,
+        }))
+    }
+
+    pub(super) fn remove_keys(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        let mut removed = 0;
+        for keys in keys.chunks(MANY) {
+            let commands: Vec<Json> = keys
+                .iter()
+                .map(|key| Json::from(vec!["remove".into(), "--".into(), word(key.as_bytes())]))
+                .collect();
+            for printed in self.batch(namespace, &commands, false)? {
+                match printed {
+                    Ok(done) => removed += u64::from(done.is_some()),
+                    Err(err) => failed(err),
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// The entries of a feed, as lines of JSON.
+struct Lines<'a> {
+    feed: &'a mut dyn Feed,
+    line: Vec<u8>,
+    sent: usize,
+    has_stopped: bool,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.sent == self.line.len() {
+            self.line.clear();
+            self.sent = 0;
+            match self.feed.next() {
+                Ok(None) => return Ok(0),
+                Ok(Some(entry)) => write_line(&mut self.line, entry)?,
+                Err(_) => {
+                    self.has_stopped = true;
+                    return Err(io::ErrorKind::Other.into());
+                }
+            }
+        }
+        let n = (&self.line[self.sent..]).read(buf)?;
+        self.sent += n;
+        Ok(n)
+    }
+}
+
+fn write_line(out: &mut Vec<u8>, entry: Incoming<'_>) -> io::Result<()> {
+    json::begin(out, entry.key)?;
+    json::value(out, entry.value)?;
+    if let Some(modified) = entry.modified {
+        json::member(out, "modified", &rfc3339(modified))?;
+    }
+    if let Some(expires) = entry.expires {
+        json::member(out, "expires", &rfc3339_deadline(expires))?;
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(())
+}

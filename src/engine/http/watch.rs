@@ -1,0 +1,121 @@
+//! Waiting for a change: a request that is answered when there is one.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::http::Method;
+
+use crate::store::{Etag, Key, Namespace, Result, StoreError, WatchTarget, Watcher};
+
+use super::Http;
+use super::address::namespace_path;
+use super::client::{Ask, Client};
+use super::entries::WAIT;
+
+/// How often a list is looked at by those who do not take from it in a request that waits.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The pause after a request that failed.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is known of what is watched.
+struct HttpWatcher {
+    store: Http,
+    namespace: Namespace,
+    key: Key,
+    /// What the key held when it was looked at last.
+    etag: Option<Etag>,
+    /// Since when the service does not answer.
+    failing: Option<Instant>,
+}
+
+/// Waits for nothing but the time: an element is waited for by the request that takes it, and only
+/// who serves this store once more watches a list.
+struct ListWatcher;
+
+impl Watcher for ListWatcher {
+    fn wait(&mut self, until: Option<Instant>) -> Result<()> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        thread::sleep(left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN)));
+        Ok(())
+    }
+}
+
+impl Http {
+    pub(super) fn begin_watch(
+        &self,
+        namespace: &Namespace,
+        target: WatchTarget<'_>,
+    ) -> Result<Box<dyn Watcher>> {
+        let WatchTarget::Key(key) = target else {
+            return Ok(Box::new(ListWatcher));
+        };
+        let meta = self.find_meta(namespace, key)?;
+        Ok(Box::new(HttpWatcher {
+            store: Http {
+                client: Arc::clone(&self.client),
+            },
+            namespace: namespace.clone(),
+            key: key.clone(),
+            etag: meta.map(|meta| meta.etag),
+            failing: None,
+        }))
+    }
+}
+
+impl HttpWatcher {
+    fn client(&self) -> &Client {
+        &self.store.client
+    }
+
+    /// Waits for a change, for at most that long. Returns whether there was one.
+    fn ask(&self, wait: Duration) -> Result<bool> {
+        let mut query = format!("op=wait&wait={}ms", wait.as_millis());
+        if let Some(etag) = self.etag {
+            query += &format!("&changed={etag}");
+        }
+        let ask = Ask {
+            body: self.key.as_bytes(),
+            waits: wait,
+            is_safe: true,
+            ..Ask::change(
+                Method::POST,
+                format!("{}?{query}", namespace_path(&self.namespace)),
+            )
+        };
+        Ok(self.client().ask(&ask)?.is_some())
+    }
+
+    /// A service that was started anew answers again; one that does not for too long is told.
+    fn bear(&mut self, err: StoreError) -> Result<()> {
+        let since = *self.failing.get_or_insert_with(Instant::now);
+        if since.elapsed() > self.client().settings().busy_timeout {
+            return Err(err);
+        }
+        thread::sleep(PAUSE);
+        Ok(())
+    }
+}
+
+impl Watcher for HttpWatcher {
+    fn wait(&mut self, until: Option<Instant>) -> Result<()> {
+        loop {
+            let left = until.map_or(WAIT, |until| {
+                until.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return Ok(());
+            }
+            match self.ask(left.min(WAIT)) {
+                Ok(false) => self.failing = None,
+                Ok(true) => break,
+                Err(err) => self.bear(err)?,
+            }
+        }
+        self.failing = None;
+        // Whoever is woken looks at it; the next wait is for what comes after this look.
+        let meta = self.store.find_meta(&self.namespace, &self.key)?;
+        self.etag = meta.map(|meta| meta.etag);
+        Ok(())
+    }
+}

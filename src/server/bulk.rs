@@ -1,0 +1,165 @@
+//! POST: many entries or many commands in one request.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+
+use crate::store::{Feed, Incoming, Merge, Namespace, Source, Stopped, StoreError};
+use crate::wire::lines::Lines;
+use crate::wire::record::{self, Record};
+
+use super::address::Query;
+use super::intake::{Intake, place};
+use super::reply::{Answer, Refusal};
+use super::{App, BatchRequest, outlet};
+
+/// The most bytes of the commands of a request: they have to be in memory.
+const MAX_COMMANDS: u64 = 16 * 1024 * 1024;
+
+/// Carries out the commands of a batch, and answers with the frames that `kv batch` prints.
+pub(super) async fn batch(
+    app: &Arc<App>,
+    namespace: Namespace,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
+    let query = Query::read(query, &["op", "json", "stop"])?;
+    let (json, stop) = (query.flag("json")?, query.flag("stop")?);
+    let commands = Intake::new(headers, body, MAX_COMMANDS)?.whole(app).await?;
+    let place = place(app, &app.streams).await?;
+    let body = outlet::written(app, Some(place), move |app, out| {
+        let request = BatchRequest {
+            namespace,
+            commands,
+            json,
+            stop,
+            read_only: app.config.read_only,
+            max_value: app.config.max_value,
+        };
+        Ok((app.config.batch)(request, out).and_then(|()| out.flush()))
+    });
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// Stores the entries of lines as `kv export` writes them, or none of them if a line is wrong or the
+/// body is cut off. Which namespace a line names plays no part.
+pub(super) async fn import(
+    app: &Arc<App>,
+    namespace: Namespace,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
+    let query = Query::read(query, &["op", "merge"])?;
+    let merge = query.parse("merge", |text| match text {
+        "overwrite" => Ok(Merge::Overwrite),
+        "absent" => Ok(Merge::IfAbsent),
+        "newer" => Ok(Merge::Newer),
+        "replace" => Ok(Merge::Replace),
+        _ => Err("it is overwrite, absent, newer or replace".to_owned()),
+    })?;
+    let merge = merge.unwrap_or_default();
+    let intake = Intake::new(headers, body, u64::MAX)?;
+    let work = move |app: &App, body: &mut dyn Source| {
+        let mut entries = Entries::new(body, app.config.max_value);
+        let store = app.store();
+        let imported = store.import(&namespace, &mut entries, merge, app.clock());
+        match entries.fault.take() {
+            Some(Fault::Store(err)) => Err(err),
+            Some(Fault::Line(why)) => Ok(Err(why)),
+            None => imported.map(|done| Ok(done.unwrap_or_default())),
+        }
+    };
+    let imported = intake.feed(app, work).await?.map_err(Refusal::usage)?;
+    let told = serde_json::json!({
+        "stored": imported.stored,
+        "left": imported.left,
+        "removed": imported.removed,
+    });
+    Ok(format!("{told}\n").into_response())
+}
+
+/// The entries that a body brings.
+struct Entries<'a> {
+    body: &'a mut dyn Source,
+    lines: Lines,
+    decoded: Vec<u8>,
+    record: Option<Record>,
+    max_value: u64,
+    fault: Option<Fault>,
+}
+
+/// Why they stopped.
+enum Fault {
+    Store(StoreError),
+    Line(String),
+}
+
+impl<'a> Entries<'a> {
+    fn new(body: &'a mut dyn Source, max_value: u64) -> Self {
+        // A byte takes six at the most, as an escape of JSON, and the key has its share too.
+        let longest = max_value.saturating_mul(6).saturating_add(1 << 20);
+        Self {
+            body,
+            lines: Lines::of_at_most(usize::try_from(longest).unwrap_or(usize::MAX)),
+            decoded: Vec::new(),
+            record: None,
+            max_value,
+            fault: None,
+        }
+    }
+
+    fn advance(&mut self) -> Result<bool, Fault> {
+        loop {
+            let more = self.lines.advance(&mut *self.body);
+            if !more.map_err(Fault::Store)? {
+                return Ok(false);
+            }
+            let (line, number) = (self.lines.line(), self.lines.number());
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let fault = |why| Fault::Line(format!("line {number}: {why}: nothing was imported"));
+            let record = record::read_json(line, &mut self.decoded).map_err(fault)?;
+            let (_, value) = record.entry(line, &self.decoded);
+            if value.len() as u64 > self.max_value {
+                let max = self.max_value;
+                return Err(fault(format!("the value is larger than {max} bytes")));
+            }
+            self.record = Some(record);
+            return Ok(true);
+        }
+    }
+}
+
+impl Feed for Entries<'_> {
+    fn next(&mut self) -> Result<Option<Incoming<'_>>, Stopped> {
+        if self.fault.is_some() {
+            return Err(Stopped);
+        }
+        match self.advance() {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let record = self.record.as_ref().ok_or(Stopped)?;
+                let (key, value) = record.entry(self.lines.line(), &self.decoded);
+                Ok(Some(Incoming {
+                    key,
+                    value,
+                    modified: record.modified,
+                    expires: record.expires,
+                }))
+            }
+            Err(fault) => {
+                self.fault = Some(fault);
+                Err(Stopped)
+            }
+        }
+    }
+}

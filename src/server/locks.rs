@@ -1,0 +1,270 @@
+//! Named locks as leases: a client that dies cannot say so, so that it has to say that it lives.
+//!
+//! ```text
+//! POST /v1/NAMESPACE?op=lock    {"id":"…","name":"…","shared":false,"wait":"30s","pid":1,"host":"…"}
+//!                               {"token":N}, or 404 where others hold it
+//! POST /v1/NAMESPACE?op=keep    {"id":"…"}   204, or 404 where it is held no more
+//! POST /v1/NAMESPACE?op=free    {"id":"…"}   204
+//! POST /v1/NAMESPACE?op=holder  {"name":"…"} {"pid":1,"host":"…","since":"…","shared":false}, or 404
+//! ```
+//!
+//! The lock itself is the store's, so that whoever uses the store without this service is kept out
+//! too. Here it is only known for how long it was granted. `id` names the holder; each call may be
+//! repeated.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use tokio::task;
+use tokio::time::Instant;
+
+use crate::exit::Exit;
+use crate::store::units::patience;
+use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace};
+use crate::wire::time::rfc3339;
+
+use super::App;
+use super::intake::Intake;
+use super::reply::{Answer, Refusal, empty};
+use super::wait::{LONGEST, place};
+
+/// For how long a lock is granted; clients ask for it again in time.
+const LASTS: Duration = Duration::from_secs(10);
+/// The most bytes of a request: a name, written as base64, and what stands beside it.
+const MAX_REQUEST: u64 = 128 * 1024;
+
+/// The locks that are held by clients of this service.
+#[derive(Default)]
+pub(super) struct Locks(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    granted: HashMap<Etag, Granted>,
+    /// The last token that was given where the store does not count.
+    token: u64,
+}
+
+struct Granted {
+    place: (Namespace, Key),
+    held: Held,
+    token: u64,
+    holder: Holder,
+    until: Instant,
+}
+
+/// What a look at a lock has found: until when it is granted, or what was granted for too long.
+enum Check {
+    Until(Instant),
+    Over(Option<Box<Granted>>),
+}
+
+impl Locks {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Grants a lock anew to who holds it already.
+    fn keep(&self, id: Etag) -> Option<u64> {
+        let mut state = self.state();
+        let granted = state.granted.get_mut(&id)?;
+        if granted.held.is_lost() {
+            return None;
+        }
+        granted.until = Instant::now() + LASTS;
+        Some(granted.token)
+    }
+
+    /// Notes that a lock is held. A token that the store does not give is the time, so that it grows
+    /// from one service to the next too.
+    fn grant(&self, id: Etag, place: (Namespace, Key), held: Held, holder: Holder) -> u64 {
+        let mut state = self.state();
+        let token = held.token().unwrap_or_else(|| {
+            state.token = (state.token + 1).max(holder.since.0 / 1_000);
+            state.token
+        });
+        let granted = Granted {
+            place,
+            held,
+            token,
+            holder,
+            until: Instant::now() + LASTS,
+        };
+        state.granted.insert(id, granted);
+        token
+    }
+
+    /// Returns until when a lock is granted still, or takes it out when that is over.
+    fn check(&self, id: Etag) -> Check {
+        let mut state = self.state();
+        match state.granted.get(&id) {
+            Some(granted) if granted.until > Instant::now() => Check::Until(granted.until),
+            _ => Check::Over(state.granted.remove(&id).map(Box::new)),
+        }
+    }
+
+    fn remove(&self, id: Etag) -> Option<Granted> {
+        self.state().granted.remove(&id)
+    }
+
+    fn holder(&self, place: &(Namespace, Key)) -> Option<Holder> {
+        let state = self.state();
+        let holders = state.granted.values();
+        let holders = holders.filter(|granted| granted.place == *place);
+        holders
+            .map(|granted| granted.holder.clone())
+            .max_by_key(|holder| holder.since)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    id: Option<String>,
+    name: Option<String>,
+    name_base64: Option<String>,
+    #[serde(default)]
+    shared: bool,
+    wait: Option<String>,
+    #[serde(default)]
+    pid: u32,
+    #[serde(default)]
+    host: String,
+}
+
+impl Wanted {
+    fn id(&self) -> Result<Etag, Refusal> {
+        let id = self.id.as_ref().and_then(|id| id.parse().ok());
+        id.ok_or_else(|| Refusal::usage("`id` has 16 hexadecimal digits"))
+    }
+
+    fn name(&self) -> Result<Key, Refusal> {
+        let name = match (&self.name, &self.name_base64) {
+            (Some(name), None) => Some(name.as_bytes().to_vec()),
+            (None, Some(name)) => STANDARD.decode(name).ok(),
+            _ => None,
+        };
+        let name = name.ok_or_else(|| Refusal::usage("there is no `name`"))?;
+        Key::new(name).map_err(|err| Refusal::usage(err.to_string()))
+    }
+}
+
+/// Carries out a verb on a lock.
+pub(super) async fn carry_out(
+    app: &Arc<App>,
+    op: &str,
+    namespace: Namespace,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
+    let body = Intake::new(headers, body, MAX_REQUEST)?.whole(app).await?;
+    let wanted: Wanted = serde_json::from_slice(&body)
+        .map_err(|err| Refusal::usage(format!("the body is not as it ought to be: {err}")))?;
+    let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
+    match op {
+        "lock" => match lock(app, namespace, &wanted).await? {
+            Some(token) => Ok(format!("{{\"token\":{token}}}\n").into_response()),
+            None => Err(absent("the lock is held by others")),
+        },
+        "keep" => match app.locks.keep(wanted.id()?) {
+            Some(_) => Ok(empty(StatusCode::NO_CONTENT)),
+            None => Err(absent("the lock is held no more")),
+        },
+        "free" => {
+            let granted = app.locks.remove(wanted.id()?);
+            // To give it back may take a while, where the store is elsewhere.
+            app.start(move |_| {
+                drop(granted);
+                Ok(())
+            })
+            .await?;
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
+        _ => {
+            let place = (namespace, wanted.name()?);
+            let known = app.locks.holder(&place);
+            let holder = match known {
+                Some(holder) => Some(holder),
+                None => {
+                    let look = app.start(move |app| app.store().lock_holder(&place.0, &place.1));
+                    look.await?
+                }
+            };
+            let holder = holder.ok_or_else(|| absent("nobody holds the lock"))?;
+            let told = serde_json::json!({
+                "pid": holder.pid,
+                "host": holder.host,
+                "since": rfc3339(holder.since),
+                "shared": holder.is_shared,
+            });
+            Ok(format!("{told}\n").into_response())
+        }
+    }
+}
+
+/// Takes a lock, and returns its token; `None` where others held it for too long.
+async fn lock(
+    app: &Arc<App>,
+    namespace: Namespace,
+    wanted: &Wanted,
+) -> Result<Option<u64>, Refusal> {
+    let (id, name) = (wanted.id()?, wanted.name()?);
+    let wait = wanted.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
+    let wait = wait.map_err(|why| Refusal::usage(format!("invalid `wait`: {why}")))?;
+    let wait = wait.min(LONGEST);
+    if let Some(token) = app.locks.keep(id) {
+        return Ok(Some(token));
+    }
+    let waits = (!wait.is_zero()).then(|| place(app)).transpose()?;
+    let request = LockRequest {
+        is_shared: wanted.shared,
+        patience: Some(wait),
+    };
+    let place = (namespace, name);
+    let work = {
+        let place = place.clone();
+        move |app: &App| {
+            let held = app.store().lock(&place.0, &place.1, request, app.clock());
+            drop(waits);
+            held
+        }
+    };
+    // Where nobody listens any more the lock is given back as soon as it is had.
+    let held = tokio::select! {
+        held = app.start(work) => held?,
+        () = app.stops() => return Err(Refusal::busy("the service stops")),
+    };
+    let Some(held) = held else {
+        return Ok(None);
+    };
+    let holder = Holder {
+        pid: wanted.pid,
+        host: wanted.host.clone(),
+        since: app.clock().now(),
+        is_shared: wanted.shared,
+    };
+    let token = app.locks.grant(id, place, held, holder);
+    watch_over(Arc::clone(app), id);
+    Ok(Some(token))
+}
+
+/// Takes a lock from a client that does not ask for it any more.
+fn watch_over(app: Arc<App>, id: Etag) {
+    task::spawn(async move {
+        loop {
+            match app.locks.check(id) {
+                Check::Until(until) => tokio::time::sleep_until(until).await,
+                Check::Over(granted) => {
+                    task::spawn_blocking(move || drop(granted));
+                    return;
+                }
+            }
+        }
+    });
+}
