@@ -9,6 +9,7 @@ use crate::commands::output::Output;
 use crate::commands::session::read_token;
 use crate::commands::{Session, batch};
 use crate::exit::{Exit, UsageError};
+use crate::os;
 use crate::server::{self, Address, BatchRequest, Config, Listener};
 use crate::store::StoreError;
 use crate::wire::text::escape;
@@ -17,9 +18,13 @@ use crate::wire::text::escape;
 pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     let token = session.token_file.as_deref();
     let token = token.map(read_token).transpose()?.map(String::into_bytes);
-    let address = match &args.listen {
-        Listen::Tcp(address) => Address::Tcp(*address),
-        Listen::Unix(path) => Address::Unix(path.clone()),
+    let given = os::inherited_socket().context("cannot take the service manager's socket")?;
+    let given = given.map(Listener::adopt).transpose();
+    let given = given.context("cannot listen on the service manager's socket")?;
+    let address = match (&given, &args.listen) {
+        (Some(listener), _) => listener.address().clone(),
+        (None, Listen::Tcp(address)) => Address::Tcp(*address),
+        (None, Listen::Unix(path)) => Address::Unix(path.clone()),
     };
     let is_guarded = token.is_some() || matches!(address, Address::Unix(_));
     if let Address::Tcp(address) = &address
@@ -33,8 +38,13 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         ))
         .into());
     }
-    let shown = address.to_string();
-    let listener = Listener::bind(address).with_context(|| format!("cannot listen on {shown}"))?;
+    let listener = match given {
+        Some(listener) => listener,
+        None => {
+            let shown = address.to_string();
+            Listener::bind(address).with_context(|| format!("cannot listen on {shown}"))?
+        }
+    };
     let mut line = format!("kv: listening on {}", listener.address());
     if !is_guarded {
         let what = if args.read_only {
@@ -61,8 +71,11 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         batch: Box::new(batch),
         tell: Box::new(tell),
     };
-    // Nobody is left to tell if this fails.
-    let ready = || _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
+    let ready = || {
+        // Nobody is left to tell if this fails.
+        _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
+        os::tell_ready();
+    };
     server::serve(listener, config, ready).context("cannot serve")?;
     Ok(Exit::Success)
 }

@@ -5,6 +5,7 @@
 
 mod beneath;
 mod exchange;
+mod inherited;
 mod mark;
 mod process;
 mod random;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 pub(crate) use self::beneath::open_beneath;
 pub(crate) use self::exchange::exchange;
+pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
 pub(crate) use self::process::{Supervisor, Waiter, detach, host_name, spawn_deaf};
 pub(crate) use self::random::random;

@@ -5,9 +5,9 @@ use sha1::{Digest as _, Sha1};
 
 use crate::exit::Exit;
 
-use super::App;
 use super::connection::{MAX_HEADER, Reached};
 use super::reply::Refusal;
+use super::{App, page};
 
 /// Refuses a request that does not belong here.
 pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
@@ -47,8 +47,9 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
             ));
         }
     }
-    // That it is alive is told to whoever watches over it.
-    if request.uri().path() == "/healthz" {
+    // That it is alive is told to whoever watches over it, and the page asks for the token itself.
+    let path = request.uri().path();
+    if path == "/healthz" || page::is_part(path) {
         return Ok(());
     }
     match &app.config.token {

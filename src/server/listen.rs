@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub enum Address {
 pub struct Listener {
     address: Address,
     socket: Option<Socket>,
+    /// Whether the file of the socket was made by us.
+    made_file: bool,
 }
 
 #[derive(Debug)]
@@ -46,7 +49,11 @@ impl Listener {
                 socket.set_nonblocking(true)?;
                 let address = Address::Tcp(socket.local_addr()?);
                 let socket = Some(Socket::Tcp(socket));
-                Ok(Self { address, socket })
+                Ok(Self {
+                    address,
+                    socket,
+                    made_file: false,
+                })
             }
             Address::Unix(path) => {
                 remove_stale(&path)?;
@@ -57,9 +64,40 @@ impl Listener {
                 socket.set_nonblocking(true)?;
                 let address = Address::Unix(path);
                 let socket = Some(Socket::Unix(socket));
-                Ok(Self { address, socket })
+                Ok(Self {
+                    address,
+                    socket,
+                    made_file: true,
+                })
             }
         }
+    }
+
+    /// Takes a socket that somebody else listens on already, and who may come in there is theirs to
+    /// say.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no such socket.
+    pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        let tcp = TcpListener::from(socket);
+        if let Ok(address) = tcp.local_addr() {
+            tcp.set_nonblocking(true)?;
+            return Ok(Self {
+                address: Address::Tcp(address),
+                socket: Some(Socket::Tcp(tcp)),
+                made_file: false,
+            });
+        }
+        let unix = UnixListener::from(OwnedFd::from(tcp));
+        let address = unix.local_addr()?;
+        unix.set_nonblocking(true)?;
+        let path = address.as_pathname().unwrap_or(Path::new("(no name)"));
+        Ok(Self {
+            address: Address::Unix(path.to_owned()),
+            socket: Some(Socket::Unix(unix)),
+            made_file: false,
+        })
     }
 
     /// Returns the address, with the port that the system chose.
@@ -88,7 +126,9 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Address::Unix(path) = &self.address {
+        if let Address::Unix(path) = &self.address
+            && self.made_file
+        {
             _ = fs::remove_file(path);
         }
     }

@@ -17,8 +17,10 @@ use super::{App, MAX_WAITS};
 const BOUNDS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-/// Entries are counted again when the count is older than this: it may take a look at all of them.
-const COUNT_AGE: Duration = Duration::from_secs(60);
+/// Entries are counted again when the count is older than this, and than so many times what it takes
+/// to count: it may take a look at all of them.
+const COUNT_AGE: Duration = Duration::from_secs(1);
+const COUNT_SHARE: u32 = 50;
 
 /// Counters since the start.
 #[derive(Default)]
@@ -27,7 +29,7 @@ pub(super) struct Metrics {
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
     requests: Mutex<Requests>,
-    counted: Mutex<Option<(Instant, Vec<Count>)>>,
+    counted: Mutex<Option<Counted>>,
 }
 
 #[derive(Default)]
@@ -36,6 +38,12 @@ struct Requests {
     by_time: [u64; BOUNDS.len()],
     count: u64,
     seconds: f64,
+}
+
+/// What there is, and until when that is not counted again.
+struct Counted {
+    until: Instant,
+    counts: Vec<Count>,
 }
 
 /// What is in a namespace.
@@ -153,10 +161,11 @@ impl App {
         let Ok(mut counted) = self.metrics.counted.lock() else {
             return Ok(Vec::new());
         };
-        if let Some((when, counts)) = &*counted
-            && when.elapsed() < COUNT_AGE
+        let begun = Instant::now();
+        if let Some(counted) = &*counted
+            && begun < counted.until
         {
-            return Ok(counts.clone());
+            return Ok(counted.counts.clone());
         }
         let mut counts = Vec::new();
         for namespace in self.store().namespaces()? {
@@ -168,7 +177,11 @@ impl App {
                 });
             }
         }
-        *counted = Some((Instant::now(), counts.clone()));
+        let rest = COUNT_AGE.max(begun.elapsed() * COUNT_SHARE);
+        *counted = Some(Counted {
+            until: Instant::now() + rest,
+            counts: counts.clone(),
+        });
         Ok(counts)
     }
 }

@@ -14,6 +14,7 @@
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
 //!   origin      /get and /set
+//!   page        a page to look around with
 //!   metrics     what was done, for Prometheus
 //!   intake, outlet, reply   bodies in, bodies out, and errors
 //! ```
@@ -31,6 +32,7 @@ mod locks;
 mod metrics;
 mod origin;
 mod outlet;
+mod page;
 mod range;
 mod reply;
 mod routes;

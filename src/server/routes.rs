@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use super::address::{Place, place};
 use super::entry::{self, At};
 use super::reply::{Answer, Refusal};
-use super::{App, guard, list, origin, verbs};
+use super::{App, guard, list, origin, page, verbs};
 
 /// How long a client may send nothing of a body that it has begun.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -28,6 +28,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1/{*rest}", any(v1))
         .route("/get", post(origin::get))
         .route("/set", post(origin::set))
+        .route("/", get(page::html))
+        .route("/page.css", get(page::css))
+        .route("/page.js", get(page::script))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .fallback(async || {

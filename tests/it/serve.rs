@@ -1,9 +1,11 @@
 //! `kv serve`: what it answers.
 
+mod browser;
 pub mod client;
 mod curl;
 mod guard;
 mod load;
+mod manager;
 mod verbs;
 
 use kv::exit::Exit;

@@ -172,6 +172,24 @@ pub(super) const PAGES: &[Page] = &[Page {
             "`--listen unix:PATH` makes a socket for its user alone, mode 0600. One that a killed \
              service left is replaced.",
         ),
+        Head("Under systemd"),
+        Text(
+            "With `Type=notify` the unit is up when requests are taken in. With a socket unit the \
+             service is started by the first connection, on the socket that it is given instead of \
+             that of `--listen`; an address that is not of this machine alone wants a token then too.",
+        ),
+        Code(
+            "# kv.socket\n\
+             [Socket]\n\
+             ListenStream=%t/kv.socket\n\
+             SocketMode=0600\n\
+             [Install]\n\
+             WantedBy=sockets.target\n\
+             # kv.service\n\
+             [Service]\n\
+             Type=notify\n\
+             ExecStart=%h/.cargo/bin/kv serve",
+        ),
         Head("Limits"),
         Text(
             "64 KiB and 64 fields of header; 30 s to send a header, 30 s between two parts of a body, \
@@ -182,7 +200,14 @@ pub(super) const PAGES: &[Page] = &[Page {
         Head("Watching over it"),
         Text(
             "`/healthz` answers 200 if the store can be read. `/metrics` has requests, latencies, \
-             bytes and entries for Prometheus; entries are counted once a minute at most.",
+             bytes and entries for Prometheus; entries are counted anew once a second at most, and in no \
+             more than a fiftieth of the time.",
+        ),
+        Head("A page to look around"),
+        Text(
+            "A browser gets a page at `/`: namespaces, keys by their prefix, values as text, JSON or \
+             bytes; it puts and removes too. It asks for the token, where there is one, and keeps it \
+             for as long as the tab is open.",
         ),
     ],
     examples: &[
