@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{Feed, Incoming, Merge, Namespace, Source, Stopped, StoreError};
 use crate::wire::lines::Lines;
@@ -13,7 +15,7 @@ use crate::wire::record::{self, Record};
 
 use super::address::Query;
 use super::intake::{Intake, place};
-use super::reply::{Answer, Refusal};
+use super::reply::{Answer, Refusal, json};
 use super::{App, BatchRequest, outlet};
 
 /// The most bytes of the commands of a request: they have to be in memory.
@@ -78,12 +80,22 @@ pub(super) async fn import(
         }
     };
     let imported = intake.feed(app, work).await?.map_err(Refusal::usage)?;
-    let told = serde_json::json!({
-        "stored": imported.stored,
-        "left": imported.left,
-        "removed": imported.removed,
-    });
-    Ok(format!("{told}\n").into_response())
+    let told = Told {
+        stored: imported.stored,
+        left: imported.left,
+        removed: imported.removed,
+    };
+    let told = serde_json::to_string(&told).unwrap_or_default();
+    Ok(json(format!("{told}\n")))
+}
+
+/// What an import did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Imported)]
+pub(super) struct Told {
+    stored: u64,
+    left: u64,
+    removed: u64,
 }
 
 /// The entries that a body brings.

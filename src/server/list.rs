@@ -17,14 +17,23 @@ use crate::wire::{entry, json};
 use super::App;
 use super::address::Query;
 use super::intake::place;
+use super::openapi::Listed;
 use super::outlet;
-use super::reply::{Answer, Refusal};
+use super::reply::{Answer, Refusal, Refusals};
 
 const PARAMETERS: [&str; 9] = [
     "glob", "prefix", "from", "to", "limit", "reverse", "values", "inline", "cursor",
 ];
 
 /// Lists the namespaces: `{"namespace":"…"}`.
+#[utoipa::path(
+    get,
+    path = "/v1",
+    responses(
+        (status = 200, description = "A line each", content_type = "application/x-ndjson", body = String),
+        Refusals
+    )
+)]
 pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
     Query::read(query, &[])?;
     let names = app.start(|app| app.store().namespaces()).await?;
@@ -41,6 +50,27 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
 /// the last line is `{"cursor":"…"}`, and the same request with `cursor` goes on from there. What is
 /// damaged is told in a line as the body of a refusal, `{"status":4,"error":"…"}`; all that is sound
 /// is listed all the same, and then the answer is cut off.
+#[utoipa::path(
+    get,
+    path = "/v1/{namespace}",
+    params(
+        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
+        ("op" = Option<String>, Query, description = "info: tell what is known of the namespace instead"),
+        ("glob" = Option<String>, Query, description = "The whole key matches this"),
+        ("prefix" = Option<String>, Query, description = "The key begins with this"),
+        ("from" = Option<String>, Query, description = "The first key"),
+        ("to" = Option<String>, Query, description = "The first key that is not listed any more"),
+        ("limit" = Option<u64>, Query, description = "At most so many"),
+        ("reverse" = Option<String>, Query, description = "The last key first"),
+        ("values" = Option<String>, Query, description = "The values too"),
+        ("inline" = Option<u64>, Query, description = "But for those of more bytes"),
+        ("cursor" = Option<String>, Query, description = "Where the last answer ended"),
+    ),
+    responses(
+        (status = 200, description = "A line each", content_type = "application/x-ndjson", body = Listed),
+        Refusals
+    )
+)]
 pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
     let Asked {
         mut selection,
@@ -138,9 +168,13 @@ fn asked(query: Option<&str>) -> Result<Asked, Refusal> {
     let bytes = |name| query.bytes(name).map(<[u8]>::to_vec);
     let glob = query.bytes("glob").map(Glob::new).transpose();
     let glob = glob.map_err(|err| Refusal::usage(format!("invalid `glob`: {err}")))?;
-    let number = |text: &str| {
-        let number: Result<u64, _> = text.parse();
-        number.map_err(|_| "it is no number".to_owned())
+    let number = |text: &str| -> Result<u64, String> {
+        // The numbers of 64 bits of those who describe an interface have a sign.
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| i64::try_from(*number).is_ok());
+        number.ok_or_else(|| "it is no number".to_owned())
     };
     let limit = query.parse("limit", number)?;
     let inline = query.parse("inline", number)?;

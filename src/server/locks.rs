@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tokio::task;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::exit::Exit;
 use crate::store::units::patience;
@@ -32,7 +32,7 @@ use crate::wire::time::rfc3339;
 
 use super::App;
 use super::intake::Intake;
-use super::reply::{Answer, Refusal, empty};
+use super::reply::{Answer, Refusal, empty, json};
 use super::wait::{LONGEST, place};
 
 /// For how long a lock is granted; clients ask for it again in time.
@@ -123,9 +123,11 @@ impl Locks {
     }
 }
 
-#[derive(Deserialize)]
+/// What `lock`, `keep`, `free` and `holder` take.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Lock)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(super) struct Wanted {
     id: Option<String>,
     name: Option<String>,
     name_base64: Option<String>,
@@ -169,7 +171,7 @@ pub(super) async fn carry_out(
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
     match op {
         "lock" => match lock(app, namespace, &wanted).await? {
-            Some(token) => Ok(format!("{{\"token\":{token}}}\n").into_response()),
+            Some(token) => Ok(json(format!("{{\"token\":{token}}}\n"))),
             None => Err(absent("the lock is held by others")),
         },
         "keep" => match app.locks.keep(wanted.id()?) {
@@ -203,7 +205,7 @@ pub(super) async fn carry_out(
                 "since": rfc3339(holder.since),
                 "shared": holder.is_shared,
             });
-            Ok(format!("{told}\n").into_response())
+            Ok(json(format!("{told}\n")))
         }
     }
 }

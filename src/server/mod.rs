@@ -14,6 +14,7 @@
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
 //!   origin      /get and /set
+//!   openapi     what the handlers say of themselves
 //!   page        a page to look around with
 //!   metrics     what was done, for Prometheus
 //!   intake, outlet, reply   bodies in, bodies out, and errors
@@ -30,6 +31,7 @@ mod list;
 mod listen;
 mod locks;
 mod metrics;
+mod openapi;
 mod origin;
 mod outlet;
 mod page;

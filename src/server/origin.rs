@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::exit::Exit;
 use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, list};
@@ -25,16 +26,18 @@ use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, lis
 use super::App;
 use super::intake::{Intake, place};
 use super::outlet;
-use super::reply::{Answer, Refusal};
+use super::reply::{Answer, Refusal, Refusals};
 
 /// The most bytes of an object: it has to be in memory to be JSON.
 const MAX_OBJECT: u64 = 16 * 1024 * 1024;
 
-#[derive(Deserialize)]
+/// What `/get` and `/set` take: an `id` or a `list`, and for `/set` a `value`.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(super) struct Wanted {
     id: Option<String>,
     list: Option<String>,
+    #[schema(value_type = Value)]
     #[serde(default, deserialize_with = "given")]
     value: Option<Box<RawValue>>,
 }
@@ -50,6 +53,16 @@ enum Object {
     List(Namespace),
 }
 
+/// Stores an object, or adds it to a list.
+#[utoipa::path(
+    post,
+    path = "/set",
+    request_body(content = Wanted, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is stored", content_type = "application/json", body = Object),
+        Refusals
+    )
+)]
 pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer {
     if app.config.read_only {
         return Err(Refusal::forbidden("this service is read-only"));
@@ -75,6 +88,17 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
     Ok(json(StatusCode::OK, Body::from("{\"result\":true}\n")))
 }
 
+/// Answers with an object, or with all of a list.
+#[utoipa::path(
+    post,
+    path = "/get",
+    request_body(content = Wanted, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The object", content_type = "application/json", body = Object),
+        (status = 404, description = "There is none", content_type = "application/json", body = Object),
+        Refusals
+    )
+)]
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
     let (object, value) = read(&app, request).await?;
     if value.is_some() {

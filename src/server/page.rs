@@ -5,6 +5,8 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
+use super::reply::Refusals;
+
 const HTML: &str = include_str!("page/index.html");
 const CSS: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
@@ -19,6 +21,15 @@ pub(super) fn is_part(path: &str) -> bool {
     ["/", "/page.css", "/page.js"].contains(&path)
 }
 
+/// Answers with the page to look around with.
+#[utoipa::path(
+    get,
+    path = "/",
+    responses(
+        (status = 200, description = "The page", content_type = "text/html", body = String),
+        Refusals
+    )
+)]
 pub(super) async fn html() -> Response {
     file(HTML, "text/html; charset=utf-8")
 }

@@ -1,5 +1,6 @@
 //! Answers that say no, and why.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
@@ -8,6 +9,8 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::{self, RefOr};
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::exit::Exit;
 use crate::store::StoreError;
@@ -29,10 +32,31 @@ pub(super) type Answer = Result<Response, Refusal>;
 
 /// The body of a refusal: the exit status that the command of the same name would have had, and a
 /// text for people.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refusal)]
+pub(super) struct Told<'a> {
     status: u8,
     error: &'a str,
+}
+
+/// The refusals that any path can answer with.
+pub(super) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let told = openapi::Ref::from_schema_name("Refusal");
+        let refusal = |why| {
+            let content = openapi::Content::new(Some(told.clone()));
+            let response = openapi::ResponseBuilder::new().description(why);
+            response.content("application/json", content).build().into()
+        };
+        let table = [
+            ("4XX", "It is not so, or makes no sense, or may not be"),
+            ("5XX", "It could not be done"),
+        ];
+        let responses = table.map(|(codes, why)| (codes.to_owned(), refusal(why)));
+        responses.into_iter().collect()
+    }
 }
 
 impl Refusal {
@@ -150,6 +174,14 @@ impl IntoResponse for Refusal {
         headers.insert(STATUS, HeaderValue::from(u16::from(self.exit.row().0)));
         response
     }
+}
+
+/// Makes an answer of a text that is JSON.
+pub(super) fn json(text: String) -> Response {
+    let mut response = text.into_response();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 /// Makes an answer without a body.

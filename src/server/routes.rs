@@ -15,8 +15,8 @@ use crate::exit::Exit;
 
 use super::address::{Place, place};
 use super::entry::{self, At};
-use super::reply::{Answer, Refusal};
-use super::{App, guard, list, origin, page, verbs};
+use super::reply::{Answer, Refusal, Refusals};
+use super::{App, guard, list, openapi, origin, page, verbs};
 
 /// How long a client may send nothing of a body that it has begun.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -31,6 +31,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/", get(page::html))
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::script))
+        .route("/openapi.json", get(openapi::document))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .fallback(async || {
@@ -78,7 +79,8 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
             if *method == Method::POST {
                 return verbs::on_key(&app, at, query, headers, body).await;
             }
-            if query.is_some_and(|query| !query.is_empty()) {
+            let known = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE];
+            if known.contains(method) && query.is_some_and(|query| !query.is_empty()) {
                 return Err(Refusal::usage("a query has no meaning here"));
             }
             match *method {
@@ -109,12 +111,29 @@ fn method_not_allowed(allowed: &'static str) -> Refusal {
 }
 
 /// Tells whether the store can be read.
-async fn health(State(app): State<Arc<App>>) -> Answer {
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses(
+        (status = 200, description = "It can", content_type = "text/plain", body = String),
+        Refusals
+    )
+)]
+pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
     app.start(|app| app.store().namespaces()).await?;
     Ok("ok\n".into_response())
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Answer {
+/// Tells what was done, and what there is, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses(
+        (status = 200, description = "Its text format 0.0.4", content_type = "text/plain", body = String),
+        Refusals
+    )
+)]
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
     let text = app.start(App::metrics_text).await?;
     let mut response = text.into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

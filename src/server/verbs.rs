@@ -16,7 +16,8 @@ use crate::wire::time::read_rfc3339_deadline;
 use super::address::Query;
 use super::entry::{self, At};
 use super::intake::Intake;
-use super::reply::{Answer, Refusal, empty};
+use super::openapi::{KeyVerb, NamespaceVerb, Raw};
+use super::reply::{Answer, Refusal, Refusals, empty};
 use super::wait::{Look, Target, wait};
 use super::{App, bulk, locks};
 
@@ -37,7 +38,32 @@ fn unknown(op: &str, known: &str) -> Refusal {
     Refusal::usage(format!("there is no `op={op}` here, but {known}"))
 }
 
-/// Carries out a verb on an entry.
+/// Carries out a verb on an entry; kv-serve(1) tells which parameters each has.
+#[utoipa::path(
+    post,
+    path = "/v1/{namespace}/{key}",
+    params(
+        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
+        ("key" = String, Path, description = "1 to 65,535 bytes, none of them NUL; any may be percent-encoded"),
+        ("op" = inline(KeyVerb), Query),
+        ("if_value" = Option<String>, Query, description = "put, remove: if it holds just this"),
+        ("by" = Option<i64>, Query, description = "incr: how much"),
+        ("ttl" = Option<String>, Query, description = "incr, expire: how long it lives"),
+        ("at" = Option<String>, Query, description = "expire: when"),
+        ("wait" = Option<String>, Query, description = "wait: how long"),
+        ("gone" = Option<String>, Query, description = "wait: until it is gone"),
+        ("changed" = Option<String>, Query, description = "wait: until its etag is another"),
+    ),
+    request_body(content = Raw, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "A number, or the value that was taken", content(
+            (String = "text/plain"), (Raw = "application/octet-stream")
+        )),
+        (status = 201, description = "A new entry was put"),
+        (status = 204, description = "Done"),
+        Refusals
+    )
+)]
 pub(super) async fn on_key(
     app: &Arc<App>,
     at: At,
@@ -81,6 +107,27 @@ pub(super) async fn on_key(
 }
 
 /// Carries out a verb on a namespace: as a list, or on many entries of it.
+#[utoipa::path(
+    post,
+    path = "/v1/{namespace}",
+    params(
+        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
+        ("op" = inline(NamespaceVerb), Query),
+        ("last" = Option<String>, Query, description = "pop: the newest"),
+        ("wait" = Option<String>, Query, description = "pop, wait: how long"),
+        ("json" = Option<String>, Query, description = "batch: each command is an array"),
+        ("stop" = Option<String>, Query, description = "batch: the first failure ends it"),
+        ("merge" = Option<String>, Query, description = "import: overwrite, absent, newer or replace"),
+    ),
+    request_body(content = Raw, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "An element, replies, or what was done", content(
+            (String = "text/plain"), (Raw = "application/octet-stream"), (Object = "application/json")
+        )),
+        (status = 204, description = "Done"),
+        Refusals
+    )
+)]
 pub(super) async fn on_namespace(
     app: &Arc<App>,
     list: Namespace,

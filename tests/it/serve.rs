@@ -6,6 +6,7 @@ mod curl;
 mod guard;
 mod load;
 mod manager;
+mod openapi;
 mod verbs;
 
 use kv::exit::Exit;

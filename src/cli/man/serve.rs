@@ -201,7 +201,7 @@ pub(super) const PAGES: &[Page] = &[Page {
         Text(
             "`/healthz` answers 200 if the store can be read. `/metrics` has requests, latencies, \
              bytes and entries for Prometheus; entries are counted anew once a second at most, and in no \
-             more than a fiftieth of the time.",
+             more than a fiftieth of the time. `/openapi.json` describes every path (OpenAPI 3.1).",
         ),
         Head("A page to look around"),
         Text(
