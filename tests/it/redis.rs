@@ -4,6 +4,7 @@ pub mod servers;
 
 mod cases;
 mod failover;
+mod imports;
 mod leases;
 mod locations;
 mod lost_answers;
