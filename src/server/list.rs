@@ -104,6 +104,7 @@ fn selection(query: Option<&str>) -> Result<(Selection, Option<u64>), Refusal> {
         reverse: query.flag("reverse")?,
         limit: None,
         values: query.flag("values")?,
+        ..Selection::default()
     };
     match cursor {
         None => {}
