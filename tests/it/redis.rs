@@ -4,6 +4,7 @@ pub mod servers;
 
 mod cases;
 mod failover;
+mod format;
 mod imports;
 mod leases;
 mod locations;
