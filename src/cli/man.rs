@@ -14,6 +14,7 @@ mod memo;
 mod packs;
 mod programs;
 mod serve;
+mod servers;
 mod shell;
 mod tables;
 mod upkeep;
@@ -24,6 +25,7 @@ use crate::exit::{Exit, PROGRAM_ROWS};
 
 pub use self::format::{FIELDS, FORMAT, SHELL_READER};
 pub use self::general::{ENVIRONMENT, FILES, KV};
+pub use self::servers::{SERVER_FIELDS, SERVER_READER};
 pub use self::tables::READER;
 
 /// What a page tells about one command.

@@ -16,6 +16,7 @@ use crate::wire::time::{rfc3339, rfc3339_deadline};
 /// Prints the keys asked for. A damaged entry does not keep the others from being printed.
 pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
     let bytes = |text: &Option<std::ffi::OsString>| text.as_ref().map(|t| t.as_bytes().to_vec());
+    let is_plain = !(args.json || args.long || args.values || args.count);
     let selection = Selection {
         glob: args.glob.as_ref().map(glob).transpose()?,
         prefix: bytes(&args.prefix).unwrap_or_default(),
@@ -25,10 +26,10 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
         // Whether anything matches decides the exit status, even if nothing is to be shown.
         limit: args.limit.map(|limit| limit.max(1)),
         values: args.values && !args.count,
+        keys_only: is_plain || args.count,
     };
     let now = session.now();
     let shows = args.limit != Some(0);
-    let is_plain = !(args.json || args.long || args.values || args.count);
     let end = line_end(args.null);
     let mut has_matched = false;
     let mut count = 0_u64;

@@ -2,13 +2,16 @@
 //!
 //! [`open`] is the only list of engines; a new one is a new module and a line there. What engines
 //! share is beside them: on files, `flock` waits for locks and `holder` tells who has one; `lease`
-//! serves those that cannot see a holder die.
+//! serves those that cannot see a holder die; `runs` puts what is imported in order, and `merge` reads
+//! what is in order as one.
 
 mod flock;
 mod holder;
 pub mod http;
 mod lease;
+mod merge;
 pub mod redis;
+mod runs;
 pub mod sqlite;
 pub mod tree;
 

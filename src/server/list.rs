@@ -190,6 +190,7 @@ fn asked(query: Option<&str>) -> Result<Asked, Refusal> {
         reverse: query.flag("reverse")?,
         limit: None,
         values: query.flag("values")?,
+        ..Selection::default()
     };
     match cursor {
         None => {}

@@ -19,6 +19,9 @@ pub struct Selection {
     pub limit: Option<u64>,
     /// Open each value as well.
     pub values: bool,
+    /// Tell the keys alone: what else is listed of an entry then means nothing, and is not read where
+    /// that saves time.
+    pub keys_only: bool,
 }
 
 impl Selection {

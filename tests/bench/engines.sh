@@ -18,10 +18,15 @@ sed 's/^put/set/' "$scratch/puts" >"$scratch/sets"
 } >"$scratch/inserts"
 sed "s/.*/SELECT value FROM kv WHERE key = '&';/" "$scratch/keys" >"$scratch/selects"
 
-on() { "$kv" --store "$location" "$@"; }
-kv_puts() { on batch <"$scratch/puts" >"$scratch/replies"; }
-kv_gets() { on batch <"$scratch/gets" >"$scratch/replies"; }
-kv_ls() { on ls >"$scratch/listed"; }
+# Each build has a store of its own, and of neither does the other find anything in a cache.
+glibc() { "$kv" --store "$glibc_store" "$@"; }
+musl() { "$kv_musl" --store "$musl_store" "$@"; }
+glibc_puts() { glibc batch <"$scratch/puts" >"$scratch/replies"; }
+glibc_gets() { glibc batch <"$scratch/gets" >"$scratch/replies"; }
+glibc_ls() { glibc ls >"$scratch/listed"; }
+musl_puts() { musl batch <"$scratch/puts" >"$scratch/replies"; }
+musl_gets() { musl batch <"$scratch/gets" >"$scratch/replies"; }
+musl_ls() { musl ls >"$scratch/listed"; }
 sqlite_puts() { sqlite3 "$scratch/native" <"$scratch/inserts" >/dev/null; }
 sqlite_gets() { sqlite3 "$scratch/native" <"$scratch/selects" >/dev/null; }
 sqlite_ls() { sqlite3 "$scratch/native" 'SELECT key FROM kv ORDER BY key' >/dev/null; }
@@ -32,41 +37,54 @@ redis_ls() { redis-cli -p "$port" -n 1 --scan | LC_ALL=C sort >/dev/null; }
 empty() {
     case $1 in
     redis) redis-cli -p "$port" flushall >/dev/null ;;
-    *) rm -rf "$scratch/store" "$scratch"/store-* "$scratch"/native* ;;
+    *) rm -rf "$scratch"/store.* "$scratch"/native* ;;
     esac
     sync -f "$scratch"
 }
 
-# measure ENGINE LOCATION NATIVE: the native client is that of the tree's nearest peer where it has none.
+builds=(glibc)
+[ -z "$kv_musl" ] || builds+=(musl)
+
+# measure ENGINE GLIBC-STORE MUSL-STORE NATIVE: the native client is that of the tree's nearest peer
+# where it has none.
 measure() {
-    local engine=$1 location=$2 native=$3 round work who r
+    local engine=$1 glibc_store=$2 musl_store=$3 native=$4 round work who r
     rm -f "$scratch"/*.s
     for round in $(seq "$rounds"); do
         empty "$engine"
         for work in puts gets ls; do
-            for who in $(turn "$round" kv "$native"); do
+            for who in $(turn "$round" "${builds[@]}" "$native"); do
                 long "$who-$work" "${who}_$work"
+                case $who-$work in
+                "$native"-* | *-puts) continue ;;
+                *-gets) [ "$(grep -c '^value$' "$scratch/replies")" = "$count" ] ;;
+                *-ls) cmp "$scratch/listed" "$scratch/keys" ;;
+                esac || die "$who: other $work on $engine than there are"
             done
-            [ "$work" != gets ] || [ "$(grep -c '^value$' "$scratch/replies")" = "$count" ] ||
-                die "batch prints other values on $engine"
         done
-        cmp "$scratch/listed" "$scratch/keys" || die "ls prints other keys on $engine"
     done
     for work in puts gets ls; do
-        r=$(ratio "$scratch/kv-$work.s" "$scratch/$native-$work.s")
-        case $engine in
-        # The tree has no client but kv.
-        tree) set -- - 'for comparison' ;;
-        *) set -- "$goal" "$(verdict "$r <= 1.5")" ;;
-        esac
-        row "$work, $engine, against $native" "$(ms "kv-$work")" "$(ms "$native-$work")" "$r" "$@"
+        for who in glibc musl; do
+            if [ ! -s "$scratch/$who-$work.s" ]; then
+                not_measured "$work, $engine, static, $who" "$goal"
+                continue
+            fi
+            r=$(ratio "$scratch/$who-$work.s" "$scratch/$native-$work.s")
+            case $engine in
+            # The tree has no client but kv.
+            tree) set -- - 'for comparison' ;;
+            *) set -- "$goal" "$(verdict "$r <= 1.5")" ;;
+            esac
+            row "$work, $engine, static, $who, against $native" "$(ms "$who-$work")" \
+                "$(ms "$native-$work")" "$r" "$@"
+        done
     done
 }
 
-table "engines: $count keys, sync off, static, glibc"
+table "engines: $count keys, sync off"
 if have sqlite3; then
-    measure tree "$scratch/store" sqlite
-    measure sqlite "sqlite:$scratch/store" sqlite
+    measure tree "$scratch/store.glibc" "$scratch/store.musl" sqlite
+    measure sqlite "sqlite:$scratch/store.glibc" "sqlite:$scratch/store.musl" sqlite
 else
     not_measured 'tree and sqlite' "$goal"
 fi
@@ -74,7 +92,7 @@ if have redis-server redis-cli; then
     redis-server --port "$port" --bind 127.0.0.1 --save '' --daemonize yes >/dev/null
     trap 'redis-cli -p "$port" shutdown nosave 2>/dev/null || true' EXIT
     until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.05; done
-    measure redis "redis://127.0.0.1:$port/0?replicas=0" redis
+    measure redis "redis://127.0.0.1:$port/0?replicas=0" "redis://127.0.0.1:$port/2?replicas=0" redis
 else
     not_measured redis "$goal"
 fi

@@ -24,7 +24,7 @@ mod unlocked;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::disk::Op;
 use self::judge::{Again, Judge, Opened, Told, Write};
@@ -33,12 +33,15 @@ use self::states::States;
 use self::trial::{Tried, find_bad, try_all};
 use crate::harness::{Sandbox, cannot_run, tell_count};
 use crate::kills::can_inject;
+use crate::memory::Memory;
 
 /// A command that is recorded.
 struct Step {
     args: Vec<String>,
     input: Vec<u8>,
     kill: Option<Kill>,
+    /// A system call that always fails, and how.
+    fault: Option<&'static str>,
     /// The last thing that it did before was to give something this name.
     behind: Option<&'static str>,
     /// Nobody was promised that what it did lasts.
@@ -53,6 +56,7 @@ impl Step {
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             input: Vec::new(),
             kill: None,
+            fault: None,
             behind: None,
             is_no_promise: false,
             exit: 0,
@@ -94,6 +98,12 @@ impl Step {
     fn unsynced(mut self) -> Self {
         self.args.extend(["--sync", "off"].map(str::to_owned));
         self.is_no_promise = true;
+        self
+    }
+
+    /// Lets a system call always fail, as in `renameat2:error=EINVAL`.
+    fn without(mut self, fault: &'static str) -> Self {
+        self.fault = Some(fault);
         self
     }
 
@@ -234,6 +244,7 @@ impl Scenario {
             let mut command = kv.kv(&step.args);
             command.env("KV_STORE", &store);
             let kill = step.kill.ok_or(step.exit);
+            log.fault = step.fault;
             log.run((number, &command), &step.input, kill, room);
             if let Some(behind) = step.behind {
                 let is_there =
@@ -315,32 +326,4 @@ fn without_random(path: &str) -> String {
 
 fn is_random(part: &str) -> bool {
     part.len() >= 16 && part.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// A directory in memory, if the system has such.
-struct Memory(PathBuf);
-
-impl Memory {
-    fn new() -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "kv-crash-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let in_memory = Path::new("/dev/shm").join(&name);
-        if fs::create_dir(&in_memory).is_ok() {
-            return Self(in_memory);
-        }
-        let on_disk = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
-        fs::create_dir(&on_disk).unwrap();
-        Self(on_disk)
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -233,9 +233,9 @@ fn try_each(scenarios: &[Scenario], most: usize, is_asked_for: impl Fn(&Call) ->
     }
     let mut wrong = Vec::new();
     for scenario in scenarios {
-        let template = Sandbox::new();
+        let template = Sandbox::in_memory();
         (scenario.prepare)(&template);
-        let kv = Sandbox::new();
+        let kv = Sandbox::in_memory();
         let renew = || {
             if scenario.prepares_anew {
                 _ = std::fs::remove_dir_all(kv.store());

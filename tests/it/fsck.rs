@@ -108,7 +108,7 @@ pub fn file_of(kv: &Sandbox, key: &str) -> PathBuf {
 
 /// Makes `kv`'s store a copy of another.
 pub fn copy(template: &Sandbox) -> Sandbox {
-    let kv = Sandbox::new();
+    let kv = Sandbox::in_memory();
     let status = Command::new("cp")
         .arg("-a")
         .arg(template.store())

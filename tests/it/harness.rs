@@ -17,12 +17,15 @@ use kv::exit::Exit;
 pub const KV: &str = env!("CARGO_BIN_EXE_kv");
 
 pub use crate::engines::{Engine, Service};
+use crate::memory::Memory;
 
 /// A directory of a test's own. It stays behind when the test fails: then it is the evidence.
 pub struct Sandbox {
     root: PathBuf,
     engine: Engine,
     service: OnceLock<Service>,
+    /// Where it is, if not in the build's own directory.
+    memory: Option<Memory>,
 }
 
 impl Sandbox {
@@ -48,7 +51,16 @@ impl Sandbox {
             root,
             engine: Engine::current(),
             service: OnceLock::new(),
+            memory: None,
         }
+    }
+
+    /// Makes a sandbox for one of very many tries. When the test fails it comes to the disk.
+    pub fn in_memory() -> Self {
+        let memory = Memory::new();
+        let mut kv = Self::below(&memory.0);
+        kv.memory = Some(memory);
+        kv
     }
 
     /// Tells whether the store is a directory.
@@ -209,6 +221,10 @@ impl Drop for Sandbox {
         drop(self.service.take());
         if !thread::panicking() {
             _ = fs::remove_dir_all(&self.root);
+        } else if let Some(memory) = &self.memory {
+            let mut copy = Command::new("cp");
+            let to = env!("CARGO_TARGET_TMPDIR");
+            _ = copy.args(["-a", "-t", to]).arg(&memory.0).status();
         }
     }
 }

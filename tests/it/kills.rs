@@ -114,10 +114,10 @@ fn survives(before: Before, scenario: Scenario) {
     if !can_inject() {
         return cannot_run("strace, which kills at a system call, does not work here");
     }
-    let template = Sandbox::new();
+    let template = Sandbox::in_memory();
     before.prepare(&template, scenario.old.as_deref());
 
-    let kv = Sandbox::new();
+    let kv = Sandbox::in_memory();
     renew(&kv, &template);
     let calls = trace(&kv, scenario.args, &scenario.input);
     check(&kv, &scenario, None, &calls[0]);

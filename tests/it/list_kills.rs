@@ -120,14 +120,14 @@ fn survives(scenario: Scenario) {
         return cannot_run("strace, which kills at a system call, does not work here");
     }
     let calls = {
-        let kv = Sandbox::new();
+        let kv = Sandbox::in_memory();
         (scenario.prepare)(&kv);
         let calls = trace(&kv, scenario.args, b"");
         check(&kv, &scenario, None, &calls[0]);
         calls
     };
     for point in &calls {
-        let kv = Sandbox::new();
+        let kv = Sandbox::in_memory();
         (scenario.prepare)(&kv);
         let output = kill_at(&kv, scenario.args, b"", point);
         check(&kv, &scenario, Some(output), point);

@@ -11,6 +11,7 @@ mod harness;
 mod history;
 mod linearize;
 mod machine;
+mod memory;
 mod register;
 mod terminal;
 

@@ -63,7 +63,7 @@ impl Store {
     /// Makes a store with two packs of the same keys: some have a value in both, some a tombstone in
     /// the newer, and some a value in one of them alone.
     fn new() -> Self {
-        let kv = Sandbox::new();
+        let kv = Sandbox::in_memory();
         let (mut live, mut removed) = (BTreeMap::new(), Vec::new());
         let put = |key: &str, value: &str, live: &mut BTreeMap<_, _>| {
             kv.put(key, value);
@@ -261,7 +261,7 @@ fn no_part_of_the_list_of_packs_is_taken_for_the_whole() {
 /// Swapped packs have the right size, and every record in them is whole.
 #[test]
 fn packs_that_were_swapped_are_not_believed() {
-    let kv = Sandbox::new();
+    let kv = Sandbox::in_memory();
     for which in ["older", "newer"] {
         for n in 0..30 {
             kv.put(&format!("k{n:02}"), &format!("{which} {n}"));

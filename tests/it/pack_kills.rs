@@ -27,7 +27,7 @@ fn large(c: char) -> Option<String> {
 
 /// A store with each kind of entry: packed, hidden by a file, removed, large, in a file alone.
 fn template(has_packs: bool) -> Sandbox {
-    let kv = Sandbox::new();
+    let kv = Sandbox::in_memory();
     kv.put("packed", "old");
     kv.put("hidden", "older");
     kv.put("removed", "older");
@@ -88,7 +88,7 @@ fn survives(template: &Sandbox, args: &[&str], input: &str, fates: &[Fate]) {
     if !can_inject() {
         return cannot_run("strace, which kills at a system call, does not work here");
     }
-    let kv = Sandbox::new();
+    let kv = Sandbox::in_memory();
     renew(&kv, template);
     let calls = trace(&kv, args, input.as_bytes());
     check(&kv, fates, true, &calls[0]);

@@ -4,6 +4,8 @@ pub mod servers;
 
 mod cases;
 mod failover;
+mod format;
+mod imports;
 mod leases;
 mod locations;
 mod lost_answers;

@@ -51,7 +51,7 @@ fn goes_on(args: &[&str], statuses: &[i32]) {
     if !can_inject() {
         return cannot_run("strace, which delays a system call, does not work here");
     }
-    let kv = Sandbox::new();
+    let kv = Sandbox::in_memory();
     let fill = || {
         for key in ["key", "other"] {
             kv.run(["put", key, "old", "--sync", "off"])

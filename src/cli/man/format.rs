@@ -1,9 +1,10 @@
-//! kv-format(5): a store on disk, for whoever reads or keeps one without kv. Packs and the tables of
-//! SQLite have files of their own.
+//! kv-format(5): a store on disk, for whoever reads or keeps one without kv. Packs, the tables of
+//! SQLite and what servers hold have files of their own.
 
 use super::Block::{Code, Item, Table, Text};
 use super::Section;
 use super::packs::PACKS;
+use super::servers::SERVERS;
 use super::tables::TABLES;
 
 /// Reads what is not packed with three programs that every system has. The tests run it as it
@@ -111,7 +112,8 @@ pub const FORMAT: &[Section] = &[
         title: "DESCRIPTION",
         blocks: &[
             Text(
-                "A store is a directory, unless it is one in SQLite (see SQLITE below). In it each key has a file of its own, a loose entry, until \
+                "A store is a directory, unless it is one in SQLite or on servers (see SQLITE and REDIS \
+                 below). In it each key has a file of its own, a loose entry, until \
                  it is packed with others by `kv gc` or a bulk import. All of it but the values \
                  themselves and packs is text, so that a store can be read without `kv`(1).",
             ),
@@ -213,6 +215,7 @@ pub const FORMAT: &[Section] = &[
     },
     PACKS,
     TABLES,
+    SERVERS,
     Section {
         title: "WRITING",
         blocks: &[

@@ -1,10 +1,15 @@
 //! Many entries at once: one script stores or removes a whole batch of a bucket.
+//!
+//! What is imported is put in order first, in a file where it is much, and then sent in batches: it
+//! takes the same memory however much comes.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
+use std::fs::File;
+use std::io;
 
+use crate::engine::runs::{Scratch, Sorter};
 use crate::store::{
-    Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Selection,
+    Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, OrCannot as _, Result,
     Stopped, StoreError, Time,
 };
 
@@ -14,6 +19,7 @@ use super::codec::{self, Bad};
 use super::command::Command;
 use super::entries::{MAX_VALUE_LEN, count_of, expires_word, too_large};
 use super::names::{Bucket, Room};
+use super::pages::Pages;
 use super::resp::Reply;
 use super::script::Script;
 
@@ -21,11 +27,38 @@ use super::script::Script;
 const IN_CALL: usize = 100;
 /// Bytes of the values that one call of a script treats, unless a single one has more.
 const BYTES_IN_CALL: usize = 256 * 1024;
-/// Bytes of values that are made ready at once.
-const BYTES_AT_ONCE: usize = 16 << 20;
+/// Entries that are made ready at once, so that there is a full call for each bucket.
+const AT_ONCE: usize = 64 * IN_CALL;
+/// Bytes of values that are made ready at once, unless a single one has more.
+const BYTES_AT_ONCE: usize = 4 << 20;
+/// Bytes that are put in order in memory; what is more is written to a file.
+const RUN_LEN: usize = 16 << 20;
 
 /// A value that is to be stored, when it was written and when it expires.
 type New = (Vec<u8>, Option<Time>, Option<Deadline>);
+
+/// A file without a name, which is gone with the process however that ends.
+struct Nameless(File);
+
+const NAMELESS: &str = "a temporary file";
+
+impl Scratch for Nameless {
+    fn file(&self) -> &File {
+        &self.0
+    }
+
+    fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
+        StoreError::Io {
+            action,
+            path: NAMELESS.into(),
+            source,
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        io::Write::write_all(&mut &self.0, bytes).or_cannot("write", NAMELESS.as_ref())
+    }
+}
 
 impl Redis {
     /// Stores many entries; see [`crate::store::Store::import`].
@@ -36,111 +69,108 @@ impl Redis {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
+        let mut sorter = Sorter::new(RUN_LEN, || {
+            let file = tempfile::tempfile().or_cannot("make", NAMELESS.as_ref())?;
+            Ok(Nameless(file))
+        });
         // All are read before the first is stored: a feed that stops leaves nothing behind.
-        let mut entries: BTreeMap<Key, New> = BTreeMap::new();
         loop {
-            let Incoming {
-                key,
-                value,
-                modified,
-                expires,
-            } = match feed.next() {
-                Ok(Some(incoming)) => incoming,
+            match feed.next() {
+                Ok(Some(incoming)) if incoming.value.len() > MAX_VALUE_LEN => {
+                    let key = Key::new(incoming.key.to_vec()).expect("a feed yields keys");
+                    return Err(too_large(&key));
+                }
+                Ok(Some(incoming)) => sorter.push(&incoming)?,
                 Ok(None) => break,
                 Err(Stopped) => return Ok(None),
-            };
-            let key = Key::new(key.to_vec()).expect("a feed yields keys");
-            if value.len() > MAX_VALUE_LEN {
-                return Err(too_large(&key));
-            }
-            let new = (value.to_vec(), modified, expires);
-            match entries.entry(key) {
-                Slot::Occupied(mut slot) => _ = slot.insert(new),
-                Slot::Vacant(slot) => _ = slot.insert(new),
             }
         }
-        let mut done = Imported::default();
-        if merge == Merge::Replace {
-            let others = self.others(namespace, &entries, clock.now())?;
-            let mut failure = None;
-            let mut failed = |err| failure = Some(err);
-            done.removed = self.remove_keys(namespace, &others, clock, &mut failed)?;
-            failure.map_or(Ok(()), Err)?;
-        }
-        if !entries.is_empty() {
+        if sorter.count > 0 {
             self.register(namespace)?;
         }
-        let distinct = entries.len() as u64;
-        done.stored = self.store_all(namespace, entries, merge, clock)?;
-        done.left = distinct - done.stored;
-        Ok(Some(done))
-    }
-
-    /// Returns the keys that are there and not among those that come.
-    fn others(
-        &self,
-        namespace: &Namespace,
-        entries: &BTreeMap<Key, New>,
-        now: Time,
-    ) -> Result<Vec<Key>> {
-        let mut others = Vec::new();
-        let mut all = self.list_entries(namespace, &Selection::default(), now)?;
-        while let Some(listed) = all.next() {
-            let key = listed?.to_key();
-            if !entries.contains_key(&key) {
-                others.push(key);
+        let mut entries = sorter.finish()?;
+        let mut others = (merge == Merge::Replace).then(|| Others {
+            pages: Pages::new(self, namespace, (Vec::new(), None), false),
+            read: Vec::new(),
+        });
+        let mut done = Imported::default();
+        let (mut batch, mut bytes): (Vec<(Key, New)>, usize) = (Vec::new(), 0);
+        loop {
+            let next = entries.advance()?;
+            if let Some(run) = next {
+                let Incoming {
+                    key,
+                    value,
+                    modified,
+                    expires,
+                } = entries.source_mut(run).entry()?;
+                let key = Key::new(key.to_vec()).expect("a feed yields keys");
+                bytes += value.len();
+                batch.push((key, (value.to_vec(), modified, expires)));
             }
+            let is_last = next.is_none();
+            if !is_last && batch.len() < AT_ONCE && bytes < BYTES_AT_ONCE {
+                continue;
+            }
+            let stored = self.store_batch(namespace, &batch, merge, clock)?;
+            done.stored += stored;
+            done.left += batch.len() as u64 - stored;
+            // What is in the way goes when what comes is there: where this ends early, there is rather
+            // too much than too little.
+            while let Some(others) = &mut others
+                && let gone = others.next(&batch, is_last)?
+                && !gone.is_empty()
+            {
+                let mut failure = None;
+                let mut failed = |err| failure = Some(err);
+                done.removed += self.remove_keys(namespace, &gone, clock, &mut failed)?;
+                failure.map_or(Ok(()), Err)?;
+            }
+            if is_last {
+                return Ok(Some(done));
+            }
+            batch.clear();
+            bytes = 0;
         }
-        Ok(others)
     }
 
-    fn store_all(
+    /// Stores entries, and returns how many were not left as they are.
+    fn store_batch(
         &self,
         namespace: &Namespace,
-        entries: BTreeMap<Key, New>,
+        batch: &[(Key, New)],
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<u64> {
-        let mut buckets: BTreeMap<Bucket, Vec<(Key, New)>> = BTreeMap::new();
-        for (key, new) in entries {
-            buckets
-                .entry(Bucket::of(key.as_bytes()))
-                .or_default()
-                .push((key, new));
+        let mut buckets: BTreeMap<Bucket, Vec<&(Key, New)>> = BTreeMap::new();
+        for entry in batch {
+            let bucket = Bucket::of(entry.0.as_bytes());
+            buckets.entry(bucket).or_default().push(entry);
         }
-        let mut stored = 0;
-        let (mut calls, mut bytes) = (Vec::new(), 0);
-        for (bucket, mut entries) in buckets {
+        let mut calls = Vec::new();
+        for (bucket, entries) in buckets {
             let room = self.room(namespace, bucket);
-            while !entries.is_empty() {
+            let mut rest = &entries[..];
+            while !rest.is_empty() {
                 let mut size = 0;
-                let fits = |(_, (value, ..)): &&(Key, New)| {
+                let fits = |(_, (value, ..)): &&&(Key, New)| {
                     size += value.len();
                     size <= BYTES_IN_CALL
                 };
-                let count = entries.iter().take(IN_CALL).take_while(fits).count().max(1);
-                let rest = entries.split_off(count);
-                bytes += entries
-                    .iter()
-                    .map(|(_, (value, ..))| value.len())
-                    .sum::<usize>();
-                calls.push(self.store_call(&room, &entries, merge, clock.now())?);
-                entries = rest;
-                if bytes > BYTES_AT_ONCE {
-                    stored += self.settle(namespace, &calls)?;
-                    calls.clear();
-                    bytes = 0;
-                }
+                let count = rest.iter().take(IN_CALL).take_while(fits).count().max(1);
+                let (now, later) = rest.split_at(count);
+                calls.push(self.store_call(&room, now, merge, clock.now())?);
+                rest = later;
             }
         }
-        Ok(stored + self.settle(namespace, &calls)?)
+        self.settle(namespace, &calls)
     }
 
     /// Prepares a call that stores some entries of a bucket.
     fn store_call(
         &self,
         room: &Room,
-        entries: &[(Key, New)],
+        entries: &[&(Key, New)],
         merge: Merge,
         now: Time,
     ) -> Result<Command> {
@@ -255,5 +285,39 @@ impl Redis {
         let replies = self.link.run(&calls)?;
         let answers = replies.into_iter().flat_map(Reply::into_array);
         Ok(answers.map(|answer| count_of(&answer)).sum())
+    }
+}
+
+/// The keys that are there and not among those that come, which come in order.
+struct Others<'a> {
+    pages: Pages<'a>,
+    /// Keys that were read and are behind all that have come, the last one first.
+    read: Vec<Vec<u8>>,
+}
+
+impl Others<'_> {
+    /// Returns some keys that are there, up to the last of the batch, and also behind it if no other
+    /// batch comes; not those of the batch itself. Returns none when there are no more.
+    fn next(&mut self, batch: &[(Key, New)], is_last: bool) -> Result<Vec<Key>> {
+        let last = batch.last().map_or(&b""[..], |(key, _)| key.as_bytes());
+        let mut others = Vec::new();
+        while others.len() < AT_ONCE {
+            if self.read.is_empty() {
+                let keys = self.pages.next(AT_ONCE)?;
+                self.read.extend(keys.into_iter().rev().map(|(key, _)| key));
+            }
+            let is_due = |key: &mut Vec<u8>| is_last || key.as_slice() <= last;
+            let Some(key) = self.read.pop_if(is_due) else {
+                break;
+            };
+            let place = batch.binary_search_by_key(&key.as_slice(), |(key, _)| key.as_bytes());
+            // What is no key of a store is nobody's here.
+            if place.is_err()
+                && let Ok(key) = Key::new(key)
+            {
+                others.push(key);
+            }
+        }
+        Ok(others)
     }
 }

@@ -10,6 +10,7 @@ use super::codec::Bad;
 use super::command::Command;
 use super::names::{Bucket, Room, registry};
 use super::script::Script;
+use super::wait::has_written;
 
 /// What a script answered to a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +64,25 @@ impl Redis {
     /// Has a script change an entry, and registers the namespace first where that is needed.
     pub(super) fn carry_out(&self, change: &Change<'_>) -> Result<Outcome> {
         let mut is_registered = false;
+        let mut unreplicated = None;
         loop {
             let command = self.command_of(change, is_registered)?;
-            let word = self.link.run_one(command)?.into_bytes().unwrap_or_default();
+            let reply = self.link.run_one(command)?;
+            if has_written(&reply)
+                && let Some(err) = unreplicated
+            {
+                return Err(err);
+            }
+            let word = reply.into_bytes().unwrap_or_default();
             match &word[..] {
                 b"done" => return Ok(Outcome::Done),
                 b"no" => return Ok(Outcome::No),
                 b"register" if !is_registered => {
-                    self.register(change.namespace)?;
+                    match self.register(change.namespace) {
+                        // Whoever is told of it must find stored what was to be stored.
+                        Err(err @ StoreError::Unreplicated { .. }) => unreplicated = Some(err),
+                        registered => registered?,
+                    }
                     is_registered = true;
                 }
                 b"damaged" => {

@@ -13,11 +13,28 @@ use super::socket::Socket;
 /// Tells whether an answer to a write may stand for a change.
 pub(super) fn has_written(reply: &Reply) -> bool {
     match reply {
-        Reply::Bytes(word) => !matches!(&word[..], b"no" | b"register" | b"moved" | b"lost"),
+        Reply::Bytes(words) => {
+            let first = words.split(|&byte| byte == b' ').next();
+            !NOTHING.contains(&first.unwrap_or_default())
+        }
         Reply::Error(_) => false,
         _ => true,
     }
 }
+
+/// The words of scripts that have changed nothing that anybody relies on.
+const NOTHING: [&[u8]; 10] = [
+    b"no",
+    b"register",
+    b"damaged",
+    b"moved",
+    b"next",
+    b"look",
+    b"unfit",
+    b"overflow",
+    b"busy",
+    b"lost",
+];
 
 /// What is waited for behind writes.
 #[derive(Clone, Debug)]
@@ -81,5 +98,28 @@ impl Wait {
             socket.receive()?;
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_nothing_has_nothing_to_wait_for() {
+        let written = |word: &str| has_written(&Reply::Bytes(word.into()));
+        for word in ["done", "sum 7", "held 3", "free"] {
+            assert!(written(word), "{word}");
+        }
+        for word in [
+            "no",
+            "register",
+            "next 00000000000000000001",
+            "busy 10",
+            "unfit",
+        ] {
+            assert!(!written(word), "{word}");
+        }
+        assert!(has_written(&Reply::Int(1)) && has_written(&Reply::Array(Vec::new())));
     }
 }

@@ -23,22 +23,29 @@ impl Found {
     /// Reads [`COLUMNS`], the first of which has this number.
     pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
         let number = |nth: usize| row.get::<_, i64>(first + nth).map(i64::cast_unsigned);
-        let expires = row.get::<_, Option<i64>>(first + 2)?;
-        let expires = expires.map(|millis| {
-            Deadline::from_millis(millis.cast_unsigned()).ok_or_else(|| {
-                let why = "no time at which an entry can expire".into();
-                rusqlite::Error::FromSqlConversionFailure(first + 2, Type::Integer, why)
-            })
-        });
         Ok(Self {
             meta: Meta {
                 etag: Etag(number(0)?),
                 modified: Time(number(1)?),
-                expires: expires.transpose()?,
+                expires: deadline(row, first + 2)?,
                 size: number(3)?,
             },
             sum: number(4)?,
             large: row.get(first + 5)?,
+        })
+    }
+
+    /// Reads when an entry expires, from the column of this number, and nothing else.
+    pub(super) fn read_expiry(row: &Row<'_>, nth: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            meta: Meta {
+                etag: Etag(0),
+                modified: Time(0),
+                expires: deadline(row, nth)?,
+                size: 0,
+            },
+            sum: 0,
+            large: None,
         })
     }
 
@@ -47,6 +54,17 @@ impl Found {
             .expires
             .is_none_or(|expires| !expires.is_over(now))
     }
+}
+
+fn deadline(row: &Row<'_>, nth: usize) -> rusqlite::Result<Option<Deadline>> {
+    let millis = row.get::<_, Option<i64>>(nth)?;
+    let deadline = millis.map(|millis| {
+        Deadline::from_millis(millis.cast_unsigned()).ok_or_else(|| {
+            let why = "no time at which an entry can expire".into();
+            rusqlite::Error::FromSqlConversionFailure(nth, Type::Integer, why)
+        })
+    });
+    deadline.transpose()
 }
 
 /// Returns a deadline as it stands in its column.

@@ -1,7 +1,8 @@
 //! Listing: rows in pages, so that nothing is locked or held while somebody reads the listing.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 
+use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 
 use crate::store::{Entry, Key, Listed, Listing, Namespace, Result, Scan, Selection, Time};
@@ -9,8 +10,8 @@ use crate::store::{Entry, Key, Listed, Listing, Namespace, Result, Scan, Selecti
 use super::Sqlite;
 use super::row::{COLUMNS, Found};
 
-/// So many rows are read at once, or fewer that hold so many bytes.
-const PAGE_ROWS: usize = 1_000;
+/// So many rows are looked at before the file is let go, or fewer that hold so many bytes.
+const PAGE_ROWS: usize = 10_000;
 const PAGE_BYTES: usize = 1 << 20;
 
 /// A listing on its way.
@@ -27,10 +28,20 @@ struct Rows<'a> {
     is_listed: bool,
     to: Option<Vec<u8>>,
     left: u64,
-    page: VecDeque<(Vec<u8>, Found, Option<Vec<u8>>)>,
     is_last: bool,
-    /// What is lent.
-    key: Vec<u8>,
+    /// The keys of a page, one behind the other, and what was read of each.
+    keys: Vec<u8>,
+    page: std::vec::IntoIter<Row>,
+}
+
+/// A row that was read.
+#[derive(Debug)]
+struct Row {
+    /// Where its key is among those of the page.
+    key: Range<usize>,
+    found: Found,
+    /// It was asked for, and is not a large one.
+    value: Option<Vec<u8>>,
 }
 
 impl Sqlite {
@@ -56,9 +67,9 @@ impl Sqlite {
             is_listed: false,
             to,
             left: selection.limit.unwrap_or(u64::MAX),
-            page: VecDeque::new(),
             is_last: id.is_none(),
-            key: Vec::new(),
+            keys: Vec::new(),
+            page: Vec::new().into_iter(),
         }))
     }
 }
@@ -66,65 +77,79 @@ impl Sqlite {
 impl Rows<'_> {
     /// Reads the next page.
     fn turn(&mut self) -> Result<()> {
-        let Some(lent) = self.store.connect()? else {
-            self.is_last = true;
-            return Ok(());
+        match self.store.connect()? {
+            Some(lent) => self.read_page(&lent).map_err(self.store.cannot("list")),
+            None => {
+                self.is_last = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn read_page(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let Selection {
+            keys_only,
+            values,
+            reverse,
+            ..
+        } = self.selection;
+        let columns = match (keys_only, values) {
+            (true, _) => "expires".to_owned(),
+            (false, false) => COLUMNS.to_owned(),
+            (false, true) => format!("{COLUMNS}, value"),
         };
-        let value = if self.selection.values { ", value" } else { "" };
         let after = if self.is_listed { ">" } else { ">=" };
         let before = match self.to {
             Some(_) => "AND key < ?3",
             None => "AND ?3 IS NULL",
         };
-        let order = if self.selection.reverse {
-            "DESC"
-        } else {
-            "ASC"
-        };
+        let order = if reverse { "DESC" } else { "ASC" };
         let sql = format!(
-            "SELECT key, {COLUMNS}{value} FROM entry
+            "SELECT key, {columns} FROM entry
              WHERE namespace = ?1 AND key {after} ?2 {before} ORDER BY key {order}"
         );
-        let cannot = || self.store.cannot("list");
-        let mut select = lent.prepare_cached(&sql).map_err(cannot())?;
+        let mut select = connection.prepare_cached(&sql)?;
         let to = self.to.clone().map_or(Sql::Null, Sql::Blob);
-        let mut rows = select.query((self.id, &self.from, to)).map_err(cannot())?;
+        let mut rows = select.query((self.id, &self.from, to))?;
         let (mut count, mut bytes) = (0, 0);
-        let mut last: Vec<u8> = Vec::new();
+        let mut page = Vec::new();
+        self.keys.clear();
         self.is_last = true;
-        while let Some(row) = rows.next().map_err(cannot())? {
-            let key = row.get_ref(0).map_err(cannot())?;
-            let key = key.as_blob().map_err(|err| cannot()(err.into()))?;
+        while let Some(row) = rows.next()? {
+            let key = row.get_ref(0)?.as_blob()?;
             count += 1;
-            bytes += key.len();
+            bytes += key.len() + size_of::<Row>();
             if self.selection.matches(key) {
-                let found = Found::read(row, 1).map_err(cannot())?;
+                let found = match keys_only {
+                    true => Found::read_expiry(row, 1)?,
+                    false => Found::read(row, 1)?,
+                };
                 if found.is_live(self.now) {
-                    let value: Option<Vec<u8>> = match self.selection.values {
-                        true => row.get(7).map_err(cannot())?,
-                        false => None,
-                    };
+                    let value: Option<Vec<u8>> = if values { row.get(7)? } else { None };
                     bytes += value.as_ref().map_or(0, Vec::len);
-                    self.page.push_back((key.to_vec(), found, value));
+                    let begin = self.keys.len();
+                    self.keys.extend_from_slice(key);
+                    page.push(Row {
+                        key: begin..self.keys.len(),
+                        found,
+                        value,
+                    });
                 }
             }
-            last.clear();
-            last.extend_from_slice(key);
-            let is_enough = self.page.len() as u64 >= self.left;
+            let is_enough = page.len() as u64 >= self.left;
             if is_enough || count >= PAGE_ROWS || bytes >= PAGE_BYTES {
                 self.is_last = is_enough;
+                let last = key.to_vec();
+                if reverse {
+                    self.to = Some(last);
+                } else {
+                    self.from = last;
+                    self.is_listed = true;
+                }
                 break;
             }
         }
-        if count == 0 {
-            return Ok(());
-        }
-        if self.selection.reverse {
-            self.to = Some(last);
-        } else {
-            self.from = last;
-            self.is_listed = true;
-        }
+        self.page = page.into_iter();
         Ok(())
     }
 }
@@ -135,7 +160,7 @@ impl Scan for Rows<'_> {
             if self.left == 0 {
                 return None;
             }
-            let Some((key, found, value)) = self.page.pop_front() else {
+            let Some(Row { key, found, value }) = self.page.next() else {
                 if self.is_last {
                     return None;
                 }
@@ -147,22 +172,24 @@ impl Scan for Rows<'_> {
                 continue;
             };
             self.left -= 1;
-            self.key = key;
             if !self.selection.values {
                 return Some(Ok(Listed {
-                    key: &self.key,
+                    key: &self.keys[key],
                     meta: found.meta,
                     value: None,
                 }));
             }
             let opened = match value {
-                Some(value) => self.store.verified(&self.key, &found, value).map(Some),
-                None => self.large(),
+                Some(value) => {
+                    let key = &self.keys[key.clone()];
+                    self.store.verified(key, &found, value).map(Some)
+                }
+                None => self.large(&self.keys[key.clone()]),
             };
             match opened {
                 Ok(Some(entry)) => {
                     return Some(Ok(Listed {
-                        key: &self.key,
+                        key: &self.keys[key],
                         meta: entry.meta,
                         value: Some(entry.value),
                     }));
@@ -176,9 +203,9 @@ impl Scan for Rows<'_> {
 }
 
 impl Rows<'_> {
-    fn large(&self) -> Result<Option<Entry>> {
-        let key = Key::new(self.key.clone());
-        let key = key.map_err(|err| self.store.damaged(&self.key, &err.to_string()))?;
-        self.store.find(&self.namespace, &key, self.now)
+    fn large(&self, key: &[u8]) -> Result<Option<Entry>> {
+        let own = Key::new(key.to_vec());
+        let own = own.map_err(|err| self.store.damaged(key, &err.to_string()))?;
+        self.store.find(&self.namespace, &own, self.now)
     }
 }

@@ -43,7 +43,7 @@ pub const CONCURRENCY: &[Case] = cases![concurrency:
 ];
 
 pub const COUNTING: &[Case] = cases![counting:
-    appended_lines_are_all_there, each_of_ten_thousand_elements_is_taken_once,
+    appended_lines_are_all_there, each_of_many_elements_is_taken_once,
     killed_pushers_lose_nothing_that_was_acknowledged, killed_takers_take_one_element_at_most,
     pushed_elements_are_all_there,
 ];

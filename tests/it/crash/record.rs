@@ -26,6 +26,8 @@ pub struct Log {
     root: PathBuf,
     /// The disk as the processes see it.
     pub now: Disk,
+    /// A system call of the next commands that always fails, and how.
+    pub fault: Option<&'static str>,
 }
 
 impl Log {
@@ -38,6 +40,7 @@ impl Log {
             before,
             ops: Vec::new(),
             root,
+            fault: None,
         }
     }
 
@@ -73,6 +76,9 @@ impl Log {
             };
             let when = n + above;
             strace.args(["-e", &format!("inject={call}:signal=KILL:when={when}")]);
+        }
+        if let Some(fault) = self.fault {
+            strace.args(["-e", &format!("inject={fault}")]);
         }
         strace.arg(KV).args(command.get_args());
         strace.current_dir(&self.root).env_clear();

@@ -179,6 +179,20 @@ fn of_an_entry_over_a_packed_one() {
     }
 }
 
+/// Not every file system can swap two names. There is no moment either in which an older value shows.
+#[test]
+fn of_an_entry_over_a_packed_one_where_names_cannot_be_swapped() {
+    for fault in ["renameat2:error=EINVAL", "renameat2:error=ENOSYS"] {
+        Scenario::repair(over_a_packed_one, repair().removes("key").without(fault))
+            .spare(LAST_HOLDER)
+            .spare(&[
+                ("store/default/lost", 2, ONE_OF_TWO),
+                ("store/default/objects/a6", 1, ONE_OF_TWO),
+            ])
+            .survives();
+    }
+}
+
 /// The key and the value of both records are whole, and what leads to them is not.
 #[test]
 fn of_a_pack_whose_footer_is_damaged() {

@@ -48,9 +48,9 @@ fn files_that_may_not_grow() {
     ];
     let (mut done, mut failed, mut killed) = (0, 0, 0);
     for scenario in &scenarios {
-        let template = Sandbox::new();
+        let template = Sandbox::in_memory();
         (scenario.prepare)(&template);
-        let kv = Sandbox::new();
+        let kv = Sandbox::in_memory();
         renew(&kv, &template);
         let old = image(&kv).unwrap();
         let ran = limited(&kv, scenario, 1 << 20, true);

@@ -15,7 +15,7 @@ use walkdir::WalkDir;
 use super::{copy, expected, small, space};
 use crate::harness::{Sandbox, tell_count};
 
-struct Now;
+pub struct Now;
 
 impl Clock for Now {
     fn now(&self) -> Time {
@@ -31,7 +31,7 @@ struct Looked {
     refused: bool,
 }
 
-fn open(kv: &Sandbox) -> Box<dyn Store> {
+pub fn open(kv: &Sandbox) -> Box<dyn Store> {
     let settings = Settings {
         sync: Sync::Off,
         busy_timeout: Duration::from_secs(10),
@@ -39,7 +39,7 @@ fn open(kv: &Sandbox) -> Box<dyn Store> {
     engine::open(Location::Directory(kv.store()), settings)
 }
 
-fn is_refusal(err: &StoreError) -> bool {
+pub fn is_refusal(err: &StoreError) -> bool {
     matches!(
         err,
         StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::OtherKey { .. }

@@ -128,7 +128,7 @@ fn killed_anywhere_it_loses_nothing_and_brings_nothing_back() {
         return cannot_run("strace, which kills at a system call, does not work here");
     }
     // Two packs, entries that hide packed ones, tombstones, and what has to be swept.
-    let template = Sandbox::new();
+    let template = Sandbox::in_memory();
     for key in ["a", "b", "c", "d"] {
         template.put(key, "first");
     }
@@ -150,7 +150,7 @@ fn killed_anywhere_it_loses_nothing_and_brings_nothing_back() {
     assert_eq!(want, "b\tsecond\nd\tthird\ne\tthird\n");
 
     for args in [&["gc"][..], &["-n", "default", "gc", "--max-entries", "3"]] {
-        let kv = Sandbox::new();
+        let kv = Sandbox::in_memory();
         renew(&kv, &template);
         let mut calls = trace(&kv, args, b"");
         assert_eq!(ls(&kv, &["--values"]), want);

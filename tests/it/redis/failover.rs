@@ -142,10 +142,20 @@ impl Load {
 #[track_caller]
 fn under_load(cluster: &mut Cluster, what: &str, harm: impl FnOnce(&mut Cluster, &Load)) {
     let store = cluster.store();
+    under_load_of(&store, cluster, what, harm);
+}
+
+#[track_caller]
+fn under_load_of(
+    store: &str,
+    cluster: &mut Cluster,
+    what: &str,
+    harm: impl FnOnce(&mut Cluster, &Load),
+) {
     let load = Load::default();
     thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (load, store) = (&load, &store);
+            let load = &load;
             scope.spawn(move || load.write(store, writer));
         }
         // Also where the harm fails: the writers must not go on for ever.
@@ -155,7 +165,7 @@ fn under_load(cluster: &mut Cluster, what: &str, harm: impl FnOnce(&mut Cluster,
         drop(over);
     });
     cluster.settle();
-    load.settle(&On::new(store), what);
+    load.settle(&On::new(store.to_owned()), what);
 }
 
 struct Over<'a>(&'a AtomicBool);
@@ -225,6 +235,69 @@ fn what_was_acknowledged_survives_every_master_a_stop_and_a_move() {
         assert!(told.contains("Moving slot"), "{told}");
         load.go_on(50);
     });
+}
+
+/// One replica may die with its master where two have each write.
+#[test]
+fn what_two_replicas_have_survives_a_master_and_one_of_them() {
+    let Some(mut cluster) = Cluster::start_with_two_replicas() else {
+        return;
+    };
+    let store = format!("{}&replicas=2", cluster.store());
+    under_load_of(
+        &store,
+        &mut cluster,
+        "a master and a replica killed",
+        |cluster, load| {
+            for replica in [3, 4] {
+                let masters = cluster.masters();
+                let master = *masters
+                    .iter()
+                    .find(|number| ![1, 2].contains(*number))
+                    .unwrap();
+                let replica = if replica == master { 0 } else { replica };
+                let both = [master.max(replica), master.min(replica)];
+                let dead = both.map(|number| cluster.nodes.remove(number));
+                for server in &dead {
+                    signal(server, "-KILL");
+                }
+                until("the other replica was promoted", || {
+                    let state = cluster.nodes[0].cli(&["cluster", "info"]);
+                    state.contains("cluster_state:ok") && cluster.masters().len() == 3
+                });
+                for (number, dead) in both.into_iter().zip(dead).rev() {
+                    cluster.nodes.insert(number, dead.restart(&NODE));
+                }
+                cluster.settle();
+                load.go_on(50);
+            }
+        },
+    );
+    // With one of them alone it is stored, and not acknowledged.
+    let masters = cluster.masters();
+    let replica = (0..5)
+        .rev()
+        .find(|number| !masters.contains(number))
+        .unwrap();
+    signal(&cluster.nodes[replica], "-STOP");
+    let on = On::new(store);
+    // The second of them is the first in its namespace, whose name comes first.
+    for namespace in ["default", "another"] {
+        for (change, holds) in [(["put", "k", "v"], "v"), (["incr", "n", "--by=7"], "7")] {
+            let args = [&["-n", namespace, "--busy-timeout", "200ms"], &change[..]].concat();
+            on.run(&args)
+                .ends(Exit::Failure)
+                .prints("")
+                .complains(&["stored in", "but not replicated: 1 of 2"]);
+            on.run(&["-n", namespace, "get", change[1]])
+                .ends(Exit::Success)
+                .prints(holds);
+        }
+    }
+    on.run(&["incr", "k", "--busy-timeout", "200ms"])
+        .ends(Exit::Failure)
+        .complains(&["decimal number"]);
+    signal(&cluster.nodes[replica], "-CONT");
 }
 
 #[test]

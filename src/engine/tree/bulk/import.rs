@@ -1,7 +1,9 @@
 //! `import`: a bulk put.
 
+use std::fs::File;
 use std::io;
 
+use crate::engine::runs::{Run, Scratch, Sorter};
 use crate::store::{
     Clock, Etag, Feed, Imported, Incoming, Merge, Meta, Namespace, Result, Stopped, StoreError,
     Time, bulk, list,
@@ -14,10 +16,30 @@ use super::super::find::has_file;
 use super::super::layout::sha1_of;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
 use super::super::space::{Space, cannot};
+use super::super::temp::Temp;
 use super::super::upkeep::Upkeep;
 use super::before::{Before, PackedBefore};
-use super::runs::{Run, Sorter};
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
+
+/// Bytes held in memory before they are sorted and written.
+const RUN_LEN: usize = 64 * 1024 * 1024;
+
+/// What is imported, in order.
+type Entries = pack::Merge<Run<Temp>>;
+
+impl Scratch for Temp {
+    fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn cannot(&self, action: &'static str, err: io::Error) -> StoreError {
+        cannot(err, action, &self.path())
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes)
+    }
+}
 
 impl Tree {
     /// Stores many entries; see [`crate::store::Store::import`].
@@ -28,7 +50,14 @@ impl Tree {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        let mut sorter = Sorter::new(self, namespace);
+        let mut sorter = Sorter::new(RUN_LEN, || {
+            loop {
+                let space = self.open_or_create_space(namespace)?;
+                if let Some(temp) = Temp::create(&space)? {
+                    return Ok(temp);
+                }
+            }
+        });
         loop {
             match feed.next() {
                 Ok(Some(entry)) => sorter.push(&entry)?,
@@ -45,7 +74,7 @@ impl Tree {
         }
         let mut done = Imported::default();
         while let Some(run) = entries.advance()? {
-            let entry = entries.source(run).entry();
+            let entry = entries.source_mut(run).entry()?;
             if bulk::import_one(self, namespace, &entry, merge, clock)? {
                 done.stored += 1;
             } else {
@@ -58,7 +87,7 @@ impl Tree {
     fn import_sorted(
         &self,
         namespace: &Namespace,
-        entries: &mut pack::Merge<Run>,
+        entries: &mut Entries,
         first: Option<Time>,
         merge: Merge,
         clock: &dyn Clock,
@@ -122,14 +151,14 @@ impl Plan {
     fn write(
         &mut self,
         upkeep: &Upkeep,
-        entries: &mut pack::Merge<Run>,
+        entries: &mut Entries,
         base: Time,
         clock: &dyn Clock,
-    ) -> Result<Option<(super::super::temp::Temp, pack::Geometry)>> {
+    ) -> Result<Option<(Temp, pack::Geometry)>> {
         let mut writer: Option<PackWriter<'_>> = None;
         let mut etags = Etags(random());
         while let Some(run) = entries.advance()? {
-            let entry = entries.source(run).entry();
+            let entry = entries.source_mut(run).entry()?;
             let modified = entry.modified.unwrap_or(self.now);
             if self.keeps_packed(&upkeep.space, &entry, modified)? {
                 self.done.left += 1;

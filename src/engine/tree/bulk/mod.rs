@@ -1,6 +1,6 @@
 //! Many entries at once, stored or removed by one pack.
 //!
-//! 1. Everything is read and put in order, under no lock; see [`runs`].
+//! 1. Everything is read and put in order, under no lock; see [`crate::engine::runs`].
 //! 2. Under the maintenance lock, which keeps the packs as they are, a pack is written, synced and
 //!    named. What is too large for a pack is drafted.
 //! 3. The locks of all shards that are touched are taken, in order; see [`settle`]. Loose entries are
@@ -17,7 +17,6 @@
 mod before;
 mod import;
 mod remove;
-mod runs;
 mod settle;
 
 pub(super) use self::remove::Removal;

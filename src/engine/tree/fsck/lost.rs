@@ -47,16 +47,11 @@ impl Work<'_> {
             let gone = std::io::ErrorKind::NotFound.into();
             return Err(cannot(gone, "write", &lost.path.join(&to)));
         }
-        let failed = |err| cannot(err, "move", &dir.path.join(name));
-        if disk::exchange(lost.fd.as_fd(), &to, dir.fd.as_fd(), name).is_err() {
-            // Not every file system can do that. In two steps it is done by them all.
-            let other = new_name(stem);
-            disk::rename(dir.fd.as_fd(), name, lost.fd.as_fd(), &other).map_err(failed)?;
-            disk::rename(lost.fd.as_fd(), &to, dir.fd.as_fd(), name).map_err(failed)?;
-            sync(&lost)?;
-            sync(dir)?;
-            return Ok(moved(&other, ", and the key is removed"));
-        }
+        let to = match disk::exchange(lost.fd.as_fd(), &to, dir.fd.as_fd(), name) {
+            Ok(()) => to,
+            // Not every file system can do that.
+            Err(_) => replace_by_rename((dir, name), (&lost, &to), new_name(stem))?,
+        };
         sync(&lost)?;
         sync(dir)?;
         Ok(moved(&to, ", and the key is removed"))
@@ -72,6 +67,27 @@ impl Work<'_> {
         sync(&space)?;
         self.space.dir(LOST)
     }
+}
+
+/// Gives what is damaged a further name in lost/, and the tombstone that lies there its place. Returns
+/// the further name.
+fn replace_by_rename(
+    (dir, name): (&Dir, &str),
+    (lost, tombstone): (&Dir, &str),
+    aside: String,
+) -> Result<String> {
+    let failed = |err| cannot(err, "move", &dir.path.join(name));
+    match disk::link(dir.fd.as_fd(), name, lost.fd.as_fd(), &aside) {
+        // The rename takes the old name away, and that may last before the new one does.
+        Ok(()) => sync(lost)?,
+        // A directory has one name only, and so has each file where there are no hard links. Then
+        // there is a moment in which neither of the two is there.
+        Err(_) => {
+            disk::rename(dir.fd.as_fd(), name, lost.fd.as_fd(), &aside).map_err(failed)?;
+        }
+    }
+    disk::rename(lost.fd.as_fd(), tombstone, dir.fd.as_fd(), name).map_err(failed)?;
+    Ok(aside)
 }
 
 pub(super) fn sync(dir: &Dir) -> Result<(), StoreError> {

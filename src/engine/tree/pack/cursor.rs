@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::store::{Meta, Result};
 
+use super::Sorted;
 use super::block::{Block, Blocks};
 use super::codec::Record;
-use super::merge::Sorted;
 use super::reader::Pack;
 
 /// Which keys are asked for.

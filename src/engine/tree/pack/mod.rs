@@ -14,7 +14,7 @@
 //! and a loose entry hides them all. Numbers are little-endian.
 //!
 //! Read the files in this order: [`codec`], [`page`], [`index`], [`geometry`], [`manifest`],
-//! [`writer`], [`reader`], [`block`], [`cursor`], [`merge`], [`survey`].
+//! [`writer`], [`reader`], [`block`], [`cursor`], [`survey`].
 
 mod block;
 pub(super) mod codec;
@@ -23,7 +23,6 @@ pub(super) mod fuzz;
 mod geometry;
 mod index;
 pub(super) mod manifest;
-pub(super) mod merge;
 mod page;
 mod reader;
 mod survey;
@@ -41,10 +40,10 @@ pub(super) use self::codec::{LONGEST_VALUE, Record};
 pub(super) use self::cursor::{Bounds, Cursor};
 pub(super) use self::geometry::Geometry;
 pub(super) use self::manifest::{Manifest, Named};
-pub(super) use self::merge::{Merge, Sorted};
 pub(super) use self::reader::{Pack, Packed};
 pub(super) use self::survey::{Flaw, Survey};
 pub(super) use self::writer::PackWriter;
+pub(super) use crate::engine::merge::{Merge, Sorted};
 
 /// The directory of the packs.
 pub(super) const PACKS: &str = "packs";

@@ -10,25 +10,35 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 
-use crate::store::{Deadline, Incoming, Namespace, Result, Time};
+use crate::store::{Deadline, Incoming, Result, StoreError, Time};
 
-use super::super::Tree;
-use super::super::pack::{Merge, Sorted};
-use super::super::space::cannot;
-use super::super::temp::Temp;
+use super::merge::{Merge, Sorted};
 
-/// Bytes held in memory before they are sorted and written.
-const RUN_LEN: usize = 64 * 1024 * 1024;
 /// How much of a run is read, and written, at a time.
 const PART: usize = 256 * 1024;
 const HEAD_LEN: usize = 8 + 8 + 8 + 4;
 
+/// A file that holds a run, and is gone when this is dropped.
+pub(super) trait Scratch {
+    fn file(&self) -> &File;
+
+    /// Says what could not be done with it.
+    fn cannot(&self, action: &'static str, err: io::Error) -> StoreError;
+
+    /// Writes from where the file stands.
+    fn write(&self, bytes: &[u8]) -> Result<()>;
+}
+
+/// Makes a file for a run.
+type Make<'a, F> = Box<dyn FnMut() -> Result<F> + 'a>;
+
 /// Entries being put in order.
-pub(super) struct Sorter<'a> {
-    tree: &'a Tree,
-    namespace: &'a Namespace,
+pub(super) struct Sorter<'a, F> {
+    make: Make<'a, F>,
+    /// Bytes held in memory before they are sorted and written.
+    run_len: usize,
     held: Held,
-    runs: Vec<Temp>,
+    runs: Vec<F>,
     /// How many entries there are, equal keys counted each.
     pub(super) count: u64,
     /// The earliest modification of all that have one.
@@ -43,14 +53,14 @@ pub(super) struct Held {
     order: Vec<(u64, usize)>,
 }
 
-impl<'a> Sorter<'a> {
-    pub(super) fn new(tree: &'a Tree, namespace: &'a Namespace) -> Self {
-        let (held, runs) = (Held::default(), Vec::new());
+impl<'a, F: Scratch> Sorter<'a, F> {
+    /// Begins with nothing; `make` makes files, if there are more than so many bytes.
+    pub(super) fn new(run_len: usize, make: impl FnMut() -> Result<F> + 'a) -> Self {
         Self {
-            tree,
-            namespace,
-            held,
-            runs,
+            make: Box::new(make),
+            run_len,
+            held: Held::default(),
+            runs: Vec::new(),
             count: 0,
             first: None,
         }
@@ -71,14 +81,14 @@ impl<'a> Sorter<'a> {
         if let Some(modified) = entry.modified {
             self.first = Some(self.first.map_or(modified, |first| first.min(modified)));
         }
-        if bytes.len() + order.len() * size_of::<(u64, usize)>() >= RUN_LEN {
+        if bytes.len() + order.len() * size_of::<(u64, usize)>() >= self.run_len {
             self.write_run()?;
         }
         Ok(())
     }
 
     /// Returns all entries in order. Of equal keys the one that was added last comes.
-    pub(super) fn finish(mut self) -> Result<Merge<Run>> {
+    pub(super) fn finish(mut self) -> Result<Merge<Run<F>>> {
         self.held.sort();
         let mut runs = vec![Run::Held {
             held: self.held,
@@ -86,19 +96,15 @@ impl<'a> Sorter<'a> {
             at: 0,
         }];
         // The newest first: it hides the others.
-        for temp in self.runs.into_iter().rev() {
-            (&temp.file)
-                .rewind()
-                .map_err(|err| cannot(err, "read", &temp.path()))?;
-            let file = temp
-                .file
-                .try_clone()
-                .map_err(|err| cannot(err, "open", &temp.path()))?;
-            let reader = BufReader::with_capacity(PART, file);
+        for scratch in self.runs.into_iter().rev() {
+            let cannot = |err| scratch.cannot("read", err);
+            scratch.file().rewind().map_err(cannot)?;
+            let file = scratch.file().try_clone().map_err(cannot)?;
             runs.push(Run::Written {
-                reader,
-                temp,
+                reader: BufReader::with_capacity(PART, file),
+                scratch,
                 entry: Vec::new(),
+                left: 0,
             });
         }
         Ok(Merge::new(runs, false))
@@ -106,22 +112,17 @@ impl<'a> Sorter<'a> {
 
     fn write_run(&mut self) -> Result<()> {
         self.held.sort();
-        let temp = loop {
-            let space = self.tree.open_or_create_space(self.namespace)?;
-            if let Some(temp) = Temp::create(&space)? {
-                break temp;
-            }
-        };
+        let scratch = (self.make)()?;
         let mut part = Vec::with_capacity(2 * PART);
         for &(_, at) in &self.held.order {
             part.extend_from_slice(entry_at(&self.held.bytes, at));
             if part.len() >= PART {
-                temp.write(&part)?;
+                scratch.write(&part)?;
                 part.clear();
             }
         }
-        temp.write(&part)?;
-        self.runs.push(temp);
+        scratch.write(&part)?;
+        self.runs.push(scratch);
         self.held.bytes.clear();
         self.held.order.clear();
         Ok(())
@@ -169,7 +170,7 @@ fn digest_of(key: &[u8]) -> u64 {
 }
 
 /// Sorted entries, in memory or in a file.
-pub(super) enum Run {
+pub(super) enum Run<F> {
     Held {
         held: Held,
         next: usize,
@@ -177,30 +178,45 @@ pub(super) enum Run {
     },
     Written {
         reader: BufReader<File>,
-        temp: Temp,
+        scratch: F,
+        /// What was read of an entry: its head and its key, and the value when it was asked for.
         entry: Vec<u8>,
+        /// Bytes of its value that were not read. There may be many runs, and values are large.
+        left: usize,
     },
 }
 
-impl Run {
+impl<F: Scratch> Run<F> {
     /// Returns the entry that the run stands on.
-    pub(super) fn entry(&self) -> Incoming<'_> {
+    pub(super) fn entry(&mut self) -> Result<Incoming<'_>> {
         let bytes = match self {
             Self::Held { held, at, .. } => entry_at(&held.bytes, *at),
-            Self::Written { entry, .. } => entry,
+            Self::Written {
+                reader,
+                scratch,
+                entry,
+                left,
+            } => {
+                let begin = entry.len();
+                entry.resize(begin + *left, 0);
+                let read = reader.read_exact(&mut entry[begin..]);
+                read.map_err(|err| scratch.cannot("read", err))?;
+                *left = 0;
+                entry
+            }
         };
         let (modified, expires) = (number_at(bytes, 0), number_at(bytes, 8));
         let key = key_of(bytes);
-        Incoming {
+        Ok(Incoming {
             key,
             value: &bytes[HEAD_LEN + key.len()..],
             modified: (modified > 0).then_some(Time(modified)),
             expires: Deadline::from_millis(expires),
-        }
+        })
     }
 }
 
-impl Sorted for Run {
+impl<F: Scratch> Sorted for Run<F> {
     fn advance(&mut self) -> Result<bool> {
         match self {
             Self::Held { held, next, at } => {
@@ -212,22 +228,10 @@ impl Sorted for Run {
             }
             Self::Written {
                 reader,
-                temp,
+                scratch,
                 entry,
-            } => {
-                entry.resize(HEAD_LEN, 0);
-                let read = match reader.read_exact(entry) {
-                    Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-                    Err(err) => Err(err),
-                    Ok(()) => {
-                        let len = len_of(entry);
-                        entry.resize(len, 0);
-                        reader.read_exact(&mut entry[HEAD_LEN..])
-                    }
-                };
-                read.map(|()| true)
-                    .map_err(|err| cannot(err, "read", &temp.path()))
-            }
+                left,
+            } => read_head(reader, entry, left).map_err(|err| scratch.cannot("read", err)),
         }
     }
 
@@ -237,6 +241,29 @@ impl Sorted for Run {
             Self::Written { entry, .. } => key_of(entry),
         }
     }
+}
+
+/// Passes over what is left of an entry, and reads the next up to its value; false at the end.
+fn read_head(
+    reader: &mut BufReader<File>,
+    entry: &mut Vec<u8>,
+    left: &mut usize,
+) -> io::Result<bool> {
+    reader.seek_relative(i64::try_from(*left).expect("it was in memory"))?;
+    *left = 0;
+    // A value that was large does not keep its room.
+    entry.truncate(HEAD_LEN);
+    entry.shrink_to(PART);
+    entry.resize(HEAD_LEN, 0);
+    match reader.read_exact(entry) {
+        Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        read => read?,
+    }
+    let key_end = HEAD_LEN + key_len_of(entry);
+    *left = len_of(entry) - key_end;
+    entry.resize(key_end, 0);
+    reader.read_exact(&mut entry[HEAD_LEN..])?;
+    Ok(true)
 }
 
 fn entry_at(bytes: &[u8], at: usize) -> &[u8] {
@@ -260,4 +287,79 @@ fn key_len_of(head: &[u8]) -> usize {
 
 fn number_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::OrCannot as _;
+
+    struct Nameless(File);
+
+    impl Scratch for Nameless {
+        fn file(&self) -> &File {
+            &self.0
+        }
+
+        fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
+            let path = "nameless".into();
+            StoreError::Io {
+                action,
+                path,
+                source,
+            }
+        }
+
+        fn write(&self, bytes: &[u8]) -> Result<()> {
+            io::Write::write_all(&mut &self.0, bytes).or_cannot("write", "nameless".as_ref())
+        }
+    }
+
+    fn nameless() -> Result<Nameless> {
+        let file = tempfile::tempfile().or_cannot("make", "nameless".as_ref())?;
+        Ok(Nameless(file))
+    }
+
+    /// The n-th of many entries: there are few keys, and values of several lengths.
+    fn entry(n: u64) -> (String, Vec<u8>, Time) {
+        let value = vec![b'a' + (n % 26) as u8; (n % 7) as usize * 1_000];
+        (format!("{}", n * 37 % 100), value, Time(n + 1))
+    }
+
+    #[test]
+    fn the_last_of_each_key_comes_in_order_from_however_many_runs() {
+        for run_len in [1, 10_000, 1 << 30] {
+            let mut sorter = Sorter::new(run_len, nameless);
+            let mut want = std::collections::BTreeMap::new();
+            for n in 0..1_000 {
+                let (key, value, modified) = entry(n);
+                let incoming = Incoming {
+                    key: key.as_bytes(),
+                    value: &value,
+                    modified: Some(modified),
+                    expires: Deadline::from_millis(n),
+                };
+                sorter.push(&incoming).unwrap();
+                want.insert(key, n);
+            }
+            assert_eq!((sorter.count, sorter.first), (1_000, Some(Time(1))));
+            let mut merge = sorter.finish().unwrap();
+            let mut found = Vec::new();
+            while let Some(run) = merge.advance().unwrap() {
+                let key = String::from_utf8(merge.source(run).key().to_vec()).unwrap();
+                let n = want[&key];
+                found.push(key.clone());
+                // Who does not look at a value passes over it; who looks twice sees the same.
+                for _ in 0..n % 3 {
+                    let got = merge.source_mut(run).entry().unwrap();
+                    let (_, value, modified) = entry(n);
+                    assert_eq!(got.key, key.as_bytes());
+                    assert!(got.value == value, "{n}");
+                    assert_eq!(got.modified, Some(modified));
+                    assert_eq!(got.expires, Deadline::from_millis(n));
+                }
+            }
+            assert_eq!(found, want.into_keys().collect::<Vec<_>>());
+        }
+    }
 }

@@ -71,6 +71,11 @@ impl<S: Sorted> Merge<S> {
         &self.sources[source]
     }
 
+    /// Returns a source, to be read further.
+    pub(crate) fn source_mut(&mut self, source: usize) -> &mut S {
+        &mut self.sources[source]
+    }
+
     /// Returns all sources.
     pub(crate) fn sources(&self) -> &[S] {
         &self.sources

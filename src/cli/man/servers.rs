@@ -1,0 +1,117 @@
+//! The part of kv-format(5) about stores on servers of Redis and Valkey.
+
+use super::Block::{Code, Table, Text};
+use super::Section;
+
+const NAMES: &[&[&str]] = &[
+    &["Key of Redis", "Type", "What it is"],
+    &[
+        "`{PREFIX}n`",
+        "hash",
+        "A field for each namespace, its name",
+    ],
+    &["`{PREFIX}g`", "hash", "When `kv gc` last ran on each"],
+    &["`TAGe:KEY`", "string", "The entry of a key, as below"],
+    &[
+        "`TAGi`",
+        "sorted set",
+        "The keys of the bucket, all of score 0",
+    ],
+    &["`TAGc`", "string", "Of a list: the last number given"],
+    &["`TAGl:NAME`", "hash", "A lock: a field for each holder"],
+    &["`TAGt`", "string", "The last token of a lock"],
+    &[
+        "`TAGo:ETAG`",
+        "string",
+        "That a call was carried out; goes soon",
+    ],
+    &["`TAGx:KEY`", "string", "What `kv fsck --repair` moved away"],
+];
+
+/// The fields of an entry's first line: name, offset in the line, characters, form, meaning.
+pub const SERVER_FIELDS: &[&[&str]] = &[
+    &["Field", "At", "Width", "Form", "Meaning"],
+    &["magic", "0", "3", "text", "`kv1`"],
+    &[
+        "etag",
+        "4",
+        "16",
+        "hex",
+        "64 random bits, new with every write",
+    ],
+    &[
+        "modified",
+        "21",
+        "20",
+        "decimal",
+        "Nanoseconds since 1970-01-01 UTC",
+    ],
+    &[
+        "expires",
+        "42",
+        "15",
+        "decimal",
+        "Milliseconds since then; 0 is never",
+    ],
+    &["value length", "58", "10", "decimal", "Bytes of the value"],
+    &["value sum", "69", "16", "hex", "A sum of the value"],
+    &[
+        "kind of sum",
+        "86",
+        "1",
+        "text",
+        "`x`: XXH3-64; `s`: SHA-1, cut off",
+    ],
+    &[
+        "header sum",
+        "88",
+        "16",
+        "hex",
+        "SHA-1, cut off, of bytes 0 to 86 and KEY",
+    ],
+];
+
+/// Prints the entries of a namespace with Redis' own program. The tests run it as it stands here.
+pub const SERVER_READER: &str = r#"redis-cli --scan --pattern '{kv:default:*}e:*' |
+while read -r name; do
+    printf '%s\t' "${name#*\}e:}"
+    redis-cli GETRANGE "$name" 105 -1
+done"#;
+
+pub(super) const SERVERS: Section = Section {
+    title: "REDIS",
+    blocks: &[
+        Text(
+            "A store at `redis://HOST` is a number of keys of the server, of one database, or of all \
+             the masters of a cluster. PREFIX is `kv` unless the location says `?prefix=`. A namespace \
+             has 65 buckets, and all keys of a bucket begin with its TAG, `{PREFIX:NAMESPACE:BUCKET}`: \
+             what stands in braces decides the hash slot, so that a bucket is on one server, where a \
+             script changes all of it in one step. In NAMESPACE each byte but letters, digits, `.`, \
+             `_` and `-` is written as `%` and two upper-case hexadecimal digits. BUCKET is the lowest \
+             six bits of the XXH3-64 of KEY, as two hexadecimal digits from 00 to 3f; for the elements \
+             of lists, whose keys are numbers of 20 digits, it is `list`.",
+        ),
+        Table(NAMES),
+        Text(
+            "An entry is a line of 105 bytes, its newline included, and then the value, up to 8 MiB, \
+             byte for byte. The fields of the line are separated by single blanks, and each has all its \
+             digits, with zeros in front.",
+        ),
+        Table(SERVER_FIELDS),
+        Text(
+            "A sum by SHA-1 is its first 16 hexadecimal digits; scripts of the server can compute no \
+             other. An entry that expires is dropped by the server a minute later: until then, and \
+             wherever clocks differ, the reader decides by `expires`. Its key may stay in the sorted \
+             set, which means nothing; `kv gc` removes it. This prints the keys and values of a single \
+             server, where they are text:",
+        ),
+        Code(SERVER_READER),
+        Text(
+            "Each change is one call of a script, under an etag of its own, which is noted in `TAGo:` \
+             for a while: a call that is sent again, as its answer was lost, changes nothing twice. It \
+             is told to those who wait on the channel `TAGw` (of a shard, in a cluster). A field of a \
+             lock is a random number of the holder, and its value when the lease ends, in milliseconds \
+             of the server's clock, the token, `x` or `s` (exclusive or shared), and who that is.",
+        ),
+    ],
+};
