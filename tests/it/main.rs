@@ -12,6 +12,7 @@ mod history;
 mod linearize;
 mod machine;
 mod memory;
+mod ran;
 mod register;
 mod terminal;
 
