@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -52,6 +53,7 @@ pub(super) async fn accept(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let socket = Acceptor::of(listener.take_socket()?)?;
     let places = Arc::new(Semaphore::new(connections()));
+    let routes = routes::router(&app);
     // Each connection holds a sender; when the last is gone, so are all connections.
     let (running, mut finished) = mpsc::channel::<()>(1);
     ready();
@@ -71,10 +73,10 @@ pub(super) async fn accept(
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let (app, running) = (Arc::clone(&app), running.clone());
+        let (app, routes, running) = (Arc::clone(&app), routes.clone(), running.clone());
         tokio::spawn(async move {
             app.metrics.connections.fetch_add(1, Relaxed);
-            serve(stream, reached, &app).await;
+            serve(stream, reached, routes, &app).await;
             app.metrics.connections.fetch_sub(1, Relaxed);
             drop((place, running));
         });
@@ -106,8 +108,8 @@ fn connections() -> usize {
 }
 
 /// Serves one connection to its end. What goes wrong with it concerns its client alone.
-async fn serve(stream: Box<dyn Duplex>, reached: Reached, app: &Arc<App>) {
-    let routes = TowerToHyperService::new(routes::router(app));
+async fn serve(stream: Box<dyn Duplex>, reached: Reached, routes: Router, app: &Arc<App>) {
+    let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(reached);
         routes.call(request)

@@ -4,6 +4,7 @@ mod browser;
 pub mod client;
 mod curl;
 mod guard;
+mod idle;
 mod load;
 mod manager;
 mod openapi;

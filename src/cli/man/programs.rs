@@ -90,12 +90,13 @@ pub(super) const PAGES: &[Page] = &[
             ),
             Item(
                 "Stores on other machines",
-                "A store on Redis or Valkey cannot see a holder die. A lock is a lease of 10 seconds \
-                 there, which kv renews every 3 while CMD runs: it is given back at the end of CMD, \
+                "A store on Redis or Valkey, or behind a service, cannot see a holder die. A lock is a \
+                 lease of 10 seconds there, which kv renews every 3 while CMD runs: it is given back at the end of CMD, \
                  and free at most 10 seconds after kv was killed with SIGKILL, or its machine died. \
                  It does not promise that two never run at once: a holder that is stopped, or cut \
                  off from the store, for longer than that goes on in the belief to hold it, as does \
-                 one whose lock was lost with a server of which no replica had it. When kv learns of \
+                 one whose lock was lost with a server of which no replica had it, or with a service \
+                 that was started anew. When kv learns of \
                  it, a line says so as CMD ends. So CMD finds a number in `KV_LOCK_TOKEN` that grows \
                  each time that a lock is granted: what CMD changes elsewhere can note the largest \
                  that it has seen and refuse a smaller one. The removal of a namespace leaves its \
