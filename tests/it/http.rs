@@ -1,6 +1,7 @@
 //! Stores behind a service: what the contract suite does not ask of every engine.
 
 mod locks;
+mod tls;
 
 use std::fs;
 use std::io::{Read as _, Write as _};

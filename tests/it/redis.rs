@@ -7,5 +7,5 @@ mod failover;
 mod format;
 mod imports;
 mod leases;
-mod locations;
+pub mod locations;
 mod lost_answers;

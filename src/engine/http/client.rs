@@ -342,6 +342,8 @@ fn is_unreachable(err: &ureq::Error) -> bool {
             err.kind(),
             io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::NotFound
+                // What TLS has to say against the other side.
+                | io::ErrorKind::InvalidData
                 | io::ErrorKind::PermissionDenied
                 | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable

@@ -84,7 +84,7 @@ fn a_cluster_has_no_databases() {
 }
 
 /// Makes a certificate of an authority of the test's own, and one for this machine that it signs.
-const CERTIFICATES: &str = "set -e
+pub const CERTIFICATES: &str = "set -e
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca 2>/dev/null
 openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost 2>/dev/null
 echo subjectAltName=IP:127.0.0.1,DNS:localhost >extensions
