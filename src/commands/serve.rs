@@ -73,7 +73,7 @@ fn token(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Tells the operator what went wrong with the store; no value and no token is in it.
-fn tell(err: &StoreError) {
+pub(super) fn tell(err: &StoreError) {
     let mut line = format!("kv: {err}");
     let mut cause = std::error::Error::source(err);
     while let Some(err) = cause {
