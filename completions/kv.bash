@@ -237,7 +237,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve namespaces completions help' ;;
+            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help' ;;
         *' --store' | \
         *' -s')
             kind='store' ;;
@@ -339,6 +339,9 @@ _kv() {
             kv,memo)
                 cmd="kv__subcmd__memo"
                 ;;
+            kv,mount)
+                cmd="kv__subcmd__mount"
+                ;;
             kv,namespaces)
                 cmd="kv__subcmd__namespaces"
                 ;;
@@ -379,7 +382,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --token-file --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve namespaces completions help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --token-file --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1372,6 +1375,60 @@ _kv() {
                     fi
                     return 0
                     ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kv__subcmd__mount)
+            opts="-h --foreground --read-only --allow-other --store --namespace --sync --busy-timeout --token-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

@@ -57,6 +57,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "gc" -d 'Keep a store small'
 complete -c kv -n "__fish_kv_needs_command" -f -a "fsck" -d 'Check a store, and repair it'
 complete -c kv -n "__fish_kv_needs_command" -f -a "info" -d 'Print what is known of a store'
 complete -c kv -n "__fish_kv_needs_command" -f -a "serve" -d 'Serve a store over HTTP'
+complete -c kv -n "__fish_kv_needs_command" -f -a "mount" -d 'Mount a store as a file system'
 complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'List the namespaces, or remove one'
 complete -c kv -n "__fish_kv_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kv -n "__fish_kv_needs_command" -f -a "help" -d 'Print help, for kv or for one command'
@@ -317,6 +318,16 @@ complete -c kv -n "__fish_kv_using_subcommand serve" -l busy-timeout -d 'How lon
 complete -c kv -n "__fish_kv_using_subcommand serve" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand serve" -l read-only -d 'Let nobody change anything'
 complete -c kv -n "__fish_kv_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand mount" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand mount" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand mount" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand mount" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand mount" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand mount" -l foreground -d 'Stay in the foreground, and end when it is unmounted'
+complete -c kv -n "__fish_kv_using_subcommand mount" -l read-only -d 'Let nobody change anything'
+complete -c kv -n "__fish_kv_using_subcommand mount" -l allow-other -d 'Let other users of this machine in: all of them can do all that you can'
+complete -c kv -n "__fish_kv_using_subcommand mount" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -494,7 +505,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve namespaces completions help'
+            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help'
         case '* --store' \
             '* -s'
             echo 'store'

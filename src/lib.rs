@@ -6,7 +6,8 @@
 //!   main
 //!   commands                                  how each command is carried out; prints, reads the
 //!                                             environment and the clock; errors become one line
-//!   server                                    a store over HTTP, whatever its engine
+//!   server    mount                           a store over HTTP and as a file system, whatever its
+//!                                             engine
 //!   cli    wire    engine                     what can be typed; how entries leave as text; where
 //!                                             entries live. Strangers to each other
 //!   exit                                      what the exit statuses mean
@@ -20,7 +21,7 @@
 //! `fuzz` is not part of that: it hands the readers of files and lines to tests/fuzz.
 //!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],
-//! [`server`], [`exit`].
+//! [`server`], [`mount`], [`exit`].
 
 pub mod store;
 
@@ -33,6 +34,8 @@ pub mod commands;
 pub mod wire;
 
 pub mod server;
+
+pub mod mount;
 
 pub mod exit;
 

@@ -140,6 +140,7 @@ impl Command {
             Self::Fsck(with) => &with.after,
             Self::Info(with) => &with.after,
             Self::Serve(with) => &with.after,
+            Self::Mount(with) => &with.after,
             Self::Namespaces(with) => &with.after,
             Self::Completions(with) => &with.after,
             Self::Help { .. } => return None,

@@ -11,6 +11,7 @@ mod general;
 mod keys;
 mod lists;
 mod memo;
+mod mount;
 mod packs;
 mod programs;
 mod serve;
@@ -77,6 +78,7 @@ pub const PAGES: &[&[Page]] = &[
     programs::PAGES,
     upkeep::PAGES,
     serve::PAGES,
+    mount::PAGES,
     shell::PAGES,
 ];
 

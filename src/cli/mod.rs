@@ -37,7 +37,7 @@ use self::global::{GlobalAfter, GlobalBefore};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
 pub use self::memo::MemoArgs;
 pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
-pub use self::reach::NamespacesArgs;
+pub use self::reach::{MountArgs, NamespacesArgs};
 pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
 pub use self::serve::{Listen, ServeArgs};
 pub use self::shell::{CompletionsArgs, Shell};
@@ -269,6 +269,16 @@ pub enum Command {
     /// One line on standard error says that it listens, and where. SIGTERM lets the requests finish
     /// that have begun, and ends it with status 0.
     Serve(With<ServeArgs>),
+
+    /// Mount a store as a file system
+    ///
+    /// Namespaces are directories in DIR, slashes in keys make directories in these, and a key's value
+    /// is a file: grep, vim, rsync and any other program can read and write it. What was written to a
+    /// file becomes the key's value in one step when it is closed or synced.
+    ///
+    /// kv goes into the background and ends with status 0 once the store is mounted. It is unmounted by
+    /// umount(8), or by fusermount3 -u for users other than root.
+    Mount(With<MountArgs>),
 
     /// List the namespaces, or remove one
     Namespaces(With<NamespacesArgs>),

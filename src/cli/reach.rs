@@ -1,5 +1,7 @@
 //! Arguments of the commands about whole stores.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueHint};
 
 use crate::cli::value;
@@ -20,4 +22,24 @@ pub struct NamespacesArgs {
     /// With --remove: remove nothing; print the keys that would go
     #[arg(long, requires = "remove")]
     pub dry_run: bool,
+}
+
+/// Arguments of `kv mount`.
+#[derive(Debug, Args)]
+pub struct MountArgs {
+    /// Directory to mount on
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+
+    /// Stay in the foreground, and end when it is unmounted
+    #[arg(long)]
+    pub foreground: bool,
+
+    /// Let nobody change anything
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// Let other users of this machine in: all of them can do all that you can
+    #[arg(long)]
+    pub allow_other: bool,
 }

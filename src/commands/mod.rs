@@ -19,6 +19,7 @@ mod listing;
 mod lock;
 mod ls;
 mod memo;
+mod mount;
 mod namespaces;
 mod output;
 mod pop;
@@ -120,6 +121,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Fsck(with) => fsck::run(&with.args, session),
         Command::Info(with) => info::run(&with.args, session),
         Command::Serve(with) => serve::run(&with.args, session),
+        Command::Mount(with) => mount::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
         Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),
     }

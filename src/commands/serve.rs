@@ -81,7 +81,7 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
 }
 
 /// Tells the operator what went wrong with the store; no value and no token is in it.
-fn tell(err: &StoreError) {
+pub(super) fn tell(err: &StoreError) {
     let mut line = format!("kv: {err}");
     let mut cause = std::error::Error::source(err);
     while let Some(err) = cause {

@@ -3,26 +3,32 @@
 //! `unsafe` and `cfg(target_os)` appear below this module and nowhere else in the crate. A new
 //! platform is a new file here, not a new `cfg` in a caller.
 
+mod background;
 mod beneath;
 mod exchange;
 mod inherited;
 mod mark;
+mod mounts;
 mod process;
 mod random;
 mod stdio;
 mod watch;
+mod writer;
 
 use std::io;
 use std::path::Path;
 
+pub(crate) use self::background::{Side, background};
 pub(crate) use self::beneath::open_beneath;
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
+pub(crate) use self::mounts::{has_fuse, unmount};
 pub(crate) use self::process::{Supervisor, Waiter, detach, host_name, spawn_deaf};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;
+pub(crate) use self::writer::{Writer, is_killed};
 
 /// Returns what names this boot of the machine, 36 characters; `None` where the system has no such
 /// name.

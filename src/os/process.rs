@@ -180,13 +180,9 @@ fn die_along(_parent: u32) -> io::Result<()> {
 /// descriptor but /dev/null for the three standard ones. Returns true there, and false here. To be
 /// called while there is one thread.
 pub(crate) fn detach() -> io::Result<bool> {
-    // SAFETY: the process has one thread, as the callers promise, so the child may do anything.
-    #[allow(unsafe_code)]
-    let forked = unsafe { nix::unistd::fork() }?;
-    if forked.is_parent() {
+    if !fork_alone()? {
         return Ok(false);
     }
-    nix::unistd::setsid()?;
     let null = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -196,6 +192,19 @@ pub(crate) fn detach() -> io::Result<bool> {
     rustix::stdio::dup2_stderr(&null)?;
     drop(null);
     close_from(3);
+    Ok(true)
+}
+
+/// Goes on in a second process, in a session of its own. Returns true there, and false here. To be
+/// called while there is one thread.
+pub(super) fn fork_alone() -> io::Result<bool> {
+    // SAFETY: the process has one thread, as the callers promise, so the child may do anything.
+    #[allow(unsafe_code)]
+    let forked = unsafe { nix::unistd::fork() }?;
+    if forked.is_parent() {
+        return Ok(false);
+    }
+    nix::unistd::setsid()?;
     Ok(true)
 }
 

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::store::{
-    Clock, Condition, Entry, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError, Turn,
+    Clock, Condition, Entry, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError, Time,
+    Turn,
 };
 
 /// A pause between two tries is shorter than this.
@@ -147,6 +148,40 @@ pub fn expire<S: Store + ?Sized>(
             value: &mut entry.value,
             expiry,
             modified: Some(entry.meta.modified),
+            condition: Condition::Etag(entry.meta.etag),
+        };
+        if store.put(namespace, key, put, clock)?.is_some() {
+            return Ok(true);
+        }
+        if _turn.is_none() {
+            _turn = conflicts.queue(store, namespace, key)?;
+        } else {
+            conflicts.count(store.busy_timeout(), key)?;
+        }
+    }
+    Ok(false)
+}
+
+/// Gives a key a new time of modification and keeps its value and its expiry. Returns false when
+/// there is no such key.
+///
+/// # Errors
+///
+/// As [`Store::get`] and [`Store::put`].
+pub fn set_modified<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    modified: Time,
+    clock: &dyn Clock,
+) -> Result<bool> {
+    let mut conflicts = Conflicts::default();
+    let mut _turn = None;
+    while let Some(mut entry) = store.get(namespace, key, clock.now())? {
+        let put = Put {
+            value: &mut entry.value,
+            expiry: Expiry::Keep,
+            modified: Some(modified),
             condition: Condition::Etag(entry.meta.etag),
         };
         if store.put(namespace, key, put, clock)?.is_some() {

@@ -57,6 +57,7 @@ mod man;
 mod manpage;
 mod memo;
 mod memo_flight;
+mod mount;
 mod namespaces;
 mod output;
 mod pack_bulk;

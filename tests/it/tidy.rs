@@ -21,9 +21,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["os", "store", "wire"]),
     (
         "commands",
-        &["cli", "engine", "exit", "os", "server", "store", "wire"],
+        &[
+            "cli", "engine", "exit", "mount", "os", "server", "store", "wire",
+        ],
     ),
     ("server", &["exit", "os", "store", "wire"]),
+    ("mount", &["os", "store", "wire"]),
     ("fuzz", &["cli", "engine", "store", "wire"]),
     ("lib", &[]),
     ("main", &[]),

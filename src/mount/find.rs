@@ -1,0 +1,286 @@
+//! What a name stands for, and what the kernel is told of it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use fuser::{Errno, FileAttr, FileType, INodeNo};
+
+use crate::store::{Key, Meta, Namespace, Time};
+
+use super::body::Full;
+use super::names;
+use super::nodes::Place;
+use super::shape::Care;
+use super::{Answer, App, hold};
+
+/// For how long the kernel believes what it was told of a directory, and of what was listed.
+pub(super) const BELIEVED: Duration = Duration::from_secs(1);
+
+/// What is told of a file or directory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attributes {
+    pub(super) size: u64,
+    pub(super) modified: Time,
+    pub(super) is_dir: bool,
+    pub(super) executable: bool,
+}
+
+impl App {
+    /// Finds what a name in a directory stands for.
+    pub(super) fn find(&self, parent: &Place, name: &OsStr) -> Answer<(Place, Attributes)> {
+        let (namespace, prefix) = match parent {
+            Place::Root => {
+                let namespace = namespace_of(name).ok_or(Errno::ENOENT)?;
+                if !self.has_namespace(&namespace)? {
+                    return Err(Errno::ENOENT);
+                }
+                let dir = Place::Dir(namespace, Vec::new());
+                let attributes = self.dir_attributes(&dir);
+                return Ok((dir, attributes));
+            }
+            Place::Dir(namespace, prefix) => (namespace, prefix),
+            Place::File(..) => return Err(Errno::ENOTDIR),
+        };
+        let meaning = names::read(prefix, name.as_bytes());
+        let key = meaning.key.and_then(|key| Key::new(key).ok());
+        let file = key.map(|key| (namespace.clone(), key));
+        let found = match &file {
+            Some(file) => self.file_attributes(file)?,
+            None => None,
+        };
+        if let Some(prefix) = meaning.prefix {
+            // A key that is there is most likely a file and nothing else.
+            let care = if found.is_some() {
+                Care::Cheap
+            } else {
+                Care::True
+            };
+            if self.is_dir(namespace, &prefix, care)? {
+                let dir = Place::Dir(namespace.clone(), prefix);
+                let attributes = self.dir_attributes(&dir);
+                return Ok((dir, attributes));
+            }
+        }
+        match (file, found) {
+            (Some((namespace, key)), Some(attributes)) => {
+                Ok((Place::File(namespace, key), attributes))
+            }
+            _ => Err(Errno::ENOENT),
+        }
+    }
+
+    /// Returns what is told of a file or directory that the kernel knows.
+    pub(super) fn attributes(&self, number: u64) -> Answer<Attributes> {
+        let place = self.nodes().place(number);
+        match place {
+            Some(Place::File(namespace, key)) => {
+                let file = (namespace, key);
+                self.file_attributes(&file)?.ok_or(Errno::ENOENT)
+            }
+            Some(dir) => Ok(self.dir_attributes(&dir)),
+            None => {
+                let body = self.files().removed(number).ok_or(Errno::ENOENT)?;
+                let last = *hold(&body.last);
+                let seen = body.seen().whole.or(last);
+                let (size, modified) = seen.unwrap_or((0, self.now()));
+                Ok(Attributes {
+                    size,
+                    modified,
+                    is_dir: false,
+                    executable: false,
+                })
+            }
+        }
+    }
+
+    /// Returns what is told of a file; `None` where there is none.
+    pub(super) fn file_attributes(&self, file: &Full) -> Answer<Option<Attributes>> {
+        let executable = self.memory().is_executable(&file.0, &file.1);
+        let body = self.files().named(file);
+        let seen = body.map(|body| body.seen()).unwrap_or_default();
+        if let Some((size, modified)) = seen.whole {
+            return Ok(Some(Attributes {
+                size,
+                modified,
+                is_dir: false,
+                executable,
+            }));
+        }
+        let found = self.answer(self.store().stat(&file.0, &file.1, self.now()))?;
+        Ok(found.map(|meta| Attributes {
+            size: meta.size + seen.tail,
+            executable,
+            ..Attributes::of(&meta)
+        }))
+    }
+
+    /// Returns what is told of a directory.
+    pub(super) fn dir_attributes(&self, dir: &Place) -> Attributes {
+        Attributes {
+            size: 0,
+            modified: self.memory().time_of(dir).unwrap_or(self.began),
+            is_dir: true,
+            executable: true,
+        }
+    }
+
+    /// Tells whether there are files below a directory, or it is kept without any.
+    pub(super) fn is_dir(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> Answer<bool> {
+        if self.memory().dirs_below(namespace, prefix).next().is_some() {
+            return Ok(true);
+        }
+        self.has_files(namespace, prefix, care)
+    }
+
+    /// Tells whether there are files below a directory.
+    pub(super) fn has_files(
+        &self,
+        namespace: &Namespace,
+        prefix: &[u8],
+        care: Care,
+    ) -> Answer<bool> {
+        let is_shown = |body: &super::body::Body| body.seen().whole.is_some();
+        if self
+            .files()
+            .below(namespace, prefix)
+            .any(|(_, body)| is_shown(body))
+        {
+            return Ok(true);
+        }
+        let shape = self.shape(namespace);
+        self.answer(shape.has_below(self, namespace, prefix, care))
+    }
+
+    /// Tells whether a namespace is shown.
+    fn has_namespace(&self, namespace: &Namespace) -> Answer<bool> {
+        if self.memory().namespaces().any(|known| known == namespace) {
+            return Ok(true);
+        }
+        if !self.answer(self.store().namespaces())?.contains(namespace) {
+            return Ok(false);
+        }
+        if !self.memory().is_hidden(namespace) {
+            return Ok(true);
+        }
+        let has_files = self.has_files(namespace, b"", Care::True)?;
+        if has_files {
+            self.memory().unhide(namespace);
+        }
+        Ok(has_files)
+    }
+
+    /// Returns the namespaces that are shown.
+    pub(super) fn namespaces(&self) -> Answer<Vec<Namespace>> {
+        let mut all = self.answer(self.store().namespaces())?;
+        all.extend(self.memory().namespaces().cloned());
+        all.sort();
+        all.dedup();
+        let mut shown = Vec::new();
+        for namespace in all {
+            if !self.memory().is_hidden(&namespace) || self.has_namespace(&namespace)? {
+                shown.push(namespace);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Returns the key of a place that is a file.
+    pub(super) fn file_of(&self, place: &Place) -> Answer<Full> {
+        match place {
+            Place::File(namespace, key) => Ok((namespace.clone(), key.clone())),
+            _ => Err(Errno::EISDIR),
+        }
+    }
+
+    /// Returns the key of a file of that name, to be made.
+    pub(super) fn new_file(&self, parent: &Place, name: &OsStr) -> Answer<Full> {
+        match parent {
+            Place::Root => Err(Errno::EPERM),
+            Place::File(..) => Err(Errno::ENOTDIR),
+            Place::Dir(namespace, prefix) => {
+                let key = names::read(prefix, name.as_bytes())
+                    .key
+                    .ok_or(Errno::EINVAL)?;
+                let key = Key::new(key).map_err(|_| Errno::ENAMETOOLONG)?;
+                Ok((namespace.clone(), key))
+            }
+        }
+    }
+
+    /// Returns the place of a directory of that name, to be made.
+    pub(super) fn new_dir(&self, parent: &Place, name: &OsStr) -> Answer<(Namespace, Vec<u8>)> {
+        match parent {
+            Place::Root => Ok((namespace_of(name).ok_or(Errno::EPERM)?, Vec::new())),
+            Place::File(..) => Err(Errno::ENOTDIR),
+            Place::Dir(namespace, prefix) => {
+                let prefix = names::read(prefix, name.as_bytes()).prefix;
+                Ok((namespace.clone(), prefix.ok_or(Errno::EINVAL)?))
+            }
+        }
+    }
+
+    /// Returns where a file is shown, as seen from the mount point.
+    pub(super) fn path_of(&self, (namespace, key): &Full) -> Option<PathBuf> {
+        let mut path = PathBuf::from(namespace.as_str());
+        let mut at = 0;
+        loop {
+            let step = names::step(key.as_bytes(), at)?;
+            path.push(OsStr::from_bytes(&step.name));
+            if step.is_last {
+                return Some(path);
+            }
+            at = step.end;
+        }
+    }
+
+    /// Returns what the kernel is told.
+    pub(super) fn told(&self, number: u64, attributes: &Attributes) -> FileAttr {
+        let shared = if self.config.allow_other {
+            0o666
+        } else {
+            0o600
+        };
+        let changeable = if self.config.read_only { 0o444 } else { 0o666 };
+        let read = shared & 0o444;
+        let executable = if attributes.executable { read >> 2 } else { 0 };
+        let time = SystemTime::from(attributes.modified);
+        FileAttr {
+            ino: INodeNo(number),
+            size: attributes.size,
+            blocks: attributes.size.div_ceil(512),
+            atime: time,
+            mtime: time,
+            ctime: time,
+            crtime: time,
+            kind: match attributes.is_dir {
+                true => FileType::Directory,
+                false => FileType::RegularFile,
+            },
+            perm: (shared & changeable) | executable,
+            nlink: 1,
+            uid: self.owner.0,
+            gid: self.owner.1,
+            rdev: 0,
+            blksize: 128 * 1024,
+            flags: 0,
+        }
+    }
+}
+
+impl Attributes {
+    /// Returns what is told of an entry.
+    pub(super) fn of(meta: &Meta) -> Self {
+        Self {
+            size: meta.size,
+            modified: meta.modified,
+            is_dir: false,
+            executable: false,
+        }
+    }
+}
+
+fn namespace_of(name: &OsStr) -> Option<Namespace> {
+    Namespace::try_from(OsString::from(name)).ok()
+}

@@ -1,0 +1,104 @@
+//! All keys of a namespace, as they were a moment ago.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::store::{Meta, Time};
+
+/// Keys in the order of their bytes.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// When they began to be listed.
+    pub(super) since: Instant,
+    bytes: Vec<u8>,
+    /// Where each key ends, and what is known of it.
+    keys: Vec<(usize, Meta)>,
+}
+
+/// What this mount itself has changed since: keys, and whether they are there.
+pub(super) type Changes = BTreeMap<Vec<u8>, (Instant, bool)>;
+
+impl Index {
+    pub(super) fn new(since: Instant) -> Self {
+        Self {
+            since,
+            bytes: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Adds a key behind all others.
+    pub(super) fn push(&mut self, key: &[u8], meta: Meta) {
+        self.bytes.extend_from_slice(key);
+        self.keys.push((self.bytes.len(), meta));
+    }
+
+    fn key(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).map_or(0, |before| self.keys[before].0);
+        &self.bytes[start..self.keys[at].0]
+    }
+
+    /// Returns the place of the first key that is not before these bytes.
+    fn first(&self, from: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.keys.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.key(middle) < from {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// Hands the keys that begin with `prefix` to `each`, as they are with the changes: the key, and
+    /// what is known of it unless it was changed. What `each` returns is where to go on, behind the
+    /// key or from these bytes on; `Err` ends it.
+    pub(super) fn walk(
+        &self,
+        prefix: &[u8],
+        changes: &Changes,
+        now: Time,
+        mut each: impl FnMut(&[u8], Option<Meta>) -> Result<Option<Vec<u8>>, ()>,
+    ) {
+        let mut at = self.first(prefix);
+        let mut own = changes.range(prefix.to_vec()..).peekable();
+        loop {
+            let known = (at < self.keys.len())
+                .then(|| self.key(at))
+                .filter(|key| key.starts_with(prefix));
+            let changed = own.peek().filter(|(key, _)| key.starts_with(prefix));
+            let (key, meta) = match (known, changed) {
+                (None, None) => return,
+                (Some(known), changed) if changed.is_none_or(|(key, _)| known < &key[..]) => {
+                    let meta = self.keys[at].1;
+                    at += 1;
+                    if meta.expires.is_some_and(|deadline| deadline.is_over(now)) {
+                        continue;
+                    }
+                    (known, Some(meta))
+                }
+                (known, Some((key, (_, is_there)))) => {
+                    at += usize::from(known == Some(&key[..]));
+                    let key: &[u8] = key;
+                    let is_there = *is_there;
+                    own.next();
+                    if !is_there {
+                        continue;
+                    }
+                    (key, None)
+                }
+                (Some(_), None) => unreachable!("it is before what is not there"),
+            };
+            match each(key, meta) {
+                Ok(None) => {}
+                Ok(Some(from)) => {
+                    at = at.max(self.first(&from));
+                    own = changes.range(from..).peekable();
+                }
+                Err(()) => return,
+            }
+        }
+    }
+}

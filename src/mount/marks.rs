@@ -1,0 +1,116 @@
+//! Extended attributes: what a key has that no other file has.
+
+use std::ffi::OsStr;
+
+use fuser::Errno;
+
+use crate::store::{Deadline, Expiry, Meta, Namespace, units};
+use crate::wire::time::{read_rfc3339_deadline, rfc3339_deadline};
+
+use super::body::{Change, Full, Kind};
+use super::nodes::Place;
+use super::{Answer, App};
+
+const ETAG: &str = "user.kv.etag";
+const EXPIRES: &str = "user.kv.expires";
+const NEVER: &str = "never";
+
+impl App {
+    /// Names the attributes of a file, each with a NUL behind it.
+    pub(super) fn marks(&self, number: u64) -> Answer<Vec<u8>> {
+        let names = match self.stored(number)? {
+            Some(_) => format!("{ETAG}\0{EXPIRES}\0"),
+            None => String::new(),
+        };
+        Ok(names.into_bytes())
+    }
+
+    /// Returns an attribute of a file.
+    pub(super) fn mark(&self, number: u64, name: &OsStr) -> Answer<Vec<u8>> {
+        let is_etag = name == ETAG;
+        if !is_etag && name != EXPIRES {
+            // Desktops and `ls` ask each file for some that only other systems have.
+            let is_user = name.as_encoded_bytes().starts_with(b"user.");
+            return Err(if is_user {
+                Errno::ENODATA
+            } else {
+                Errno::EOPNOTSUPP
+            });
+        }
+        let (meta, expiry) = self.stored(number)?.ok_or(Errno::ENODATA)?;
+        let text = match (is_etag, expiry, meta.expires) {
+            (true, ..) => meta.etag.to_string(),
+            (_, Some(Expiry::At(deadline)), _) | (_, None, Some(deadline)) => {
+                rfc3339_deadline(deadline)
+            }
+            _ => NEVER.to_owned(),
+        };
+        Ok(text.into_bytes())
+    }
+
+    /// Sets when a file expires: `never`, a time, or a duration from now on.
+    pub(super) fn set_mark(&self, number: u64, name: &OsStr, value: &[u8]) -> Answer<()> {
+        self.allow_changes()?;
+        if name == ETAG {
+            return Err(Errno::EPERM);
+        }
+        if name != EXPIRES {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let place = self.nodes().place(number).ok_or(Errno::ENOENT)?;
+        let file = self.file_of(&place)?;
+        let text = std::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
+        let expiry = match text.trim_end_matches(['\n', '\0']) {
+            NEVER => Expiry::Never,
+            text => match (read_rfc3339_deadline(text), units::ttl(text)) {
+                (Some(deadline), _) => Expiry::At(deadline),
+                (None, Ok(ttl)) => Expiry::At(Deadline::after(self.now(), ttl)),
+                (None, Err(_)) => return Err(Errno::EINVAL),
+            },
+        };
+        self.expire(&file, expiry)
+    }
+
+    /// Takes an attribute away.
+    pub(super) fn remove_mark(&self, number: u64, name: &OsStr) -> Answer<()> {
+        match name == EXPIRES {
+            true => self.set_mark(number, name, NEVER.as_bytes()),
+            false if name == ETAG => Err(Errno::EPERM),
+            false => Err(Errno::ENODATA),
+        }
+    }
+
+    fn expire(&self, file: &Full, expiry: Expiry) -> Answer<()> {
+        let body = self.files().named(file);
+        if let Some(body) = &body {
+            let content = body.content();
+            let mut state = content.state();
+            if state.kind != Kind::Key {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            if state.change != Change::None {
+                // It is stored with what was written.
+                state.expiry = Some(expiry);
+                return Ok(());
+            }
+        }
+        let (namespace, key): (&Namespace, _) = (&file.0, &file.1);
+        let done = self.store().expire(namespace, key, expiry, self.clock());
+        match self.answer(done)? {
+            true => Ok(()),
+            false => Err(Errno::ENODATA),
+        }
+    }
+
+    /// Returns what the store knows of a file, and the expiry that it is to get; `None` if it is a
+    /// directory or not stored.
+    fn stored(&self, number: u64) -> Answer<Option<(Meta, Option<Expiry>)>> {
+        let Some(Place::File(namespace, key)) = self.nodes().place(number) else {
+            return Ok(None);
+        };
+        let meta = self.answer(self.store().stat(&namespace, &key, self.now()))?;
+        let body = self.files().named(&(namespace, key));
+        let expiry = body.and_then(|body| body.content().state().expiry);
+        Ok(meta.map(|meta| (meta, expiry)))
+    }
+}

@@ -1,0 +1,103 @@
+//! What only this mount knows of, until it ends: empty directories and permissions to execute.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::store::{Key, Namespace, Time};
+
+use super::nodes::Place;
+
+/// What is in no store.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Directories that are there whether they hold anything or not.
+    dirs: BTreeSet<(Namespace, Vec<u8>)>,
+    /// Empty namespaces that were removed; their stores may list them for longer.
+    hidden: HashSet<Namespace>,
+    /// Files that can be executed.
+    executable: HashSet<(Namespace, Key)>,
+    /// Times that directories were given.
+    times: HashMap<Place, Time>,
+}
+
+impl Memory {
+    /// Keeps a directory, and so all above it, even if it is empty.
+    pub(super) fn keep_dir(&mut self, namespace: &Namespace, prefix: &[u8]) {
+        self.hidden.remove(namespace);
+        self.dirs.insert((namespace.clone(), prefix.to_vec()));
+    }
+
+    /// Lets go of a directory.
+    pub(super) fn drop_dir(&mut self, namespace: &Namespace, prefix: &[u8]) {
+        self.dirs.remove(&(namespace.clone(), prefix.to_vec()));
+        if prefix.is_empty() {
+            self.hidden.insert(namespace.clone());
+        }
+    }
+
+    /// Tells whether a namespace was removed while it was empty.
+    pub(super) fn is_hidden(&self, namespace: &Namespace) -> bool {
+        self.hidden.contains(namespace)
+    }
+
+    /// Shows a namespace that has come to hold something.
+    pub(super) fn unhide(&mut self, namespace: &Namespace) {
+        self.hidden.remove(namespace);
+    }
+
+    /// Returns the directories whose prefixes begin so.
+    pub(super) fn dirs_below<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        prefix: &'a [u8],
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let from = (namespace.clone(), prefix.to_vec());
+        self.dirs
+            .range(from..)
+            .take_while(move |(of, dir)| of == namespace && dir.starts_with(prefix))
+            .map(|(_, dir)| &dir[..])
+    }
+
+    /// Returns the namespaces that have a directory here.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.dirs.iter().map(|(namespace, _)| namespace)
+    }
+
+    /// Moves what is below one directory to below another.
+    pub(super) fn move_dirs(&mut self, from: (&Namespace, &[u8]), to: (&Namespace, &[u8])) {
+        let below: Vec<Vec<u8>> = self
+            .dirs_below(from.0, from.1)
+            .map(<[u8]>::to_vec)
+            .collect();
+        for dir in below {
+            self.dirs.remove(&(from.0.clone(), dir.clone()));
+            let moved = [to.1, &dir[from.1.len()..]].concat();
+            self.dirs.insert((to.0.clone(), moved));
+        }
+        self.keep_dir(to.0, to.1);
+    }
+
+    /// Notes whether a file can be executed.
+    pub(super) fn set_executable(&mut self, namespace: &Namespace, key: &Key, is: bool) {
+        let file = (namespace.clone(), key.clone());
+        if is {
+            self.executable.insert(file);
+        } else {
+            self.executable.remove(&file);
+        }
+    }
+
+    /// Tells whether a file can be executed.
+    pub(super) fn is_executable(&self, namespace: &Namespace, key: &Key) -> bool {
+        !self.executable.is_empty() && self.executable.contains(&(namespace.clone(), key.clone()))
+    }
+
+    /// Notes the time that a directory was given.
+    pub(super) fn set_time(&mut self, dir: Place, time: Time) {
+        self.times.insert(dir, time);
+    }
+
+    /// Returns the time that a directory was given.
+    pub(super) fn time_of(&self, dir: &Place) -> Option<Time> {
+        self.times.get(dir).copied()
+    }
+}

@@ -1,0 +1,180 @@
+//! What the kernel has heard of: numbers of files and directories, and what they stand for.
+//!
+//! A number is made of what it stands for, so that it stays the same for as long as nothing is
+//! renamed, whoever asks and whenever.
+
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::store::{Key, Namespace};
+
+/// The number of the mount point itself.
+pub(super) const ROOT: u64 = 1;
+
+/// What a file or directory stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// The store: the directory of its namespaces.
+    Root,
+    /// All keys of a namespace that begin with these bytes. They end in a slash or are none, or are
+    /// the beginning of a part that no name can hold.
+    Dir(Namespace, Vec<u8>),
+    /// The value of a key.
+    File(Namespace, Key),
+}
+
+impl Place {
+    /// Returns the number that it has unless another has it.
+    pub(super) fn number(&self) -> u64 {
+        let (tag, namespace, rest) = match self {
+            Self::Root => return ROOT,
+            Self::Dir(namespace, prefix) => (b'd', namespace, &prefix[..]),
+            Self::File(namespace, key) => (b'f', namespace, key.as_bytes()),
+        };
+        let mut hash = Xxh3Default::new();
+        hash.update(&[tag]);
+        hash.update(namespace.as_str().as_bytes());
+        hash.update(b"/");
+        hash.update(rest);
+        // 0 means nothing to the kernel, and 1 is the root.
+        hash.digest().max(ROOT + 1)
+    }
+
+    /// Tells whether it is a directory.
+    pub(super) fn is_dir(&self) -> bool {
+        !matches!(self, Self::File(..))
+    }
+}
+
+/// The numbers that the kernel knows.
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    by_number: HashMap<u64, Node>,
+    by_place: HashMap<Place, u64>,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// `None` once it was removed and is only still open.
+    place: Option<Place>,
+    /// How often it was told to the kernel.
+    told: u64,
+}
+
+impl Nodes {
+    /// Returns what a number stands for, and `None` if that is gone.
+    pub(super) fn place(&self, number: u64) -> Option<Place> {
+        match number {
+            ROOT => Some(Place::Root),
+            _ => self.by_number.get(&number)?.place.clone(),
+        }
+    }
+
+    /// Returns the number of what the kernel knows.
+    pub(super) fn find(&self, place: &Place) -> Option<u64> {
+        self.by_place.get(place).copied()
+    }
+
+    /// Returns the number of a place, to be told to the kernel once more.
+    pub(super) fn tell(&mut self, place: &Place) -> u64 {
+        if *place == Place::Root {
+            return ROOT;
+        }
+        let number = self.find(place).unwrap_or_else(|| {
+            let mut number = place.number();
+            while self.by_number.contains_key(&number) || number <= ROOT {
+                number = number.wrapping_add(1);
+            }
+            self.by_place.insert(place.clone(), number);
+            let place = Some(place.clone());
+            self.by_number.insert(number, Node { place, told: 0 });
+            number
+        });
+        if let Some(node) = self.by_number.get_mut(&number) {
+            node.told += 1;
+        }
+        number
+    }
+
+    /// Takes back that a number was told so many times.
+    pub(super) fn forget(&mut self, number: u64, times: u64) {
+        let Some(node) = self.by_number.get_mut(&number) else {
+            return;
+        };
+        node.told = node.told.saturating_sub(times);
+        if node.told == 0 {
+            if let Some(place) = &node.place {
+                self.by_place.remove(place);
+            }
+            self.by_number.remove(&number);
+        }
+    }
+
+    /// Notes that what was at a place is gone.
+    pub(super) fn remove(&mut self, place: &Place) -> Option<u64> {
+        let number = self.by_place.remove(place)?;
+        if let Some(node) = self.by_number.get_mut(&number) {
+            node.place = None;
+        }
+        Some(number)
+    }
+
+    /// Notes that what was at one place is at another now, and what was there is gone. Returns the
+    /// number of what is gone.
+    pub(super) fn rename(&mut self, from: &Place, to: &Place) -> Option<u64> {
+        let gone = self.remove(to);
+        if let Some(number) = self.by_place.remove(from)
+            && let Some(node) = self.by_number.get_mut(&number)
+        {
+            node.place = Some(to.clone());
+            self.by_place.insert(to.clone(), number);
+        }
+        gone
+    }
+
+    /// Returns all places in a namespace whose keys or prefixes begin so.
+    pub(super) fn below(&self, namespace: &Namespace, prefix: &[u8]) -> Vec<Place> {
+        let is_below = |place: &&Place| match place {
+            Place::Root => false,
+            Place::Dir(of, bytes) => of == namespace && bytes.starts_with(prefix),
+            Place::File(of, key) => of == namespace && key.as_bytes().starts_with(prefix),
+        };
+        self.by_place.keys().filter(is_below).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(key: &str) -> Place {
+        Place::File(Namespace::default(), Key::new(key.into()).unwrap())
+    }
+
+    #[test]
+    fn a_number_stays_until_it_is_forgotten() {
+        let mut nodes = Nodes::default();
+        let a = nodes.tell(&file("a"));
+        assert_eq!(nodes.tell(&file("a")), a);
+        nodes.forget(a, 1);
+        assert_eq!(nodes.place(a), Some(file("a")));
+        nodes.forget(a, 1);
+        assert_eq!(nodes.place(a), None);
+        assert_eq!(nodes.tell(&file("a")), a);
+    }
+
+    #[test]
+    fn what_is_removed_is_not_what_comes_after() {
+        let mut nodes = Nodes::default();
+        let old = nodes.tell(&file("a"));
+        nodes.remove(&file("a"));
+        let new = nodes.tell(&file("a"));
+        assert_ne!(old, new);
+        assert_eq!(nodes.place(old), None);
+        let b = nodes.tell(&file("b"));
+        assert_eq!(nodes.rename(&file("b"), &file("a")), Some(new));
+        assert_eq!(nodes.find(&file("a")), Some(b));
+        assert_eq!((nodes.place(new), nodes.find(&file("b"))), (None, None));
+    }
+}

@@ -1,0 +1,174 @@
+//! A value that is read through an open file: what the key held when the file was opened.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Value};
+
+use super::draft::Draft;
+use super::{App, failure};
+
+/// So many bytes that were read are remembered, for reads that do not quite go forward.
+const REMEMBERED: usize = 1 << 20;
+/// So many bytes are read at once.
+const PART: usize = 256 << 10;
+/// Who reads at the end again after this long waits for more, as `tail -f` does.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a file that is open for reading holds.
+pub(super) struct Reader {
+    etag: Etag,
+    size: u64,
+    content: Content,
+    /// Since when its reader knows where it ends.
+    ended: Option<Instant>,
+}
+
+enum Content {
+    /// In memory, or in a temporary file.
+    Whole(Draft),
+    /// Being read from its beginning to its end.
+    Stream(Stream),
+}
+
+struct Stream {
+    source: Value,
+    /// The last bytes that were read.
+    recent: Vec<u8>,
+    /// Where these end.
+    at: u64,
+}
+
+impl Reader {
+    /// Opens what a key holds; `None` if there is none.
+    pub(super) fn open(app: &App, namespace: &Namespace, key: &Key) -> Result<Option<Self>> {
+        let entry = app.store().get(namespace, key, app.now())?;
+        Ok(entry.map(|entry| Self::of(entry.meta, entry.value)))
+    }
+
+    fn of(meta: Meta, value: Value) -> Self {
+        let content = match value {
+            Value::Whole { mut bytes, next } => {
+                bytes.drain(..next);
+                Content::Whole(Draft::Memory(bytes))
+            }
+            source => Content::Stream(Stream {
+                source,
+                recent: Vec::new(),
+                at: 0,
+            }),
+        };
+        Self {
+            etag: meta.etag,
+            size: meta.size,
+            content,
+            ended: None,
+        }
+    }
+
+    /// Reads up to so many bytes at an offset. `place` is where the file is now, if anywhere.
+    pub(super) fn read(
+        &mut self,
+        app: &App,
+        place: Option<(&Namespace, &Key)>,
+        offset: u64,
+        size: usize,
+    ) -> Result<Vec<u8>> {
+        if offset >= self.size {
+            let waits = self.ended.is_some_and(|since| since.elapsed() > PATIENCE);
+            self.ended.get_or_insert_with(Instant::now);
+            if waits && let Some((namespace, key)) = place {
+                self.refresh(app, namespace, key)?;
+            }
+            if offset >= self.size {
+                return Ok(Vec::new());
+            }
+        }
+        if let Content::Stream(stream) = &mut self.content {
+            if let Some(bytes) = stream.read(offset, size)? {
+                return Ok(bytes);
+            }
+            // It was asked for what is forgotten: from now on all of it can be.
+            let draft = self.again(app, place)?;
+            self.content = Content::Whole(draft);
+        }
+        let Content::Whole(draft) = &self.content else {
+            return Ok(Vec::new());
+        };
+        draft
+            .read(offset, size)
+            .map_err(|err| failure("read", app, err))
+    }
+
+    /// Reads the value once more, to where any part of it can be found.
+    fn again(&self, app: &App, place: Option<(&Namespace, &Key)>) -> Result<Draft> {
+        let entry = match place {
+            Some((namespace, key)) => app.store().get(namespace, key, app.now())?,
+            None => None,
+        };
+        match entry {
+            Some(entry) if entry.meta.etag == self.etag => Draft::of(entry.value, &app.spill),
+            _ => Err(failure(
+                "read",
+                app,
+                io::ErrorKind::StaleNetworkFileHandle.into(),
+            )),
+        }
+    }
+
+    /// Goes on with what the key holds now, if that is something else.
+    fn refresh(&mut self, app: &App, namespace: &Namespace, key: &Key) -> Result<()> {
+        let found = app.store().stat(namespace, key, app.now())?;
+        if found.is_some_and(|meta| meta.etag != self.etag)
+            && let Some(newer) = Self::open(app, namespace, key)?
+        {
+            *self = newer;
+        } else {
+            self.ended = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// Reads at an offset; `None` where that lies before what is remembered.
+    fn read(&mut self, offset: u64, size: usize) -> Result<Option<Vec<u8>>> {
+        if offset < self.start() {
+            return Ok(None);
+        }
+        let end = offset.saturating_add(size as u64);
+        while self.at < end {
+            self.forget_before(offset);
+            let missing = usize::try_from(end - self.at).unwrap_or(PART);
+            let old = self.recent.len();
+            self.recent.resize(old + missing.min(PART), 0);
+            let read = self.source.read(&mut self.recent[old..]);
+            let n = *read.as_ref().unwrap_or(&0);
+            self.recent.truncate(old + n);
+            read?;
+            self.at += n as u64;
+            if n == 0 {
+                break;
+            }
+        }
+        let from = usize::try_from(offset - self.start()).unwrap_or(usize::MAX);
+        let from = from.min(self.recent.len());
+        let to = self.recent.len().min(from.saturating_add(size));
+        Ok(Some(self.recent[from..to].to_vec()))
+    }
+
+    /// Returns the offset of the first byte that is remembered.
+    fn start(&self) -> u64 {
+        self.at - self.recent.len() as u64
+    }
+
+    /// Forgets what is far behind, seldom and much at a time.
+    fn forget_before(&mut self, offset: u64) {
+        if self.recent.len() < 2 * REMEMBERED {
+            return;
+        }
+        let behind = usize::try_from(offset.saturating_sub(self.start())).unwrap_or(usize::MAX);
+        self.recent
+            .drain(..behind.min(self.recent.len() - REMEMBERED));
+    }
+}

@@ -1,0 +1,208 @@
+//! Renaming. A store has no such step: the value is put under its new key, which is one atomic step
+//! for that key, and then the old key is removed. Whoever is killed in between leaves both.
+
+use std::ffi::OsStr;
+
+use fuser::Errno;
+
+use crate::store::error::Result;
+use crate::store::modify::Conflicts;
+use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection};
+
+use super::body::{Change, Full, Kind};
+use super::litter::is_litter;
+use super::nodes::Place;
+use super::shape::each_key;
+use super::{Answer, App};
+
+impl App {
+    /// Renames a file or directory. With `keep` nothing may be in the new place.
+    pub(super) fn rename(
+        &self,
+        (parent, name): (u64, &OsStr),
+        (new_parent, new_name): (u64, &OsStr),
+        keep: bool,
+    ) -> Answer<()> {
+        self.allow_changes()?;
+        let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
+        let new_parent = self.nodes().place(new_parent).ok_or(Errno::ENOENT)?;
+        let (from, _) = self.find(&parent, name)?;
+        let there = match self.find(&new_parent, new_name) {
+            Ok((there, _)) => Some(there),
+            Err(err) if err == Errno::ENOENT => None,
+            Err(err) => return Err(err),
+        };
+        if keep && there.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        match (&from, &there) {
+            (Place::File(..), Some(dir)) if dir.is_dir() => return Err(Errno::EISDIR),
+            (Place::File(namespace, key), _) => {
+                let to = self.new_file(&new_parent, new_name)?;
+                self.rename_file(&(namespace.clone(), key.clone()), &to, keep)?;
+            }
+            (_, Some(Place::File(..))) => return Err(Errno::ENOTDIR),
+            (Place::Dir(namespace, prefix), _) => {
+                let (new_namespace, new_prefix) = self.new_dir(&new_parent, new_name)?;
+                if there.is_some() {
+                    self.must_be_empty(&new_namespace, &new_prefix)?;
+                }
+                self.rename_dir((namespace, prefix), (&new_namespace, &new_prefix))?;
+            }
+            (Place::Root, _) => return Err(Errno::EBUSY),
+        }
+        self.keep_place(&parent);
+        Ok(())
+    }
+
+    fn rename_file(&self, from: &Full, to: &Full, keep: bool) -> Answer<()> {
+        if from == to {
+            return Ok(());
+        }
+        let body = self.files().named(from);
+        if let Some(body) = &body {
+            let content = body.content();
+            let mut state = content.state();
+            if state.kind != Kind::Key {
+                if !is_litter(last_part(to)) {
+                    // It is somebody's data now, and is stored under its new name.
+                    state.kind = Kind::Key;
+                    state.change = Change::Written;
+                }
+                drop(state);
+                self.move_name(from, to);
+                self.store_body(body, &content, &mut content.state())?;
+                self.settle(body);
+                return Ok(());
+            }
+            self.store_body(body, &content, &mut state)?;
+        }
+        let there = self.files().named(to);
+        if let Some(body) = there
+            && let Some(old) = self.file_attributes(to)?
+        {
+            self.keep_for_users(&body, (old.size, old.modified))?;
+        }
+        if !self.answer(self.move_key(from, to, keep))? {
+            return Err(if keep { Errno::EEXIST } else { Errno::ENOENT });
+        }
+        self.move_name(from, to);
+        Ok(())
+    }
+
+    /// Notes that a file has another name.
+    fn move_name(&self, from: &Full, to: &Full) {
+        let place = |file: &Full| Place::File(file.0.clone(), file.1.clone());
+        let replaced = self.nodes().rename(&place(from), &place(to));
+        let mut files = self.files();
+        let old = match files.unname(from) {
+            Some(body) => files.name(to, &body),
+            None => files.unname(to),
+        };
+        if let Some(old) = old {
+            files.part(old, replaced);
+        }
+        drop(files);
+        let mut memory = self.memory();
+        let is = memory.is_executable(&from.0, &from.1);
+        memory.set_executable(&from.0, &from.1, false);
+        memory.set_executable(&to.0, &to.1, is);
+    }
+
+    /// Puts what one key holds under another and removes the first. Returns false where there is
+    /// none, or something is in its new place and to be kept.
+    fn move_key(&self, from: &Full, to: &Full, keep: bool) -> Result<bool> {
+        let (store, clock) = (self.store(), self.clock());
+        let mut conflicts = Conflicts::default();
+        let mut was_put = false;
+        loop {
+            let Some(mut entry) = store.get(&from.0, &from.1, self.now())? else {
+                // Somebody removed it between the two steps, which is what was to be done.
+                return Ok(was_put);
+            };
+            let put = Put {
+                value: &mut entry.value,
+                expiry: entry.meta.expires.map_or(Expiry::Never, Expiry::At),
+                modified: Some(entry.meta.modified),
+                condition: match keep && !was_put {
+                    true => Condition::Absent,
+                    false => Condition::Always,
+                },
+            };
+            if store.put(&to.0, &to.1, put, clock)?.is_none() {
+                return Ok(false);
+            }
+            was_put = true;
+            self.shape(&to.0).note(to.1.as_bytes(), true);
+            self.memory().unhide(&to.0);
+            let unchanged = Condition::Etag(entry.meta.etag);
+            if store.remove(&from.0, &from.1, &unchanged, clock)? {
+                self.shape(&from.0).note(from.1.as_bytes(), false);
+                return Ok(true);
+            }
+            conflicts.pause(store.busy_timeout(), &from.1)?;
+        }
+    }
+
+    /// Renames every key below a directory, one after another.
+    fn rename_dir(&self, from: (&Namespace, &[u8]), to: (&Namespace, &[u8])) -> Answer<()> {
+        if from.0 == to.0 && to.1.starts_with(from.1) {
+            return match from.1 == to.1 {
+                true => Ok(()),
+                false => Err(Errno::EINVAL),
+            };
+        }
+        let mut keys = Vec::new();
+        let selection = Selection {
+            prefix: from.1.to_vec(),
+            ..Selection::default()
+        };
+        let listed = each_key(self, from.0, &selection, &mut |listed| {
+            keys.push(listed.key.to_vec());
+            true
+        });
+        self.answer(listed)?;
+        let open = self.files();
+        keys.extend(open.below(from.0, from.1).map(|(key, _)| key.to_vec()));
+        drop(open);
+        // The value of the key that the directory is named after is shown in it.
+        if let (Some(value), Some(_)) = (from.1.strip_suffix(b"/"), to.1.strip_suffix(b"/")) {
+            keys.push(value.to_vec());
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let moved = match key.get(from.1.len()..) {
+                Some(rest) if key.len() >= from.1.len() => [to.1, rest].concat(),
+                _ => to.1[..to.1.len() - 1].to_vec(),
+            };
+            let (Ok(old), Ok(new)) = (Key::new(key), Key::new(moved)) else {
+                return Err(Errno::ENAMETOOLONG);
+            };
+            match self.rename_file(&(from.0.clone(), old), &(to.0.clone(), new), false) {
+                // It is gone, or was the name of the directory alone.
+                Err(err) if err == Errno::ENOENT => {}
+                done => done?,
+            }
+        }
+        self.memory().move_dirs(from, to);
+        let dirs = self.nodes().below(from.0, from.1);
+        for dir in dirs {
+            if let Place::Dir(_, prefix) = &dir {
+                let prefix = [to.1, &prefix[from.1.len()..]].concat();
+                let moved = Place::Dir(to.0.clone(), prefix);
+                self.nodes().rename(&dir, &moved);
+            }
+        }
+        if from.1.is_empty() {
+            self.memory().drop_dir(from.0, from.1);
+        }
+        Ok(())
+    }
+}
+
+/// Returns what stands behind the last slash of a key.
+fn last_part((_, key): &Full) -> &[u8] {
+    let parts = key.as_bytes().rsplit(|byte| *byte == b'/');
+    parts.into_iter().next().unwrap_or_default()
+}

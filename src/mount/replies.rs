@@ -1,0 +1,80 @@
+//! How answers are put for the kernel, and what the flags mean that it sends.
+
+use std::time::Duration;
+
+use fuser::{
+    Errno, FopenFlags, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyAttr, ReplyEmpty,
+    ReplyEntry, ReplyXattr,
+};
+
+use super::body::Mode;
+use super::find::{Attributes, BELIEVED};
+use super::{Answer, App};
+
+impl App {
+    /// Answers with a file or directory that was looked up or made.
+    pub(super) fn entry(&self, number: u64, attributes: &Attributes, reply: ReplyEntry) {
+        let told = self.told(number, attributes);
+        // A file is looked up each time that it is opened, so that it is never an old one.
+        let believed = if attributes.is_dir {
+            BELIEVED
+        } else {
+            Duration::ZERO
+        };
+        reply.entry(&believed, &told, Generation(0));
+    }
+
+    /// Answers with what is told of a file or directory.
+    pub(super) fn attr(&self, ino: INodeNo, done: Answer<Attributes>, reply: ReplyAttr) {
+        match done {
+            Ok(attributes) => reply.attr(&Duration::ZERO, &self.told(ino.0, &attributes)),
+            Err(err) => reply.error(err),
+        }
+    }
+}
+
+/// Of the flags of open(2), which are the same in all programs of one system.
+pub(super) const EXCLUSIVE: i32 = rustix::fs::OFlags::EXCL.bits().cast_signed();
+const TRUNCATE: i32 = rustix::fs::OFlags::TRUNC.bits().cast_signed();
+const APPEND: i32 = rustix::fs::OFlags::APPEND.bits().cast_signed();
+
+/// Reads the flags of open(2).
+pub(super) fn mode_of(flags: OpenFlags, thread: u32) -> Mode {
+    let writes = flags.acc_mode() != OpenAccMode::O_RDONLY;
+    Mode {
+        writes,
+        appends: writes && flags.0 & APPEND != 0,
+        truncates: writes && flags.0 & TRUNCATE != 0,
+        thread,
+    }
+}
+
+/// Returns how the kernel is to treat an open file: no page of it is kept, as others may change it at
+/// any time.
+pub(super) fn opened(mode: Mode) -> FopenFlags {
+    let direct = FopenFlags::FOPEN_DIRECT_IO;
+    match mode.writes {
+        true => direct,
+        false => direct | FopenFlags::FOPEN_NOFLUSH,
+    }
+}
+
+/// Answers with nothing but whether it was done.
+pub(super) fn empty(done: Answer<()>, reply: ReplyEmpty) {
+    match done {
+        Ok(()) => reply.ok(),
+        Err(err) => reply.error(err),
+    }
+}
+
+/// Answers with an extended attribute, or with its length where that is asked for.
+pub(super) fn sized(found: Answer<Vec<u8>>, size: u32, reply: ReplyXattr) {
+    match found {
+        Ok(bytes) => match u32::try_from(bytes.len()) {
+            Ok(len) if size == 0 => reply.size(len),
+            Ok(len) if len <= size => reply.data(&bytes),
+            _ => reply.error(Errno::ERANGE),
+        },
+        Err(err) => reply.error(err),
+    }
+}

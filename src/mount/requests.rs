@@ -1,0 +1,388 @@
+//! What the kernel asks, and how it is answered.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+
+use tokio::sync::oneshot;
+
+use crate::store::Time;
+
+use super::App;
+use super::body::Mode;
+use super::change::Wish;
+use super::replies::{EXCLUSIVE, empty, mode_of, opened, sized};
+
+/// Bytes that are written by one request at most.
+const MAX_WRITE: u32 = 1 << 20;
+/// What the file system claims to have room for, as it cannot know: 4 PiB.
+const BLOCKS: u64 = 1 << 40;
+const BLOCK: u32 = 4096;
+
+/// The file system that the kernel talks to. What it does not answer does not exist here: links,
+/// device files, locks of its own.
+pub(super) struct Requests {
+    app: App,
+    /// Is told when the kernel asks no more.
+    ended: Option<oneshot::Sender<()>>,
+}
+
+impl Requests {
+    pub(super) fn new(app: App, ended: oneshot::Sender<()>) -> Self {
+        let ended = Some(ended);
+        Self { app, ended }
+    }
+}
+
+impl Filesystem for Requests {
+    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // What this kernel does not know it does without.
+        for flag in [
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+        ] {
+            _ = config.add_capabilities(flag);
+        }
+        _ = config.set_max_write(MAX_WRITE);
+        Ok(())
+    }
+
+    fn destroy(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            _ = ended.send(());
+        }
+    }
+
+    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let parent = self.app.nodes().place(parent.0).ok_or(Errno::ENOENT);
+        match parent.and_then(|parent| self.app.find(&parent, name)) {
+            Ok((place, attributes)) => {
+                let number = self.app.nodes().tell(&place);
+                self.app.entry(number, &attributes, reply);
+            }
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn forget(&self, _req: &Request, number: INodeNo, times: u64) {
+        self.app.nodes().forget(number.0, times);
+    }
+
+    fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        self.app.attr(ino, self.app.attributes(ino.0), reply);
+    }
+
+    fn setattr(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        _uid: Option<u32>,
+        _gid: Option<u32>,
+        size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let modified = mtime.map(|time| match time {
+            TimeOrNow::Now => self.app.now(),
+            TimeOrNow::SpecificTime(time) => Time::from_system(time),
+        });
+        let wish = Wish {
+            size,
+            modified,
+            mode,
+        };
+        let done = self.app.set_attributes(ino.0, fh.map(|fh| fh.0), wish);
+        self.app.attr(ino, done, reply);
+    }
+
+    fn mknod(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        const KIND: u32 = 0o170_000;
+        const REGULAR: u32 = 0o100_000;
+        if mode & KIND != REGULAR {
+            return reply.error(Errno::EPERM);
+        }
+        let made = self.app.create(parent.0, name, mode, Mode::default(), true);
+        let made = made.and_then(|(number, attributes, handle)| {
+            self.app.close_file(handle).map(|()| (number, attributes))
+        });
+        match made {
+            Ok((number, attributes)) => self.app.entry(number, &attributes, reply),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn mkdir(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        match self.app.make_dir(parent.0, name) {
+            Ok((number, attributes)) => self.app.entry(number, &attributes, reply),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        empty(self.app.unlink(parent.0, name), reply);
+    }
+
+    fn rmdir(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        empty(self.app.remove_dir(parent.0, name), reply);
+    }
+
+    fn symlink(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _target: &Path,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn rename(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        newparent: INodeNo,
+        newname: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        const KEEP: u32 = 1;
+        if flags.bits() & !KEEP != 0 {
+            return reply.error(Errno::EINVAL);
+        }
+        let keep = flags.bits() == KEEP;
+        empty(
+            self.app
+                .rename((parent.0, name), (newparent.0, newname), keep),
+            reply,
+        );
+    }
+
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let mode = mode_of(flags, req.pid());
+        let allowed = if mode.writes {
+            self.app.allow_changes()
+        } else {
+            Ok(())
+        };
+        match allowed.and_then(|()| self.app.open_file(ino.0, mode)) {
+            Ok(handle) => reply.opened(FileHandle(handle), opened(mode)),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn create(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let exclusive = flags & EXCLUSIVE != 0;
+        let how = mode_of(OpenFlags(flags), req.pid());
+        match self.app.create(parent.0, name, mode, how, exclusive) {
+            Ok((number, attributes, handle)) => {
+                let told = self.app.told(number, &attributes);
+                let handle = FileHandle(handle);
+                let how = Mode {
+                    writes: true,
+                    ..how
+                };
+                reply.created(&Duration::ZERO, &told, Generation(0), handle, opened(how));
+            }
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn read(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let handle = self.app.files().handle(fh.0);
+        match handle.and_then(|handle| self.app.read_file(&handle, offset, size as usize)) {
+            Ok(bytes) => reply.data(&bytes),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn write(
+        &self,
+        req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let handle = self.app.files().handle(fh.0);
+        match handle.and_then(|handle| self.app.write_file(&handle, req.pid(), offset, data)) {
+            Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn flush(
+        &self,
+        req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        empty(self.app.flush_file(fh.0, req.pid()), reply);
+    }
+
+    fn release(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        empty(self.app.close_file(fh.0), reply);
+    }
+
+    fn fsync(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
+        let handle = self.app.files().handle(fh.0);
+        let done = handle.and_then(|handle| {
+            let mut state = handle.content.state();
+            self.app
+                .store_body(&handle.body, &handle.content, &mut state)
+        });
+        empty(done, reply);
+    }
+
+    fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.opened(FileHandle(self.app.open_dir()), FopenFlags::empty());
+    }
+
+    fn readdir(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        match self.app.read_dir(ino.0, fh.0, offset, &mut reply) {
+            Ok(()) => reply.ok(),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn readdirplus(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        match self.app.read_dir_plus(ino.0, fh.0, offset, &mut reply) {
+            Ok(()) => reply.ok(),
+            Err(err) => reply.error(err),
+        }
+    }
+
+    fn releasedir(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.app.close_dir(fh.0);
+        reply.ok();
+    }
+
+    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let name_len = u32::try_from(super::names::MAX_NAME).unwrap_or_default();
+        reply.statfs(BLOCKS, BLOCKS, BLOCKS, 0, 0, BLOCK, name_len, BLOCK);
+    }
+
+    fn setxattr(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        empty(self.app.set_mark(ino.0, name, value), reply);
+    }
+
+    fn getxattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        sized(self.app.mark(ino.0, name), size, reply);
+    }
+
+    fn listxattr(&self, _req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        sized(self.app.marks(ino.0), size, reply);
+    }
+
+    fn removexattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        empty(self.app.remove_mark(ino.0, name), reply);
+    }
+}

@@ -1,0 +1,58 @@
+//! Going on in the background, once all is well.
+
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+
+use super::process::fork_alone;
+
+/// Which of the two a process is after [`background`].
+#[derive(Debug)]
+pub(crate) enum Side {
+    /// The one that was started, and is waited for by a shell.
+    Front(Front),
+    /// The one that does the work.
+    Back(Back),
+}
+
+/// Waits for word from the other.
+#[derive(Debug)]
+pub(crate) struct Front(PipeReader);
+
+/// Sends word to the other.
+#[derive(Debug)]
+pub(crate) struct Back(PipeWriter);
+
+/// Makes a second process, of a session of its own. To be called while there is one thread.
+pub(crate) fn background() -> io::Result<Side> {
+    let (reader, writer) = io::pipe()?;
+    // Each side drops the other's end, or the one in front would wait for ever.
+    Ok(match fork_alone()? {
+        false => Side::Front(Front(reader)),
+        true => Side::Back(Back(writer)),
+    })
+}
+
+impl Front {
+    /// Waits until the other says what became of it: a status and a line, or nothing if it died.
+    pub(crate) fn wait(mut self) -> io::Result<Option<(u8, String)>> {
+        let mut word = Vec::new();
+        self.0.read_to_end(&mut word)?;
+        let word = word.split_first();
+        Ok(word.map(|(status, line)| (*status, String::from_utf8_lossy(line).into_owned())))
+    }
+}
+
+impl Back {
+    /// Says what became of it, and lets go of the terminal.
+    pub(crate) fn tell(mut self, status: u8, line: &str) -> io::Result<()> {
+        let null = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/null")?;
+        rustix::stdio::dup2_stdin(&null)?;
+        rustix::stdio::dup2_stdout(&null)?;
+        rustix::stdio::dup2_stderr(&null)?;
+        let mut word = vec![status];
+        word.extend_from_slice(line.as_bytes());
+        self.0.write_all(&word)
+    }
+}

@@ -1,0 +1,212 @@
+//! What becomes of a process that writes to a file, as far as the kernel tells (proc(5), and
+//! PIDFD_GET_INFO in pidfd_open(2)).
+
+use std::path::Path;
+
+/// A process that has written, so that its end can be told from any other's.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    thread: u32,
+    #[cfg(target_os = "linux")]
+    process: Option<linux::Process>,
+}
+
+impl Writer {
+    /// Remembers the process of a thread.
+    pub(crate) fn of(thread: u32) -> Self {
+        Self {
+            thread,
+            #[cfg(target_os = "linux")]
+            process: linux::Process::of(thread),
+        }
+    }
+
+    /// Tells whether it is the process of this thread.
+    pub(crate) fn is(&self, thread: u32) -> bool {
+        self.thread == thread
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Writer {
+    /// Tells whether the process has a file open for writing, by any of its descriptors.
+    pub(crate) fn holds_open(&self, path: &Path) -> bool {
+        linux::holds_open(self.thread, path)
+    }
+}
+
+/// Tells whether a file is being closed because a signal has killed a process. `closer` is the thread
+/// that closes it. Since Linux 6.2 that is one of the kernel's own where a process has ended, and then
+/// the end of the one that has opened the file counts, or of the last that has written to it.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer: u32) -> bool {
+    if !linux::is_kernel(closer) {
+        return linux::has_nothing_open(closer)
+            && linux::look(closer).is_some_and(|noted| noted.is_killed());
+    }
+    let end = |writer: &Writer| writer.process.as_ref()?.is_killed();
+    let ends = [opener, writer].into_iter().flatten();
+    ends.into_iter().find_map(end).unwrap_or(false)
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::ioctl::{Updater, ioctl, opcode};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    /// Of an exit code, the signal.
+    const SIGNAL: i64 = 0x7f;
+
+    /// The kernel closes the files of a process a moment before it can be told how that ended.
+    const MOMENT: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000_000,
+    };
+
+    /// What the kernel notes of a thread.
+    pub(super) struct Noted {
+        is_ending: bool,
+        code: i64,
+    }
+
+    impl Noted {
+        pub(super) fn is_killed(&self) -> bool {
+            self.is_ending && self.code & SIGNAL != 0
+        }
+    }
+
+    /// Looks at a process that is at its end. Of one that goes on to another program this would wait
+    /// until that has begun, which in turn waits until its files are closed, for ever.
+    pub(super) fn look(process: u32) -> Option<Noted> {
+        const EXITING: u64 = 0x4;
+
+        let stat = std::fs::read(format!("/proc/{process}/stat")).ok()?;
+        // The name of the program stands in brackets and can hold anything.
+        let behind = memchr::memrchr(b')', &stat)? + 1;
+        let text = String::from_utf8_lossy(&stat[behind..]);
+        let mut fields = text.split_ascii_whitespace();
+        let flags: u64 = fields.nth(6)?.parse().ok()?;
+        let code = fields.nth(42)?.parse().ok()?;
+        Some(Noted {
+            is_ending: flags & EXITING != 0,
+            code,
+        })
+    }
+
+    /// Tells whether a thread is the kernel's own, which are hidden from a container.
+    pub(super) fn is_kernel(thread: u32) -> bool {
+        let name = std::fs::read(format!("/proc/{thread}/comm"));
+        name.map_or(true, |name| name.starts_with(b"kworker/"))
+    }
+
+    /// Tells whether a process has no file open, as when it ends.
+    pub(super) fn has_nothing_open(process: u32) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{process}/fd"));
+        open.is_ok_and(|mut open| open.next().is_none())
+    }
+
+    /// More descriptors than this are not looked at.
+    const MANY: usize = 256;
+
+    /// Tells whether a process has a file open for writing.
+    pub(super) fn holds_open(process: u32, path: &Path) -> bool {
+        let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
+            return false;
+        };
+        let writes = |number: &std::ffi::OsStr| {
+            let info = format!("/proc/{process}/fdinfo/{}", number.display());
+            let info = std::fs::read_to_string(info).unwrap_or_default();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+            // In octal digits; the last one has the mode of access.
+            flags.is_some_and(|flags| flags.ends_with(['1', '2']))
+        };
+        descriptors.take(MANY).flatten().any(|fd| {
+            let link = std::fs::read_link(fd.path());
+            link.is_ok_and(|link| link == path) && writes(&fd.file_name())
+        })
+    }
+
+    /// A process by what stays its own when its number is another's.
+    #[derive(Debug)]
+    pub(super) struct Process {
+        number: u32,
+        handle: OwnedFd,
+    }
+
+    /// What is asked of a process that was waited for already, and the answer (linux/pidfd.h).
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        mask: u64,
+        group: u64,
+        numbers: [u32; 11],
+        exit_code: i32,
+    }
+
+    impl Process {
+        const EXIT: u64 = 1 << 3;
+
+        pub(super) fn of(thread: u32) -> Option<Self> {
+            let open = |number: u32| {
+                let pid = Pid::from_raw(number.cast_signed())?;
+                let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+                Some(Self { number, handle })
+            };
+            // Only the first thread of a process can be opened.
+            open(thread).or_else(|| {
+                let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+                let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+                open(line.trim().parse().ok()?)
+            })
+        }
+
+        /// Tells whether a signal has killed it; `None` if it lives.
+        pub(super) fn is_killed(&self) -> Option<bool> {
+            let mut end = [PollFd::new(&self.handle, PollFlags::IN)];
+            if !poll(&mut end, Some(&MOMENT)).is_ok_and(|ended| ended > 0) {
+                return None;
+            }
+            if let Some(code) = self.exit_code() {
+                return Some(i64::from(code) & SIGNAL != 0);
+            }
+            // Nobody has waited for it yet, and so the number is its own still.
+            let noted = look(self.number).filter(|noted| noted.is_ending)?;
+            Some(noted.is_killed())
+        }
+
+        /// Returns how it ended; `None` if nobody has waited for it, or before Linux 6.15.
+        fn exit_code(&self) -> Option<i32> {
+            const OPCODE: rustix::ioctl::Opcode = opcode::read_write::<Info>(0xff, 11);
+            let mut info = Info {
+                mask: Self::EXIT,
+                ..Info::default()
+            };
+            // SAFETY: the request reads and writes a structure of just this form, whose size is part
+            // of its number.
+            #[allow(unsafe_code)]
+            unsafe {
+                let request = Updater::<OPCODE, Info>::new(&mut info);
+                ioctl(&self.handle, request).ok()?;
+            }
+            (info.mask & Self::EXIT != 0).then_some(info.exit_code)
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Writer {
+    /// Tells whether the process has a file open for writing, by any of its descriptors.
+    pub(crate) fn holds_open(&self, _path: &Path) -> bool {
+        false
+    }
+}
+
+/// Tells whether a file is being closed because a signal has killed a process.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_killed(_opener: Option<&Writer>, _writer: Option<&Writer>, _closer: u32) -> bool {
+    false
+}

@@ -1,0 +1,11 @@
+//! `kv mount`: a store as a file system.
+
+mod ends;
+mod files;
+mod mounted;
+mod names;
+mod tools;
+mod writers;
+
+pub use self::mounted::can_mount;
+use self::mounted::{Mount, on_each};

@@ -1,0 +1,229 @@
+//! How a mount begins and ends, and what becomes of those who use it when something fails.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use kv::exit::Exit;
+use rustix::process::Signal;
+
+use super::mounted::{is_mounted, release};
+use super::{Mount, can_mount};
+use crate::harness::{Engine, KV, Sandbox, cannot_run, until};
+
+/// Tells whether something can be mounted, and says loudly if not.
+fn can() -> bool {
+    if !can_mount() {
+        cannot_run("nothing can be mounted here: it takes /dev/fuse, and fuse3 or root");
+    }
+    can_mount()
+}
+
+#[test]
+fn it_goes_into_the_background_once_it_is_mounted() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let point = kv.path("mnt");
+    fs::create_dir(&point).unwrap();
+    kv.run(["mount", "mnt"]).ends(Exit::Success).is_silent();
+    assert_eq!(fs::read(point.join("default/k")).unwrap(), b"v");
+    fs::write(point.join("default/l"), "w").unwrap();
+    kv.holds("l", "w");
+    release(&point);
+    assert!(!is_mounted(&point));
+    assert_eq!(fs::read_dir(&point).unwrap().count(), 0);
+}
+
+#[test]
+fn a_signal_unmounts_and_leaves_nothing_behind() {
+    if !can() {
+        return;
+    }
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let kv = Sandbox::new();
+        let mut mount = Mount::of(&kv, &[]);
+        mount.write("k", "v");
+        assert_eq!(mount.end(signal), "");
+        kv.holds("k", "v");
+        assert!(kv.litter().is_empty());
+        assert_eq!(fs::read_dir(kv.path("mnt")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn what_is_open_when_it_ends_is_not_stored_in_part() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "old");
+    let mut mount = Mount::of(&kv, &[]);
+    let mut file = File::create(mount.path("k")).unwrap();
+    file.write_all(b"half").unwrap();
+    mount.end(Signal::TERM);
+    kv.holds("k", "old");
+    file.write_all(b"more").expect_err("nobody answers");
+}
+
+#[test]
+fn what_cannot_be_mounted_is_told_before() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let ran = kv.run(["mount", "missing"]).ends(Exit::Failure);
+    ran.complains(&["cannot mount on `missing`", "No such file"]);
+    fs::write(kv.path("file"), "").unwrap();
+    let ran = kv.run(["mount", "file"]).ends(Exit::Failure);
+    ran.complains(&["cannot mount on `file`", "no directory"]);
+    // It would ask itself for its own files.
+    kv.put("k", "v");
+    for dir in ["store", "."] {
+        let ran = kv.run(["mount", dir]).ends(Exit::Usage);
+        ran.complains(&["the store is in it"]);
+    }
+}
+
+#[test]
+fn a_mount_that_was_killed_is_explained_to_the_next() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let mut mount = Mount::of(&kv, &[]);
+    mount.kill();
+    let ran = kv.run(["mount", "mnt"]).ends(Exit::Failure);
+    ran.complains(&["a mount whose process was killed is still there"]);
+    release(mount.point());
+    kv.run(["mount", "mnt"]).ends(Exit::Success).is_silent();
+    release(mount.point());
+}
+
+#[test]
+fn only_its_user_may_enter() {
+    if !can() || !rustix::process::geteuid().is_root() {
+        return cannot_run("it takes root to be somebody else");
+    }
+    let kv = Sandbox::below(&std::env::temp_dir());
+    kv.put("k", "v");
+    let other = |path: &std::path::Path| {
+        let mut command = Command::new("cat");
+        command.arg(path).uid(65_534).gid(65_534);
+        command.output().unwrap()
+    };
+    for dir in kv.root().ancestors().take(1) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mount = Mount::of(&kv, &[]);
+    let denied = other(&mount.path("k"));
+    assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"));
+    mount.stop();
+    let mount = Mount::of(&kv, &["--allow-other"]);
+    assert_eq!(other(&mount.path("k")).stdout, b"v");
+    mount.stop();
+}
+
+#[test]
+fn a_store_that_is_damaged_or_gone_is_an_error_and_no_hang() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "value");
+    kv.put("sound", "value");
+    let mut mount = Mount::of(&kv, &["--busy-timeout", "1s"]);
+    fs::write(kv.file_of(b"k"), "nonsense").unwrap();
+    let err = fs::read(mount.path("k")).unwrap_err();
+    assert_eq!(
+        err.raw_os_error(),
+        Some(rustix::io::Errno::IO.raw_os_error())
+    );
+    mount.holds("sound", "value");
+    assert!(mount.end(Signal::TERM).contains("is damaged"));
+}
+
+#[test]
+fn a_server_that_is_dead_is_an_error_and_no_hang() {
+    if !can() {
+        return;
+    }
+    // Nobody listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let kv = Sandbox::new();
+    let point = kv.path("mnt");
+    fs::create_dir(&point).unwrap();
+    let mut command = Command::new(KV);
+    command
+        .args([
+            "--store",
+            &format!("redis://127.0.0.1:{port}"),
+            "mount",
+            "mnt",
+        ])
+        .args(["--busy-timeout", "0.3s"])
+        .current_dir(kv.root());
+    assert!(command.status().unwrap().success());
+    let io = Some(rustix::io::Errno::IO.raw_os_error());
+    let read = fs::read(point.join("default/k")).map(drop);
+    let write = fs::write(point.join("default/k"), "v");
+    let list = fs::read_dir(point.join("default")).and_then(|mut dir| dir.next().unwrap());
+    let errors = [read, write, list.map(drop)].map(|done| done.unwrap_err());
+    release(&point);
+    for err in errors {
+        assert_eq!(err.raw_os_error(), io, "{err}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_as_such() {
+    if !can() || Engine::current() != Engine::Tree {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return cannot_run("it takes root to mount a small disk");
+    }
+    let kv = Sandbox::new();
+    let small = kv.path("small");
+    fs::create_dir(&small).unwrap();
+    let mut tmpfs = Command::new("mount");
+    tmpfs
+        .args(["-t", "tmpfs", "-o", "size=600k", "none"])
+        .arg(&small);
+    assert!(tmpfs.status().unwrap().success());
+    fs::create_dir(kv.path("mnt")).unwrap();
+    let mut command = kv.kv(["mount", "mnt"]);
+    assert!(
+        command
+            .env("KV_STORE", small.join("store"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let file = kv.path("mnt/default/k");
+    let done = fs::write(&file, "v").and_then(|()| {
+        let mut file = File::create(&file)?;
+        file.write_all(&vec![1; 1_000_000])?;
+        file.sync_all()
+    });
+    until("the old value is back", || {
+        fs::metadata(&file).unwrap().len() == 1
+    });
+    let held = fs::read(&file);
+    release(&kv.path("mnt"));
+    until("it is unmounted", || {
+        Command::new("umount")
+            .arg(&small)
+            .status()
+            .unwrap()
+            .success()
+    });
+    assert_eq!(done.unwrap_err().kind(), ErrorKind::StorageFull);
+    assert!(held.unwrap() == b"v");
+}

@@ -1,0 +1,246 @@
+//! Which name a key has, and what stays out of the store.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use kv::exit::Exit;
+
+use super::{Mount, on_each};
+use crate::harness::{Engine, Sandbox};
+
+const BOTH: &[Engine] = &[Engine::Tree, Engine::Sqlite];
+
+/// Returns all files below a directory, by their paths in it, with what they hold.
+fn files(dir: &Path) -> BTreeSet<(PathBuf, Vec<u8>)> {
+    let walk = walkdir::WalkDir::new(dir).into_iter().map(Result::unwrap);
+    walk.filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let path = entry.path().strip_prefix(dir).unwrap().to_owned();
+            (path, fs::read(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+/// Stores each key with itself as its value.
+fn store(kv: &Sandbox, keys: &[Vec<u8>]) {
+    let lines: String = keys
+        .iter()
+        .map(|key| {
+            use base64::Engine as _;
+            let text = base64::engine::general_purpose::STANDARD.encode(key);
+            format!("{{\"key_base64\":\"{text}\",\"value_base64\":\"{text}\"}}\n")
+        })
+        .collect();
+    kv.feed(["import"], lines.as_bytes()).ends(Exit::Success);
+}
+
+fn odd_keys() -> Vec<Vec<u8>> {
+    let mut keys: Vec<Vec<u8>> = [
+        "a",
+        "a/b",
+        "a/b/c",
+        "a/",
+        "a//",
+        "/",
+        "//x",
+        ".",
+        "..",
+        "./..",
+        "x/../y",
+        "%",
+        "%2E",
+        "%25",
+        "%value",
+        "%value/%value",
+        "a/%value",
+        "100%",
+        "%41",
+        "a b",
+        "tab\t",
+        "new\nline",
+        "caf\u{e9}",
+        "-rf",
+        "*",
+        "~",
+        "default",
+    ]
+    .iter()
+    .map(|key| key.as_bytes().to_vec())
+    .collect();
+    keys.push(b"\xff\xfe".to_vec());
+    keys.push(b"\x01/\x7f".to_vec());
+    for len in [254, 255, 256, 300, 600] {
+        keys.push(vec![b'n'; len]);
+        keys.push([&vec![b'm'; len][..], b"/below"].concat());
+    }
+    keys
+}
+
+#[test]
+fn every_key_is_a_file_and_can_be_copied_there_and_back() {
+    on_each(BOTH, |kv, mount| {
+        let keys = odd_keys();
+        store(kv, &keys);
+        let shown = files(&mount.path(""));
+        let values: BTreeSet<_> = shown.iter().map(|(_, value)| value.clone()).collect();
+        let wanted: BTreeSet<_> = keys.iter().cloned().collect();
+        assert_eq!(values, wanted);
+        assert_eq!(shown.len(), keys.len());
+        // The same files, written by another program, are the same keys.
+        fs::create_dir(mount.point().join("copy")).unwrap();
+        mount
+            .shell(kv, "cp -r . ../copy/")
+            .ends(Exit::Success)
+            .is_silent();
+        assert_eq!(files(&mount.point().join("copy")), shown);
+        let all = |namespace| {
+            let listed = kv.run(["-n", namespace, "ls", "-0"]).ends(Exit::Success);
+            listed.stdout().to_vec()
+        };
+        assert_eq!(all("copy"), all("default"));
+    });
+}
+
+#[test]
+fn a_key_and_keys_below_it_are_a_directory_with_its_value() {
+    on_each(BOTH, |kv, mount| {
+        kv.put("a", "self");
+        mount.holds("a", "self");
+        kv.put("a/b", "below");
+        crate::harness::until("it is a directory", || mount.path("a").is_dir());
+        mount.holds("a/%value", "self");
+        mount.holds("a/b", "below");
+        mount.write("a/%value", "changed");
+        kv.holds("a", "changed");
+        fs::remove_file(mount.path("a/%value")).unwrap();
+        kv.lacks("a");
+        mount.write("a/%value", "again");
+        kv.holds("a", "again");
+        fs::remove_file(mount.path("a/b")).unwrap();
+        mount.lacks("a/b");
+        mount.holds("a/%value", "again");
+        fs::remove_dir(mount.path("a")).expect_err("it holds a value");
+    });
+}
+
+#[test]
+fn namespaces_are_the_directories_at_the_top() {
+    on_each(BOTH, |kv, mount| {
+        kv.run(["-n", "one", "put", "k", "v"]).ends(Exit::Success);
+        fs::create_dir(mount.point().join("two")).unwrap();
+        fs::write(mount.point().join("two/k"), "w").unwrap();
+        kv.run(["-n", "two", "get", "k"])
+            .ends(Exit::Success)
+            .prints("w");
+        let names = || crate::harness::names_in(mount.point());
+        assert_eq!(names(), ["default", "one", "two"]);
+        for bad in [".hidden", "a\nb"] {
+            let err = fs::create_dir(mount.point().join(bad)).unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{bad:?}");
+        }
+        fs::write(mount.point().join("file"), "").expect_err("there are only directories");
+        fs::remove_dir(mount.point().join("two")).expect_err("it is not empty");
+        fs::remove_dir_all(mount.point().join("two")).unwrap();
+        assert_eq!(names(), ["default", "one"]);
+        // It comes back with its first key.
+        kv.run(["-n", "two", "put", "k", "v"]).ends(Exit::Success);
+        crate::harness::until("it is shown", || names() == ["default", "one", "two"]);
+    });
+}
+
+#[test]
+fn litter_never_becomes_a_key() {
+    on_each(BOTH, |kv, mount| {
+        for name in [
+            ".k.swp",
+            ".DS_Store",
+            ".nfs0000000001a2b3c4",
+            "dir/._k",
+            ".#k",
+        ] {
+            let path = mount.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "litter").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"litter");
+            let there = path.file_name().unwrap().as_bytes();
+            let dir = fs::read_dir(path.parent().unwrap()).unwrap();
+            let names: Vec<_> = dir.map(|entry| entry.unwrap().file_name()).collect();
+            assert!(
+                names.iter().any(|name| name.as_bytes() == there),
+                "{names:?}"
+            );
+        }
+        kv.run(["ls"]).ends(Exit::Success).prints("");
+        fs::rename(mount.path(".k.swp"), mount.path("kept")).unwrap();
+        kv.run(["ls"]).ends(Exit::Success).prints("kept\n");
+        fs::remove_file(mount.path(".DS_Store")).unwrap();
+        mount.lacks(".DS_Store");
+        // A number is litter only as long as it is empty and nobody can have meant it.
+        let made = fs::File::create_new(mount.path("4913")).unwrap();
+        drop(made);
+        kv.lacks("4913");
+        fs::remove_file(mount.path("4913")).unwrap();
+        mount.write("4913", "data");
+        kv.holds("4913", "data");
+        // A key of such a name is a key.
+        kv.put(".x.swp", "mine");
+        mount.write(".x.swp", "still mine");
+        kv.holds(".x.swp", "still mine");
+    });
+}
+
+#[test]
+fn it_is_told_when_a_key_expires() {
+    on_each(BOTH, |kv, mount| {
+        kv.put("k", "v");
+        let path = mount.path("k");
+        let get = |name: &str| {
+            let mut value = [0; 64];
+            let len = rustix::fs::getxattr(&path, name, &mut value).unwrap();
+            String::from_utf8(value[..len].to_vec()).unwrap()
+        };
+        let set = |value: &str| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(&path, "user.kv.expires", value.as_bytes(), flags)
+        };
+        assert_eq!(get("user.kv.etag"), kv.field("etag", "k"));
+        assert_eq!(get("user.kv.expires"), "never");
+        set("2h").unwrap();
+        assert_eq!(get("user.kv.expires"), kv.field("expires", "k"));
+        mount.write("k", "written");
+        assert_eq!(get("user.kv.expires"), kv.field("expires", "k"));
+        set("2040-01-02T03:04:05Z").unwrap();
+        assert_eq!(kv.field("expires", "k"), "2040-01-02T03:04:05.000Z");
+        set("never").unwrap();
+        assert_eq!(kv.field("expires", "k"), "never");
+        assert!(set("soon").is_err());
+        set("0.1s").unwrap();
+        crate::harness::until("it expires", || !path.exists());
+        kv.lacks("k");
+    });
+}
+
+#[test]
+fn a_mount_to_read_changes_nothing() {
+    if !super::can_mount() {
+        return crate::harness::cannot_run("nothing can be mounted here");
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let mount = Mount::of(&kv, &["--read-only"]);
+    mount.holds("k", "v");
+    for done in [
+        fs::write(mount.path("k"), "x"),
+        fs::write(mount.path("new"), "x"),
+        fs::remove_file(mount.path("k")),
+        fs::create_dir(mount.path("dir")),
+        fs::rename(mount.path("k"), mount.path("l")),
+    ] {
+        assert_eq!(done.unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+    }
+    kv.holds("k", "v");
+    mount.stop();
+}
