@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 
-use crate::store::{Deadline, Incoming, Result, StoreError, Time};
+use crate::store::{Deadline, Incoming, OrCannot as _, Result, StoreError, Time};
 
 use super::merge::{Merge, Sorted};
 
@@ -27,6 +27,37 @@ pub(super) trait Scratch {
 
     /// Writes from where the file stands.
     fn write(&self, bytes: &[u8]) -> Result<()>;
+}
+
+/// A file without a name in the directory for temporary files, which is gone with the process however
+/// that ends.
+pub(super) struct Nameless(File);
+
+const NAMELESS: &str = "a temporary file";
+
+impl Nameless {
+    pub(super) fn make() -> Result<Self> {
+        let file = tempfile::tempfile();
+        file.map(Self).or_cannot("make", NAMELESS.as_ref())
+    }
+}
+
+impl Scratch for Nameless {
+    fn file(&self) -> &File {
+        &self.0
+    }
+
+    fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
+        StoreError::Io {
+            action,
+            path: NAMELESS.into(),
+            source,
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        io::Write::write_all(&mut &self.0, bytes).or_cannot("write", NAMELESS.as_ref())
+    }
 }
 
 /// Makes a file for a run.
@@ -292,33 +323,6 @@ fn number_at(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::OrCannot as _;
-
-    struct Nameless(File);
-
-    impl Scratch for Nameless {
-        fn file(&self) -> &File {
-            &self.0
-        }
-
-        fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
-            let path = "nameless".into();
-            StoreError::Io {
-                action,
-                path,
-                source,
-            }
-        }
-
-        fn write(&self, bytes: &[u8]) -> Result<()> {
-            io::Write::write_all(&mut &self.0, bytes).or_cannot("write", "nameless".as_ref())
-        }
-    }
-
-    fn nameless() -> Result<Nameless> {
-        let file = tempfile::tempfile().or_cannot("make", "nameless".as_ref())?;
-        Ok(Nameless(file))
-    }
 
     /// The n-th of many entries: there are few keys, and values of several lengths.
     fn entry(n: u64) -> (String, Vec<u8>, Time) {
@@ -329,7 +333,7 @@ mod tests {
     #[test]
     fn the_last_of_each_key_comes_in_order_from_however_many_runs() {
         for run_len in [1, 10_000, 1 << 30] {
-            let mut sorter = Sorter::new(run_len, nameless);
+            let mut sorter = Sorter::new(run_len, Nameless::make);
             let mut want = std::collections::BTreeMap::new();
             for n in 0..1_000 {
                 let (key, value, modified) = entry(n);

@@ -4,13 +4,11 @@
 //! takes the same memory however much comes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 
-use crate::engine::runs::{Scratch, Sorter};
+use crate::engine::runs::{Nameless, Sorter};
 use crate::store::{
-    Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, OrCannot as _, Result,
-    Stopped, StoreError, Time,
+    Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped,
+    StoreError, Time,
 };
 
 use super::Redis;
@@ -37,29 +35,6 @@ const RUN_LEN: usize = 16 << 20;
 /// A value that is to be stored, when it was written and when it expires.
 type New = (Vec<u8>, Option<Time>, Option<Deadline>);
 
-/// A file without a name, which is gone with the process however that ends.
-struct Nameless(File);
-
-const NAMELESS: &str = "a temporary file";
-
-impl Scratch for Nameless {
-    fn file(&self) -> &File {
-        &self.0
-    }
-
-    fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
-        StoreError::Io {
-            action,
-            path: NAMELESS.into(),
-            source,
-        }
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<()> {
-        io::Write::write_all(&mut &self.0, bytes).or_cannot("write", NAMELESS.as_ref())
-    }
-}
-
 impl Redis {
     /// Stores many entries; see [`crate::store::Store::import`].
     pub(super) fn import_entries(
@@ -69,10 +44,7 @@ impl Redis {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        let mut sorter = Sorter::new(RUN_LEN, || {
-            let file = tempfile::tempfile().or_cannot("make", NAMELESS.as_ref())?;
-            Ok(Nameless(file))
-        });
+        let mut sorter = Sorter::new(RUN_LEN, Nameless::make);
         // All are read before the first is stored: a feed that stops leaves nothing behind.
         loop {
             match feed.next() {
