@@ -1,11 +1,8 @@
 //! Many entries at once: what an import brings, and what it does to what is there.
 
-use std::collections::BTreeMap;
-
 use crate::store::modify::Conflicts;
 use crate::store::{
-    Clock, Condition, Deadline, Expiry, Key, Namespace, Put, Result, Selection, Store, StoreError,
-    Time,
+    Clock, Condition, Deadline, Expiry, Key, Namespace, Put, Result, Store, StoreError, Time,
 };
 
 /// More keys than this are many: an engine may have a better way for them than one by one.
@@ -61,61 +58,6 @@ pub struct Imported {
     pub left: u64,
     /// Keys that were removed because they are not among those imported.
     pub removed: u64,
-}
-
-/// Stores entries one after another, for an engine that has no better way; see [`Store::import`].
-///
-/// # Errors
-///
-/// As [`Store::put`].
-pub fn import<S: Store + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    feed: &mut dyn Feed,
-    merge: Merge,
-    clock: &dyn Clock,
-) -> Result<Option<Imported>> {
-    // All are read before the first is stored: a feed that stops leaves nothing behind.
-    let mut entries = BTreeMap::new();
-    while let Some(Incoming {
-        key,
-        value,
-        modified,
-        expires,
-    }) = match feed.next() {
-        Ok(next) => next,
-        Err(Stopped) => return Ok(None),
-    } {
-        let key = Key::new(key.to_vec()).expect("a feed yields keys");
-        entries.insert(key, (value.to_vec(), modified, expires));
-    }
-    let mut done = Imported::default();
-    let distinct = entries.len() as u64;
-    if merge == Merge::Replace {
-        let mut others = Vec::new();
-        let mut all = store.scan(namespace, &Selection::default(), clock.now())?;
-        while let Some(listed) = all.next() {
-            let key = listed?.to_key();
-            if !entries.contains_key(&key) {
-                others.push(key);
-            }
-        }
-        drop(all);
-        for key in others {
-            done.removed += u64::from(store.remove(namespace, &key, &Condition::Always, clock)?);
-        }
-    }
-    for (key, (value, modified, expires)) in entries {
-        let entry = Incoming {
-            key: key.as_bytes(),
-            value: &value,
-            modified,
-            expires,
-        };
-        done.stored += u64::from(import_one(store, namespace, &entry, merge, clock)?);
-    }
-    done.left = distinct - done.stored;
-    Ok(Some(done))
 }
 
 /// Stores one of the entries of an import. Returns false if its key stays as it is.

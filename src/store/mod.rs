@@ -270,9 +270,7 @@ pub trait Store: Send + Sync {
         feed: &mut dyn Feed,
         merge: Merge,
         clock: &dyn Clock,
-    ) -> Result<Option<Imported>> {
-        bulk::import(self, namespace, feed, merge, clock)
-    }
+    ) -> Result<Option<Imported>>;
 
     /// Removes many keys, and returns how many there were. What cannot be removed is told to
     /// `failed`, and the others are removed all the same.
