@@ -76,12 +76,9 @@ fn cannot(args: &MountArgs) -> String {
 
 /// Finds out before anything is done what would go wrong. Returns the directory by its full name.
 fn check(args: &MountArgs, session: &Session<'_>, spill: &Path) -> Result<PathBuf> {
-    if !os::has_fuse() {
-        bail!(
-            "{}: this system has no /dev/fuse: load the kernel's module with `modprobe fuse`, and as \
-             another user than root install fuse3",
-            cannot(args)
-        );
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    if let Some(what) = os::lacks_fuse(&search_path) {
+        bail!("{}: {what}", cannot(args));
     }
     let point = args.dir.canonicalize();
     let point = point.and_then(|point| Ok((point.metadata()?.is_dir(), point)));

@@ -102,3 +102,80 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Deadline, Etag};
+
+    fn index(keys: &[(&str, Option<u64>)]) -> Index {
+        let mut index = Index::new(Instant::now());
+        for (key, expires) in keys {
+            let meta = Meta {
+                etag: Etag(1),
+                modified: Time(0),
+                expires: expires.and_then(Deadline::from_millis),
+                size: 1,
+            };
+            index.push(key.as_bytes(), meta);
+        }
+        index
+    }
+
+    fn walk(index: &Index, prefix: &str, changes: &[(&str, bool)]) -> Vec<String> {
+        let changes = changes
+            .iter()
+            .map(|(key, is)| (key.as_bytes().to_vec(), (Instant::now(), *is)))
+            .collect();
+        let mut found = Vec::new();
+        index.walk(prefix.as_bytes(), &changes, Time(5_000_000), |key, meta| {
+            let mark = if meta.is_some() { "" } else { "*" };
+            found.push(format!("{}{mark}", String::from_utf8_lossy(key)));
+            Ok(None)
+        });
+        found
+    }
+
+    #[test]
+    fn it_is_as_the_changes_have_made_it() {
+        let all = index(&[("a", None), ("b/1", None), ("b/2", None), ("c", None)]);
+        assert_eq!(walk(&all, "", &[]), ["a", "b/1", "b/2", "c"]);
+        assert_eq!(walk(&all, "b/", &[]), ["b/1", "b/2"]);
+        let changes = [("a", false), ("b/1", true), ("b/15", true), ("d", true)];
+        assert_eq!(
+            walk(&all, "", &changes),
+            ["b/1*", "b/15*", "b/2", "c", "d*"]
+        );
+        assert_eq!(walk(&all, "b/", &changes), ["b/1*", "b/15*", "b/2"]);
+        assert_eq!(walk(&all, "a", &changes), [""; 0]);
+        assert_eq!(walk(&index(&[]), "", &changes), ["b/1*", "b/15*", "d*"]);
+    }
+
+    #[test]
+    fn what_has_expired_is_left_out() {
+        let all = index(&[("a", Some(5)), ("b", Some(6)), ("c", None)]);
+        assert_eq!(walk(&all, "", &[]), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_walk_can_leap_and_end() {
+        let all = index(&[
+            ("a", None),
+            ("b/1", None),
+            ("b/2", None),
+            ("c", None),
+            ("d", None),
+        ]);
+        let changes = Changes::from([(b"b/3".to_vec(), (Instant::now(), true))]);
+        let mut found = Vec::new();
+        all.walk(b"", &changes, Time(0), |key, _| {
+            found.push(key.to_vec());
+            match key {
+                b"b/1" => Ok(Some(b"b0".to_vec())),
+                b"c" => Err(()),
+                _ => Ok(None),
+            }
+        });
+        assert_eq!(found, [&b"a"[..], b"b/1", b"c"]);
+    }
+}

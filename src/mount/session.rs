@@ -59,13 +59,22 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     app.memory().keep_dir(&app.config.namespace, b"");
     let is_ending = Arc::clone(&app.is_ending);
     let (ended, end) = oneshot::channel();
-    let session = Session::new(Requests::new(app, ended), &point, &how)?.spawn()?;
+    let session = Session::new(Requests::new(app, ended), &point, &how);
+    let session = session.map_err(without_newline)?.spawn()?;
     Ok(Mounted {
         _session: ManuallyDrop::new(session),
         end,
         is_ending,
         point,
     })
+}
+
+/// The program that mounts for users other than root says what is wrong in a line.
+fn without_newline(err: io::Error) -> io::Error {
+    match err.raw_os_error() {
+        Some(_) => err,
+        None => io::Error::new(err.kind(), err.to_string().trim().to_owned()),
+    }
 }
 
 impl Mounted {

@@ -23,7 +23,7 @@ pub(crate) use self::beneath::open_beneath;
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
-pub(crate) use self::mounts::{has_fuse, unmount};
+pub(crate) use self::mounts::{lacks_fuse, unmount};
 pub(crate) use self::process::{Supervisor, Waiter, detach, host_name, spawn_deaf};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};

@@ -3,11 +3,32 @@
 use std::io;
 use std::path::Path;
 
-/// Tells whether this system can mount file systems of a program, as far as that can be told without
-/// trying it.
 #[cfg(target_os = "linux")]
-pub(crate) fn has_fuse() -> bool {
-    Path::new("/dev/fuse").exists()
+use rustix::fs::Access;
+
+/// Tells what is missing for this user to mount file systems of a program, as far as that can be told
+/// without trying it.
+#[cfg(target_os = "linux")]
+pub(crate) fn lacks_fuse(search_path: &std::ffi::OsStr) -> Option<&'static str> {
+    if !Path::new("/dev/fuse").exists() {
+        return Some(
+            "this system has no /dev/fuse: `modprobe fuse` loads it where the kernel has it, and a \
+             container needs it from its host",
+        );
+    }
+    if rustix::fs::access("/dev/fuse", Access::READ_OK | Access::WRITE_OK).is_err() {
+        return Some(
+            "this user may not open /dev/fuse, which is for all users as a rule (mode 0666)",
+        );
+    }
+    let mut dirs = std::env::split_paths(search_path).chain(["/sbin".into(), "/bin".into()]);
+    let has_helper = dirs.any(|dir| dir.join("fusermount3").exists());
+    if !rustix::process::geteuid().is_root() && !has_helper {
+        return Some(
+            "fusermount3 is not installed, which users other than root need: `apt-get install fuse3`",
+        );
+    }
+    None
 }
 
 /// Takes a mount away from its directory, whoever uses it: what is open there stays usable for as
@@ -30,8 +51,8 @@ pub(crate) fn unmount(point: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn has_fuse() -> bool {
-    true
+pub(crate) fn lacks_fuse(_search_path: &std::ffi::OsStr) -> Option<&'static str> {
+    None
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -31,7 +31,8 @@ impl Writer {
 impl Writer {
     /// Tells whether the process has a file open for writing, by any of its descriptors.
     pub(crate) fn holds_open(&self, path: &Path) -> bool {
-        linux::holds_open(self.thread, path)
+        let (thread, path) = (self.thread, path.to_owned());
+        linux::in_time(move || linux::holds_open(thread, &path)).unwrap_or(false)
     }
 }
 
@@ -41,8 +42,11 @@ impl Writer {
 #[cfg(target_os = "linux")]
 pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer: u32) -> bool {
     if !linux::is_kernel(closer) {
-        return linux::has_nothing_open(closer)
-            && linux::look(closer).is_some_and(|noted| noted.is_killed());
+        let is_killed = move || {
+            linux::has_nothing_open(closer)
+                && linux::look(closer).is_some_and(|noted| noted.is_killed())
+        };
+        return linux::in_time(is_killed).unwrap_or(false);
     }
     let end = |writer: &Writer| writer.process.as_ref()?.is_killed();
     let ends = [opener, writer].into_iter().flatten();
@@ -53,6 +57,8 @@ pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer
 mod linux {
     use std::os::fd::OwnedFd;
     use std::path::Path;
+    use std::sync::mpsc;
+    use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::ioctl::{Updater, ioctl, opcode};
@@ -67,6 +73,21 @@ mod linux {
         tv_nsec: 50_000_000,
     };
 
+    /// What is known of a process is known within this time, unless it goes on to another program
+    /// just now: the kernel tells nothing of it until that has begun, which does not happen before
+    /// its files are closed.
+    const IN_TIME: Duration = Duration::from_millis(200);
+
+    /// Asks the kernel about a process; `None` where it does not answer.
+    pub(super) fn in_time<T: Send + 'static>(
+        ask: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, answer) = mpsc::channel();
+        let asker = std::thread::Builder::new().spawn(move || _ = sender.send(ask()));
+        asker.ok()?;
+        answer.recv_timeout(IN_TIME).ok()
+    }
+
     /// What the kernel notes of a thread.
     pub(super) struct Noted {
         is_ending: bool,
@@ -79,8 +100,7 @@ mod linux {
         }
     }
 
-    /// Looks at a process that is at its end. Of one that goes on to another program this would wait
-    /// until that has begun, which in turn waits until its files are closed, for ever.
+    /// Looks at a process that is at its end.
     pub(super) fn look(process: u32) -> Option<Noted> {
         const EXITING: u64 = 0x4;
 

@@ -108,7 +108,8 @@ pub(super) const PAGES: &[Page] = &[Page {
         Head("When something fails"),
         Text(
             "A store that cannot be reached, or is damaged, is EIO, after as long as `--busy-timeout` \
-             allows; one that is full ENOSPC, and one whose locks others hold EBUSY. With \
+             allows; one that is full ENOSPC, and one whose locks others hold EBUSY. A directory that \
+             was a store and is removed is an empty store, as for every command. With \
              --foreground each failure is told on standard error. SIGTERM and SIGINT unmount: files \
              that are open can be used for 5 s more. If kv is killed, what was closed or synced \
              is stored, and the next mount wants DIR to be unmounted first.",

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::mounted::{is_mounted, release};
 use super::{Mount, can_mount};
-use crate::harness::{Engine, KV, Sandbox, cannot_run, until};
+use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run, until};
 
 /// Tells whether something can be mounted, and says loudly if not.
 fn can() -> bool {
@@ -86,6 +86,42 @@ fn what_cannot_be_mounted_is_told_before() {
         let ran = kv.run(["mount", dir]).ends(Exit::Usage);
         ran.complains(&["the store is in it"]);
     }
+}
+
+#[test]
+fn without_fuse_it_says_what_to_install() {
+    if !can() || !rustix::process::geteuid().is_root() {
+        return cannot_run("it takes root to take /dev/fuse away");
+    }
+    let kv = Sandbox::below(&std::env::temp_dir());
+    fs::create_dir(kv.path("mnt")).unwrap();
+    let run = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh", KV]);
+        command
+            .current_dir(kv.root())
+            .env_clear()
+            .env("KV_STORE", kv.store());
+        Ran::of(command.env("PATH", "/usr/bin:/bin"))
+    };
+    let ran = run("mount -t tmpfs none /dev; exec \"$1\" mount mnt");
+    ran.ends(Exit::Failure)
+        .complains(&["no /dev/fuse", "modprobe fuse"]);
+    // Somebody else needs a program that mounts for them.
+    let mut other = Command::new(KV);
+    other
+        .args(["--store", "store", "mount", "mnt"])
+        .current_dir(kv.root())
+        .env_clear()
+        .env("PATH", kv.root())
+        .uid(65_534)
+        .gid(65_534);
+    let ran = Ran::of(&mut other).ends(Exit::Failure);
+    let why = ran.stderr_text();
+    // Whichever of the two it lacks here.
+    let is_told = why.contains("may not open /dev/fuse") || why.contains("apt-get install fuse3");
+    let can = std::path::Path::new("/bin/fusermount3").exists();
+    assert!(is_told || can, "{why}");
 }
 
 #[test]

@@ -151,6 +151,36 @@ fn namespaces_are_the_directories_at_the_top() {
     });
 }
 
+/// There a directory is found by listing all keys, and that is believed for a second.
+#[test]
+fn a_store_of_many_loose_keys_shows_what_changes() {
+    on_each(&[Engine::Tree], |kv, mount| {
+        let lines: String = (0..900).map(|n| format!("put many/{n} v\n")).collect();
+        kv.feed(["--sync", "off", "batch"], lines.as_bytes())
+            .ends(Exit::Success);
+        crate::harness::until("all are seen", || mount.names("many").len() == 900);
+        for n in 0..20 {
+            mount.lacks(&format!("own{n}"));
+            fs::create_dir(mount.path(format!("own{n}"))).unwrap();
+            mount.write(&format!("own{n}/k"), "v");
+            mount.write(&format!("many/own{n}"), "v");
+            assert_eq!(mount.names(&format!("own{n}")), ["k"]);
+            assert_eq!(mount.names("many").len(), 901);
+            fs::rename(mount.path(format!("own{n}")), mount.path("moved")).unwrap();
+            mount.lacks(&format!("own{n}"));
+            mount.holds("moved/k", "v");
+            fs::remove_dir_all(mount.path("moved")).unwrap();
+            fs::remove_file(mount.path(format!("many/own{n}"))).unwrap();
+            assert_eq!(mount.names("many").len(), 900);
+        }
+        kv.put("their/k", "v");
+        crate::harness::until("it is seen", || mount.path("their").is_dir());
+        mount.holds("their/k", "v");
+        kv.run(["remove", "their/k"]).ends(Exit::Success);
+        crate::harness::until("it is gone", || !mount.path("their").exists());
+    });
+}
+
 #[test]
 fn litter_never_becomes_a_key() {
     on_each(BOTH, |kv, mount| {

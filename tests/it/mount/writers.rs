@@ -66,6 +66,24 @@ fn a_shell_that_hands_a_file_on_stores_it_once() {
     });
 }
 
+/// Asked how it is doing at that moment, the kernel would answer when the other program runs, which
+/// does not begin before the file is closed.
+#[test]
+fn a_writer_that_becomes_another_program_closes_its_file() {
+    if !crate::harness::has_program("perl") {
+        return crate::harness::cannot_run("perl is not installed");
+    }
+    on_each(BOTH, |kv, mount| {
+        kv.put("k", "old");
+        // Perl opens files so that they are closed then.
+        let script = r#"timeout 60 perl -e 'open(F, ">k"); syswrite(F, "new"); exec "true"'"#;
+        for _ in 0..20 {
+            mount.shell(kv, script).ends(Exit::Success).is_silent();
+        }
+        kv.holds("k", "new");
+    });
+}
+
 #[test]
 fn what_was_closed_survives_the_death_of_the_mount() {
     on_each(BOTH, |kv, _| {
