@@ -10,7 +10,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::cases::On;
-use super::servers::{Cluster, NODE, Server};
+use super::servers::{Cluster, NODE, Server, last_node};
 use crate::harness::{Ran, tell_count, until};
 
 const WRITERS: u64 = 8;
@@ -266,7 +266,7 @@ fn what_two_replicas_have_survives_a_master_and_one_of_them() {
                     state.contains("cluster_state:ok") && cluster.masters().len() == 3
                 });
                 for (number, dead) in both.into_iter().zip(dead).rev() {
-                    cluster.nodes.insert(number, dead.restart(&NODE));
+                    cluster.nodes.insert(number, dead.restart(&last_node()));
                 }
                 cluster.settle();
                 load.go_on(50);
