@@ -141,3 +141,13 @@ pub fn mode_and_group(path: &Path) -> (u32, u32) {
     let meta = path.symlink_metadata().unwrap();
     (meta.mode() & 0o7777, meta.gid())
 }
+
+/// Without this name the standard library starts each child of a static program by `fork`, which
+/// copies the page tables of a test binary that holds a gigabyte. With it, it is `posix_spawn`,
+/// which copies nothing. In a static program a weak name is there only if somebody asks for it.
+#[cfg(target_os = "linux")]
+#[used]
+static SPAWN_IN_A_DIRECTORY: unsafe extern "C" fn(
+    *mut nix::libc::posix_spawn_file_actions_t,
+    *const nix::libc::c_char,
+) -> nix::libc::c_int = nix::libc::posix_spawn_file_actions_addchdir_np;
