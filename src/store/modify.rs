@@ -31,7 +31,6 @@ pub fn incr<S: Store + ?Sized>(
     clock: &dyn Clock,
 ) -> Result<i64> {
     let mut conflicts = Conflicts::default();
-    let mut _turn = None;
     loop {
         let unfit = |why| StoreError::Unfit {
             action: "increment",
@@ -57,11 +56,7 @@ pub fn incr<S: Store + ?Sized>(
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(sum);
         }
-        if _turn.is_none() {
-            _turn = conflicts.queue(store, namespace, key)?;
-        } else {
-            conflicts.count(store.busy_timeout(), key)?;
-        }
+        conflicts.queue(store, namespace, key)?;
     }
 }
 
@@ -99,7 +94,6 @@ pub fn append<S: Store + ?Sized>(
     clock: &dyn Clock,
 ) -> Result<()> {
     let mut conflicts = Conflicts::default();
-    let mut _turn = None;
     loop {
         let found = store.get(namespace, key, clock.now())?;
         let condition = unchanged(found.as_ref());
@@ -121,11 +115,7 @@ pub fn append<S: Store + ?Sized>(
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(());
         }
-        if _turn.is_none() {
-            _turn = conflicts.queue(store, namespace, key)?;
-        } else {
-            conflicts.count(store.busy_timeout(), key)?;
-        }
+        conflicts.queue(store, namespace, key)?;
     }
 }
 
@@ -141,25 +131,7 @@ pub fn expire<S: Store + ?Sized>(
     expiry: Expiry,
     clock: &dyn Clock,
 ) -> Result<bool> {
-    let mut conflicts = Conflicts::default();
-    let mut _turn = None;
-    while let Some(mut entry) = store.get(namespace, key, clock.now())? {
-        let put = Put {
-            value: &mut entry.value,
-            expiry,
-            modified: Some(entry.meta.modified),
-            condition: Condition::Etag(entry.meta.etag),
-        };
-        if store.put(namespace, key, put, clock)?.is_some() {
-            return Ok(true);
-        }
-        if _turn.is_none() {
-            _turn = conflicts.queue(store, namespace, key)?;
-        } else {
-            conflicts.count(store.busy_timeout(), key)?;
-        }
-    }
-    Ok(false)
+    put_again(store, namespace, key, clock, expiry, None)
 }
 
 /// Gives a key a new time of modification and keeps its value and its expiry. Returns false when
@@ -175,23 +147,31 @@ pub fn set_modified<S: Store + ?Sized>(
     modified: Time,
     clock: &dyn Clock,
 ) -> Result<bool> {
+    put_again(store, namespace, key, clock, Expiry::Keep, Some(modified))
+}
+
+/// Puts the value that a key holds once more, with another expiry or time of modification. Returns
+/// false when there is no such key.
+fn put_again<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    clock: &dyn Clock,
+    expiry: Expiry,
+    modified: Option<Time>,
+) -> Result<bool> {
     let mut conflicts = Conflicts::default();
-    let mut _turn = None;
     while let Some(mut entry) = store.get(namespace, key, clock.now())? {
         let put = Put {
             value: &mut entry.value,
-            expiry: Expiry::Keep,
-            modified: Some(modified),
+            expiry,
+            modified: modified.or(Some(entry.meta.modified)),
             condition: Condition::Etag(entry.meta.etag),
         };
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(true);
         }
-        if _turn.is_none() {
-            _turn = conflicts.queue(store, namespace, key)?;
-        } else {
-            conflicts.count(store.busy_timeout(), key)?;
-        }
+        conflicts.queue(store, namespace, key)?;
     }
     Ok(false)
 }
@@ -223,6 +203,8 @@ impl<S: Source> Source for Joined<'_, S> {
 #[derive(Debug, Default)]
 pub struct Conflicts {
     since: Option<Instant>,
+    /// The place in the queue of those who change the key, once it was waited for.
+    turn: Option<Turn>,
 }
 
 impl Conflicts {
@@ -249,13 +231,15 @@ impl Conflicts {
         store: &S,
         namespace: &Namespace,
         key: &Key,
-    ) -> Result<Option<Turn>> {
-        let turn = store.turn(namespace, key);
-        match turn {
-            Some(_) => self.count(store.busy_timeout(), key)?,
-            None => self.pause(store.busy_timeout(), key)?,
+    ) -> Result<()> {
+        if self.turn.is_some() {
+            return self.count(store.busy_timeout(), key);
         }
-        Ok(turn)
+        self.turn = store.turn(namespace, key);
+        match self.turn {
+            Some(_) => self.count(store.busy_timeout(), key),
+            None => self.pause(store.busy_timeout(), key),
+        }
     }
 
     /// Notes a conflict, for a caller that waits in another way.
