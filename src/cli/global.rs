@@ -90,6 +90,21 @@ pub struct Global {
     pub token_file: Option<PathBuf>,
 }
 
+impl Global {
+    /// Tells whether an option is given that is about the store as a whole, so that it counts for all
+    /// commands of a batch or for none.
+    pub fn is_about_the_store(&self) -> bool {
+        let Self {
+            store,
+            namespace: _,
+            sync,
+            busy_timeout,
+            token_file,
+        } = self;
+        store.is_some() || sync.is_some() || busy_timeout.is_some() || token_file.is_some()
+    }
+}
+
 impl Cli {
     /// Joins the global options before the command with those behind it, which win.
     pub fn global(&self) -> Global {

@@ -72,16 +72,13 @@ fn plain(cli: &Cli) -> Option<&PutArgs> {
         return None;
     };
     let args = &with.args;
-    let global = cli.global();
     let is_plain = args.value.is_some()
         && args.file.is_none()
         && args.ttl.is_none()
         && args.if_value.is_none()
         && args.if_etag.is_none()
         && !(args.keep_ttl || args.if_absent || args.if_exists || args.print_etag)
-        && global.store.is_none()
-        && global.sync.is_none()
-        && global.busy_timeout.is_none();
+        && !cli.global().is_about_the_store();
     is_plain.then_some(args)
 }
 

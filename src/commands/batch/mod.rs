@@ -209,9 +209,9 @@ fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
         session.out.flush_replies().map_err(replies_are_lost)?;
     }
     let global = cli.global();
-    if global.store.is_some() || global.sync.is_some() || global.busy_timeout.is_some() {
+    if global.is_about_the_store() {
         bail!(UsageError(
-            "--store, --sync and --busy-timeout are given to the batch".to_owned()
+            "--store, --sync, --busy-timeout and --token-file are given to the batch".to_owned()
         ));
     }
     let Some(namespace) = global.namespace else {

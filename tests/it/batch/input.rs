@@ -95,6 +95,8 @@ pub fn what_has_no_place_is_refused_with_its_line() {
         "get k --sync off",
         "--sync off get k",
         "get k --busy-timeout 1s",
+        "get k --token-file x",
+        "--token-file x put k v",
         "kv get k",
         "get -n x k",
     ] {
