@@ -17,11 +17,7 @@ pub(super) fn run(args: &TtlArgs, session: &mut Session<'_>) -> Result<Exit> {
     };
     match meta.expires {
         None => writeln!(session.out, "never"),
-        Some(deadline) => {
-            let left = deadline.left(now);
-            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-            writeln!(session.out, "{seconds}")
-        }
+        Some(deadline) => writeln!(session.out, "{}", deadline.seconds_left(now)),
     }
     .or_cannot_write()?;
     Ok(Exit::Success)

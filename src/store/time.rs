@@ -69,6 +69,16 @@ impl Deadline {
         let left = nanos.saturating_sub(u128::from(now.0));
         Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
     }
+
+    /// Returns what is left in whole seconds, rounded up so that what is there never shows 0. A part
+    /// of a millisecond counts for nothing: a deadline is made by rounding up, and would else be more
+    /// than what was asked for.
+    pub fn seconds_left(self, now: Time) -> u64 {
+        let millis = self.left(now).as_millis();
+        u64::try_from(millis.div_ceil(1000))
+            .unwrap_or(u64::MAX)
+            .max(1)
+    }
 }
 
 impl From<Deadline> for SystemTime {
@@ -94,6 +104,17 @@ mod tests {
         assert!(!deadline.is_over(Time(2_999_999)));
         assert!(deadline.is_over(Time(3_000_000)));
         assert_eq!(deadline.left(Time(1_000_000)), Duration::from_millis(2));
+    }
+
+    #[test]
+    fn what_is_left_is_never_more_than_was_asked_for() {
+        let hour = Duration::from_secs(3600);
+        let deadline = Deadline::after(Time(1_300_000), hour);
+        assert_eq!(deadline.seconds_left(Time(1_300_000)), 3600);
+        assert_eq!(deadline.seconds_left(Time(2_000_000)), 3600);
+        assert_eq!(deadline.seconds_left(Time(1_002_000_000)), 3599);
+        let last = Time(deadline.as_millis() * 1_000_000 - 1);
+        assert_eq!(deadline.seconds_left(last), 1);
     }
 
     #[test]
