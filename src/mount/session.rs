@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use fuser::{BackgroundSession, MountOption, Session, SessionACL};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::os;
@@ -29,15 +30,48 @@ pub struct Mounted {
     end: oneshot::Receiver<()>,
     is_ending: Arc<AtomicBool>,
     point: PathBuf,
+    runtime: Runtime,
+    signals: Signals,
+}
+
+/// The signals that end it.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
 }
 
 /// Mounts a store on a directory.
 ///
 /// # Errors
 ///
-/// Where the system has no FUSE, or does not let this user mount there.
+/// Where the system has no FUSE, does not let this user mount there, or does not tell of signals.
 pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     let point = point.canonicalize()?;
+    // Before it is mounted: whoever ends it as soon as it is must not leave the mount behind.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
     let mut options = vec![
         MountOption::FSName(config.source.replace(',', "_")),
         MountOption::Subtype("kv".to_owned()),
@@ -66,6 +100,8 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
         end,
         is_ending,
         point,
+        runtime,
+        signals,
     })
 }
 
@@ -82,34 +118,27 @@ impl Mounted {
     ///
     /// # Errors
     ///
-    /// Where the system does not tell of signals, or does not unmount.
+    /// Where the system does not unmount.
     pub fn wait(self) -> io::Result<()> {
         let Self {
             mut end,
             is_ending,
             point,
+            runtime,
+            mut signals,
             ..
         } = self;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hangup = signal(SignalKind::hangup())?;
             tokio::select! {
                 _ = &mut end => return Ok(()),
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+                () = signals.any() => {}
             }
             is_ending.store(true, SeqCst);
             os::unmount(&point)?;
             // What is open can be used until then, and what is being stored is stored.
             tokio::select! {
                 _ = &mut end => {}
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                () = signals.any() => {}
                 () = tokio::time::sleep(GRACE) => {}
             }
             Ok(())
