@@ -69,6 +69,11 @@ impl Sandbox {
         self.engine == Engine::Tree
     }
 
+    /// Tells whether another process does what is asked of the store.
+    pub fn has_server(&self) -> bool {
+        !matches!(self.engine, Engine::Tree | Engine::Sqlite)
+    }
+
     /// Returns what `--store` takes to find this sandbox's store.
     pub fn location(&self) -> OsString {
         match self.engine {

@@ -1,5 +1,6 @@
 //! Runs of `kv` by several hands at once, recorded for [`crate::linearize`].
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Ran, Sandbox};
-use crate::linearize::{Event, check};
+use crate::linearize::{Event, NEVER, check};
 use crate::register::{Op, Value};
 
 pub const KEYS: [&str; 4] = ["one", "two", "three", "four"];
@@ -46,10 +47,14 @@ impl<'a> History<'a> {
     }
 
     fn record(&self, key: usize, op: Op, start: u64, answered: bool) {
+        self.record_until(key, op, start, self.now(), answered);
+    }
+
+    fn record_until(&self, key: usize, op: Op, start: u64, end: u64, answered: bool) {
         let event = Event {
             op,
             start,
-            end: self.now(),
+            end,
             answered,
         };
         self.events[key].lock().unwrap().push(event);
@@ -96,7 +101,12 @@ impl<'a> History<'a> {
             self.record(key, op(said(&ran).as_deref()), start, true);
         } else {
             self.killed.fetch_add(1, Ordering::Relaxed);
-            self.record(key, effect, start, false);
+            // What the dead have sent to a server is carried out whenever that comes to it.
+            let end = match self.kv.has_server() {
+                true => NEVER,
+                false => self.now(),
+            };
+            self.record_until(key, effect, start, end, false);
         }
     }
 
@@ -327,13 +337,30 @@ impl<'a> History<'a> {
     pub fn check(self) -> (usize, u64) {
         let mut count = 0;
         for (key, events) in KEYS.iter().zip(self.events) {
-            let events = events.into_inner().unwrap();
+            let mut events = events.into_inner().unwrap();
             count += events.len();
+            forget_unseen(&mut events);
             if let Err(why) = check(events) {
                 panic!("{key}: {why}");
             }
         }
         (count, self.killed.into_inner())
+    }
+}
+
+/// Makes puts alike that were lost and whose values nobody saw: all that they may have done is to
+/// replace what was there.
+fn forget_unseen(events: &mut [Event<Op>]) {
+    /// No put of a history has this one.
+    const UNSEEN: Value = 0;
+    let seen: HashSet<Value> = events.iter().filter_map(|event| event.op.seen()).collect();
+    let lost = events.iter_mut().filter(|event| event.end == NEVER);
+    for event in lost {
+        if let Op::Put { value, .. } = &mut event.op
+            && !seen.contains(value)
+        {
+            *value = UNSEEN;
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Held {
 
 /// An operation and what it answered. Of one that was killed, the answer is the one that goes with
 /// having had an effect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     Get(Option<Value>),
     /// The etag that `stat` printed.
@@ -55,6 +55,17 @@ pub enum Op {
     Expire(bool),
     /// The whole namespace went.
     Clear,
+}
+
+impl Op {
+    /// Returns the value that it has seen, or looked for.
+    pub fn seen(&self) -> Option<Value> {
+        match *self {
+            Self::Get(seen) | Self::Take(seen) => seen,
+            Self::PutIfValue { wanted, .. } => Some(wanted),
+            _ => None,
+        }
+    }
 }
 
 impl Step for Op {
