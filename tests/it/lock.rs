@@ -9,8 +9,8 @@ use std::time::Duration;
 use kv::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{Ran, Sandbox};
-use crate::process::{Started, is_alive, pid_in, state, until, until_there};
+use crate::harness::{Ran, Sandbox, until};
+use crate::process::{Started, is_alive, pid_in, state, until_there};
 
 /// Runs a program that holds the lock until the file `end` comes.
 fn hold(kv: &Sandbox, args: &[&str]) -> Started {

@@ -3,26 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Ran, Sandbox, path_with_kv};
-
-/// How long anything may take before it counts as never coming. Machines can be slow.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits for something to happen.
-#[track_caller]
-pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !happened() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
+use crate::harness::{Ran, Sandbox, path_with_kv, until};
 
 /// Waits until a program has made a file.
 #[track_caller]

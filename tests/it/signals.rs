@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use kv::exit::Exit;
 use nix::sys::signal::{Signal, kill, killpg};
 
-use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program};
-use crate::process::{Started, is_alive, pid_in, scripted, state, until, until_there};
+use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program, until};
+use crate::process::{Started, is_alive, pid_in, scripted, state, until_there};
 use crate::program::RUNNERS;
 use crate::terminal::Terminal;
 

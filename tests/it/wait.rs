@@ -9,8 +9,8 @@ use std::time::Duration;
 use kv::exit::Exit;
 use nix::sys::signal::Signal;
 
-use crate::harness::{KV, Sandbox, cannot_run, has_program};
-use crate::process::{Started, sockets, state, ticks, until};
+use crate::harness::{KV, Sandbox, cannot_run, has_program, until};
+use crate::process::{Started, sockets, state, ticks};
 
 /// Starts `kv wait …` and waits until it has nothing to do but wait.
 fn start(kv: &Sandbox, args: &[&str]) -> Started {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::{contents, cool, files, gc, ls, pack, packs};
-use crate::harness::{Sandbox, cannot_run, has_program, tell_count};
+use crate::harness::{Sandbox, cannot_run, has_program, tell_count, until};
 use crate::kills::{can_inject, kill_at, renew, trace};
 use crate::machine::Mount;
 use crate::sweep::age;
@@ -142,6 +142,9 @@ fn killed_anywhere_it_loses_nothing_and_brings_nothing_back() {
     template
         .run(["put", "due", "v", "--ttl", "1ms"])
         .ends(Exit::Success);
+    until("it has expired", || {
+        template.run(["has", "due"]).status().code() == Some(1)
+    });
     let draft = template.space().join("tmp/dead");
     fs::write(&draft, "half").unwrap();
     cool(&template);
