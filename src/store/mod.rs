@@ -316,6 +316,18 @@ pub trait Store: Send + Sync {
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()>;
 
+    /// Tells whether there is a store at its place at all; with nothing stored yet there may be none.
+    /// Whoever keeps using one asks, so that a store that was taken away is not taken for an empty one.
+    ///
+    /// A server is asked nothing: one that is gone fails in every other call.
+    ///
+    /// # Errors
+    ///
+    /// Where its place cannot be looked at.
+    fn exists(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Tells what is known of a namespace; `None` if there is none.
     ///
     /// # Errors

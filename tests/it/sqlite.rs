@@ -335,3 +335,31 @@ fn a_push_that_is_synced_wakes_who_waits() {
     let took = took.min().unwrap();
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
+
+#[test]
+fn a_service_goes_on_with_the_file_that_has_the_name_now() {
+    let kv = Sandbox::on(Engine::HttpSqlite);
+    kv.put("k", "old");
+    kv.holds("k", "old");
+    for name in ["store", "store-wal", "store-shm"] {
+        _ = fs::remove_file(kv.path(name));
+    }
+    kv.lacks("k");
+    kv.at_home(["put", "k", "new"]).ends(Exit::Success);
+    // While somebody has it open, what is written stays in the log beside it.
+    let open = database(&kv);
+    let rows = "SELECT count(*) FROM entry";
+    open.query_row(rows, [], |_| Ok(())).unwrap();
+    kv.at_home(["put", "l", "in the log"]).ends(Exit::Success);
+    assert_ne!(fs::metadata(kv.path("store-wal")).unwrap().len(), 0);
+    kv.holds("k", "new");
+    kv.holds("l", "in the log");
+    kv.put("m", "through the service");
+    // The connections to the old file were closed, and took nothing of the new one with them.
+    assert_ne!(fs::metadata(kv.path("store-wal")).unwrap().len(), 0);
+    let count: i64 = open.query_row(rows, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 3);
+    drop(open);
+    let ran = kv.at_home(["ls"]).ends(Exit::Success);
+    ran.prints("k\nl\nm\n");
+}

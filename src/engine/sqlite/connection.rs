@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rusqlite::{
@@ -17,11 +17,15 @@ use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 use super::Sqlite;
 use super::schema::{self, Kind};
 
+/// Which file it is, whatever name it has: its device and inode.
+pub(super) type FileId = (u64, u64);
+
 /// A connection that goes back to the others when this is dropped.
 #[derive(Debug)]
 pub(super) struct Lent<'a> {
     store: &'a Sqlite,
     connection: Option<Connection>,
+    file: FileId,
 }
 
 impl Lent<'_> {
@@ -54,7 +58,7 @@ impl Drop for Lent<'_> {
         if let (Some(connection), Ok(mut pool)) = (self.connection.take(), self.store.pool.lock())
             && connection.is_autocommit()
         {
-            pool.push(connection);
+            pool.push((connection, self.file));
         }
     }
 }
@@ -62,21 +66,19 @@ impl Drop for Lent<'_> {
 impl Sqlite {
     /// Connects to the file; `None` if there is none, or nothing in it.
     pub(super) fn connect(&self) -> Result<Option<Lent<'_>>> {
-        if let Some(connection) = self.idle() {
-            return Ok(Some(self.lend(connection)));
-        }
-        match fs::metadata(&self.path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(err) => return Err(err).or_cannot("open", &self.path),
-            Ok(meta) if !meta.is_file() => {
-                let what = io::Error::other("it is not a regular file");
-                return Err(what).or_cannot("open", &self.path);
+        let Some(file) = self.file()? else {
+            return Ok(None);
+        };
+        // One to a file that has lost its name would store what nobody finds. To close it takes nothing
+        // of the file that has the name now: SQLite looks first.
+        while let Some((connection, of)) = self.idle() {
+            if of == file {
+                return Ok(Some(self.lend(connection, file)));
             }
-            Ok(_) => {}
         }
         let connection = self.open()?;
         match schema::kind_of(&connection).map_err(self.cannot("open"))? {
-            Kind::Store => Ok(Some(self.lend(connection))),
+            Kind::Store => Ok(Some(self.lend(connection, file))),
             Kind::Empty => Ok(None),
             Kind::Newer(version) => Err(StoreError::Newer {
                 path: self.path.clone(),
@@ -155,14 +157,28 @@ impl Sqlite {
         Ok(connection)
     }
 
-    fn idle(&self) -> Option<Connection> {
+    /// Finds the file; `None` if there is none.
+    pub(super) fn file(&self) -> Result<Option<FileId>> {
+        match fs::metadata(&self.path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(err).or_cannot("open", &self.path),
+            Ok(meta) if !meta.is_file() => {
+                let what = io::Error::other("it is not a regular file");
+                Err(what).or_cannot("open", &self.path)
+            }
+            Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
+        }
+    }
+
+    fn idle(&self) -> Option<(Connection, FileId)> {
         self.pool.lock().ok()?.pop()
     }
 
-    fn lend(&self, connection: Connection) -> Lent<'_> {
+    fn lend(&self, connection: Connection, file: FileId) -> Lent<'_> {
         Lent {
             store: self,
             connection: Some(connection),
+            file,
         }
     }
 

@@ -36,13 +36,15 @@ use crate::store::{
     Progress, Put, Result, Selection, Source, Store, StoreError, Time, WatchTarget, Watcher,
 };
 
+use self::connection::FileId;
+
 /// A store that is a database file of SQLite.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
     settings: Settings,
-    /// Connections that nobody uses at the moment.
-    pool: Mutex<Vec<Connection>>,
+    /// Connections that nobody uses at the moment, and which file each has open.
+    pool: Mutex<Vec<(Connection, FileId)>>,
 }
 
 impl Sqlite {
@@ -195,6 +197,10 @@ impl Store for Sqlite {
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
         self.tell_info(namespace, now)
+    }
+
+    fn exists(&self) -> Result<bool> {
+        self.file().map(|file| file.is_some())
     }
 
     fn namespaces(&self) -> Result<Vec<Namespace>> {

@@ -230,6 +230,10 @@ impl Store for Tree {
         self.tell_info(namespace, now)
     }
 
+    fn exists(&self) -> Result<bool> {
+        self.open_store().map(|store| store.is_some())
+    }
+
     fn namespaces(&self) -> Result<Vec<Namespace>> {
         self.list_namespaces()
     }
