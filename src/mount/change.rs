@@ -144,7 +144,7 @@ impl App {
     pub(super) fn remove_key(&self, (namespace, key): &Full) -> Answer<bool> {
         let removed = self
             .store()
-            .remove(namespace, key, &Condition::Always, self.clock());
+            .and_then(|store| store.remove(namespace, key, &Condition::Always, self.clock()));
         let removed = self.answer(removed)?;
         self.shape(namespace).note(key.as_bytes(), false);
         Ok(removed)
@@ -225,7 +225,9 @@ impl App {
                 return Ok(());
             }
         }
-        let done = modify::set_modified(self.store(), namespace, key, time, self.clock());
+        let done = self
+            .store()
+            .and_then(|store| modify::set_modified(store, namespace, key, time, self.clock()));
         match self.answer(done)? {
             true => Ok(()),
             false => Err(Errno::ENOENT),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{Errno, FileAttr, FileType, INodeNo};
 
-use crate::store::{Key, Meta, Namespace, Time};
+use crate::store::{Key, Meta, Namespace, Store, Time};
 
 use super::body::Full;
 use super::names;
@@ -108,12 +108,22 @@ impl App {
                 executable,
             }));
         }
-        let found = self.answer(self.store().stat(&file.0, &file.1, self.now()))?;
+        let found = self.stat(&file.0, &file.1)?;
         Ok(found.map(|meta| Attributes {
             size: meta.size + seen.tail,
             executable,
             ..Attributes::of(&meta)
         }))
+    }
+
+    /// Returns what the store knows of a key.
+    pub(super) fn stat(&self, namespace: &Namespace, key: &Key) -> Answer<Option<Meta>> {
+        let found = self.store();
+        self.answer(found.and_then(|store| store.stat(namespace, key, self.now())))
+    }
+
+    fn stored_namespaces(&self) -> Answer<Vec<Namespace>> {
+        self.answer(self.store().and_then(Store::namespaces))
     }
 
     /// Returns what is told of a directory.
@@ -158,7 +168,7 @@ impl App {
         if self.memory().namespaces().any(|known| known == namespace) {
             return Ok(true);
         }
-        if !self.answer(self.store().namespaces())?.contains(namespace) {
+        if !self.stored_namespaces()?.contains(namespace) {
             return Ok(false);
         }
         if !self.memory().is_hidden(namespace) {
@@ -173,7 +183,7 @@ impl App {
 
     /// Returns the namespaces that are shown.
     pub(super) fn namespaces(&self) -> Answer<Vec<Namespace>> {
-        let mut all = self.answer(self.store().namespaces())?;
+        let mut all = self.stored_namespaces()?;
         all.extend(self.memory().namespaces().cloned());
         all.sort();
         all.dedup();

@@ -95,7 +95,9 @@ impl App {
             }
         }
         let (namespace, key): (&Namespace, _) = (&file.0, &file.1);
-        let done = self.store().expire(namespace, key, expiry, self.clock());
+        let done = self
+            .store()
+            .and_then(|store| store.expire(namespace, key, expiry, self.clock()));
         match self.answer(done)? {
             true => Ok(()),
             false => Err(Errno::ENODATA),
@@ -108,7 +110,7 @@ impl App {
         let Some(Place::File(namespace, key)) = self.nodes().place(number) else {
             return Ok(None);
         };
-        let meta = self.answer(self.store().stat(&namespace, &key, self.now()))?;
+        let meta = self.stat(&namespace, &key)?;
         let body = self.files().named(&(namespace, key));
         let expiry = body.and_then(|body| body.content().state().expiry);
         Ok(meta.map(|meta| (meta, expiry)))

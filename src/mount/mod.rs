@@ -36,11 +36,13 @@ mod session;
 mod shape;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::store::{Clock, Namespace, Store, StoreError, Time};
+use crate::store::{Clock, Namespace, Store, StoreError, Time, error};
 
 use self::body::Files;
 use self::errors::{Answer, failure};
@@ -83,6 +85,8 @@ struct App {
     point: PathBuf,
     /// Whether it is being unmounted, and has no place among the other files any more.
     is_ending: Arc<AtomicBool>,
+    /// Whether there was a store at its place at any time since then.
+    was_there: AtomicBool,
     owner: (u32, u32),
     /// When it was mounted.
     began: Time,
@@ -102,12 +106,15 @@ impl App {
             rustix::process::getuid().as_raw(),
             rustix::process::getgid().as_raw(),
         );
+        // What is wrong with it, if it cannot be looked at, is told to whoever looks into it.
+        let was_there = AtomicBool::new(config.store.exists().unwrap_or_default());
         Self {
             began: config.clock.now(),
             config,
             spill,
             point,
             is_ending: Arc::default(),
+            was_there,
             owner,
             nodes: Mutex::default(),
             files: Mutex::default(),
@@ -117,8 +124,19 @@ impl App {
         }
     }
 
-    fn store(&self) -> &dyn Store {
-        &*self.config.store
+    /// Returns the store, unless it was there before and is not any more.
+    fn store(&self) -> error::Result<&dyn Store> {
+        let store = &*self.config.store;
+        if store.exists()? {
+            self.was_there.store(true, SeqCst);
+        } else if self.was_there.load(SeqCst) {
+            return Err(StoreError::Io {
+                action: "find the store",
+                path: PathBuf::from(&self.config.source),
+                source: io::ErrorKind::NotFound.into(),
+            });
+        }
+        Ok(store)
     }
 
     fn clock(&self) -> &dyn Clock {

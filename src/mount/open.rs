@@ -63,7 +63,7 @@ impl App {
             && body.seen().whole.is_none()
         {
             if mode.writes {
-                let found = self.answer(self.store().stat(&namespace, &key, self.now()))?;
+                let found = self.stat(&namespace, &key)?;
                 found.ok_or(Errno::ENOENT)?;
             } else {
                 let found = self.answer(Reader::open(self, &namespace, &key))?;
@@ -294,7 +294,7 @@ impl App {
             return Ok(());
         }
         let found = match body.place() {
-            Some((namespace, key)) => self.store().get(&namespace, &key, self.now())?,
+            Some((namespace, key)) => self.store()?.get(&namespace, &key, self.now())?,
             None => None,
         };
         let mut draft = match found {
@@ -330,7 +330,7 @@ impl App {
     }
 
     fn store_at(&self, (namespace, key): &Full, state: &mut State) -> Result<(), StoreError> {
-        let (store, clock) = (self.store(), self.clock());
+        let (store, clock) = (self.store()?, self.clock());
         match &state.draft {
             Some(draft) => {
                 let put = Put {

@@ -42,7 +42,7 @@ struct Stream {
 impl Reader {
     /// Opens what a key holds; `None` if there is none.
     pub(super) fn open(app: &App, namespace: &Namespace, key: &Key) -> Result<Option<Self>> {
-        let entry = app.store().get(namespace, key, app.now())?;
+        let entry = app.store()?.get(namespace, key, app.now())?;
         Ok(entry.map(|entry| Self::of(entry.meta, entry.value)))
     }
 
@@ -103,7 +103,7 @@ impl Reader {
     /// Reads the value once more, to where any part of it can be found.
     fn again(&self, app: &App, place: Option<(&Namespace, &Key)>) -> Result<Draft> {
         let entry = match place {
-            Some((namespace, key)) => app.store().get(namespace, key, app.now())?,
+            Some((namespace, key)) => app.store()?.get(namespace, key, app.now())?,
             None => None,
         };
         match entry {
@@ -118,7 +118,7 @@ impl Reader {
 
     /// Goes on with what the key holds now, if that is something else.
     fn refresh(&mut self, app: &App, namespace: &Namespace, key: &Key) -> Result<()> {
-        let found = app.store().stat(namespace, key, app.now())?;
+        let found = app.store()?.stat(namespace, key, app.now())?;
         if found.is_some_and(|meta| meta.etag != self.etag)
             && let Some(newer) = Self::open(app, namespace, key)?
         {

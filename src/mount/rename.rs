@@ -112,7 +112,7 @@ impl App {
     /// Puts what one key holds under another and removes the first. Returns false where there is
     /// none, or something is in its new place and to be kept.
     fn move_key(&self, from: &Full, to: &Full, keep: bool) -> Result<bool> {
-        let (store, clock) = (self.store(), self.clock());
+        let (store, clock) = (self.store()?, self.clock());
         let mut conflicts = Conflicts::default();
         let mut was_put = false;
         loop {

@@ -204,7 +204,7 @@ pub(super) fn each_key(
     selection: &Selection,
     each: &mut dyn FnMut(Listed<'_>) -> bool,
 ) -> Result<()> {
-    let mut listing = app.store().scan(namespace, selection, app.now())?;
+    let mut listing = app.store()?.scan(namespace, selection, app.now())?;
     while let Some(listed) = listing.next() {
         match listed {
             Ok(listed) => {

@@ -97,6 +97,11 @@ impl Sandbox {
         self.service.get_or_init(start)
     }
 
+    /// Kills the service that the store is behind; the next use begins another.
+    pub fn stop_service(&mut self) {
+        self.service.take();
+    }
+
     /// Returns how many requests wait at the service that the store is behind, if there is one.
     pub fn waiting(&self) -> Option<usize> {
         self.service.get().map(Service::waiting)

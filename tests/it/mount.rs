@@ -2,6 +2,7 @@
 
 mod ends;
 mod files;
+mod gone;
 mod mounted;
 mod names;
 mod tools;

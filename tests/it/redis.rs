@@ -2,7 +2,7 @@
 
 pub mod servers;
 
-mod cases;
+pub mod cases;
 mod failover;
 mod format;
 mod imports;

@@ -10,7 +10,14 @@ use kv::exit::Exit;
 use super::on_each;
 use crate::harness::Engine;
 
-const ALL: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Redis, Engine::Cluster];
+const ALL: &[Engine] = &[
+    Engine::Tree,
+    Engine::Sqlite,
+    Engine::Redis,
+    Engine::Cluster,
+    Engine::Http,
+    Engine::HttpSqlite,
+];
 
 /// Some bytes that no run of the same length repeats.
 fn bytes(len: usize) -> Vec<u8> {
