@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -23,6 +24,8 @@ const HELD: usize = 64 * 1024;
 
 /// The most bytes that are read of a body of which nothing is wanted any more.
 const MAX_UNWANTED: usize = 1024 * 1024 * 1024;
+/// A client that sends nothing for so long is taken to wait for its answer.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A body on its way in.
 pub(super) struct Intake {
@@ -125,10 +128,10 @@ impl Intake {
     async fn drain(&mut self) {
         let mut unwanted = 0;
         while !self.has_ended && unwanted < MAX_UNWANTED {
-            match self.body.frame().await {
-                Some(Ok(frame)) => unwanted += frame.data_ref().map_or(0, Bytes::len),
-                Some(Err(_)) => return,
-                None => self.has_ended = true,
+            match timeout(PAUSE, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => unwanted += frame.data_ref().map_or(0, Bytes::len),
+                Ok(None) => self.has_ended = true,
+                Ok(Some(Err(_))) | Err(_) => return,
             }
         }
     }
