@@ -96,6 +96,8 @@ pub fn bash_talks_to_it_as_a_coprocess() {
     let kv = Sandbox::new();
     let script = r#"
         coproc KV { kv batch; }
+        # Bash forgets it as soon as the process has ended.
+        pid=$KV_PID
         ask() {
             printf '%s\n' "$1" >&"${KV[1]}"
             read -r status bytes <&"${KV[0]}"
@@ -107,7 +109,7 @@ pub fn bash_talks_to_it_as_a_coprocess() {
         ask 'get none'; echo "$status $printed"
         for i in 1 2 3; do ask 'incr n'; done; echo "$status $printed"
         exec {KV[1]}>&-
-        wait "$KV_PID"; echo "$?"
+        wait "$pid"; echo "$?"
     "#;
     let ran = kv.shell("bash", script).ends(Exit::Success).warns("");
     ran.prints("0 dark green\n1 \n0 3\n\n1\n");
