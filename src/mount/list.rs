@@ -1,6 +1,6 @@
 //! What is in a directory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, Mutex};
@@ -22,36 +22,110 @@ const LEAP: u32 = 256;
 /// Open directories.
 #[derive(Debug, Default)]
 pub(super) struct Listings {
-    open: HashMap<u64, Arc<Mutex<Vec<Listed>>>>,
+    open: HashMap<u64, Arc<Mutex<Listing>>>,
     last: u64,
 }
 
+/// What a directory holds: first directories, then files. There may be a million of these.
+#[derive(Debug, Default)]
+struct Listing {
+    /// Names and what they stand for, in the order of the names.
+    dirs: Vec<(Vec<u8>, Place)>,
+    /// The value of the key that the directory is named after.
+    value: Option<(Place, Attributes)>,
+    files: Files,
+}
+
+/// The files of a directory: their keys, one behind the other.
+#[derive(Debug, Default)]
+struct Files {
+    namespace: Namespace,
+    /// So many bytes of each key name the directory.
+    at: usize,
+    bytes: Vec<u8>,
+    /// Where each key ends, and what is known of it already.
+    ends: Vec<(usize, Option<Attributes>)>,
+}
+
 /// A name in a directory.
-#[derive(Debug)]
 struct Listed {
     name: Vec<u8>,
     place: Place,
-    /// What is known of it already.
     attributes: Option<Attributes>,
+}
+
+impl Files {
+    fn push(&mut self, key: &[u8], attributes: Option<Attributes>) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push((self.bytes.len(), attributes));
+    }
+
+    fn get(&self, number: usize) -> Option<Listed> {
+        let start = number.checked_sub(1).map_or(0, |last| self.ends[last].0);
+        let (end, attributes) = self.ends[number];
+        let key = &self.bytes[start..end];
+        let name = names::step(key, self.at)?.name;
+        let key = Key::new(key.to_vec()).ok()?;
+        Some(Listed {
+            name,
+            place: Place::File(self.namespace.clone(), key),
+            attributes,
+        })
+    }
+}
+
+impl Listing {
+    /// Returns what is listed from an offset on, each with the offset behind it.
+    fn from(&self, offset: u64) -> impl Iterator<Item = (u64, Listed)> {
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = self.dirs.len() + usize::from(self.value.is_some()) + self.files.ends.len();
+        (begin..end).filter_map(|number| Some((number as u64 + 1, self.get(number)?)))
+    }
+
+    /// Returns what has a number; `None` for a key that is a directory too: it is shown in that.
+    fn get(&self, number: usize) -> Option<Listed> {
+        if let Some((name, place)) = self.dirs.get(number) {
+            return Some(Listed {
+                name: name.clone(),
+                place: place.clone(),
+                attributes: None,
+            });
+        }
+        let number = number - self.dirs.len();
+        match &self.value {
+            Some((place, attributes)) if number == 0 => Some(Listed {
+                name: names::VALUE.to_vec(),
+                place: place.clone(),
+                attributes: Some(*attributes),
+            }),
+            value => {
+                let file = self.files.get(number - usize::from(value.is_some()));
+                file.filter(|file| !self.has_dir(file))
+            }
+        }
+    }
+
+    fn has_dir(&self, file: &Listed) -> bool {
+        let found = self.dirs.binary_search_by(|(name, _)| name.cmp(&file.name));
+        found.is_ok()
+    }
 }
 
 /// The names of a directory, as they are found.
 #[derive(Default)]
 struct Found {
     dirs: BTreeMap<Vec<u8>, Vec<u8>>,
-    files: BTreeMap<Vec<u8>, (Key, Option<Attributes>)>,
+    files: Files,
     /// Keys that were passed over in a row.
     passed: u32,
 }
 
 impl Found {
     /// Adds the name that leads to a key. Returns from where on the keys are worth a look again.
-    fn add(&mut self, at: usize, key: &[u8], attributes: Option<Attributes>) -> Option<Vec<u8>> {
-        let Step { name, end, is_last } = names::step(key, at)?;
+    fn add(&mut self, key: &[u8], attributes: Option<Attributes>) -> Option<Vec<u8>> {
+        let Step { name, end, is_last } = names::step(key, self.files.at)?;
         if is_last {
-            if let Ok(key) = Key::new(key.to_vec()) {
-                self.files.insert(name, (key, attributes));
-            }
+            self.files.push(key, attributes);
             return None;
         }
         let prefix = &key[..end];
@@ -92,7 +166,7 @@ impl App {
         hold(&self.listings).open.remove(&handle);
     }
 
-    fn listing(&self, handle: u64) -> Answer<Arc<Mutex<Vec<Listed>>>> {
+    fn listing(&self, handle: u64) -> Answer<Arc<Mutex<Listing>>> {
         let listings = hold(&self.listings);
         listings.open.get(&handle).cloned().ok_or(Errno::EBADF)
     }
@@ -106,15 +180,16 @@ impl App {
         reply: &mut ReplyDirectory,
     ) -> Answer<()> {
         let listing = self.listing(handle)?;
-        let mut listed = hold(&listing);
-        self.fill(number, offset, &mut listed)?;
-        for (next, Listed { name, place, .. }) in rest(&listed, offset) {
-            let number = self.nodes().find(place).unwrap_or_else(|| place.number());
+        let mut listing = hold(&listing);
+        self.fill(number, offset, &mut listing)?;
+        for (next, Listed { name, place, .. }) in listing.from(offset) {
+            let number = self.nodes().find(&place);
+            let number = number.unwrap_or_else(|| place.number());
             let kind = match place.is_dir() {
                 true => FileType::Directory,
                 false => FileType::RegularFile,
             };
-            if reply.add(INodeNo(number), next, kind, OsStr::from_bytes(name)) {
+            if reply.add(INodeNo(number), next, kind, OsStr::from_bytes(&name)) {
                 break;
             }
         }
@@ -130,11 +205,19 @@ impl App {
         reply: &mut ReplyDirectoryPlus,
     ) -> Answer<()> {
         let listing = self.listing(handle)?;
-        let mut listed = hold(&listing);
-        self.fill(number, offset, &mut listed)?;
-        for (next, listed) in rest(&listed, offset) {
-            let attributes = match (&listed.place, listed.attributes) {
-                (_, Some(attributes)) => attributes,
+        let mut listing = hold(&listing);
+        self.fill(number, offset, &mut listing)?;
+        for (next, listed) in listing.from(offset) {
+            let Listed {
+                name,
+                place,
+                attributes,
+            } = listed;
+            let attributes = match (&place, attributes) {
+                (Place::File(namespace, key), Some(mut attributes)) => {
+                    attributes.executable = self.memory().is_executable(namespace, key);
+                    attributes
+                }
                 (Place::File(namespace, key), None) => {
                     let file = (namespace.clone(), key.clone());
                     match self.file_attributes(&file)? {
@@ -142,12 +225,12 @@ impl App {
                         None => continue,
                     }
                 }
-                (dir, None) => self.dir_attributes(dir),
+                (dir, _) => self.dir_attributes(dir),
             };
-            let name = OsStr::from_bytes(&listed.name);
-            let number = self.nodes().tell(&listed.place);
+            let number = self.nodes().tell(&place);
             let told = self.told(number, &attributes);
-            if reply.add(INodeNo(number), next, name, &BELIEVED, &told, Generation(0)) {
+            let (ino, name) = (INodeNo(number), OsStr::from_bytes(&name));
+            if reply.add(ino, next, name, &BELIEVED, &told, Generation(0)) {
                 // It did not fit, and will be told next time.
                 self.nodes().forget(number, 1);
                 break;
@@ -157,59 +240,51 @@ impl App {
     }
 
     /// Looks into the directory when it is read from its beginning.
-    fn fill(&self, number: u64, offset: u64, listed: &mut Vec<Listed>) -> Answer<()> {
+    fn fill(&self, number: u64, offset: u64, listing: &mut Listing) -> Answer<()> {
         if offset > 0 {
             return Ok(());
         }
         let place = self.nodes().place(number).ok_or(Errno::ENOENT)?;
-        let (mut found, namespace) = match &place {
+        let (namespace, prefix) = match place {
             Place::Root => {
-                let all = self.namespaces()?.into_iter().map(|namespace| Listed {
-                    name: namespace.as_str().as_bytes().to_vec(),
-                    place: Place::Dir(namespace, Vec::new()),
-                    attributes: None,
+                let all = self.namespaces()?.into_iter().map(|namespace| {
+                    let name = namespace.as_str().as_bytes().to_vec();
+                    (name, Place::Dir(namespace, Vec::new()))
                 });
-                *listed = all.collect();
+                *listing = Listing {
+                    dirs: all.collect(),
+                    ..Listing::default()
+                };
                 return Ok(());
             }
-            Place::Dir(namespace, prefix) => (self.names_in(namespace, prefix)?, namespace),
+            Place::Dir(namespace, prefix) => (namespace, prefix),
             Place::File(..) => return Err(Errno::ENOTDIR),
         };
-        if let Place::Dir(_, prefix) = &place
-            && let Some(key) = names::read(prefix, names::VALUE).key
+        let Found { dirs, files, .. } = self.names_in(&namespace, &prefix)?;
+        let mut value = None;
+        if let Some(key) = names::read(&prefix, names::VALUE).key
             && let Ok(key) = Key::new(key)
         {
             let file: Full = (namespace.clone(), key);
-            if let Some(attributes) = self.file_attributes(&file)? {
-                let value = (file.1, Some(attributes));
-                found.files.insert(names::VALUE.to_vec(), value);
-            }
+            let attributes = self.file_attributes(&file)?;
+            value = attributes.map(|attributes| (Place::File(file.0, file.1), attributes));
         }
-        // A key that is a directory too is shown in it.
-        let dirs = found.dirs;
-        if !dirs.is_empty() {
-            found.files.retain(|name, _| !dirs.contains_key(name));
-        }
-        let dirs = dirs.into_iter().map(|(name, prefix)| Listed {
-            name,
-            place: Place::Dir(namespace.clone(), prefix),
-            attributes: None,
-        });
-        let files = found
-            .files
-            .into_iter()
-            .map(|(name, (key, attributes))| Listed {
-                name,
-                place: Place::File(namespace.clone(), key),
-                attributes,
-            });
-        *listed = dirs.chain(files).collect();
+        let dirs = dirs.into_iter();
+        let dirs = dirs.map(|(name, prefix)| (name, Place::Dir(namespace.clone(), prefix)));
+        *listing = Listing {
+            dirs: dirs.collect(),
+            value,
+            files,
+        };
         Ok(())
     }
 
     fn names_in(&self, namespace: &Namespace, prefix: &[u8]) -> Answer<Found> {
-        let at = prefix.len();
+        // Files that are being written may be in the store or not, and are other than they are there.
+        let open = self.open_files(namespace, prefix);
         let mut found = Found::default();
+        found.files.namespace = namespace.clone();
+        found.files.at = prefix.len();
         let shape = self.shape(namespace);
         let walked = shape.walk(
             self,
@@ -217,35 +292,32 @@ impl App {
             prefix,
             Care::True,
             None,
-            &mut |key, meta| Ok(found.add(at, key, meta.map(|meta| Attributes::of(&meta)))),
+            &mut |key, meta| match open.contains(key) {
+                true => Ok(None),
+                false => Ok(found.add(key, meta.map(|meta| Attributes::of(&meta)))),
+            },
         );
         self.answer(walked)?;
+        for key in open {
+            found.add(&key, None);
+        }
         for dir in self.memory().dirs_below(namespace, prefix) {
-            if dir.len() > at {
+            if dir.len() > prefix.len() {
                 // It is as if a key stood below it.
-                found.add(at, &[dir, b"x"].concat(), None);
-            }
-        }
-        let files = self.files();
-        for (key, body) in files.below(namespace, prefix) {
-            let seen = body.seen();
-            if seen.whole.is_some() || seen.tail > 0 {
-                found.add(at, key, None);
-            }
-        }
-        drop(files);
-        let memory = self.memory();
-        for (key, attributes) in found.files.values_mut() {
-            if let Some(attributes) = attributes {
-                attributes.executable = memory.is_executable(namespace, key);
+                found.add(&[dir, b"x"].concat(), None);
             }
         }
         Ok(found)
     }
-}
 
-/// Returns what is listed from an offset on, each with the offset behind it.
-fn rest(listed: &[Listed], offset: u64) -> impl Iterator<Item = (u64, &Listed)> {
-    let skip = usize::try_from(offset).unwrap_or(usize::MAX);
-    (1..).zip(listed).skip(skip)
+    /// Returns the keys below a directory that are shown as they are written, and not as they are
+    /// stored.
+    fn open_files(&self, namespace: &Namespace, prefix: &[u8]) -> BTreeSet<Vec<u8>> {
+        let files = self.files();
+        let below = files.below(namespace, prefix).filter(|(_, body)| {
+            let seen = body.seen();
+            seen.whole.is_some() || seen.tail > 0
+        });
+        below.map(|(key, _)| key.to_vec()).collect()
+    }
 }

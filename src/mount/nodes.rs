@@ -47,11 +47,13 @@ impl Place {
     }
 }
 
-/// The numbers that the kernel knows.
+/// The numbers that the kernel knows. It may know of very many, so that each stands in one table only,
+/// under the number that is made of its place, if it can.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     by_number: HashMap<u64, Node>,
-    by_place: HashMap<Place, u64>,
+    /// Those that have another number: they were renamed, or what has their number was.
+    elsewhere: HashMap<Place, u64>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,12 @@ impl Nodes {
 
     /// Returns the number of what the kernel knows.
     pub(super) fn find(&self, place: &Place) -> Option<u64> {
-        self.by_place.get(place).copied()
+        if let Some(number) = self.elsewhere.get(place) {
+            return Some(*number);
+        }
+        let number = place.number();
+        let node = self.by_number.get(&number)?;
+        (node.place.as_ref() == Some(place)).then_some(number)
     }
 
     /// Returns the number of a place, to be told to the kernel once more.
@@ -82,13 +89,19 @@ impl Nodes {
             return ROOT;
         }
         let number = self.find(place).unwrap_or_else(|| {
-            let mut number = place.number();
+            let own = place.number();
+            let mut number = own;
             while self.by_number.contains_key(&number) || number <= ROOT {
                 number = number.wrapping_add(1);
             }
-            self.by_place.insert(place.clone(), number);
-            let place = Some(place.clone());
-            self.by_number.insert(number, Node { place, told: 0 });
+            let node = Node {
+                place: Some(place.clone()),
+                told: 0,
+            };
+            self.by_number.insert(number, node);
+            if number != own {
+                self.elsewhere.insert(place.clone(), number);
+            }
             number
         });
         if let Some(node) = self.by_number.get_mut(&number) {
@@ -105,7 +118,7 @@ impl Nodes {
         node.told = node.told.saturating_sub(times);
         if node.told == 0 {
             if let Some(place) = &node.place {
-                self.by_place.remove(place);
+                self.elsewhere.remove(place);
             }
             self.by_number.remove(&number);
         }
@@ -113,7 +126,8 @@ impl Nodes {
 
     /// Notes that what was at a place is gone.
     pub(super) fn remove(&mut self, place: &Place) -> Option<u64> {
-        let number = self.by_place.remove(place)?;
+        let number = self.find(place)?;
+        self.elsewhere.remove(place);
         if let Some(node) = self.by_number.get_mut(&number) {
             node.place = None;
         }
@@ -124,11 +138,13 @@ impl Nodes {
     /// number of what is gone.
     pub(super) fn rename(&mut self, from: &Place, to: &Place) -> Option<u64> {
         let gone = self.remove(to);
-        if let Some(number) = self.by_place.remove(from)
+        if let Some(number) = self.remove(from)
             && let Some(node) = self.by_number.get_mut(&number)
         {
             node.place = Some(to.clone());
-            self.by_place.insert(to.clone(), number);
+            if number != to.number() {
+                self.elsewhere.insert(to.clone(), number);
+            }
         }
         gone
     }
@@ -140,7 +156,11 @@ impl Nodes {
             Place::Dir(of, bytes) => of == namespace && bytes.starts_with(prefix),
             Place::File(of, key) => of == namespace && key.as_bytes().starts_with(prefix),
         };
-        self.by_place.keys().filter(is_below).cloned().collect()
+        let places = self
+            .by_number
+            .values()
+            .filter_map(|node| node.place.as_ref());
+        places.filter(is_below).cloned().collect()
     }
 }
 
@@ -176,5 +196,27 @@ mod tests {
         assert_eq!(nodes.rename(&file("b"), &file("a")), Some(new));
         assert_eq!(nodes.find(&file("a")), Some(b));
         assert_eq!((nodes.place(new), nodes.find(&file("b"))), (None, None));
+    }
+
+    #[test]
+    fn whatever_number_it_has_it_is_found_by_its_place() {
+        let mut nodes = Nodes::default();
+        let a = nodes.tell(&file("a"));
+        nodes.rename(&file("a"), &file("b"));
+        // Its number is in use, so this one has another.
+        let another = nodes.tell(&file("a"));
+        assert_ne!(another, a);
+        assert_eq!(nodes.find(&file("a")), Some(another));
+        assert_eq!(nodes.find(&file("b")), Some(a));
+        nodes.forget(another, 1);
+        assert_eq!(nodes.find(&file("a")), None);
+        nodes.rename(&file("b"), &file("a"));
+        assert_eq!(nodes.find(&file("a")), Some(a));
+        nodes.forget(a, 1);
+        assert_eq!(
+            (nodes.find(&file("a")), nodes.find(&file("b"))),
+            (None, None)
+        );
+        assert!(nodes.elsewhere.is_empty() && nodes.by_number.is_empty());
     }
 }

@@ -47,8 +47,8 @@ impl Filesystem for Requests {
         // What this kernel does not know it does without.
         for flag in [
             InitFlags::FUSE_ATOMIC_O_TRUNC,
+            // Not only where the kernel guesses that it pays: find and du list all before they look.
             InitFlags::FUSE_DO_READDIRPLUS,
-            InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
         ] {

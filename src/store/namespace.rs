@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The most bytes that the name of a namespace can have; what file systems allow for one name.
 pub const MAX_NAMESPACE_LEN: usize = 255;
 
 /// The name of a namespace: 1 to [`MAX_NAMESPACE_LEN`] bytes of UTF-8 without `/` and control
-/// characters, not beginning with `.`.
+/// characters, not beginning with `.`. A clone shares its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Namespace(String);
+pub struct Namespace(Arc<str>);
 
 impl Namespace {
     /// Returns the name.
@@ -22,14 +23,14 @@ impl Namespace {
 impl Namespace {
     /// Returns `memo`, where the results of programs are remembered.
     pub fn memo() -> Self {
-        Self("memo".to_owned())
+        Self("memo".into())
     }
 }
 
 impl Default for Namespace {
     /// Returns `default`, the namespace of those who name none.
     fn default() -> Self {
-        Self("default".to_owned())
+        Self("default".into())
     }
 }
 
@@ -57,7 +58,7 @@ impl TryFrom<OsString> for Namespace {
         if name.contains(|c: char| c == '/' || c.is_control()) {
             return Err(BadNamespace::Character);
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 }
 
