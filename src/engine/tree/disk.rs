@@ -83,6 +83,11 @@ pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Resul
     Ok(rustix::fs::mkdirat(dir, name, mode)?)
 }
 
+/// Removes a directory that holds nothing.
+pub(super) fn remove_dir(dir: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
+}
+
 /// Makes a directory by its path.
 pub(super) fn make_dir_at(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::mkdir(path, Mode::RWXU)?)

@@ -224,14 +224,19 @@ pub(super) fn mode_of_dirs(store: BorrowedFd<'_>, path: &Path) -> Result<Mode> {
     Ok(Mode::from_raw_mode(stat.st_mode) & Mode::from_raw_mode(0o2777))
 }
 
-/// Makes a directory and gives it the mode; one that exists already is left as it is.
+/// Makes a directory and gives it the mode, or makes none; one that exists already is left as it is.
 pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Result<()> {
     // Other readers of a group store may come upon it before its mode is set.
     match disk::make_dir(dir, name, mode & Mode::from_raw_mode(0o777)) {
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         done => done?,
     }
-    disk::set_mode(os::open_beneath(dir, name, DIRECTORY, Mode::empty())?, mode)
+    let made = os::open_beneath(dir, name, DIRECTORY, Mode::empty());
+    made.and_then(|made| disk::set_mode(made, mode))
+        .inspect_err(|_| {
+            // Nobody has had the time to put anything into it, or it stays.
+            _ = disk::remove_dir(dir, name);
+        })
 }
 
 /// Says what a file that cannot be opened means: one of another kind, or a link, is damage.

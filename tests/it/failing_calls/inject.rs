@@ -67,9 +67,13 @@ const LEFT_ALONE: &[&str] = &[
 
 impl Call {
     /// Tells whether the call is one by which something is removed, or found to be removed. A sync
-    /// is too: what a MANIFEST that may not last names no longer must stay.
+    /// is too, with the look at a directory that belongs to it: what a MANIFEST that may not last
+    /// names no longer must stay.
     pub fn cleans_up(&self) -> bool {
         ["unlink", "unlinkat", "rmdir", "getdents64", "fsync"].contains(&self.name.as_str())
+            || (self.name == "fstat" && self.text.contains("S_IFDIR"))
+            || self.text.contains("/packs/MANIFEST")
+            || self.text.contains("/.gone-")
             || self.text.contains("O_DIRECTORY")
             || self.text.contains("AT_EMPTY_PATH")
     }
