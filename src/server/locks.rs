@@ -263,7 +263,7 @@ fn watch_over(app: Arc<App>, id: Etag) {
             match app.locks.check(id) {
                 Check::Until(until) => tokio::time::sleep_until(until).await,
                 Check::Over(granted) => {
-                    task::spawn_blocking(move || drop(granted));
+                    app.calls.spawn_blocking(move || drop(granted));
                     return;
                 }
             }

@@ -46,6 +46,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, watch};
 use tokio::task;
 
@@ -62,8 +63,9 @@ const MAX_STREAMS: usize = 128;
 /// Requests that wait for something to happen at the same time. Each takes a thread too, and a watch,
 /// of which a user of Linux has 128 unless told otherwise.
 const MAX_WAITS: usize = 128;
-/// Threads that call the store. What is left for requests that are short is enough to go on with.
-const MAX_THREADS: usize = MAX_STREAMS + MAX_WAITS + 64;
+/// Calls on the store that are short, at the same time. They have threads of their own: among those
+/// of the others a new one would be begun whenever the last call has not quite ended, and kept.
+const MAX_CALLS: usize = 64;
 
 /// Carries out the commands of a client, and writes the replies to them.
 pub type Batch = dyn Fn(BatchRequest, &mut dyn io::Write) -> io::Result<()> + Send + Sync;
@@ -114,6 +116,8 @@ struct App {
     locks: Locks,
     /// Becomes true when the service is to stop.
     stop: watch::Receiver<bool>,
+    /// Has the threads for short calls.
+    calls: Handle,
     streams: Arc<Semaphore>,
     waits: Arc<Semaphore>,
 }
@@ -133,9 +137,9 @@ impl App {
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Job<T> {
         let app = Arc::clone(self);
-        Job(task::spawn_blocking(move || {
-            work(&app).map_err(|err| app.failed(&err))
-        }))
+        Job(self
+            .calls
+            .spawn_blocking(move || work(&app).map_err(|err| app.failed(&err))))
     }
 
     /// Returns when the service is to stop.
@@ -174,9 +178,12 @@ impl<T> Future for Job<T> {
 ///
 /// Where the system has no sockets or threads to give.
 pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(MAX_THREADS)
+    let runtime = Builder::new_multi_thread()
+        .max_blocking_threads(MAX_STREAMS + MAX_WAITS)
         .enable_all()
+        .build()?;
+    let calls = Builder::new_current_thread()
+        .max_blocking_threads(MAX_CALLS)
         .build()?;
     let (stopper, stop) = watch::channel(false);
     let app = Arc::new(App {
@@ -184,11 +191,13 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
         metrics: Metrics::default(),
         locks: Locks::default(),
         stop,
+        calls: calls.handle().clone(),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         waits: Arc::new(Semaphore::new(MAX_WAITS)),
     });
     let served = runtime.block_on(connection::accept(&mut listener, app, stopper, ready));
     // Who still waits for the store to change is a thread that nobody listens to.
     runtime.shutdown_background();
+    calls.shutdown_background();
     served
 }
