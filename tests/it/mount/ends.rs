@@ -8,17 +8,9 @@ use std::process::Command;
 use kv::exit::Exit;
 use rustix::process::Signal;
 
-use super::mounted::{is_mounted, release};
-use super::{Mount, can_mount};
+use super::Mount;
+use super::mounted::{can, is_mounted, release};
 use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run, until};
-
-/// Tells whether something can be mounted, and says loudly if not.
-fn can() -> bool {
-    if !can_mount() {
-        cannot_run("nothing can be mounted here: it takes /dev/fuse, and fuse3 or root");
-    }
-    can_mount()
-}
 
 #[test]
 fn it_goes_into_the_background_once_it_is_mounted() {

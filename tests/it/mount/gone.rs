@@ -7,17 +7,11 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::{Mount, can_mount};
-use crate::harness::{Engine, Sandbox, cannot_run, tell_count, until};
+use super::Mount;
+use super::mounted::can;
+use crate::harness::{Engine, Sandbox, tell_count, until};
 use crate::redis::cases::On;
 use crate::redis::servers::Cluster;
-
-fn can() -> bool {
-    if !can_mount() {
-        cannot_run("nothing can be mounted here: it takes /dev/fuse, and fuse3 or root");
-    }
-    can_mount()
-}
 
 fn is_io<T>(done: io::Result<T>) -> bool {
     done.is_err_and(|err| err.raw_os_error() == Some(Errno::IO.raw_os_error()))

@@ -17,11 +17,21 @@ pub fn can_mount() -> bool {
     device.is_ok() && (rustix::process::geteuid().is_root() || has_program("fusermount3"))
 }
 
+/// As [`can_mount`], and says loudly if not.
+#[track_caller]
+pub fn can() -> bool {
+    let can = can_mount();
+    if !can {
+        cannot_run("nothing can be mounted here: it takes /dev/fuse, and fuse3 or root");
+    }
+    can
+}
+
 /// Runs a test with a store on each engine that is mounted.
 #[track_caller]
 pub fn on_each(engines: &[Engine], test: impl Fn(&Sandbox, &Mount)) {
-    if !can_mount() {
-        return cannot_run("nothing can be mounted here: it takes /dev/fuse, and fuse3 or root");
+    if !can() {
+        return;
     }
     for &engine in engines {
         if !engine.is_here() {
