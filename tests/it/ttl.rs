@@ -186,7 +186,7 @@ pub fn the_time_to_live_counts_from_the_end_of_a_slow_value() {
     // Counted from the start the value would be gone before it was whole.
     kv.shell(
         "sh",
-        "{ sleep 0.5; echo late; } | kv put k --ttl 400ms; kv get k",
+        "{ sleep 1.6; echo late; } | kv put k --ttl 1500ms; kv get k",
     )
     .ends(Exit::Success)
     .prints("late\n")

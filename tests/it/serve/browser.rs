@@ -95,11 +95,17 @@ impl Tab {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true. What the page says meanwhile is in the test's log.
     #[track_caller]
     fn until(&mut self, expression: &str) {
+        let mut last = String::new();
         until(expression, || {
             std::thread::sleep(Duration::from_millis(20));
+            let message = self.text("#message");
+            if message != last {
+                eprintln!("the page says: {message:?}");
+                last = message;
+            }
             self.value(&format!("Boolean({expression})")) == true
         });
     }
@@ -119,7 +125,9 @@ impl Tab {
 
     /// Returns the text of the first element that a selector finds.
     fn text(&mut self, selector: &str) -> String {
-        let text = self.value(&format!("document.querySelector(`{selector}`).textContent"));
+        let text = self.value(&format!(
+            "document.querySelector(`{selector}`)?.textContent"
+        ));
         text.as_str().unwrap_or_default().to_owned()
     }
 
