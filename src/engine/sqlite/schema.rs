@@ -75,10 +75,22 @@ pub(super) enum Kind {
 
 /// Finds out what a file is.
 pub(super) fn kind_of(connection: &Connection) -> rusqlite::Result<Kind> {
-    let number = |pragma: &str| -> rusqlite::Result<i32> {
-        connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
-    };
-    // First of all: the tables come with the other two at once, so whoever sees them finds those too.
+    kind_by(&mut |pragma| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)))
+}
+
+/// Returns a number that SQLite keeps of a file.
+type Number<'a> = &'a mut dyn FnMut(&str) -> rusqlite::Result<i32>;
+
+fn kind_by(number: Number<'_>) -> rusqlite::Result<Kind> {
+    match look(number)? {
+        // It may have become a store between two of the numbers, which come all at once: then all of
+        // them are there now.
+        Kind::Foreign => look(number),
+        kind => Ok(kind),
+    }
+}
+
+fn look(number: Number<'_>) -> rusqlite::Result<Kind> {
     let tables = number("schema_version")?;
     let (id, version) = (number("application_id")?, number("user_version")?);
     if id == APPLICATION_ID {
@@ -108,4 +120,54 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "user_version", FORMAT)?;
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the kind of a file that becomes a store before the look of this number.
+    fn made_before(first: usize) -> Kind {
+        let mut looks = 0;
+        let kind = kind_by(&mut |pragma| {
+            looks += 1;
+            Ok(match pragma {
+                _ if looks <= first => 0,
+                "schema_version" => 7,
+                "application_id" => APPLICATION_ID,
+                _ => FORMAT.cast_signed(),
+            })
+        });
+        kind.unwrap()
+    }
+
+    #[test]
+    fn a_store_that_is_just_made_is_nobody_elses() {
+        for first in 0..8 {
+            let kind = made_before(first);
+            assert!(
+                [Kind::Empty, Kind::Store].contains(&kind),
+                "{first}: {kind:?}"
+            );
+        }
+        assert_eq!((made_before(0), made_before(8)), (Kind::Store, Kind::Empty));
+    }
+
+    #[test]
+    fn another_programs_database_stays_one() {
+        let of = |tables, id, version| {
+            let kind = kind_by(&mut |pragma| {
+                Ok(match pragma {
+                    "schema_version" => tables,
+                    "application_id" => id,
+                    _ => version,
+                })
+            });
+            kind.unwrap()
+        };
+        assert_eq!(of(1, 0, 0), Kind::Foreign);
+        assert_eq!(of(0, 0, 1), Kind::Foreign);
+        assert_eq!(of(1, 42, 1), Kind::Foreign);
+        assert_eq!(of(1, APPLICATION_ID, 2), Kind::Newer(2));
+    }
 }
