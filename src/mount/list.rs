@@ -33,12 +33,12 @@ struct Listing {
     dirs: Vec<(Vec<u8>, Place)>,
     /// The value of the key that the directory is named after.
     value: Option<(Place, Attributes)>,
-    files: Files,
+    files: Keys,
 }
 
 /// The files of a directory: their keys, one behind the other.
 #[derive(Debug, Default)]
-struct Files {
+struct Keys {
     namespace: Namespace,
     /// So many bytes of each key name the directory.
     at: usize,
@@ -54,7 +54,7 @@ struct Listed {
     attributes: Option<Attributes>,
 }
 
-impl Files {
+impl Keys {
     fn push(&mut self, key: &[u8], attributes: Option<Attributes>) {
         self.bytes.extend_from_slice(key);
         self.ends.push((self.bytes.len(), attributes));
@@ -115,7 +115,7 @@ impl Listing {
 #[derive(Default)]
 struct Found {
     dirs: BTreeMap<Vec<u8>, Vec<u8>>,
-    files: Files,
+    files: Keys,
     /// Keys that were passed over in a row.
     passed: u32,
 }

@@ -85,7 +85,7 @@ struct App {
     point: PathBuf,
     /// Whether it is being unmounted, and has no place among the other files any more.
     is_ending: Arc<AtomicBool>,
-    /// Whether there was a store at its place at any time since then.
+    /// Whether there was a store at its place when it was mounted, or at any time since.
     was_there: AtomicBool,
     owner: (u32, u32),
     /// When it was mounted.
