@@ -143,7 +143,7 @@ pub fn mode_and_group(path: &Path) -> (u32, u32) {
 }
 
 /// Without this name the standard library starts each child of a static program by `fork`, which
-/// copies the page tables of a test binary that holds a gigabyte. With it, it is `posix_spawn`,
+/// copies the page tables of a test binary of hundreds of megabytes. With it, it is `posix_spawn`,
 /// which copies nothing. In a static program a weak name is there only if somebody asks for it.
 #[cfg(target_os = "linux")]
 #[used]

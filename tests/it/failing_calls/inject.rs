@@ -12,6 +12,8 @@ pub struct Call {
     pub name: String,
     pub nth: usize,
     pub text: String,
+    /// Whether the call before it was a sync.
+    pub follows_a_sync: bool,
 }
 
 /// What is done to a call.
@@ -67,13 +69,13 @@ const LEFT_ALONE: &[&str] = &[
 
 impl Call {
     /// Tells whether the call is one by which something is removed, or found to be removed. A sync
-    /// is too, with the look at a directory that belongs to it: what a MANIFEST that may not last
+    /// is too, with the look at what was synced that belongs to it: what a MANIFEST that may not last
     /// names no longer must stay.
     pub fn cleans_up(&self) -> bool {
         ["unlink", "unlinkat", "rmdir", "getdents64", "fsync"].contains(&self.name.as_str())
-            || (self.name == "fstat" && self.text.contains("S_IFDIR"))
-            || self.text.contains("/packs/MANIFEST")
-            || self.text.contains("/.gone-")
+            || (self.name == "fstat" && self.follows_a_sync)
+            || (self.name == "openat2" && self.text.contains("/packs/MANIFEST"))
+            || (self.name == "statx" && self.text.contains("/.gone-"))
             || self.text.contains("O_DIRECTORY")
             || self.text.contains("AT_EMPTY_PATH")
     }
@@ -178,6 +180,7 @@ pub fn trace(kv: &Sandbox, args: &[&str], input: &[u8]) -> (Output, Vec<Call>) {
     let mut counts = HashMap::new();
     let mut calls = Vec::new();
     let mut begun = false;
+    let mut follows_a_sync = false;
     for line in text.lines() {
         let Some((name, _)) = line
             .split_once('(')
@@ -194,8 +197,10 @@ pub fn trace(kv: &Sandbox, args: &[&str], input: &[u8]) -> (Output, Vec<Call>) {
                 name: name.to_owned(),
                 nth: *nth,
                 text: line.to_owned(),
+                follows_a_sync,
             });
         }
+        follows_a_sync = name == "fsync";
     }
     assert!(calls.len() > 3, "{text}");
     (output, thin_out(calls))
