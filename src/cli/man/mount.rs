@@ -110,8 +110,8 @@ pub(super) const PAGES: &[Page] = &[Page {
             "A store that cannot be reached, or is damaged, is EIO, after as long as `--busy-timeout` \
              allows; one that is full ENOSPC, and one whose locks others hold EBUSY. A directory or \
              database that was there and is removed is EIO, too, for whatever reads or writes, until \
-             somebody makes a store in its place. With --foreground each failure is told on \
-             standard error. SIGTERM and SIGINT unmount: files \
+             somebody makes a store in its place; behind `kv serve` it is an empty store. With \
+             --foreground each failure is told on standard error. SIGTERM and SIGINT unmount: files \
              that are open can be used for 5 s more. If kv is killed, what was closed or synced \
              is stored, and the next mount wants DIR to be unmounted first.",
         ),

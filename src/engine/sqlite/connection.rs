@@ -70,7 +70,7 @@ impl Sqlite {
             return Ok(None);
         };
         // One to a file that has lost its name would store what nobody finds. To close it takes nothing
-        // of the file that has the name now: SQLite looks first.
+        // of the file that has the name now: SQLite looks first (`databaseIsUnmoved` in its pager.c).
         while let Some((connection, of)) = self.idle() {
             if of == file {
                 return Ok(Some(self.lend(connection, file)));
