@@ -1,7 +1,7 @@
 //! `kv fsck`: what is damaged is found, what is sound is never told, and a repair brings nothing back.
 
 mod beside;
-mod flips;
+pub mod flips;
 mod kinds;
 mod odd;
 mod packs;

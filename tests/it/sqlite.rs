@@ -1,5 +1,8 @@
 //! Stores in SQLite: the file, what it is made of, and what becomes of it when a process dies.
 
+mod damage;
+mod files;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
@@ -59,24 +62,27 @@ fn an_empty_file_becomes_a_store() {
 #[test]
 fn what_is_no_store_is_refused_and_left_as_it_is() {
     let kv = sandbox();
-    for make in [
-        (|kv: &Sandbox| fs::write(kv.store(), "text of a user\n".repeat(99)).unwrap())
-            as fn(&Sandbox),
-        |kv| {
-            let other = Connection::open(kv.store()).unwrap();
-            other
-                .execute_batch("CREATE TABLE t (a); PRAGMA user_version = 1")
-                .unwrap();
-        },
-        |kv| {
-            let other = Connection::open(kv.store()).unwrap();
-            other.pragma_update(None, "application_id", 7).unwrap();
-        },
+    let text: fn(&Sandbox) = |kv| {
+        fs::write(kv.store(), "text of a user\n".repeat(99)).unwrap();
+    };
+    let tables: fn(&Sandbox) = |kv| {
+        let tables = "CREATE TABLE t (a); PRAGMA user_version = 1";
+        database(kv).execute_batch(tables).unwrap();
+    };
+    let id: fn(&Sandbox) = |kv| {
+        database(kv)
+            .pragma_update(None, "application_id", 7)
+            .unwrap();
+    };
+    for (make, exit) in [
+        (text, Exit::Damaged),
+        (tables, Exit::Failure),
+        (id, Exit::Failure),
     ] {
         make(&kv);
         let before = fs::read(kv.store()).unwrap();
         for args in [&["put", "k", "v"][..], &["get", "k"], &["ls"], &["gc"]] {
-            let ran = kv.run(args).ends(Exit::Failure).prints("");
+            let ran = kv.run(args).ends(exit).prints("");
             ran.complains(&["store"]);
         }
         assert_eq!(fs::read(kv.store()).unwrap(), before);
@@ -84,12 +90,12 @@ fn what_is_no_store_is_refused_and_left_as_it_is() {
     }
     kv.put("k", "v");
     database(&kv)
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     for args in [&["put", "k", "w"][..], &["get", "k"]] {
         kv.run(args)
             .ends(Exit::Damaged)
-            .complains(&["newer kv", "version 2"]);
+            .complains(&["newer kv", "version 3"]);
     }
 }
 

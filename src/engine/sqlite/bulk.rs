@@ -8,6 +8,7 @@ use crate::store::{Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Resul
 
 use super::Sqlite;
 use super::schema::PART_LEN;
+use super::space::Space;
 use super::value::Spool;
 
 /// Keys that are removed in one transaction: others who write wait no longer than for these.
@@ -38,9 +39,8 @@ impl Sqlite {
             }
         }
         let mut entries = sorter.finish()?;
-        let mut lent = self.connect_or_create()?;
-        self.transact(&mut lent, |tx| {
-            self.settle(tx, &mut entries, (namespace, merge), clock)
+        self.change(namespace, |tx, space| {
+            self.settle(tx, space, &mut entries, merge, clock)
         })
         .map(Some)
     }
@@ -49,11 +49,11 @@ impl Sqlite {
     fn settle(
         &self,
         tx: &Transaction<'_>,
+        space: &mut Space,
         entries: &mut Entries,
-        (namespace, merge): (&Namespace, Merge),
+        merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Imported> {
-        let id = self.id_or_create(tx, namespace)?;
         let now = clock.now();
         let mut done = Imported::default();
         let mut last = Vec::new();
@@ -65,13 +65,15 @@ impl Sqlite {
                 expires,
             } = entries.source_mut(run).entry()?;
             if merge == Merge::Replace {
-                done.removed += self.remove_between(tx, id, &last, Some(key))?;
+                done.removed += self.remove_between(tx, space, &last, Some(key))?;
                 last.clear();
                 last.extend_from_slice(key);
             }
             let modified = modified.unwrap_or(now);
             if matches!(merge, Merge::IfAbsent | Merge::Newer) {
-                let present = self.select(tx, id, key)?.filter(|found| found.is_live(now));
+                let present = self
+                    .select(tx, space, key)?
+                    .filter(|found| found.is_live(now));
                 let stays = present.is_some_and(|present| {
                     merge == Merge::IfAbsent || present.meta.modified >= modified
                 });
@@ -84,11 +86,11 @@ impl Sqlite {
                 0..=PART_LEN => Spool::of(value),
                 _ => self.spool(&mut value)?,
             };
-            self.upsert(tx, id, key, &spool, modified, expires)?;
+            self.upsert(tx, space, key, &spool, modified, expires)?;
             done.stored += 1;
         }
         if merge == Merge::Replace {
-            done.removed += self.remove_between(tx, id, &last, None)?;
+            done.removed += self.remove_between(tx, space, &last, None)?;
         }
         Ok(done)
     }
@@ -97,7 +99,7 @@ impl Sqlite {
     fn remove_between(
         &self,
         tx: &Transaction<'_>,
-        id: i64,
+        space: &mut Space,
         behind: &[u8],
         before: Option<&[u8]>,
     ) -> Result<u64> {
@@ -105,11 +107,11 @@ impl Sqlite {
             Some(_) => "AND key < ?3",
             None => "AND ?3 IS NULL",
         };
-        let sql = format!("DELETE FROM entry WHERE namespace = ?1 AND key > ?2 {before_it}");
-        tx.prepare_cached(&sql)
-            .and_then(|mut delete| delete.execute(params![id, behind, before]))
-            .map(|count| count as u64)
-            .map_err(self.cannot("import to"))
+        let sql = format!(
+            "DELETE FROM entry WHERE namespace = ?1 AND key > ?2 {before_it} RETURNING key, expires"
+        );
+        let id = space.id;
+        self.delete_by(tx, space, &sql, params![id, behind, before])
     }
 
     /// Removes many keys; see [`crate::store::Store::remove_all`].
@@ -121,16 +123,12 @@ impl Sqlite {
     ) -> Result<u64> {
         let mut removed = 0;
         for keys in keys.chunks(AT_ONCE) {
-            let done = self.write_if_any(|tx| {
-                let Some(id) = self.id_of(tx, namespace)? else {
-                    return Ok(0);
-                };
+            let done = self.change_if_any(namespace, |tx, space| {
                 let now = clock.now();
                 let mut removed = 0;
                 for key in keys {
-                    let found = self.select(tx, id, key.as_bytes())?;
-                    if found.is_some_and(|found| found.is_live(now)) {
-                        removed += u64::from(self.delete(tx, id, key.as_bytes())?);
+                    if self.is_to_remove(tx, space, key, now)? {
+                        removed += u64::from(self.delete(tx, space, key.as_bytes())?);
                     }
                 }
                 Ok(removed)

@@ -1,15 +1,36 @@
 //! `fsck`: SQLite's own check of the file, and beyond it whether each entry is what was written.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use crate::store::check::{Repair, Severity};
-use crate::store::{Check, Finding, Key, Namespace, Result, Source as _, StoreError};
+use crate::store::{Check, End, Finding, Key, Namespace, Result, Source as _, StoreError};
 
 use super::Sqlite;
-use super::row::{COLUMNS, Found};
+use super::row::{COLUMNS, Found, WIDTH};
 
 /// More than this many findings of SQLite say nothing new.
 const MOST: usize = 100;
+
+/// The columns of `entry` that `lost` has too.
+const KEPT: &str = "key, etag, modified, expires, size, sum, large, value";
+
+/// What a repair does to an entry.
+const MOVED: &str = "moved to the table `lost`";
+
+/// A row as it is: a number that is none is damage of this row, and others follow.
+struct AsIs {
+    found: rusqlite::Result<Found>,
+    value: rusqlite::Result<Option<Vec<u8>>>,
+}
+
+impl AsIs {
+    fn read(row: &Row<'_>) -> Self {
+        Self {
+            found: Found::read(row, 1),
+            value: row.get(1 + WIDTH),
+        }
+    }
+}
 
 impl Sqlite {
     /// Checks a namespace; see [`crate::store::Store::check`].
@@ -22,34 +43,29 @@ impl Sqlite {
         let Some(lent) = self.connect()? else {
             return Ok(());
         };
-        let Some(id) = self.id_of(&lent, namespace)? else {
+        let Some((space, _)) = self.space_as_is(&lent, namespace)? else {
             return Ok(());
         };
         let first: i64 = lent
             .query_row("SELECT min(id) FROM namespace", [], |row| row.get(0))
             .map_err(self.cannot("check"))?;
         // What concerns the file as a whole is told once.
-        if id == first {
+        if space.id == first {
             self.check_file(&lent, tell)?;
+            self.check_homeless(request, tell)?;
         }
-        self.check_entries(&lent, (namespace, id), request, tell)
+        let damaged = self.check_entries(&lent, (namespace, space.id), request, tell)?;
+        self.check_count(namespace, damaged, request, tell)
     }
 
     fn check_file(&self, connection: &Connection, tell: &mut dyn FnMut(Finding)) -> Result<()> {
-        let damage = |what: String| Finding {
-            severity: Severity::Damage,
-            path: self.path.clone(),
-            what,
-            key: None,
-            repair: None,
-        };
         let pragma = format!("PRAGMA integrity_check({MOST})");
         let lines: Vec<String> = connection
             .prepare(&pragma)
             .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect())
             .map_err(self.cannot("check"))?;
         for line in lines.into_iter().filter(|line| line != "ok") {
-            tell(damage(line));
+            tell(self.damage(line, None));
         }
         let strays: i64 = connection
             .query_row(
@@ -63,75 +79,124 @@ impl Sqlite {
         if strays > 0 {
             tell(Finding {
                 severity: Severity::Warning,
-                ..damage(format!("{strays} parts of values belong to no entry"))
+                ..self.damage(format!("{strays} parts of values belong to no entry"), None)
             });
         }
         Ok(())
     }
 
-    /// Reads every entry, expired ones too, in steps of one: nobody waits for a check.
+    /// Finds entries of a namespace that is not there.
+    fn check_homeless(&self, request: &Check, tell: &mut dyn FnMut(Finding)) -> Result<()> {
+        let homeless = self.read(|moment| {
+            let mut found = Vec::new();
+            let mut last = i64::MIN;
+            loop {
+                // Each is found by the order of the rows, and none of them is counted.
+                let next: Option<i64> = moment
+                    .query_row(
+                        "SELECT min(namespace) FROM entry WHERE namespace > ?1",
+                        [last],
+                        |row| row.get(0),
+                    )
+                    .map_err(self.cannot("check"))?;
+                let Some(id) = next else {
+                    return Ok(found);
+                };
+                let is_known = moment
+                    .prepare_cached("SELECT 1 FROM namespace WHERE id = ?1")
+                    .and_then(|mut select| select.exists([id]))
+                    .map_err(self.cannot("check"))?;
+                if !is_known {
+                    found.push(id);
+                }
+                last = id;
+            }
+        })?;
+        for id in homeless.unwrap_or_default() {
+            let repair = self.repair(request, MOVED, |tx| {
+                tx.execute(
+                    &format!(
+                        "INSERT INTO lost SELECT '#' || namespace, {KEPT}, 'its namespace is not there'
+                         FROM entry WHERE namespace = ?1"
+                    ),
+                    [id],
+                )
+                .and_then(|_| tx.execute("DELETE FROM entry WHERE namespace = ?1", [id]))
+                .map(|_| true)
+                .map_err(self.cannot("repair"))
+            })?;
+            let what = format!("entries of a namespace that is not there, number {id}");
+            tell(self.damage(what, repair));
+        }
+        Ok(())
+    }
+
+    /// Reads every entry, expired ones too, in steps of one: nobody waits for a check. Returns how many
+    /// are damaged.
     fn check_entries(
         &self,
         connection: &Connection,
         (namespace, id): (&Namespace, i64),
         request: &Check,
         tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let sql = format!(
-            "SELECT key, {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key > ?2
-             ORDER BY key LIMIT 1"
-        );
-        let mut select = connection.prepare(&sql).map_err(self.cannot("check"))?;
-        let mut last = Vec::new();
+    ) -> Result<u64> {
+        let mut damaged = 0;
+        let mut last: Option<Vec<u8>> = None;
         loop {
-            let row = select
-                .query_row(params![id, last], |row| {
-                    let key: Vec<u8> = row.get(0)?;
-                    // A number that is none is damage of this row, and others follow.
-                    Ok((key, Found::read(row, 1), row.get::<_, Option<Vec<u8>>>(7)))
+            let after = if last.is_some() { ">" } else { ">=" };
+            let sql = format!(
+                "SELECT key, {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key {after} ?2
+                 ORDER BY key LIMIT 1"
+            );
+            let behind = last.as_deref().unwrap_or_default();
+            let row = connection
+                .prepare_cached(&sql)
+                .and_then(|mut select| {
+                    select
+                        .query_row(params![id, behind], |row| {
+                            Ok((row.get(0)?, AsIs::read(row)))
+                        })
+                        .optional()
                 })
-                .optional()
                 .map_err(self.cannot("check"))?;
-            let Some((key, found, value)) = row else {
-                return Ok(());
+            let Some((key, row)) = row else {
+                return Ok(damaged);
             };
-            let checked = match (found, value) {
-                (Ok(found), Ok(value)) => self.check_entry(connection, &key, &found, value),
-                (Err(err), _) | (_, Err(err)) => Err(self.cannot("check")(err)),
-            };
-            match checked {
+            let key: Vec<u8> = key;
+            match self.check_entry(connection, id, &key, row) {
                 Ok(()) => {}
                 Err(StoreError::Damaged { source, .. }) => {
                     let what = source.to_string();
-                    let repair = match request.repair {
-                        true => Some(self.set_aside(namespace, &key, &what, request.dry_run)?),
-                        false => None,
-                    };
-                    tell(Finding {
-                        severity: Severity::Damage,
-                        path: self.path.clone(),
-                        what,
-                        key: Some(key.clone()),
-                        repair,
-                    });
+                    let mut is_still = true;
+                    let repair = self.repair(request, MOVED, |tx| {
+                        is_still = self.set_aside(tx, namespace, &key, &what)?;
+                        Ok(is_still)
+                    })?;
+                    // Who has put another value there meanwhile has repaired it.
+                    if is_still {
+                        damaged += 1;
+                        tell(Finding {
+                            key: Some(key.clone()),
+                            ..self.damage(what, repair)
+                        });
+                    }
                 }
                 Err(err) => return Err(err),
             }
-            last = key;
+            last = Some(key);
         }
     }
 
-    fn check_entry(
-        &self,
-        connection: &Connection,
-        key: &[u8],
-        found: &Found,
-        value: Option<Vec<u8>>,
-    ) -> Result<()> {
+    fn check_entry(&self, connection: &Connection, id: i64, key: &[u8], row: AsIs) -> Result<()> {
         Key::check(key).map_err(|err| self.damaged(key, &err.to_string()))?;
-        let Some(mut parts) = self.parts(connection, key, found) else {
+        let found = row.found.map_err(self.cannot("check"))?;
+        let value = row.value.map_err(self.cannot("check"))?;
+        if !found.is_sound(id, key) {
+            return Err(self.unsound_row(key));
+        }
+        let Some(mut parts) = self.parts(connection, key, &found) else {
             return self
-                .verified(key, found, value.unwrap_or_default())
+                .verified(key, &found, value.unwrap_or_default())
                 .map(|_| ());
         };
         let mut part = vec![0; 64 * 1024];
@@ -141,7 +206,7 @@ impl Sqlite {
                 Ok(_) => {}
                 // Somebody may have put another value meanwhile, whose parts are others.
                 Err(err) => {
-                    let is_still = self.is_still(connection, key, found)?;
+                    let is_still = self.is_still(connection, id, key, &found)?;
                     return if is_still { Err(err) } else { Ok(()) };
                 }
             }
@@ -149,43 +214,135 @@ impl Sqlite {
     }
 
     /// Tells whether the parts that were read are those of an entry still.
-    fn is_still(&self, connection: &Connection, key: &[u8], found: &Found) -> Result<bool> {
+    fn is_still(
+        &self,
+        connection: &Connection,
+        id: i64,
+        key: &[u8],
+        found: &Found,
+    ) -> Result<bool> {
         connection
-            .query_row(
-                "SELECT count(*) FROM entry WHERE key = ?1 AND large = ?2",
-                params![key, found.large],
-                |row| row.get::<_, i64>(0),
-            )
-            .map(|count| count > 0)
+            .prepare_cached("SELECT 1 FROM entry WHERE namespace = ?1 AND key = ?2 AND large = ?3")
+            .and_then(|mut select| select.exists(params![id, key, found.large]))
             .map_err(self.cannot("check"))
     }
 
-    /// Moves a damaged entry to the table `lost`.
+    /// Moves an entry to the table `lost` if it is damaged still, as somebody may have put another
+    /// meanwhile; tells whether it was.
     fn set_aside(
         &self,
+        tx: &Transaction<'_>,
         namespace: &Namespace,
         key: &[u8],
         why: &str,
-        dry_run: bool,
-    ) -> Result<Repair> {
-        let repair = Repair {
-            what: "moved to the table `lost`".to_owned(),
-            settles: true,
+    ) -> Result<bool> {
+        let Some((mut space, _)) = self.space_as_is(tx, namespace)? else {
+            return Ok(false);
         };
-        if !dry_run {
-            self.write_if_any(|tx| {
-                let Some(id) = self.id_of(tx, namespace)? else {
-                    return Ok(());
-                };
-                tx.execute(
-                    "INSERT INTO lost SELECT ?2, key, etag, modified, expires, size, sum, large,
-                     value, ?4 FROM entry WHERE namespace = ?1 AND key = ?3",
-                    params![id, namespace.as_str(), key, why],
-                )
-                .map_err(self.cannot("repair"))?;
-                self.delete(tx, id, key).map(|_| ())
-            })?;
+        let sql =
+            format!("SELECT key, {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");
+        let row = tx
+            .query_row(&sql, params![space.id, key], |row| Ok(AsIs::read(row)))
+            .optional()
+            .map_err(self.cannot("repair"))?;
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        let expires = row.found.as_ref().ok().and_then(|found| found.meta.expires);
+        match self.check_entry(tx, space.id, key, row) {
+            Ok(()) => return Ok(false),
+            Err(StoreError::Damaged { .. }) => {}
+            Err(err) => return Err(err),
         }
-        Ok(repair)
+        let sql = format!(
+            "INSERT INTO lost SELECT ?2, {KEPT}, ?4 FROM entry WHERE namespace = ?1 AND key = ?3"
+        );
+        let row = params![space.id, namespace.as_str(), key, why];
+        let delete = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2";
+        tx.execute(&sql, row)
+            .and_then(|_| tx.execute(delete, params![space.id, key]))
+            .map_err(self.cannot("repair"))?;
+        space.forget(key, expires);
+        self.save(tx, &mut space)?;
+        Ok(true)
+    }
+
+    /// Compares what is there with what the row of the namespace says.
+    fn check_count(
+        &self,
+        namespace: &Namespace,
+        damaged: u64,
+        request: &Check,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        let counted = self.read(|moment| {
+            let Some((space, is_sound)) = self.space_as_is(moment, namespace)? else {
+                return Ok(None);
+            };
+            let found = self.count(moment, space.id)?;
+            let is_right = self.judge(&space, found);
+            Ok(Some((space, is_sound, found, is_right)))
+        })?;
+        let Some((space, is_sound, found, is_right)) = counted.flatten() else {
+            return Ok(());
+        };
+        let what = match is_right {
+            _ if !is_sound => {
+                format!("the row of the namespace `{namespace}`: its checksum is wrong")
+            }
+            Err(StoreError::Damaged { source, .. }) => source.to_string(),
+            _ => return Ok(()),
+        };
+        let repair = self.repair(request, "counted again", |tx| {
+            let Some((mut space, is_sound)) = self.space_as_is(tx, namespace)? else {
+                return Ok(false);
+            };
+            if !is_sound {
+                let last = self.end_of(tx, &space, End::Last)?;
+                space.next = last.map_or(1, |(number, _)| number.saturating_add(1));
+            }
+            self.recount(tx, &mut space)?;
+            Ok(true)
+        })?;
+        // Where the key or the expiry of a row is another now, that was told.
+        let has_as_many = space
+            .tally
+            .is_some_and(|tally| tally.entries == found.entries);
+        if !is_sound || damaged == 0 || !has_as_many {
+            tell(self.damage(what, repair));
+        }
+        Ok(())
+    }
+
+    /// Repairs something, if that is asked for, and says how. It says whether there was anything to
+    /// repair.
+    fn repair(
+        &self,
+        request: &Check,
+        how: &str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<bool>,
+    ) -> Result<Option<Repair>> {
+        if !request.repair {
+            return Ok(None);
+        }
+        let is_done = request.dry_run
+            || match self.connect_to_change()? {
+                Some(mut lent) => self.transact(&mut lent, work)?,
+                None => false,
+            };
+        Ok(is_done.then(|| Repair {
+            what: how.to_owned(),
+            settles: true,
+        }))
+    }
+
+    fn damage(&self, what: String, repair: Option<Repair>) -> Finding {
+        Finding {
+            severity: Severity::Damage,
+            path: self.path.clone(),
+            what,
+            key: None,
+            repair,
+        }
     }
 }

@@ -1,21 +1,20 @@
 //! Connections: opened when they are needed, kept for the next call, and what their errors mean.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
-};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::engine::Sync;
-use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
+use crate::wire::percent;
 
 use super::Sqlite;
 use super::schema::{self, Kind};
+use super::space::Space;
 
 /// Which file it is, whatever name it has: its device and inode.
 pub(super) type FileId = (u64, u64);
@@ -26,7 +25,24 @@ pub(super) struct Lent<'a> {
     store: &'a Sqlite,
     connection: Option<Connection>,
     file: FileId,
+    /// It is good for this call only.
+    once: Option<Once>,
 }
+
+/// Why a connection is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Once {
+    /// The tables are of an earlier version, and views stand in for them.
+    Old,
+    /// The file is read as it is, without a log, and looked like this.
+    Frozen(Look),
+}
+
+/// What would change if somebody wrote to the file: its length, and when it was last changed.
+type Look = (u64, i64, i64);
+
+/// A file that somebody writes to while it is read without its log is read so many times.
+const FROZEN_TRIES: u32 = 20;
 
 impl Lent<'_> {
     /// Keeps the connection for good.
@@ -57,6 +73,7 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         if let (Some(connection), Ok(mut pool)) = (self.connection.take(), self.store.pool.lock())
             && connection.is_autocommit()
+            && self.once.is_none()
         {
             pool.push((connection, self.file));
         }
@@ -73,88 +90,139 @@ impl Sqlite {
         // of the file that has the name now: SQLite looks first (`databaseIsUnmoved` in its pager.c).
         while let Some((connection, of)) = self.idle() {
             if of == file {
-                return Ok(Some(self.lend(connection, file)));
+                return Ok(Some(self.lend(connection, file, None)));
             }
         }
-        let connection = self.open()?;
-        match schema::kind_of(&connection).map_err(self.cannot("open"))? {
-            Kind::Store => Ok(Some(self.lend(connection, file))),
-            Kind::Empty => Ok(None),
-            Kind::Newer(version) => Err(StoreError::Newer {
-                path: self.path.clone(),
-                what: format!("its tables have version {version}"),
-            }),
+        let (connection, kind, mut once) = self.open()?;
+        match kind {
+            Kind::Store => {}
+            Kind::Old => {
+                schema::stand_in(&connection).map_err(self.cannot("open"))?;
+                once = once.or(Some(Once::Old));
+            }
+            Kind::Empty => return Ok(None),
+            Kind::Newer(version) => {
+                return Err(StoreError::Newer {
+                    path: self.path.clone(),
+                    what: format!("its tables have version {version}"),
+                });
+            }
             Kind::Foreign => {
                 let what = io::Error::other("it is a database of another program");
-                Err(what).or_cannot("open", &self.path)
+                return Err(what).or_cannot("open", &self.path);
             }
         }
+        Ok(Some(self.lend(connection, file, once)))
+    }
+
+    /// Connects to the file for a change, and brings its tables to this version first; `None` if there
+    /// is none.
+    pub(super) fn connect_to_change(&self) -> Result<Option<Lent<'_>>> {
+        let Some(lent) = self.connect()? else {
+            return Ok(None);
+        };
+        if lent.once != Some(Once::Old) {
+            return Ok(Some(lent));
+        }
+        drop(lent);
+        let (mut connection, ..) = self.open()?;
+        let transaction = self.begin(&mut connection)?;
+        if schema::kind_of(&transaction).map_err(self.cannot("change"))? == Kind::Old {
+            schema::upgrade(&transaction).map_err(self.cannot("change"))?;
+            self.count_all(&transaction)?;
+        }
+        transaction.commit().map_err(self.cannot("change"))?;
+        self.connect()
     }
 
     /// Connects to the file, and makes it first where there is none.
     pub(super) fn connect_or_create(&self) -> Result<Lent<'_>> {
         loop {
-            if let Some(lent) = self.connect()? {
+            if let Some(lent) = self.connect_to_change()? {
                 return Ok(lent);
             }
             self.create_file()?;
-            let mut connection = self.open()?;
+            let (mut connection, ..) = self.open()?;
             schema::create(&mut connection).map_err(self.cannot("make"))?;
             // It stays so. Where somebody else is at work just now, the next who comes has it done.
             _ = connection.pragma_update(None, "journal_mode", "WAL");
         }
     }
 
-    /// Makes a file of no bytes for its user alone, with the directories above it.
-    fn create_file(&self) -> Result<()> {
-        let dir = self.directory();
-        let missing: Vec<&Path> = dir
-            .ancestors()
-            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-            .collect();
-        for dir in missing.iter().rev() {
-            match DirBuilder::new().mode(0o700).create(dir) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-                done => done.or_cannot("make the directory", dir)?,
+    /// Opens the file. Where it cannot be written, SQLite would leave a log beside it that its owner
+    /// cannot use, or cannot make one: such a file is read as it is, if there is no log.
+    fn open(&self) -> Result<(Connection, Kind, Option<Once>)> {
+        // A name such as `:memory:` would mean something else to SQLite.
+        let path = std::path::absolute(&self.path).or_cannot("find", &self.path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(self.cannot("open"))?;
+        let is_log_there = || {
+            let [_, log, index] = self.files();
+            log.exists() && index.exists()
+        };
+        let is_closed = connection
+            .is_readonly("main")
+            .map_err(self.cannot("open"))?;
+        let why = if is_closed && !is_log_there() {
+            None
+        } else {
+            match self.prepare(&connection) {
+                Err(err) if lacks_log(&err) => Some(err),
+                kind => return Ok((connection, kind.map_err(self.cannot("open"))?, None)),
             }
-            let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-            let above = above.unwrap_or(".".as_ref());
-            let synced = File::open(above).and_then(|dir| dir.sync_all());
-            synced.or_cannot("sync", above)?;
-        }
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.path);
-        match made {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(err) => Err(os::explain_full(err, &self.path)).or_cannot("make", &self.path),
-            Ok(_) => Ok(()),
+        };
+        drop(connection);
+        match self.look()? {
+            Some(look) => {
+                let connection = self.open_frozen()?;
+                let kind = self.prepare(&connection).map_err(self.cannot("open"))?;
+                Ok((connection, kind, Some(Once::Frozen(look))))
+            }
+            None => {
+                let [_, log, _] = self.files();
+                let why = why.map_or_else(String::new, |err| format!("{err}: "));
+                let what = io::Error::other(format!(
+                    "{why}its last changes are in `{}`, which only they can read who may write to it \
+                     and beside it",
+                    log.display()
+                ));
+                Err(what).or_cannot("open", &self.path)
+            }
         }
     }
 
-    fn open(&self) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let cannot = || self.cannot("open");
-        // A name such as `:memory:` would mean something else to SQLite.
-        let path = std::path::absolute(&self.path).or_cannot("find", &self.path)?;
-        let connection = Connection::open_with_flags(path, flags).map_err(cannot())?;
-        connection
-            .busy_timeout(self.settings.busy_timeout)
-            .map_err(cannot())?;
+    /// Opens the file for reading, with no log and no locks.
+    fn open_frozen(&self) -> Result<Connection> {
+        let path = fs::canonicalize(&self.path).or_cannot("find", &self.path)?;
+        let path = percent::encode(path.as_os_str().as_bytes());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
+            .map_err(self.cannot("open"))
+    }
+
+    /// Sets up a connection, and finds out what it is to.
+    fn prepare(&self, connection: &Connection) -> rusqlite::Result<Kind> {
         let sync = match self.settings.sync {
             Sync::Full => "FULL",
             Sync::Off => "NORMAL",
         };
-        connection
-            .pragma_update(None, "synchronous", sync)
-            .map_err(cannot())?;
+        connection.busy_timeout(self.settings.busy_timeout)?;
+        connection.pragma_update(None, "synchronous", sync)?;
         // Bytes that the file has no reason to hold are not taken for a page, an index or a row.
-        connection
-            .pragma_update(None, "cell_size_check", true)
-            .map_err(cannot())?;
-        Ok(connection)
+        connection.pragma_update(None, "cell_size_check", true)?;
+        schema::kind_of(connection)
+    }
+
+    /// Looks at a file that can be read without a log; `None` if there is a log with something in it.
+    fn look(&self) -> Result<Option<Look>> {
+        let logs = ["-wal", "-journal"].map(|log| fs::metadata(self.beside(log)));
+        if logs.iter().flatten().any(|log| log.len() > 0) {
+            return Ok(None);
+        }
+        let meta = fs::metadata(&self.path).or_cannot("read", &self.path)?;
+        Ok(Some((meta.len(), meta.mtime(), meta.mtime_nsec())))
     }
 
     /// Finds the file; `None` if there is none.
@@ -174,66 +242,105 @@ impl Sqlite {
         self.pool.lock().ok()?.pop()
     }
 
-    fn lend(&self, connection: Connection, file: FileId) -> Lent<'_> {
+    fn lend(&self, connection: Connection, file: FileId, once: Option<Once>) -> Lent<'_> {
         Lent {
             store: self,
             connection: Some(connection),
             file,
+            once,
         }
     }
 
-    /// Does something in a transaction of which nobody sees a part; `None` if there is no file.
-    pub(super) fn write_if_any<T>(
+    /// Reads what there was at one moment; `None` if there is no file.
+    pub(super) fn read<T>(&self, work: impl Fn(&Connection) -> Result<T>) -> Result<Option<T>> {
+        for _ in 0..FROZEN_TRIES {
+            let Some(lent) = self.connect()? else {
+                return Ok(None);
+            };
+            let moment = lent.unchecked_transaction().map_err(self.cannot("read"))?;
+            let done = work(&moment);
+            drop(moment);
+            match lent.once {
+                // What is read while somebody writes there is of no moment.
+                Some(Once::Frozen(look)) if self.look()? != Some(look) => {}
+                _ => return done.map(Some),
+            }
+        }
+        let what =
+            io::Error::other("somebody writes to it, and no log can be made here to read it by");
+        Err(what).or_cannot("read", &self.path)
+    }
+
+    /// As [`Sqlite::read`], in a namespace; `None` if there is none.
+    pub(super) fn read_in<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+        namespace: &Namespace,
+        work: impl Fn(&Connection, &Space) -> Result<T>,
     ) -> Result<Option<T>> {
-        match self.connect()? {
-            Some(mut lent) => self.transact(&mut lent, work).map(Some),
+        let done = self.read(|moment| match self.space_of(moment, namespace)? {
+            Some(space) => work(moment, &space).map(Some),
             None => Ok(None),
-        }
+        })?;
+        Ok(done.flatten())
     }
 
-    /// As [`Sqlite::write_if_any`], with a connection that is at hand.
+    /// Changes a namespace in a transaction of which nobody sees a part; `None` if there is none.
+    pub(super) fn change_if_any<T>(
+        &self,
+        namespace: &Namespace,
+        work: impl FnOnce(&Transaction<'_>, &mut Space) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(mut lent) = self.connect_to_change()? else {
+            return Ok(None);
+        };
+        self.transact(&mut lent, |tx| {
+            let Some(mut space) = self.space_of(tx, namespace)? else {
+                return Ok(None);
+            };
+            let done = work(tx, &mut space)?;
+            self.save(tx, &mut space)?;
+            Ok(Some(done))
+        })
+    }
+
+    /// As [`Sqlite::change_if_any`], with what there is not made first.
+    pub(super) fn change<T>(
+        &self,
+        namespace: &Namespace,
+        work: impl FnOnce(&Transaction<'_>, &mut Space) -> Result<T>,
+    ) -> Result<T> {
+        let mut lent = self.connect_or_create()?;
+        self.transact(&mut lent, |tx| {
+            let mut space = self.space_or_create(tx, namespace)?;
+            let done = work(tx, &mut space)?;
+            self.save(tx, &mut space)?;
+            Ok(done)
+        })
+    }
+
+    /// Does something in a transaction of which nobody sees a part.
     pub(super) fn transact<T>(
         &self,
-        connection: &mut Connection,
+        lent: &mut Lent<'_>,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(self.cannot("change"))?;
+        let file = lent.file;
+        let transaction = self.begin(lent)?;
         let done = work(&transaction)?;
+        // Nobody would find what is stored in a file that has lost its name.
+        if self.file()? != Some(file) {
+            let what =
+                io::Error::other("it was moved or removed meanwhile, and nothing was changed");
+            return Err(what).or_cannot("change", &self.path);
+        }
         transaction.commit().map_err(self.cannot("change"))?;
         Ok(done)
     }
 
-    /// Returns the number of a namespace; `None` if there is no such thing.
-    pub(super) fn id_of(
-        &self,
-        connection: &Connection,
-        namespace: &Namespace,
-    ) -> Result<Option<i64>> {
+    fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>> {
         connection
-            .prepare_cached("SELECT id FROM namespace WHERE name = ?1")
-            .and_then(|mut select| {
-                select
-                    .query_row([namespace.as_str()], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(self.cannot("read"))
-    }
-
-    /// Returns the number of a namespace, which is made where there is no such thing.
-    pub(super) fn id_or_create(&self, tx: &Transaction<'_>, namespace: &Namespace) -> Result<i64> {
-        if let Some(id) = self.id_of(tx, namespace)? {
-            return Ok(id);
-        }
-        tx.execute(
-            "INSERT INTO namespace (name) VALUES (?1)",
-            [namespace.as_str()],
-        )
-        .map_err(self.cannot("change"))?;
-        Ok(tx.last_insert_rowid())
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(self.cannot("change"))
     }
 
     /// Says what an error of SQLite means, when this was tried on the file.
@@ -246,8 +353,10 @@ impl Sqlite {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     StoreError::Busy { path, waited }
                 }
-                // The numbers in a row are none that kv writes.
-                Some(ErrorCode::DatabaseCorrupt) | None => StoreError::Damaged {
+                // The numbers in a row are none that kv writes, a header none of a database, or the
+                // tables are not those that kv asks for.
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+                | None => StoreError::Damaged {
                     path,
                     source: err.to_string().into(),
                 },
@@ -258,10 +367,27 @@ impl Sqlite {
                         ErrorCode::DiskFull => {
                             io::Error::new(io::ErrorKind::StorageFull, err.to_string())
                         }
+                        ErrorCode::ReadOnly => io::Error::new(
+                            io::ErrorKind::PermissionDenied,
+                            "it, or the directory that its log is in, cannot be written to",
+                        ),
                         _ => io::Error::other(err.to_string()),
                     },
                 },
             }
         }
     }
+}
+
+/// Tells whether SQLite could not make or use the log and its index.
+fn lacks_log(err: &rusqlite::Error) -> bool {
+    matches!(
+        err.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+        )
+    )
 }

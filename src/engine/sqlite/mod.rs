@@ -6,23 +6,25 @@
 //! power cut may take the last writes and never the database (<https://sqlite.org/pragma.html>,
 //! `synchronous`).
 //!
-//! Read the files in this order: [`schema`], [`connection`], [`row`], [`value`], [`read`], [`mod@write`],
-//! [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
+//! Read the files in this order: [`schema`], [`file`], [`connection`], [`row`], [`space`], [`value`], [`read`],
+//! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
 mod check;
 mod connection;
+mod file;
 mod list;
 mod named;
 mod read;
 mod row;
 mod scan;
 mod schema;
+mod space;
 mod upkeep;
 mod value;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -54,14 +56,6 @@ impl Sqlite {
             path,
             settings,
             pool: Mutex::default(),
-        }
-    }
-
-    /// Returns the directory that the file is in.
-    fn directory(&self) -> &Path {
-        match self.path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir,
-            _ => ".".as_ref(),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Named locks, for `kv lock` and `kv memo`: a flock on a file of its own for each name, in a
 //! directory beside the database, as a lock that is a row would outlive its holder.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
 use sha1::{Digest as _, Sha1};
@@ -16,7 +15,7 @@ use crate::store::{
     Clock, Guard, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result,
 };
 
-use super::Sqlite;
+use super::{Sqlite, file};
 
 /// The lock ends with the process, so that nothing has to be kept.
 impl Guard for File {}
@@ -32,21 +31,19 @@ impl Sqlite {
     ) -> Result<Option<Held>> {
         // The database is made too: it says who else may be here.
         drop(self.connect_or_create()?);
-        let dir = self.locks();
-        match DirBuilder::new().mode(0o700).create(&dir) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-            done => done.or_cannot("make the directory", &dir)?,
-        }
-        let path = self.lock_file(namespace, name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|err| os::explain_full(err, &path))
-            .or_cannot("open the lock file", &path)?;
+        let (dir, mode) = self.lock_directory()?;
+        let path = dir.join(lock_name(namespace, name));
+        // Those of another are opened without O_CREAT, which may be forbidden (see
+        // `fs.protected_regular` in sysctl(8)).
+        let open = || OpenOptions::new().read(true).write(true).open(&path);
+        let file = match open() {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => match file::make(&path, mode) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => open(),
+                made => made,
+            },
+            opened => opened,
+        };
+        let file = file.or_cannot("open the lock file", &path)?;
         let kind = if request.is_shared {
             Kind::Shared
         } else {
@@ -72,26 +69,20 @@ impl Sqlite {
 
     /// Tells who holds a named lock; see [`crate::store::Store::lock_holder`].
     pub(super) fn find_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let path = self.lock_file(namespace, name);
+        let path = self.beside("-locks").join(lock_name(namespace, name));
         let file = match File::open(&path) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.or_cannot("open", &path)?,
         };
         holder::find(&file, &path)
     }
+}
 
-    fn locks(&self) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push("-locks");
-        path.into()
-    }
-
-    /// Names the file of a lock. No name of a namespace or of a lock holds a NUL.
-    fn lock_file(&self, namespace: &Namespace, name: &Key) -> PathBuf {
-        let mut hasher = Sha1::new();
-        hasher.update(namespace.as_str());
-        hasher.update([0]);
-        hasher.update(name.as_bytes());
-        self.locks().join(hex::encode(hasher.finalize()))
-    }
+/// Names the file of a lock. No name of a namespace or of a lock holds a NUL.
+fn lock_name(namespace: &Namespace, name: &Key) -> String {
+    let mut hasher = Sha1::new();
+    hasher.update(namespace.as_str());
+    hasher.update([0]);
+    hasher.update(name.as_bytes());
+    hex::encode(hasher.finalize())
 }

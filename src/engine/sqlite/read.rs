@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::store::{Entry, Key, Meta, Namespace, Result, Time, Value};
+use crate::store::{Entry, Key, Meta, Namespace, Result, StoreError, Time, Value};
 
 use super::Sqlite;
-use super::row::{COLUMNS, Found};
+use super::row::{COLUMNS, Found, WIDTH};
+use super::space::Space;
 
 impl Sqlite {
     /// Finds a key; see [`crate::store::Store::get`].
@@ -15,23 +16,27 @@ impl Sqlite {
         key: &Key,
         now: Time,
     ) -> Result<Option<Entry>> {
+        let key_bytes = key.as_bytes();
+        let found = self.read_in(namespace, |moment, space| {
+            Ok(self
+                .select_value(moment, space, key_bytes)?
+                .filter(|(found, _)| found.is_live(now)))
+        })?;
+        match found.flatten() {
+            Some((found, Some(value))) => return self.verified(key_bytes, &found, value).map(Some),
+            Some((found, None)) if found.large.is_some() => {}
+            Some(_) => return Err(self.damaged(key_bytes, "it has no value")),
+            None => return Ok(None),
+        }
+        // A large value is read in the state of one moment, for which it is found once more.
         let Some(lent) = self.connect()? else {
             return Ok(None);
         };
-        let Some(id) = self.id_of(&lent, namespace)? else {
-            return Ok(None);
-        };
-        match self.select_value(&lent, id, key.as_bytes())? {
-            Some((found, value)) if found.is_live(now) => {
-                if let Some(value) = value {
-                    return self.verified(key.as_bytes(), &found, value).map(Some);
-                }
-            }
-            _ => return Ok(None),
-        }
-        // A large value is read in the state of one moment, for which it is found once more.
         lent.execute_batch("BEGIN").map_err(self.cannot("read"))?;
-        let found = self.select(&lent, id, key.as_bytes())?;
+        let found = match self.space_of(&lent, namespace)? {
+            Some(space) => self.select(&lent, &space, key_bytes)?,
+            None => None,
+        };
         let Some(found) = found.filter(|found| found.is_live(now)) else {
             return Ok(None);
         };
@@ -39,7 +44,7 @@ impl Sqlite {
             drop(lent);
             return self.find(namespace, key, now);
         }
-        let parts = self.parts(lent.into_own(), key.as_bytes(), &found);
+        let parts = self.parts(lent.into_own(), key_bytes, &found);
         Ok(parts.map(|parts| Entry {
             meta: found.meta,
             value: Value::Stream(Box::new(parts)),
@@ -53,68 +58,114 @@ impl Sqlite {
         key: &Key,
         now: Time,
     ) -> Result<Option<Meta>> {
-        let Some(lent) = self.connect()? else {
-            return Ok(None);
-        };
-        let Some(id) = self.id_of(&lent, namespace)? else {
-            return Ok(None);
-        };
-        let found = self.select(&lent, id, key.as_bytes())?;
-        Ok(found
-            .filter(|found| found.is_live(now))
-            .map(|found| found.meta))
+        let found = self.read_in(namespace, |moment, space| {
+            self.select(moment, space, key.as_bytes())
+        })?;
+        let found = found.flatten().filter(|found| found.is_live(now));
+        Ok(found.map(|found| found.meta))
     }
 
     /// Reads a key's row without its value, whether it is live or not.
     pub(super) fn select(
         &self,
         connection: &Connection,
-        namespace: i64,
+        space: &Space,
+        key: &[u8],
+    ) -> Result<Option<Found>> {
+        let found = self.select_as_is(connection, space, key)?;
+        self.sound(space, key, found.as_ref())?;
+        Ok(found)
+    }
+
+    /// As [`Sqlite::select`], whether or not the row is what was written.
+    pub(super) fn select_as_is(
+        &self,
+        connection: &Connection,
+        space: &Space,
         key: &[u8],
     ) -> Result<Option<Found>> {
         let sql = format!("SELECT {COLUMNS} FROM entry WHERE namespace = ?1 AND key = ?2");
-        connection
+        let found = connection
             .prepare_cached(&sql)
             .and_then(|mut select| {
                 select
-                    .query_row(params![namespace, key], |row| Found::read(row, 0))
+                    .query_row(params![space.id, key], |row| Found::read(row, 0))
                     .optional()
             })
-            .map_err(self.cannot("read"))
+            .map_err(self.cannot("read"))?;
+        if found.is_none() {
+            self.check_absent(connection, space, key)?;
+        }
+        Ok(found)
+    }
+
+    /// Says that the row of a key is not what was written.
+    pub(super) fn unsound_row(&self, key: &[u8]) -> StoreError {
+        self.damaged(key, "the checksum of its row is wrong")
+    }
+
+    fn sound(&self, space: &Space, key: &[u8], found: Option<&Found>) -> Result<()> {
+        match found {
+            Some(found) if !found.is_sound(space.id, key) => Err(self.unsound_row(key)),
+            _ => Ok(()),
+        }
     }
 
     /// As [`Sqlite::select`], with the value unless it is large.
     pub(super) fn select_value(
         &self,
         connection: &Connection,
-        namespace: i64,
+        space: &Space,
         key: &[u8],
     ) -> Result<Option<(Found, Option<Vec<u8>>)>> {
         let sql = format!("SELECT {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");
-        connection
+        let found = connection
             .prepare_cached(&sql)
             .and_then(|mut select| {
                 select
-                    .query_row(params![namespace, key], |row| {
-                        Ok((Found::read(row, 0)?, row.get(6)?))
+                    .query_row(params![space.id, key], |row| {
+                        Ok((Found::read(row, 0)?, row.get(WIDTH)?))
                     })
                     .optional()
             })
-            .map_err(self.cannot("read"))
+            .map_err(self.cannot("read"))?;
+        match &found {
+            Some((found, _)) => self.sound(space, key, Some(found))?,
+            None => self.check_absent(connection, space, key)?,
+        }
+        Ok(found)
     }
 
     /// Names the namespaces; see [`crate::store::Store::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
-        let Some(lent) = self.connect()? else {
-            return Ok(Vec::new());
+        Ok(self
+            .read(|moment| self.namespaces_in(moment))?
+            .unwrap_or_default())
+    }
+
+    /// Names the namespaces, in order. The table and its index have to agree on them, and where there is
+    /// none there is no entry.
+    pub(super) fn namespaces_in(&self, connection: &Connection) -> Result<Vec<Namespace>> {
+        let names = |sql: &str| -> Result<Vec<String>> {
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut select| select.query_map([], |row| row.get(0))?.collect())
+                .map_err(self.cannot("read"))
         };
-        let names: Vec<String> = lent
-            .prepare_cached("SELECT name FROM namespace ORDER BY name")
-            .and_then(|mut select| select.query_map([], |row| row.get(0))?.collect())
-            .map_err(self.cannot("read"))?;
-        let names = names.iter().map(|name| {
+        let listed = names("SELECT name FROM namespace ORDER BY name")?;
+        let mut rows = names("SELECT name FROM namespace NOT INDEXED")?;
+        rows.sort_unstable();
+        let has_entry = || {
+            let sql = "SELECT EXISTS (SELECT 1 FROM entry)";
+            let any = connection.query_row(sql, [], |row| row.get(0));
+            any.map_err(self.cannot("read"))
+        };
+        if listed != rows || listed.is_empty() && has_entry()? {
+            return Err(self.unsound("a namespace is not where it was".to_owned()));
+        }
+        let names = listed.iter().map(|name| {
             name.parse()
-                .map_err(|_| self.damaged(name.as_bytes(), "no name of a namespace"))
+                .map_err(|_| self.unsound(format!("`{name}` is no name of a namespace")))
         });
         names.collect()
     }

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use rusqlite::Connection;
-use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, params};
 
 use crate::store::{Entry, Key, Listed, Listing, Namespace, Result, Scan, Selection, Time};
 
 use super::Sqlite;
-use super::row::{COLUMNS, Found};
+use super::row::{COLUMNS, EXPIRES, Found, WIDTH, deadline};
+use super::space::{Space, Tally};
 
 /// So many rows are looked at before the file is let go, or fewer that hold so many bytes.
-const PAGE_ROWS: usize = 10_000;
+const PAGE_ROWS: u64 = 10_000;
 const PAGE_BYTES: usize = 1 << 20;
 
 /// A listing on its way.
@@ -19,7 +19,10 @@ const PAGE_BYTES: usize = 1 << 20;
 struct Rows<'a> {
     store: &'a Sqlite,
     namespace: Namespace,
-    id: i64,
+    /// The namespace as it was when the listing began; `None` if there is none.
+    space: Option<Space>,
+    /// What was found of it so far, if all of it is to be looked at.
+    found: Option<Tally>,
     selection: Selection,
     now: Time,
     /// The keys that are still to come are between these; the first is one of them unless it was
@@ -42,6 +45,8 @@ struct Row {
     found: Found,
     /// It was asked for, and is not a large one.
     value: Option<Vec<u8>>,
+    /// It is what was written, as far as that is known without the value.
+    is_sound: bool,
 }
 
 impl Sqlite {
@@ -52,47 +57,135 @@ impl Sqlite {
         selection: &Selection,
         now: Time,
     ) -> Result<Listing<'a>> {
-        let id = match self.connect()? {
-            Some(lent) => self.id_of(&lent, namespace)?,
-            None => None,
-        };
         let (from, to) = selection.bounds();
+        let is_whole = from.is_empty() && to.is_none();
         Ok(Box::new(Rows {
             store: self,
             namespace: namespace.clone(),
-            id: id.unwrap_or_default(),
+            space: None,
+            found: is_whole.then(Tally::default),
             selection: selection.clone(),
             now,
             from,
             is_listed: false,
             to,
             left: selection.limit.unwrap_or(u64::MAX),
-            is_last: id.is_none(),
+            is_last: false,
             keys: Vec::new(),
             page: Vec::new().into_iter(),
         }))
     }
 }
 
+/// Where a page ended, and what was found on it.
+#[derive(Debug, Default)]
+struct Page {
+    rows: Vec<Row>,
+    keys: Vec<u8>,
+    /// Rows that were looked at.
+    count: u64,
+    /// The key at which it ended early, and whether that is so because no more is wanted.
+    end: Option<(Vec<u8>, bool)>,
+    found: Tally,
+}
+
 impl Rows<'_> {
     /// Reads the next page.
     fn turn(&mut self) -> Result<()> {
-        match self.store.connect()? {
-            Some(lent) => self.read_page(&lent).map_err(self.store.cannot("list")),
-            None => {
-                self.is_last = true;
-                Ok(())
+        let done = self.store.read_in(&self.namespace, |moment, space| {
+            if self
+                .space
+                .as_ref()
+                .is_some_and(|first| first.id != space.id)
+            {
+                return Ok(None);
+            }
+            let page = self
+                .read_page(moment, space)
+                .map_err(self.store.cannot("list"))?;
+            self.judge(moment, space, &page)?;
+            Ok(Some((space.clone(), page)))
+        })?;
+        let Some((space, page)) = done.flatten() else {
+            self.is_last = true;
+            return Ok(());
+        };
+        self.space.get_or_insert(space);
+        if let Some(found) = &mut self.found {
+            found.join(page.found);
+        }
+        self.is_last = page.end.as_ref().is_none_or(|(_, is_enough)| *is_enough);
+        if let Some((last, _)) = page.end {
+            if self.selection.reverse {
+                self.to = Some(last);
+            } else {
+                self.from = last;
+                self.is_listed = true;
+            }
+        }
+        self.keys = page.keys;
+        self.page = page.rows.into_iter();
+        Ok(())
+    }
+
+    /// Tells whether the rows of a page are all that there are. Of a whole namespace they are counted
+    /// and summed up to its end, unless keys come and go meanwhile; of a part the index counts them.
+    fn judge(&self, moment: &Connection, space: &Space, page: &Page) -> Result<()> {
+        if let Some(mut found) = self.found
+            && page.end.as_ref().is_none_or(|(_, is_enough)| !is_enough)
+        {
+            let first = self.space.as_ref().unwrap_or(space);
+            if page.end.is_some() || first.changes != space.changes {
+                return Ok(());
+            }
+            found.join(page.found);
+            return self.store.judge(space, found);
+        }
+        if space.tally.is_none() {
+            return Ok(());
+        }
+        let last = page.end.as_ref().map(|(last, _)| last);
+        let (from, to) = match (self.selection.reverse, last) {
+            (false, last) => ((&self.from, !self.is_listed), last.map(|last| (last, true))),
+            (true, Some(last)) => ((last, true), None),
+            (true, None) => ((&self.from, true), None),
+        };
+        let to = to.or(self.to.as_ref().map(|to| (to, false)));
+        let after = if from.1 { ">=" } else { ">" };
+        let before = match to {
+            None => "?3 IS NULL",
+            Some((_, true)) => "key <= ?3",
+            Some((_, false)) => "key < ?3",
+        };
+        let sql = format!(
+            "SELECT count(*) FROM entry INDEXED BY entry_key
+             WHERE namespace = ?1 AND key {after} ?2 AND {before}"
+        );
+        let count: i64 = moment
+            .prepare_cached(&sql)
+            .and_then(|mut select| {
+                let to = to.map(|(to, _)| to.as_slice());
+                select.query_row(params![space.id, from.0, to], |row| row.get(0))
+            })
+            .map_err(self.store.cannot("list"))?;
+        match count.cast_unsigned() == page.count {
+            true => Ok(()),
+            false => {
+                let what = format!("{} rows are found where the index has {count}", page.count);
+                Err(self.store.unsound(what))
             }
         }
     }
 
-    fn read_page(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn read_page(&self, connection: &Connection, space: &Space) -> rusqlite::Result<Page> {
         let Selection {
             keys_only,
             values,
             reverse,
             ..
         } = self.selection;
+        // The sum over a whole namespace says that its keys are right, else each row has to.
+        let keys_only = keys_only && self.found.is_some() && self.selection.limit.is_none();
         let columns = match (keys_only, values) {
             (true, _) => "expires".to_owned(),
             (false, false) => COLUMNS.to_owned(),
@@ -109,48 +202,49 @@ impl Rows<'_> {
              WHERE namespace = ?1 AND key {after} ?2 {before} ORDER BY key {order}"
         );
         let mut select = connection.prepare_cached(&sql)?;
-        let to = self.to.clone().map_or(Sql::Null, Sql::Blob);
-        let mut rows = select.query((self.id, &self.from, to))?;
-        let (mut count, mut bytes) = (0, 0);
-        let mut page = Vec::new();
-        self.keys.clear();
-        self.is_last = true;
+        let mut rows = select.query(params![space.id, self.from, self.to])?;
+        let mut page = Page::default();
+        let mut bytes = 0;
         while let Some(row) = rows.next()? {
             let key = row.get_ref(0)?.as_blob()?;
-            count += 1;
+            page.count += 1;
             bytes += key.len() + size_of::<Row>();
+            let expires_at = if keys_only { 1 } else { 1 + EXPIRES };
+            let expires = deadline(row, expires_at)?;
+            if self.found.is_some() {
+                page.found.add(key, expires);
+            }
             if self.selection.matches(key) {
                 let found = match keys_only {
-                    true => Found::read_expiry(row, 1)?,
+                    true => Found::expiring(expires),
                     false => Found::read(row, 1)?,
                 };
-                if found.is_live(self.now) {
-                    let value: Option<Vec<u8>> = if values { row.get(7)? } else { None };
+                // What it says of its expiry is not to be believed, and that it is damaged is told in
+                // its place.
+                let is_sound = found.is_sound(space.id, key);
+                if found.is_live(self.now) || !is_sound {
+                    let value: Option<Vec<u8>> = match values {
+                        true => row.get(1 + WIDTH)?,
+                        false => None,
+                    };
                     bytes += value.as_ref().map_or(0, Vec::len);
-                    let begin = self.keys.len();
-                    self.keys.extend_from_slice(key);
-                    page.push(Row {
-                        key: begin..self.keys.len(),
+                    let begin = page.keys.len();
+                    page.keys.extend_from_slice(key);
+                    page.rows.push(Row {
+                        key: begin..page.keys.len(),
                         found,
                         value,
+                        is_sound,
                     });
                 }
             }
-            let is_enough = page.len() as u64 >= self.left;
-            if is_enough || count >= PAGE_ROWS || bytes >= PAGE_BYTES {
-                self.is_last = is_enough;
-                let last = key.to_vec();
-                if reverse {
-                    self.to = Some(last);
-                } else {
-                    self.from = last;
-                    self.is_listed = true;
-                }
+            let is_enough = page.rows.len() as u64 >= self.left;
+            if is_enough || page.count >= PAGE_ROWS || bytes >= PAGE_BYTES {
+                page.end = Some((key.to_vec(), is_enough));
                 break;
             }
         }
-        self.page = page.into_iter();
-        Ok(())
+        Ok(page)
     }
 }
 
@@ -160,7 +254,7 @@ impl Scan for Rows<'_> {
             if self.left == 0 {
                 return None;
             }
-            let Some(Row { key, found, value }) = self.page.next() else {
+            let Some(row) = self.page.next() else {
                 if self.is_last {
                     return None;
                 }
@@ -171,6 +265,15 @@ impl Scan for Rows<'_> {
                 }
                 continue;
             };
+            let Row {
+                key,
+                found,
+                value,
+                is_sound,
+            } = row;
+            if !is_sound {
+                return Some(Err(self.store.unsound_row(&self.keys[key])));
+            }
             self.left -= 1;
             if !self.selection.values {
                 return Some(Ok(Listed {

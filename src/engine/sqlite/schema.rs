@@ -1,12 +1,14 @@
 //! The tables, and how a file comes to have them.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// What tells a store from other databases: `kvsh`, in the file's header
 /// (<https://sqlite.org/pragma.html#pragma_application_id>).
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"kvsh");
 /// The version of the tables, in the file's header as its `user_version`.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The version before it, which had no `head`, no `entry_key`, and no count in `namespace`.
+const OLD: u32 = 1;
 
 /// A value is in its row up to so many bytes, and in parts of so many beyond: neither a reader nor a
 /// writer then has to hold all of it.
@@ -19,7 +21,11 @@ CREATE TABLE namespace (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     next INTEGER NOT NULL DEFAULT 1,
-    collected INTEGER
+    collected INTEGER,
+    changes INTEGER,
+    entries INTEGER,
+    total INTEGER,
+    sum INTEGER
 ) STRICT;
 CREATE TABLE entry (
     namespace INTEGER NOT NULL,
@@ -29,10 +35,12 @@ CREATE TABLE entry (
     expires INTEGER,
     size INTEGER NOT NULL,
     sum INTEGER NOT NULL,
+    head INTEGER,
     large INTEGER,
     value BLOB,
     PRIMARY KEY (namespace, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_key ON entry (namespace, key);
 CREATE INDEX entry_expires ON entry (namespace, expires) WHERE expires IS NOT NULL;
 CREATE TABLE part (
     large INTEGER NOT NULL,
@@ -60,11 +68,32 @@ CREATE TRIGGER entry_replaced AFTER UPDATE OF large ON entry
     BEGIN DELETE FROM part WHERE large = OLD.large; END;
 ";
 
+/// What version 2 added. Rows that are there stay as they are until they are written.
+const ADDED: &str = "
+ALTER TABLE namespace ADD COLUMN changes INTEGER;
+ALTER TABLE namespace ADD COLUMN entries INTEGER;
+ALTER TABLE namespace ADD COLUMN total INTEGER;
+ALTER TABLE namespace ADD COLUMN sum INTEGER;
+ALTER TABLE entry ADD COLUMN head INTEGER;
+CREATE INDEX entry_key ON entry (namespace, key);
+";
+
+/// What stands before the tables of the version before, for those who only read.
+const STAND_INS: &str = "
+PRAGMA temp_store = MEMORY;
+CREATE TEMP VIEW namespace AS SELECT id, name, next, collected, NULL AS changes, NULL AS entries,
+    NULL AS total, NULL AS sum FROM main.namespace;
+CREATE TEMP VIEW entry AS SELECT namespace, key, etag, modified, expires, size, sum, NULL AS head,
+    large, value FROM main.entry;
+";
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A store of this version.
     Store,
+    /// A store of the version before.
+    Old,
     /// There is nothing in it.
     Empty,
     /// A store of a version that is not known.
@@ -95,10 +124,10 @@ fn look(number: Number<'_>) -> rusqlite::Result<Kind> {
     let (id, version) = (number("application_id")?, number("user_version")?);
     if id == APPLICATION_ID {
         let version = version.cast_unsigned();
-        return Ok(if version == FORMAT {
-            Kind::Store
-        } else {
-            Kind::Newer(version)
+        return Ok(match version {
+            FORMAT => Kind::Store,
+            OLD => Kind::Old,
+            _ => Kind::Newer(version),
         });
     }
     // A file of no bytes is as good as none.
@@ -120,6 +149,17 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.pragma_update(None, "user_version", FORMAT)?;
     }
     transaction.commit()
+}
+
+/// Lets the tables of the version before be read as if they were of this one.
+pub(super) fn stand_in(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(STAND_INS)
+}
+
+/// Brings the tables of the version before to this one; what is to be counted is not yet.
+pub(super) fn upgrade(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(ADDED)?;
+    transaction.pragma_update(None, "user_version", FORMAT)
 }
 
 #[cfg(test)]
@@ -168,6 +208,7 @@ mod tests {
         assert_eq!(of(1, 0, 0), Kind::Foreign);
         assert_eq!(of(0, 0, 1), Kind::Foreign);
         assert_eq!(of(1, 42, 1), Kind::Foreign);
-        assert_eq!(of(1, APPLICATION_ID, 2), Kind::Newer(2));
+        assert_eq!(of(1, APPLICATION_ID, 1), Kind::Old);
+        assert_eq!(of(1, APPLICATION_ID, 3), Kind::Newer(3));
     }
 }

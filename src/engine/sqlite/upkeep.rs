@@ -1,18 +1,18 @@
 //! `gc` and `info`.
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use crate::store::evict;
 use crate::store::{Clock, Collect, Collected, Info, Namespace, Progress, Result, Time};
 
 use super::Sqlite;
+use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
+use super::space::{Space, Tally};
 
 /// Rows that go in one transaction: others who write wait no longer than for these.
 const AT_ONCE: usize = 10_000;
@@ -38,20 +38,17 @@ impl Sqlite {
         if self.connect()?.is_none() {
             return Ok(done);
         }
-        loop {
-            let swept = self.sweep(namespace, now)?;
-            done.expired += swept;
-            if swept < AT_ONCE as u64 {
-                break;
-            }
+        let mut swept = (0, Vec::new());
+        while let Some(last) = self.sweep(namespace, now, &swept, &mut done.expired)? {
+            swept = last;
         }
         if request.evicts() {
             done.evicted = self.evict(namespace, request, now, progress)?;
         }
-        self.write_if_any(|tx| {
+        self.change_if_any(namespace, |tx, space| {
             tx.execute(
-                "UPDATE namespace SET collected = ?2 WHERE name = ?1",
-                params![namespace.as_str(), now.0.cast_signed()],
+                "UPDATE namespace SET collected = ?2 WHERE id = ?1",
+                params![space.id, now.0.cast_signed()],
             )
             .map_err(self.cannot("change"))
         })?;
@@ -67,20 +64,39 @@ impl Sqlite {
         Ok(done)
     }
 
-    /// Removes some of the entries that have expired.
-    fn sweep(&self, namespace: &Namespace, now: Time) -> Result<u64> {
-        let swept = self.write_if_any(|tx| {
-            let Some(id) = self.id_of(tx, namespace)? else {
-                return Ok(0);
-            };
-            tx.execute(
-                "DELETE FROM entry WHERE namespace = ?1 AND key IN (SELECT key FROM entry
-                 WHERE namespace = ?1 AND expires <= ?2 LIMIT ?3)",
-                params![id, now.as_millis().cast_signed(), AT_ONCE as i64],
-            )
-            .map_err(self.cannot("change"))
+    /// Removes some of the entries that have expired, those behind an expiry and a key; returns the last
+    /// that was looked at, if there may be more. What is damaged stays for `fsck`.
+    fn sweep(
+        &self,
+        namespace: &Namespace,
+        now: Time,
+        (expiry, key): &(i64, Vec<u8>),
+        gone: &mut u64,
+    ) -> Result<Option<(i64, Vec<u8>)>> {
+        let last = self.change_if_any(namespace, |tx, space| {
+            let due: Vec<(i64, Vec<u8>)> = tx
+                .prepare_cached(
+                    "SELECT expires, key FROM entry WHERE namespace = ?1 AND expires <= ?2
+                     AND (expires, key) > (?3, ?4) ORDER BY expires, key LIMIT ?5",
+                )
+                .and_then(|mut select| {
+                    let now = now.as_millis().cast_signed();
+                    let rows = params![space.id, now, expiry, key, AT_ONCE as i64];
+                    select
+                        .query_map(rows, |row| Ok((row.get(0)?, row.get(1)?)))?
+                        .collect()
+                })
+                .map_err(self.cannot("change"))?;
+            for (_, key) in &due {
+                let found = self.select_as_is(tx, space, key)?;
+                if found.is_some_and(|found| !found.is_live(now) && found.is_sound(space.id, key)) {
+                    *gone += u64::from(self.delete(tx, space, key)?);
+                }
+            }
+            let is_last = due.len() < AT_ONCE;
+            Ok(due.into_iter().next_back().filter(|_| !is_last))
         })?;
-        Ok(swept.unwrap_or_default() as u64)
+        Ok(last.flatten())
     }
 
     /// Removes the entries that are to go, unless they change meanwhile.
@@ -92,60 +108,42 @@ impl Sqlite {
         progress: &mut dyn Progress,
     ) -> Result<u64> {
         evict::each_round(self, namespace, request, now, progress, AT_ONCE, |keys| {
-            let removed = self.write_if_any(|tx| {
-                let Some(id) = self.id_of(tx, namespace)? else {
-                    return Ok(0);
-                };
-                let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3";
-                let mut delete = tx.prepare_cached(sql).map_err(self.cannot("change"))?;
-                let mut removed = 0;
+            let removed = self.change_if_any(namespace, |tx, space| {
+                let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
+                           RETURNING key, expires";
+                let (id, mut removed) = (space.id, 0);
                 for (key, etag) in keys {
                     let row = params![id, key.as_bytes(), etag.0.cast_signed()];
-                    removed += delete.execute(row).map_err(self.cannot("change"))?;
+                    removed += self.delete_by(tx, space, sql, row)?;
                 }
                 Ok(removed)
             })?;
-            Ok(removed.unwrap_or_default() as u64)
+            Ok(removed.unwrap_or_default())
         })
     }
 
     /// Tells what is known; see [`crate::store::Store::info`].
     pub(super) fn tell_info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        let Some(lent) = self.connect()? else {
-            return Ok(None);
-        };
         let cannot = || self.cannot("read");
-        let found: Option<(i64, Option<i64>)> = lent
-            .query_row(
-                "SELECT id, collected FROM namespace WHERE name = ?1",
-                [namespace.as_str()],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()
-            .map_err(cannot())?;
-        let Some((id, collected)) = found else {
+        let told = self.read_in(namespace, |moment, space| {
+            let collected: Option<i64> = moment
+                .query_row(
+                    "SELECT collected FROM namespace WHERE id = ?1",
+                    [space.id],
+                    |row| row.get(0),
+                )
+                .map_err(cannot())?;
+            let mut info = Info {
+                format: FORMAT,
+                collected: collected.map(|nanos| Time(nanos.cast_unsigned())),
+                ..Info::default()
+            };
+            self.measure(moment, space, now, &mut info)?;
+            Ok(info)
+        })?;
+        let (Some(mut info), Some(lent)) = (told, self.connect()?) else {
             return Ok(None);
         };
-        let mut info = Info {
-            format: FORMAT,
-            collected: collected.map(|nanos| Time(nanos.cast_unsigned())),
-            ..Info::default()
-        };
-        let sql = "SELECT length(key), size, modified, expires FROM entry WHERE namespace = ?1";
-        let mut select = lent.prepare(sql).map_err(cannot())?;
-        let mut rows = select.query([id]).map_err(cannot())?;
-        while let Some(row) = rows.next().map_err(cannot())? {
-            let number = |nth: usize| row.get::<_, i64>(nth).map(i64::cast_unsigned);
-            let expires: Option<i64> = row.get(3).map_err(cannot())?;
-            if expires.is_some_and(|expires| expires.cast_unsigned() <= now.as_millis()) {
-                info.expired += 1;
-                continue;
-            }
-            let modified = number(2).map_err(cannot())?;
-            let age = Duration::from_nanos(now.0.saturating_sub(modified));
-            let (key_len, size) = (number(0).map_err(cannot())?, number(1).map_err(cannot())?);
-            info.count(key_len, size, age);
-        }
         let pages = |pragma: &str| -> Result<i64> {
             let pragma = format!("PRAGMA {pragma}");
             lent.query_row(&pragma, [], |row| row.get(0))
@@ -163,13 +161,35 @@ impl Sqlite {
         Ok(Some(info))
     }
 
-    /// Names the files of a store: the database, its log, and the index of that.
-    fn files(&self) -> [PathBuf; 3] {
-        ["", "-wal", "-shm"].map(|suffix| {
-            let mut path = OsString::from(&self.path);
-            path.push(suffix);
-            path.into()
-        })
+    /// Counts and measures what a namespace holds.
+    fn measure(
+        &self,
+        moment: &Connection,
+        space: &Space,
+        now: Time,
+        info: &mut Info,
+    ) -> Result<()> {
+        let cannot = || self.cannot("read");
+        let sql = format!("SELECT key, {COLUMNS} FROM entry WHERE namespace = ?1");
+        let mut select = moment.prepare(&sql).map_err(cannot())?;
+        let mut rows = select.query([space.id]).map_err(cannot())?;
+        let mut tally = Tally::default();
+        while let Some(row) = rows.next().map_err(cannot())? {
+            let read =
+                Found::read(row, 1).and_then(|found| Ok((row.get_ref(0)?.as_blob()?, found)));
+            let (key, found) = read.map_err(cannot())?;
+            if !found.is_sound(space.id, key) {
+                return Err(self.unsound_row(key));
+            }
+            tally.add(key, found.meta.expires);
+            if found.is_live(now) {
+                let age = Duration::from_nanos(now.0.saturating_sub(found.meta.modified.0));
+                info.count(key.len() as u64, found.meta.size, age);
+            } else {
+                info.expired += 1;
+            }
+        }
+        self.judge(space, tally)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changing one key: each change is one transaction.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Params, Transaction, params};
 
 use crate::os;
 use crate::store::list::number_of;
@@ -10,7 +10,8 @@ use crate::store::{
 };
 
 use super::Sqlite;
-use super::row::{Found, millis, sum_of};
+use super::row::{Found, deadline, millis, sum_of};
+use super::space::Space;
 use super::value::Spool;
 
 impl Sqlite {
@@ -24,23 +25,19 @@ impl Sqlite {
     ) -> Result<Option<Etag>> {
         // The answer "no" needs no value.
         if put.condition != Condition::Always {
-            let allows = match self.connect()? {
-                Some(lent) => match self.id_of(&lent, namespace)? {
-                    Some(id) => self.allows(&lent, id, key, &put.condition, clock.now())?,
-                    None => allows_absent(&put.condition),
-                },
-                None => allows_absent(&put.condition),
-            };
-            if !allows {
+            let allows = self.read_in(namespace, |moment, space| {
+                self.allows(moment, space, key, &put.condition, clock.now())
+            })?;
+            if !allows.unwrap_or_else(|| allows_absent(&put.condition)) {
                 return Ok(None);
             }
         }
-        let mut lent = self.connect_or_create()?;
+        // It goes into the file that has the name when the value has come.
+        drop(self.connect_or_create()?);
         let spool = self.spool(put.value)?;
-        self.transact(&mut lent, |tx| {
-            let id = self.id_or_create(tx, namespace)?;
+        self.change(namespace, |tx, space| {
             let now = clock.now();
-            if !self.allows(tx, id, key, &put.condition, now)? {
+            if !self.allows(tx, space, key, &put.condition, now)? {
                 return Ok(None);
             }
             let expires = match put.expiry {
@@ -48,26 +45,27 @@ impl Sqlite {
                 Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
                 Expiry::At(deadline) => Some(deadline),
                 Expiry::Keep => self
-                    .select(tx, id, key.as_bytes())?
+                    .select(tx, space, key.as_bytes())?
                     .filter(|found| found.is_live(now))
                     .and_then(|found| found.meta.expires),
             };
             let modified = put.modified.unwrap_or(now);
-            self.upsert(tx, id, key.as_bytes(), &spool, modified, expires)
+            self.upsert(tx, space, key.as_bytes(), &spool, modified, expires)
                 .map(Some)
         })
     }
 
-    /// Writes an entry in the place of whatever its key holds.
+    /// Writes an entry in the place of whatever its key holds, a damaged one too.
     pub(super) fn upsert(
         &self,
         tx: &Transaction<'_>,
-        namespace: i64,
+        space: &mut Space,
         key: &[u8],
         spool: &Spool,
         modified: Time,
         expires: Option<Deadline>,
     ) -> Result<Etag> {
+        let before = self.select_as_is(tx, space, key)?;
         let large = self.write_parts(tx, spool)?;
         let meta = Meta {
             etag: new_etag()?,
@@ -75,31 +73,41 @@ impl Sqlite {
             expires,
             size: spool.size,
         };
-        let sum = sum_of(key, &meta, spool.sum);
-        tx.prepare_cached(
-            "INSERT INTO entry (namespace, key, etag, modified, expires, size, sum, large, value)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT DO UPDATE SET etag = ?3, modified = ?4, expires = ?5, size = ?6, sum = ?7,
-             large = ?8, value = ?9",
-        )
-        .and_then(|mut insert| {
-            insert.execute(params![
-                namespace,
-                key,
-                meta.etag.0.cast_signed(),
-                meta.modified.0.cast_signed(),
-                millis(meta.expires),
-                meta.size.cast_signed(),
-                sum.cast_signed(),
-                large,
-                spool.small(),
-            ])
-        })
-        .map_err(self.cannot("change"))?;
+        let row = Found::new(meta, sum_of(key, &meta, spool.sum), large);
+        // What has no expiry before and after is not to be looked for in the index of them.
+        let has_expiry = before.is_some_and(|before| before.meta.expires.is_some());
+        let expires_too = match has_expiry || expires.is_some() {
+            true => ", expires = ?5",
+            false => "",
+        };
+        let sql = format!(
+            "INSERT INTO entry
+             (namespace, key, etag, modified, expires, size, sum, large, value, head)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT DO UPDATE SET etag = ?3, modified = ?4, size = ?6, sum = ?7, large = ?8,
+             value = ?9, head = ?10{expires_too}"
+        );
+        tx.prepare_cached(&sql)
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    space.id,
+                    key,
+                    meta.etag.0.cast_signed(),
+                    meta.modified.0.cast_signed(),
+                    millis(meta.expires),
+                    meta.size.cast_signed(),
+                    row.sum.cast_signed(),
+                    large,
+                    spool.small(),
+                    row.head_of(space.id, key).cast_signed(),
+                ])
+            })
+            .map_err(self.cannot("change"))?;
         // An element that is written by its key is a part of its list, wherever it comes.
         if let Some(number) = number_of(key) {
-            self.note_element(tx, namespace, number)?;
+            space.note_element(number);
         }
+        space.put(key, before.map(|before| before.meta.expires), expires);
         Ok(meta.etag)
     }
 
@@ -111,18 +119,14 @@ impl Sqlite {
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let removed = self.write_if_any(|tx| {
-            let Some(id) = self.id_of(tx, namespace)? else {
-                return Ok(false);
-            };
+        let removed = self.change_if_any(namespace, |tx, space| {
             let now = clock.now();
-            let found = self.select(tx, id, key.as_bytes())?;
-            if !found.is_some_and(|found| found.is_live(now))
-                || !self.allows(tx, id, key, condition, now)?
+            if !self.is_to_remove(tx, space, key, now)?
+                || !self.allows(tx, space, key, condition, now)?
             {
                 return Ok(false);
             }
-            self.delete(tx, id, key.as_bytes())
+            self.delete(tx, space, key.as_bytes())
         })?;
         Ok(removed == Some(true))
     }
@@ -134,9 +138,8 @@ impl Sqlite {
         key: &Key,
         clock: &dyn Clock,
     ) -> Result<Option<Entry>> {
-        let taken = self.write_if_any(|tx| match self.id_of(tx, namespace)? {
-            Some(id) => self.take_row(tx, id, key.as_bytes(), clock.now()),
-            None => Ok(None),
+        let taken = self.change_if_any(namespace, |tx, space| {
+            self.take_row(tx, space, key.as_bytes(), clock.now())
         })?;
         Ok(taken.flatten())
     }
@@ -145,11 +148,11 @@ impl Sqlite {
     pub(super) fn take_row(
         &self,
         tx: &Transaction<'_>,
-        namespace: i64,
+        space: &mut Space,
         key: &[u8],
         now: Time,
     ) -> Result<Option<Entry>> {
-        let Some((found, value)) = self.select_value(tx, namespace, key)? else {
+        let Some((found, value)) = self.select_value(tx, space, key)? else {
             return Ok(None);
         };
         if !found.is_live(now) {
@@ -162,7 +165,7 @@ impl Sqlite {
             },
             (value, None) => self.verified(key, &found, value.unwrap_or_default())?,
         };
-        self.delete(tx, namespace, key)?;
+        self.delete(tx, space, key)?;
         Ok(Some(entry))
     }
 
@@ -174,18 +177,15 @@ impl Sqlite {
         expiry: Expiry,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let done = self.write_if_any(|tx| {
+        let done = self.change_if_any(namespace, |tx, space| {
             let now = clock.now();
-            let found = match self.id_of(tx, namespace)? {
-                Some(id) => self
-                    .select(tx, id, key.as_bytes())?
-                    .filter(|found| found.is_live(now))
-                    .map(|found| (id, found)),
-                None => None,
-            };
-            let Some((id, Found { meta, sum, .. })) = found else {
+            let found = self.select(tx, space, key.as_bytes())?;
+            let Some(found) = found.filter(|found| found.is_live(now)) else {
                 return Ok(false);
             };
+            let Found {
+                meta, sum, large, ..
+            } = found;
             let new = Meta {
                 etag: new_etag()?,
                 expires: match expiry {
@@ -198,50 +198,88 @@ impl Sqlite {
             };
             let value_sum = sum_of(key.as_bytes(), &meta, sum);
             let sum = sum_of(key.as_bytes(), &new, value_sum);
+            let head = Found::new(new, sum, large).head_of(space.id, key.as_bytes());
             tx.execute(
-                "UPDATE entry SET etag = ?3, expires = ?4, sum = ?5
+                "UPDATE entry SET etag = ?3, expires = ?4, sum = ?5, head = ?6
                  WHERE namespace = ?1 AND key = ?2",
                 params![
-                    id,
+                    space.id,
                     key.as_bytes(),
                     new.etag.0.cast_signed(),
                     millis(new.expires),
                     sum.cast_signed(),
+                    head.cast_signed(),
                 ],
             )
             .map_err(self.cannot("change"))?;
+            space.put(key.as_bytes(), Some(meta.expires), new.expires);
             Ok(true)
         })?;
         Ok(done == Some(true))
     }
 
+    /// Tells whether a key is there to be removed: it is live, or damaged.
+    pub(super) fn is_to_remove(
+        &self,
+        tx: &Transaction<'_>,
+        space: &Space,
+        key: &Key,
+        now: Time,
+    ) -> Result<bool> {
+        let found = self.select_as_is(tx, space, key.as_bytes())?;
+        Ok(found
+            .is_some_and(|found| found.is_live(now) || !found.is_sound(space.id, key.as_bytes())))
+    }
+
     /// Deletes a row; tells whether there was one.
-    pub(super) fn delete(&self, tx: &Transaction<'_>, namespace: i64, key: &[u8]) -> Result<bool> {
-        tx.prepare_cached("DELETE FROM entry WHERE namespace = ?1 AND key = ?2")
-            .and_then(|mut delete| delete.execute(params![namespace, key]))
+    pub(super) fn delete(
+        &self,
+        tx: &Transaction<'_>,
+        space: &mut Space,
+        key: &[u8],
+    ) -> Result<bool> {
+        let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 RETURNING key, expires";
+        let id = space.id;
+        self.delete_by(tx, space, sql, params![id, key])
             .map(|rows| rows > 0)
+    }
+
+    /// Deletes rows by a statement that returns the key and the expiry of each, and counts them.
+    pub(super) fn delete_by(
+        &self,
+        tx: &Transaction<'_>,
+        space: &mut Space,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<u64> {
+        let mut gone = 0;
+        tx.prepare_cached(sql)
+            .and_then(|mut delete| {
+                let mut rows = delete.query(params)?;
+                while let Some(row) = rows.next()? {
+                    space.forget(row.get_ref(0)?.as_blob()?, deadline(row, 1)?);
+                    gone += 1;
+                }
+                Ok(gone)
+            })
             .map_err(self.cannot("change"))
     }
 
     /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        let removed = self.write_if_any(|tx| {
-            let Some(id) = self.id_of(tx, namespace)? else {
-                return Ok(false);
-            };
-            tx.execute("DELETE FROM entry WHERE namespace = ?1", [id])
-                .and_then(|_| tx.execute("DELETE FROM namespace WHERE id = ?1", [id]))
-                .map_err(self.cannot("change"))?;
-            Ok(true)
+        let removed = self.change_if_any(namespace, |tx, space| {
+            tx.execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
+                .and_then(|_| tx.execute("DELETE FROM namespace WHERE id = ?1", [space.id]))
+                .map_err(self.cannot("change"))
         })?;
-        Ok(removed == Some(true))
+        Ok(removed.is_some())
     }
 
     /// Tells whether a condition holds of what a key holds.
     fn allows(
         &self,
         connection: &Connection,
-        namespace: i64,
+        space: &Space,
         key: &Key,
         condition: &Condition,
         now: Time,
@@ -249,7 +287,7 @@ impl Sqlite {
         if *condition == Condition::Always {
             return Ok(true);
         }
-        let found = self.select(connection, namespace, key.as_bytes())?;
+        let found = self.select(connection, space, key.as_bytes())?;
         let Some(found) = found.filter(|found| found.is_live(now)) else {
             return Ok(allows_absent(condition));
         };
@@ -259,7 +297,7 @@ impl Sqlite {
             Condition::Etag(etag) => found.meta.etag == *etag,
             Condition::Value(value) => {
                 found.meta.size == value.len() as u64
-                    && self.value_is(connection, namespace, key, &found, value)?
+                    && self.value_is(connection, space, key, &found, value)?
             }
         })
     }
@@ -267,7 +305,7 @@ impl Sqlite {
     fn value_is(
         &self,
         connection: &Connection,
-        namespace: i64,
+        space: &Space,
         key: &Key,
         found: &Found,
         value: &[u8],
@@ -275,7 +313,7 @@ impl Sqlite {
         if let Some(mut parts) = self.parts(connection, key.as_bytes(), found) {
             return Ok(crate::store::entry::read_to_end(&mut parts)? == value);
         }
-        match self.select_value(connection, namespace, key.as_bytes())? {
+        match self.select_value(connection, space, key.as_bytes())? {
             Some((found, Some(bytes))) => {
                 let entry = self.verified(key.as_bytes(), &found, bytes)?;
                 Ok(entry.value.into_vec()? == value)

@@ -1,0 +1,115 @@
+//! The files of a store, and whose they are.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
+
+use crate::os;
+use crate::store::{OrCannot as _, Result};
+
+use super::Sqlite;
+
+/// A directory's bit that gives what is made in it to the directory's group.
+const FOR_A_GROUP: u32 = 0o2000;
+
+impl Sqlite {
+    /// Returns the directory that the file is in.
+    pub(super) fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => ".".as_ref(),
+        }
+    }
+
+    /// Names the files of a store: the database, its log, and the index of that. SQLite follows a
+    /// symbolic link to the database before it names the others.
+    pub(super) fn files(&self) -> [PathBuf; 3] {
+        ["", "-wal", "-shm"].map(|suffix| self.beside(suffix))
+    }
+
+    /// Names a file beside the database, wherever a symbolic link leads to it from.
+    pub(super) fn beside(&self, suffix: &str) -> PathBuf {
+        let path = fs::canonicalize(&self.path);
+        let mut path: OsString = path.unwrap_or_else(|_| self.path.clone()).into();
+        path.push(suffix);
+        path.into()
+    }
+
+    /// Makes a file of no bytes, with the directories above it. It is for its user alone, or for those
+    /// for whom its directory is, if that hands on its group.
+    pub(super) fn create_file(&self) -> Result<()> {
+        let dir = self.directory();
+        let missing: Vec<&Path> = dir
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+            .collect();
+        for dir in missing.iter().rev() {
+            match DirBuilder::new().mode(0o700).create(dir) {
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+                done => done.or_cannot("make the directory", dir)?,
+            }
+            let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+            let above = above.unwrap_or(".".as_ref());
+            let synced = File::open(above).and_then(|dir| dir.sync_all());
+            synced.or_cannot("sync", above)?;
+        }
+        let above = fs::metadata(dir).or_cannot("find", dir)?.mode();
+        let mode = match above & FOR_A_GROUP {
+            0 => 0o600,
+            _ => above & 0o666,
+        };
+        match make(&self.path, mode) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                let found = fs::metadata(&self.path);
+                found
+                    .map(|_| ())
+                    .or_cannot("follow the symbolic link", &self.path)
+            }
+            done => done.map(|_| ()).or_cannot("make", &self.path),
+        }
+    }
+
+    /// Returns the directory of the locks, which is made if need be, and the mode of the files in it:
+    /// that of the database.
+    pub(super) fn lock_directory(&self) -> Result<(PathBuf, u32)> {
+        let mode = fs::metadata(&self.path)
+            .or_cannot("find", &self.path)?
+            .mode()
+            & 0o666;
+        let dir = self.beside("-locks");
+        // Who may read there may enter.
+        let dir_mode = mode | (mode & 0o444) >> 2;
+        match DirBuilder::new().mode(dir_mode).create(&dir) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(err) => return Err(err).or_cannot("make the directory", &dir),
+            Ok(()) => {
+                let made = fs::metadata(&dir).or_cannot("find", &dir)?.mode();
+                let wanted = made & FOR_A_GROUP | dir_mode;
+                if made & 0o7777 != wanted {
+                    let set = fs::set_permissions(&dir, Permissions::from_mode(wanted));
+                    set.or_cannot("set the permissions of", &dir)?;
+                }
+            }
+        }
+        Ok((dir, mode))
+    }
+}
+
+/// Makes a file of this mode, whatever the umask is.
+pub(super) fn make(path: &Path, mode: u32) -> io::Result<File> {
+    let made = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
+    let file = made.map_err(|err| os::explain_full(err, path))?;
+    if file.metadata()?.mode() & 0o777 != mode {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}

@@ -1,0 +1,283 @@
+//! The row of a namespace, and what it knows of the entries: how many there are, and a sum over them by
+//! which a listing tells that it is whole.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use crate::store::{Deadline, Namespace, Result, StoreError};
+
+use super::Sqlite;
+use super::row::{deadline, hash, share_of};
+
+/// A namespace, as it is or will be in its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Space {
+    pub(super) id: i64,
+    name: String,
+    /// The number of the next element, if it is a list.
+    pub(super) next: u64,
+    /// How often a key came or went, or got another expiry.
+    pub(super) changes: u64,
+    /// What it holds; `None` in tables of the version before.
+    pub(super) tally: Option<Tally>,
+    /// The row is not what it was read as any more.
+    is_changed: bool,
+}
+
+/// How many entries there are, expired ones too, and all of their [`share_of`], xored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) entries: u64,
+    total: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, key: &[u8], expires: Option<Deadline>) {
+        self.entries = self.entries.wrapping_add(1);
+        self.total ^= share_of(key, expires);
+    }
+
+    pub(super) fn join(&mut self, others: Self) {
+        self.entries = self.entries.wrapping_add(others.entries);
+        self.total ^= others.total;
+    }
+
+    fn take(&mut self, key: &[u8], expires: Option<Deadline>) {
+        self.entries = self.entries.wrapping_sub(1);
+        self.total ^= share_of(key, expires);
+    }
+}
+
+impl Space {
+    /// Notes that a key has come, or that it replaces what it held.
+    pub(super) fn put(
+        &mut self,
+        key: &[u8],
+        before: Option<Option<Deadline>>,
+        expires: Option<Deadline>,
+    ) {
+        // Another value of the same key is nothing new.
+        if before != Some(expires) {
+            if let Some(before) = before {
+                self.forget(key, before);
+            }
+            self.tally.get_or_insert_default().add(key, expires);
+            self.is_changed = true;
+        }
+    }
+
+    /// Notes that a key has gone.
+    pub(super) fn forget(&mut self, key: &[u8], expires: Option<Deadline>) {
+        self.tally.get_or_insert_default().take(key, expires);
+        self.is_changed = true;
+    }
+
+    /// Notes that a list goes on behind the element of this number.
+    pub(super) fn note_element(&mut self, number: u64) {
+        if self.next <= number {
+            self.next = number.saturating_add(1);
+            self.is_changed = true;
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        let Tally { entries, total } = self.tally.unwrap_or_default();
+        let numbers = [
+            self.id.cast_unsigned(),
+            self.next,
+            self.changes,
+            entries,
+            total,
+        ];
+        hash(&numbers, self.name.as_bytes())
+    }
+}
+
+impl Sqlite {
+    /// Reads the row of a namespace; `None` if there is no such thing.
+    pub(super) fn space_of(
+        &self,
+        connection: &Connection,
+        namespace: &Namespace,
+    ) -> Result<Option<Space>> {
+        match self.space_as_is(connection, namespace)? {
+            Some((_, false)) => {
+                Err(self.unsound(format!("the row of the namespace `{namespace}`")))
+            }
+            Some((space, true)) => Ok(Some(space)),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Sqlite::space_of`], and tells whether the row is what was written.
+    pub(super) fn space_as_is(
+        &self,
+        connection: &Connection,
+        namespace: &Namespace,
+    ) -> Result<Option<(Space, bool)>> {
+        let found = connection
+            .prepare_cached(
+                "SELECT id, next, changes, entries, total, sum FROM namespace WHERE name = ?1",
+            )
+            .and_then(|mut select| {
+                let read = |row: &rusqlite::Row<'_>| {
+                    let number = |nth| {
+                        let number = row.get::<_, Option<i64>>(nth)?;
+                        Ok::<_, rusqlite::Error>(number.map(i64::cast_unsigned))
+                    };
+                    let (entries, total) = (number(3)?, number(4)?);
+                    let space = Space {
+                        id: row.get(0)?,
+                        name: namespace.to_string(),
+                        next: number(1)?.unwrap_or_default(),
+                        changes: number(2)?.unwrap_or_default(),
+                        tally: entries
+                            .zip(total)
+                            .map(|(entries, total)| Tally { entries, total }),
+                        is_changed: false,
+                    };
+                    let is_sound = match number(5)? {
+                        Some(sum) => sum == space.sum(),
+                        None => space.tally.is_none(),
+                    };
+                    Ok((space, is_sound))
+                };
+                select.query_row([namespace.as_str()], read).optional()
+            })
+            .map_err(self.cannot("read"))?;
+        if found.is_none() {
+            // The index of the names may have lost one.
+            let sql = "SELECT count(*) FROM namespace NOT INDEXED WHERE name = ?1";
+            let hidden: i64 = connection
+                .query_row(sql, [namespace.as_str()], |row| row.get(0))
+                .map_err(self.cannot("read"))?;
+            if hidden > 0 {
+                return Err(self.unsound(format!("the index of the namespace `{namespace}`")));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the row of a namespace, which is made where there is no such thing.
+    pub(super) fn space_or_create(
+        &self,
+        tx: &Transaction<'_>,
+        namespace: &Namespace,
+    ) -> Result<Space> {
+        if let Some(space) = self.space_of(tx, namespace)? {
+            return Ok(space);
+        }
+        tx.execute(
+            "INSERT INTO namespace (name) VALUES (?1)",
+            [namespace.as_str()],
+        )
+        .map_err(self.cannot("change"))?;
+        Ok(Space {
+            id: tx.last_insert_rowid(),
+            name: namespace.to_string(),
+            next: 1,
+            changes: 0,
+            tally: Some(Tally::default()),
+            is_changed: true,
+        })
+    }
+
+    /// Writes the row of a namespace, if it is to change.
+    pub(super) fn save(&self, tx: &Transaction<'_>, space: &mut Space) -> Result<()> {
+        if !space.is_changed {
+            return Ok(());
+        }
+        space.changes = space.changes.wrapping_add(1);
+        let Tally { entries, total } = space.tally.unwrap_or_default();
+        tx.prepare_cached(
+            "UPDATE namespace SET next = ?2, changes = ?3, entries = ?4, total = ?5, sum = ?6
+             WHERE id = ?1",
+        )
+        .and_then(|mut update| {
+            let number = u64::cast_signed;
+            update.execute(params![
+                space.id,
+                number(space.next),
+                number(space.changes),
+                number(entries),
+                number(total),
+                number(space.sum()),
+            ])
+        })
+        .map_err(self.cannot("change"))?;
+        Ok(())
+    }
+
+    /// Counts what a namespace holds.
+    pub(super) fn count(&self, connection: &Connection, id: i64) -> Result<Tally> {
+        let mut tally = Tally::default();
+        connection
+            .prepare("SELECT key, expires FROM entry WHERE namespace = ?1")
+            .and_then(|mut select| {
+                let mut rows = select.query([id])?;
+                while let Some(row) = rows.next()? {
+                    tally.add(row.get_ref(0)?.as_blob()?, deadline(row, 1)?);
+                }
+                Ok(())
+            })
+            .map_err(self.cannot("count"))?;
+        Ok(tally)
+    }
+
+    /// Counts what a namespace holds, and writes that into its row.
+    pub(super) fn recount(&self, tx: &Transaction<'_>, space: &mut Space) -> Result<()> {
+        space.tally = Some(self.count(tx, space.id)?);
+        space.is_changed = true;
+        self.save(tx, space)
+    }
+
+    /// Counts what each namespace holds, and writes that into its row.
+    pub(super) fn count_all(&self, tx: &Transaction<'_>) -> Result<()> {
+        for namespace in self.namespaces_in(tx)? {
+            if let Some((mut space, _)) = self.space_as_is(tx, &namespace)? {
+                self.recount(tx, &mut space)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what was found in a namespace with what is to be there.
+    pub(super) fn judge(&self, space: &Space, found: Tally) -> Result<()> {
+        match space.tally {
+            Some(tally) if tally != found => Err(self.unsound(format!(
+                "the namespace `{}` had {} entries, and these are not what is found there now ({})",
+                space.name, tally.entries, found.entries
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if the index knows a key that the table does not.
+    pub(super) fn check_absent(
+        &self,
+        connection: &Connection,
+        space: &Space,
+        key: &[u8],
+    ) -> Result<()> {
+        if space.tally.is_none() {
+            return Ok(());
+        }
+        let is_there = connection
+            .prepare_cached(
+                "SELECT 1 FROM entry INDEXED BY entry_key WHERE namespace = ?1 AND key = ?2",
+            )
+            .and_then(|mut select| select.exists(params![space.id, key]))
+            .map_err(self.cannot("read"))?;
+        match is_there {
+            true => Err(self.damaged(key, "its row is not found, and the index has it")),
+            false => Ok(()),
+        }
+    }
+
+    /// Says that the database is damaged.
+    pub(super) fn unsound(&self, what: String) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.clone(),
+            source: what.into(),
+        }
+    }
+}
