@@ -6,6 +6,21 @@
 //! power cut may take the last writes and never the database (<https://sqlite.org/pragma.html>,
 //! `synchronous`).
 //!
+//! What the end of a call promises, and what was compared before anything was believed:
+//!
+//! | call | sync full | sync off | checked first |
+//! |---|---|---|---|
+//! | put, push, expire, remove | survives a power cut | survives a kill; a power cut may take the last | under the write lock: the condition, by a row whose `head` is right; before the commit: that the file still has its name |
+//! | take, pop | the same, and the value was verified before it went | the same | `head` and `sum`, and both ends of a list by the table and by its index |
+//! | import | all or nothing | the same | as put, for each entry |
+//! | get, stat, has | | | `head`, and `sum` before the last bytes; a miss by the index too |
+//! | a whole listing | | | the count and the sum over the keys, in the row of the namespace |
+//! | a part of one | | | `head` of each row, and their number by the index |
+//!
+//! A namespace that changes while a listing of more than one page is read is not compared at its end, as
+//! its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
+//! another expiry, and not when only its value changes.
+//!
 //! Read the files in this order: [`schema`], [`file`], [`connection`], [`row`], [`space`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
