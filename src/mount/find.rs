@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{Errno, FileAttr, FileType, INodeNo};
 
-use crate::store::{Key, Meta, Namespace, Store, Time};
+use crate::store::{Key, Meta, Namespace, Store, Time, error};
 
 use super::body::Full;
 use super::names;
@@ -57,7 +57,7 @@ impl App {
             } else {
                 Care::True
             };
-            if self.is_dir(namespace, &prefix, care)? {
+            if self.is_shown_dir(namespace, &prefix, care)? {
                 let dir = Place::Dir(namespace.clone(), prefix);
                 let attributes = self.dir_attributes(&dir);
                 return Ok((dir, attributes));
@@ -136,12 +136,20 @@ impl App {
         }
     }
 
-    /// Tells whether there are files below a directory, or it is kept without any.
-    pub(super) fn is_dir(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> Answer<bool> {
+    /// Tells whether there are sound files below a directory, or it is kept without any. Of a damaged
+    /// entry nobody may know the key: if each name that nothing is found for were an error for it, no
+    /// file could be made any more.
+    fn is_shown_dir(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> Answer<bool> {
         if self.memory().dirs_below(namespace, prefix).next().is_some() {
             return Ok(true);
         }
-        self.has_files(namespace, prefix, care)
+        match self.files_below(namespace, prefix, care) {
+            Err(err) if err.is_damage() => {
+                (self.config.tell)(&err);
+                Ok(false)
+            }
+            found => self.answer(found),
+        }
     }
 
     /// Tells whether there are files below a directory.
@@ -151,6 +159,10 @@ impl App {
         prefix: &[u8],
         care: Care,
     ) -> Answer<bool> {
+        self.answer(self.files_below(namespace, prefix, care))
+    }
+
+    fn files_below(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> error::Result<bool> {
         let is_shown = |body: &super::body::Body| body.seen().whole.is_some();
         if self
             .files()
@@ -160,7 +172,7 @@ impl App {
             return Ok(true);
         }
         let shape = self.shape(namespace);
-        self.answer(shape.has_below(self, namespace, prefix, care))
+        shape.has_below(self, namespace, prefix, care)
     }
 
     /// Tells whether a namespace is shown.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::store::{Meta, Time};
+use crate::store::{Meta, StoreError, Time};
 
 /// Keys in the order of their bytes.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Index {
     bytes: Vec<u8>,
     /// Where each key ends, and what is known of it.
     keys: Vec<(usize, Meta)>,
+    /// What could not be listed, and why.
+    damage: Option<String>,
 }
 
 /// What this mount itself has changed since: keys, and whether they are there.
@@ -24,7 +26,22 @@ impl Index {
             since,
             bytes: Vec::new(),
             keys: Vec::new(),
+            damage: None,
         }
+    }
+
+    /// Notes that not all keys could be listed.
+    pub(super) fn note_damage(&mut self, err: &StoreError) {
+        self.damage = Some(err.to_string());
+    }
+
+    /// Tells what kept keys from being listed.
+    pub(super) fn damage(&self) -> Option<StoreError> {
+        let why = self.damage.clone()?;
+        Some(StoreError::Damaged {
+            path: "the list of all keys".into(),
+            source: why.into(),
+        })
     }
 
     /// Adds a key behind all others.

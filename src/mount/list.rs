@@ -26,7 +26,8 @@ pub(super) struct Listings {
     last: u64,
 }
 
-/// What a directory holds: first directories, then files. There may be a million of these.
+/// What a directory holds: first directories, then files. There may be a million of these. What could
+/// not be listed is an error behind all that could: whoever deletes what is not listed must know.
 #[derive(Debug, Default)]
 struct Listing {
     /// Names and what they stand for, in the order of the names.
@@ -34,6 +35,8 @@ struct Listing {
     /// The value of the key that the directory is named after.
     value: Option<(Place, Attributes)>,
     files: Keys,
+    /// What is told at the end.
+    failed: Option<Errno>,
 }
 
 /// The files of a directory: their keys, one behind the other.
@@ -182,7 +185,9 @@ impl App {
         let listing = self.listing(handle)?;
         let mut listing = hold(&listing);
         self.fill(number, offset, &mut listing)?;
+        let mut is_end = true;
         for (next, Listed { name, place, .. }) in listing.from(offset) {
+            is_end = false;
             let number = self.nodes().find(&place);
             let number = number.unwrap_or_else(|| place.number());
             let kind = match place.is_dir() {
@@ -193,7 +198,7 @@ impl App {
                 break;
             }
         }
-        Ok(())
+        listing.failed.filter(|_| is_end).map_or(Ok(()), Err)
     }
 
     /// Lists names and what they stand for.
@@ -207,6 +212,8 @@ impl App {
         let listing = self.listing(handle)?;
         let mut listing = hold(&listing);
         self.fill(number, offset, &mut listing)?;
+        let mut is_end = true;
+        let mut failed = None;
         for (next, listed) in listing.from(offset) {
             let Listed {
                 name,
@@ -220,9 +227,13 @@ impl App {
                 }
                 (Place::File(namespace, key), None) => {
                     let file = (namespace.clone(), key.clone());
-                    match self.file_attributes(&file)? {
-                        Some(attributes) => attributes,
-                        None => continue,
+                    match self.file_attributes(&file) {
+                        Ok(Some(attributes)) => attributes,
+                        Ok(None) => continue,
+                        Err(err) => {
+                            failed = Some(err);
+                            continue;
+                        }
                     }
                 }
                 (dir, _) => self.dir_attributes(dir),
@@ -230,13 +241,15 @@ impl App {
             let number = self.nodes().tell(&place);
             let told = self.told(number, &attributes);
             let (ino, name) = (INodeNo(number), OsStr::from_bytes(&name));
+            is_end = false;
             if reply.add(ino, next, name, &BELIEVED, &told, Generation(0)) {
                 // It did not fit, and will be told next time.
                 self.nodes().forget(number, 1);
                 break;
             }
         }
-        Ok(())
+        listing.failed = listing.failed.or(failed);
+        listing.failed.filter(|_| is_end).map_or(Ok(()), Err)
     }
 
     /// Looks into the directory when it is read from its beginning.
@@ -260,14 +273,19 @@ impl App {
             Place::Dir(namespace, prefix) => (namespace, prefix),
             Place::File(..) => return Err(Errno::ENOTDIR),
         };
-        let Found { dirs, files, .. } = self.names_in(&namespace, &prefix)?;
+        let (found, mut failed) = self.names_in(&namespace, &prefix);
+        let Found { dirs, files, .. } = found;
         let mut value = None;
         if let Some(key) = names::read(&prefix, names::VALUE).key
             && let Ok(key) = Key::new(key)
         {
             let file: Full = (namespace.clone(), key);
-            let attributes = self.file_attributes(&file)?;
-            value = attributes.map(|attributes| (Place::File(file.0, file.1), attributes));
+            match self.file_attributes(&file) {
+                Ok(attributes) => {
+                    value = attributes.map(|attributes| (Place::File(file.0, file.1), attributes));
+                }
+                Err(err) => failed = Some(err),
+            }
         }
         let dirs = dirs.into_iter();
         let dirs = dirs.map(|(name, prefix)| (name, Place::Dir(namespace.clone(), prefix)));
@@ -275,11 +293,13 @@ impl App {
             dirs: dirs.collect(),
             value,
             files,
+            failed,
         };
         Ok(())
     }
 
-    fn names_in(&self, namespace: &Namespace, prefix: &[u8]) -> Answer<Found> {
+    /// Returns the names that are found, and why there may be others.
+    fn names_in(&self, namespace: &Namespace, prefix: &[u8]) -> (Found, Option<Errno>) {
         // Files that are being written may be in the store or not, and are other than they are there.
         let open = self.open_files(namespace, prefix);
         let mut found = Found::default();
@@ -297,7 +317,7 @@ impl App {
                 false => Ok(found.add(key, meta.map(|meta| Attributes::of(&meta)))),
             },
         );
-        self.answer(walked)?;
+        let failed = self.answer(walked).err();
         for key in open {
             found.add(&key, None);
         }
@@ -307,7 +327,7 @@ impl App {
                 found.add(&[dir, b"x"].concat(), None);
             }
         }
-        Ok(found)
+        (found, failed)
     }
 
     /// Returns the keys below a directory that are shown as they are written, and not as they are

@@ -29,6 +29,8 @@ enum Content {
     Whole(Draft),
     /// Being read from its beginning to its end.
     Stream(Stream),
+    /// Its end could not be read, or is not what was written.
+    Torn,
 }
 
 struct Stream {
@@ -85,10 +87,19 @@ impl Reader {
             }
         }
         if let Content::Stream(stream) = &mut self.content {
-            if let Some(bytes) = stream.read(offset, size)? {
-                return Ok(bytes);
+            match stream.read(offset, size) {
+                Ok(Some(bytes)) => return Ok(bytes),
+                // It was asked for what is forgotten.
+                Ok(None) => {}
+                Err(err) => {
+                    // No part of it is given away any more, not even one that was read before.
+                    self.content = Content::Torn;
+                    return Err(err);
+                }
             }
-            // It was asked for what is forgotten: from now on all of it can be.
+        }
+        if !matches!(self.content, Content::Whole(_)) {
+            // From now on it can be asked for any part.
             let draft = self.again(app, place)?;
             self.content = Content::Whole(draft);
         }

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use crate::store::error::Result;
-use crate::store::{Listed, Meta, Namespace, Selection, StoreError};
+use crate::store::{Listed, Meta, Namespace, Selection};
 
 use super::index::{Changes, Index};
 use super::{App, hold};
@@ -76,7 +76,8 @@ impl Shape {
         }
     }
 
-    /// Tells whether any key begins so.
+    /// Tells whether any key begins so. Where entries are damaged whose keys nobody knows, it fails
+    /// unless a sound one does.
     pub(super) fn has_below(
         &self,
         app: &App,
@@ -85,15 +86,19 @@ impl Shape {
         care: Care,
     ) -> Result<bool> {
         let mut found = false;
-        self.walk(app, namespace, prefix, care, Some(1), &mut |_, _| {
+        let walked = self.walk(app, namespace, prefix, care, Some(1), &mut |_, _| {
             found = true;
             Err(())
-        })?;
-        Ok(found)
+        });
+        match walked {
+            Err(err) if !found => Err(err),
+            _ => Ok(found),
+        }
     }
 
     /// Hands the keys that begin so to `each`, in the order of their bytes; of a key that this mount
-    /// has changed a moment ago nothing else may be known.
+    /// has changed a moment ago nothing else may be known. What is damaged is an error once all that
+    /// is sound was handed over.
     pub(super) fn walk(
         &self,
         app: &App,
@@ -115,7 +120,7 @@ impl Shape {
             {
                 let changes = hold(&self.changes);
                 index.walk(prefix, &changes, app.now(), each);
-                return Ok(());
+                return index.damage().map_or(Ok(()), Err);
             }
         }
         let before = known.dear;
@@ -142,12 +147,16 @@ impl Shape {
         let mut index = Index::new(began);
         let mut count = 0_u32;
         let mut is_over = false;
-        each_key(app, namespace, &Selection::default(), &mut |listed| {
+        let listed = each_key(app, namespace, &Selection::default(), &mut |listed| {
             index.push(listed.key, listed.meta);
             count = count.wrapping_add(1);
             is_over = count.is_multiple_of(1024) && began.elapsed() > budget;
             !is_over
-        })?;
+        });
+        match listed {
+            Err(err) if err.is_damage() => index.note_damage(&err),
+            done => done?,
+        }
         known.listings += 1;
         if is_over || known.listings.is_multiple_of(REMEASURE) {
             known.not_before = is_over.then(|| Instant::now() + RETRY);
@@ -175,29 +184,33 @@ fn ask(
         limit,
         ..Selection::default()
     };
+    let mut damage = Ok(());
     loop {
         let mut next = None;
-        each_key(
-            app,
-            namespace,
-            &selection,
-            &mut |listed| match each(listed.key, Some(listed.meta)) {
-                Ok(None) => true,
-                Ok(from) => {
-                    next = from;
-                    false
-                }
-                Err(()) => false,
-            },
-        )?;
+        let listed = each_key(app, namespace, &selection, &mut |listed| match each(
+            listed.key,
+            Some(listed.meta),
+        ) {
+            Ok(None) => true,
+            Ok(from) => {
+                next = from;
+                false
+            }
+            Err(()) => false,
+        });
+        match listed {
+            Err(err) if !err.is_damage() => return Err(err),
+            listed => damage = damage.and(listed),
+        }
         if next.is_none() {
-            return Ok(());
+            return damage;
         }
         selection.from = next;
     }
 }
 
-/// Hands what is listed to `each` until it returns false. What is damaged is told and left out.
+/// Hands what is listed to `each` until it returns false. What cannot be listed is passed over, and is
+/// an error at the end.
 pub(super) fn each_key(
     app: &App,
     namespace: &Namespace,
@@ -205,6 +218,7 @@ pub(super) fn each_key(
     each: &mut dyn FnMut(Listed<'_>) -> bool,
 ) -> Result<()> {
     let mut listing = app.store()?.scan(namespace, selection, app.now())?;
+    let mut damage = Ok(());
     while let Some(listed) = listing.next() {
         match listed {
             Ok(listed) => {
@@ -212,9 +226,9 @@ pub(super) fn each_key(
                     break;
                 }
             }
-            Err(err @ StoreError::Io { .. }) => return Err(err),
+            Err(err) if damage.is_ok() || !err.is_damage() => damage = Err(err),
             Err(err) => (app.config.tell)(&err),
         }
     }
-    Ok(())
+    damage
 }

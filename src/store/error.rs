@@ -101,6 +101,18 @@ pub enum Fault {
     Failed,
 }
 
+impl StoreError {
+    /// Tells whether one entry is not what was written, so that others may be sound.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::OtherKey { .. } => true,
+            Self::Service { fault, .. } => *fault == Fault::Damaged,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

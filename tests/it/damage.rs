@@ -113,7 +113,8 @@ fn a_large_value_streams_and_then_tells_its_damage() {
     *bytes.last_mut().unwrap() = b'y';
     fs::write(&path, bytes).unwrap();
     let ran = kv.run(["get", "k"]).ends(Exit::Damaged);
-    assert_eq!(ran.stdout().len(), value.len());
+    // Its last bytes are given to nobody who may take them for its end.
+    assert!(ran.stdout().len() < value.len());
     ran.complains(&["the checksum of its value"]);
 }
 

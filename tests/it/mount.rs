@@ -1,5 +1,6 @@
 //! `kv mount`: a store as a file system.
 
+mod damage;
 mod ends;
 mod files;
 mod gone;

@@ -54,7 +54,10 @@ pub(super) const PAGES: &[Page] = &[Page {
         Item(
             "Large values",
             "are read from their beginning on, in little memory. A read that goes back by more than \
-             1 MiB moves the whole value to a temporary file first.",
+             1 MiB moves the whole value to a temporary file first. The checksum is of the whole: of \
+             a damaged value the last part is never given away, but EIO, and nothing after that; \
+             what was read before may be wrong. So only who has read to the end has read what was \
+             written.",
         ),
         Head("Writing"),
         Item(
@@ -108,7 +111,8 @@ pub(super) const PAGES: &[Page] = &[Page {
         Head("When something fails"),
         Text(
             "A store that cannot be reached, or is damaged, is EIO, after as long as `--busy-timeout` \
-             allows; one that is full ENOSPC, and one whose locks others hold EBUSY. A directory or \
+             allows; a directory is listed as far as it can be, and then fails, so that `rsync \
+             --delete` deletes nothing for it, and one that cannot be listed is not renamed; one that is full ENOSPC, and one whose locks others hold EBUSY. A directory or \
              database that was there and is removed is EIO, too, for whatever reads or writes, until \
              somebody makes a store in its place; behind `kv serve` it is an empty store. With \
              --foreground each failure is told on standard error. SIGTERM and SIGINT unmount: files \

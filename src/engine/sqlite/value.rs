@@ -210,7 +210,7 @@ pub(super) struct Parts<C> {
 impl<C: AsConnection> Source for Parts<C> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         if self.at == self.part.len() && self.left > 0 {
-            self.part = self
+            let part: Vec<u8> = self
                 .connection
                 .get()
                 .prepare_cached("SELECT bytes FROM part WHERE large = ?1 AND number = ?2")
@@ -218,17 +218,18 @@ impl<C: AsConnection> Source for Parts<C> {
                     select.query_row(params![self.large, self.next], |row| row.get(0))
                 })
                 .map_err(|err| damaged(&self.path, &self.key, &err.to_string()))?;
-            self.at = 0;
-            self.next += 1;
-            let len = self.part.len() as u64;
-            self.hasher.update(&self.part);
-            let left = self.left.checked_sub(len).filter(|_| len > 0);
-            self.left =
-                left.ok_or_else(|| damaged(&self.path, &self.key, "its parts do not fit"))?;
-            // The last bytes are given away when all of them are known to be right.
-            if self.left == 0 && sum_of(&self.key, &self.meta, self.hasher.digest()) != self.sum {
+            self.hasher.update(&part);
+            let left = self.left.checked_sub(part.len() as u64);
+            let left = left
+                .filter(|_| !part.is_empty())
+                .ok_or_else(|| damaged(&self.path, &self.key, "its parts do not fit"))?;
+            // The last bytes are given away when all of them are known to be right, and never after
+            // they were found to be wrong.
+            if left == 0 && sum_of(&self.key, &self.meta, self.hasher.digest()) != self.sum {
                 return Err(damaged(&self.path, &self.key, "its checksum is wrong"));
             }
+            (self.part, self.at, self.left) = (part, 0, left);
+            self.next += 1;
         }
         let n = buf.len().min(self.part.len() - self.at);
         buf[..n].copy_from_slice(&self.part[self.at..self.at + n]);
