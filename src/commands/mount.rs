@@ -59,6 +59,7 @@ fn begin(
 ) -> Result<Mounted> {
     let config = Config {
         store: session.take_store(),
+        maker: session.hasty_store(),
         clock: Box::new(session.clock),
         source: session.location.to_string(),
         spill,

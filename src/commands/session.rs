@@ -160,6 +160,16 @@ impl<'a> Session<'a> {
         std::mem::replace(&mut self.store, another)
     }
 
+    /// Opens the same store for what need not survive a crash of the machine yet. Where a store has
+    /// one log for all, what is written to it waits for the disk like the rest.
+    pub(super) fn hasty_store(&self) -> Box<dyn Store> {
+        let mut settings = self.settings;
+        if let Location::Directory(_) = self.location {
+            settings.sync = Sync::Off;
+        }
+        engine::open(self.location.clone(), settings)
+    }
+
     /// Says what went wrong, for a command that goes on all the same: on standard error, or to the
     /// client of a service.
     pub(super) fn complain(&self, err: anyhow::Error) {

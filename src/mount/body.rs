@@ -1,68 +1,73 @@
-//! Open files. All that have one file open share what is written to it, and it becomes the key's
-//! value in one step when one of them closes it or syncs it.
+//! Open files, and whose turn it is to change them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use fuser::Errno;
 
 use crate::os::Writer;
-use crate::store::{Expiry, Key, Namespace, Time};
+use crate::store::{Key, Namespace, Time};
 
-use super::draft::Draft;
+use super::content::{Content, Kind, State};
 use super::reader::Reader;
-use super::{Answer, hold};
+use super::{Answer, App, hold};
 
 /// A key by its namespace.
 pub(super) type Full = (Namespace, Key);
+
+fn name_of(file: &Full) -> (Namespace, Vec<u8>) {
+    (file.0.clone(), file.1.as_bytes().to_vec())
+}
 
 /// The files that are open, or only in memory.
 #[derive(Default)]
 pub(super) struct Files {
     named: BTreeMap<(Namespace, Vec<u8>), Arc<Body>>,
-    /// Those that were removed while they were open, by the kernel's number.
-    pub(super) removed: HashMap<u64, Arc<Body>>,
-    pub(super) handles: HashMap<u64, Arc<Handle>>,
+    /// Those that are open, by the kernel's number, and how often: it may know no name of them.
+    numbers: HashMap<u64, (Arc<Body>, usize)>,
+    handles: HashMap<u64, Arc<Handle>>,
     last: u64,
 }
 
 impl Files {
     pub(super) fn named(&self, file: &Full) -> Option<Arc<Body>> {
-        let name = (file.0.clone(), file.1.as_bytes().to_vec());
-        self.named.get(&name).cloned()
+        self.named.get(&name_of(file)).cloned()
     }
 
-    /// Names a file, and returns what had the name before.
-    pub(super) fn name(&mut self, file: &Full, body: &Arc<Body>) -> Option<Arc<Body>> {
-        let name = (file.0.clone(), file.1.as_bytes().to_vec());
-        *hold(&body.place) = Some(file.clone());
-        self.named.insert(name, Arc::clone(body))
-    }
-
-    /// Takes the name of a file away.
-    pub(super) fn unname(&mut self, file: &Full) -> Option<Arc<Body>> {
-        self.named
-            .remove(&(file.0.clone(), file.1.as_bytes().to_vec()))
-    }
-
-    /// Notes that a file was removed, or that another has its name now.
-    pub(super) fn part(&mut self, body: Arc<Body>, number: Option<u64>) {
-        *hold(&body.place) = None;
-        if let Some(number) = number
-            && body.handles.load(SeqCst) > 0
+    /// Gives a file another name. What had it before has none any more.
+    pub(super) fn rename(&mut self, body: &Arc<Body>, to: &Full) {
+        if let Some(from) = body.place() {
+            self.named.remove(&name_of(&from));
+        }
+        *hold(&body.place) = Some(to.clone());
+        if let Some(old) = self.named.insert(name_of(to), Arc::clone(body))
+            && !Arc::ptr_eq(&old, body)
         {
-            self.removed.insert(number, body);
+            *hold(&old.place) = None;
         }
     }
 
-    pub(super) fn removed(&self, number: u64) -> Option<Arc<Body>> {
-        self.removed.get(&number).cloned()
+    /// Takes the name of a file away.
+    pub(super) fn part(&mut self, body: &Body) {
+        if let Some(file) = hold(&body.place).take() {
+            self.named.remove(&name_of(&file));
+        }
+    }
+
+    /// Returns what is open under a number.
+    pub(super) fn numbered(&self, number: u64) -> Option<Arc<Body>> {
+        self.numbers.get(&number).map(|(body, _)| Arc::clone(body))
     }
 
     pub(super) fn handle(&self, handle: u64) -> Answer<Arc<Handle>> {
         self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
+    }
+
+    /// Returns the openings of a file.
+    pub(super) fn handles_of(&self, body: &Arc<Body>) -> Vec<Arc<Handle>> {
+        let all = self.handles.values();
+        let of_body = all.filter(|handle| Arc::ptr_eq(&handle.body, body));
+        of_body.cloned().collect()
     }
 
     /// Returns the files whose keys begin so.
@@ -79,36 +84,48 @@ impl Files {
 
     pub(super) fn add_handle(&mut self, handle: Handle) -> u64 {
         self.last += 1;
+        let open = self.numbers.entry(handle.number);
+        open.or_insert_with(|| (Arc::clone(&handle.body), 0)).1 += 1;
         self.handles.insert(self.last, Arc::new(handle));
         self.last
+    }
+
+    pub(super) fn drop_handle(&mut self, handle: u64) -> Answer<Arc<Handle>> {
+        let handle = self.handles.remove(&handle).ok_or(Errno::EBADF)?;
+        if let Some((_, count)) = self.numbers.get_mut(&handle.number) {
+            *count -= 1;
+            if *count == 0 {
+                self.numbers.remove(&handle.number);
+            }
+        }
+        Ok(handle)
+    }
+
+    /// Forgets a file that nobody uses and that is in the store as well. To be called by who has
+    /// the only [`Arc`] of it beside this table's.
+    fn leave(&mut self, body: &Arc<Body>) {
+        const IDLE: usize = 2;
+        if Arc::strong_count(body) == IDLE
+            && body.content().is_none()
+            && let Some(file) = body.place()
+        {
+            self.named.remove(&name_of(&file));
+        }
     }
 }
 
 /// A file that is open, or only in memory.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    /// Where it is; `None` once it was removed.
-    pub(super) place: Mutex<Option<Full>>,
+    /// Held by whoever opens, stores, renames or removes it: that is decided one after the other.
+    pub(super) turn: Mutex<()>,
+    /// Where it is; `None` once it was removed. It changes only in a turn.
+    place: Mutex<Option<Full>>,
     seen: Mutex<Seen>,
-    /// What whoever opens it gets to see.
-    content: Mutex<Arc<Content>>,
-    /// What it was when it was removed.
+    /// What whoever opens it goes on with; `None` where that is the key's value.
+    content: Mutex<Option<Arc<Content>>>,
+    /// What it was when it was opened or removed.
     pub(super) last: Mutex<Option<(u64, Time)>>,
-    pub(super) handles: AtomicUsize,
-}
-
-/// What is written by all who go on with the same content. Whoever begins with none has a content of
-/// their own: of several who write a file anew at once, each stores a whole.
-#[derive(Debug, Default)]
-pub(super) struct Content {
-    state: Mutex<State>,
-    pub(super) writers: AtomicUsize,
-}
-
-impl Content {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        hold(&self.state)
-    }
 }
 
 /// What can be told of a file while it is being stored.
@@ -120,55 +137,25 @@ pub(super) struct Seen {
     pub(super) tail: u64,
 }
 
-/// What is not the key's value, or not yet.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) kind: Kind,
-    pub(super) draft: Option<Draft>,
-    /// What is to be added to the value, as long as nobody asks for the whole.
-    pub(super) tail: Vec<u8>,
-    pub(super) change: Change,
-    pub(super) modified: Option<Time>,
-    pub(super) expiry: Option<Expiry>,
-    /// Who has written to it last.
-    pub(super) writer: Option<Writer>,
-    /// Whoever closed it last was killed.
-    pub(super) was_killed: bool,
-}
-
-/// What becomes of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// It is a key's value.
-    #[default]
-    Key,
-    /// It is never stored.
-    Litter,
-    /// It is stored once something was written to it.
-    Probe,
-}
-
-/// What is to be stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Change {
-    /// Nothing.
-    #[default]
-    None,
-    /// That it is there, and empty. Whoever made it so is likely to write.
-    Emptied,
-    /// What was written.
-    Written,
-}
-
 /// One opening of a file.
 pub(super) struct Handle {
     pub(super) number: u64,
     pub(super) body: Arc<Body>,
-    pub(super) content: Arc<Content>,
+    /// What is changed through it, or was being changed when it was opened to be read.
+    pub(super) content: Option<Arc<Content>>,
     pub(super) writes: bool,
     pub(super) appends: bool,
-    pub(super) opener: Option<Writer>,
+    pub(super) opener: Option<Arc<Writer>>,
+    /// The value that it was opened on.
     pub(super) reader: Mutex<Option<Reader>>,
+}
+
+impl Handle {
+    /// Returns what is changed through it.
+    pub(super) fn written(&self) -> Answer<&Arc<Content>> {
+        let content = self.content.as_ref();
+        content.filter(|_| self.writes).ok_or(Errno::EBADF)
+    }
 }
 
 impl Body {
@@ -180,26 +167,99 @@ impl Body {
         *hold(&self.seen)
     }
 
-    /// Returns what whoever opens it gets to see.
-    pub(super) fn content(&self) -> Arc<Content> {
-        Arc::clone(&hold(&self.content))
+    /// Returns what whoever opens it goes on with.
+    pub(super) fn content(&self) -> Option<Arc<Content>> {
+        hold(&self.content).clone()
     }
 
-    /// Lets whoever opens it from now on see this.
+    /// Tells whether a content is what whoever opens it goes on with.
+    fn is_current(&self, content: &Arc<Content>) -> bool {
+        let current = hold(&self.content);
+        current.as_ref().is_some_and(|is| Arc::ptr_eq(is, content))
+    }
+
+    /// Lets whoever opens it from now on go on with this.
     pub(super) fn replace(&self, content: &Arc<Content>) {
-        *hold(&self.content) = Arc::clone(content);
+        *hold(&self.content) = Some(Arc::clone(content));
     }
 
     /// Lets others see what became of a content.
     pub(super) fn show(&self, content: &Arc<Content>, state: &State, now: Time) {
-        if !Arc::ptr_eq(&hold(&self.content), content) {
+        if !self.is_current(content) {
             return;
         }
         let modified = state.modified.unwrap_or(now);
+        let is_whole = state.tail.is_empty();
+        // What is stored and can be found there may be another's by now.
+        let is_shown = state.is_pending() || self.place().is_none();
+        let draft = state.draft.as_ref().filter(|_| is_whole && is_shown);
         *hold(&self.seen) = Seen {
-            whole: state.draft.as_ref().map(|draft| (draft.len(), modified)),
+            whole: draft.map(|draft| (draft.len(), modified)),
             tail: state.tail.len() as u64,
         };
+    }
+
+    /// Lets go of a content that nobody writes to any more and that is in the store as well, or
+    /// never will be.
+    pub(super) fn settle(&self, content: &Arc<Content>) {
+        let state = content.state();
+        let is_done = state.writers == 0 && state.kind == Kind::Key;
+        drop(state);
+        if is_done && self.is_current(content) {
+            *hold(&self.content) = None;
+            *hold(&self.seen) = Seen::default();
+        }
+    }
+}
+
+impl App {
+    /// Does something with a file while nobody else opens, stores, renames or removes it.
+    pub(super) fn in_turn<T>(
+        &self,
+        file: &Full,
+        act: impl FnOnce(&Arc<Body>) -> Answer<T>,
+    ) -> Answer<T> {
+        loop {
+            let body = {
+                let mut files = self.files();
+                let named = files.named.entry(name_of(file));
+                let body = named.or_insert_with(|| {
+                    Arc::new(Body {
+                        place: Mutex::new(Some(file.clone())),
+                        ..Body::default()
+                    })
+                });
+                Arc::clone(body)
+            };
+            let turn = hold(&body.turn);
+            if body.place().as_ref() != Some(file) {
+                // It was renamed or removed while its turn was waited for.
+                continue;
+            }
+            let done = act(&body);
+            drop(turn);
+            self.files().leave(&body);
+            return done;
+        }
+    }
+
+    /// As [`App::in_turn`], with two files that are not the same.
+    pub(super) fn in_turns<T>(
+        &self,
+        one: &Full,
+        two: &Full,
+        act: impl FnOnce(&Arc<Body>, &Arc<Body>) -> Answer<T>,
+    ) -> Answer<T> {
+        // Always the same one first, so that nobody waits for each other.
+        match name_of(one) < name_of(two) {
+            true => self.in_turn(one, |one| self.in_turn(two, |two| act(one, two))),
+            false => self.in_turn(two, |two| self.in_turn(one, |one| act(one, two))),
+        }
+    }
+
+    /// Lets go of a file that was used without a turn by name.
+    pub(super) fn leave(&self, body: &Arc<Body>) {
+        self.files().leave(body);
     }
 }
 

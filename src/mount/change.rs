@@ -2,12 +2,14 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 
 use fuser::Errno;
 
-use crate::store::{Condition, Key, Namespace, Time, modify};
+use crate::store::{Condition, Expiry, Key, Namespace, Time, modify};
 
-use super::body::{Change, Full, Kind, Mode};
+use super::body::{Body, Full, Mode};
+use super::content::Kind;
 use super::find::Attributes;
 use super::litter::{is_litter, is_probe};
 use super::nodes::Place;
@@ -36,26 +38,40 @@ impl App {
         let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
         let file = self.new_file(&parent, name)?;
         let place = Place::File(file.0.clone(), file.1.clone());
-        if self.file_attributes(&file)?.is_some() {
-            // Somebody has made it since the kernel looked.
-            if exclusive {
-                return Err(Errno::EEXIST);
+        let made = self.in_turn(&file, |body| {
+            // Somebody may have made it since the kernel looked.
+            if self.file_attributes(&file)?.is_some() {
+                return Ok(None);
             }
+            let kind = match name.as_bytes() {
+                name if is_litter(name) => Kind::Litter,
+                name if exclusive && is_probe(name) => Kind::Probe,
+                _ => Kind::Key,
+            };
             let number = self.nodes().tell(&place);
-            let opened = self.open_file(number, mode);
-            let opened = opened.inspect_err(|_| self.nodes().forget(number, 1))?;
-            let attributes = self.attributes(number)?;
-            return Ok((number, attributes, opened));
-        }
-        let kind = match name.as_bytes() {
-            name if is_litter(name) => Kind::Litter,
-            name if exclusive && is_probe(name) => Kind::Probe,
-            _ => Kind::Key,
+            let handle = self.create_file(number, body, kind, mode, exclusive);
+            let handle = handle.inspect_err(|_| self.nodes().forget(number, 1))?;
+            self.set_executable(&file, permissions);
+            Ok(Some((number, handle)))
+        })?;
+        let (number, handle) = match made {
+            Some(made) => made,
+            None if exclusive => return Err(Errno::EEXIST),
+            None => {
+                let number = self.nodes().tell(&place);
+                let opened = self.open_file(number, mode);
+                (
+                    number,
+                    opened.inspect_err(|_| self.nodes().forget(number, 1))?,
+                )
+            }
         };
-        self.set_executable(&file, permissions);
-        let number = self.nodes().tell(&place);
-        let handle = self.create_file(number, &file, kind, mode);
-        Ok((number, self.attributes(number)?, handle))
+        let attributes = self.attributes(number).inspect_err(|_| {
+            // Nobody would close what was never told.
+            _ = self.close_file(handle);
+            self.nodes().forget(number, 1);
+        })?;
+        Ok((number, attributes, handle))
     }
 
     /// Makes a directory, which is kept as long as the store is mounted.
@@ -121,20 +137,16 @@ impl App {
         let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
         let (place, attributes) = self.find(&parent, name)?;
         let file = self.file_of(&place)?;
-        let body = self.files().named(&file);
-        if let Some(body) = &body {
-            self.keep_for_users(body, (attributes.size, attributes.modified))?;
-        }
-        let removed = self.remove_key(&file)?;
-        if !removed && body.is_none() {
-            return Err(Errno::ENOENT);
-        }
-        let number = self.nodes().remove(&place);
-        if let Some(body) = body {
-            let mut files = self.files();
-            files.unname(&file);
-            files.part(body, number);
-        }
+        self.in_turn(&file, |body| {
+            self.keep_for_users(body, &file, (attributes.size, attributes.modified));
+            let is_pending = body.content().is_some_and(|is| is.state().is_pending());
+            if !self.remove_key(&file)? && !is_pending {
+                return Err(Errno::ENOENT);
+            }
+            self.nodes().remove(&place);
+            self.files().part(body);
+            Ok(())
+        })?;
         self.memory().set_executable(&file.0, &file.1, false);
         self.keep_place(&parent);
         Ok(())
@@ -209,29 +221,41 @@ impl App {
         resized.and(self.close_file(opened))
     }
 
-    fn set_modified(&self, (namespace, key): &Full, time: Time) -> Answer<()> {
-        let body = self.files().named(&(namespace.clone(), key.clone()));
-        if let Some(body) = body {
-            let content = body.content();
-            let mut state = content.state();
-            let is_stored = state.change == Change::None && state.kind == Kind::Key;
-            if !is_stored {
-                // It is stored with the whole, and what is appended has no time of its own.
-                self.answer(self.load(&body, &mut state))?;
+    fn set_modified(&self, file: &Full, time: Time) -> Answer<()> {
+        self.in_turn(file, |body| {
+            if let Some(content) = body.content() {
+                let mut state = content.state();
+                if state.is_pending() {
+                    // It is stored with the whole, and what is appended has no time of its own.
+                    if !state.tail.is_empty() {
+                        self.answer(self.view(body, &mut state))?;
+                        state.tail.clear();
+                    }
+                    state.modified = Some(time);
+                    body.show(&content, &state, time);
+                    return Ok(());
+                }
             }
-            state.modified = Some(time);
-            body.show(&content, &state, time);
-            if !is_stored {
-                return Ok(());
-            }
-        }
-        let done = self
-            .store()
-            .and_then(|store| modify::set_modified(store, namespace, key, time, self.clock()));
-        match self.answer(done)? {
-            true => Ok(()),
-            false => Err(Errno::ENOENT),
-        }
+            self.put_again(body, file, Expiry::Keep, Some(time))
+        })
+    }
+
+    /// Stores what a key holds once more, with another expiry or time of modification. Who has it
+    /// open has the new entry open. It is the file's turn.
+    pub(super) fn put_again(
+        &self,
+        body: &Arc<Body>,
+        (namespace, key): &Full,
+        expiry: Expiry,
+        modified: Option<Time>,
+    ) -> Answer<()> {
+        let (was, is) = self
+            .answer(self.store().and_then(|store| {
+                modify::put_again(store, namespace, key, self.clock(), expiry, modified)
+            }))?
+            .ok_or(Errno::ENOENT)?;
+        self.move_pins(body, was, is);
+        Ok(())
     }
 
     /// Refuses what changes anything where that is not wanted.

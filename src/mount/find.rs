@@ -77,22 +77,33 @@ impl App {
         match place {
             Some(Place::File(namespace, key)) => {
                 let file = (namespace, key);
-                self.file_attributes(&file)?.ok_or(Errno::ENOENT)
+                match self.file_attributes(&file)? {
+                    Some(attributes) => Ok(attributes),
+                    None => self.open_attributes(number),
+                }
             }
             Some(dir) => Ok(self.dir_attributes(&dir)),
-            None => {
-                let body = self.files().removed(number).ok_or(Errno::ENOENT)?;
-                let last = *hold(&body.last);
-                let seen = body.seen().whole.or(last);
-                let (size, modified) = seen.unwrap_or((0, self.now()));
-                Ok(Attributes {
-                    size,
-                    modified,
-                    is_dir: false,
-                    executable: false,
-                })
-            }
+            None => self.open_attributes(number),
         }
+    }
+
+    /// Returns what is told of a file that is gone and still open.
+    fn open_attributes(&self, number: u64) -> Answer<Attributes> {
+        let body = self.files().numbered(number).ok_or(Errno::ENOENT)?;
+        if let Some(file) = body.place()
+            && let Some(attributes) = self.file_attributes(&file)?
+        {
+            return Ok(attributes);
+        }
+        let last = *hold(&body.last);
+        let seen = body.seen().whole.or(last);
+        let (size, modified) = seen.unwrap_or((0, self.now()));
+        Ok(Attributes {
+            size,
+            modified,
+            is_dir: false,
+            executable: false,
+        })
     }
 
     /// Returns what is told of a file; `None` where there is none.

@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 
 use fuser::Errno;
 
-use crate::store::{Deadline, Expiry, Meta, Namespace, units};
+use crate::store::{Deadline, Expiry, Meta, units};
 use crate::wire::time::{read_rfc3339_deadline, rfc3339_deadline};
 
-use super::body::{Change, Full, Kind};
+use super::body::Full;
+use super::content::Kind;
 use super::nodes::Place;
 use super::{Answer, App};
 
@@ -81,27 +82,34 @@ impl App {
     }
 
     fn expire(&self, file: &Full, expiry: Expiry) -> Answer<()> {
-        let body = self.files().named(file);
-        if let Some(body) = &body {
-            let content = body.content();
+        self.in_turn(file, |body| {
+            let Some(content) = body.content() else {
+                let (namespace, key) = file;
+                let done = self.store();
+                let done =
+                    done.and_then(|store| store.expire(namespace, key, expiry, self.clock()));
+                return match self.answer(done)? {
+                    true => Ok(()),
+                    false => Err(Errno::ENODATA),
+                };
+            };
             let mut state = content.state();
             if state.kind != Kind::Key {
                 return Err(Errno::EOPNOTSUPP);
             }
-            if state.change != Change::None {
+            if state.is_pending() {
                 // It is stored with what was written.
                 state.expiry = Some(expiry);
                 return Ok(());
             }
-        }
-        let (namespace, key): (&Namespace, _) = (&file.0, &file.1);
-        let done = self
-            .store()
-            .and_then(|store| store.expire(namespace, key, expiry, self.clock()));
-        match self.answer(done)? {
-            true => Ok(()),
-            false => Err(Errno::ENODATA),
-        }
+            drop(state);
+            self.put_again(body, file, expiry, None)?;
+            content.state().pin.expires = match expiry {
+                Expiry::At(deadline) => Some(deadline),
+                _ => None,
+            };
+            Ok(())
+        })
     }
 
     /// Returns what the store knows of a file, and the expiry that it is to get; `None` if it is a
@@ -112,7 +120,7 @@ impl App {
         };
         let meta = self.stat(&namespace, &key)?;
         let body = self.files().named(&(namespace, key));
-        let expiry = body.and_then(|body| body.content().state().expiry);
+        let expiry = body.and_then(|body| body.content()?.state().expiry);
         Ok(meta.map(|meta| (meta, expiry)))
     }
 }

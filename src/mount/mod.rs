@@ -10,13 +10,67 @@
 //!   nodes     the numbers that the kernel knows
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   shape     which directories there are;  index  all keys at a time;  list  what is in one
-//!   open      opening, writing, storing;  body  an open file;  draft  what was written to it;  reader  what is read from it
+//!   body      open files, and their turns;  open  opening, reading, writing, closing
+//!   content   what was changed and how it is stored;  draft  its bytes;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
 //!   marks     extended attributes;  errors
 //! ```
+//!
+//! # What an open file holds, and what becomes of it
+//!
+//! An opening to be read holds the value that the key had, or, while a change is pending, that
+//! change. Openings to write share a content. It is pinned to the entry that it was made of (etag and
+//! expiry), and is a *whole*, which owes nothing to that entry, a *part* of it that was changed, or a
+//! *tail* to be added. A flush, a sync or a close stores it, if something is pending:
+//!
+//! ```text
+//! opened how                       content            stored under the condition      else
+//! O_CREAT, and there was none      whole, new         there is none still             takes its place
+//! O_CREAT with O_EXCL              part, of an empty  the etag is the pinned one      ESTALE
+//!                                  entry that is put
+//!                                  --if-absent then;
+//!                                  EEXIST if there is one
+//! O_TRUNC, ftruncate to 0          whole, pinned      the etag is the pinned one      takes its place
+//! O_APPEND, and only written to    tail               there is an entry               ESTALE
+//! any other that writes            part, pinned       the etag is the pinned one      ESTALE
+//! ```
+//!
+//! "Takes its place": a whole is put in the place of what is there by then, whose expiry stays. If
+//! nothing is, it keeps the expiry of the entry that it was pinned to; when that is over, ESTALE.
+//! So of several who write a whole the last one wins, with all of it; of a part nothing mixes with what
+//! another has stored; and nothing comes back that was removed or has expired, but by a whole.
+//!
+//! ```text
+//! event                            what it does
+//! another opens it to write        goes on with what is pending, or with the content whose pin is the entry
+//!                                  of now; else has a content of its own, as with O_TRUNC
+//! stored                           the pin is the new entry
+//! unlinked, or renamed over        what its users hold is kept for them, and is never stored
+//! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
+//!                                  stored is stored first
+//! others replace or remove the key nothing, until it is stored
+//! the last that writes closes it   the content is gone; who reads it goes on with it
+//! ```
+//!
+//! Whoever opens, stores, renames or removes a file does that in its turn ([`body::Body::turn`]), one
+//! after the other, so that nothing of this is decided on what another is about to change.
+//!
+//! # What is dear, and why it stays
+//!
+//! [`index`] is for loose entries only: whether a name is a directory is a question about all keys, and
+//! a hashed tree answers it by looking at all of them. Without the list each of 10,000 names that `cat`
+//! opens would take a walk of 10,000 files.
+//!
+//! Who closes a file, and how that process ended, is asked of the kernel (`os/writer.rs`), because the
+//! kernel says "flush" as well when a descriptor was only duplicated, as every shell does for `> file`,
+//! and when a process is killed half-way. Without asking, `{ a; kv get k; b; } > mnt/k` would store three
+//! values, and a killed `sort > mnt/k` half of one: what a file system does, and what kv does not. It is
+//! asked only when something is pending, and by a thread of its own, as the kernel tells nothing of a
+//! process that is just becoming another program.
 
 mod body;
 mod change;
+mod content;
 mod draft;
 mod errors;
 mod find;
@@ -55,6 +109,9 @@ use self::shape::Shape;
 pub struct Config {
     /// The store.
     pub store: Box<dyn Store>,
+    /// The same store without waiting for the disk: for what is made on opening, and is synced with
+    /// what is written to it.
+    pub maker: Box<dyn Store>,
     /// The clock.
     pub clock: Box<dyn Clock>,
     /// What the list of mounts says it is.

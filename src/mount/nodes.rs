@@ -60,6 +60,8 @@ pub(super) struct Nodes {
 struct Node {
     /// `None` once it was removed and is only still open.
     place: Option<Place>,
+    /// Where it was when it was removed.
+    last: Option<Place>,
     /// How often it was told to the kernel.
     told: u64,
 }
@@ -71,6 +73,11 @@ impl Nodes {
             ROOT => Some(Place::Root),
             _ => self.by_number.get(&number)?.place.clone(),
         }
+    }
+
+    /// Returns what a number stood for when that was removed.
+    pub(super) fn last_place(&self, number: u64) -> Option<Place> {
+        self.by_number.get(&number)?.last.clone()
     }
 
     /// Returns the number of what the kernel knows.
@@ -96,6 +103,7 @@ impl Nodes {
             }
             let node = Node {
                 place: Some(place.clone()),
+                last: None,
                 told: 0,
             };
             self.by_number.insert(number, node);
@@ -129,7 +137,7 @@ impl Nodes {
         let number = self.find(place)?;
         self.elsewhere.remove(place);
         if let Some(node) = self.by_number.get_mut(&number) {
-            node.place = None;
+            node.last = node.place.take();
         }
         Some(number)
     }

@@ -3,8 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Value};
+use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
 
+use super::body::Full;
+use super::content::Pin;
 use super::draft::Draft;
 use super::{App, failure};
 
@@ -15,15 +17,16 @@ const PART: usize = 256 << 10;
 /// Who reads at the end again after this long waits for more, as `tail -f` does.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What a file that is open for reading holds.
+/// What a file holds that is open, as it was when it was opened.
+#[derive(Debug)]
 pub(super) struct Reader {
-    etag: Etag,
-    size: u64,
+    meta: Meta,
     content: Content,
     /// Since when its reader knows where it ends.
     ended: Option<Instant>,
 }
 
+#[derive(Debug)]
 enum Content {
     /// In memory, or in a temporary file.
     Whole(Draft),
@@ -33,6 +36,7 @@ enum Content {
     Torn,
 }
 
+#[derive(Debug)]
 struct Stream {
     source: Value,
     /// The last bytes that were read.
@@ -61,28 +65,68 @@ impl Reader {
             }),
         };
         Self {
-            etag: meta.etag,
-            size: meta.size,
+            meta,
             content,
             ended: None,
         }
     }
 
-    /// Reads up to so many bytes at an offset. `place` is where the file is now, if anywhere.
+    /// Returns the entry that it reads.
+    pub(super) fn pin(&self) -> Pin {
+        Pin::of(&self.meta)
+    }
+
+    /// Returns its size and time of modification.
+    pub(super) fn told(&self) -> (u64, Time) {
+        (self.meta.size, self.meta.modified)
+    }
+
+    /// Notes that the entry is another now that holds the same.
+    pub(super) fn move_etag(&mut self, from: Etag, to: Etag) {
+        if self.meta.etag == from {
+            self.meta.etag = to;
+        }
+    }
+
+    /// Keeps all of the value, as it is about to be removed. Where that fails, what cannot be read
+    /// any more is stale.
+    pub(super) fn keep(&mut self, app: &App, file: &Full) {
+        if !matches!(self.content, Content::Whole(_))
+            && let Ok(draft) = self.again(app, Some(file))
+        {
+            self.content = Content::Whole(draft);
+        }
+    }
+
+    /// Takes all of the value out of it.
+    pub(super) fn take_draft(&mut self, app: &App, place: Option<&Full>) -> Result<Draft> {
+        match std::mem::replace(&mut self.content, Content::Torn) {
+            Content::Whole(draft) => Ok(draft),
+            Content::Stream(stream) if stream.at == 0 => Draft::of(stream.source, &app.spill),
+            _ => self.again(app, place),
+        }
+    }
+
+    /// Reads up to so many bytes at an offset. `place` is where the file is now, if anywhere. With
+    /// `follows` whoever waits at the end gets to see what has come since.
     pub(super) fn read(
         &mut self,
         app: &App,
-        place: Option<(&Namespace, &Key)>,
+        place: Option<&Full>,
+        follows: bool,
         offset: u64,
         size: usize,
     ) -> Result<Vec<u8>> {
-        if offset >= self.size {
+        if offset >= self.meta.size {
             let waits = self.ended.is_some_and(|since| since.elapsed() > PATIENCE);
             self.ended.get_or_insert_with(Instant::now);
-            if waits && let Some((namespace, key)) = place {
+            if waits
+                && follows
+                && let Some((namespace, key)) = place
+            {
                 self.refresh(app, namespace, key)?;
             }
-            if offset >= self.size {
+            if offset >= self.meta.size {
                 return Ok(Vec::new());
             }
         }
@@ -112,13 +156,13 @@ impl Reader {
     }
 
     /// Reads the value once more, to where any part of it can be found.
-    fn again(&self, app: &App, place: Option<(&Namespace, &Key)>) -> Result<Draft> {
+    fn again(&self, app: &App, place: Option<&Full>) -> Result<Draft> {
         let entry = match place {
             Some((namespace, key)) => app.store()?.get(namespace, key, app.now())?,
             None => None,
         };
         match entry {
-            Some(entry) if entry.meta.etag == self.etag => Draft::of(entry.value, &app.spill),
+            Some(entry) if entry.meta.etag == self.meta.etag => Draft::of(entry.value, &app.spill),
             _ => Err(failure(
                 "read",
                 app,
@@ -130,7 +174,7 @@ impl Reader {
     /// Goes on with what the key holds now, if that is something else.
     fn refresh(&mut self, app: &App, namespace: &Namespace, key: &Key) -> Result<()> {
         let found = app.store()?.stat(namespace, key, app.now())?;
-        if found.is_some_and(|meta| meta.etag != self.etag)
+        if found.is_some_and(|meta| meta.etag != self.meta.etag)
             && let Some(newer) = Self::open(app, namespace, key)?
         {
             *self = newer;

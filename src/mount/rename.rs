@@ -2,14 +2,16 @@
 //! for that key, and then the old key is removed. Whoever is killed in between leaves both.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use fuser::Errno;
 
 use crate::store::error::Result;
 use crate::store::modify::Conflicts;
-use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection};
+use crate::store::{Condition, Etag, Expiry, Key, Namespace, Put, Selection};
 
-use super::body::{Change, Full, Kind};
+use super::body::{Body, Full};
+use super::content::{Change, Kind};
 use super::litter::is_litter;
 use super::nodes::Place;
 use super::shape::each_key;
@@ -59,66 +61,77 @@ impl App {
         if from == to {
             return Ok(());
         }
-        let body = self.files().named(from);
-        if let Some(body) = &body {
-            let content = body.content();
-            let mut state = content.state();
-            if state.kind != Kind::Key {
-                if !is_litter(last_part(to)) {
-                    // It is somebody's data now, and is stored under its new name.
-                    state.kind = Kind::Key;
-                    state.change = Change::Written;
-                }
-                drop(state);
-                self.move_name(from, to);
-                self.store_body(body, &content, &mut content.state())?;
-                self.settle(body);
-                return Ok(());
+        self.in_turns(from, to, |body, there| {
+            if keep && self.file_attributes(to)?.is_some() {
+                return Err(Errno::EEXIST);
             }
-            self.store_body(body, &content, &mut state)?;
-        }
-        let there = self.files().named(to);
-        if let Some(body) = there
+            if let Some(content) = body.content() {
+                let mut state = content.state();
+                if state.kind != Kind::Key {
+                    if !is_litter(last_part(to)) {
+                        // It is somebody's data now, and is stored under its new name.
+                        state.kind = Kind::Key;
+                        state.change = Change::Written;
+                        state.pin = self.pin(there)?.unwrap_or_default();
+                        state.is_whole = true;
+                    }
+                    self.give_way(there, to)?;
+                    self.move_name(body, from, to);
+                    self.store_content(body, &content, &mut state)?;
+                    drop(state);
+                    body.settle(&content);
+                    return Ok(());
+                }
+                if state.pin.etag.is_none() {
+                    self.store_content(body, &content, &mut state)?;
+                }
+            }
+            self.give_way(there, to)?;
+            let moved = self.answer(self.move_key(from, to, keep))?;
+            let Some(moved) = moved else {
+                return Err(if keep { Errno::EEXIST } else { Errno::ENOENT });
+            };
+            self.move_name(body, from, to);
+            // What is being written goes on from the entry in its new place.
+            if let Some((was, is)) = moved {
+                self.move_pins(body, was, is);
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps what is about to be replaced for those who have it open.
+    fn give_way(&self, there: &Arc<Body>, to: &Full) -> Answer<()> {
+        if !self.files().handles_of(there).is_empty()
             && let Some(old) = self.file_attributes(to)?
         {
-            self.keep_for_users(&body, (old.size, old.modified))?;
+            self.keep_for_users(there, to, (old.size, old.modified));
         }
-        if !self.answer(self.move_key(from, to, keep))? {
-            return Err(if keep { Errno::EEXIST } else { Errno::ENOENT });
-        }
-        self.move_name(from, to);
         Ok(())
     }
 
     /// Notes that a file has another name.
-    fn move_name(&self, from: &Full, to: &Full) {
+    fn move_name(&self, body: &Arc<Body>, from: &Full, to: &Full) {
         let place = |file: &Full| Place::File(file.0.clone(), file.1.clone());
-        let replaced = self.nodes().rename(&place(from), &place(to));
-        let mut files = self.files();
-        let old = match files.unname(from) {
-            Some(body) => files.name(to, &body),
-            None => files.unname(to),
-        };
-        if let Some(old) = old {
-            files.part(old, replaced);
-        }
-        drop(files);
+        self.nodes().rename(&place(from), &place(to));
+        self.files().rename(body, to);
         let mut memory = self.memory();
         let is = memory.is_executable(&from.0, &from.1);
         memory.set_executable(&from.0, &from.1, false);
         memory.set_executable(&to.0, &to.1, is);
     }
 
-    /// Puts what one key holds under another and removes the first. Returns false where there is
-    /// none, or something is in its new place and to be kept.
-    fn move_key(&self, from: &Full, to: &Full, keep: bool) -> Result<bool> {
+    /// Puts what one key holds under another and removes the first. Returns `None` where there is
+    /// none, or something is in its new place and to be kept; else the etags that it had and has,
+    /// where they are known.
+    fn move_key(&self, from: &Full, to: &Full, keep: bool) -> Result<Option<Option<(Etag, Etag)>>> {
         let (store, clock) = (self.store()?, self.clock());
         let mut conflicts = Conflicts::default();
         let mut was_put = false;
         loop {
             let Some(mut entry) = store.get(&from.0, &from.1, self.now())? else {
                 // Somebody removed it between the two steps, which is what was to be done.
-                return Ok(was_put);
+                return Ok(was_put.then_some(None));
             };
             let put = Put {
                 value: &mut entry.value,
@@ -129,16 +142,16 @@ impl App {
                     false => Condition::Always,
                 },
             };
-            if store.put(&to.0, &to.1, put, clock)?.is_none() {
-                return Ok(false);
-            }
+            let Some(etag) = store.put(&to.0, &to.1, put, clock)? else {
+                return Ok(None);
+            };
             was_put = true;
             self.shape(&to.0).note(to.1.as_bytes(), true);
             self.memory().unhide(&to.0);
             let unchanged = Condition::Etag(entry.meta.etag);
             if store.remove(&from.0, &from.1, &unchanged, clock)? {
                 self.shape(&from.0).note(from.1.as_bytes(), false);
-                return Ok(true);
+                return Ok(Some(Some((entry.meta.etag, etag))));
             }
             conflicts.pause(store.busy_timeout(), &from.1)?;
         }

@@ -303,13 +303,7 @@ impl Filesystem for Requests {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        let handle = self.app.files().handle(fh.0);
-        let done = handle.and_then(|handle| {
-            let mut state = handle.content.state();
-            self.app
-                .store_body(&handle.body, &handle.content, &mut state)
-        });
-        empty(done, reply);
+        empty(self.app.sync_file(fh.0), reply);
     }
 
     fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {

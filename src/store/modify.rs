@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::store::{
-    Clock, Condition, Entry, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError, Time,
-    Turn,
+    Clock, Condition, Entry, Etag, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError,
+    Time, Turn,
 };
 
 /// A pause between two tries is shorter than this.
@@ -93,9 +93,39 @@ pub fn append<S: Store + ?Sized>(
     addition: &[u8],
     clock: &dyn Clock,
 ) -> Result<()> {
+    add(store, namespace, key, addition, clock, true).map(drop)
+}
+
+/// Adds bytes as [`append`] does to a key that is there. Returns false when there is none, and
+/// makes none.
+///
+/// # Errors
+///
+/// As [`Store::get`] and [`Store::put`].
+pub fn append_to_live<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    addition: &[u8],
+    clock: &dyn Clock,
+) -> Result<bool> {
+    add(store, namespace, key, addition, clock, false)
+}
+
+fn add<S: Store + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    addition: &[u8],
+    clock: &dyn Clock,
+    makes: bool,
+) -> Result<bool> {
     let mut conflicts = Conflicts::default();
     loop {
         let found = store.get(namespace, key, clock.now())?;
+        if found.is_none() && !makes {
+            return Ok(false);
+        }
         let condition = unchanged(found.as_ref());
         let expiry = if found.is_some() {
             Expiry::Keep
@@ -113,7 +143,7 @@ pub fn append<S: Store + ?Sized>(
             condition,
         };
         if store.put(namespace, key, put, clock)?.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         conflicts.queue(store, namespace, key)?;
     }
@@ -131,35 +161,23 @@ pub fn expire<S: Store + ?Sized>(
     expiry: Expiry,
     clock: &dyn Clock,
 ) -> Result<bool> {
-    put_again(store, namespace, key, clock, expiry, None)
+    Ok(put_again(store, namespace, key, clock, expiry, None)?.is_some())
 }
 
-/// Gives a key a new time of modification and keeps its value and its expiry. Returns false when
-/// there is no such key.
+/// Puts the value that a key holds once more, with another expiry or time of modification. Returns
+/// the etags of the entry before and after; `None` when there is no such key.
 ///
 /// # Errors
 ///
 /// As [`Store::get`] and [`Store::put`].
-pub fn set_modified<S: Store + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    key: &Key,
-    modified: Time,
-    clock: &dyn Clock,
-) -> Result<bool> {
-    put_again(store, namespace, key, clock, Expiry::Keep, Some(modified))
-}
-
-/// Puts the value that a key holds once more, with another expiry or time of modification. Returns
-/// false when there is no such key.
-fn put_again<S: Store + ?Sized>(
+pub fn put_again<S: Store + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
     clock: &dyn Clock,
     expiry: Expiry,
     modified: Option<Time>,
-) -> Result<bool> {
+) -> Result<Option<(Etag, Etag)>> {
     let mut conflicts = Conflicts::default();
     while let Some(mut entry) = store.get(namespace, key, clock.now())? {
         let put = Put {
@@ -168,12 +186,12 @@ fn put_again<S: Store + ?Sized>(
             modified: modified.or(Some(entry.meta.modified)),
             condition: Condition::Etag(entry.meta.etag),
         };
-        if store.put(namespace, key, put, clock)?.is_some() {
-            return Ok(true);
+        if let Some(etag) = store.put(namespace, key, put, clock)? {
+            return Ok(Some((entry.meta.etag, etag)));
         }
         conflicts.queue(store, namespace, key)?;
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Returns the condition that a key still holds what was found.

@@ -13,13 +13,8 @@ use super::Mount;
 use super::mounted::can;
 use crate::harness::{Engine, Sandbox};
 
-/// Each has a store on this machine's disk, to be damaged there.
-const ENGINES: &[Engine] = &[
-    Engine::Tree,
-    Engine::Sqlite,
-    Engine::Http,
-    Engine::HttpSqlite,
-];
+/// Each reads a store on this machine's disk anew, and so sees what is damaged there.
+const ENGINES: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
 fn is_io<T>(done: &io::Result<T>) -> bool {
     let err = done.as_ref().err();
@@ -86,7 +81,6 @@ fn a_large_value_that_is_damaged_is_never_read_to_its_end() {
             let name = format!("k{size}");
             kv.feed(["put", &name], &value)
                 .ends(kv::exit::Exit::Success);
-            mount.holds(&name, &value);
             damage(kv, mark.as_bytes(), 5);
             // Whatever else was there.
             let wrong = fs::read(mount.path(&name));
