@@ -238,6 +238,8 @@ _kv_kind() {
             kind='one of never' ;;
         'help 1')
             kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help' ;;
+        *' --on-loss')
+            kind='one of term ignore' ;;
         *' --store' | \
         *' -s')
             kind='store' ;;
@@ -1202,7 +1204,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__lock)
-            opts="-h --wait --no-wait --shared --show --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --wait --no-wait --shared --inherit --on-loss --show --store --namespace --sync --busy-timeout --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1210,6 +1212,10 @@ _kv() {
             case "${prev}" in
                 --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-loss)
+                    COMPREPLY=($(compgen -W "term ignore" -- "${cur}"))
                     return 0
                     ;;
                 --store)

@@ -216,6 +216,8 @@ complete -c kv -n "__fish_kv_using_subcommand update" -l busy-timeout -d 'How lo
 complete -c kv -n "__fish_kv_using_subcommand update" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l wait -d 'Wait for at most this long; then status 124' -r
+complete -c kv -n "__fish_kv_using_subcommand lock" -l on-loss -d 'What becomes of CMD when the lock is lost; the status is 125 then' -r -f -a "term\t'It is sent TERM [default]'
+ignore\t'It goes on'"
 complete -c kv -n "__fish_kv_using_subcommand lock" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand lock" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand lock" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -224,11 +226,12 @@ complete -c kv -n "__fish_kv_using_subcommand lock" -l busy-timeout -d 'How long
 complete -c kv -n "__fish_kv_using_subcommand lock" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand lock" -l no-wait -d 'Do not wait: if the lock is taken, end with status 124 at once and in silence'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l shared -d 'Share the lock with others who ask for that'
+complete -c kv -n "__fish_kv_using_subcommand lock" -l inherit -d 'Let CMD and all that it starts hold the lock too: it is free when the last of them is gone'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l show -d 'Run nothing; print who holds the lock, or end with status 1 if nobody does'
 complete -c kv -n "__fish_kv_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand memo" -l ttl -d 'Remember the run for this long' -r
 complete -c kv -n "__fish_kv_using_subcommand memo" -l stale -d 'Answer at once with a result that is older than this, and refresh it in the background' -r
-complete -c kv -n "__fish_kv_using_subcommand memo" -l env -d 'Make the value of the variable NAME a part of the key' -r
+complete -c kv -n "__fish_kv_using_subcommand memo" -l env -d 'Make the value of the variable NAME a part of the key, as a digest' -r
 complete -c kv -n "__fish_kv_using_subcommand memo" -l modtime -d 'Make the time when FILE was modified a part of the key' -r -F
 complete -c kv -n "__fish_kv_using_subcommand memo" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand memo" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -506,6 +509,8 @@ function __kv_kind
             echo 'one of never'
         case 'help 1'
             echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help'
+        case '* --on-loss'
+            echo 'one of term ignore'
         case '* --store' \
             '* -s'
             echo 'store'

@@ -25,6 +25,8 @@ pub enum Exit {
     Failure,
     /// The status of a program that was run, or one that stands in for it.
     Program(u8),
+    /// The number of the signal that killed a program that was run.
+    Signal(u8),
 }
 
 impl Exit {
@@ -57,6 +59,10 @@ impl Exit {
             ),
             Self::Damaged => (4, "The data is damaged, or was written by a newer kv."),
             Self::Program(status) => (status, "The status of the program that was run."),
+            Self::Signal(signal) => (
+                signal.wrapping_add(128),
+                "The signal that killed the program that was run.",
+            ),
             Self::Failure => (
                 5,
                 "It could not be done: permission, no space, no inodes, store not reachable, \
@@ -101,8 +107,8 @@ impl Exit {
     }
 }
 
-/// What the commands that run a program return when it is not the program's own status, which is
-/// 128 and the number of the signal if one killed it (as timeout(1) and env(1)).
+/// What the commands that run a program return when it is not the program's own status (as
+/// timeout(1) and env(1)). Where a signal killed it, kv dies of the same one.
 pub const PROGRAM_ROWS: [(u8, &str); 4] = [
     (
         124,

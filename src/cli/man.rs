@@ -21,7 +21,7 @@ mod tables;
 mod upkeep;
 mod values;
 
-use crate::cli::programs as args;
+use crate::cli::reader::runs_a_program;
 use crate::exit::{Exit, PROGRAM_ROWS};
 
 pub use self::format::{FIELDS, FORMAT, SHELL_READER};
@@ -94,13 +94,14 @@ pub fn page(command: &str) -> Option<&'static Page> {
 /// Returns the exit statuses of a command and their meanings, for EXIT STATUS.
 pub fn exit_status(command: &str) -> Vec<(String, &'static str)> {
     let numbered = |(status, meaning): (u8, _)| (status.to_string(), meaning);
-    if !args::NAMES.contains(&command) {
+    if !runs_a_program(command) {
         return Exit::ALL.map(Exit::row).map(numbered).to_vec();
     }
     let mut rows = PROGRAM_ROWS.map(numbered).to_vec();
     rows.push((
         "128+N".to_owned(),
-        "The program was killed by the signal of number N.",
+        "The program was killed by the signal of number N, and then kv dies of it too. It is a shell that \
+         shows it as 128+N.",
     ));
     rows.push(("other".to_owned(), "The status of the program itself."));
     rows

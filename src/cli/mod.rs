@@ -36,7 +36,7 @@ pub use self::global::{Durability, Global};
 use self::global::{GlobalAfter, GlobalBefore};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
 pub use self::memo::MemoArgs;
-pub use self::programs::{LockArgs, UpdateArgs, WaitArgs};
+pub use self::programs::{LockArgs, OnLoss, UpdateArgs, WaitArgs};
 pub use self::reach::{MountArgs, NamespacesArgs};
 pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
 pub use self::serve::{Listen, ServeArgs};
@@ -175,9 +175,10 @@ pub enum Command {
 
     /// Run a program while holding a lock
     ///
-    /// The lock belongs to NAME in the namespace and is held by kv itself, never by CMD: it ends
-    /// when CMD ends. If kv dies, CMD is killed and the lock is free, however that happens. What
-    /// CMD leaves running in the background lives on without the lock.
+    /// The lock belongs to NAME in the namespace and is held by kv itself, not by CMD: it ends when
+    /// CMD ends. If kv dies, CMD is killed and the lock is free, however that happens. What CMD has
+    /// started, or leaves running in the background, lives on without the lock, unless --inherit is
+    /// given.
     ///
     /// Without an option this waits for as long as it takes, as flock(1) does.
     Lock(With<LockArgs>),

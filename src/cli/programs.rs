@@ -3,13 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::cli::value;
 use crate::store::{Etag, Key};
-
-/// The commands that run a program: they have exit statuses of their own.
-pub(super) const NAMES: [&str; 3] = ["update", "lock", "memo"];
 
 /// Arguments of `kv update`.
 #[derive(Debug, Args)]
@@ -45,14 +42,36 @@ pub struct LockArgs {
     #[arg(long)]
     pub shared: bool,
 
+    /// Let CMD and all that it starts hold the lock too: it is free when the last of them is gone
+    #[arg(long)]
+    pub inherit: bool,
+
+    /// What becomes of CMD when the lock is lost; the status is 125 then
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "term",
+        hide_default_value = true
+    )]
+    pub on_loss: OnLoss,
+
     /// Run nothing; print who holds the lock, or end with status 1 if nobody does
-    #[arg(long, conflicts_with_all = ["wait", "no_wait", "shared", "command"])]
+    #[arg(long, conflicts_with_all = ["wait", "no_wait", "shared", "inherit", "on_loss", "command"])]
     pub show: bool,
 
     /// Program to run while the lock is held
     #[arg(value_name = "CMD", last = true, required_unless_present = "show")]
     #[arg(value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
+}
+
+/// What becomes of a program whose lock is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnLoss {
+    /// It is sent TERM [default]
+    Term,
+    /// It goes on
+    Ignore,
 }
 
 /// Arguments of `kv wait`.

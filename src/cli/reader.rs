@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, programs, value};
+use crate::cli::{Cli, value};
 
 /// Returns the whole command line as data.
 pub fn command() -> clap::Command {
@@ -45,9 +45,8 @@ impl Reader {
     ///
     /// As [`parse`].
     pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
-        let mut matches = self
-            .command
-            .try_get_matches_from_mut(with_null_option(args))?;
+        let args = with_null_option(&self.command, args);
+        let mut matches = self.command.try_get_matches_from_mut(args)?;
         Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
     }
 }
@@ -60,9 +59,9 @@ impl Default for Reader {
 
 /// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative
 /// number, which is text, and clap would take it for the element.
-fn with_null_option(args: &[OsString]) -> Vec<OsString> {
+fn with_null_option(command: &clap::Command, args: &[OsString]) -> Vec<OsString> {
     let mut args = args.to_vec();
-    if command_at(&args).is_some_and(|at| args[at] == "push") {
+    if command_at(command, &args).is_some_and(|at| args[at] == "push") {
         let options = args.iter_mut().take_while(|arg| *arg != "--");
         options
             .filter(|arg| *arg == "-0")
@@ -72,22 +71,42 @@ fn with_null_option(args: &[OsString]) -> Vec<OsString> {
 }
 
 /// Returns where the name of the command stands.
-fn command_at(args: &[OsString]) -> Option<usize> {
+fn command_at(command: &clap::Command, args: &[OsString]) -> Option<usize> {
     let mut at = 1;
     loop {
         match args.get(at)?.to_str() {
-            Some("-s" | "-n" | "--store" | "--namespace" | "--sync" | "--busy-timeout") => at += 2,
             Some(word) if !word.starts_with('-') => return Some(at),
+            Some(word) if wants_value(command, word) => at += 2,
             _ => at += 1,
         }
     }
 }
 
+/// Tells whether a word before the command is an option whose value is the next word.
+fn wants_value(command: &clap::Command, word: &str) -> bool {
+    let Some(long) = word.strip_prefix("--") else {
+        let is_option = |short| command.get_opts().any(|opt| opt.get_short() == Some(short));
+        // What stands behind a short option is its value.
+        let found = word.char_indices().skip(1).find(|(_, c)| is_option(*c));
+        return found.is_some_and(|(at, short)| at + short.len_utf8() == word.len());
+    };
+    command.get_opts().any(|opt| opt.get_long() == Some(long))
+}
+
 /// Tells whether a command line that cannot be read is one of a command that runs a program: such
 /// a command has exit statuses of its own for its own failures.
 pub fn names_a_program(args: &[OsString]) -> bool {
-    let name = command_at(args).and_then(|at| args[at].to_str());
-    name.is_some_and(|name| programs::NAMES.contains(&name))
+    let name = command_at(&command(), args).and_then(|at| args[at].to_str());
+    name.is_some_and(runs_a_program)
+}
+
+/// Tells whether the command of this name runs a program, which then stands behind `--`.
+pub(super) fn runs_a_program(name: &str) -> bool {
+    let mut command = command();
+    // The arguments of a command are not there before.
+    command.build();
+    let named = command.find_subcommand(name);
+    named.is_some_and(|named| named.get_positionals().any(clap::Arg::is_last_set))
 }
 
 /// Reads a duration, as [`super::PutArgs::ttl`] does.
@@ -97,4 +116,78 @@ pub fn names_a_program(args: &[OsString]) -> bool {
 /// A text for people.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     value::patience(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(words: &[String]) -> Option<usize> {
+        let words = ["kv"]
+            .map(str::to_owned)
+            .iter()
+            .chain(words)
+            .map(OsString::from)
+            .collect::<Vec<_>>();
+        command_at(&command(), &words)
+    }
+
+    /// Options that are given before the command, each in all the ways in which it can be typed, and
+    /// how many words that takes.
+    fn every_option_before() -> Vec<Vec<String>> {
+        let mut command = command();
+        command.build();
+        let mut typed = Vec::new();
+        for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+            let is_flag = !arg.get_action().takes_values();
+            for name in arg.get_long_and_visible_aliases().unwrap_or_default() {
+                typed.push(vec![format!("--{name}")]);
+                if !is_flag {
+                    typed.last_mut().unwrap().push("push".to_owned());
+                    typed.push(vec![format!("--{name}=push")]);
+                }
+            }
+            for name in arg.get_short_and_visible_aliases().unwrap_or_default() {
+                typed.push(vec![format!("-{name}")]);
+                if !is_flag {
+                    typed.last_mut().unwrap().push("push".to_owned());
+                    typed.push(vec![format!("-{name}push")]);
+                    typed.push(vec![format!("-h{name}"), "push".to_owned()]);
+                }
+            }
+        }
+        typed
+    }
+
+    #[test]
+    fn the_command_is_found_behind_every_option() {
+        let options = every_option_before();
+        assert!(options.len() > 12, "{options:?}");
+        for option in &options {
+            for other in &options {
+                let words = [&option[..], other, &["get".to_owned()]].concat();
+                assert_eq!(at(&words), Some(words.len()), "{words:?}");
+            }
+            assert_eq!(at(option), None, "{option:?}");
+        }
+    }
+
+    #[test]
+    fn who_runs_a_program_is_known_from_the_definition() {
+        let mut all = command();
+        all.build();
+        let names = all.get_subcommands().map(clap::Command::get_name);
+        let runners: Vec<_> = names.filter(|name| runs_a_program(name)).collect();
+        assert_eq!(runners, ["update", "lock", "memo"]);
+        for name in runners {
+            let words = ["kv", name, "name", "--", "true"];
+            let words = if name == "memo" {
+                vec!["kv", "memo", "--ttl", "1", "--", "true"]
+            } else {
+                words.to_vec()
+            };
+            let words: Vec<_> = words.into_iter().map(OsString::from).collect();
+            assert!(parse(&words).unwrap().command.runs_a_program());
+        }
+    }
 }

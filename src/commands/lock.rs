@@ -1,16 +1,17 @@
 //! `kv lock`: runs a program while holding a lock.
 
 use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::cli::LockArgs;
+use crate::cli::{LockArgs, OnLoss};
 use crate::commands::Session;
 use crate::commands::output::OrCannotWrite as _;
 use crate::commands::program;
-use crate::exit::Exit;
-use crate::os::Supervisor;
+use crate::exit::{Exit, UsageError};
+use crate::os::{self, Supervisor};
 use crate::store::{LockRequest, StoreError};
 use crate::wire::time::rfc3339;
 
@@ -49,17 +50,63 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
     if let Some(token) = held.token() {
         command.env(TOKEN, token.to_string());
     }
-    let mut child = program::spawn(&supervisor, &mut command, true)?;
+    if args.inherit {
+        let descriptor = held.descriptor().ok_or_else(|| {
+            let why = "--inherit is for stores of this machine: a lease has no descriptor";
+            UsageError(why.to_owned())
+        })?;
+        os::hand_down(descriptor).context("cannot hand the lock down")?;
+    }
+    let mut child = program::spawn(&supervisor, &mut command, !args.inherit)?;
+    let loss = Loss::new(args);
+    held.on_loss({
+        let (loss, stopper) = (Arc::clone(&loss), supervisor.stopper());
+        Box::new(move || {
+            loss.tell();
+            if loss.is_the_end {
+                stopper.stop();
+            }
+        })
+    });
     let status = supervisor
         .wait(&mut child)
         .context("cannot wait for the program")?;
-    if held.is_lost() {
-        session.complain(anyhow!(
-            "lock `{}` was lost while the program ran: the store was out of reach for too long",
-            args.name
-        ));
+    if !held.end() {
+        loss.tell();
+        return Ok(Exit::Program(125));
     }
     Ok(program::exit_of(status))
+}
+
+/// Tells once that a lock was lost.
+struct Loss {
+    name: String,
+    /// The program is not to go on without it.
+    is_the_end: bool,
+    is_told: Mutex<bool>,
+}
+
+impl Loss {
+    fn new(args: &LockArgs) -> Arc<Self> {
+        Arc::new(Self {
+            name: args.name.to_string(),
+            is_the_end: args.on_loss == OnLoss::Term,
+            is_told: Mutex::default(),
+        })
+    }
+
+    fn tell(&self) {
+        // Held until the line is out: who comes second may be about to end the process.
+        let mut is_told = self.is_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_told {
+            super::complain(&anyhow!(
+                "lock `{}` was lost while the program ran: the store was out of reach for too long, \
+                 or has forgotten it",
+                self.name
+            ));
+            *is_told = true;
+        }
+    }
 }
 
 /// Prints who holds the lock, as `stat` prints its fields.

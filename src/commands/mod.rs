@@ -45,6 +45,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::{self, Cli, Command};
 use crate::exit::{Exit, UsageError};
+use crate::os;
 use crate::store::Namespace;
 
 use self::output::{OrCannotWrite as _, Output};
@@ -52,6 +53,8 @@ use self::session::Session;
 
 /// Carries out a command line, and says on standard error in one line what went wrong.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // What cannot be had is as it was: signals that nobody hears.
+    _ = os::end_as_init();
     let args: Vec<OsString> = args.into_iter().collect();
     let (done, runs_a_program) = match cli::parse(&args) {
         Ok(cli) => {
@@ -70,6 +73,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         exit
     });
+    if let Exit::Signal(signal) = exit {
+        os::die_of(signal);
+    }
     exit.into()
 }
 

@@ -30,11 +30,11 @@ pub(super) fn spawn(
     })?)
 }
 
-/// Returns the status that stands for the way a program ended.
+/// Returns what kv does as the program did: the same status, or the same death.
 pub(super) fn exit_of(status: ExitStatus) -> Exit {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    // One of the two is always there, and neither is above 255.
-    Exit::Program(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(125))
+    let small = |number: i32| u8::try_from(number).ok();
+    let code = status.code().and_then(small).map(Exit::Program);
+    let signal = || status.signal().and_then(small).map(Exit::Signal);
+    // One of the two is always there.
+    code.or_else(signal).unwrap_or(Exit::Program(125))
 }

@@ -1,24 +1,41 @@
 //! Locks that end by themselves: what stands for a lock where the store cannot see its holder die.
 //!
 //! The store grants a lock for [`LASTS`], and the holder asks for it again in time, from a thread of its
-//! own. When the holder's machine dies, nobody asks any more, and the lock is free after that time. No
-//! lease can promise that two never hold a lock at once: a holder that was stopped for long believes to
-//! hold what it has lost. For that there is the token: it grows with each grant, and whoever is given
+//! own. When the holder's machine dies, nobody asks any more, and the lock is free after that time. A
+//! holder that is cut off for as long tells so by its own clock, which goes on while the machine sleeps.
+//! No lease can promise that two never hold a lock at once: a holder that was stopped for long believes
+//! to hold what it has lost until it goes on. For that there is the token: it grows with each grant, and whoever is given
 //! work refuses an older one than the last that it has seen.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::os;
-use crate::store::{Guard, Held, Result, Watcher};
+use crate::store::{Guard, Held, OnLoss, Result, Watcher};
 
 /// For how long a lock is granted.
 pub(super) const LASTS: Duration = Duration::from_secs(10);
-/// How often it is asked for again.
-const KEEP_EVERY: Duration = Duration::from_secs(3);
+/// How often it is asked for again, and how long that may take, so that there is time for a second try.
+pub(super) const KEEP_EVERY: Duration = Duration::from_secs(3);
+
+/// How a lock is kept.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    lasts: Duration,
+    every: Duration,
+    /// How long after a try that failed the next one is made.
+    retry: Duration,
+    /// How often the clock is looked at: while the machine sleeps, nobody can be woken by it.
+    glance: Duration,
+}
+
+const PACE: Pace = Pace {
+    lasts: LASTS,
+    every: KEEP_EVERY,
+    retry: Duration::from_millis(500),
+    glance: Duration::from_secs(1),
+};
 
 /// What a try for a lock brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +55,8 @@ pub(super) trait Grant: Send + Sync + 'static {
     /// Where the store cannot be asked.
     fn take(&self) -> Result<Attempt>;
 
-    /// Asks for the lock again, while it is held. Returns false when it is another's.
+    /// Asks for the lock again, while it is held, and takes no longer than [`KEEP_EVERY`]. Returns
+    /// false when it is held no more.
     ///
     /// # Errors
     ///
@@ -67,8 +85,12 @@ pub(super) fn acquire(
     let until = patience.and_then(|patience| Instant::now().checked_add(patience));
     let mut watcher: Option<Box<dyn Watcher>> = None;
     loop {
+        let asked = os::since_boot();
         let left = match grant.take()? {
-            Attempt::Held(token) => return Ok(Some(hold(grant, token))),
+            Attempt::Held(token) => match hold(&grant, token, asked)? {
+                Some(held) => return Ok(Some(held)),
+                None => Duration::ZERO,
+            },
             Attempt::Busy(left) => left,
         };
         if until.is_some_and(|until| until <= Instant::now()) {
@@ -85,40 +107,165 @@ pub(super) fn acquire(
     }
 }
 
-/// Keeps a lock that was granted until what is returned is dropped.
-pub(super) fn hold(grant: Arc<dyn Grant>, token: u64) -> Held {
-    Box::new(Lease::new(grant, token))
+/// Keeps a lock that was granted until what is returned is dropped. `None` if the answer that granted
+/// it was so long on its way that it is lost. It was asked for at `asked`, by [`os::since_boot`].
+///
+/// # Errors
+///
+/// Where the store cannot be asked.
+pub(super) fn hold(grant: &Arc<dyn Grant>, token: u64, asked: Duration) -> Result<Option<Held>> {
+    let mut asked = asked;
+    // When it was granted between then and now nobody here knows.
+    if os::since_boot() > asked + PACE.every {
+        asked = os::since_boot();
+        if !grant.keep()? {
+            return Ok(None);
+        }
+    }
+    let lease = Lease::new(Arc::clone(grant), token, asked, PACE);
+    Ok(Some(Box::new(lease)))
 }
 
 /// A lock that is held, and asked for again and again until this is dropped.
 struct Lease {
-    grant: Arc<dyn Grant>,
     token: u64,
-    is_lost: Arc<AtomicBool>,
-    end: Option<Sender<()>>,
-    keeper: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    /// Hears from the keeper when it has given the lock back, and whether it was held until then.
+    given_back: Receiver<bool>,
+}
+
+/// What those who keep a lock, watch over it and use it have in common.
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    pace: Pace,
+}
+
+struct State {
+    /// When the lock is over unless it is granted anew, by [`os::since_boot`]. It counts from when it
+    /// was asked for, so that it is never later than in the store.
+    until: Duration,
+    is_lost: bool,
+    /// The holder wants it no more.
+    has_ended: bool,
+    tell: Option<OnLoss>,
 }
 
 impl Lease {
-    fn new(grant: Arc<dyn Grant>, token: u64) -> Self {
-        let is_lost = Arc::new(AtomicBool::new(false));
-        let (end, ended) = mpsc::channel();
-        let (kept, lost) = (Arc::clone(&grant), Arc::clone(&is_lost));
-        let keeper = os::spawn_deaf(move || {
-            while ended.recv_timeout(KEEP_EVERY) == Err(RecvTimeoutError::Timeout) {
-                // A store that is not to be reached may be so again in time.
-                if let Ok(false) = kept.keep() {
-                    lost.store(true, Ordering::Relaxed);
-                    return;
-                }
-            }
+    fn new(grant: Arc<dyn Grant>, token: u64, asked: Duration, pace: Pace) -> Self {
+        let state = State {
+            until: asked + pace.lasts,
+            is_lost: false,
+            has_ended: false,
+            tell: None,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            pace,
         });
+        let (sender, given_back) = mpsc::channel();
+        let kept = Arc::clone(&shared);
+        os::spawn_deaf(move || kept.keep(&*grant, asked, &sender));
+        // The keeper may wait for an answer that never comes.
+        let watched = Arc::clone(&shared);
+        os::spawn_deaf(move || watched.watch());
         Self {
-            grant,
             token,
-            is_lost,
-            end: Some(end),
-            keeper: Some(keeper),
+            shared,
+            given_back,
+        }
+    }
+
+    /// Gives the lock back, unless that takes longer than the lock lasts. Returns false if it was lost.
+    fn give_back(&self) -> bool {
+        let mut state = self.shared.state();
+        let left = state.until.saturating_sub(os::since_boot());
+        let is_held = !state.is_lost && !left.is_zero();
+        let was_ended = std::mem::replace(&mut state.has_ended, true);
+        drop(state);
+        self.shared.changed.notify_all();
+        if !is_held || was_ended {
+            return is_held;
+        }
+        // A store that does not answer granted it until after now.
+        self.given_back.recv_timeout(left).unwrap_or(is_held)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the lock in time until the holder wants it no more, and gives it back.
+    fn keep(&self, grant: &dyn Grant, asked: Duration, given_back: &Sender<bool>) {
+        let mut next = asked + self.pace.every;
+        loop {
+            let mut state = self.state();
+            while !state.has_ended && !state.is_lost {
+                let left = next.saturating_sub(os::since_boot());
+                if left.is_zero() {
+                    break;
+                }
+                state = self.pause(state, left);
+            }
+            let (has_ended, is_lost) = (state.has_ended, state.is_lost);
+            drop(state);
+            if is_lost {
+                return;
+            }
+            let asked = os::since_boot();
+            let kept = grant.keep();
+            if let Ok(false) = kept {
+                self.lose();
+            }
+            if has_ended {
+                // Nobody may be left who waits for it; a lock that cannot be given back ends by itself.
+                _ = kept.as_ref().is_ok_and(|is_held| *is_held) && grant.free().is_ok();
+                _ = given_back.send(kept.unwrap_or(true));
+                return;
+            }
+            next = match kept {
+                Ok(_) => {
+                    self.state().until = asked + self.pace.lasts;
+                    asked + self.pace.every
+                }
+                // A store that is not to be reached may be so again in time.
+                Err(_) => os::since_boot() + self.pace.retry,
+            };
+        }
+    }
+
+    /// Watches the clock: who is cut off from the store for too long learns it from nobody else.
+    fn watch(&self) {
+        let mut state = self.state();
+        while !state.has_ended && !state.is_lost {
+            let left = state.until.saturating_sub(os::since_boot());
+            if left.is_zero() {
+                drop(state);
+                return self.lose();
+            }
+            state = self.pause(state, left);
+        }
+    }
+
+    fn pause<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
+        let woken = self
+            .changed
+            .wait_timeout(state, left.min(self.pace.glance))
+            .unwrap_or_else(PoisonError::into_inner);
+        woken.0
+    }
+
+    fn lose(&self) {
+        let mut state = self.state();
+        state.is_lost = true;
+        let tell = state.tell.take();
+        drop(state);
+        self.changed.notify_all();
+        if let Some(tell) = tell {
+            tell();
         }
     }
 }
@@ -129,87 +276,30 @@ impl Guard for Lease {
     }
 
     fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Relaxed)
+        let state = self.shared.state();
+        state.is_lost || state.until <= os::since_boot()
+    }
+
+    fn on_loss(&self, tell: OnLoss) {
+        let mut state = self.shared.state();
+        if !state.is_lost {
+            state.tell = Some(tell);
+            return;
+        }
+        drop(state);
+        tell();
+    }
+
+    fn end(self: Box<Self>) -> bool {
+        self.give_back()
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        drop(self.end.take());
-        if let Some(keeper) = self.keeper.take() {
-            // What it died of was told where it died.
-            _ = keeper.join();
-        }
-        // A lock that cannot be given back ends by itself.
-        _ = self.grant.free();
+        self.give_back();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-
-    /// A lock that says busy so many times before it is had.
-    struct Scripted {
-        busy: Mutex<u32>,
-        freed: AtomicBool,
-    }
-
-    impl Grant for Scripted {
-        fn take(&self) -> Result<Attempt> {
-            let mut busy = self.busy.lock().unwrap();
-            if *busy > 0 {
-                *busy -= 1;
-                return Ok(Attempt::Busy(Duration::ZERO));
-            }
-            Ok(Attempt::Held(7))
-        }
-
-        fn keep(&self) -> Result<bool> {
-            Ok(true)
-        }
-
-        fn free(&self) -> Result<()> {
-            self.freed.store(true, Ordering::Relaxed);
-            Ok(())
-        }
-    }
-
-    struct Never;
-
-    impl Watcher for Never {
-        fn wait(&mut self, _until: Option<Instant>) -> Result<()> {
-            Ok(())
-        }
-    }
-
-    fn try_for(busy: u32, patience: Option<Duration>) -> (Arc<Scripted>, Option<Held>) {
-        let grant = Arc::new(Scripted {
-            busy: Mutex::new(busy),
-            freed: AtomicBool::new(false),
-        });
-        let shared: Arc<dyn Grant> = Arc::clone(&grant) as Arc<dyn Grant>;
-        let held = acquire(shared, patience, &mut || Ok(Box::new(Never))).unwrap();
-        (grant, held)
-    }
-
-    #[test]
-    fn who_waits_gets_it_and_gives_it_back() {
-        let (grant, held) = try_for(5, None);
-        let held = held.unwrap();
-        assert_eq!((held.token(), held.is_lost()), (Some(7), false));
-        assert!(!grant.freed.load(Ordering::Relaxed));
-        drop(held);
-        assert!(grant.freed.load(Ordering::Relaxed));
-    }
-
-    #[test]
-    fn who_does_not_wait_tries_once() {
-        let (grant, held) = try_for(1, Some(Duration::ZERO));
-        assert!(held.is_none());
-        assert_eq!(*grant.busy.lock().unwrap(), 0);
-        assert!(!grant.freed.load(Ordering::Relaxed));
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 
 mod background;
 mod beneath;
+mod death;
 mod exchange;
 mod inherited;
 mod mark;
@@ -17,18 +18,36 @@ mod writer;
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) use self::background::{Side, background};
 pub(crate) use self::beneath::open_beneath;
+pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
 pub(crate) use self::mounts::{lacks_fuse, unmount};
-pub(crate) use self::process::{Supervisor, Waiter, detach, host_name, spawn_deaf};
+pub(crate) use self::process::{Supervisor, Waiter, detach, hand_down, host_name, spawn_deaf};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;
 pub(crate) use self::writer::{Writer, is_killed};
+
+/// Returns the time since the machine was started. It goes on while the machine sleeps, and nobody
+/// sets it.
+pub(crate) fn since_boot() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    // Where there is one clock only, it is the one that goes on.
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    let time = clock_gettime(clock);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
 
 /// Returns what names this boot of the machine, 36 characters; `None` where the system has no such
 /// name.

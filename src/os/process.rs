@@ -3,10 +3,33 @@
 //! While a program runs, kv holds back the signals that concern it and takes them one at a time:
 //! those that a supervisor would send are passed on; those that a terminal sends to the whole
 //! process group have reached the program already.
+//!
+//! # What ends with kv
+//!
+//! When kv is killed with SIGKILL, the program that it runs must not go on without the lock. The
+//! kernel does that for one process: the program itself, by its parent-death signal. What the program
+//! has started in turn is out of reach, and these ways to reach it were weighed:
+//!
+//! * A process group of its own: the kernel kills no group when its leader's parent dies, so that
+//!   somebody would have to live to do it, and that process can be killed as well. Ctrl-C would no
+//!   longer reach the program, nor could it read from the terminal, unless kv did a shell's work.
+//! * A child subreaper (PR_SET_CHILD_SUBREAPER) inherits orphans while it lives. It is when kv is
+//!   dead that they would have to be killed.
+//! * A pidfd names one process, which has to be known, and somebody has to live to use it.
+//! * A PID namespace is killed as a whole with its first process, and takes root or a user namespace:
+//!   the program would see other numbers, other users, and no setuid.
+//! * A cgroup has `cgroup.kill`; it has to be delegated to the user, and somebody has to live to
+//!   write to it.
+//!
+//! So the manual promises the program's end and no more, and where all that it leaves behind must
+//! count, the lock itself is handed down: it is free when the last of them has ended (`--inherit`).
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -14,6 +37,7 @@ use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
 };
 use nix::unistd::Pid;
+use rustix::io::FdFlags;
 
 /// Passed on to the program.
 const FORWARDED: [Signal; 4] = [
@@ -30,6 +54,21 @@ const LEFT: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
 pub(crate) struct Supervisor {
     held: SigSet,
     original: SigSet,
+    stopper: Stopper,
+}
+
+/// Asks for the end of the program that is waited for, from any thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stopper(Arc<AtomicBool>);
+
+impl Stopper {
+    /// Has TERM sent to the program, unless it has ended.
+    pub(crate) fn stop(&self) {
+        self.0.store(true, Ordering::SeqCst);
+        // It wakes who waits for the program, and means nothing to anybody else. To signal the
+        // program itself from here would be to signal a number that may be another's by now.
+        _ = kill(Pid::this(), Signal::SIGCHLD);
+    }
 }
 
 impl Supervisor {
@@ -43,7 +82,16 @@ impl Supervisor {
         held.add(Signal::SIGCHLD);
         let mut original = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&held), Some(&mut original))?;
-        Ok(Self { held, original })
+        Ok(Self {
+            held,
+            original,
+            stopper: Stopper::default(),
+        })
+    }
+
+    /// Returns what ends the program before its time.
+    pub(crate) fn stopper(&self) -> Stopper {
+        self.stopper.clone()
     }
 
     /// Starts a program with the signal mask that kv was started with, and SIGPIPE at its default.
@@ -70,11 +118,11 @@ impl Supervisor {
 
     /// As [`Supervisor::wait`], in a thread of its own, while this one has other work.
     pub(crate) fn wait_aside(&self, mut child: Child) -> io::Result<Waiter> {
-        let (held, original) = (self.held, self.original);
+        let (held, original, stopper) = (self.held, self.original, self.stopper.clone());
         let (sender, status) = mpsc::channel();
         let (until, dropped) = mpsc::channel::<()>();
         let thread = thread::Builder::new().spawn(move || {
-            _ = sender.send(wait(&held, &mut child));
+            _ = sender.send(wait(&held, &stopper, &mut child));
             // What the program left in the background may keep its output open for long. From now
             // on a signal means kv, and this thread is the one that lets it in.
             _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&original), None);
@@ -89,7 +137,7 @@ impl Supervisor {
 
     /// Waits for a program, and passes signals on to it meanwhile.
     pub(crate) fn wait(&self, child: &mut Child) -> io::Result<ExitStatus> {
-        wait(&self.held, child)
+        wait(&self.held, &self.stopper, child)
     }
 }
 
@@ -117,7 +165,7 @@ impl Drop for Waiter {
     }
 }
 
-fn wait(held: &SigSet, child: &mut Child) -> io::Result<ExitStatus> {
+fn wait(held: &SigSet, stopper: &Stopper, child: &mut Child) -> io::Result<ExitStatus> {
     let pid = Pid::from_raw(child.id().cast_signed());
     loop {
         // Asked before each wait: SIGCHLD may stand for a change that was seen already.
@@ -125,9 +173,12 @@ fn wait(held: &SigSet, child: &mut Child) -> io::Result<ExitStatus> {
             discard_left()?;
             return Ok(status);
         }
+        // It cannot be another process's number: the child has not been waited for.
+        if stopper.0.swap(false, Ordering::SeqCst) {
+            _ = kill(pid, Signal::SIGTERM);
+        }
         let signal = held.wait()?;
         if FORWARDED.contains(&signal) {
-            // It cannot be another process's number: the child has not been waited for.
             _ = kill(pid, signal);
         }
     }
@@ -174,6 +225,11 @@ fn die_along(parent: u32) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn die_along(_parent: u32) -> io::Result<()> {
     Ok(())
+}
+
+/// Lets programs that are started from now on have a descriptor of this process, under its number.
+pub(crate) fn hand_down(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?)
 }
 
 /// Goes on in a process of its own that has nothing of the caller's: another session, no

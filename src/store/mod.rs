@@ -35,7 +35,7 @@ pub use self::glob::Glob;
 pub use self::key::Key;
 pub use self::list::End;
 pub use self::location::{HttpLocation, HttpServer, Location, RedisLocation};
-pub use self::named::{Guard, Held, Holder, LockRequest};
+pub use self::named::{Guard, Held, Holder, LockRequest, OnLoss};
 pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};
 pub use self::scan::{Listed, Listing, Scan, Selection};

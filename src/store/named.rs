@@ -1,5 +1,6 @@
 //! Locks that programs take by name.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::store::Time;
@@ -26,6 +27,9 @@ pub struct Holder {
     pub is_shared: bool,
 }
 
+/// What is to be done when a lock is lost.
+pub type OnLoss = Box<dyn FnOnce() + Send>;
+
 /// What stands for a named lock while it is held.
 pub trait Guard: Send {
     /// A number that has grown since the lock was last granted, where the store counts.
@@ -33,9 +37,24 @@ pub trait Guard: Send {
         None
     }
 
-    /// Tells whether it is known that the lock has become another's meanwhile.
+    /// Tells whether it is known that the lock is held no more, or may be another's.
     fn is_lost(&self) -> bool {
         false
+    }
+
+    /// Has this called, once and from another thread, when it becomes known that the lock is lost; at
+    /// once where that is known already.
+    fn on_loss(&self, _tell: OnLoss) {}
+
+    /// Returns the descriptor that the lock lasts for as long as any process has it open; `None`
+    /// where there is no such thing.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Gives the lock back. Returns false if it was lost before.
+    fn end(self: Box<Self>) -> bool {
+        true
     }
 }
 

@@ -214,6 +214,79 @@ pub fn what_goes_on_in_the_background_has_no_lock() {
 }
 
 #[test]
+pub fn a_lock_that_is_inherited_is_free_when_the_last_is_gone() {
+    let kv = Sandbox::new();
+    if kv.has_server() {
+        return;
+    }
+    let script = "setsid sleep 600 >/dev/null 2>&1 & echo $! >pid";
+    let holder = Started::script(&kv, &["lock", "job", "--inherit"], script);
+    let by = holder.pid();
+    holder.end().ends(Exit::Success).is_silent();
+    attempt(&kv, &["lock", "job"])
+        .ends(Exit::Program(124))
+        .is_silent();
+    let shown = kv.run(["lock", "--show", "job"]).ends(Exit::Success);
+    assert!(shown.stdout_text().starts_with(&format!("pid: {by}\n")));
+    let background = pid_in(&kv.path("pid"));
+    kill(background, Signal::SIGKILL).unwrap();
+    until("it is gone", || !is_alive(background));
+    is_free(&kv);
+}
+
+#[test]
+pub fn a_program_that_inherits_a_lock_lives_on_with_it() {
+    let kv = Sandbox::new();
+    if kv.has_server() {
+        return;
+    }
+    let holder = hold(&kv, &["lock", "job", "--inherit"]);
+    let program = pid_in(&kv.path("pid"));
+    holder.signal(Signal::SIGKILL);
+    until("kv is gone", || !is_alive(holder.pid()));
+    assert!(is_alive(program));
+    attempt(&kv, &["lock", "job"])
+        .ends(Exit::Program(124))
+        .is_silent();
+    fs::write(kv.path("end"), "").unwrap();
+    // What it prints goes on until the program has ended as well.
+    holder.end().ends(Exit::Signal(9)).is_silent();
+    until("it is gone", || !is_alive(program));
+    is_free(&kv);
+    assert_eq!(fs::read(kv.path("order")).unwrap(), b"a\n");
+}
+
+#[test]
+pub fn what_is_shared_is_inherited_shared() {
+    let kv = Sandbox::new();
+    if kv.has_server() {
+        return;
+    }
+    let holder = hold(&kv, &["lock", "job", "--inherit", "--shared"]);
+    attempt(&kv, &["lock", "job", "--shared"])
+        .ends(Exit::Success)
+        .is_silent();
+    attempt(&kv, &["lock", "job"])
+        .ends(Exit::Program(124))
+        .is_silent();
+    release(&kv, holder);
+    is_free(&kv);
+}
+
+#[test]
+pub fn a_loss_is_nothing_where_locks_cannot_be_lost() {
+    let kv = Sandbox::new();
+    for what in ["term", "ignore"] {
+        let args = ["lock", "job", "--on-loss", what, "--", "sh", "-c", "exit 9"];
+        kv.run(args).ends(Exit::Program(9)).is_silent();
+    }
+    kv.run(["lock", "job", "--on-loss", "x", "--", "touch", "ran"])
+        .ends(Exit::Program(125))
+        .complains(&["--on-loss", "term", "ignore"]);
+    assert!(!kv.path("ran").exists());
+}
+
+#[test]
 pub fn kv_and_the_program_end_together() {
     let kv = Sandbox::new();
     for _ in 0..5 {
@@ -233,7 +306,7 @@ pub fn a_program_that_is_killed_leaves_no_lock() {
     let kv = Sandbox::new();
     let holder = hold(&kv, &["lock", "job"]);
     kill(pid_in(&kv.path("pid")), Signal::SIGKILL).unwrap();
-    holder.end().ends(Exit::Program(137)).is_silent();
+    holder.end().ends(Exit::Signal(9)).is_silent();
     is_free(&kv);
 }
 

@@ -46,6 +46,7 @@ mod http;
 mod import;
 mod incr;
 mod info;
+mod interrupt;
 mod items;
 mod keys;
 mod kills;

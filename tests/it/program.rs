@@ -29,12 +29,12 @@ pub fn the_status_is_that_of_the_program() {
 }
 
 #[test]
-pub fn a_program_that_is_killed_ends_with_128_and_the_signal() {
+pub fn kv_dies_of_the_signal_that_kills_the_program() {
     let kv = Sandbox::new();
     for runner in RUNNERS {
-        for (signal, status) in [("KILL", 137), ("TERM", 143), ("INT", 130), ("PIPE", 141)] {
+        for (signal, number) in [("KILL", 9), ("TERM", 15), ("INT", 2), ("PIPE", 13)] {
             run(&kv, runner, &["sh", "-c", &format!("kill -{signal} $$")])
-                .ends(Exit::Program(status))
+                .ends(Exit::Signal(number))
                 .is_silent();
         }
     }
@@ -98,6 +98,49 @@ pub fn a_wrong_command_line_is_125() {
     }
     assert!(!kv.store().exists());
     assert!(!kv.path("ran").exists());
+}
+
+/// Returns all options that stand before a command and take a value, each with one that it takes.
+pub fn options_with_values(kv: &Sandbox) -> Vec<[String; 2]> {
+    fs::write(kv.path("token"), "0123456789abcdef\n").unwrap();
+    let mut command = kv::cli::command();
+    command.build();
+    let mut options = Vec::new();
+    for opt in command.get_opts() {
+        let value = match opt.get_long().unwrap() {
+            "store" => "other",
+            "namespace" => "other",
+            "sync" => "off",
+            "busy-timeout" => "5s",
+            "token-file" => "token",
+            new => panic!("give `--{new}` a value here"),
+        };
+        options.push([format!("--{}", opt.get_long().unwrap()), value.to_owned()]);
+        options.extend(opt.get_short().map(|c| [format!("-{c}"), value.to_owned()]));
+    }
+    options
+}
+
+#[test]
+fn a_wrong_command_line_is_125_behind_every_option() {
+    let kv = Sandbox::new();
+    let mut command = kv::cli::command();
+    command.build();
+    for option in options_with_values(&kv) {
+        for named in command.get_subcommands() {
+            let runs = named.get_positionals().any(clap::Arg::is_last_set);
+            let exit = if runs {
+                Exit::Program(125)
+            } else {
+                Exit::Usage
+            };
+            let rest = [named.get_name(), "name", "--bogus", "--", "true"];
+            kv.run(option.iter().map(String::as_str).chain(rest))
+                .ends(exit)
+                .prints("")
+                .complains(&[]);
+        }
+    }
 }
 
 #[test]

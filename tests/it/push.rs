@@ -8,6 +8,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox, names_in};
+use crate::program::options_with_values;
 
 #[track_caller]
 fn done(ran: Ran) {
@@ -45,6 +46,26 @@ pub fn behind_a_double_dash_all_is_text() {
         .complains(&["-x"]);
     kv.run(["push", "jobs", "a", "b"]).ends(Exit::Usage);
     kv.run(["push"]).ends(Exit::Usage).complains(&["LIST"]);
+}
+
+#[test]
+fn the_option_of_nul_is_one_behind_every_other_option() {
+    let kv = Sandbox::new();
+    for option in options_with_values(&kv) {
+        let with = |rest: &[&str]| -> Vec<String> {
+            let words = option
+                .iter()
+                .map(String::as_str)
+                .chain(rest.iter().copied());
+            words.map(str::to_owned).collect()
+        };
+        done(kv.feed(with(&["push", "jobs", "-0"]), b"a\nb\0c\0"));
+        let ran = kv.run(with(&["items", "jobs", "-0"]));
+        ran.ends(Exit::Success).prints("a\nb\0c\0").warns("");
+        for _ in 0..2 {
+            _ = kv.run(with(&["pop", "jobs"])).ends(Exit::Success);
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A finished run of a command, and what a test demands of it.
 
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 
@@ -47,8 +48,12 @@ impl Ran {
 
     #[track_caller]
     pub fn ends(self, exit: Exit) -> Self {
-        let want = i32::from(exit.row().0);
-        assert_eq!(self.output.status.code(), Some(want), "{}", self.report());
+        let status = self.output.status;
+        let (ended, want) = match exit {
+            Exit::Signal(signal) => (status.signal(), signal),
+            _ => (status.code(), exit.row().0),
+        };
+        assert_eq!(ended, Some(i32::from(want)), "{}", self.report());
         self
     }
 

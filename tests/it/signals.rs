@@ -41,8 +41,8 @@ fn what_a_supervisor_sends_is_passed_on() {
             // A program that does not catch it dies of it.
             let started = start(&kv, runner, LINGER);
             started.signal(signal);
-            let status = 128 + u8::try_from(signal as i32).unwrap();
-            started.end().ends(Exit::Program(status)).is_silent();
+            let number = u8::try_from(signal as i32).unwrap();
+            started.end().ends(Exit::Signal(number)).is_silent();
         }
     }
     kv.lacks("key");
@@ -136,7 +136,7 @@ fn both_stop_and_go_on_together() {
             }
         }
         started.signal(Signal::SIGTERM);
-        started.end().ends(Exit::Program(143)).is_silent();
+        started.end().ends(Exit::Signal(15)).is_silent();
     }
 }
 

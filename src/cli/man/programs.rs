@@ -40,7 +40,8 @@ pub(super) const PAGES: &[Page] = &[
             Item(
                 "Signals",
                 "TERM, HUP, USR1 and USR2 are passed on to CMD. INT, QUIT and TSTP reach it from the \
-                 terminal, while kv waits for it.",
+                 terminal, while kv waits for it. If a signal kills CMD, kv dies of the same one, so \
+                 that Ctrl-C ends a shell's loop.",
             ),
         ],
         examples: &[
@@ -83,10 +84,21 @@ pub(super) const PAGES: &[Page] = &[
             ),
             Item(
                 "If kv is killed",
-                "CMD is killed too, so that it does not go on without the lock. That is done by \
+                "CMD is killed too, so that it does not go on without the lock, but not what CMD has \
+                 started: if CMD is a shell, the command that it runs at that moment goes on, and \
+                 the next holder may start beside it. Give `exec` before the last command of a script, \
+                 or `--inherit`. The death of CMD is done by \
                  PR_SET_PDEATHSIG of prctl(2), which only Linux has, and which a program that changes \
                  its user, such as sudo(8), drops. Elsewhere CMD lives on when kv is killed with \
                  SIGKILL.",
+            ),
+            Item(
+                "Inheriting",
+                "With `--inherit` CMD and all that it starts have the lock too, as with flock(1): it \
+                 is free when the last of them has ended, or has closed the descriptor. If kv is \
+                 killed, CMD goes on, and so does the lock. A daemon that CMD leaves behind holds it \
+                 for as long as it runs; `--show` names the kv that took it, which may have gone. \
+                 Leases cannot be inherited: status 125.",
             ),
             Item(
                 "Stores on other machines",
@@ -97,7 +109,9 @@ pub(super) const PAGES: &[Page] = &[
                  off from the store, for longer than that goes on in the belief to hold it, as does \
                  one whose lock was lost with a server of which no replica had it, or with a service \
                  that was started anew. When kv learns of \
-                 it, a line says so as CMD ends. So CMD finds a number in `KV_LOCK_TOKEN` that grows \
+                 it, by an answer or by its own clock, a line says so at once and CMD is sent TERM, \
+                 unless there is `--on-loss ignore`; the status is 125 in either case, also where CMD \
+                 ended before kv learned of it. So CMD finds a number in `KV_LOCK_TOKEN` that grows \
                  each time that a lock is granted: what CMD changes elsewhere can note the largest \
                  that it has seen and refuse a smaller one. The removal of a namespace leaves its \
                  locks alone.",
@@ -123,7 +137,8 @@ pub(super) const PAGES: &[Page] = &[
                 "Input, environment, signals",
                 "CMD has the standard input and the environment of kv: options are not passed on. \
                  TERM, HUP, USR1 and USR2 are passed on to CMD. INT, QUIT and TSTP reach it from the \
-                 terminal, while kv waits for it.",
+                 terminal, while kv waits for it. If a signal kills CMD, kv dies of the same one, so \
+                 that Ctrl-C ends a shell's loop.",
             ),
             Item(
                 "Removal of the namespace",
@@ -154,6 +169,11 @@ pub(super) const PAGES: &[Page] = &[
             Code(
                 "kv lock --shared page -- kv get color\n\
                  kv lock page -- kv put color red",
+            ),
+            Text("Hold it until all that a script starts has ended:"),
+            Code(
+                "kv lock --inherit build -- sh -c '(sleep 0.2; echo done) & echo begun'\n\
+                 kv lock build -- echo 'nobody builds now'",
             ),
             Text("Ask who holds it:"),
             Code("kv lock --show backup || echo nobody"),

@@ -43,6 +43,8 @@ pub(super) struct Ask<'a> {
     pub(super) body: &'a [u8],
     /// How long the answer may take beyond the usual.
     pub(super) waits: Duration,
+    /// How long all of it may take, where an answer that comes later is of no use.
+    pub(super) within: Option<Duration>,
     /// It changes nothing, or the same once more, so that it may be sent again.
     pub(super) is_safe: bool,
 }
@@ -64,6 +66,7 @@ impl Ask<'_> {
             headers: Vec::new(),
             body: b"",
             waits: Duration::ZERO,
+            within: None,
             is_safe: false,
         }
     }
@@ -102,7 +105,8 @@ impl Client {
     /// Sends a request, and again where that can do no harm and it failed on the way. `None` is a no:
     /// there is no such thing, or the condition does not hold.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Option<Reply>> {
-        let until = Instant::now() + self.settings.busy_timeout;
+        let timeout = self.settings.busy_timeout;
+        let until = Instant::now() + ask.within.map_or(timeout, |within| within.min(timeout));
         let mut tries = 0;
         loop {
             let sent = self.send(ask, SendBody::from_reader(&mut &*ask.body), true);
@@ -176,6 +180,7 @@ impl Client {
         let answer = if has_body {
             let request = request.body(body)?;
             let request = agent.configure_request(request);
+            let request = request.timeout_global(ask.within);
             agent.run(request.timeout_per_read(Some(patience)).build())?
         } else {
             let request = agent.configure_request(request.body(())?);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use ureq::http::Method;
 
-use crate::engine::lease::{self, Attempt, Grant};
+use crate::engine::lease::{self, Attempt, Grant, KEEP_EVERY};
 use crate::os;
 use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result};
 use crate::wire::time::read_rfc3339;
@@ -59,11 +59,13 @@ fn post(
     op: &str,
     body: &Json,
     waits: Duration,
+    within: Option<Duration>,
 ) -> Result<Option<Reply>> {
     let body = body.to_string();
     client.ask(&Ask {
         body: body.as_bytes(),
         waits,
+        within,
         is_safe: true,
         ..Ask::change(Method::POST, format!("{path}?op={op}"))
     })
@@ -81,7 +83,7 @@ impl HttpGrant {
             "pid": std::process::id(),
             "host": self.host,
         });
-        let Some(reply) = post(&self.client, &self.path, "lock", &body, wait)? else {
+        let Some(reply) = post(&self.client, &self.path, "lock", &body, wait, None)? else {
             return Ok(None);
         };
         let text = self.client.text(reply)?;
@@ -92,7 +94,8 @@ impl HttpGrant {
 
     fn tell(&self, op: &str) -> Result<bool> {
         let body = json!({ "id": self.id.to_string() });
-        let reply = post(&self.client, &self.path, op, &body, Duration::ZERO)?;
+        let (waits, within) = (Duration::ZERO, Some(KEEP_EVERY));
+        let reply = post(&self.client, &self.path, op, &body, waits, within)?;
         Ok(reply.is_some())
     }
 }
@@ -120,14 +123,16 @@ impl Http {
         request: LockRequest,
     ) -> Result<Option<Held>> {
         let id = os::random().or_cannot("get random bits for", "a lock".as_ref())?;
-        let grant = Arc::new(HttpGrant {
+        let grant = HttpGrant {
             client: Arc::clone(&self.client),
             path: namespace_path(namespace),
             name: member(name),
             id: Etag(id),
             is_shared: request.is_shared,
             host: os::host_name(),
-        });
+        };
+        let grant = Arc::new(grant);
+        let shared: Arc<dyn Grant> = Arc::clone(&grant) as Arc<dyn Grant>;
         let until = request
             .patience
             .and_then(|patience| Instant::now().checked_add(patience));
@@ -135,8 +140,11 @@ impl Http {
             let left = until.map_or(WAIT, |until| {
                 until.saturating_duration_since(Instant::now())
             });
-            if let Some(token) = grant.take_within(left.min(WAIT))? {
-                return Ok(Some(lease::hold(grant, token)));
+            let asked = os::since_boot();
+            if let Some(token) = grant.take_within(left.min(WAIT))?
+                && let Some(held) = lease::hold(&shared, token, asked)?
+            {
+                return Ok(Some(held));
             }
             if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(None);
@@ -148,7 +156,7 @@ impl Http {
         let (member, name) = member(name);
         let path = namespace_path(namespace);
         let body = json!({ member: name });
-        let Some(reply) = post(&self.client, &path, "holder", &body, Duration::ZERO)? else {
+        let Some(reply) = post(&self.client, &path, "holder", &body, Duration::ZERO, None)? else {
             return Ok(None);
         };
         let text = self.client.text(reply)?;

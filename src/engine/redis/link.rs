@@ -46,6 +46,13 @@ impl Link {
         Self::new(self.place.clone(), self.settings)
     }
 
+    /// As [`Link::another`], for calls that are of no use when they take longer than this.
+    pub(super) fn another_within(&self, limit: Duration) -> Self {
+        let mut settings = self.settings;
+        settings.busy_timeout = settings.busy_timeout.min(limit);
+        Self::new(self.place.clone(), settings)
+    }
+
     pub(super) fn place(&self) -> &RedisLocation {
         &self.place
     }

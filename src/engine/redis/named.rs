@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::lease::{self, Attempt, Grant, LASTS};
+use crate::engine::lease::{self, Attempt, Grant, KEEP_EVERY, LASTS};
 use crate::os;
 use crate::store::{
     Clock, Held, Holder, Key, LockRequest, Namespace, Result, StoreError, Time, Watcher,
@@ -19,6 +19,8 @@ use super::script::Script;
 struct RedisGrant {
     /// A link of its own: it must not wait for what others do.
     link: Link,
+    /// As the other, for what must not take long.
+    keeper: Link,
     room: Room,
     name: Vec<u8>,
     /// Names the holder.
@@ -30,7 +32,7 @@ struct RedisGrant {
 }
 
 impl RedisGrant {
-    fn call(&self, what: &str) -> Result<String> {
+    fn call(&self, link: &Link, what: &str) -> Result<String> {
         let mut words = Script::Lease.call(2);
         words.push(self.room.many('l', &self.name));
         words.push(self.room.single('t'));
@@ -45,14 +47,14 @@ impl RedisGrant {
         words.push(self.who.clone().into_bytes());
         words.push(self.publish.into());
         words.push(self.room.single('w'));
-        let reply = self.link.run_one(Command::write(self.room.slot, &words))?;
+        let reply = link.run_one(Command::write(self.room.slot, &words))?;
         Ok(String::from_utf8_lossy(&reply.into_bytes().unwrap_or_default()).into_owned())
     }
 }
 
 impl Grant for RedisGrant {
     fn take(&self) -> Result<Attempt> {
-        let answer = self.call("take")?;
+        let answer = self.call(&self.link, "take")?;
         let number = |text: &str| text.parse::<u64>().ok();
         match answer.split_once(' ') {
             Some(("held", token)) => number(token).map(Attempt::Held),
@@ -68,11 +70,15 @@ impl Grant for RedisGrant {
     }
 
     fn keep(&self) -> Result<bool> {
-        Ok(self.call("keep")?.starts_with("held"))
+        match self.call(&self.keeper, "keep") {
+            // It is granted anew where it counts, and replicas have it from before.
+            Err(StoreError::Unreplicated { .. }) => Ok(true),
+            answer => Ok(answer?.starts_with("held")),
+        }
     }
 
     fn free(&self) -> Result<()> {
-        self.call("free").map(drop)
+        self.call(&self.keeper, "free").map(drop)
     }
 }
 
@@ -89,6 +95,7 @@ impl Redis {
         let (pid, host) = (std::process::id(), os::host_name());
         let grant = RedisGrant {
             link: self.link.another(),
+            keeper: self.link.another_within(KEEP_EVERY),
             room: room.clone(),
             name: name.as_bytes().to_vec(),
             id: self.new_etag()?.0,

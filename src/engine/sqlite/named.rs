@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
@@ -18,7 +19,11 @@ use crate::store::{
 use super::{Sqlite, file};
 
 /// The lock ends with the process, so that nothing has to be kept.
-impl Guard for File {}
+impl Guard for File {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
+    }
+}
 
 impl Sqlite {
     /// Takes a named lock; see [`crate::store::Store::lock`].

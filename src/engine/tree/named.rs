@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use rustix::fs::OFlags;
@@ -21,7 +21,11 @@ use super::lock::{Kind, Lock, Patience};
 use super::space::{cannot, make_dir, unusable};
 
 /// The lock ends with the process, so that nothing has to be kept.
-impl Guard for Lock {}
+impl Guard for Lock {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
+    }
+}
 
 impl Tree {
     /// Takes a named lock; see [`crate::store::Store::lock`].

@@ -186,7 +186,7 @@ pub const POP_WAIT: &[Case] = cases![pop_wait:
 
 pub const PROGRAM: &[Case] = cases![program:
     a_program_gets_the_arguments_byte_for_byte, a_program_has_the_descriptors_of_kv_and_no_others,
-    a_program_that_is_killed_ends_with_128_and_the_signal,
+    kv_dies_of_the_signal_that_kills_the_program,
     a_program_without_dashes_before_it_is_told_of_them, a_wrong_command_line_is_125,
     help_runs_nothing, options_do_not_reach_the_environment, the_status_is_that_of_the_program,
     variables_that_cannot_be_used_are_125, what_cannot_be_executed_is_126, what_is_not_found_is_127,

@@ -1,14 +1,13 @@
 //! Named locks through a service.
 
 use std::fs;
-use std::thread;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
 use nix::sys::signal::Signal;
 
 use super::{run, through};
-use crate::harness::{Ran, Sandbox, until};
+use crate::harness::{KV, Ran, Sandbox, path_with_kv, until};
 use crate::process::{Started, scripted};
 use crate::serve::client::Server;
 
@@ -63,35 +62,117 @@ fn a_holder_that_is_killed_loses_the_lock_in_time() {
     run(&kv, &server, &["lock", "l", "--wait", "40s", "--", "true"]).ends(Exit::Success);
 }
 
-/// Whoever holds a lock of a service that is started anew is told that it was lost.
+/// Starts a program that holds the lock `l` through a service until the file `go` comes; what kv says
+/// goes to the file `told`.
+fn hold(kv: &Sandbox, server: &Server, options: &[&str], script: &str) -> Started {
+    let store = format!("http://{}", server.address());
+    let command = format!(
+        "exec {KV} lock l {} -- sh -c 'echo >held; {script}' 2>told",
+        options.join(" ")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).current_dir(kv.root());
+    shell.env("PATH", path_with_kv()).env("KV_STORE", store);
+    shell.stdin(Stdio::null());
+    let holder = Started::new(shell);
+    until("it is held", || kv.path("held").exists());
+    holder
+}
+
+const UNTIL_GO: &str = "until [ -e go ]; do sleep 0.01; done; echo >done";
+
+fn is_told(kv: &Sandbox) -> bool {
+    let told = fs::read_to_string(kv.path("told")).unwrap_or_default();
+    told.starts_with("kv: lock `l` was lost") && told.lines().count() == 1 && told.ends_with('\n')
+}
+
+/// Starts the service that had this address anew.
+fn again(kv: &Sandbox, server: Server) -> Server {
+    let address = server.address().to_string();
+    drop(server);
+    Server::start(&mut kv.kv(["serve", "--listen", &address]))
+}
+
+/// Whoever holds a lock of a service that is started anew is told that it was lost, at once.
 #[test]
 fn a_service_that_is_started_anew_has_forgotten_who_held_what() {
     let kv = Sandbox::new();
     let server = Server::of(&kv, &[]);
-    let address = server.address().to_string();
-    let mut holder = scripted(
-        &kv,
-        &["lock", "l"],
-        "echo >held; until [ -e go ]; do sleep 0.01; done",
-    );
-    holder.env("KV_STORE", format!("http://{address}"));
-    let holder = Started::new(holder);
+    let holder = hold(&kv, &server, &[], UNTIL_GO);
     let waiter = Started::new(through(&kv, &server, &["wait", "k"]));
-    until("it is held", || kv.path("held").exists());
     until("somebody waits", || server.waiting() == 1);
-    drop(server);
-    let mut again = kv.kv(["serve", "--listen", &address]);
-    let server = Server::start(&mut again);
+    let server = again(&kv, server);
     // It is another's now.
     run(&kv, &server, &["lock", "l", "--no-wait", "--", "true"]).ends(Exit::Success);
     // Who waits has begun anew.
     kv.put("k", "v");
     waiter.end().ends(Exit::Success);
-    // Three seconds are between two times that it says that it lives.
-    thread::sleep(Duration::from_secs(4));
+    // The program is ended without having been let go.
+    holder.end().ends(Exit::Program(125)).is_silent();
+    assert!(is_told(&kv) && !kv.path("done").exists());
+}
+
+#[test]
+fn a_program_may_go_on_without_its_lock() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let holder = hold(&kv, &server, &["--on-loss", "ignore"], UNTIL_GO);
+    let _server = again(&kv, server);
+    until("it is told", || is_told(&kv));
     fs::write(kv.path("go"), "").unwrap();
-    holder
-        .end()
-        .ends(Exit::Success)
-        .complains(&["lock `l` was lost"]);
+    holder.end().ends(Exit::Program(125)).is_silent();
+    assert!(is_told(&kv) && kv.path("done").exists());
+}
+
+/// A lock that was lost is told, also where nobody has noticed before the program ended.
+#[test]
+fn a_program_that_ends_after_its_lock_was_lost_did_not_succeed() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let holder = hold(&kv, &server, &[], UNTIL_GO);
+    let _server = again(&kv, server);
+    fs::write(kv.path("go"), "").unwrap();
+    holder.end().ends(Exit::Program(125)).is_silent();
+    assert!(is_told(&kv));
+}
+
+/// A service that answers nothing any more tells nobody that a lock is over: the holder's clock does.
+#[test]
+fn who_is_cut_off_for_as_long_as_a_lock_lasts_is_told() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let holder = hold(&kv, &server, &[], UNTIL_GO);
+    server.signal(Signal::SIGSTOP);
+    holder.end().ends(Exit::Program(125)).is_silent();
+    assert!(is_told(&kv) && !kv.path("done").exists());
+    server.signal(Signal::SIGCONT);
+}
+
+/// A holder that was stopped for longer than its lock lasted tells so as soon as it goes on.
+#[test]
+fn who_slept_for_longer_than_a_lock_lasts_is_told() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let holder = hold(&kv, &server, &[], UNTIL_GO);
+    holder.signal(Signal::SIGSTOP);
+    run(&kv, &server, &["lock", "l", "--wait", "40s", "--", "true"]).ends(Exit::Success);
+    holder.signal(Signal::SIGCONT);
+    holder.end().ends(Exit::Program(125)).is_silent();
+    assert!(is_told(&kv) && !kv.path("done").exists());
+}
+
+#[test]
+fn a_lease_cannot_be_inherited() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    run(
+        &kv,
+        &server,
+        &["lock", "l", "--inherit", "--", "touch", "ran"],
+    )
+    .ends(Exit::Program(125))
+    .prints("")
+    .complains(&["--inherit", "lease"]);
+    assert!(!kv.path("ran").exists());
+    run(&kv, &server, &["lock", "l", "--no-wait", "--", "true"]).ends(Exit::Success);
 }

@@ -5,8 +5,9 @@ use std::fs;
 use kv::exit::Exit;
 
 use super::cases::On;
-use super::servers::{cluster, server};
-use crate::harness::{KV, Ran, until};
+use super::servers::{Server, cluster, server};
+use crate::harness::{KV, Ran, path_with_kv, until};
+use crate::process::Started;
 
 #[test]
 fn one_runs_at_a_time_and_tokens_grow() {
@@ -82,4 +83,56 @@ fn a_lock_whose_holder_is_gone_is_free_after_its_lease() {
         .is_silent();
     let mut next = on.command(&["lock", "--wait", "60s", "job", "--", "echo", "mine"]);
     Ran::of(&mut next).ends(Exit::Success).prints("mine\n");
+}
+
+/// A server that has forgotten a lock is a loss that is told at once, and ends the program.
+#[test]
+fn a_lock_that_the_server_has_forgotten_is_lost() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let on = On::new(server.store());
+    let script = "echo >held; until [ -e go ]; do sleep 0.01; done; echo >done";
+    let lock = |options: &[&str]| {
+        _ = fs::remove_file(on.kv.path("held"));
+        let args = [&["lock", "job"], options, &["--", "sh", "-c", script]].concat();
+        let mut command = on.command(&args);
+        command.env("PATH", path_with_kv());
+        let holder = Started::new(command);
+        until("it is held", || on.kv.path("held").exists());
+        server.cli(&["FLUSHALL"]);
+        holder
+    };
+    let lost = lock(&[]).end().ends(Exit::Program(125)).prints("");
+    lost.complains(&["lock `job` was lost"]);
+    assert!(!on.kv.path("done").exists());
+    let holder = lock(&["--on-loss", "ignore"]);
+    fs::write(on.kv.path("go"), "").unwrap();
+    let lost = holder.end().ends(Exit::Program(125)).prints("");
+    lost.complains(&["lock `job` was lost"]);
+    assert!(on.kv.path("done").exists());
+}
+
+/// Who is cut off learns it from its own clock.
+#[test]
+fn who_is_cut_off_for_as_long_as_a_lock_lasts_is_told() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let on = On::new(server.store());
+    let args = [
+        "lock",
+        "job",
+        "--",
+        "sh",
+        "-c",
+        "echo >held; exec sleep 600",
+    ];
+    let mut command = on.command(&args);
+    command.env("PATH", path_with_kv());
+    let holder = Started::new(command);
+    until("it is held", || on.kv.path("held").exists());
+    drop(server);
+    let lost = holder.end().ends(Exit::Program(125)).prints("");
+    lost.complains(&["lock `job` was lost"]);
 }
