@@ -31,7 +31,7 @@ pub struct MemoArgs {
     #[arg(long)]
     pub cwd: bool,
 
-    /// Make the value of the variable NAME a part of the key
+    /// Make the value of the variable NAME a part of the key, as a digest
     #[arg(long, value_name = "NAME", value_parser = value::variable())]
     pub env: Vec<OsString>,
 

@@ -58,6 +58,7 @@ mod man;
 mod manpage;
 mod memo;
 mod memo_flight;
+mod memo_stores;
 mod mount;
 mod namespaces;
 mod output;

@@ -18,7 +18,7 @@ fn memo(kv: &Sandbox, options: &[&str], cmd: &[&str]) -> Command {
 }
 
 /// Runs a shell script under `kv memo`; it counts its runs.
-fn script(kv: &Sandbox, options: &[&str], script: &str) -> Ran {
+pub fn script(kv: &Sandbox, options: &[&str], script: &str) -> Ran {
     Ran::of(&mut memo(
         kv,
         options,
@@ -26,7 +26,7 @@ fn script(kv: &Sandbox, options: &[&str], script: &str) -> Ran {
     ))
 }
 
-fn runs(kv: &Sandbox) -> usize {
+pub fn runs(kv: &Sandbox) -> usize {
     let text = fs::read_to_string(kv.path("runs")).unwrap_or_default();
     text.lines().count()
 }
@@ -142,6 +142,18 @@ pub fn a_variable_counts_and_unset_is_not_empty() {
 }
 
 #[test]
+fn the_value_of_a_variable_is_in_no_key() {
+    let kv = Sandbox::new();
+    let mut command = memo(&kv, &["--env", "TOKEN"], &["true"]);
+    Ran::of(command.env("TOKEN", "secret 1"))
+        .ends(Exit::Success)
+        .is_silent();
+    // echo -n 'secret 1' | sha1sum
+    let key = "true ; env TOKEN=77ed6ed84932ac246d89b4fa75ec9a35ae38b83a\n";
+    kv.run(["-n", "memo", "ls"]).ends(Exit::Success).prints(key);
+}
+
+#[test]
 pub fn a_variable_has_a_name_that_can_be_one() {
     let kv = Sandbox::new();
     for name in ["", "LANG=C"] {
@@ -212,7 +224,7 @@ pub fn a_run_that_a_signal_ends_is_never_kept() {
     let kv = Sandbox::new();
     for so_far in 1..=2 {
         let ran = script(&kv, &["k", "--keep-failures"], "echo out; kill -KILL $$");
-        ran.ends(Exit::Program(128 + 9)).prints("out\n").warns("");
+        ran.ends(Exit::Signal(9)).prints("out\n").warns("");
         assert_eq!(runs(&kv), so_far);
     }
     kv.run(["-n", "memo", "has", "k"])

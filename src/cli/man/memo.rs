@@ -11,7 +11,8 @@ pub(super) const PAGES: &[Page] = &[Page {
             "Without KEY it is the command line as it could be typed, and behind a lone `;` what \
              `--cwd`, `--env` and `--modtime` add: so a change of any of these is another run. A \
              variable that is not set differs from an empty one, and so does a file that does not \
-             exist from one that does.",
+             exist from one that does. Of the value of a variable it is the SHA-1, as keys are \
+             listed and exported: who can guess the value can check the guess, and cannot read it.",
         ),
         Item(
             "What is remembered",
@@ -24,18 +25,33 @@ pub(super) const PAGES: &[Page] = &[Page {
             "Several callers at once",
             "One of them runs CMD, and what CMD prints is shown there as it comes. The others wait \
              and get the same. A run that failed is given to those who were waiting when it ended, \
-             and to nobody later. If kv is killed, CMD is killed too, and the next one runs it.",
+             and to nobody later. If kv is killed, CMD is killed too, and the next one runs it. \
+             Through a service or on Redis, a caller that is cut off from the store for 10 seconds \
+             may run it beside another.",
         ),
         Item(
             "Growing old",
             "With `--stale` a result older than that is given at once all the same, and one run in \
              the background makes the next; it has nothing of the caller's but environment and \
-             working directory. If it fails, the old result stays.",
+             working directory. If it fails, the old result stays. A result that is of the future, \
+             as the clock was set back or the store is an old backup, counts as too old in any case: \
+             without `--stale` CMD is run anew.",
+        ),
+        Item(
+            "A store that cannot be written",
+            "CMD is run, and its output and status are passed on, if the store is full or may only \
+             be read. One line on standard error says why nothing is remembered.",
         ),
         Item(
             "Output",
             "What CMD prints up to 1 MiB is held in memory until it has ended, and beyond that in a \
-             temporary file (TMPDIR). CMD gets no standard input.",
+             temporary file (TMPDIR). CMD gets no standard input. kv goes on until everybody has \
+             closed CMD's outputs, and so waits for what CMD leaves running in the background with \
+             them: give such a program outputs of its own.",
+        ),
+        Item(
+            "Signals",
+            "They are passed on to CMD as kv-lock(1) tells, and if one kills CMD, kv dies of it too.",
         ),
     ],
     examples: &[

@@ -1,13 +1,15 @@
 //! The key of a run that was given none.
 //!
 //! It is the command line as it could be typed, and behind a lone `;`, which quoting keeps from
-//! being a word, what else makes a difference: `date +%s ; cwd /tmp ; env TZ=UTC`.
+//! being a word, what else makes a difference: `date +%s ; cwd /tmp ; env TZ=<SHA-1 of the value>`.
+//! Keys are listed, exported and logged, and variables hold passwords.
 
 use std::env;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use anyhow::{Context as _, Result};
+use sha1::{Digest as _, Sha1};
 
 use crate::cli::MemoArgs;
 use crate::store::Key;
@@ -33,7 +35,7 @@ pub(super) fn of(args: &MemoArgs) -> Result<Key> {
         // A variable that is not set is another thing than an empty one.
         if let Some(value) = env::var_os(name) {
             text.push(b'=');
-            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(hex::encode(Sha1::digest(value.as_bytes())).as_bytes());
         }
         add(&mut line, &text);
     }

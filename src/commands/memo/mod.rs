@@ -4,6 +4,10 @@
 //! meanwhile waits for that lock, shared, and looks again. A run that failed is left for those who
 //! were waiting when it ended: it is stored for a few seconds with the time of its end, and whoever
 //! came later passes it over.
+//!
+//! The store only spares work. Where it can be read and not written, the program runs all the same,
+//! and a line says why nothing is remembered. A lock that is a lease may be lost while the program
+//! runs; then another runs it as well, and either result is one.
 
 mod key;
 mod run;
@@ -21,6 +25,9 @@ use crate::exit::{Exit, UsageError};
 use crate::os;
 use crate::store::{Entry, Key, LockRequest, OrCannot as _, Source, StoreError, Time, Value};
 use crate::wire::memo::{Head, Stream, read_head, read_part_line};
+
+/// By how much the clock of another machine may be ahead.
+const SKEW: Duration = Duration::from_secs(10);
 
 /// What was asked for, with its key settled.
 struct Memo<'a> {
@@ -67,13 +74,19 @@ pub(super) fn run(args: &MemoArgs, session: &mut Session<'_>) -> Result<Exit> {
         return replay(found, session);
     }
     loop {
-        if let Some(_held) = memo.lock(session, false, Some(Duration::ZERO))? {
-            return match memo.find(session, Some(came))? {
-                Some(found) => replay(found, session),
-                None => memo.lead(session),
-            };
+        match memo.lock(session, false, Some(Duration::ZERO)) {
+            Err(err) => return run::seen(&memo, session, Some(err)),
+            Ok(Some(_held)) => {
+                return match memo.find(session, Some(came))? {
+                    Some(found) => replay(found, session),
+                    None => run::seen(&memo, session, None),
+                };
+            }
+            Ok(None) => {}
         }
-        drop(memo.lock(session, true, None)?);
+        if let Err(err) = memo.lock(session, true, None) {
+            return run::seen(&memo, session, Some(err));
+        }
         if let Some(found) = memo.find(session, Some(came))? {
             return replay(found, session);
         }
@@ -90,7 +103,12 @@ impl Memo<'_> {
         let Ok(Some(head)) = read_head(&mut parts) else {
             return Ok(None);
         };
-        let counts = head.failed_at == 0 || came.is_some_and(|came| came.0 <= head.failed_at);
+        let counts = match head.failed_at {
+            0 => self.args.stale.is_some() || !self.is_of_the_future(meta.modified, session.now()),
+            // The time of one that failed is believed only where it can be true.
+            _ if self.is_of_the_future(meta.modified, session.now()) => false,
+            failed_at => came.is_some_and(|came| came.0 <= failed_at),
+        };
         Ok(counts.then_some(Found {
             head,
             modified: meta.modified,
@@ -138,6 +156,14 @@ impl Memo<'_> {
     fn is_stale(&self, found: &Found, now: Time) -> bool {
         let age = Duration::from_nanos(now.0.saturating_sub(found.modified.0));
         self.args.stale.is_some_and(|stale| age > stale)
+            || self.is_of_the_future(found.modified, now)
+    }
+
+    /// Tells whether a result was made later than now. Then the clock was set back, or the store is a
+    /// backup from elsewhere; how old the result is nobody knows, and its expiry is wrong as well.
+    fn is_of_the_future(&self, modified: Time, now: Time) -> bool {
+        let ahead = Duration::from_nanos(modified.0.saturating_sub(now.0));
+        ahead > SKEW.min(self.ttl)
     }
 
     fn lock(
@@ -164,11 +190,6 @@ impl Memo<'_> {
             Some(found) if !self.is_stale(&found, now) => Ok(()),
             _ => run::unseen(self, session),
         }
-    }
-
-    /// Runs the program, and shows and stores what it prints.
-    fn lead(&self, session: &mut Session<'_>) -> Result<Exit> {
-        run::seen(self, session)
     }
 }
 

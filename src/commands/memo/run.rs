@@ -22,8 +22,13 @@ const HELD: usize = 1024 * 1024;
 /// For how long a run that failed is left for those who were waiting for it.
 const FAILED_TTL: Duration = Duration::from_secs(10);
 
-/// Runs the program for somebody who sees it: what it prints is shown as it comes.
-pub(super) fn seen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<Exit> {
+/// Runs the program for somebody who sees it: what it prints is shown as it comes. Where `refused`
+/// says why nothing can be stored, nothing is.
+pub(super) fn seen(
+    memo: &Memo<'_>,
+    session: &mut Session<'_>,
+    refused: Option<anyhow::Error>,
+) -> Result<Exit> {
     let mut shown = Ok(());
     let (status, spool) = capture(memo, |stream, part| {
         // Others may be waiting for a run whose first reader has gone.
@@ -37,16 +42,18 @@ pub(super) fn seen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<Exit> {
         let keeps = number == 0 || memo.args.keep_failures;
         let failed_at = if keeps { 0 } else { session.now().0 };
         let ttl = if keeps { memo.ttl } else { FAILED_TTL };
-        store(
-            memo,
-            session,
-            Head {
-                status: number,
-                failed_at,
-            },
-            ttl,
-            spool,
-        )?;
+        let head = Head {
+            status: number,
+            failed_at,
+        };
+        let stored = match refused {
+            None => spool.and_then(|spool| store(memo, session, head, ttl, spool)),
+            Some(refused) => Err(refused),
+        };
+        // The answer is the program's, whether it can be given once more or not.
+        if let Err(err) = stored {
+            session.complain(err.context("what the program printed is not remembered"));
+        }
     }
     shown.context("cannot write to standard output")?;
     Ok(exit)
@@ -64,7 +71,7 @@ pub(super) fn unseen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<()> {
                 failed_at: 0,
             },
             memo.ttl,
-            spool,
+            spool?,
         ),
         _ => Ok(()),
     }
@@ -93,11 +100,11 @@ fn store(
     Ok(())
 }
 
-/// Runs the program to its end and collects what it prints, part by part.
+/// Runs the program to its end and collects what it prints, part by part, unless that cannot be kept.
 fn capture(
     memo: &Memo<'_>,
     mut each: impl FnMut(Stream, &[u8]),
-) -> Result<(ExitStatus, SpooledTempFile)> {
+) -> Result<(ExitStatus, Result<SpooledTempFile>)> {
     let supervisor = Supervisor::new().context("cannot hold back signals")?;
     let mut command = program::command(&memo.args.command);
     command
@@ -130,8 +137,8 @@ fn capture(
     }
     let status = waiter.status().context("cannot wait for the program")?;
     read.context("cannot read what the program prints")?;
-    spooled.context("cannot keep what the program prints in a temporary file")?;
-    Ok((status, spool))
+    let spooled = spooled.context("cannot write to a temporary file");
+    Ok((status, spooled.map(|()| spool)))
 }
 
 /// A part of what a program prints, or why one of its outputs cannot be read further.
