@@ -6,6 +6,8 @@ const PAGE = 200; // keys that are asked for at once
 const SHOWN = 256 * 1024; // bytes of a value that are shown
 const TOTALS_EVERY = 10_000; // ms
 
+const CHANGED = "Somebody has changed it meanwhile: open it again.";
+
 const $ = (id) => document.getElementById(id);
 const state = { namespace: "default", cursor: null, entry: null, view: "text", asked: 0 };
 
@@ -72,13 +74,18 @@ function encode(bytes) {
   return text;
 }
 
-const pathOf = (bytes) => `v1/${encode(utf8.encode(state.namespace))}/${encode(bytes)}`;
+// A browser takes `.` and `..` behind a slash for directories, however they are written.
+function pathOf(bytes) {
+  const key = encode(bytes);
+  const slash = [".", ".."].includes(textOf(bytes)) ? "%2F" : "/";
+  return `v1/${encode(utf8.encode(state.namespace))}${slash}${key}`;
+}
 
 // A key as text: what is no character is shown as an escape.
 function shown(bytes) {
-  const text = new TextDecoder("utf-8", { fatal: false }).decode(bytes);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(/[\u0000-\u001f\u007f\ufeff]/g, (c) => (c === "\ufeff" ? "\\ufeff" : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`));
 }
 
 function size(bytes) {
@@ -213,7 +220,7 @@ async function open(key) {
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const range = answer.headers.get("Content-Range");
   const all = range ? Number(range.split("/")[1]) : bytes.length;
-  state.entry = { key, bytes, all, expires: answer.headers.get("KV-Expires") };
+  state.entry = { key, bytes, all, expires: answer.headers.get("KV-Expires"), etag: answer.headers.get("ETag") };
   $("name").textContent = shown(key);
   const facts = [size(all), `written ${new Date(answer.headers.get("KV-Modified")).toLocaleString()}`];
   if (state.entry.expires) facts.push(`expires ${new Date(state.entry.expires).toLocaleString()}`);
@@ -228,7 +235,7 @@ async function open(key) {
 
 function textOf(bytes) {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return null;
   }
@@ -241,6 +248,34 @@ function jsonOf(bytes) {
   } catch {
     return null;
   }
+}
+
+// JSON with an indentation. Each number and each text stays as it was written.
+function indented(text) {
+  const parts = text.match(/"(?:\\.|[^"\\])*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  let shown = "";
+  let depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  parts.forEach((part, at) => {
+    const isEmpty = "[{".includes(parts[at - 1]) && parts[at - 1] !== undefined;
+    if (part === "]" || part === "}") {
+      depth -= 1;
+      shown += isEmpty ? part : line() + part;
+    } else {
+      shown += isEmpty ? line() + part : part;
+      if (part === "[" || part === "{") depth += 1;
+      else if (part === ",") shown += line();
+      else if (part === ":") shown += " ";
+    }
+  });
+  return shown;
+}
+
+// Whether a field gives back what is put into it: a browser makes every line end in one way, and takes
+// line ends out of a field of one line.
+function survives(field, text) {
+  field.value = text ?? "";
+  return text !== null && field.value === text;
 }
 
 function guess(bytes) {
@@ -264,15 +299,16 @@ function showValue() {
   const json = jsonOf(bytes);
   let text;
   if (state.view === "hex") text = hex(bytes);
-  else if (state.view === "json" && json !== null) text = JSON.stringify(json, null, 2);
-  else text = new TextDecoder().decode(bytes);
+  else if (state.view === "json" && json !== null) text = indented(textOf(bytes));
+  else text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   $("value").textContent = text;
   for (const button of document.querySelectorAll("[data-view]")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === state.view));
     button.disabled = button.dataset.view === "json" && json === null;
   }
   // A value that a browser could change by showing it is not to be stored again from here.
-  $("edit").disabled = all > bytes.length || textOf(bytes) === null || textOf(key) === null;
+  const isSame = survives($("edit-key"), textOf(key)) && survives($("edit-value"), textOf(bytes));
+  $("edit").disabled = all > bytes.length || !isSame;
   if ($("download").href.startsWith("blob:")) URL.revokeObjectURL($("download").href);
   $("download").hidden = all > bytes.length;
   if (all === bytes.length) $("download").href = URL.createObjectURL(new Blob([bytes]));
@@ -296,12 +332,13 @@ async function put() {
   const headers = {};
   if (ttl) headers["KV-TTL"] = ttl;
   else if ($("edit-key").readOnly) headers["KV-Keep-TTL"] = "1";
+  if ($("edit-key").readOnly) headers["If-Match"] = state.entry.etag;
   else headers["If-None-Match"] = "*";
-  // A text area makes every line end in one way, which is that of Unix here.
   const body = utf8.encode($("edit-value").value);
   try {
     await ask(pathOf(key), { method: "PUT", headers, body });
   } catch (error) {
+    if (error.code === 412 && $("edit-key").readOnly) throw new Error(CHANGED);
     if (error.code === 412) throw new Error("There is such a key already: open it to change it.");
     throw error;
   }
@@ -310,13 +347,18 @@ async function put() {
 }
 
 async function remove() {
-  const { key } = state.entry;
+  const { key, etag } = state.entry;
   $("doomed").textContent = shown(key);
   $("confirm").returnValue = "no";
   $("confirm").showModal();
   await new Promise((done) => $("confirm").addEventListener("close", done, { once: true }));
   if ($("confirm").returnValue !== "yes") return;
-  await ask(pathOf(key), { method: "DELETE" });
+  try {
+    await ask(pathOf(key), { method: "DELETE", headers: { "If-Match": etag } });
+  } catch (error) {
+    if (error.code === 412) throw new Error(CHANGED);
+    throw error;
+  }
   close();
   await Promise.all([showKeys(), showTotals()]);
 }
@@ -327,7 +369,10 @@ async function showTotals() {
     const numbers = text.matchAll(new RegExp(`^${name}\\{.*\\} (\\d+)$`, "gm"));
     return [...numbers].reduce((sum, found) => sum + Number(found[1]), 0);
   };
-  $("totals").textContent = `${sum("kv_entries").toLocaleString()} entries, ${size(sum("kv_bytes"))}`;
+  const counted = [...text.matchAll(/^kv_entries\{/gm)].length;
+  const all = Number(/^kv_namespaces (\d+)$/m.exec(text)?.[1]);
+  const more = all > counted ? `in ${counted} of ${all} namespaces: ` : "";
+  $("totals").textContent = `${more}${sum("kv_entries").toLocaleString()} entries, ${size(sum("kv_bytes"))}`;
 }
 
 async function enter() {
