@@ -1,6 +1,6 @@
 //! Arguments of `kv serve`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -16,7 +16,7 @@ pub struct ServeArgs {
     pub listen: Listen,
 
     /// Answer to NAME too, besides the address and `localhost`; may be given more than once
-    #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
+    #[arg(long, value_name = "NAME", value_parser = host, value_hint = ValueHint::Hostname)]
     pub host: Vec<String>,
 
     /// Take values of at most SIZE
@@ -36,6 +36,19 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A socket in the file system.
     Unix(PathBuf),
+}
+
+/// Reads what a request can name as its `Host`, without a port.
+fn host(text: &str) -> Result<String, String> {
+    let name = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let name = name.unwrap_or(text);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match name.parse::<Ipv6Addr>().is_ok() || (!name.is_empty() && name.bytes().all(is_name)) {
+        true => Ok(name.to_owned()),
+        false => Err("write a name or an address, without a port: kv.example.org".to_owned()),
+    }
 }
 
 fn listen(text: &str) -> Result<Listen, String> {
@@ -59,6 +72,24 @@ fn listen(text: &str) -> Result<Listen, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_a_name_without_a_port() {
+        for name in ["kv.example.org", "LOCALHOST", "10.0.0.1", "::1", "a_b-c"] {
+            assert_eq!(host(name).as_deref(), Ok(name));
+        }
+        assert_eq!(host("[fe80::1]").as_deref(), Ok("fe80::1"));
+        for bad in [
+            "kv.example.org:80",
+            "*",
+            "*.example.org",
+            "",
+            "[::1]:80",
+            "http://kv",
+        ] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn an_address_is_numbers_or_a_path() {

@@ -13,10 +13,14 @@ use crate::commands::program;
 use crate::exit::{Exit, UsageError};
 use crate::os::{self, Supervisor};
 use crate::store::{LockRequest, StoreError};
+use crate::wire::text::escape;
 use crate::wire::time::rfc3339;
 
 /// The variable in which the program is told the token of the lock.
 const TOKEN: &str = "KV_LOCK_TOKEN";
+
+/// The most bytes that are shown of a machine's name.
+const MAX_HOST: usize = 255;
 
 /// Takes the lock, runs the program, and returns its status.
 pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -114,9 +118,12 @@ fn show(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
     let Some(holder) = session.store.lock_holder(&session.namespace, &args.name)? else {
         return Ok(Exit::No);
     };
+    // It is what a client of a service calls its machine, and can be anything.
+    let host = holder.host.as_bytes();
+    let host = &host[..host.len().min(MAX_HOST)];
     let mut print = || -> io::Result<()> {
         writeln!(session.out, "pid: {}", holder.pid)?;
-        writeln!(session.out, "host: {}", holder.host)?;
+        writeln!(session.out, "host: {}", escape(host))?;
         writeln!(session.out, "since: {}", rfc3339(holder.since))?;
         writeln!(
             session.out,

@@ -1,6 +1,7 @@
 //! `kv serve`: serves a store over HTTP.
 
 use std::io::{self, Write};
+use std::net::{IpAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, Result};
 
@@ -11,7 +12,7 @@ use crate::commands::{Session, batch};
 use crate::exit::{Exit, UsageError};
 use crate::os;
 use crate::server::{self, Address, BatchRequest, Config, Listener};
-use crate::store::StoreError;
+use crate::store::{HttpServer, Location, StoreError};
 use crate::wire::text::escape;
 
 /// Serves until a signal ends it.
@@ -33,7 +34,7 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     {
         return Err(UsageError(format!(
             "whoever reaches {address} could use the store: give --token-file FILE, such as one made \
-             by `head -c 32 /dev/urandom | base64 > FILE`, or --listen 127.0.0.1:{}",
+             by `(umask 077; head -c 32 /dev/urandom | base64 > FILE)`, or --listen 127.0.0.1:{}",
             address.port()
         ))
         .into());
@@ -45,6 +46,15 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
             Listener::bind(address).with_context(|| format!("cannot listen on {shown}"))?
         }
     };
+    if let Location::Http(store) = &session.location
+        && is_itself(listener.address(), &store.server)
+    {
+        let error = format!(
+            "the service would have itself as its store: {} is here",
+            session.setting
+        );
+        return Err(UsageError(error).into());
+    }
     let mut line = format!("kv: listening on {}", listener.address());
     if !is_guarded {
         let what = if args.read_only {
@@ -78,6 +88,25 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     };
     server::serve(listener, config, ready).context("cannot serve")?;
     Ok(Exit::Success)
+}
+
+/// Tells whether a service that listens there is the one that the store is behind.
+fn is_itself(ours: &Address, store: &HttpServer) -> bool {
+    match (ours, store) {
+        (Address::Tcp(ours), HttpServer::Host { authority, .. }) => {
+            let places = authority.to_socket_addrs().into_iter().flatten();
+            let is_here =
+                |ip: IpAddr| ours.ip() == ip || (ours.ip().is_unspecified() && ip.is_loopback());
+            places
+                .into_iter()
+                .any(|place| place.port() == ours.port() && is_here(place.ip()))
+        }
+        (Address::Unix(ours), HttpServer::Socket(store)) => {
+            let [ours, store] = [ours, store].map(|path| path.canonicalize().ok());
+            ours.is_some() && ours == store
+        }
+        _ => false,
+    }
 }
 
 /// Tells the operator what went wrong with the store; no value and no token is in it.

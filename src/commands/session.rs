@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,9 +16,13 @@ use crate::cli::{self, Durability, Global};
 use crate::commands::output::Output;
 use crate::engine::{self, Settings, Sync};
 use crate::exit::UsageError;
-use crate::store::{Clock, Location, Namespace, Store, Time};
+use crate::store::{Clock, Location, Namespace, Store, StoreError, Time};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The fewest characters of a token in a file: fewer are guessed.
+const MIN_TOKEN: usize = 16;
+/// The most bytes of a file with a token.
+const MAX_TOKEN_FILE: u64 = 4096;
 
 /// An open store and what belongs to one run of a command.
 pub(super) struct Session<'a> {
@@ -180,7 +186,13 @@ impl<'a> Session<'a> {
         match &mut *self.complaints.borrow_mut() {
             None => super::complain(&err),
             Some(told) => {
-                told.push_str(&super::complaint(&err));
+                let stored = err.chain().find_map(|err| err.downcast_ref::<StoreError>());
+                let text = super::complaint(&err);
+                let text = match stored {
+                    Some(stored) => stored.without_place(text),
+                    None => text,
+                };
+                told.push_str(&text);
                 told.push('\n');
             }
         }
@@ -201,13 +213,34 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Reads the token that is the first line of a file.
+/// Reads the token that is the first line of a file, which is a secret that nobody guesses.
 pub(super) fn read_token(path: &Path) -> Result<String> {
     let shown = path.display();
-    let text = fs::read(path).with_context(|| format!("cannot read `{shown}`"))?;
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let mode = file.metadata()?.mode();
+        (&file).take(MAX_TOKEN_FILE + 1).read_to_end(&mut text)?;
+        Ok(mode)
+    });
+    let mode = read.with_context(|| format!("cannot read `{shown}`"))?;
+    if mode & 0o006 != 0 {
+        let error = format!("every user can use `{shown}`, which is a secret: `chmod go= {shown}`");
+        return Err(UsageError(error).into());
+    }
+    if text.len() as u64 > MAX_TOKEN_FILE {
+        let error = format!("`{shown}` is no token: it has more than {MAX_TOKEN_FILE} bytes");
+        return Err(UsageError(error).into());
+    }
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = OsString::from_vec(line.trim_ascii().to_vec());
-    Ok(check_token(line, &format!("the first line of `{shown}`"))?)
+    let token = check_token(line, &format!("the first line of `{shown}`"))?;
+    match token.len() < MIN_TOKEN {
+        true => Err(UsageError(format!(
+            "the first line of `{shown}` is no token: it has less than {MIN_TOKEN} characters"
+        ))
+        .into()),
+        false => Ok(token),
+    }
 }
 
 /// Takes text as a token: what can stand in a header, and is not empty.

@@ -6,20 +6,24 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use memchr::memrchr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::{Feed, Incoming, Merge, Namespace, Source, Stopped, StoreError};
+use crate::store::{self, Feed, Incoming, Merge, Namespace, Source, Stopped, StoreError};
 use crate::wire::lines::Lines;
 use crate::wire::record::{self, Record};
 
 use super::address::Query;
-use super::intake::{Intake, place};
+use super::intake::{Fed, Intake, place};
+use super::memory::Share;
 use super::reply::{Answer, Refusal, json};
 use super::{App, BatchRequest, outlet};
 
 /// The most bytes of the commands of a request: they have to be in memory.
 const MAX_COMMANDS: u64 = 16 * 1024 * 1024;
+/// A line of an import of more bytes counts among what is in memory.
+const MAX_FREE_LINE: u64 = 256 * 1024;
 
 /// Carries out the commands of a batch, and answers with the frames that `kv batch` prints.
 pub(super) async fn batch(
@@ -32,7 +36,9 @@ pub(super) async fn batch(
     let query = Query::read(query, &["op", "json", "stop"])?;
     let (json, stop) = (query.flag("json")?, query.flag("stop")?);
     let commands = Intake::new(headers, body, MAX_COMMANDS)?.whole(app).await?;
-    let place = place(app, &app.streams).await?;
+    let (commands, share) = commands.into_parts();
+    app.still_there().await?;
+    let place = place(app, &app.lists).await?;
     let body = outlet::written(app, Some(place), move |app, out| {
         let request = BatchRequest {
             namespace,
@@ -42,7 +48,9 @@ pub(super) async fn batch(
             read_only: app.config.read_only,
             max_value: app.config.max_value,
         };
-        Ok((app.config.batch)(request, out).and_then(|()| out.flush()))
+        let done = (app.config.batch)(request, out).and_then(|()| out.flush());
+        drop(share);
+        Ok(done)
     });
     let mut response = Response::new(body);
     let kind = HeaderValue::from_static("application/octet-stream");
@@ -69,8 +77,14 @@ pub(super) async fn import(
     })?;
     let merge = merge.unwrap_or_default();
     let intake = Intake::new(headers, body, u64::MAX)?;
-    let work = move |app: &App, body: &mut dyn Source| {
-        let mut entries = Entries::new(body, app.config.max_value);
+    let work = move |app: &App, mut body: Fed<'_>| {
+        let mut body = Metered {
+            app,
+            body: &mut body,
+            share: Share::default(),
+            line: 0,
+        };
+        let mut entries = Entries::new(&mut body, app.config.max_value);
         let store = app.store();
         let imported = store.import(&namespace, &mut entries, merge, app.clock());
         match entries.fault.take() {
@@ -96,6 +110,39 @@ pub(super) struct Told {
     stored: u64,
     left: u64,
     removed: u64,
+}
+
+/// A body whose longest line counts among what is in memory: as it came, as it was decoded, and once
+/// more while it is read.
+struct Metered<'a> {
+    app: &'a App,
+    body: &'a mut dyn Source,
+    share: Share,
+    /// How many bytes of a line have come.
+    line: u64,
+}
+
+impl Source for Metered<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, StoreError> {
+        let n = self.body.read(buf)?;
+        let begun = match memrchr(b'\n', &buf[..n]) {
+            Some(at) => {
+                self.line = 0;
+                &buf[at + 1..n]
+            }
+            None => &buf[..n],
+        };
+        self.line += begun.len() as u64;
+        if self.line > MAX_FREE_LINE {
+            let room = self.share.fit_here(self.app, 3 * self.line);
+            room.map_err(|refusal| StoreError::Service {
+                place: "this service".to_owned(),
+                fault: store::Fault::Busy,
+                error: refusal.into_error(),
+            })?;
+        }
+        Ok(n)
+    }
 }
 
 /// The entries that a body brings.

@@ -1,16 +1,33 @@
 //! What must hold of an entry for a request to be carried out (RFC 9110, section 13).
 
+use std::time::{Duration, SystemTime};
+
 use axum::http::{HeaderMap, HeaderName, header};
 
-use crate::store::{Condition, Etag};
+use crate::store::{Condition, Etag, Meta, Time};
 
 use super::reply::Refusal;
 
-/// What `If-Match` and `If-None-Match` say.
+/// What `If-Match`, `If-None-Match` and the two headers with a time say. A time counts only where the
+/// etags beside it do not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     matches: Option<Tags>,
     none: Option<Tags>,
+    unmodified_since: Option<SystemTime>,
+    modified_since: Option<SystemTime>,
+}
+
+/// What there is: its etag, and when it was written.
+pub(super) type Current = Option<(Etag, Time)>;
+
+pub(super) fn current(found: Option<&Meta>) -> Current {
+    found.map(|meta| (meta.etag, meta.modified))
+}
+
+/// Tells whether something was written until a time, which has whole seconds.
+fn is_by(written: Time, time: SystemTime) -> bool {
+    SystemTime::from(written) < time + Duration::from_secs(1)
 }
 
 /// The tags of one header.
@@ -39,37 +56,73 @@ impl Tags {
 }
 
 impl Asked {
+    /// Reads them.
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let time = |name: HeaderName| {
+            let text = headers.get(name)?.to_str().unwrap_or_default();
+            Some(httpdate::parse_http_date(text))
+        };
+        let unmodified = time(header::IF_UNMODIFIED_SINCE).transpose();
+        let unmodified = unmodified
+            .map_err(|_| Refusal::usage("`If-Unmodified-Since` is no time as in Last-Modified"))?;
         Ok(Self {
             matches: tags(headers, header::IF_MATCH)?,
             none: tags(headers, header::IF_NONE_MATCH)?,
+            unmodified_since: unmodified,
+            // It saves sending what is known; one that is not understood saves nothing.
+            modified_since: time(header::IF_MODIFIED_SINCE).and_then(Result::ok),
         })
     }
 
-    /// Tells whether a change may take place on an entry with this etag, or on none.
-    pub(super) fn allows(&self, current: Option<Etag>) -> bool {
-        self.matches(current) && !self.is_known(current)
+    /// Refuses what a request cannot heed, for what it would do without it is not what is wanted. A
+    /// reader is told more than it needs where it is not heeded.
+    pub(super) fn refuse(headers: &HeaderMap, reads: bool) -> Result<(), Refusal> {
+        let of_changes = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
+        let of_reads = Some(header::IF_NONE_MATCH).filter(|_| !reads);
+        match of_changes
+            .into_iter()
+            .chain(of_reads)
+            .find(|name| headers.contains_key(name))
+        {
+            Some(name) => Err(Refusal::usage(format!("`{name}` cannot be heeded here"))),
+            None => Ok(()),
+        }
     }
 
-    /// Tells whether `If-Match` holds.
-    pub(super) fn matches(&self, current: Option<Etag>) -> bool {
-        let Some(tags) = &self.matches else {
-            return true;
+    /// Tells whether a change may take place on what there is.
+    pub(super) fn allows(&self, current: Current) -> bool {
+        let is_known = |tags: &Tags| current.is_some_and(|(etag, _)| tags.has(etag, true));
+        self.holds(current) && !self.none.as_ref().is_some_and(is_known)
+    }
+
+    /// Tells whether `If-Match` holds, or `If-Unmodified-Since`.
+    pub(super) fn holds(&self, current: Current) -> bool {
+        match (&self.matches, self.unmodified_since) {
+            (Some(tags), _) => current.is_some_and(|(etag, _)| tags.has(etag, false)),
+            (None, Some(time)) => current.is_none_or(|(_, written)| is_by(written, time)),
+            (None, None) => true,
+        }
+    }
+
+    /// Tells whether a reader has this entry already, as `If-None-Match` says, or
+    /// `If-Modified-Since`.
+    pub(super) fn is_known(&self, current: Current) -> bool {
+        let Some((etag, written)) = current else {
+            return false;
         };
-        current.is_some_and(|etag| tags.has(etag, false))
-    }
-
-    /// Tells whether the client has this entry already, as `If-None-Match` says.
-    pub(super) fn is_known(&self, current: Option<Etag>) -> bool {
-        match (&self.none, current) {
-            (Some(tags), Some(etag)) => tags.has(etag, true),
-            _ => false,
+        match (&self.none, self.modified_since) {
+            (Some(tags), _) => tags.has(etag, true),
+            (None, Some(time)) => is_by(written, time),
+            (None, None) => false,
         }
     }
 
     /// Returns the same as a condition of the store, if there is one; otherwise somebody has to look
     /// first.
     pub(super) fn simple(&self) -> Option<Condition> {
+        if self.matches.is_none() && self.unmodified_since.is_some() {
+            return None;
+        }
         match (&self.matches, &self.none) {
             (None, None) => Some(Condition::Always),
             (Some(Tags::Any), None) => Some(Condition::Exists),
@@ -174,7 +227,8 @@ mod tests {
         ];
         for (name, text, want) in table {
             let asked = asked(name, text);
-            let got = [Some(Etag(1)), Some(Etag(2)), None].map(|etag| asked.allows(etag));
+            let got = [Some(Etag(1)), Some(Etag(2)), None]
+                .map(|etag| asked.allows(etag.map(|etag| (etag, Time(0)))));
             assert_eq!(got, want, "{text}");
         }
         for bad in [
@@ -188,5 +242,15 @@ mod tests {
             headers.insert(header::IF_MATCH, bad.parse().unwrap());
             assert!(Asked::read(&headers).is_err(), "{bad}");
         }
+    }
+    #[test]
+    fn a_time_has_whole_seconds() {
+        let second = "Sat, 21 Nov 2026 08:15:30 GMT";
+        let at = |nanos: u64| Time(1_795_248_930_000_000_000 + nanos);
+        let asked = asked(header::IF_UNMODIFIED_SINCE, second);
+        for (nanos, holds) in [(0, true), (999_999_999, true), (1_000_000_000, false)] {
+            assert_eq!(asked.holds(Some((Etag(1), at(nanos)))), holds, "{nanos}");
+        }
+        assert!(asked.holds(None) && asked.simple().is_none());
     }
 }

@@ -8,24 +8,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::store::units::ttl;
-use crate::store::{
-    Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, StoreError, Time, Value,
-};
-use crate::wire::time::{read_rfc3339, read_rfc3339_deadline, rfc3339, rfc3339_deadline};
+use crate::store::{Condition, Entry, Etag, Key, Meta, Namespace, Put, StoreError, Value};
+use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::App;
-use super::condition::Asked;
-use super::intake::{Intake, place};
+use super::condition::{Asked, current};
+use super::fields::{EXPIRES, MODIFIED, expiry, modified};
+use super::intake::{Fed, Intake, place};
 use super::openapi::Raw;
 use super::outlet;
 use super::range::{Wanted, wanted};
 use super::reply::{Answer, Refusal, Refusals, empty};
-
-/// When an entry expires.
-const EXPIRES: HeaderName = HeaderName::from_static("kv-expires");
-/// When its value was written, to the nanosecond: `Last-Modified` has whole seconds.
-const MODIFIED: HeaderName = HeaderName::from_static("kv-modified");
 
 /// An entry's place.
 #[derive(Clone, Debug)]
@@ -107,11 +100,11 @@ pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer 
 
 /// Answers a reader who has the entry already, or wants another.
 fn before_reading(asked: &Asked, found: Option<&Meta>) -> Result<Option<Response>, Refusal> {
-    let etag = found.map(|meta| meta.etag);
-    if !asked.matches(etag) {
+    let now = current(found);
+    if !asked.holds(now) {
         return Err(Refusal::condition());
     }
-    let Some(meta) = found.filter(|_| asked.is_known(etag)) else {
+    let Some(meta) = found.filter(|_| asked.is_known(now)) else {
         return Ok(None);
     };
     let mut response = empty(StatusCode::NOT_MODIFIED);
@@ -206,7 +199,7 @@ pub(super) async fn put(
     let modified = modified(headers)?;
     let intake = Intake::new(headers, body, app.config.max_value)?;
     let condition = condition(app, &at, headers, if_value).await?;
-    let work = move |app: &App, value: &mut dyn crate::store::Source| {
+    let work = move |app: &App, body: Fed<'_>| {
         let At { namespace, key } = &at;
         // What is damaged is there too, and is replaced.
         let is_there = || {
@@ -220,13 +213,29 @@ pub(super) async fn put(
             Condition::Absent => false,
             _ => true,
         };
-        let put = Put {
-            value,
-            expiry,
-            modified,
-            condition,
+        let put = |value: &mut dyn crate::store::Source, condition| {
+            let put = Put {
+                value,
+                expiry,
+                modified,
+                condition,
+            };
+            app.store().put(namespace, key, put, app.clock())
         };
-        let etag = app.store().put(namespace, key, put, app.clock())?;
+        let etag = match body {
+            // Of several who find nothing one makes it.
+            Fed::Held(bytes) if condition == Condition::Always && !existed => {
+                match put(&mut &*bytes, Condition::Absent)? {
+                    Some(etag) => Some(etag),
+                    None => {
+                        let etag = put(&mut &*bytes, Condition::Always)?;
+                        return Ok(etag.map(|etag| (etag, true)));
+                    }
+                }
+            }
+            Fed::Held(bytes) => put(&mut &*bytes, condition)?,
+            Fed::Stream(source) => put(source, condition)?,
+        };
         Ok(etag.map(|etag| (etag, existed)))
     };
     let (etag, existed) = intake
@@ -264,16 +273,23 @@ pub(super) async fn remove(
 ) -> Answer {
     let condition = condition(app, &at, headers, if_value).await?;
     let refusal = match condition {
-        Condition::Always => Refusal::absent(),
+        Condition::Always | Condition::Absent => Refusal::absent(),
         _ => Refusal::condition(),
     };
     let work = move |app: &App| {
         let At { namespace, key } = &at;
-        app.store().remove(namespace, key, &condition, app.clock())
+        // Nothing is removed where nothing is to be: it is told whether that holds.
+        if condition == Condition::Absent {
+            let found = app.store().stat(namespace, key, app.clock().now())?;
+            return Ok(found.is_none().then_some(false));
+        }
+        let removed = app.store().remove(namespace, key, &condition, app.clock());
+        removed.map(Some)
     };
-    match app.start(work).await? {
-        true => Ok(empty(StatusCode::NO_CONTENT)),
-        false => Err(refusal),
+    match app.change(work).await? {
+        Some(true) => Ok(empty(StatusCode::NO_CONTENT)),
+        Some(false) => Err(refusal),
+        None => Err(Refusal::condition()),
     }
 }
 
@@ -301,60 +317,14 @@ async fn condition(
     let found = app.start(move |app| -> Result<_, StoreError> {
         app.store().stat(&namespace, &key, app.clock().now())
     });
-    let etag = found.await?.map(|meta| meta.etag);
-    match asked.allows(etag) {
-        true => Ok(etag.map_or(Condition::Absent, Condition::Etag)),
+    let found = found.await?;
+    match asked.allows(current(found.as_ref())) {
+        true => Ok(found.map_or(Condition::Absent, |meta| Condition::Etag(meta.etag))),
         false => Err(Refusal::condition()),
     }
 }
 
-/// Reads a header that is text.
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
-    let value = headers.get(name).map(|value| value.to_str());
-    value
-        .transpose()
-        .map_err(|_| Refusal::usage(format!("`{name}` is not text")))
-}
-
-/// Reads when a new entry expires.
-fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
-    let keeps = match text(headers, "kv-keep-ttl")? {
-        None | Some("0") => false,
-        Some("1") => true,
-        Some(_) => return Err(Refusal::usage("`KV-Keep-TTL` is 1 or 0")),
-    };
-    match (
-        text(headers, "kv-ttl")?,
-        text(headers, EXPIRES.as_str())?,
-        keeps,
-    ) {
-        (None, None, true) => Ok(Expiry::Keep),
-        (None, None, false) => Ok(Expiry::Never),
-        (Some(text), None, false) => match ttl(text) {
-            Ok(ttl) => Ok(Expiry::After(ttl)),
-            Err(why) => Err(Refusal::usage(format!("invalid `KV-TTL`: {why}"))),
-        },
-        (None, Some(text), false) => match read_rfc3339_deadline(text) {
-            Some(deadline) => Ok(Expiry::At(deadline)),
-            None => Err(Refusal::usage("`KV-Expires` is no time of RFC 3339")),
-        },
-        _ => Err(Refusal::usage(
-            "`KV-TTL`, `KV-Expires` and `KV-Keep-TTL` exclude each other",
-        )),
-    }
-}
-
-/// Reads which time of modification a new entry is to show.
-fn modified(headers: &HeaderMap) -> Result<Option<Time>, Refusal> {
-    let Some(text) = text(headers, MODIFIED.as_str())? else {
-        return Ok(None);
-    };
-    let time = read_rfc3339(text);
-    time.map(Some)
-        .ok_or_else(|| Refusal::usage("`KV-Modified` is no time of RFC 3339"))
-}
-
-/// Tells what is known of an entry. What others have stored is never to be run by a browser.
+/// Tells what is known of an entry.
 fn describe(headers: &mut HeaderMap, meta: &Meta) {
     set_etag(headers, meta.etag);
     let modified = httpdate::fmt_http_date(SystemTime::from(meta.modified));
@@ -367,7 +337,6 @@ fn describe(headers: &mut HeaderMap, meta: &Meta) {
         (header::ACCEPT_RANGES, "bytes"),
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_TYPE, "application/octet-stream"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -1,13 +1,22 @@
 //! Who may come in: whoever knows the token, and no page of another site.
 
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderName, Request, StatusCode, Version, header};
 use sha1::{Digest as _, Sha1};
 
 use crate::exit::Exit;
 
-use super::connection::{MAX_HEADER, Reached};
+use super::connection::MAX_HEADER;
 use super::reply::Refusal;
+use super::stream::Peer;
 use super::{App, page};
+
+/// What a browser says of who asks (the Fetch standard and its metadata).
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+/// The most characters that are shown of what a client has sent.
+const MAX_SHOWN: usize = 100;
 
 /// Refuses a request that does not belong here.
 pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
@@ -25,31 +34,40 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
         let error = format!("the header is larger than {MAX_HEADER} bytes");
         return Err(Refusal::new(code, Exit::Usage, error));
     }
-    let reached = request.extensions().get::<Reached>().copied();
-    let host = one(headers, header::HOST)?
-        .ok_or_else(|| Refusal::forbidden("the request has no `Host`"))?;
-    let authority = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str());
-    for name in authority.into_iter().chain([host]) {
+    let path = request.uri().path();
+    let is_open = path == "/healthz" || page::is_part(path);
+    let reached = request.extensions().get::<Peer>().and_then(Peer::reached);
+    let host = one(headers, header::HOST)?;
+    let authority = request.uri().authority();
+    let authority = authority.map(|authority| authority.as_str());
+    for name in authority.into_iter().chain(host) {
         if !is_ours(app, name, reached) {
-            return Err(Refusal::forbidden(
-                "this service has no such name: --host gives it one",
-            ));
+            return Err(Refusal::forbidden(format!(
+                "this service has no name `{}`: --host gives it one",
+                shown(name)
+            )));
         }
     }
+    // Those who watch over services ask as in HTTP/1.0.
+    let is_old = request.version() == Version::HTTP_10;
+    if host.is_none() && !(is_old && path == "/healthz") {
+        return Err(Refusal::forbidden("the request has no `Host`"));
+    }
     if let Some(origin) = one(headers, header::ORIGIN)? {
-        let site = origin.split_once("://").map(|(_, site)| site);
-        if site != Some(host) {
-            return Err(Refusal::forbidden(
-                "a page of another site has no business here",
-            ));
+        let site = origin.split_once("://");
+        if !site.is_some_and(|(scheme, site)| is_same(app, scheme, site, host)) {
+            return Err(of_another_site());
+        }
+    }
+    // A browser tells so for what pages do that has no origin, such as to show a picture.
+    if let Some(site) = one(headers, SITE)? {
+        let is_link = page::is_part(path) && one(headers, MODE)? == Some("navigate");
+        if !["same-origin", "none"].contains(&site) && !is_link {
+            return Err(of_another_site());
         }
     }
     // That it is alive is told to whoever watches over it, and the page asks for the token itself.
-    let path = request.uri().path();
-    if path == "/healthz" || page::is_part(path) {
+    if is_open {
         return Ok(());
     }
     match &app.config.token {
@@ -73,20 +91,56 @@ fn one(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Re
     text.map_err(|_| Refusal::usage(format!("`{name}` is not text")))
 }
 
+fn of_another_site() -> Refusal {
+    Refusal::forbidden("a page of another site has no business here")
+}
+
+/// Returns what a client has sent as it can stand in a line.
+fn shown(text: &str) -> String {
+    text.chars()
+        .take(MAX_SHOWN)
+        .flat_map(char::escape_debug)
+        .collect()
+}
+
+/// Tells whether an origin is that of our page. What stands before us may encrypt, under a name that
+/// we were given.
+fn is_same(app: &App, scheme: &str, site: &str, host: Option<&str>) -> bool {
+    let is_secured = || {
+        let name = name_of(site);
+        name.is_some_and(|name| is_named(app, name))
+    };
+    Some(site) == host && (scheme == "http" || (scheme == "https" && is_secured()))
+}
+
+/// Returns the name before a port, if there is one.
+fn name_of(host: &str) -> Option<&str> {
+    let (name, behind) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_sound = behind.is_empty()
+        || behind
+            .strip_prefix(':')
+            .is_some_and(|port| is_port(port) && port.parse::<u16>().is_ok());
+    is_sound.then_some(name)
+}
+
+fn is_named(app: &App, name: &str) -> bool {
+    let mut names = app.config.hosts.iter();
+    names.any(|ours| ours.eq_ignore_ascii_case(name))
+}
+
 /// Tells whether a host is this service: a page that found out our address under a name of its own
 /// comes with that name. The port says nothing, as others may lead here.
-fn is_ours(app: &App, host: &str, reached: Option<Reached>) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or(rest, |(name, _)| name),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+fn is_ours(app: &App, host: &str, reached: Option<IpAddr>) -> bool {
+    let Some(name) = name_of(host) else {
+        return false;
     };
-    let is_address = reached
-        .and_then(|reached| reached.0)
-        .is_some_and(|ip| name.parse() == Ok(ip.to_canonical()) || name.parse() == Ok(ip));
-    let mut names = app.config.hosts.iter().map(String::as_str);
-    is_address
-        || name.eq_ignore_ascii_case("localhost")
-        || names.any(|ours| ours.eq_ignore_ascii_case(name))
+    let is_address =
+        reached.is_some_and(|ip| name.parse() == Ok(ip.to_canonical()) || name.parse() == Ok(ip));
+    is_address || name.eq_ignore_ascii_case("localhost") || is_named(app, name)
 }
 
 /// Tells whether the token was given. Digests are compared, all of each, so that the time tells

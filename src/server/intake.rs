@@ -1,43 +1,45 @@
 //! Bodies of requests: a small one in memory, a larger one as a source that is read while it comes.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::exit::Exit;
 use crate::store::{Source, StoreError};
 
 use super::App;
+use super::memory::Share;
 use super::reply::Refusal;
+use super::stream::Slowness;
 
 /// A body of at most this many bytes has come whole before a thread is taken for it.
 const HELD: usize = 64 * 1024;
-
-/// The most bytes that are read of a body of which nothing is wanted any more.
-const MAX_UNWANTED: usize = 1024 * 1024 * 1024;
-/// A client that sends nothing for so long is taken to wait for its answer.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// A body on its way in.
 pub(super) struct Intake {
     body: Body,
     max: u64,
     received: u64,
+    slowness: Slowness,
     has_ended: bool,
 }
 
 impl Intake {
     /// Looks at what the headers say of a body before any of it is read.
     pub(super) fn new(headers: &HeaderMap, body: Body, max: u64) -> Result<Self, Refusal> {
+        let coding = headers.get(header::CONTENT_ENCODING);
+        if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let error = "a body is taken as it is, without `Content-Encoding`";
+            return Err(Refusal::new(code, Exit::Usage, error));
+        }
         let length = headers.get(header::CONTENT_LENGTH);
         let length: Option<u64> = length.and_then(|text| text.to_str().ok()?.parse().ok());
         if length.is_some_and(|length| length > max) {
@@ -47,6 +49,7 @@ impl Intake {
             body,
             max,
             received: 0,
+            slowness: Slowness::default(),
             has_ended: false,
         })
     }
@@ -54,17 +57,19 @@ impl Intake {
     /// Returns the next part, `None` at the end.
     async fn part(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let Some(frame) = self.body.frame().await else {
+            let asked = Instant::now();
+            let frame = timeout(self.slowness.patience(), self.body.frame()).await;
+            let Some(frame) = frame.map_err(|_| slow())? else {
                 self.has_ended = true;
                 return Ok(None);
             };
-            let frame = frame.map_err(|err| explain(&err))?;
+            let frame = frame.map_err(|_| cut_off())?;
             let Ok(part) = frame.into_data() else {
                 continue;
             };
+            self.slowness.note(asked.elapsed(), part.len());
             self.received += part.len() as u64;
             if self.received > self.max {
-                self.drain().await;
                 return Err(Refusal::too_large(self.max).with(header::CONNECTION, "close"));
             }
             return Ok(Some(part));
@@ -83,14 +88,17 @@ impl Intake {
         Ok(head)
     }
 
-    /// Reads all of a body that has to be in memory. There are not many large ones at a time.
-    pub(super) async fn whole(mut self, app: &App) -> Result<Vec<u8>, Refusal> {
-        let mut body = self.read(HELD).await?;
-        if !self.has_ended {
-            let _place = place(app, &app.streams).await?;
-            body.extend_from_slice(&self.read(usize::MAX - 1).await?);
+    /// Reads all of a body that has to be in memory.
+    pub(super) async fn whole(mut self, app: &App) -> Result<Held, Refusal> {
+        let mut bytes = self.read(HELD).await?;
+        let mut share = Share::default();
+        while !self.has_ended {
+            if let Some(part) = self.part().await? {
+                share.fit(app, (bytes.len() + part.len()) as u64).await?;
+                bytes.extend_from_slice(&part);
+            }
         }
-        Ok(body)
+        Ok(Held { bytes, share })
     }
 
     /// Calls the store with the body as a source. A body that is cut off is an error of the source,
@@ -98,11 +106,11 @@ impl Intake {
     pub(super) async fn feed<T: Send + 'static>(
         mut self,
         app: &Arc<App>,
-        work: impl FnOnce(&App, &mut dyn Source) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&App, Fed<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let head = self.read(HELD).await?;
         if self.has_ended {
-            return app.start(move |app| work(app, &mut &*head)).await;
+            return app.change(move |app| work(app, Fed::Held(&head))).await;
         }
         let _place = place(app, &app.streams).await?;
         let (sender, parts) = mpsc::channel(4);
@@ -112,28 +120,15 @@ impl Intake {
             has_ended: false,
         };
         let shared = Arc::clone(app);
-        let job = task::spawn_blocking(move || work(&shared, &mut upload));
+        let job = task::spawn_blocking(move || {
+            shared.is_there()?;
+            Ok(work(&shared, Fed::Stream(&mut upload)))
+        });
         // The fault of a client is told to it as such, and not as the failure that comes of it.
         self.pump(sender).await?;
-        let done = match job.await {
-            Ok(done) => done.map_err(|err| app.failed(&err)),
-            Err(_) => Err(Refusal::bug()),
-        };
-        self.drain().await;
-        done
-    }
-
-    /// Reads what nobody wants any more: a client that is still sending does not look for an answer,
-    /// and would take the end of the connection for one.
-    async fn drain(&mut self) {
-        let mut unwanted = 0;
-        while !self.has_ended && unwanted < MAX_UNWANTED {
-            match timeout(PAUSE, self.body.frame()).await {
-                Ok(Some(Ok(frame))) => unwanted += frame.data_ref().map_or(0, Bytes::len),
-                Ok(None) => self.has_ended = true,
-                Ok(Some(Err(_))) | Err(_) => return,
-            }
-        }
+        let done = job.await.unwrap_or_else(|_| Err(Refusal::bug()))?;
+        app.note_there();
+        done.map_err(|err| app.failed(&err))
     }
 
     /// Hands on what comes, and that it has ended, until nobody wants it any more.
@@ -160,17 +155,52 @@ pub(super) async fn place(
     }
 }
 
-fn explain(err: &axum::Error) -> Refusal {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(err);
-    while let Some(err) = cause {
-        if err.is::<tower_http::timeout::TimeoutError>() {
-            let error = "the body has not come in the time allowed";
-            let slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, Exit::Failure, error);
-            return slow.with(header::CONNECTION, "close");
-        }
-        cause = err.source();
-    }
+fn slow() -> Refusal {
+    let error = "the body has not come in the time allowed";
+    let slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, Exit::Failure, error);
+    slow.with(header::CONNECTION, "close")
+}
+
+fn cut_off() -> Refusal {
     Refusal::usage("the body was cut off").with(header::CONNECTION, "close")
+}
+
+/// A body as it is handed to the store.
+pub(super) enum Fed<'a> {
+    /// It has come whole.
+    Held(&'a [u8]),
+    /// It is read while it comes, once.
+    Stream(&'a mut dyn Source),
+}
+
+impl Source for Fed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, StoreError> {
+        match self {
+            Self::Held(bytes) => Source::read(bytes, buf),
+            Self::Stream(source) => source.read(buf),
+        }
+    }
+}
+
+/// A body that is in memory, and its share of it.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: Vec<u8>,
+    share: Share,
+}
+
+impl Held {
+    pub(super) fn into_parts(self) -> (Vec<u8>, Share) {
+        (self.bytes, self.share)
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A body that another thread receives. That it has ended is said; where it only stops coming, it

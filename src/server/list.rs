@@ -36,6 +36,7 @@ const PARAMETERS: [&str; 9] = [
 )]
 pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
     Query::read(query, &[])?;
+    app.still_there().await?;
     let names = app.start(|app| app.store().namespaces()).await?;
     let mut lines = Vec::new();
     for name in names {
@@ -79,7 +80,8 @@ pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<
     } = asked(query)?;
     // One more tells whether there are more.
     selection.limit = limit.map(|limit| limit.saturating_add(1));
-    let place = place(app, &app.streams).await?;
+    app.still_there().await?;
+    let place = place(app, &app.lists).await?;
     let body = outlet::written(app, Some(place), move |app, out| {
         let now = app.clock().now();
         let mut listing = app.store().scan(&namespace, &selection, now)?;
@@ -119,6 +121,19 @@ pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<
         damage.map_or(Ok(Ok(())), Err)
     });
     Ok(json_lines(body))
+}
+
+/// Tells whether the entries of a namespace can be listed, and how.
+pub(super) async fn head(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
+    let Asked { mut selection, .. } = asked(query)?;
+    selection.limit = Some(1);
+    let look = move |app: &App| {
+        let now = app.clock().now();
+        let mut listing = app.store().scan(&namespace, &selection, now)?;
+        listing.next().transpose().map(drop)
+    };
+    app.start(look).await?;
+    Ok(json_lines(Body::empty()))
 }
 
 fn write_refusal(out: &mut dyn std::io::Write, err: &StoreError) -> std::io::Result<()> {

@@ -1,15 +1,22 @@
 //! Where the service listens.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::Mode;
+use rustix::net::sockopt::socket_acceptconn;
+
+/// How often, and after which pause, others are waited for who make a socket.
+const TURN_TRIES: u32 = 200;
+const TURN_PAUSE: Duration = Duration::from_millis(10);
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +32,8 @@ pub enum Address {
 pub struct Listener {
     address: Address,
     socket: Option<Socket>,
-    /// Whether the file of the socket was made by us.
-    made_file: bool,
+    /// The device and the number of the socket's file, if it was made by us.
+    made: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -52,22 +59,25 @@ impl Listener {
                 Ok(Self {
                     address,
                     socket,
-                    made_file: false,
+                    made: None,
                 })
             }
             Address::Unix(path) => {
+                // Of several who find one that nobody listens on, one replaces it at a time.
+                let _turn = turn(&path);
                 remove_stale(&path)?;
                 let mask = rustix::process::umask(Mode::from_raw_mode(0o177));
                 let socket = UnixListener::bind(&path);
                 rustix::process::umask(mask);
                 let socket = socket?;
                 socket.set_nonblocking(true)?;
+                let made = identity(&path);
                 let address = Address::Unix(path);
                 let socket = Some(Socket::Unix(socket));
                 Ok(Self {
                     address,
                     socket,
-                    made_file: true,
+                    made,
                 })
             }
         }
@@ -80,13 +90,17 @@ impl Listener {
     ///
     /// Where it is no such socket.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        if !socket_acceptconn(&socket)? {
+            let error = "it is no socket that is listened on";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
         let tcp = TcpListener::from(socket);
         if let Ok(address) = tcp.local_addr() {
             tcp.set_nonblocking(true)?;
             return Ok(Self {
                 address: Address::Tcp(address),
                 socket: Some(Socket::Tcp(tcp)),
-                made_file: false,
+                made: None,
             });
         }
         let unix = UnixListener::from(OwnedFd::from(tcp));
@@ -96,7 +110,7 @@ impl Listener {
         Ok(Self {
             address: Address::Unix(path.to_owned()),
             socket: Some(Socket::Unix(unix)),
-            made_file: false,
+            made: None,
         })
     }
 
@@ -110,6 +124,28 @@ impl Listener {
         let gone = || io::Error::other("the socket is closed");
         self.socket.take().ok_or_else(gone)
     }
+}
+
+/// Tells a file from another that has its name later.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+/// Waits for others who make a socket in the same directory, which takes them a moment. Where the
+/// directory cannot be locked, or others hold it for something else, it goes on without.
+fn turn(path: &Path) -> Option<File> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let dir = File::open(parent.unwrap_or(Path::new("."))).ok()?;
+    for _ in 0..TURN_TRIES {
+        if fs2::FileExt::try_lock_exclusive(&dir).is_ok() {
+            return Some(dir);
+        }
+        thread::sleep(TURN_PAUSE);
+    }
+    None
 }
 
 /// Removes the socket of a service that was killed. What is no socket stays.
@@ -127,7 +163,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Address::Unix(path) = &self.address
-            && self.made_file
+            && self.made.is_some()
+            && self.made == identity(path)
         {
             _ = fs::remove_file(path);
         }

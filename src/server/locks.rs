@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The lock itself is the store's, so that whoever uses the store without this service is kept out
-//! too. Here it is only known for how long it was granted. `id` names the holder; each call may be
-//! repeated.
+//! too. Here it is only known for how long it was granted. `id` names the holder of one lock; each call
+//! may be repeated.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,8 +21,9 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use utoipa::ToSchema;
 
 use crate::exit::Exit;
@@ -33,16 +34,30 @@ use crate::wire::time::rfc3339;
 use super::App;
 use super::intake::Intake;
 use super::reply::{Answer, Refusal, empty, json};
+use super::stream::Peer;
 use super::wait::{LONGEST, place};
 
 /// For how long a lock is granted; clients ask for it again in time.
 const LASTS: Duration = Duration::from_secs(10);
+/// The most locks that are held at a time, and how many of the process's descriptors there are for one.
+const MAX_LOCKS: u64 = 1_024;
+const FILES_PER_LOCK: u64 = 16;
+/// The pause between two tries for a lock that others hold. Where it is given back here, who waits for
+/// it is told; of what others do who use the store without this service nobody tells.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// The most bytes of the name of a client's machine.
+const MAX_HOST: usize = 255;
 /// The most bytes of a request: a name, written as base64, and what stands beside it.
 const MAX_REQUEST: u64 = 128 * 1024;
 
 /// The locks that are held by clients of this service.
-#[derive(Default)]
-pub(super) struct Locks(Mutex<State>);
+pub(super) struct Locks {
+    state: Mutex<State>,
+    places: Arc<Semaphore>,
+    /// Is told when one is given back.
+    freed: Notify,
+}
 
 #[derive(Default)]
 struct State {
@@ -57,6 +72,28 @@ struct Granted {
     token: u64,
     holder: Holder,
     until: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Which lock an id stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LockOf {
+    place: (Namespace, Key),
+    is_shared: bool,
+}
+
+impl Granted {
+    fn of(&self) -> LockOf {
+        LockOf {
+            place: self.place.clone(),
+            is_shared: self.holder.is_shared,
+        }
+    }
+}
+
+fn other() -> Refusal {
+    let error = "this `id` holds another lock: each lock wants an id of its own";
+    Refusal::new(StatusCode::CONFLICT, Exit::Failure, error)
 }
 
 /// What a look at a lock has found: until when it is granted, or what was granted for too long.
@@ -66,8 +103,18 @@ enum Check {
 }
 
 impl Locks {
+    /// Makes room for as many as a process with so many descriptors can hold besides all else.
+    pub(super) fn new(files: u64) -> Self {
+        let places = MAX_LOCKS.min(files / FILES_PER_LOCK);
+        Self {
+            state: Mutex::default(),
+            places: Arc::new(Semaphore::new(usize::try_from(places).unwrap_or(1))),
+            freed: Notify::new(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Grants a lock anew to who holds it already.
@@ -81,23 +128,47 @@ impl Locks {
         Some(granted.token)
     }
 
+    /// Grants a lock anew to who holds just this one already. An id stands for one lock.
+    fn keep_same(&self, id: Etag, wanted: &LockOf) -> Result<Option<u64>, Refusal> {
+        match self.state().granted.get(&id) {
+            Some(granted) if granted.of() != *wanted => return Err(other()),
+            _ => {}
+        }
+        Ok(self.keep(id))
+    }
+
     /// Notes that a lock is held. A token that the store does not give is the time, so that it grows
     /// from one service to the next too.
-    fn grant(&self, id: Etag, place: (Namespace, Key), held: Held, holder: Holder) -> u64 {
+    fn grant(
+        &self,
+        id: Etag,
+        of: LockOf,
+        held: Held,
+        holder: Holder,
+        place: OwnedSemaphorePermit,
+    ) -> Result<u64, Refusal> {
         let mut state = self.state();
+        if let Some(granted) = state.granted.get(&id)
+            && granted.of() != of
+        {
+            return Err(other());
+        }
         let token = held.token().unwrap_or_else(|| {
             state.token = (state.token + 1).max(holder.since.0 / 1_000);
             state.token
         });
         let granted = Granted {
-            place,
+            place: of.place,
             held,
             token,
             holder,
             until: Instant::now() + LASTS,
+            _place: place,
         };
-        state.granted.insert(id, granted);
-        token
+        let before = state.granted.insert(id, granted);
+        drop(state);
+        drop(before);
+        Ok(token)
     }
 
     /// Returns until when a lock is granted still, or takes it out when that is over.
@@ -160,6 +231,7 @@ impl Wanted {
 /// Carries out a verb on a lock.
 pub(super) async fn carry_out(
     app: &Arc<App>,
+    peer: &Peer,
     op: &str,
     namespace: Namespace,
     headers: &HeaderMap,
@@ -170,7 +242,7 @@ pub(super) async fn carry_out(
         .map_err(|err| Refusal::usage(format!("the body is not as it ought to be: {err}")))?;
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
     match op {
-        "lock" => match lock(app, namespace, &wanted).await? {
+        "lock" => match lock(app, peer, namespace, &wanted).await? {
             Some(token) => Ok(json(format!("{{\"token\":{token}}}\n"))),
             None => Err(absent("the lock is held by others")),
         },
@@ -179,13 +251,7 @@ pub(super) async fn carry_out(
             None => Err(absent("the lock is held no more")),
         },
         "free" => {
-            let granted = app.locks.remove(wanted.id()?);
-            // To give it back may take a while, where the store is elsewhere.
-            app.start(move |_| {
-                drop(granted);
-                Ok(())
-            })
-            .await?;
+            give_back(app, app.locks.remove(wanted.id()?)).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => {
@@ -210,50 +276,92 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Takes a lock, and returns its token; `None` where others held it for too long.
+/// Takes a lock, and returns its token; `None` where others held it for too long. A request that waits
+/// has no thread meanwhile, and ends with its client.
 async fn lock(
     app: &Arc<App>,
+    peer: &Peer,
     namespace: Namespace,
     wanted: &Wanted,
 ) -> Result<Option<u64>, Refusal> {
     let (id, name) = (wanted.id()?, wanted.name()?);
     let wait = wanted.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
     let wait = wait.map_err(|why| Refusal::usage(format!("invalid `wait`: {why}")))?;
-    let wait = wait.min(LONGEST);
-    if let Some(token) = app.locks.keep(id) {
-        return Ok(Some(token));
+    let until = Instant::now() + wait.min(LONGEST);
+    if wanted.host.len() > MAX_HOST || wanted.host.contains(char::is_control) {
+        return Err(Refusal::usage("`host` is no name of a machine"));
     }
-    let waits = (!wait.is_zero()).then(|| place(app)).transpose()?;
-    let request = LockRequest {
+    let of = LockOf {
+        place: (namespace, name),
         is_shared: wanted.shared,
-        patience: Some(wait),
     };
-    let place = (namespace, name);
-    let work = {
-        let place = place.clone();
-        move |app: &App| {
-            let held = app.store().lock(&place.0, &place.1, request, app.clock());
-            drop(waits);
-            held
+    let mut waits = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Some(token) = app.locks.keep_same(id, &of)? {
+            return Ok(Some(token));
         }
+        // Who is told from here on that one was given back may have missed it in the try.
+        let mut freed = std::pin::pin!(app.locks.freed.notified());
+        freed.as_mut().enable();
+        if let Some(token) = attempt(app, id, &of, wanted).await? {
+            return Ok(Some(token));
+        }
+        let now = Instant::now();
+        if until <= now {
+            return Ok(None);
+        }
+        if waits.is_none() {
+            waits = Some(place(app)?);
+        }
+        tokio::select! {
+            () = freed => {}
+            () = sleep_until(until.min(now + pause)) => pause = LONGEST_PAUSE.min(pause * 2),
+            () = app.stops() => return Err(Refusal::busy("the service stops")),
+            () = peer.has_ended() => return Ok(None),
+        }
+    }
+}
+
+/// Tries for a lock once.
+async fn attempt(
+    app: &Arc<App>,
+    id: Etag,
+    of: &LockOf,
+    wanted: &Wanted,
+) -> Result<Option<u64>, Refusal> {
+    let place = Arc::clone(&app.locks.places).try_acquire_owned();
+    let place = place.map_err(|_| Refusal::busy("too many locks are held here"))?;
+    let request = LockRequest {
+        is_shared: of.is_shared,
+        patience: Some(Duration::ZERO),
     };
+    let (namespace, name) = of.place.clone();
+    let work = move |app: &App| app.store().lock(&namespace, &name, request, app.clock());
     // Where nobody listens any more the lock is given back as soon as it is had.
-    let held = tokio::select! {
-        held = app.start(work) => held?,
-        () = app.stops() => return Err(Refusal::busy("the service stops")),
-    };
-    let Some(held) = held else {
+    let Some(held) = app.change(work).await? else {
         return Ok(None);
     };
     let holder = Holder {
         pid: wanted.pid,
         host: wanted.host.clone(),
         since: app.clock().now(),
-        is_shared: wanted.shared,
+        is_shared: of.is_shared,
     };
-    let token = app.locks.grant(id, place, held, holder);
+    let token = app.locks.grant(id, of.clone(), held, holder, place)?;
     watch_over(Arc::clone(app), id);
     Ok(Some(token))
+}
+
+/// Gives a lock back, which may take a while where the store is elsewhere. It is not kept waiting by
+/// those who wait for it.
+async fn give_back(app: &Arc<App>, granted: Option<Granted>) -> Result<(), Refusal> {
+    let shared = Arc::clone(app);
+    let given = task::spawn_blocking(move || {
+        drop(granted);
+        shared.locks.freed.notify_waiters();
+    });
+    given.await.map_err(|_| Refusal::bug())
 }
 
 /// Takes a lock from a client that does not ask for it any more.
@@ -261,9 +369,9 @@ fn watch_over(app: Arc<App>, id: Etag) {
     task::spawn(async move {
         loop {
             match app.locks.check(id) {
-                Check::Until(until) => tokio::time::sleep_until(until).await,
+                Check::Until(until) => sleep_until(until).await,
                 Check::Over(granted) => {
-                    app.calls.spawn_blocking(move || drop(granted));
+                    _ = give_back(&app, granted.map(|granted| *granted)).await;
                     return;
                 }
             }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::http::{Method, StatusCode};
+use tokio::sync::Mutex as AsyncMutex;
 
-use crate::store::{Namespace, Result};
+use crate::store::{self, Namespace};
 
+use super::reply::Refusal;
 use super::{App, MAX_WAITS};
 
 /// The bounds of the latencies, in seconds.
@@ -21,6 +23,8 @@ const BOUNDS: [f64; 14] = [
 /// to count: it may take a look at all of them.
 const COUNT_AGE: Duration = Duration::from_secs(1);
 const COUNT_SHARE: u32 = 50;
+/// The most namespaces that are counted: each list is one, and each has series of its own.
+const MAX_COUNTED: usize = 100;
 
 /// Counters since the start.
 #[derive(Default)]
@@ -29,7 +33,7 @@ pub(super) struct Metrics {
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
     requests: Mutex<Requests>,
-    counted: Mutex<Option<Counted>>,
+    counted: AsyncMutex<Option<Counted>>,
 }
 
 #[derive(Default)]
@@ -43,7 +47,15 @@ struct Requests {
 /// What there is, and until when that is not counted again.
 struct Counted {
     until: Instant,
-    counts: Vec<Count>,
+    counts: Counts,
+}
+
+#[derive(Clone)]
+struct Counts {
+    /// How many namespaces there are.
+    namespaces: usize,
+    /// The one that is used unless another is named, and the first of the others.
+    some: Vec<Count>,
 }
 
 /// What is in a namespace.
@@ -80,7 +92,8 @@ impl Metrics {
 
 impl App {
     /// Writes all of it. It looks into the store and may take a while.
-    pub(super) fn metrics_text(&self) -> Result<String> {
+    pub(super) async fn metrics_text(self: &Arc<Self>) -> Result<String, Refusal> {
+        let counts = self.counts().await?;
         let mut text = String::new();
         self.write_requests(&mut text);
         let metrics = &self.metrics;
@@ -98,6 +111,12 @@ impl App {
                 (MAX_WAITS - self.waits.available_permits()) as u64,
             ),
             (
+                "kv_namespaces",
+                "gauge",
+                "Namespaces, of which the first are counted below.",
+                counts.namespaces as u64,
+            ),
+            (
                 "kv_http_received_bytes_total",
                 "counter",
                 "Bytes received, headers included.",
@@ -113,10 +132,9 @@ impl App {
             head(&mut text, name, kind, help);
             _ = writeln!(text, "{name} {number}");
         }
-        let counts = self.counts()?;
         let mut gauge = |name, help, number: fn(&Count) -> u64| {
             head(&mut text, name, "gauge", help);
-            for count in &counts {
+            for count in &counts.some {
                 let label = count.namespace.as_str();
                 let label = label.replace('\\', "\\\\").replace('"', "\\\"");
                 _ = writeln!(text, "{name}{{namespace=\"{label}\"}} {}", number(count));
@@ -156,33 +174,40 @@ impl App {
         _ = writeln!(text, "{name}_sum {seconds}\n{name}_count {count}");
     }
 
-    /// Counts what is in the store, unless that was done a moment ago.
-    fn counts(&self) -> Result<Vec<Count>> {
-        let Ok(mut counted) = self.metrics.counted.lock() else {
-            return Ok(Vec::new());
-        };
+    /// Counts what is in the store, unless that was done a moment ago. One counts at a time.
+    async fn counts(self: &Arc<Self>) -> Result<Counts, Refusal> {
+        let mut counted = self.metrics.counted.lock().await;
         let begun = Instant::now();
         if let Some(counted) = &*counted
             && begun < counted.until
         {
             return Ok(counted.counts.clone());
         }
-        let mut counts = Vec::new();
-        for namespace in self.store().namespaces()? {
-            if let Some(info) = self.store().info(&namespace, self.clock().now())? {
-                counts.push(Count {
-                    namespace,
-                    entries: info.entries,
-                    bytes: info.bytes,
-                });
-            }
-        }
+        let counts = self.aside(Self::count).await?;
         let rest = COUNT_AGE.max(begun.elapsed() * COUNT_SHARE);
         *counted = Some(Counted {
             until: Instant::now() + rest,
             counts: counts.clone(),
         });
         Ok(counts)
+    }
+
+    fn count(&self) -> store::Result<Counts> {
+        let mut names = self.store().namespaces()?;
+        let namespaces = names.len();
+        names.sort_by_key(|name| *name != self.config.namespace);
+        names.truncate(MAX_COUNTED);
+        let mut some = Vec::new();
+        for namespace in names {
+            if let Some(info) = self.store().info(&namespace, self.clock().now())? {
+                some.push(Count {
+                    namespace,
+                    entries: info.entries,
+                    bytes: info.bytes,
+                });
+            }
+        }
+        Ok(Counts { namespaces, some })
     }
 }
 

@@ -5,11 +5,11 @@
 //!
 //! ```text
 //!   listen      binds the address
-//!   connection  takes connections in, bounds them, and stops on a signal
+//!   connection  takes connections in, bounds them, and stops on a signal;  stream  their bytes
 //!   routes      which path is whose
 //!   guard       who may come in
 //!   address     what a path and a query name
-//!   entry       GET, HEAD, PUT, DELETE of one entry;  condition, range  what they ask for
+//!   entry       GET, HEAD, PUT, DELETE of one entry;  condition, range, fields  what they ask for
 //!   verbs       POST: the other atomic steps;  wait  those that may take a while
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
@@ -17,7 +17,7 @@
 //!   openapi     what the handlers say of themselves
 //!   page        a page to look around with
 //!   metrics     what was done, for Prometheus
-//!   intake, outlet, reply   bodies in, bodies out, and errors
+//!   intake, outlet, reply   bodies in, bodies out, and errors;  memory  how much is held
 //! ```
 
 mod address;
@@ -25,11 +25,13 @@ mod bulk;
 mod condition;
 mod connection;
 mod entry;
+mod fields;
 mod guard;
 mod intake;
 mod list;
 mod listen;
 mod locks;
+mod memory;
 mod metrics;
 mod openapi;
 mod origin;
@@ -38,12 +40,15 @@ mod page;
 mod range;
 mod reply;
 mod routes;
+mod stream;
 mod verbs;
 mod wait;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Handle};
@@ -54,6 +59,7 @@ use crate::store::{Clock, Namespace, Store, StoreError};
 
 pub use self::listen::{Address, Listener};
 use self::locks::Locks;
+use self::memory::Memory;
 use self::metrics::Metrics;
 use self::reply::Refusal;
 
@@ -63,6 +69,12 @@ const MAX_STREAMS: usize = 128;
 /// Requests that wait for something to happen at the same time. Each takes a thread too, and a watch,
 /// of which a user of Linux has 128 unless told otherwise.
 const MAX_WAITS: usize = 128;
+/// Listings and batches that are being sent at the same time: whoever is slow to send a value is in
+/// nobody's way who wants to look.
+const MAX_LISTS: usize = 64;
+/// Threads for what is to come through whatever all others wait for: a lock that is given back, and
+/// what watches over the service.
+const MAX_ASIDE: usize = 8;
 /// Calls on the store that are short, at the same time. They have threads of their own: among those
 /// of the others a new one would be begun whenever the last call has not quite ended, and kept.
 const MAX_CALLS: usize = 64;
@@ -114,11 +126,15 @@ struct App {
     config: Config,
     metrics: Metrics,
     locks: Locks,
+    memory: Memory,
+    /// Whether there was a store at its place.
+    was_there: AtomicBool,
     /// Becomes true when the service is to stop.
     stop: watch::Receiver<bool>,
     /// Has the threads for short calls.
     calls: Handle,
     streams: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
     waits: Arc<Semaphore>,
 }
 
@@ -140,6 +156,62 @@ impl App {
         Job(self
             .calls
             .spawn_blocking(move || work(&app).map_err(|err| app.failed(&err))))
+    }
+
+    /// Changes the store in the same way, unless it was taken away: another in its place would be
+    /// made, and what is stored there would be missed when it is back.
+    fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Job<T> {
+        let app = Arc::clone(self);
+        Job(self.calls.spawn_blocking(move || app.changed(work)))
+    }
+
+    /// Changes the store on this thread.
+    fn changed<T>(&self, work: impl FnOnce(&Self) -> Result<T, StoreError>) -> Result<T, Refusal> {
+        self.is_there()?;
+        let done = work(self).map_err(|err| self.failed(&err))?;
+        self.note_there();
+        Ok(done)
+    }
+
+    /// Notes a store that the first change has made.
+    fn note_there(&self) {
+        if !self.was_there.load(Relaxed) {
+            let is_there = self.store().exists().unwrap_or_default();
+            self.was_there.store(is_there, Relaxed);
+        }
+    }
+
+    /// Refuses where the store was there and is so no more.
+    fn is_there(&self) -> Result<(), Refusal> {
+        match self.store().exists() {
+            Ok(false) if self.was_there.load(Relaxed) => Err(Refusal::gone()),
+            Ok(is_there) => {
+                self.was_there.fetch_or(is_there, Relaxed);
+                Ok(())
+            }
+            Err(err) => Err(self.failed(&err)),
+        }
+    }
+
+    /// Calls the store on a thread that is in nobody's turn.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let app = Arc::clone(self);
+        Job(task::spawn_blocking(move || {
+            work(&app).map_err(|err| app.failed(&err))
+        }))
+        .await
+    }
+
+    /// Does as [`App::is_there`], for who has found nothing.
+    async fn still_there(self: &Arc<Self>) -> Result<(), Refusal> {
+        let app = Arc::clone(self);
+        Job(self.calls.spawn_blocking(move || app.is_there())).await
     }
 
     /// Returns when the service is to stop.
@@ -179,23 +251,34 @@ impl<T> Future for Job<T> {
 /// Where the system has no sockets or threads to give.
 pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io::Result<()> {
     let runtime = Builder::new_multi_thread()
-        .max_blocking_threads(MAX_STREAMS + MAX_WAITS)
+        .max_blocking_threads(MAX_STREAMS + MAX_LISTS + MAX_WAITS + MAX_ASIDE)
         .enable_all()
         .build()?;
     let calls = Builder::new_current_thread()
         .max_blocking_threads(MAX_CALLS)
         .build()?;
     let (stopper, stop) = watch::channel(false);
+    let files = connection::files();
+    let was_there = config.store.exists().unwrap_or_default();
     let app = Arc::new(App {
         config,
         metrics: Metrics::default(),
-        locks: Locks::default(),
+        locks: Locks::new(files),
+        memory: Memory::default(),
+        was_there: AtomicBool::new(was_there),
         stop,
         calls: calls.handle().clone(),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        lists: Arc::new(Semaphore::new(MAX_LISTS)),
         waits: Arc::new(Semaphore::new(MAX_WAITS)),
     });
-    let served = runtime.block_on(connection::accept(&mut listener, app, stopper, ready));
+    let served = runtime.block_on(connection::accept(
+        &mut listener,
+        app,
+        files,
+        stopper,
+        ready,
+    ));
     // Who still waits for the store to change is a thread that nobody listens to.
     runtime.shutdown_background();
     calls.shutdown_background();

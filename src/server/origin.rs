@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, list};
 
 use super::App;
-use super::intake::{Intake, place};
+use super::intake::{Held, Intake, place};
 use super::outlet;
 use super::reply::{Answer, Refusal, Refusals};
 
@@ -67,7 +67,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
     if app.config.read_only {
         return Err(Refusal::forbidden("this service is read-only"));
     }
-    let (object, value) = read(&app, request).await?;
+    let (object, value, held) = read(&app, request).await?;
     let value = value.ok_or_else(|| Refusal::usage("there is no `value`"))?;
     let work = move |app: &App| {
         let mut text = value.get().as_bytes();
@@ -82,9 +82,11 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
             modified: None,
             condition: Condition::Always,
         };
-        store.put(&app.config.namespace, &key, put, clock).map(drop)
+        let put = store.put(&app.config.namespace, &key, put, clock);
+        drop(held);
+        put.map(drop)
     };
-    app.start(work).await?;
+    app.change(work).await?;
     Ok(json(StatusCode::OK, Body::from("{\"result\":true}\n")))
 }
 
@@ -100,7 +102,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
     )
 )]
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let (object, value) = read(&app, request).await?;
+    let (object, value, _) = read(&app, request).await?;
     if value.is_some() {
         return Err(Refusal::usage("`value` is for /set"));
     }
@@ -138,7 +140,7 @@ fn too_large() -> Refusal {
 
 /// Answers with the elements of a list, the oldest first.
 async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
-    let place = place(app, &app.streams).await?;
+    let place = place(app, &app.lists).await?;
     let body = outlet::written(app, Some(place), move |app, out| {
         let selection = Selection {
             values: true,
@@ -167,7 +169,11 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
     Ok(json(StatusCode::OK, body))
 }
 
-async fn read(app: &App, request: Request) -> Result<(Object, Option<Box<RawValue>>), Refusal> {
+/// Reads what is wanted, and what is held for it.
+async fn read(
+    app: &App,
+    request: Request,
+) -> Result<(Object, Option<Box<RawValue>>, Held), Refusal> {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         let error = "this wants `Content-Type: application/json`";
@@ -199,7 +205,7 @@ async fn read(app: &App, request: Request) -> Result<(Object, Option<Box<RawValu
         }
         _ => return Err(Refusal::usage("there is either an `id` or a `list`")),
     };
-    Ok((object, wanted.value))
+    Ok((object, wanted.value, body))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -49,7 +49,6 @@ fn file(text: &'static str, kind: &'static str) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-cache"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);

@@ -103,21 +103,35 @@ impl Refusal {
         busy.with(header::RETRY_AFTER, "1")
     }
 
+    /// The store that was served is not at its place.
+    pub(super) fn gone() -> Self {
+        let code = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(code, Exit::Failure, "the store is gone from its place")
+    }
+
     /// This program is wrong.
     pub(super) fn bug() -> Self {
         let code = StatusCode::INTERNAL_SERVER_ERROR;
         Self::new(code, Exit::Failure, "the service failed")
     }
 
-    /// What went wrong with the store.
+    /// What went wrong with the store. Where the store is stays between it and its operator.
     pub(super) fn of(err: &StoreError) -> Self {
         let exit = Exit::of_store(err);
         let mut text = err.to_string();
         let mut cause = err.source();
+        let mut is_out_of_files = false;
         while let Some(err) = cause {
             // Writing to a string cannot fail.
             _ = write!(text, ": {err}");
+            is_out_of_files |= err.downcast_ref().is_some_and(is_out_of);
             cause = err.source();
+        }
+        let text = err.without_place(text);
+        if is_out_of_files {
+            let error = format!("the service has too much open: {text}");
+            let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, Exit::Failure, error);
+            return refusal.with(header::RETRY_AFTER, "1");
         }
         let code = match (exit, err) {
             (Exit::Busy, _) => return Self::busy(text),
@@ -129,6 +143,11 @@ impl Refusal {
             _ => StatusCode::BAD_GATEWAY,
         };
         Self::new(code, exit, text)
+    }
+
+    /// Returns what it says to people.
+    pub(super) fn into_error(self) -> String {
+        self.error
     }
 
     /// Returns the body of the answer: a line.
@@ -152,6 +171,14 @@ impl Refusal {
     pub(super) fn is_ours(&self) -> bool {
         self.code.is_server_error() && self.exit != Exit::Busy
     }
+}
+
+/// Tells whether it is this process, or the system, that can open no more.
+fn is_out_of(err: &io::Error) -> bool {
+    let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    limits
+        .iter()
+        .any(|limit| err.raw_os_error() == Some(limit.raw_os_error()))
 }
 
 fn is_full(err: &io::Error) -> bool {

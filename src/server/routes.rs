@@ -1,25 +1,26 @@
 //! Which path is whose, and what every request goes through.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::exit::Exit;
 
 use super::address::{Place, place};
+use super::condition::Asked;
 use super::entry::{self, At};
 use super::reply::{Answer, Refusal, Refusals};
-use super::{App, guard, list, openapi, origin, page, verbs};
+use super::stream::Peer;
+use super::{App, fields, guard, list, openapi, origin, page, verbs};
 
-/// How long a client may send nothing of a body that it has begun.
-const BODY_TIME: Duration = Duration::from_secs(30);
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 pub(super) fn router(app: &Arc<App>) -> Router {
     Router::new()
@@ -38,7 +39,6 @@ pub(super) fn router(app: &Arc<App>) -> Router {
             Refusal::new(StatusCode::NOT_FOUND, Exit::Usage, "there is no such path")
         })
         .method_not_allowed_fallback(async || method_not_allowed("another method"))
-        .layer(RequestBodyTimeoutLayer::new(BODY_TIME))
         .layer(middleware::from_fn_with_state(Arc::clone(app), enter))
         .with_state(Arc::clone(app))
 }
@@ -47,10 +47,29 @@ pub(super) fn router(app: &Arc<App>) -> Router {
 async fn enter(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
-    let response = match guard::check(&app, &request) {
+    let peer = request.extensions().get::<Peer>().cloned();
+    let has_body = !request.body().is_end_stream();
+    let mut response = match guard::check(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
+    // What is not found may be gone with its store.
+    if response.status() == StatusCode::NOT_FOUND
+        && let Err(refusal) = app.still_there().await
+    {
+        response = refusal.into_response();
+    }
+    // No page of another site is to have it, and no browser is to run what others have stored.
+    for (name, value) in [
+        (RESOURCE_POLICY, "same-origin"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    if let Some(peer) = peer {
+        peer.set_refused(has_body && !response.status().is_success());
+    }
     app.metrics
         .note(&method, response.status(), begun.elapsed());
     response
@@ -59,25 +78,38 @@ async fn enter(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
+    let peer = parts.extensions.get::<Peer>();
+    let peer = peer.ok_or_else(Refusal::bug)?;
     let query = parts.uri.query();
     let method = &parts.method;
     let reads = [Method::GET, Method::HEAD].contains(method);
     if app.config.read_only && !reads && !may_read(method, query) {
         return Err(Refusal::forbidden("this service is read-only"));
     }
-    match (place(parts.uri.path())?, method) {
-        (Place::Store, &Method::GET) => list::namespaces(&app, query).await,
-        (Place::Namespace(namespace), &Method::GET) if verbs::op(query) == "info" => {
+    let place = place(parts.uri.path())?;
+    let op = verbs::op(query);
+    let is_post = *method == Method::POST;
+    let puts = *method == Method::PUT || (is_post && op == "put");
+    fields::check_headers(headers, puts)?;
+    // These look at the conditions themselves.
+    let heeds = matches!(place, Place::Key(..)) && (!is_post || ["put", "remove"].contains(&op));
+    if !heeds {
+        Asked::refuse(headers, reads)?;
+    }
+    match (place, method) {
+        (Place::Store, &Method::GET | &Method::HEAD) => list::namespaces(&app, query).await,
+        (Place::Namespace(namespace), &Method::GET | &Method::HEAD) if op == "info" => {
             list::info(&app, namespace, query).await
         }
         (Place::Namespace(namespace), &Method::GET) => list::entries(&app, namespace, query).await,
+        (Place::Namespace(namespace), &Method::HEAD) => list::head(&app, namespace, query).await,
         (Place::Namespace(list), &Method::POST) => {
-            verbs::on_namespace(&app, list, query, headers, body).await
+            verbs::on_namespace(&app, peer, list, query, headers, body).await
         }
         (Place::Key(namespace, key), method) => {
             let at = At { namespace, key };
             if *method == Method::POST {
-                return verbs::on_key(&app, at, query, headers, body).await;
+                return verbs::on_key(&app, peer, at, query, headers, body).await;
             }
             let known = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE];
             if known.contains(method) && query.is_some_and(|query| !query.is_empty()) {
@@ -91,8 +123,8 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
                 _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE, POST")),
             }
         }
-        (Place::Namespace(_), _) => Err(method_not_allowed("GET, POST")),
-        (Place::Store, _) => Err(method_not_allowed("GET")),
+        (Place::Namespace(_), _) => Err(method_not_allowed("GET, HEAD, POST")),
+        (Place::Store, _) => Err(method_not_allowed("GET, HEAD")),
     }
 }
 
@@ -120,7 +152,8 @@ fn method_not_allowed(allowed: &'static str) -> Refusal {
     )
 )]
 pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
-    app.start(|app| app.store().namespaces()).await?;
+    app.still_there().await?;
+    app.aside(|app| app.store().namespaces()).await?;
     Ok("ok\n".into_response())
 }
 
@@ -134,7 +167,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
     )
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
-    let text = app.start(App::metrics_text).await?;
+    let text = app.metrics_text().await?;
     let mut response = text.into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -18,6 +18,7 @@ use super::entry::{self, At};
 use super::intake::Intake;
 use super::openapi::{KeyVerb, NamespaceVerb, Raw};
 use super::reply::{Answer, Refusal, Refusals, empty};
+use super::stream::Peer;
 use super::wait::{Look, Target, wait};
 use super::{App, bulk, locks};
 
@@ -66,6 +67,7 @@ fn unknown(op: &str, known: &str) -> Refusal {
 )]
 pub(super) async fn on_key(
     app: &Arc<App>,
+    peer: &Peer,
     at: At,
     query: Option<&str>,
     headers: &HeaderMap,
@@ -88,17 +90,17 @@ pub(super) async fn on_key(
                 let At { namespace, key } = &at;
                 app.store().append(namespace, key, &addition, app.clock())
             };
-            app.start(work).await?;
+            app.change(work).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         "take" => {
             read(&["op"])?;
             let work = move |app: &App| app.store().take(&at.namespace, &at.key, app.clock());
-            let taken = app.start(work).await?.ok_or_else(Refusal::absent)?;
+            let taken = app.change(work).await?.ok_or_else(Refusal::absent)?;
             Ok(entry::taken(app, taken))
         }
         "expire" => expire(app, at, &read(&["op", "ttl", "at"])?).await,
-        "wait" => wait_for(app, at, &read(&["op", "wait", "gone", "changed"])?).await,
+        "wait" => wait_for(app, peer, at, &read(&["op", "wait", "gone", "changed"])?).await,
         op => Err(unknown(
             op,
             "put, remove, take, incr, append, expire and wait",
@@ -130,6 +132,7 @@ pub(super) async fn on_key(
 )]
 pub(super) async fn on_namespace(
     app: &Arc<App>,
+    peer: &Peer,
     list: Namespace,
     query: Option<&str>,
     headers: &HeaderMap,
@@ -142,27 +145,35 @@ pub(super) async fn on_namespace(
         "push" => {
             Query::read(query, &["op"])?;
             let intake = Intake::new(headers, body, app.config.max_value)?;
-            let push = intake.feed(app, move |app, value| {
-                app.store().push(&list, value, app.clock())
+            let push = intake.feed(app, move |app, mut value| {
+                app.store().push(&list, &mut value, app.clock())
             });
             push.await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
-        "pop" => pop(app, list, &Query::read(query, &["op", "last", "wait"])?).await,
+        "pop" => {
+            pop(
+                app,
+                peer,
+                list,
+                &Query::read(query, &["op", "last", "wait"])?,
+            )
+            .await
+        }
         // A key that cannot stand in a path stands in the body.
         "wait" => {
             let query = Query::read(query, &["op", "wait", "gone", "changed"])?;
             let max = MAX_KEY_LEN as u64;
             let key = Intake::new(headers, body, max)?.whole(app).await?;
-            let key = Key::new(key).map_err(|err| Refusal::usage(err.to_string()))?;
+            let key = Key::new(key.to_vec()).map_err(|err| Refusal::usage(err.to_string()))?;
             let namespace = list;
-            wait_for(app, At { namespace, key }, &query).await
+            wait_for(app, peer, At { namespace, key }, &query).await
         }
         "batch" => bulk::batch(app, list, query, headers, body).await,
         "import" => bulk::import(app, list, query, headers, body).await,
         "drop" => {
             Query::read(query, &["op"])?;
-            let dropped = app.start(move |app| app.store().remove_namespace(&list));
+            let dropped = app.change(move |app| app.store().remove_namespace(&list));
             match dropped.await? {
                 true => Ok(empty(StatusCode::NO_CONTENT)),
                 false => Err(Refusal::absent()),
@@ -170,7 +181,7 @@ pub(super) async fn on_namespace(
         }
         "lock" | "keep" | "free" | "holder" => {
             Query::read(query, &["op"])?;
-            locks::carry_out(app, op(query), list, headers, body).await
+            locks::carry_out(app, peer, op(query), list, headers, body).await
         }
         op => Err(unknown(
             op,
@@ -190,7 +201,7 @@ async fn incr(app: &Arc<App>, at: At, query: &Query) -> Answer {
         let At { namespace, key } = &at;
         app.store().incr(namespace, key, by, ttl, app.clock())
     };
-    let sum = app.start(work).await?;
+    let sum = app.change(work).await?;
     Ok(format!("{sum}\n").into_response())
 }
 
@@ -213,13 +224,13 @@ async fn expire(app: &Arc<App>, at: At, query: &Query) -> Answer {
         let At { namespace, key } = &at;
         app.store().expire(namespace, key, expiry, app.clock())
     };
-    match app.start(work).await? {
+    match app.change(work).await? {
         true => Ok(empty(StatusCode::NO_CONTENT)),
         false => Err(Refusal::absent()),
     }
 }
 
-async fn pop(app: &Arc<App>, list: Namespace, query: &Query) -> Answer {
+async fn pop(app: &Arc<App>, peer: &Peer, list: Namespace, query: &Query) -> Answer {
     let end = match query.flag("last")? {
         true => End::Last,
         false => End::First,
@@ -230,7 +241,7 @@ async fn pop(app: &Arc<App>, list: Namespace, query: &Query) -> Answer {
         Ok(popped.map_or(Look::NotYet(None), Look::Found))
     };
     let nothing = || Refusal::new(StatusCode::NOT_FOUND, Exit::No, "the list is empty");
-    let popped = wait(app, target, query.wait()?, pop)
+    let popped = wait(app, peer, target, query.wait()?, pop)
         .await?
         .ok_or_else(nothing)?;
     Ok(entry::taken(app, popped))
@@ -238,7 +249,7 @@ async fn pop(app: &Arc<App>, list: Namespace, query: &Query) -> Answer {
 
 /// Answers when a key is there, or with `gone` when it is not, or with `changed` when its etag is
 /// another than that one.
-async fn wait_for(app: &Arc<App>, at: At, query: &Query) -> Answer {
+async fn wait_for(app: &Arc<App>, peer: &Peer, at: At, query: &Query) -> Answer {
     let gone = query.flag("gone")?;
     let changed = query.parse("changed", |text| {
         let etag = text.parse::<Etag>();
@@ -265,7 +276,7 @@ async fn wait_for(app: &Arc<App>, at: At, query: &Query) -> Answer {
     };
     let code = StatusCode::NOT_FOUND;
     let nothing = || Refusal::new(code, Exit::No, "it does not hold yet");
-    wait(app, target, query.wait()?, look)
+    wait(app, peer, target, query.wait()?, look)
         .await?
         .ok_or_else(nothing)?;
     Ok(empty(StatusCode::NO_CONTENT))

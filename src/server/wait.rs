@@ -11,9 +11,12 @@ use crate::store::{self, Key, Namespace, WatchTarget};
 
 use super::App;
 use super::reply::Refusal;
+use super::stream::Peer;
 
 /// The longest time that a request can wait; clients repeat it.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
+/// A waiter whose client is gone notices it within this time, and leaves its place.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a look at the store has found.
 pub(super) enum Look<T> {
@@ -30,15 +33,17 @@ pub(super) enum Target {
 }
 
 /// Looks until something is found; `None` if nothing was in the time allowed. Each look may take
-/// something away: none is begun once the client is gone or the service is to stop.
+/// something away: but for the first, none is begun once the client may be gone, as one that sends no
+/// more may be, or the service is to stop.
 pub(super) async fn wait<T: Send + 'static>(
     app: &Arc<App>,
+    peer: &Peer,
     target: Target,
     patience: Duration,
     mut look: impl FnMut(&App) -> store::Result<Look<T>> + Send + 'static,
 ) -> Result<Option<T>, Refusal> {
     if patience.is_zero() {
-        let look = app.start(move |app| look(app)).await?;
+        let look = app.change(move |app| look(app)).await?;
         return Ok(match look {
             Look::Found(found) => Some(found),
             Look::NotYet(_) => None,
@@ -46,6 +51,7 @@ pub(super) async fn wait<T: Send + 'static>(
     }
     let place = place(app)?;
     let (sender, mut result) = oneshot::channel();
+    let (first, looked) = oneshot::channel();
     // Held during a look, so that what it takes away is not forgotten.
     let turn = Arc::new(Mutex::new(()));
     let is_over = Arc::new(AtomicBool::new(false));
@@ -59,20 +65,29 @@ pub(super) async fn wait<T: Send + 'static>(
         is_over,
     };
     task::spawn_blocking(move || {
-        waiter.run(&mut look, sender);
+        waiter.run(&mut look, first, sender);
         drop(place);
     });
-    let found = tokio::select! {
-        found = &mut result => found,
-        () = app.stops() => {
-            drop(over);
-            _ = turn.lock().await;
-            match result.try_recv() {
-                Ok(found) => Ok(found),
-                Err(_) => return Err(Refusal::busy("the service stops")),
-            }
-        }
+    let is_stopping = tokio::select! {
+        found = &mut result => return told(app, found),
+        () = app.stops() => true,
+        () = peer.has_ended() => false,
     };
+    // The first look is had in any case: who asks and closes at once is told what there is.
+    _ = looked.await;
+    drop(over);
+    _ = turn.lock().await;
+    match result.try_recv() {
+        Ok(found) => told(app, Ok(found)),
+        Err(_) if is_stopping => Err(Refusal::busy("the service stops")),
+        Err(_) => Ok(None),
+    }
+}
+
+fn told<T>(
+    app: &App,
+    found: Result<store::Result<Option<T>>, oneshot::error::RecvError>,
+) -> Result<Option<T>, Refusal> {
     match found {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(err)) => Err(app.failed(&err)),
@@ -107,9 +122,11 @@ impl Waiter {
     fn run<T>(
         &self,
         look: &mut dyn FnMut(&App) -> store::Result<Look<T>>,
+        first: oneshot::Sender<()>,
         sender: oneshot::Sender<store::Result<Option<T>>>,
     ) {
         let send = |found| _ = sender.send(found);
+        let mut first = Some(first);
         let (namespace, target) = match &self.target {
             Target::Key(namespace, key) => (namespace, WatchTarget::Key(key)),
             Target::List(list) => (list, WatchTarget::List),
@@ -123,17 +140,22 @@ impl Waiter {
             if self.is_over.load(Ordering::SeqCst) {
                 return;
             }
+            if self.app.is_there().is_err() {
+                // Whoever waits on it is told that nothing has come.
+                return send(Ok(None));
+            }
             let again = match look(&self.app) {
                 Ok(Look::Found(found)) => return send(Ok(Some(found))),
                 Ok(Look::NotYet(again)) => again,
                 Err(err) => return send(Err(err)),
             };
-            drop(turn);
+            drop((turn, first.take()));
             if self.until <= Instant::now() {
                 return send(Ok(None));
             }
             let again = again.and_then(|again| Instant::now().checked_add(again));
             let until = again.map_or(self.until, |again| again.min(self.until));
+            let until = until.min(Instant::now() + LONGEST_LOOK);
             if let Err(err) = watcher.wait(Some(until)) {
                 return send(Err(err));
             }

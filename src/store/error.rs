@@ -90,6 +90,27 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Takes the directory of what this is about out of a text that tells of it, for those who are not
+    /// to know where the store is.
+    pub fn without_place(&self, text: String) -> String {
+        let path = match self {
+            Self::Io { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Newer { path, .. }
+            | Self::OtherKey { path }
+            | Self::Busy { path, .. } => path,
+            _ => return text,
+        };
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => {
+                text.replace(&format!("{}/", parent.display()), "")
+            }
+            _ => text,
+        }
+    }
+}
+
 /// What kind of failure a service has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

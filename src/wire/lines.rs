@@ -8,6 +8,8 @@ use crate::store::{Result, Source, StoreError};
 
 /// How much is read at a time.
 const PART: usize = 256 * 1024;
+/// A buffer that is larger than this grows by this.
+const STEP: usize = 16 * 1024 * 1024;
 
 /// A buffer that holds a part of the input, and one line of it at least.
 #[derive(Debug, Default)]
@@ -92,7 +94,8 @@ impl Lines {
             });
         }
         if self.filled == self.buf.len() {
-            self.buf.resize((2 * self.buf.len()).max(PART), 0);
+            let more = self.buf.len().clamp(PART, STEP);
+            self.buf.resize(self.buf.len() + more, 0);
         }
         let n = source.read(&mut self.buf[self.filled..])?;
         self.filled += n;

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
@@ -123,6 +124,14 @@ impl Sandbox {
 
     pub fn path(&self, below: &str) -> PathBuf {
         self.root.join(below)
+    }
+
+    /// Writes a file that is for its user alone.
+    pub fn secret(&self, name: &str, text: &str) {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let file = options.open(self.path(name));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     pub fn store(&self) -> PathBuf {

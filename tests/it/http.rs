@@ -44,7 +44,7 @@ fn answers(answer: &'static [u8]) -> String {
 #[test]
 fn a_token_lets_in_and_is_never_shown() {
     let kv = Sandbox::new();
-    fs::write(kv.path("token"), "s3cret\nand more\n").unwrap();
+    kv.secret("token", "s3cret0123456789\nand more\n");
     let server = Server::of(&kv, &["--token-file", "token"]);
     for args in [&["get", "k"][..], &["stat", "k"], &["put", "k", "v"]] {
         run(&kv, &server, args)
@@ -58,15 +58,15 @@ fn a_token_lets_in_and_is_never_shown() {
         );
     }
     let mut put = through(&kv, &server, &["put", "k", "v"]);
-    Ran::of(put.env("KV_TOKEN", "s3cret")).ends(Exit::Success);
+    Ran::of(put.env("KV_TOKEN", "s3cret0123456789")).ends(Exit::Success);
     // The option is nearer than the variable.
     let mut get = through(&kv, &server, &["get", "k", "--token-file", "token"]);
     Ran::of(get.env("KV_TOKEN", "wr0ng"))
         .ends(Exit::Success)
         .prints("v");
     let mut info = through(&kv, &server, &["info"]);
-    let told = Ran::of(info.env("KV_TOKEN", "s3cret")).ends(Exit::Success);
-    assert!(!told.stdout_text().contains("s3cret"));
+    let told = Ran::of(info.env("KV_TOKEN", "s3cret0123456789")).ends(Exit::Success);
+    assert!(!told.stdout_text().contains("s3cret0123456789"));
     for bad in ["two words", "\u{e4}"] {
         Ran::of(through(&kv, &server, &["get", "k"]).env("KV_TOKEN", bad))
             .ends(Exit::Usage)
@@ -250,7 +250,7 @@ fn a_service_of_a_service_serves() {
 #[test]
 fn a_batch_of_a_client_reads_no_files_of_the_server() {
     let kv = Sandbox::new();
-    fs::write(kv.path("secret"), "s3cret").unwrap();
+    fs::write(kv.path("secret"), "s3cret0123456789").unwrap();
     let server = Server::of(&kv, &[]);
     let commands = b"put k --file secret\nput k --file -\npop l --wait 1m\nput a v\nget a\n\
         --store /tmp get a\nlock l -- true\nget missing\nincr a\n-n other put b 'two words'\n";
@@ -272,7 +272,7 @@ fn a_batch_of_a_client_reads_no_files_of_the_server() {
         body.contains("kv: line 1: a batch over HTTP reads no files\n"),
         "{body}"
     );
-    assert!(!body.contains("s3cret"));
+    assert!(!body.contains("s3cret0123456789"));
     kv.lacks("k");
     kv.run(["-n", "other", "get", "b"])
         .ends(Exit::Success)

@@ -3,12 +3,14 @@
 mod browser;
 pub mod client;
 mod curl;
+mod ends;
 mod guard;
 mod idle;
 mod load;
 mod manager;
 mod openapi;
 mod verbs;
+mod waiting;
 
 use kv::exit::Exit;
 
@@ -162,6 +164,130 @@ fn conditions_are_those_of_http() {
     put(&[&format!("If-None-Match: {old}")], b"6").is(204);
     remove("If-Match: *".to_owned()).is(204);
     remove("If-Match: *".to_owned()).refuses(412, Exit::No);
+}
+
+#[test]
+fn a_condition_is_heeded_or_refused() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    kv.put("k", "1");
+    let put = server.ask("PUT /v1/default/k", &[], b"1").is(204);
+    let etag = put.header("etag").unwrap().to_owned();
+    let wrong = "If-Match: \"0000000000000000\"";
+    for request in ["DELETE /v1/default/k", "POST /v1/default/k?op=remove"] {
+        for header in ["If-None-Match: *", wrong, &format!("If-None-Match: {etag}")] {
+            server.ask(request, &[header], b"").refuses(412, Exit::No);
+        }
+        let old = "If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT";
+        server.ask(request, &[old], b"").refuses(412, Exit::No);
+        let bad = "If-Unmodified-Since: yesterday";
+        server.ask(request, &[bad], b"").refuses(400, Exit::Usage);
+    }
+    for request in [
+        "POST /v1/default/k?op=take",
+        "POST /v1/default/k?op=append",
+        "POST /v1/default/k?op=expire&ttl=1h",
+        "POST /v1/default/k?op=incr",
+        "POST /v1/jobs?op=push",
+        "POST /v1/jobs?op=pop",
+        "POST /v1/default?op=drop",
+        "POST /v1/default?op=batch",
+        "POST /v1/default?op=import",
+    ] {
+        for header in [
+            wrong,
+            "If-None-Match: *",
+            "If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT",
+        ] {
+            server
+                .ask(request, &[header], b"x")
+                .refuses(400, Exit::Usage);
+        }
+    }
+    server
+        .ask("GET /v1/default", &[wrong], b"")
+        .refuses(400, Exit::Usage);
+    kv.holds("k", "1");
+
+    // What Last-Modified says is a condition too.
+    let got = server.ask("GET /v1/default/k", &[], b"").is(200);
+    let written = got.header("last-modified").unwrap().to_owned();
+    let ask = |request: &str, header: String| server.ask(request, &[&header], b"");
+    for request in ["GET /v1/default/k", "HEAD /v1/default/k"] {
+        ask(request, format!("If-Modified-Since: {written}")).is(304);
+        ask(
+            request,
+            "If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT".to_owned(),
+        )
+        .is(200);
+        ask(request, format!("If-Unmodified-Since: {written}")).is(200);
+        ask(
+            request,
+            "If-Unmodified-Since: Sat, 29 Oct 1994 19:43:31 GMT".to_owned(),
+        )
+        .is(412);
+    }
+    // Etags tell more than a time does.
+    let headers = [
+        "If-None-Match: \"x\"",
+        &format!("If-Modified-Since: {written}"),
+    ];
+    server.ask("GET /v1/default/k", &headers, b"").is(200);
+    ask(
+        "DELETE /v1/default/k",
+        format!("If-Unmodified-Since: {written}"),
+    )
+    .is(204);
+    ask("DELETE /v1/default/k", "If-None-Match: *".to_owned()).refuses(404, Exit::No);
+}
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    for (request, header, code) in [
+        ("PUT /v1/default/k", "KV-Tll: 1h", 400),
+        ("POST /v1/default/k?op=incr", "KV-TTL: 1h", 400),
+        ("GET /v1/default/k", "KV-TTL: 1h", 400),
+        ("PUT /v1/default/k", "Content-Encoding: gzip", 415),
+        ("POST /v1/jobs?op=push", "Content-Encoding: br", 415),
+    ] {
+        server
+            .ask(request, &[header], b"x")
+            .refuses(code, Exit::Usage);
+    }
+    kv.lacks("k");
+    server
+        .ask("PUT /v1/default/k", &["Content-Encoding: identity"], b"x")
+        .is(201);
+    for request in [
+        "HEAD /v1",
+        "HEAD /v1/default",
+        "HEAD /v1/default?values=1",
+        "HEAD /v1/default?op=info",
+    ] {
+        let head = server.ask(request, &[], b"").is(200);
+        assert_eq!(
+            head.header("content-type"),
+            Some("application/x-ndjson"),
+            "{request}"
+        );
+    }
+    server.ask("HEAD /v1/default?nonsense=1", &[], b"").is(400);
+}
+
+#[test]
+fn a_service_is_not_its_own_store() {
+    let kv = Sandbox::new();
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let mut command = kv.kv(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    command.env("KV_STORE", format!("http://localhost:{port}"));
+    crate::harness::Ran::of(&mut command)
+        .ends(Exit::Usage)
+        .complains(&["itself", "KV_STORE"]);
 }
 
 #[test]

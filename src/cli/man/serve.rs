@@ -17,7 +17,9 @@ pub(super) const PAGES: &[Page] = &[Page {
         Item(
             "`GET`, `HEAD`",
             "200 with the value, or 404. `ETag`, `Last-Modified`, `KV-Modified` (the same to the \
-             nanosecond) and `KV-Expires` tell what is known of it. With a matching `If-None-Match` 304, and without a matching `If-Match` 412. \
+             nanosecond) and `KV-Expires` tell what is known of it. With a matching `If-None-Match` \
+             304, and without a matching `If-Match` 412; `If-Modified-Since` and \
+             `If-Unmodified-Since` are the same for a time. \
              `Range: bytes=FIRST-LAST` gets a part, with 206, or 416 if there is none; its last bytes \
              are sent when the whole value has been verified. Where damage is found after the \
              headers, the connection is closed short of the length that was announced.",
@@ -28,11 +30,14 @@ pub(super) const PAGES: &[Page] = &[Page {
              `KV-TTL: 15m` lets it expire, as does `KV-Expires` with a time, and `KV-Keep-TTL: 1` \
              keeps the expiry that there is. With `KV-Modified` it shows that time of modification. \
              `If-None-Match: *` is --if-absent, `If-Match: *` --if-exists, `If-Match: ETAG` \
-             --if-etag; 412 if the condition does not hold. A body that is cut off changes nothing.",
+             --if-etag; 412 if the condition does not hold. A body that is cut off changes nothing; \
+             one with a `Content-Encoding` is 415.",
         ),
         Item(
             "`DELETE`",
-            "204, or 404 if there is no such key, or 412 as with `PUT`.",
+            "204, or 404 if there is no such key, or 412 as with `PUT`. What cannot be heeded is 400: \
+             a condition of another verb than `put` and `remove`, and a header `KV-...` that is not \
+             known there.",
         ),
         Head("Lists of keys"),
         Item(
@@ -158,14 +163,16 @@ pub(super) const PAGES: &[Page] = &[Page {
         Item(
             "Token",
             "With `--token-file FILE` each request needs `Authorization: Bearer TOKEN`, but for \
-             `/healthz`. An address that is not of this machine alone is refused without one. The \
+             `/healthz`. The token is the first line of the file, of 16 characters at least, and no \
+             other user can read it. An address that is not of this machine alone is refused without one. The \
              connection is not encrypted: across a network put a reverse proxy with TLS before it.",
         ),
         Item(
             "Web pages",
             "`Host` has to be the address that was connected to, `localhost`, or a name that \
              `--host` gives, and `Origin` the same, so that no page in a browser of this machine \
-             reaches the store. No other site is ever allowed to read an answer.",
+             reaches the store. What a browser tells of other sites in `Sec-Fetch-Site` is refused \
+             too, but for a link to the page. No other site is ever allowed to read an answer.",
         ),
         Item(
             "Unix sockets",
@@ -192,15 +199,19 @@ pub(super) const PAGES: &[Page] = &[Page {
         ),
         Head("Limits"),
         Text(
-            "64 KiB and 64 fields of header; 30 s to send a header, 30 s between two parts of a body, \
-             and 30 s for a client that takes nothing; 16,384 connections, or as many as the system \
-             has descriptors for; 128 large bodies and 128 waiting requests at a time. After SIGTERM \
-             requests have 30 s to end, and those that wait end at once.",
+            "64 KiB and 64 fields of header, and 30 s to send it. A client that sends or takes a body \
+             may pause for 30 s, and each further second is to be earned by 1,000 bytes. 16,384 \
+             connections, or as many as the system has descriptors for; 128 large bodies, 64 \
+             listings, 128 waiting requests and 1,024 locks at a time; 128 MiB of memory for bodies \
+             that cannot be streamed, of which a line of an import that needs more has all. Beyond \
+             that it is 503. A client that sends no more while it waits may be gone: its wait ends. \
+             After SIGTERM requests have 30 s to end, and those that wait end at once.",
         ),
         Head("Watching over it"),
         Text(
-            "`/healthz` answers 200 if the store can be read. `/metrics` has requests, latencies, \
-             bytes and entries for Prometheus; entries are counted anew once a second at most, and in no \
+            "`/healthz` answers 200 if the store can be read; a store that was taken away is 503 until it \
+             is back. `/metrics` has requests, latencies, \
+             bytes and entries for Prometheus, of 100 namespaces at most; entries are counted anew once a second at most, and in no \
              more than a fiftieth of the time. `/openapi.json` describes every path (OpenAPI 3.1).",
         ),
         Head("A page to look around"),

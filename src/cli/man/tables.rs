@@ -12,7 +12,10 @@ const ENTRY: &[&[&str]] = &[
     &["expires", "Milliseconds since then; null if it never does"],
     &["size", "Bytes of the value"],
     &["sum", "XXH3 of the value, xored with that of the rest"],
-    &["head", "XXH3 of all but the value; null in rows of version 1"],
+    &[
+        "head",
+        "XXH3 of all but the value; null in rows of version 1",
+    ],
     &["large", "`large` in `part`; null if the value is here"],
     &[
         "value",
@@ -23,8 +26,14 @@ const ENTRY: &[&[&str]] = &[
 const PROMISES: &[&[&str]] = &[
     &["What ended with status 0", "Survives"],
     &["a write, sync full", "kill, power cut"],
-    &["a write, sync off", "kill; the last may be lost in a power cut"],
-    &["an import, any removal", "as a write: all or none of each 10,000 keys removed"],
+    &[
+        "a write, sync off",
+        "kill; the last may be lost in a power cut",
+    ],
+    &[
+        "an import, any removal",
+        "as a write: all or none of each 10,000 keys removed",
+    ],
     &["gc, fsck --repair", "as a write"],
 ];
 
@@ -73,7 +82,9 @@ pub(super) const TABLES: Section = Section {
              and the file as SQLite does; with `--repair` it moves damaged entries to `lost`, and \
              counts again. It mends no pages: `.recover` of sqlite3(1) saves what can be read.",
         ),
-        Text("What the end of a command promises, on a disk that keeps what it says it has synced:"),
+        Text(
+            "What the end of a command promises, on a disk that keeps what it says it has synced:",
+        ),
         Table(PROMISES),
         Text(
             "A write is refused with status 5 if the file has lost its name by its commit. A new \

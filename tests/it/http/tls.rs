@@ -1,6 +1,5 @@
 //! Services behind a proxy that speaks TLS.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -79,14 +78,14 @@ fn tls_and_a_base_path_lead_to_the_store() {
     }
     let kv = Sandbox::new();
     kv.shell("sh", CERTIFICATES).ends(Exit::Success);
-    fs::write(kv.path("token"), "s3cret").unwrap();
+    kv.secret("token", "s3cret0123456789");
     let server = Server::of(&kv, &["--token-file", "token"]);
     let port = proxy(&kv, server.address());
     let run = |store: &str, args: &[&str], authority: &str| {
         let mut command = kv.kv(args);
         command
             .env("KV_STORE", store)
-            .env("KV_TOKEN", "s3cret")
+            .env("KV_TOKEN", "s3cret0123456789")
             .env("SSL_CERT_FILE", kv.path(authority));
         Ran::of(&mut command)
     };

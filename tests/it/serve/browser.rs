@@ -172,7 +172,7 @@ fn a_visitor_looks_around_puts_and_removes() {
     }
     kv.run(["-n", "other", "put", "there", "v"])
         .ends(Exit::Success);
-    fs::write(kv.path("token"), "s3cret").unwrap();
+    kv.secret("token", "s3cret0123456789");
     let server = Server::of(&kv, &["--token-file", "token"]);
     let mut tab = Tab::new(&kv);
     tab.open(&format!("http://{}/", server.address()));
@@ -185,7 +185,7 @@ fn a_visitor_looks_around_puts_and_removes() {
         "sessionStorage.getItem('token') === null && !document.getElementById('login').hidden",
     );
     assert_eq!(tab.keys(), [""; 0]);
-    tab.fill("token", "s3cret");
+    tab.fill("token", "s3cret0123456789");
     tab.click("#login button");
     tab.until("document.querySelectorAll('#rows tr').length === 200");
     tab.until("document.getElementById('totals').textContent.startsWith('211 entries')");
@@ -278,5 +278,5 @@ fn a_visitor_looks_around_puts_and_removes() {
     assert_eq!(tab.text("#message"), "");
     // Nothing of the token is in what the service says.
     drop(tab);
-    assert!(!server.stop().contains("s3cret"));
+    assert!(!server.stop().contains("s3cret0123456789"));
 }

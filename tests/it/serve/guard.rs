@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
 use kv::exit::Exit;
@@ -15,7 +15,7 @@ use crate::harness::{Ran, Sandbox, until};
 fn who_does_not_know_the_token_stays_out() {
     let kv = Sandbox::new();
     kv.put("k", "v");
-    fs::write(kv.path("token"), "s3cret+/=\nnot this\n").unwrap();
+    kv.secret("token", "s3cret+/ABC0123456=\nnot this\n");
     let server = Server::of(&kv, &["--token-file", "token"]);
     for path in [
         "/v1/default/k",
@@ -26,20 +26,20 @@ fn who_does_not_know_the_token_stays_out() {
     ] {
         for header in [
             "X: y",
-            "Authorization: Bearer s3cret+/",
-            "Authorization: Bearer s3cret+/==",
-            "Authorization: Bearer S3CRET+/=",
+            "Authorization: Bearer s3cret+/ABC0123456",
+            "Authorization: Bearer s3cret+/ABC0123456==",
+            "Authorization: Bearer S3CRET+/ABC0123456=",
             "Authorization: Bearer ",
             "Authorization: Bearer",
-            "Authorization: Basic s3cret+/=",
-            "Authorization: s3cret+/=",
+            "Authorization: Basic s3cret+/ABC0123456=",
+            "Authorization: s3cret+/ABC0123456=",
         ] {
             let refused = server.ask(&format!("GET {path}"), &[header], b"");
             let refused = refused.refuses(401, Exit::Failure);
             assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
         }
     }
-    let known = "Authorization: bearer s3cret+/=";
+    let known = "Authorization: bearer s3cret+/ABC0123456=";
     server
         .ask("GET /v1/default/k", &[known], b"")
         .is(200)
@@ -74,6 +74,11 @@ fn no_page_of_another_site_comes_in() {
         "",
         "[::1]",
         "127.0.0.1.evil.example",
+        "[127.0.0.1]evil.example",
+        "localhost:x",
+        "localhost:1:2",
+        "localhost:99999",
+        "localhost:80@evil.example",
     ] {
         get(&[&format!("Host: {host}")]).refuses(403, Exit::Failure);
     }
@@ -90,9 +95,48 @@ fn no_page_of_another_site_comes_in() {
         "http://localhost.evil",
         "localhost",
         "",
+        "https://localhost",
+        "ftp://localhost",
     ] {
         assert_eq!(origin(other), 403, "{other}");
     }
+    // What stands before the service may encrypt, under a name that it was given.
+    let headers = ["Host: kv.example.org", "Origin: https://kv.example.org"];
+    get(&headers).is(200);
+    for site in ["cross-site", "same-site", "nonsense"] {
+        let site = format!("Sec-Fetch-Site: {site}");
+        get(&[&site]).refuses(403, Exit::Failure);
+        server
+            .ask("GET /v1/default", &[&site], b"")
+            .refuses(403, Exit::Failure);
+        server
+            .ask("GET /page.js", &[&site], b"")
+            .refuses(403, Exit::Failure);
+        server
+            .ask("GET /", &[&site, "Sec-Fetch-Mode: navigate"], b"")
+            .is(200);
+    }
+    for site in ["same-origin", "none"] {
+        get(&[&format!("Sec-Fetch-Site: {site}")]).is(200);
+    }
+    // Whatever is answered is for no page of another site, and runs nowhere.
+    for path in [
+        "/v1/default/k",
+        "/v1/default/x",
+        "/v1/default",
+        "/",
+        "/healthz",
+        "/nothing",
+    ] {
+        let answer = server.ask(&format!("GET {path}"), &[], b"");
+        assert_eq!(
+            answer.header("cross-origin-resource-policy"),
+            Some("same-origin")
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let other = get(&["Host: 127.0.0.2:9000"]).refuses(403, Exit::Failure);
+    assert!(other.text().contains("127.0.0.2:9000"), "{other:?}");
     kv.holds("k", "v");
     assert_eq!(origin("http://localhost"), 204);
     let own = format!("Origin: http://127.0.0.1:{port}");
@@ -106,6 +150,10 @@ fn no_page_of_another_site_comes_in() {
     let mut old = server.connect();
     old.send(b"GET /v1/default/k HTTP/1.0\r\n\r\n").unwrap();
     old.answer(false).unwrap().refuses(403, Exit::Failure);
+    // Those who watch over services ask like this.
+    let mut old = server.connect();
+    old.send(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    old.answer(false).unwrap().is(200);
 }
 
 #[test]
@@ -139,9 +187,17 @@ fn a_command_line_that_opens_the_store_to_all_is_refused() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
         refused(&["--listen", address]).complains(&["--token-file"]);
     }
-    for token in ["", "\nx", "a b", "ü"] {
-        fs::write(kv.path("token"), token).unwrap();
+    let long = "x".repeat(5_000);
+    for token in ["", "\nx", "a b", "ü", "x", "0123456789abcde", &long] {
+        kv.secret("token", token);
         refused(&["--token-file", "token"]).complains(&["is no token"]);
+    }
+    fs::write(kv.path("open"), "0123456789abcdef").unwrap();
+    fs::set_permissions(kv.path("open"), fs::Permissions::from_mode(0o644)).unwrap();
+    refused(&["--token-file", "open"]).complains(&["every user can use `open`", "chmod"]);
+    refused(&["--token-file", "/dev/zero"]).complains(&["/dev/zero"]);
+    for host in ["kv.example.org:8080", "*"] {
+        refused(&["--host", host]).complains(&["without a port"]);
     }
     refused(&["--listen", "here"]).complains(&["127.0.0.1:8080"]);
     refused(&["--max-value", "all"]).complains(&["500K"]);
@@ -197,6 +253,31 @@ fn a_unix_socket_is_its_users_alone() {
     ran.ends(Exit::Success)
         .warns("kv: listening on unix:socket\n");
     assert!(!path.exists());
+
+    // A service removes no socket but its own.
+    let mut third = listen();
+    until("it listens again", || UnixStream::connect(&path).is_ok());
+    get();
+    fs::remove_file(&path).unwrap();
+    let other = UnixListener::bind(&path).unwrap();
+    let pid = nix::unistd::Pid::from_raw(third.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(third.wait().unwrap().success());
+    drop(other);
+    assert!(path.exists(), "it is not ours to remove");
+
+    // Of many that find a socket that nobody listens on one listens.
+    let mut all: Vec<_> = (0..10).map(|_| listen()).collect();
+    until("one is left", || {
+        all.retain_mut(|one| one.try_wait().unwrap().is_none());
+        all.len() == 1
+    });
+    get();
+    for mut one in all {
+        one.kill().unwrap();
+        one.wait().unwrap();
+    }
+    fs::remove_file(&path).unwrap();
 
     fs::write(&path, "a file").unwrap();
     kv.run(["serve", "--listen", "unix:socket"])

@@ -78,6 +78,10 @@ fn a_socket_for_all_the_world_wants_a_token() {
     Ran::of(&mut serve_on(&kv, &no_socket))
         .ends(Exit::Failure)
         .complains(&["service manager's socket"]);
+    let no_listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    Ran::of(&mut serve_on(&kv, &no_listener))
+        .ends(Exit::Failure)
+        .complains(&["service manager's socket", "no socket that is listened on"]);
 }
 
 #[test]

@@ -1,0 +1,311 @@
+//! The stream of a connection: bytes in and out, how slow its client may be, and whether it has gone.
+
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+
+use super::App;
+
+/// How long a client may take nothing of what is sent to it, or send nothing of what it has begun.
+pub(super) const IDLE_TIME: Duration = Duration::from_secs(30);
+/// Each second beyond that is to be earned by so many bytes.
+const LEAST_RATE: u32 = 1_000;
+/// How long a client that has been refused may go on sending what nobody reads: it looks for the
+/// answer only then, and would lose it with a connection that is closed under it.
+const LINGER_TIME: Duration = Duration::from_secs(30);
+/// When it sends nothing for so long it has seen its answer, or is not going to.
+const LINGER_PAUSE: Duration = Duration::from_secs(2);
+/// How often a client is looked at that has sent more than it was asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How slow somebody has been for how much.
+#[derive(Debug, Default)]
+pub(super) struct Slowness(Duration);
+
+impl Slowness {
+    /// Returns for how long the other side may go on doing nothing.
+    pub(super) fn patience(&self) -> Duration {
+        IDLE_TIME.saturating_sub(self.0)
+    }
+
+    /// Notes that so many bytes took so long.
+    pub(super) fn note(&mut self, took: Duration, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let earned = Duration::from_secs(1) * count / LEAST_RATE;
+        self.0 = (self.0 + took).saturating_sub(earned);
+    }
+}
+
+/// A stream, of which the connection and its requests know.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    /// Reads, if there is something. Where the buffer is not filled there is nothing more, and the
+    /// next try need not ask the system to know.
+    fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut count = None;
+        let read = || {
+            let n = rustix::io::read(self, &mut *buf)?;
+            count = Some(n);
+            match n > 0 && n < buf.len() {
+                true => Err(io::ErrorKind::WouldBlock.into()),
+                false => Ok(()),
+            }
+        };
+        let read = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
+        };
+        match (count, read) {
+            (Some(n), _) => Ok(n),
+            (None, Err(err)) => Err(err),
+            (None, Ok(())) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, parts) {
+            (Self::Tcp(stream), [part]) => stream.try_write(part),
+            (Self::Tcp(stream), parts) => stream.try_write_vectored(parts),
+            (Self::Unix(stream), parts) => stream.try_write_vectored(parts),
+        }
+    }
+
+    async fn ready(&self) -> io::Result<Ready> {
+        match self {
+            Self::Tcp(stream) => stream.ready(Interest::READABLE).await,
+            Self::Unix(stream) => stream.ready(Interest::READABLE).await,
+        }
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            match self.try_read(buf) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.try_write(parts) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                wrote => return Poll::Ready(wrote),
+            }
+            ready!(self.poll_write_ready(cx))?;
+        }
+    }
+
+    /// Reads what a client that was refused is still sending, so that the answer reaches it.
+    pub(super) async fn linger(&self) {
+        let mut buf = vec![0; 64 * 1024];
+        let drained = async {
+            loop {
+                let read = std::future::poll_fn(|cx| self.poll_read(cx, &mut buf));
+                match timeout(LINGER_PAUSE, read).await {
+                    Ok(Ok(n)) if n > 0 => {}
+                    _ => return,
+                }
+            }
+        };
+        _ = timeout(LINGER_TIME, drained).await;
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// The client of a connection, as its requests see it.
+#[derive(Clone, Debug)]
+pub(super) struct Peer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    stream: Stream,
+    reached: Option<IpAddr>,
+    is_refused: AtomicBool,
+}
+
+impl Peer {
+    /// Makes a client that has reached this service at an address; at none on a unix socket.
+    pub(super) fn new(stream: Stream, reached: Option<IpAddr>) -> Self {
+        Self(Arc::new(Inner {
+            stream,
+            reached,
+            is_refused: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.0.stream
+    }
+
+    /// Returns the address at which the client has reached this service.
+    pub(super) fn reached(&self) -> Option<IpAddr> {
+        self.0.reached
+    }
+
+    /// Notes whether the client may be sending still what nobody wants.
+    pub(super) fn set_refused(&self, is_refused: bool) {
+        self.0.is_refused.store(is_refused, Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.0.is_refused.load(Relaxed)
+    }
+
+    /// Returns when the client has said that it sends no more. It may be there still, and may be
+    /// gone: nothing tells before an answer is sent.
+    pub(super) async fn has_ended(&self) {
+        loop {
+            match self.0.stream.ready().await {
+                Ok(ready) if !ready.is_read_closed() => sleep(LOOK_EVERY).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// A stream whose bytes are counted, and which fails when its client takes what is sent too slowly.
+pub(super) struct Timed {
+    peer: Peer,
+    app: Arc<App>,
+    slowness: Slowness,
+    pending: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Timed {
+    pub(super) fn new(peer: Peer, app: Arc<App>) -> Self {
+        Self {
+            peer,
+            app,
+            slowness: Slowness::default(),
+            pending: None,
+        }
+    }
+
+    /// Notes what was written, or when the patience ends.
+    fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(wrote) = wrote {
+            let count = *wrote.as_ref().unwrap_or(&0);
+            if let Some((since, _)) = self.pending.take() {
+                self.slowness.note(since.elapsed(), count);
+            }
+            self.app.metrics.sent.fetch_add(count as u64, Relaxed);
+            return Poll::Ready(wrote);
+        }
+        let patience = self.slowness.patience();
+        let (_, deadline) = self.pending.get_or_insert_with(|| {
+            let now = Instant::now();
+            (now, Box::pin(sleep_until(now + patience)))
+        });
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Timed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = self.peer.stream().poll_read(cx, buf.initialize_unfilled());
+        let count = ready!(read)?;
+        buf.advance(count);
+        self.app.metrics.received.fetch_add(count as u64, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Timed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = self.peer.stream().poll_write(cx, &[IoSlice::new(buf)]);
+        self.judge(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = self.peer.stream().poll_write(cx, parts);
+        self.judge(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let how = rustix::net::Shutdown::Write;
+        Poll::Ready(rustix::net::shutdown(self.peer.stream(), how).map_err(io::Error::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_slow_earns_time_by_bytes() {
+        let mut slowness = Slowness::default();
+        assert_eq!(slowness.patience(), IDLE_TIME);
+        slowness.note(Duration::from_secs(18), 1);
+        assert_eq!(slowness.patience(), Duration::from_millis(12_001));
+        slowness.note(Duration::from_secs(18), 1);
+        assert_eq!(slowness.patience(), Duration::ZERO);
+        slowness.note(Duration::ZERO, 10_000);
+        assert!(slowness.patience() > Duration::from_secs(3));
+        slowness.note(Duration::from_secs(1), usize::MAX);
+        assert_eq!(slowness.patience(), IDLE_TIME);
+    }
+}
