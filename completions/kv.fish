@@ -328,6 +328,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand mount" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand mount" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand mount" -l foreground -d 'Stay in the foreground, and end when it is unmounted'
+complete -c kv -n "__fish_kv_using_subcommand mount" -l over -d 'Mount also on a directory that is not empty, or on another mount, and hide what is there'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l read-only -d 'Let nobody change anything'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l allow-other -d 'Let other users of this machine in: all of them can do all that you can'
 complete -c kv -n "__fish_kv_using_subcommand mount" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -11,6 +11,7 @@ mod batch;
 mod bulk;
 mod counters;
 mod expiry;
+mod fstab;
 mod global;
 mod lists;
 pub mod man;

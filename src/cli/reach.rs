@@ -35,6 +35,10 @@ pub struct MountArgs {
     #[arg(long)]
     pub foreground: bool,
 
+    /// Mount also on a directory that is not empty, or on another mount, and hide what is there
+    #[arg(long)]
+    pub over: bool,
+
     /// Let nobody change anything
     #[arg(long)]
     pub read_only: bool,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, value};
+use crate::cli::{Cli, fstab, value};
 
 /// Returns the whole command line as data.
 pub fn command() -> clap::Command {
@@ -20,7 +20,10 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`super::usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    Reader::new().read(args)
+    match fstab::translated(args) {
+        Some(args) => Reader::new().read(&args),
+        None => Reader::new().read(args),
+    }
 }
 
 /// Reads command lines, of which the second takes less time than the first: what describes a

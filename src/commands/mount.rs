@@ -11,12 +11,12 @@ use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
 use crate::os::{self, Side};
-use crate::store::Location;
+use crate::store::{HttpLocation, HttpServer, Location};
 use crate::wire::text::escape;
 
 /// Mounts, and waits for the end of it: in the foreground, or in another process.
 pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
-    let spill = env::temp_dir();
+    let spill = std::path::absolute(env::temp_dir())?;
     let point = check(args, session, &spill)?;
     if args.foreground {
         let mounted = begin(args, session, &point, spill)?;
@@ -26,6 +26,7 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
         mounted.wait().with_context(|| cannot(args))?;
         return Ok(Exit::Success);
     }
+    settle(&mut session.location).with_context(|| cannot(args))?;
     // What is open of a store is one process's: neither of the two goes on with it.
     session.reopen();
     match os::background().with_context(|| cannot(args))? {
@@ -57,7 +58,10 @@ fn begin(
     point: &Path,
     spill: PathBuf,
 ) -> Result<Mounted> {
+    // A server has room of its own, and drafts are kept here.
+    let disk = disk_of(&session.location).and_then(real_path);
     let config = Config {
+        disk: disk.unwrap_or_else(|| spill.clone()),
         store: session.take_store(),
         maker: session.hasty_store(),
         clock: Box::new(session.clock),
@@ -95,21 +99,81 @@ fn check(args: &MountArgs, session: &Session<'_>, spill: &Path) -> Result<PathBu
     if !is_dir {
         bail!("{}: it is no directory", cannot(args));
     }
-    let store = match &session.location {
-        Location::Directory(path) | Location::Sqlite(path) => Some(path.as_path()),
-        _ => None,
-    };
-    for (what, path) in [("the store", store), ("TMPDIR", Some(spill))] {
-        // What is not there yet is made in the nearest directory that is.
-        let path = path.and_then(|path| std::path::absolute(path).ok());
-        let real = path.as_deref().and_then(|path| {
-            let mut above = path.ancestors();
-            above.find_map(|path| path.canonicalize().ok())
-        });
-        if real.is_some_and(|real| real.starts_with(&point)) {
-            let error = format!("{}: {what} is in it, and would be hidden", cannot(args));
-            return Err(UsageError(error).into());
+    let disk = disk_of(&session.location);
+    for (what, path) in [("the store", disk), ("TMPDIR", Some(spill))] {
+        let Some(real) = path.and_then(real_path) else {
+            continue;
+        };
+        let why = match what {
+            _ if is_within(&real, &point)? => format!("{what} is in it, and would be hidden"),
+            // It would wait for its own answer.
+            "the store" if is_within(&point, &real)? => "it is in the store itself".to_owned(),
+            _ => continue,
+        };
+        return Err(UsageError(format!("{}: {why}", cannot(args))).into());
+    }
+    if !args.over {
+        if has_program(&point)? {
+            bail!(
+                "{}: a program's file system is mounted there already, such as a store; with --over it is hidden",
+                cannot(args)
+            );
+        }
+        let mut entries = point.read_dir().with_context(|| cannot(args))?;
+        if entries.next().is_some() {
+            bail!(
+                "{}: it is not empty; with --over what it holds is hidden",
+                cannot(args)
+            );
         }
     }
     Ok(point)
+}
+
+/// Returns where on this machine's disks a store is.
+fn disk_of(location: &Location) -> Option<&Path> {
+    match location {
+        Location::Directory(path) | Location::Sqlite(path) => Some(path),
+        _ => None,
+    }
+}
+
+/// Returns a path without links. What is not there yet is made in the nearest directory that is.
+fn real_path(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let mut above = path.ancestors();
+    above.find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    })
+}
+
+/// Tells whether a path is in another, by its name or wherever its disk is bound to.
+fn is_within(path: &Path, other: &Path) -> Result<bool> {
+    if path.starts_with(other) {
+        return Ok(true);
+    }
+    if let (Some(path), Some(other)) = (os::Spot::of(path)?, os::Spot::of(other)?) {
+        return Ok(path.is_within(&other));
+    }
+    Ok(false)
+}
+
+/// Tells whether a program answers for what is mounted there.
+fn has_program(point: &Path) -> Result<bool> {
+    Ok(os::Spot::of(point)?.is_some_and(|spot| spot.is_of_program()))
+}
+
+/// Names what it opens later by full names, as it leaves its directory.
+fn settle(location: &mut Location) -> io::Result<()> {
+    let path = match location {
+        Location::Directory(path) | Location::Sqlite(path) => path,
+        Location::Http(HttpLocation {
+            server: HttpServer::Socket(path),
+            ..
+        }) => path,
+        _ => return Ok(()),
+    };
+    *path = std::path::absolute(&*path)?;
+    Ok(())
 }

@@ -150,7 +150,10 @@ impl App {
             let place = handle.body.place();
             let mut reader = hold(&handle.reader);
             state.draft = Some(match &mut *reader {
-                Some(reader) => reader.take_draft(self, place.as_ref())?,
+                Some(reader) => {
+                    state.pin = reader.pin();
+                    reader.take_draft(self, place.as_ref())?
+                }
                 None => self.draft_of(place.as_ref(), state)?,
             });
         }

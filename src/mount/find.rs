@@ -30,6 +30,7 @@ pub(super) struct Attributes {
 impl App {
     /// Finds what a name in a directory stands for.
     pub(super) fn find(&self, parent: &Place, name: &OsStr) -> Answer<(Place, Attributes)> {
+        must_fit(name)?;
         let (namespace, prefix) = match parent {
             Place::Root => {
                 let namespace = namespace_of(name).ok_or(Errno::ENOENT)?;
@@ -229,6 +230,7 @@ impl App {
 
     /// Returns the key of a file of that name, to be made.
     pub(super) fn new_file(&self, parent: &Place, name: &OsStr) -> Answer<Full> {
+        must_fit(name)?;
         match parent {
             Place::Root => Err(Errno::EPERM),
             Place::File(..) => Err(Errno::ENOTDIR),
@@ -244,6 +246,7 @@ impl App {
 
     /// Returns the place of a directory of that name, to be made.
     pub(super) fn new_dir(&self, parent: &Place, name: &OsStr) -> Answer<(Namespace, Vec<u8>)> {
+        must_fit(name)?;
         match parent {
             Place::Root => Ok((namespace_of(name).ok_or(Errno::EPERM)?, Vec::new())),
             Place::File(..) => Err(Errno::ENOTDIR),
@@ -316,4 +319,12 @@ impl Attributes {
 
 fn namespace_of(name: &OsStr) -> Option<Namespace> {
     Namespace::try_from(OsString::from(name)).ok()
+}
+
+/// Refuses names that are longer than any that is shown.
+fn must_fit(name: &OsStr) -> Answer<()> {
+    match name.len() > names::MAX_NAME {
+        true => Err(Errno::ENAMETOOLONG),
+        false => Ok(()),
+    }
 }

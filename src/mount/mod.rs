@@ -118,6 +118,8 @@ pub struct Config {
     pub source: String,
     /// Where large files are kept while they are written.
     pub spill: PathBuf,
+    /// On whose disk there must be room for what is written.
+    pub disk: PathBuf,
     /// Whether nothing can be changed.
     pub read_only: bool,
     /// Whether other users may enter.

@@ -282,6 +282,7 @@ impl App {
         }
         if let Some(draft) = &mut state.draft {
             let offset = if handle.appends { draft.len() } else { offset };
+            self.must_have_room(draft.len(), offset)?;
             let written = draft.write(offset, bytes, &self.spill);
             self.answer(written.map_err(|err| failure("write", self, err)))?;
         }
@@ -306,6 +307,7 @@ impl App {
         } else {
             self.answer(self.load(handle, &mut state))?;
             if let Some(draft) = &mut state.draft {
+                self.must_have_room(draft.len(), len)?;
                 let done = draft.set_len(len, &self.spill);
                 self.answer(done.map_err(|err| failure("write", self, err)))?;
             }
@@ -316,6 +318,19 @@ impl App {
         }
         handle.body.show(content, &state, now);
         Ok(())
+    }
+
+    /// Refuses zeros that there is no room for: they take none before they are stored.
+    fn must_have_room(&self, from: u64, to: u64) -> Answer<()> {
+        let gap = to.saturating_sub(from);
+        if gap <= LONGEST_TAIL as u64 {
+            return Ok(());
+        }
+        let room = os::room(&self.config.disk).map_err(|_| Errno::EIO)?;
+        match gap > room.available.saturating_mul(room.block) {
+            true => Err(Errno::ENOSPC),
+            false => Ok(()),
+        }
     }
 
     /// Keeps what a file holds for those who have it open, as it is about to be removed in its turn.

@@ -14,6 +14,7 @@ use fuser::{
 
 use tokio::sync::oneshot;
 
+use crate::os;
 use crate::store::Time;
 
 use super::App;
@@ -23,9 +24,6 @@ use super::replies::{EXCLUSIVE, empty, mode_of, opened, sized};
 
 /// Bytes that are written by one request at most.
 const MAX_WRITE: u32 = 1 << 20;
-/// What the file system claims to have room for, as it cannot know: 4 PiB.
-const BLOCKS: u64 = 1 << 40;
-const BLOCK: u32 = 4096;
 
 /// The file system that the kernel talks to. What it does not answer does not exist here: links,
 /// device files, locks of its own.
@@ -102,9 +100,16 @@ impl Filesystem for Requests {
         reply: ReplyAttr,
     ) {
         let modified = mtime.map(|time| match time {
-            TimeOrNow::Now => self.app.now(),
-            TimeOrNow::SpecificTime(time) => Time::from_system(time),
+            TimeOrNow::Now => Some(self.app.now()),
+            // What would come back as another time is refused, or it would be set again and again.
+            TimeOrNow::SpecificTime(time) => {
+                Some(Time::from_system(time)).filter(|is| SystemTime::from(*is) == time)
+            }
         });
+        if modified == Some(None) {
+            return reply.error(Errno::EINVAL);
+        }
+        let modified = modified.flatten();
         let wish = Wish {
             size,
             modified,
@@ -352,7 +357,14 @@ impl Filesystem for Requests {
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
         let name_len = u32::try_from(super::names::MAX_NAME).unwrap_or_default();
-        reply.statfs(BLOCKS, BLOCKS, BLOCKS, 0, 0, BLOCK, name_len, BLOCK);
+        match os::room(&self.app.config.disk) {
+            Ok(room) => {
+                let block = u32::try_from(room.block).unwrap_or(u32::MAX);
+                let (free, available) = (room.free, room.available);
+                reply.statfs(room.blocks, free, available, 0, 0, block, name_len, block);
+            }
+            Err(_) => reply.error(Errno::EIO),
+        }
     }
 
     fn setxattr(

@@ -1,8 +1,9 @@
 //! Going on in the background, once all is well.
 
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 
-use super::process::fork_alone;
+use super::process::{close_from, fork_alone};
 
 /// Which of the two a process is after [`background`].
 #[derive(Debug)]
@@ -21,13 +22,22 @@ pub(crate) struct Front(PipeReader);
 #[derive(Debug)]
 pub(crate) struct Back(PipeWriter);
 
-/// Makes a second process, of a session of its own. To be called while there is one thread.
+/// Makes a second process, of a session of its own, that keeps nothing of the caller's but the three
+/// standard descriptors, and those only until it has told: neither a lock, nor a pipe that somebody
+/// reads to its end, nor the directory that it was called in. To be called while there is one thread
+/// and nothing is open that is to be used.
 pub(crate) fn background() -> io::Result<Side> {
     let (reader, writer) = io::pipe()?;
     // Each side drops the other's end, or the one in front would wait for ever.
     Ok(match fork_alone()? {
         false => Side::Front(Front(reader)),
-        true => Side::Back(Back(writer)),
+        true => {
+            close_from(3, Some(writer.as_raw_fd()));
+            // Both ends of the pipe were closed by their numbers but this one.
+            std::mem::forget(reader);
+            rustix::process::chdir("/")?;
+            Side::Back(Back(writer))
+        }
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
-pub(crate) use self::mounts::{lacks_fuse, unmount};
+pub(crate) use self::mounts::{Spot, lacks_fuse, room, unmount};
 pub(crate) use self::process::{Supervisor, Waiter, detach, hand_down, host_name, spawn_deaf};
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStdout, stdin_is_null};

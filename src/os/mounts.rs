@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
 use rustix::fs::Access;
@@ -29,6 +31,136 @@ pub(crate) fn lacks_fuse(search_path: &std::ffi::OsStr) -> Option<&'static str> 
         );
     }
     None
+}
+
+/// Where something is, whatever it is called: a part of a file system is a part of it also where it is
+/// bound to another place.
+#[cfg(target_os = "linux")]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Of the file system (proc_pid_mountinfo(5)).
+    device: Vec<u8>,
+    /// What is mounted there.
+    kind: Vec<u8>,
+    /// The path inside of the file system.
+    inside: PathBuf,
+    /// Whether it is where that is mounted.
+    is_top: bool,
+}
+
+#[cfg(target_os = "linux")]
+impl Spot {
+    /// Looks for a path, which is a real one, without touching it.
+    pub(crate) fn of(path: &Path) -> io::Result<Option<Self>> {
+        let mounts = std::fs::read("/proc/self/mountinfo")?;
+        Ok(Self::among(&mounts, path))
+    }
+
+    fn among(mounts: &[u8], path: &Path) -> Option<Self> {
+        let mut found: Option<(usize, Self)> = None;
+        for line in mounts.split(|byte| *byte == b'\n') {
+            let mut fields = line.split(|byte| *byte == b' ').skip(2);
+            let (Some(device), Some(root), Some(point)) =
+                (fields.next(), fields.next(), fields.next())
+            else {
+                continue;
+            };
+            let kind = fields.skip_while(|field| *field != b"-").nth(1);
+            let (root, point) = (plain(root), plain(point));
+            let Ok(rest) = path.strip_prefix(&point) else {
+                continue;
+            };
+            let depth = point.components().count();
+            // Of several on one place the last one is on top.
+            if found.as_ref().is_none_or(|(deepest, _)| depth >= *deepest) {
+                let spot = Self {
+                    device: device.to_vec(),
+                    kind: kind.unwrap_or_default().to_vec(),
+                    inside: root.join(rest),
+                    is_top: rest.as_os_str().is_empty(),
+                };
+                found = Some((depth, spot));
+            }
+        }
+        found.map(|(_, spot)| spot)
+    }
+
+    /// Tells whether it is another place or below it.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.device == other.device && self.inside.starts_with(&other.inside)
+    }
+
+    /// Tells whether a file system is mounted there that a program answers for.
+    pub(crate) fn is_of_program(&self) -> bool {
+        self.is_top && self.kind.starts_with(b"fuse")
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(crate) struct Spot;
+
+#[cfg(not(target_os = "linux"))]
+impl Spot {
+    pub(crate) fn of(_path: &Path) -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+
+    pub(crate) fn is_within(&self, _other: &Self) -> bool {
+        false
+    }
+
+    pub(crate) fn is_of_program(&self) -> bool {
+        false
+    }
+}
+
+/// Reads a path in which blanks and the like are written as three octal digits.
+#[cfg(target_os = "linux")]
+fn plain(field: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..3).filter(|_| *first == b'\\');
+        let octal = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+/// How much a disk has room for, in blocks of so many bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) block: u64,
+    pub(crate) blocks: u64,
+    pub(crate) free: u64,
+    /// Of that what users other than root may take.
+    pub(crate) available: u64,
+}
+
+/// Tells how much room the disk of a path has. What is not there yet is made in the nearest directory
+/// that is.
+pub(crate) fn room(path: &Path) -> io::Result<Room> {
+    let mut above = path.ancestors();
+    let there = above.find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let told = rustix::fs::statvfs(there)?;
+    Ok(Room {
+        block: told.f_frsize.max(1),
+        blocks: told.f_blocks,
+        free: told.f_bfree,
+        available: told.f_bavail,
+    })
 }
 
 /// Takes a mount away from its directory, whoever uses it: what is open there stays usable for as
@@ -67,5 +199,24 @@ fn unmount_by(command: &mut std::process::Command, point: &Path) -> io::Result<(
         false => Err(io::Error::other(
             String::from_utf8_lossy(&done.stderr).trim().to_owned(),
         )),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_itself_wherever_it_is_bound() {
+        let mounts = b"20 1 8:1 / / rw shared:1 - ext4 /dev/a rw\n\
+            21 20 8:1 /srv/a\\040store /bound rw - ext4 /dev/a rw\n\
+            22 20 0:9 / /srv/other rw - tmpfs none rw\n\
+            23 20 0:10 / /mnt rw - fuse.kv kv rw\n";
+        let of = |path: &str| Spot::among(mounts, Path::new(path)).unwrap();
+        assert!(of("/bound/mnt").is_within(&of("/srv/a store")));
+        assert!(!of("/bound/mnt").is_within(&of("/srv/a")));
+        assert!(of("/srv/a store").is_within(&of("/bound")));
+        assert!(!of("/srv/other/x").is_within(&of("/srv")));
+        assert!(of("/mnt").is_of_program() && !of("/mnt/x").is_of_program());
     }
 }

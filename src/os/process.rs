@@ -247,7 +247,7 @@ pub(crate) fn detach() -> io::Result<bool> {
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
     drop(null);
-    close_from(3);
+    close_from(3, None);
     Ok(true)
 }
 
@@ -264,15 +264,15 @@ pub(super) fn fork_alone() -> io::Result<bool> {
     Ok(true)
 }
 
-/// Closes all descriptors from this number on.
-fn close_from(first: i32) {
+/// Closes all descriptors from this number on but one.
+pub(super) fn close_from(first: i32, but: Option<i32>) {
     let open = std::fs::read_dir("/proc/self/fd")
         .into_iter()
         .flatten()
         .flatten();
     let numbers: Vec<i32> = open
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|number| *number >= first)
+        .filter(|number| *number >= first && Some(*number) != but)
         .collect();
     for number in numbers {
         // The process was forked a moment ago and uses none of them any more. The one that listed

@@ -6,6 +6,7 @@ mod files;
 mod gone;
 mod mounted;
 mod names;
+mod open;
 mod tools;
 mod writers;
 

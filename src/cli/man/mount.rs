@@ -38,8 +38,9 @@ pub(super) const PAGES: &[Page] = &[Page {
         Head("Reading"),
         Item(
             "What others change",
-            "A file that is opened holds what its key holds then, whole, and goes on holding it; \
-             whoever reads on at its end, as `tail -f` does, sees what has come since. Names and \
+            "A file that is opened holds what its key holds then, whole, and goes on holding it, also \
+             when it is removed or replaced; but of a large value that others have replaced, what \
+             was not read yet may be ESTALE. Whoever reads on at its end, as `tail -f` does, sees what has come since. Names and \
              attributes are believed for up to a second after a directory was listed; otherwise \
              they are looked up. Which directories there are may take as long as listing all \
              keys where many entries are loose (see kv-gc(1)); then they are looked for at most \
@@ -69,10 +70,25 @@ pub(super) const PAGES: &[Page] = &[Page {
              is kept in a file without a name in TMPDIR.",
         ),
         Item(
+            "When others change it too",
+            "Who has emptied a file, by `>` or ftruncate(2), stores the whole: the last one to close \
+             it wins, with all of it. Who has changed a part stores that only if the key still has \
+             the entry that was opened; if others have replaced or removed it, or it has expired, \
+             `close` and `fsync` fail with ESTALE, and nothing is stored. Values of several writers \
+             never mix, an expiry is never lost, and what was removed stays so unless a whole is \
+             written. What is unlinked while it is open is never stored.",
+        ),
+        Item(
+            "Making",
+            "With O_EXCL a file is made when it is opened, as an empty value by kv-put(1) with \
+             --if-absent, for all who use the store: of several who make a lock file one succeeds. \
+             Otherwise a new file is stored when it is closed.",
+        ),
+        Item(
             "Appending",
             "What was opened for appending alone, as by `>>`, is added as kv-append(1) does it: of \
-             several who add to a file at once nothing is lost. Otherwise the last one to close \
-             a file wins, with all of it.",
+             several who add to a file at once nothing is lost, and who empties it meanwhile, as \
+             `: > log` does, has emptied it.",
         ),
         Item(
             "Renaming",
@@ -83,7 +99,7 @@ pub(super) const PAGES: &[Page] = &[Page {
         Item(
             "Times",
             "`touch -d`, `cp -p` and `rsync -a` set when a key was modified. Where the file is closed \
-             already that stores the value once more.",
+             already that stores the value once more. Times before 1970 or after 2554 are EINVAL.",
         ),
         Item(
             "What is not stored",
@@ -119,15 +135,26 @@ pub(super) const PAGES: &[Page] = &[Page {
              that are open can be used for 5 s more. If kv is killed, what was closed or synced \
              is stored, and the next mount wants DIR to be unmounted first.",
         ),
+        Head("At boot"),
+        Text(
+            "mount(8) mounts a store for a line of /etc/fstab if it finds kv under the name mount.kv: \
+             `ln -s /usr/bin/kv /sbin/mount.kv`. The type is `kv`, the first field the store, and \
+             options are those of mount(8) and of kv without dashes, with an equals sign before a \
+             value. See the examples.",
+        ),
         Head("Limits"),
         Text(
-            "A program that maps a file into memory to write to it (MAP_SHARED) needs Linux 6.6. A \
+            "A mount inside its own store would wait for itself, and is refused. Zeros that a file is \
+             extended by take no room before they are stored; more than the disk of the store has \
+             free, or TMPDIR where a server has it, is ENOSPC, and df(1) tells what that is. A program that maps a file into memory to write to it (MAP_SHARED) needs Linux 6.6. A \
              process that ends without closing its files has them closed by the kernel, which since \
              Linux 6.2 does not wait for the store; before 6.15 it may not be known either whether a \
              signal has killed it, and then what it wrote is stored.",
         ),
     ],
     examples: &[
+        Text("Mount a store at boot, when it is first used: a line of /etc/fstab"),
+        Code("# /srv/store /mnt/store kv nofail,x-systemd.automount,allow_other 0 0"),
         Text("Look at a store with everyday tools, and change it:"),
         Code(
             "mkdir mnt\n\

@@ -82,6 +82,111 @@ fn what_cannot_be_mounted_is_told_before() {
     }
 }
 
+/// A mount in its own store would wait for its own answers, and nobody could end it.
+#[test]
+fn it_is_not_mounted_in_its_own_store_by_any_name() {
+    if !can() || Engine::current() != Engine::Tree {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    fs::create_dir(kv.store().join("mnt")).unwrap();
+    std::os::unix::fs::symlink(kv.store().join("mnt"), kv.path("link")).unwrap();
+    std::os::unix::fs::symlink("store", kv.path("alias")).unwrap();
+    for dir in ["store/mnt", "link", "alias/mnt"] {
+        let ran = kv.run(["mount", "--over", dir]);
+        // Before anything looks into the store.
+        release(&kv.store().join("mnt"));
+        ran.ends(Exit::Usage)
+            .complains(&["it is in the store itself"]);
+    }
+    if rustix::process::geteuid().is_root() {
+        fs::create_dir(kv.path("bound")).unwrap();
+        let script = "mount --bind store/mnt bound; exec \"$1\" mount bound";
+        let mut command = Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", script, "sh", KV])
+            .current_dir(kv.root())
+            .env("KV_STORE", kv.store());
+        let ran = Ran::of(&mut command).ends(Exit::Usage);
+        ran.complains(&["it is in the store itself"]);
+    }
+    assert!(!is_mounted(&kv.store().join("mnt")));
+}
+
+#[test]
+fn what_is_there_is_hidden_only_where_that_is_asked_for() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let full = kv.path("full");
+    fs::create_dir(&full).unwrap();
+    fs::write(full.join("file"), "").unwrap();
+    let ran = kv.run(["mount", "full"]).ends(Exit::Failure);
+    ran.complains(&["it is not empty", "--over"]);
+    kv.run(["mount", "--over", "full"]).ends(Exit::Success);
+    let twice = kv.run(["mount", "full"]);
+    release(&full);
+    twice
+        .ends(Exit::Failure)
+        .complains(&["is mounted there already", "--over"]);
+}
+
+#[test]
+fn in_the_background_it_keeps_nothing_of_its_caller() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    fs::create_dir(kv.path("mnt")).unwrap();
+    // A lock, a pipe, and the directory that it is called in.
+    let script = "exec 9>lock; flock 9; cd sub; kv mount ../mnt | cat; cd ..; exec 9>&-
+        flock -n lock true && rmdir sub";
+    fs::create_dir(kv.path("sub")).unwrap();
+    let ran = kv.shell("sh", script);
+    let point = kv.path("mnt");
+    let pids: Vec<_> = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|process| {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let cwd = fs::read_link(process.path().join("cwd"));
+            line.ends_with(b"mount\0../mnt\0") && cwd.is_ok_and(|cwd| cwd.starts_with(kv.root()))
+        })
+        .collect();
+    fs::write(point.join("default/k"), "v").unwrap();
+    release(&point);
+    ran.ends(Exit::Success);
+    assert!(pids.is_empty(), "it is still in the directory");
+    kv.holds("k", "v");
+}
+
+/// mount(8) calls what it finds in /sbin; only in a place of its own is anything put there.
+#[test]
+fn a_line_of_fstab_mounts_a_store() {
+    if !can() || !rustix::process::geteuid().is_root() || Engine::current() != Engine::Tree {
+        return cannot_run("it takes root to call mount(8)");
+    }
+    let kv = Sandbox::below(&std::env::temp_dir());
+    kv.put("k", "v");
+    let script = "
+        mkdir real sbin mnt
+        mount --bind /usr/sbin real
+        for file in \"$PWD\"/real/*; do ln -s \"$file\" sbin; done
+        rm -f sbin/mount.kv; ln -s \"$1\" sbin/mount.kv
+        umount=$(command -v umount); mount --bind sbin \"$(readlink -f /sbin)\"
+        echo \"$PWD/store $PWD/mnt kv nofail,noatime,x-systemd.automount 0 0\" > fstab
+        mount -T fstab mnt; cat mnt/default/k; $umount mnt
+        mount -t kv -o ro \"kv#$PWD/store\" mnt; cat mnt/default/k
+        ! touch mnt/default/new 2>&- && $umount mnt";
+    let mut command = Command::new("unshare");
+    command
+        .args(["-m", "sh", "-euc", script, "sh", KV])
+        .current_dir(kv.root());
+    Ran::of(&mut command).ends(Exit::Success).prints("vv");
+}
+
 #[test]
 fn without_fuse_it_says_what_to_install() {
     if !can() || !rustix::process::geteuid().is_root() {

@@ -55,9 +55,20 @@ impl Mount {
     /// Mounts the sandbox's store on its directory `mnt`, with these options too.
     #[track_caller]
     pub fn of(kv: &Sandbox, options: &[&str]) -> Self {
-        let point = kv.path("mnt");
+        Self::with(kv, "mnt", options)
+    }
+
+    /// Mounts it on another directory too.
+    #[track_caller]
+    pub fn at(kv: &Sandbox, dir: &str) -> Self {
+        Self::with(kv, dir, &[])
+    }
+
+    #[track_caller]
+    fn with(kv: &Sandbox, dir: &str, options: &[&str]) -> Self {
+        let point = kv.path(dir);
         fs::create_dir_all(&point).unwrap();
-        let mut command = kv.kv(["mount", "--foreground", "mnt"]);
+        let mut command = kv.kv(["mount", "--foreground", dir]);
         command.args(options).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());

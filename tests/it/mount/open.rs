@@ -1,0 +1,201 @@
+//! What becomes of an open file while others remove, replace, rename or make it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Barrier;
+use std::thread;
+
+use kv::exit::Exit;
+use rustix::io::Errno;
+
+use super::{Mount, on_each};
+use crate::harness::{Engine, Sandbox, tell_count, until};
+
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
+
+fn is<T>(done: &io::Result<T>, errno: Errno) -> bool {
+    let err = done.as_ref().err();
+    err.is_some_and(|err| err.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn open(mount: &Mount, name: &str) -> File {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .open(mount.path(name))
+        .unwrap()
+}
+
+/// Closes a file, and tells what that says.
+fn close(file: File) -> io::Result<()> {
+    use std::os::fd::IntoRawFd as _;
+    let fd = OwnedFd::from(file).into_raw_fd();
+    nix::unistd::close(fd).map_err(io::Error::from)
+}
+
+type Change = fn(&Sandbox);
+
+#[test]
+fn a_part_is_stored_only_on_the_entry_that_was_opened() {
+    let changes: [(&str, Change); 3] = [
+        ("", |kv| {
+            kv.run(["remove", "k"]).ends(Exit::Success);
+        }),
+        ("", |kv| {
+            until("it expires", || !kv.run(["has", "k"]).status().success())
+        }),
+        ("ANOTHER ONE", |kv| kv.put("k", "ANOTHER ONE")),
+    ];
+    on_each(MOST, |kv, mount| {
+        for (left, change) in changes {
+            kv.run(["put", "--ttl", "1s", "k", "0123456789"])
+                .ends(Exit::Success);
+            let file = open(mount, "k");
+            change(kv);
+            file.write_all_at(b"xx", 4).unwrap();
+            // What was opened is what is edited, and the file can be asked for.
+            let mut all = [0; 10];
+            file.read_exact_at(&mut all, 0).unwrap();
+            assert_eq!(&all, b"0123xx6789");
+            assert!(file.metadata().is_ok());
+            assert!(is(&file.sync_all(), Errno::STALE));
+            let closed = close(file);
+            assert!(is(&closed, Errno::STALE), "{closed:?}");
+            match left {
+                "" => kv.lacks("k"),
+                left => kv.holds("k", left),
+            }
+        }
+        // A whole takes the place of whatever is there.
+        kv.put("k", "old");
+        let mut file = File::create(mount.path("k")).unwrap();
+        file.write_all(b"whole").unwrap();
+        kv.run(["put", "--ttl", "1h", "k", "between"])
+            .ends(Exit::Success);
+        close(file).unwrap();
+        kv.holds("k", "whole");
+        assert_ne!(kv.field("expires", "k"), "never");
+    });
+}
+
+#[test]
+fn what_is_read_stays_what_was_opened() {
+    on_each(MOST, |kv, mount| {
+        for value in ["short".to_owned(), "long ".repeat(100_000)] {
+            for how in 0..4 {
+                kv.feed(["put", "k"], value.as_bytes()).ends(Exit::Success);
+                mount.write("other", "other");
+                let mut file = File::open(mount.path("k")).unwrap();
+                let mut read = vec![0; 3];
+                file.read_exact(&mut read).unwrap();
+                match how {
+                    0 => kv.put("k", "replaced"),
+                    1 => _ = kv.run(["remove", "k"]).ends(Exit::Success),
+                    2 => fs::remove_file(mount.path("k")).unwrap(),
+                    _ => fs::rename(mount.path("other"), mount.path("k")).unwrap(),
+                }
+                assert!(file.metadata().is_ok(), "{how}");
+                file.read_to_end(&mut read).unwrap();
+                assert!(read == value.as_bytes(), "{how}: {} bytes", read.len());
+            }
+        }
+    });
+}
+
+#[test]
+fn a_close_beside_an_unlink_or_a_rename_brings_nothing_back() {
+    const TIMES: usize = 60;
+    on_each(&[Engine::Tree, Engine::Sqlite], |kv, mount| {
+        let barrier = Barrier::new(2);
+        for n in 0..TIMES {
+            let (old, new) = (format!("r{n}"), format!("q{n}"));
+            mount.write(&old, "old");
+            let mut file = match n % 2 {
+                0 => File::create(mount.path(&old)).unwrap(),
+                _ => open(mount, &old),
+            };
+            file.write_all(b"NEW").unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    drop(file);
+                });
+                barrier.wait();
+                match n % 4 {
+                    0 | 1 => fs::remove_file(mount.path(&old)).unwrap(),
+                    _ => fs::rename(mount.path(&old), mount.path(&new)).unwrap(),
+                }
+            });
+            kv.lacks(&old);
+            if n % 4 > 1 {
+                until("it is stored", || kv.run(["get", &new]).stdout() == b"NEW");
+            }
+        }
+        tell_count(&format!("{TIMES} closes beside an unlink or a rename"));
+    });
+}
+
+#[test]
+fn a_file_is_made_by_one() {
+    on_each(MOST, |kv, mount| {
+        let make = |path: &std::path::Path| File::create_new(path);
+        let again = Mount::at(kv, "again");
+        for n in 0..20 {
+            let name = format!("lock{n}");
+            let made = thread::scope(|scope| {
+                let here = scope.spawn(|| make(&mount.path(&name)).is_ok());
+                let there = scope.spawn(|| make(&again.path(&name)).is_ok());
+                [here.join().unwrap(), there.join().unwrap()]
+            });
+            assert_eq!(made.iter().filter(|made| **made).count(), 1, "{name}");
+        }
+        let mut file = make(&mount.path("mine")).unwrap();
+        kv.run(["put", "--if-absent", "mine", "x"]).ends(Exit::No);
+        file.write_all(b"me").unwrap();
+        close(file).unwrap();
+        kv.holds("mine", "me");
+        kv.put("there", "x");
+        assert!(is(&make(&mount.path("there")), Errno::EXIST));
+        again.stop();
+    });
+}
+
+#[test]
+fn what_empties_a_log_counts_beside_who_adds_to_it() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "old lines\n");
+        let mut log = OpenOptions::new();
+        let mut log = log.append(true).read(true).open(mount.path("log")).unwrap();
+        log.write_all(b"one\n").unwrap();
+        log.sync_all().unwrap();
+        mount.shell(kv, ": > log").ends(Exit::Success);
+        until("it is empty", || kv.run(["get", "log"]).stdout() == b"");
+        log.write_all(b"two\n").unwrap();
+        close(log).unwrap();
+        kv.holds("log", "two\n");
+    });
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    on_each(&[Engine::Tree, Engine::Http], |kv, mount| {
+        kv.put("k", "v");
+        let file = open(mount, "k");
+        let long = file.set_len(1 << 50);
+        assert!(is(&long, Errno::NOSPC), "{long:?}");
+        let far = file.write_all_at(b"x", 1 << 50);
+        assert!(is(&far, Errno::NOSPC), "{far:?}");
+        close(file).unwrap();
+        kv.holds("k", "v");
+        let name = mount.path("n".repeat(256));
+        assert!(is(&fs::write(name, "v"), Errno::NAMETOOLONG));
+        let early = std::time::SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(1);
+        let set = open(mount, "k").set_modified(early);
+        assert!(is(&set, Errno::INVAL), "{set:?}");
+        let told = rustix::fs::statvfs(mount.point()).unwrap();
+        assert!(told.f_bavail < 1 << 40);
+    });
+}
