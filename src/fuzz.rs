@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
+pub use crate::engine::redis::fuzz::{server, server_entry};
 pub use crate::engine::tree::fuzz::{entry, hints, manifest, pack};
 
 use crate::cli;
@@ -17,11 +18,13 @@ use crate::wire::{json, record, tsv};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("entry", entry),
     ("pack", pack),
     ("manifest", manifest),
     ("hints", hints),
+    ("server", server),
+    ("server_entry", server_entry),
     ("batch", batch),
     ("import", import),
     ("location", location),

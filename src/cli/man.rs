@@ -26,7 +26,7 @@ use crate::exit::{Exit, PROGRAM_ROWS};
 
 pub use self::format::{FIELDS, FORMAT, SHELL_READER};
 pub use self::general::{ENVIRONMENT, FILES, KV};
-pub use self::servers::{SERVER_FIELDS, SERVER_READER};
+pub use self::servers::{SERVER_FIELDS, SERVER_READER, SERVER_USER};
 pub use self::tables::READER;
 
 /// What a page tells about one command.

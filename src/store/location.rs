@@ -49,15 +49,15 @@ impl Location {
                     .map(Self::Http)
                     .map_err(BadLocation::Malformed)
             }
-            "redis" | "rediss" => {
-                let rest = text
-                    .to_str()
-                    .ok_or(BadLocation::Malformed("it is not UTF-8"))?;
-                RedisLocation::parse(scheme == "rediss", &rest[scheme.len() + 1..])
-                    .map(Self::Redis)
-                    .map_err(BadLocation::Malformed)
+            _ => {
+                // What is no UTF-8 is no such location; which engine it names is told first.
+                let rest = text.to_str().map(|text| &text[scheme.len() + 1..]);
+                match RedisLocation::parse(scheme, rest.unwrap_or_default()) {
+                    None => Err(BadLocation::Scheme(scheme.to_owned())),
+                    Some(_) if rest.is_none() => Err(BadLocation::Malformed("it is not UTF-8")),
+                    Some(read) => read.map(Self::Redis).map_err(BadLocation::Malformed),
+                }
             }
-            _ => Err(BadLocation::Scheme(scheme.to_owned())),
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Info {
     pub collection_pays: bool,
     /// What cannot be read, and so is not counted.
     pub damaged: u64,
+    /// Whether entries are dropped when memory is full, of a store that is kept in memory.
+    pub evicts: Option<bool>,
     /// How many live entries have a value of 0 bytes, 1, 2 to 3, 4 to 7 and so on.
     pub sizes: Vec<u64>,
     /// How many live entries were written less than a second ago, 1, 2 to 3, 4 to 7 seconds and

@@ -28,14 +28,14 @@ pub enum Fact {
 }
 
 /// Names what is known of a namespace, in the order in which it is told.
-pub fn facts(info: &Info) -> [(&'static str, Fact); 14] {
+pub fn facts(info: &Info) -> Vec<(&'static str, Fact)> {
     let known = |fact: Option<Fact>| fact.unwrap_or(Fact::Nothing("unknown"));
     let format = match info.format {
         0 => Fact::Nothing("none"),
         format => Fact::Count(format.into()),
     };
     let last_gc = info.collected.map_or(Fact::Nothing("never"), Fact::Time);
-    [
+    let mut facts = vec![
         ("format", format),
         ("entries", Fact::Count(info.entries)),
         ("bytes", Fact::Bytes(info.bytes)),
@@ -50,7 +50,9 @@ pub fn facts(info: &Info) -> [(&'static str, Fact); 14] {
         ("last_gc", last_gc),
         ("gc_pays", Fact::Flag(info.collection_pays)),
         ("damaged", Fact::Count(info.damaged)),
-    ]
+    ];
+    facts.extend(info.evicts.map(|evicts| ("evicts", Fact::Flag(evicts))));
+    facts
 }
 
 /// A row of a histogram: how many numbers there are from one on, and below another.
@@ -141,6 +143,7 @@ struct Told {
     last_gc: Option<String>,
     gc_pays: bool,
     damaged: u64,
+    evicts: Option<bool>,
     sizes: Vec<ToldRow>,
     ages: Vec<ToldRow>,
 }
@@ -191,6 +194,7 @@ pub fn read_json(line: &[u8]) -> Result<Info, String> {
         collected: collected.transpose()?,
         collection_pays: told.gc_pays,
         damaged: told.damaged,
+        evicts: told.evicts,
         sizes: counts(told.sizes)?,
         ages: counts(told.ages)?,
     })

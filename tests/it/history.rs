@@ -350,7 +350,7 @@ impl<'a> History<'a> {
 
 /// Makes puts alike that were lost and whose values nobody saw: all that they may have done is to
 /// replace what was there.
-fn forget_unseen(events: &mut [Event<Op>]) {
+pub fn forget_unseen(events: &mut [Event<Op>]) {
     /// No put of a history has this one.
     const UNSEEN: Value = 0;
     let seen: HashSet<Value> = events.iter().filter_map(|event| event.op.seen()).collect();

@@ -68,7 +68,13 @@ pub const KV: Page = Page {
              that the system knows, or one in the file that `SSL_CERT_FILE` names. kv finds out whether it is one server or a cluster, and every \
              command does the same there. Behind it, `?replicas=N` says how many replicas must have \
              a write before it is acknowledged (1 where there are replicas, else 0), and \
-             `prefix=WORD`, behind `?` or `&`, what the names of its keys begin with (`kv`). A server \
+             `prefix=WORD`, behind `?` or `&`, what the names of its keys begin with (`kv`); \
+             `read=replica` lets a replica answer where no master is to be reached, and \
+             `eviction=allowed` takes a server that drops entries when its memory is full. \
+             `valkey://` and `valkeys://` are the same; `redis+unix:PATH` is a server's socket \
+             (`?user=NAME`, `db=N`), and `redis+sentinel://HOST[:PORT][,HOST...]/NAME[/DB]` asks \
+             sentinels for the master. kv-format(5) has what an acknowledgement promises on which \
+             servers, and the line that makes the user that kv needs. A server \
              that keeps a log and knows WAITAOF has it on its disk by then too. A write that too few \
              replicas have in time ends with status 5 and a line that says that it is stored but \
              not replicated; `--sync off` waits for neither. `--busy-timeout` is how long a dead or \

@@ -1,6 +1,6 @@
 //! The part of kv-format(5) about stores on servers of Redis and Valkey.
 
-use super::Block::{Code, Table, Text};
+use super::Block::{Code, Head, Table, Text};
 use super::Section;
 
 const NAMES: &[&[&str]] = &[
@@ -25,7 +25,8 @@ const NAMES: &[&[&str]] = &[
         "string",
         "That a call was carried out; goes soon",
     ],
-    &["`TAGx:KEY`", "string", "What `kv fsck --repair` moved away"],
+    &["`TAGx:KEY`", "any", "What `kv fsck --repair` moved away"],
+    &["`TAGy`", "any", "The same, from the place of `TAGi`"],
 ];
 
 /// The fields of an entry's first line: name, offset in the line, characters, form, meaning.
@@ -78,6 +79,71 @@ while read -r name; do
     redis-cli GETRANGE "$name" 105 -1
 done"#;
 
+/// Makes the user that kv needs. A test uses exactly this one.
+pub const SERVER_USER: &str = "redis-cli ACL SETUSER kv on '>PASSWORD' '~{kv*' resetchannels '&{kv*' +@read +@write +@connection +@pubsub -@dangerous +evalsha '+script|load' +info +time '+cluster|slots' '+cluster|nodes'";
+
+/// What an acknowledgement promises: of what servers, and what, with what kv finds out before.
+const PROMISES: &[&[&str]] = &[
+    &[
+        "Servers",
+        "What status 0 of a write promises, and what kv finds out first",
+    ],
+    &[
+        "one, no log",
+        "The server holds it in memory: it is lost with the process. INFO must say that the server is a \
+         master and that no replica is connected, nor was for as long as its backlog is kept \
+         (`repl-backlog-ttl`, an hour)",
+    ],
+    &[
+        "`appendonly yes`",
+        "From Redis 7.2 and Valkey on the write is on the disk of the server: WAITAOF says so. \
+         Redis 7.0 has no such command: what it wrote in the last second, or \
+         since it wrote last, may be lost",
+    ],
+    &[
+        "with replicas",
+        "One replica has it, or as many as `?replicas=N` says: WAIT says so, on the connection that \
+         carried the write. It survives the master if one of those takes its place. A replica that \
+         died is waited for and missed, status 5, until `?replicas=0` says that there is none",
+    ],
+    &[
+        "a cluster",
+        "The same. An election takes the replica that is farthest, so that what N of N replicas have \
+         survives; `CLUSTER FAILOVER` waits for the replica. `FAILOVER FORCE` does not ask the master, \
+         and `TAKEOVER` asks nobody: what a replica lacks that is put in its place so is lost, \
+         though it was acknowledged with the help of another, and so is what the old master \
+         acknowledges until it hears of it. CLUSTER NODES must say whether there are replicas",
+    ],
+    &[
+        "`maxmemory`",
+        "Only `noeviction` is written to, as any other policy drops entries, lists and the notes of \
+         calls: else the status is 5, unless `?eviction=allowed` says that this may be. `kv info` has \
+         `evicts`, and `kv fsck` warns. What frees memory works when it is full",
+    ],
+    &[
+        "`--sync off`",
+        "One server holds it in memory; neither log nor replicas are waited for",
+    ],
+    &[
+        "any",
+        "It was done once. A call is carried out until the busy timeout is over (an hour at most), by \
+         the clock of the server, and its note stays 10 seconds longer: a server that takes over must \
+         not have a clock that is farther behind. A call that fails with \"may have been made all the \
+         same\" was sent, and its answer did not come",
+    ],
+    &[
+        "reading",
+        "A master answers, never a replica in its place (`?read=replica` allows it where there is no \
+         master). The old master of a cluster that is cut off from the others answers until \
+         `cluster-node-timeout` is over, and may not know what was written since",
+    ],
+    &[
+        "locks",
+        "A token is larger than all before, also where the server has lost them, as it is not below \
+         the microseconds since 1970 by the server's clock",
+    ],
+];
+
 pub(super) const SERVERS: Section = Section {
     title: "REDIS",
     blocks: &[
@@ -107,11 +173,24 @@ pub(super) const SERVERS: Section = Section {
         ),
         Code(SERVER_READER),
         Text(
-            "Each change is one call of a script, under an etag of its own, which is noted in `TAGo:` \
-             for a while: a call that is sent again, as its answer was lost, changes nothing twice. It \
+            "Each change is one call of a script, under a random number of its own, which is noted in \
+             `TAGo:` for a while: a call that is sent again, as its answer was lost, changes nothing twice. It \
              is told to those who wait on the channel `TAGw` (of a shard, in a cluster). A field of a \
              lock is a random number of the holder, and its value when the lease ends, in milliseconds \
              of the server's clock, the token, `x` or `s` (exclusive or shared), and who that is.",
         ),
+        Head("What an acknowledgement promises"),
+        Text(
+            "kv finds out what it can, and assumes nothing of the rest: what a server does not tell, or \
+             a user may not ask, is status 5 and a line, and nothing is written.",
+        ),
+        Table(PROMISES),
+        Head("The user that kv needs"),
+        Text(
+            "Redis 7.0 or later, or Valkey. With `?prefix=WORD` the keys and channels begin with \
+             `{WORD` in place of `{kv`. A user without channels, as Redis makes one by `~* +@all`, can do \
+             all as well, but whoever waits for its changes looks again only every few seconds.",
+        ),
+        Code(SERVER_USER),
     ],
 };

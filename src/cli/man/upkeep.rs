@@ -276,6 +276,11 @@ pub(super) const PAGES: &[Page] = &[
                 "What cannot be read, and is counted nowhere else. If there is any, the status is 4.",
             ),
             Item(
+                "`evicts`",
+                "Of a store on servers of Redis or Valkey: whether one of them drops entries when its \
+                 memory is full.",
+            ),
+            Item(
                 "`sizes`, `ages`",
                 "How living entries are spread by the bytes of their values, and by the time since \
                  they were written: in each row from one bound on, and below the other. Bounds are \

@@ -15,7 +15,7 @@ use super::Redis;
 use super::call::Change;
 use super::codec::{self, Bad};
 use super::command::Command;
-use super::entries::{MAX_VALUE_LEN, count_of, expires_word, too_large};
+use super::entries::{MAX_VALUE_LEN, expires_word, too_large};
 use super::names::{Bucket, Room};
 use super::pages::Pages;
 use super::resp::Reply;
@@ -151,41 +151,51 @@ impl Redis {
             Merge::IfAbsent => "absent",
             Merge::Newer => "newer",
         };
-        let mut words = Script::Store.call(1 + entries.len());
-        words.push(room.single('i'));
-        words.extend(entries.iter().map(|(key, _)| room.entry(key.as_bytes())));
-        words.push(b"1".to_vec());
-        words.push(now.as_millis().to_string().into_bytes());
-        words.push(mode.into());
-        words.push(self.publish()?.into());
-        words.push(room.single('w'));
+        let mut call = Script::Store.call(2 + entries.len());
+        call.push(room.single('i'));
+        call.push(room.note(self.new_etag()?.0));
+        call.extend(entries.iter().map(|(key, _)| room.entry(key.as_bytes())));
+        let mut args = vec![
+            now.as_millis().to_string().into_bytes(),
+            b"1".to_vec(),
+            self.publish()?.into(),
+            room.single('w'),
+            mode.into(),
+        ];
         for (key, (value, modified, expires)) in entries {
             let key = key.as_bytes();
             let modified = modified.unwrap_or(now);
             let entry = codec::encode(key, self.new_etag()?, modified, *expires, value);
-            words.push(key.to_vec());
-            words.push(expires_word(*expires));
-            words.push(entry);
+            args.push(key.to_vec());
+            args.push(expires_word(*expires));
+            args.push(entry);
         }
-        Ok(Command::write(room.slot, &words))
+        Ok(Command::write(room.slot, &call, &args))
     }
 
     /// Has calls carried out that store entries, and returns how many were stored.
     fn settle(&self, namespace: &Namespace, calls: &[Command]) -> Result<u64> {
         let mut stored = 0;
         for reply in self.link.run(calls)? {
-            for answer in reply.into_array() {
-                match answer {
-                    Reply::Int(2) => {
-                        let key = namespace.as_str().as_bytes();
-                        let why = "an entry that was to be compared is not what was written";
-                        return Err(self.bad(namespace, key, Bad::Damaged(why)));
-                    }
-                    answer => stored += count_of(&answer),
-                }
+            let digits = self.digits(Script::Store, reply)?;
+            if digits.contains(&b'2') {
+                let key = namespace.as_str().as_bytes();
+                let why = "an entry that was to be compared is not what was written";
+                return Err(self.bad(namespace, key, Bad::Damaged(why)));
             }
+            stored += ones(&digits);
         }
         Ok(stored)
+    }
+
+    /// Returns what a script answers that has a digit for each entry.
+    fn digits(&self, script: Script, reply: Reply) -> Result<Vec<u8>> {
+        let word = self.word_of(reply).ok_or_else(|| self.odd_answer(script))?;
+        match word.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => Ok(word.into_bytes()),
+            false if word.starts_with("foreign ") => Err(self.foreign(&word)),
+            false => Err(self.odd_answer(script)),
+        }
     }
 
     /// Removes many keys; see [`crate::store::Store::remove_all`].
@@ -234,30 +244,45 @@ impl Redis {
         };
         let calls: Vec<Command> = keys.iter().map(call).collect::<Result<_>>()?;
         let replies = self.link.run(&calls)?;
-        let is_done = |reply: Reply| reply.into_bytes().is_some_and(|word| word == b"done");
-        Ok(replies.into_iter().map(is_done).collect())
+        let is_done = |reply: Reply| match self.word_of(reply).as_deref() {
+            Some("done") => Ok(true),
+            // It was changed or damaged since, and stays.
+            Some("no" | "damaged") => Ok(false),
+            Some(word) if word.starts_with("foreign ") => Err(self.foreign(word)),
+            _ => Err(self.odd_answer(Script::Remove)),
+        };
+        replies.into_iter().map(is_done).collect()
     }
 
     /// Removes keys of a bucket, `all` of them or only the `dead`. Returns how many were live.
     pub(super) fn clear(&self, room: &Room, keys: &[Key], which: &str, now: Time) -> Result<u64> {
         let publish = self.publish()?;
         let call = |keys: &[Key]| {
-            let mut words = Script::Clear.call(2 + keys.len());
-            words.push(room.single('i'));
-            words.push(room.single('c'));
-            words.extend(keys.iter().map(|key| room.entry(key.as_bytes())));
-            words.push(which.into());
-            words.push(now.as_millis().to_string().into_bytes());
-            words.push(publish.into());
-            words.push(room.single('w'));
-            words.extend(keys.iter().map(|key| key.as_bytes().to_vec()));
-            Command::write(room.slot, &words)
+            let mut call = Script::Clear.call(3 + keys.len());
+            call.push(room.single('i'));
+            call.push(room.single('c'));
+            call.push(room.note(self.new_etag()?.0));
+            call.extend(keys.iter().map(|key| room.entry(key.as_bytes())));
+            let mut args = vec![
+                now.as_millis().to_string().into_bytes(),
+                which.into(),
+                publish.into(),
+                room.single('w'),
+            ];
+            args.extend(keys.iter().map(|key| key.as_bytes().to_vec()));
+            Ok(Command::write(room.slot, &call, &args))
         };
-        let calls: Vec<Command> = keys.chunks(IN_CALL).map(call).collect();
-        let replies = self.link.run(&calls)?;
-        let answers = replies.into_iter().flat_map(Reply::into_array);
-        Ok(answers.map(|answer| count_of(&answer)).sum())
+        let calls: Vec<Command> = keys.chunks(IN_CALL).map(call).collect::<Result<_>>()?;
+        let mut live = 0;
+        for reply in self.link.run(&calls)? {
+            live += ones(&self.digits(Script::Clear, reply)?);
+        }
+        Ok(live)
     }
+}
+
+fn ones(digits: &[u8]) -> u64 {
+    digits.iter().filter(|digit| **digit == b'1').count() as u64
 }
 
 /// The keys that are there and not among those that come, which come in order.
@@ -276,6 +301,7 @@ impl Others<'_> {
         while others.len() < AT_ONCE {
             if self.read.is_empty() {
                 let keys = self.pages.next(AT_ONCE)?;
+                self.pages.demand_all()?;
                 self.read.extend(keys.into_iter().rev().map(|(key, _)| key));
             }
             let is_due = |key: &mut Vec<u8>| is_last || key.as_slice() <= last;

@@ -1,7 +1,5 @@
 //! Calls of the scripts that change one entry.
 
-use std::time::Duration;
-
 use crate::os;
 use crate::store::{Etag, Key, Namespace, Result, StoreError, Time};
 
@@ -9,6 +7,7 @@ use super::Redis;
 use super::codec::Bad;
 use super::command::Command;
 use super::names::{Bucket, Room, registry};
+use super::resp::Reply;
 use super::script::Script;
 use super::wait::has_written;
 
@@ -31,8 +30,8 @@ pub(super) struct Change<'a> {
     /// Names the call, so that it is carried out once however often it is sent.
     pub(super) id: u64,
     pub(super) now: Time,
-    /// The counter of the list, if the key is of one.
-    pub(super) counter: Option<Vec<u8>>,
+    /// Keys besides those that every script takes, such as the counter of the list if the key is of one.
+    pub(super) keys: Vec<Vec<u8>>,
     /// What the script takes besides what every script takes.
     pub(super) args: Vec<Vec<u8>>,
 }
@@ -55,7 +54,10 @@ impl Redis {
             script,
             id,
             now,
-            counter: (bucket == Bucket::LIST).then(|| room.single('c')),
+            keys: (bucket == Bucket::LIST)
+                .then(|| room.single('c'))
+                .into_iter()
+                .collect(),
             room,
             args: Vec::new(),
         }
@@ -73,11 +75,13 @@ impl Redis {
             {
                 return Err(err);
             }
-            let word = reply.into_bytes().unwrap_or_default();
-            match &word[..] {
-                b"done" => return Ok(Outcome::Done),
-                b"no" => return Ok(Outcome::No),
-                b"register" if !is_registered => {
+            let word = self
+                .word_of(reply)
+                .ok_or_else(|| self.odd_answer(change.script))?;
+            match word.split(' ').next().unwrap_or_default() {
+                "done" => return Ok(Outcome::Done),
+                "no" => return Ok(Outcome::No),
+                "register" if !is_registered => {
                     match self.register(change.namespace) {
                         // Whoever is told of it must find stored what was to be stored.
                         Err(err @ StoreError::Unreplicated { .. }) => unreplicated = Some(err),
@@ -85,10 +89,12 @@ impl Redis {
                     }
                     is_registered = true;
                 }
-                b"damaged" => {
+                "damaged" => {
                     return Err(self.damage_of(change.namespace, change.key));
                 }
-                word => return Ok(Outcome::Word(String::from_utf8_lossy(word).into_owned())),
+                "foreign" => return Err(self.foreign(&word)),
+                first if change.script.answers(first) => return Ok(Outcome::Word(word)),
+                _ => return Err(self.odd_answer(change.script)),
             }
         }
     }
@@ -97,34 +103,39 @@ impl Redis {
     pub(super) fn command_of(&self, change: &Change<'_>, is_registered: bool) -> Result<Command> {
         let room = &change.room;
         let key = change.key.as_bytes();
-        let mut words = change
-            .script
-            .call(3 + usize::from(change.counter.is_some()));
-        words.push(room.single('i'));
-        words.push(room.entry(key));
-        words.push(room.many('o', format!("{:016x}", change.id).as_bytes()));
-        words.extend(change.counter.clone());
-        // Nobody repeats a call for longer than this.
-        let kept = self.link.settings().busy_timeout.saturating_mul(2) + Duration::from_secs(10);
-        let kept = kept.min(Duration::from_secs(3_600));
-        words.push(if is_registered {
-            b"1".to_vec()
-        } else {
-            b"0".to_vec()
-        });
-        words.push(change.now.as_millis().to_string().into_bytes());
-        words.push(kept.as_millis().to_string().into_bytes());
-        words.push(self.publish()?.into());
-        words.push(room.single('w'));
-        words.push(key.to_vec());
-        words.extend(change.args.iter().cloned());
-        Ok(Command::write(room.slot, &words))
+        let others = change.keys.len();
+        let mut call = change.script.call(3 + others);
+        call.push(room.single('i'));
+        call.push(room.entry(key));
+        call.push(room.note(change.id));
+        call.extend(change.keys.iter().cloned());
+        let mut args = vec![
+            change.now.as_millis().to_string().into_bytes(),
+            u8::from(is_registered).to_string().into_bytes(),
+            self.publish()?.into(),
+            room.single('w'),
+            key.to_vec(),
+        ];
+        args.extend(change.args.iter().cloned());
+        Ok(Command::write(room.slot, &call, &args))
+    }
+
+    /// Returns what a script answered; none where it is nothing that any script answers.
+    pub(super) fn word_of(&self, reply: Reply) -> Option<String> {
+        String::from_utf8(reply.into_bytes()?).ok()
+    }
+
+    /// Says that a key which is not kv's stands where the store has one: `foreign TYPE NAME`.
+    pub(super) fn foreign(&self, word: &str) -> StoreError {
+        let mut words = word.splitn(3, ' ').skip(1);
+        let kind = words.next().unwrap_or_default();
+        foreign_key(words.next().unwrap_or_default(), kind)
     }
 
     /// Returns the command by which a change is told to those who wait for it.
     pub(super) fn publish(&self) -> Result<&'static str> {
         // In a cluster a channel has a slot, so that not every server has to hear of every change.
-        Ok(if self.link.map()?.is_cluster {
+        Ok(if self.link.map(true)?.is_cluster {
             "SPUBLISH"
         } else {
             "PUBLISH"
@@ -135,13 +146,8 @@ impl Redis {
     pub(super) fn register(&self, namespace: &Namespace) -> Result<()> {
         let (name, slot) = registry(&self.link.place().prefix);
         // HSET is a write even where it changes nothing, and so what WAIT waits for.
-        let words = [
-            b"HSET".to_vec(),
-            name,
-            namespace.as_str().into(),
-            b"1".to_vec(),
-        ];
-        self.link.run_one(Command::write(slot, &words)).map(drop)
+        let words = [b"HSET".to_vec(), namespace.as_str().into(), b"1".to_vec()];
+        self.link.run_one(plain(slot, name, &words)).map(drop)
     }
 
     pub(super) fn new_etag(&self) -> Result<Etag> {
@@ -182,13 +188,32 @@ impl Redis {
         }
     }
 
-    pub(super) fn odd_answer(&self, script: &str) -> StoreError {
+    /// Says that no script answers so: it is another server than it says, or somebody between.
+    pub(super) fn odd_answer(&self, script: Script) -> StoreError {
         StoreError::Io {
             action: "use",
             path: self.link.place().to_string().into(),
             source: std::io::Error::other(format!(
-                "the script of `{script}` answers what it cannot"
+                "it answers to the script {script:?} what that cannot; nobody knows what was done"
             )),
         }
+    }
+}
+
+/// Prepares a command that changes one key and, when it comes again, nothing more.
+pub(super) fn plain(slot: u16, name: Vec<u8>, words: &[Vec<u8>]) -> Command {
+    let mut call = Script::Plain.call(1);
+    call.push(name);
+    Command::write(slot, &call, words)
+}
+
+/// Says that a key is not what kv has made.
+pub(super) fn foreign_key(name: &str, kind: &str) -> StoreError {
+    StoreError::Damaged {
+        path: name.into(),
+        source: format!(
+            "it is a key of type {kind}, which another program made; `kv fsck --repair` moves it away"
+        )
+        .into(),
     }
 }

@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use sha1::{Digest as _, Sha1};
+
 use crate::store::check::{Repair, Severity};
 use crate::store::{Check, Clock, Finding, Key, Namespace, Result, Time};
 
@@ -14,6 +16,7 @@ use super::command::Command;
 use super::names::{Bucket, Room, entries_pattern};
 use super::pages::Pages;
 use super::resp::Reply;
+use super::script::Script;
 
 /// Entries that are read at once; each may be as long as any.
 const AT_ONCE: usize = 16;
@@ -39,14 +42,31 @@ impl Redis {
                 Command::read(room.slot, &[b"GET".to_vec(), room.entry(key)])
             };
             let commands: Vec<Command> = keys.iter().map(get).collect();
-            for ((key, room), reply) in keys.iter().zip(self.link.run(&commands)?) {
-                match reply.into_bytes().map(|bytes| codec::decode(key, bytes)) {
-                    Some(Ok(_)) => {}
-                    Some(Err(bad)) => self.settle_damage(key, room, bad, request, now, tell)?,
-                    None => stale += 1,
+            for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+                let held = self.held(reply)?.map_err(|bad| (bad, None));
+                let Some(held) = held.transpose() else {
+                    stale += 1;
+                    continue;
+                };
+                let read = held.and_then(|bytes| {
+                    let seen = hex::encode(Sha1::digest(&bytes));
+                    codec::decode(key, bytes).map_err(|bad| (bad, Some(seen)))
+                });
+                if let Err((bad, seen)) = read {
+                    let damage = Damage {
+                        key,
+                        room,
+                        bad,
+                        seen,
+                    };
+                    self.settle_damage(damage, request, now, tell)?;
                 }
             }
         }
+        while let Some(room) = pages.take_foreign() {
+            self.settle_foreign(&room, request, now, tell)?;
+        }
+        self.tell_policy(namespace, tell)?;
         if stale > 0 {
             let room = self.room(namespace, Bucket::LIST);
             tell(Finding {
@@ -60,30 +80,38 @@ impl Redis {
                 repair: None,
             });
         }
-        self.find_unlisted(namespace, request, tell)
+        self.find_unlisted(namespace, request, now, tell)
     }
 
     /// Tells of a damaged entry, and moves it out of the way if that is asked for.
     fn settle_damage(
         &self,
-        key: &[u8],
-        room: &Room,
-        bad: Bad,
+        damage: Damage<'_>,
         request: &Check,
         now: Time,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
+        let Damage {
+            key,
+            room,
+            bad,
+            seen,
+        } = damage;
+        let is_repaired = request.repair && bad != Bad::Newer;
         let what = match bad {
             Bad::Damaged(why) => why.to_owned(),
             Bad::Newer => "it was written by a newer kv".to_owned(),
         };
-        let is_repaired = request.repair && bad != Bad::Newer;
-        let aside = room.many('x', key);
+        let mut aside = room.many('x', key);
         if is_repaired && !request.dry_run {
-            let words = [b"RENAME".to_vec(), room.entry(key), aside.clone()];
-            self.link.run_one(Command::write(room.slot, &words))?;
-            if let Ok(key) = Key::new(key.to_vec()) {
-                self.clear(room, &[key], "dead", now)?;
+            let seen = match seen {
+                Some(seen) => seen,
+                None => self.type_of(room, &room.entry(key))?,
+            };
+            match self.repair(room, key, "entry", &seen, aside, now)? {
+                Some(there) => aside = there,
+                // Somebody has removed it since, or written it anew.
+                None => return Ok(()),
             }
         }
         tell(Finding {
@@ -91,11 +119,103 @@ impl Redis {
             path: path_of(&room.entry(key)),
             what,
             key: Some(key.to_vec()),
-            repair: is_repaired.then(|| Repair {
-                what: format!("moved to `{}`", String::from_utf8_lossy(&aside)),
-                settles: true,
-            }),
+            repair: is_repaired.then(|| moved_to(&aside)),
         });
+        Ok(())
+    }
+
+    /// Tells of an index that is a key of another type, and moves it out of the way if that is asked for:
+    /// the entries of its bucket are added to a new one then.
+    fn settle_foreign(
+        &self,
+        room: &Room,
+        request: &Check,
+        now: Time,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        let name = room.single('i');
+        let kind = self.type_of(room, &name)?;
+        let mut aside = room.single('y');
+        if request.repair && !request.dry_run {
+            match self.repair(room, b"", "index", &kind, aside, now)? {
+                Some(there) => aside = there,
+                None => return Ok(()),
+            }
+        }
+        tell(Finding {
+            severity: Severity::Damage,
+            path: path_of(&name),
+            what: format!("it is a key of type {kind}, and no listing shows what is in its bucket"),
+            key: None,
+            repair: request.repair.then(|| moved_to(&aside)),
+        });
+        Ok(())
+    }
+
+    /// Returns the type of a key.
+    fn type_of(&self, room: &Room, name: &[u8]) -> Result<String> {
+        let words = [b"TYPE", name];
+        let reply = self.link.run_one(Command::read(room.slot, &words))?;
+        let kind = self.link.bytes(reply)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&kind).into_owned())
+    }
+
+    /// Moves an `entry` or an `index` away, or adds a key to its index (`list`), if it is still what was
+    /// `seen`. Returns where it is now.
+    fn repair(
+        &self,
+        room: &Room,
+        key: &[u8],
+        what: &str,
+        seen: &str,
+        aside: Vec<u8>,
+        now: Time,
+    ) -> Result<Option<Vec<u8>>> {
+        let id = self.new_etag()?;
+        // What was moved away before stays as well.
+        let another = [&aside[..], format!(".{id}").as_bytes()].concat();
+        let mut call = Script::Repair.call(6);
+        call.extend([
+            room.single('i'),
+            room.entry(key),
+            room.note(id.0),
+            room.single('c'),
+            aside.clone(),
+            another.clone(),
+        ]);
+        let args = [
+            now.as_millis().to_string().into_bytes(),
+            b"1".to_vec(),
+            self.publish()?.into(),
+            room.single('w'),
+            key.to_vec(),
+            what.into(),
+            seen.into(),
+        ];
+        let reply = self.link.run_one(Command::write(room.slot, &call, &args))?;
+        match self.word_of(reply).as_deref() {
+            Some("done" | "aside 5") => Ok(Some(aside)),
+            Some("aside 6") => Ok(Some(another)),
+            Some("no") => Ok(None),
+            _ => Err(self.odd_answer(Script::Repair)),
+        }
+    }
+
+    /// Tells that the server drops entries when its memory is full.
+    fn tell_policy(&self, namespace: &Namespace, tell: &mut dyn FnMut(Finding)) -> Result<()> {
+        let room = self.room(namespace, Bucket::LIST);
+        for (server, policy) in self.evicting_servers()? {
+            tell(Finding {
+                severity: Severity::Warning,
+                path: path_of(&room.single('i')),
+                what: format!(
+                    "{server} drops entries and indexes when its memory is full (maxmemory-policy is \
+                     {policy}); set it to noeviction"
+                ),
+                key: None,
+                repair: None,
+            });
+        }
         Ok(())
     }
 
@@ -104,23 +224,25 @@ impl Redis {
         &self,
         namespace: &Namespace,
         request: &Check,
+        now: Time,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
         let pattern = entries_pattern(&self.link.place().prefix, namespace);
         let mut seen = HashSet::new();
-        for server in self.link.map()?.masters() {
+        for server in self.link.map(false)?.masters() {
             let mut cursor = b"0".to_vec();
             loop {
                 let words = [&b"SCAN"[..], &cursor, b"MATCH", &pattern, b"COUNT", b"1000"];
                 let reply = self.link.run_one(Command::of_node(&server, &words))?;
-                let mut parts = reply.into_array().into_iter();
-                cursor = parts
-                    .next()
-                    .and_then(Reply::into_bytes)
-                    .unwrap_or_else(|| b"0".to_vec());
-                for name in parts.next().map(Reply::into_array).unwrap_or_default() {
+                let mut parts = self.link.array(reply)?.into_iter();
+                let (next, names) = (parts.next(), parts.next());
+                cursor = self
+                    .link
+                    .bytes(next.unwrap_or(Reply::Nil))?
+                    .ok_or_else(|| self.link.odd())?;
+                for name in self.link.array(names.unwrap_or(Reply::Nil))? {
                     if let Some(name) = name.into_bytes().filter(|name| seen.insert(name.clone())) {
-                        self.check_listed(namespace, &name, request, tell)?;
+                        self.check_listed(namespace, &name, request, now, tell)?;
                     }
                 }
                 if cursor == b"0" {
@@ -136,6 +258,7 @@ impl Redis {
         namespace: &Namespace,
         name: &[u8],
         request: &Check,
+        now: Time,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
         let at = name.windows(3).position(|part| part == b"}e:");
@@ -147,25 +270,28 @@ impl Redis {
             return Ok(());
         }
         let index = room.single('i');
-        let score = [b"ZSCORE".to_vec(), index.clone(), key.as_bytes().to_vec()];
+        let score = [b"ZSCORE".to_vec(), index, key.as_bytes().to_vec()];
         let exists = [b"EXISTS".to_vec(), name.to_vec()];
-        let replies = self.link.run(&[
+        let replies = self.link.answers(&[
             Command::read(room.slot, &score),
             Command::read(room.slot, &exists),
         ])?;
-        // It may have been removed since the server named it.
-        if replies[0] != Reply::Nil || replies[1].as_int() == Some(0) {
+        // It may have been removed since the server named it; and what is wrong with an index of another
+        // type was told.
+        if replies[0].is_foreign()
+            || self.link.bytes(replies[0].clone())?.is_some()
+            || self.link.int(replies[1].clone())? == 0
+        {
             return Ok(());
         }
         if request.repair && !request.dry_run {
             self.register(namespace)?;
-            let add = [
-                b"ZADD".to_vec(),
-                index,
-                b"0".to_vec(),
-                key.as_bytes().to_vec(),
-            ];
-            self.link.run_one(Command::write(room.slot, &add))?;
+            // Nothing is moved; all keys of a call are in one slot.
+            let aside = room.many('x', key.as_bytes());
+            let listed = self.repair(&room, key.as_bytes(), "list", "", aside, now)?;
+            if listed.is_none() {
+                return Ok(());
+            }
         }
         tell(Finding {
             severity: Severity::Damage,
@@ -178,6 +304,22 @@ impl Redis {
             }),
         });
         Ok(())
+    }
+}
+
+/// An entry that is not what was written.
+struct Damage<'a> {
+    key: &'a [u8],
+    room: &'a Room,
+    bad: Bad,
+    /// SHA-1 of what it holds; none where it is a key of another type.
+    seen: Option<String>,
+}
+
+fn moved_to(aside: &[u8]) -> Repair {
+    Repair {
+        what: format!("moved to `{}`", String::from_utf8_lossy(aside)),
+        settles: true,
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) enum Bad {
     Newer,
 }
 
+/// What is said of a key of Redis that is no string, where an entry is to be.
+pub(super) const FOREIGN: Bad = Bad::Damaged("it is of a type that another program made");
+
 /// Returns an entry as it is stored.
 pub(super) fn encode(
     key: &[u8],
@@ -71,7 +74,11 @@ pub(super) fn decode_meta(key: &[u8], bytes: &[u8]) -> Result<Meta, Bad> {
     if newer(&header[..4]) {
         return Err(Bad::Newer);
     }
-    let text = std::str::from_utf8(header).map_err(|_| MALFORMED)?;
+    // Of other text a part might begin within a character.
+    let text = std::str::from_utf8(header)
+        .ok()
+        .filter(|text| text.is_ascii());
+    let text = text.ok_or(MALFORMED)?;
     if header[COVERED_LEN] != b' ' || header[HEADER_LEN - 1] != b'\n' {
         return Err(MALFORMED);
     }
@@ -79,7 +86,9 @@ pub(super) fn decode_meta(key: &[u8], bytes: &[u8]) -> Result<Meta, Bad> {
         return Err(Bad::Damaged("its first line does not have its checksum"));
     }
     let number = |at: std::ops::Range<usize>| -> Result<u64, Bad> {
-        text[at].parse().map_err(|_| MALFORMED)
+        let digits = &text[at];
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_plain).ok_or(MALFORMED)
     };
     let expires = number(42..57)?;
     Ok(Meta {
@@ -115,6 +124,17 @@ pub(super) fn decode(key: &[u8], bytes: Vec<u8>) -> Result<Entry, Bad> {
             next: HEADER_LEN,
         },
     })
+}
+
+/// Returns the bytes of an entry with the right sum of the first line, where they are long enough to have
+/// one: else a fuzzer would not get past it.
+pub(super) fn with_sum(bytes: &[u8], key: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if bytes.len() >= HEADER_LEN {
+        let sum = header_sum(&bytes[..COVERED_LEN], key);
+        bytes[COVERED_LEN + 1..HEADER_LEN - 1].copy_from_slice(sum.as_bytes());
+    }
+    bytes
 }
 
 fn header_sum(covered: &[u8], key: &[u8]) -> String {
@@ -159,6 +179,18 @@ mod tests {
         assert!(decode(b"l", entry()).is_err());
         for len in 0..entry().len() {
             assert!(decode(b"k", entry()[..len].to_vec()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_no_ascii_is_damage() {
+        // With the right sum, as of one who wants to do harm.
+        for at in [4, 20, 41, 57, 86] {
+            let mut bytes = entry();
+            bytes[at..at + 2].copy_from_slice("é".as_bytes());
+            let sum = header_sum(&bytes[..COVERED_LEN], b"k");
+            bytes[88..104].copy_from_slice(sum.as_bytes());
+            assert!(matches!(decode(b"k", bytes), Err(Bad::Damaged(_))), "{at}");
         }
     }
 

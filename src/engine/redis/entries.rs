@@ -7,11 +7,12 @@ use crate::store::{
 
 use super::Redis;
 use super::call::{Change, Outcome};
-use super::codec::{self, HEADER_LEN};
+use super::codec::{self, Bad, HEADER_LEN};
 use super::command::Command;
 use super::names::{Bucket, Room};
 use super::resp::Reply;
 use super::script::Script;
+use super::upkeep::Indexed;
 
 /// The largest value. A server holds it in memory, and copies all of it more than once on its way.
 pub(super) const MAX_VALUE_LEN: usize = 8 << 20;
@@ -36,13 +37,14 @@ impl Redis {
         let name = room.entry(key.as_bytes());
         let reply = self
             .link
-            .run_one(Command::read(room.slot, &[b"GET".to_vec(), name]))?;
-        let Some(bytes) = reply.into_bytes() else {
-            return Ok(None);
-        };
-        let entry = codec::decode(key.as_bytes(), bytes)
-            .map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
-        Ok(Some(entry).filter(|entry| is_live(&entry.meta, now)))
+            .answer(Command::read(room.slot, &[b"GET".to_vec(), name]))?;
+        let held = self.held(reply)?;
+        let entry = held.and_then(|held| {
+            held.map(|bytes| codec::decode(key.as_bytes(), bytes))
+                .transpose()
+        });
+        let entry = entry.map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
+        Ok(entry.filter(|entry| is_live(&entry.meta, now)))
     }
 
     /// Finds what is known of a key; see [`crate::store::Store::stat`].
@@ -54,13 +56,28 @@ impl Redis {
     ) -> Result<Option<Meta>> {
         let room = self.room_of(namespace, key);
         let command = Command::read(room.slot, &header_words(&room, key.as_bytes()));
-        let bytes = self.link.run_one(command)?.into_bytes().unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let meta = codec::decode_meta(key.as_bytes(), &bytes)
+        let meta = self.indexed(key.as_bytes(), self.link.answer(command)?)?;
+        let meta = meta
+            .transpose()
             .map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
-        Ok(Some(meta).filter(|meta| is_live(meta, now)))
+        Ok(meta.filter(|meta| is_live(meta, now)))
+    }
+
+    /// Returns the bytes that a key of Redis holds; none where there is no such key.
+    pub(super) fn held(&self, reply: Reply) -> Result<Result<Option<Vec<u8>>, Bad>> {
+        match reply.is_foreign() {
+            true => Ok(Err(codec::FOREIGN)),
+            false => self.link.bytes(reply).map(Ok),
+        }
+    }
+
+    /// Reads what [`header_words`] has asked for.
+    pub(super) fn indexed(&self, key: &[u8], reply: Reply) -> Result<Indexed> {
+        let head = self.held(reply)?;
+        let head = head.map(|head| head.filter(|head| !head.is_empty()));
+        Ok(head
+            .transpose()
+            .map(|head| head.and_then(|head| codec::decode_meta(key, &head))))
     }
 
     /// Stores a value; see [`crate::store::Store::put`].
@@ -92,7 +109,8 @@ impl Redis {
         };
         match self.carry_out(&change)? {
             Outcome::Done => Ok(Some(etag)),
-            _ => Ok(None),
+            Outcome::No if put.condition != Condition::Always => Ok(None),
+            _ => Err(self.odd_answer(change.script)),
         }
     }
 
@@ -215,12 +233,4 @@ pub(super) fn too_large(key: &dyn std::fmt::Display) -> StoreError {
         key: key.to_string(),
         why: "its value is larger than 8 MiB, the most that this kind of store holds",
     }
-}
-
-/// Returns the number that a reply is, for those that count.
-pub(super) fn count_of(reply: &Reply) -> u64 {
-    reply
-        .as_int()
-        .and_then(|count| u64::try_from(count).ok())
-        .unwrap_or(0)
 }

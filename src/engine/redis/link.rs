@@ -9,27 +9,35 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::engine::{Settings, Sync};
+use crate::engine::Settings;
+use crate::os;
 use crate::store::{RedisLocation, Result, StoreError};
 
 use super::command::Command;
 use super::map::Map;
 use super::resp::Reply;
 use super::round::{State, Trouble};
+use super::slots::Address;
 
 /// So much is sent before the answers are read.
 const LARGEST_ROUND: usize = 1 << 20;
 /// So many commands are sent before the answers are read.
 const MOST_IN_ROUND: usize = 1024;
 
-/// The connections to all servers of a store.
+/// No call is tried for longer, whatever the busy timeout: so long are notes of calls kept.
+const LONGEST: Duration = Duration::from_secs(3_600);
+/// So many sets of connections are kept for the calls that come next.
+const MOST_IDLE: usize = 16;
+
+/// The connections to all servers of a store. Each call that is under way has connections of its own, so
+/// that none waits for what a server does for another.
 #[derive(Debug)]
 pub(super) struct Link {
     place: RedisLocation,
     settings: Settings,
-    state: Mutex<State>,
+    idle: Mutex<Vec<State>>,
 }
 
 impl Link {
@@ -37,11 +45,11 @@ impl Link {
         Self {
             place,
             settings,
-            state: Mutex::default(),
+            idle: Mutex::default(),
         }
     }
 
-    /// Makes another link to the same servers, for a thread that must not wait for others.
+    /// Makes another link to the same servers.
     pub(super) fn another(&self) -> Self {
         Self::new(self.place.clone(), self.settings)
     }
@@ -61,29 +69,56 @@ impl Link {
         self.settings
     }
 
-    /// Returns what is known of the servers, which are asked at the first time.
-    pub(super) fn map(&self) -> Result<Map> {
-        let deadline = self.deadline();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match state.map(self) {
-                Ok(map) => return Ok(map.clone()),
-                Err(trouble) => pause(&self.place, trouble, deadline)?,
-            }
+    /// Takes connections that nobody uses, those that were used last, or a place for new ones.
+    fn take(&self) -> State {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, state: State) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(state);
         }
+    }
+
+    /// Returns what is known of the servers, which are asked at the first time; `writes` says that the
+    /// call is about to change something.
+    pub(super) fn map(&self, writes: bool) -> Result<Map> {
+        self.ask_map(writes, false)
     }
 
     /// As [`Link::map`], but the servers are asked now.
     pub(super) fn fresh_map(&self) -> Result<Map> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.is_stale = true;
-        drop(state);
-        self.map()
+        self.ask_map(false, true)
+    }
+
+    fn ask_map(&self, writes: bool, is_stale: bool) -> Result<Map> {
+        let deadline = self.deadline();
+        let mut state = self.take();
+        state.is_stale |= is_stale;
+        let map = loop {
+            match state.map(self, writes) {
+                Ok(map) => break map.clone(),
+                Err(trouble) => pause(&self.place, trouble, deadline, false)?,
+            }
+        };
+        self.give_back(state);
+        Ok(map)
     }
 
     /// Carries out commands and returns their answers in the same order. An answer that is an error
     /// is an `Err`.
     pub(super) fn run(&self, commands: &[Command]) -> Result<Vec<Reply>> {
+        let replies = self.answers(commands)?;
+        replies
+            .into_iter()
+            .map(|reply| self.accept(reply))
+            .collect()
+    }
+
+    /// As [`Link::run`], but an answer that is an error is an answer.
+    pub(super) fn answers(&self, commands: &[Command]) -> Result<Vec<Reply>> {
         let mut replies = Vec::with_capacity(commands.len());
         let mut rest = commands;
         while !rest.is_empty() {
@@ -111,58 +146,94 @@ impl Link {
     }
 
     fn run_some(&self, commands: &[Command], done: &mut Vec<Reply>) -> Result<()> {
-        let begun = Instant::now();
+        // What fails leaves connections behind that may have answers under way: they are dropped.
+        let mut state = self.take();
+        state.begin();
+        let begun = os::since_boot();
         let deadline = self.deadline();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];
-        let mut asks = HashMap::new();
-        let mut hopes = 0;
+        let mut calls = Calls::new(commands.len());
+        let mut hopes = 0_u32;
         loop {
-            let round = state.round(self, commands, &mut replies, &mut asks, deadline);
-            if let Some(reached) = round.reached {
+            let round = state.round(self, commands, &mut calls, deadline);
+            if let Some((wanted, reached)) = round.reached {
                 return Err(StoreError::Unreplicated {
                     place: self.place.to_string(),
-                    wanted: state.map.as_ref().map_or(0, |map| self.replicas(map)),
+                    wanted,
                     reached,
-                    waited: begun.elapsed(),
+                    waited: os::since_boot().saturating_sub(begun),
                 });
             }
-            if replies.iter().all(Option::is_some) {
+            if calls.replies.iter().all(Option::is_some) {
                 break;
             }
             hopes += 1;
+            let unsure = |number: usize| {
+                commands[number].writes() && calls.sent[number] && calls.replies[number].is_none()
+            };
+            let is_unsure = (0..commands.len()).any(unsure);
             match round.trouble {
-                // A server may send here and there for a while, but not for ever at full speed.
-                _ if round.is_hopeful && hopes <= 8 => {}
-                Some(trouble) => pause(&self.place, trouble, deadline)?,
+                // A server may send here and there for a while, but not for ever at full speed; and what
+                // may have been carried out is not sent again when its time is over.
+                _ if round.is_hopeful
+                    && hopes <= 8
+                    && !(is_unsure && os::since_boot() >= deadline) => {}
+                Some(trouble) => pause(&self.place, trouble, deadline, is_unsure)?,
                 None => {
-                    let why = io::Error::other("it sends elsewhere for ever");
-                    pause(
-                        &self.place,
-                        Trouble {
-                            server: String::new(),
-                            why,
-                        },
-                        deadline,
-                    )?;
+                    let (server, there) = round.sent_elsewhere.unwrap_or_default();
+                    let why = io::Error::other(format!(
+                        "it sends to {there}, and nobody takes the command, after {hopes} tries: \
+                         compare what `CLUSTER SLOTS` tells at both"
+                    ));
+                    pause(&self.place, Trouble { server, why }, deadline, is_unsure)?;
                 }
             }
         }
-        for reply in replies.into_iter().flatten() {
-            if let Reply::Error(text) = reply {
-                return Err(self.refused(&text));
-            }
-            done.push(reply);
-        }
+        done.extend(calls.replies.into_iter().flatten());
+        self.give_back(state);
         Ok(())
     }
 
-    /// How many replicas must have a write.
-    pub(super) fn replicas(&self, map: &Map) -> u32 {
-        match self.settings.sync {
-            Sync::Off => 0,
-            Sync::Full => self.place.replicas.unwrap_or(u32::from(map.has_replicas)),
+    /// As [`Link::answers`] for one command.
+    pub(super) fn answer(&self, command: Command) -> Result<Reply> {
+        Ok(self.answers(&[command])?.swap_remove(0))
+    }
+
+    /// Takes an answer that is no error.
+    pub(super) fn accept(&self, reply: Reply) -> Result<Reply> {
+        match reply {
+            Reply::Error(text) => Err(self.refused(&text)),
+            reply => Ok(reply),
         }
+    }
+
+    /// Takes an answer that must be bytes, or that there are none.
+    pub(super) fn bytes(&self, reply: Reply) -> Result<Option<Vec<u8>>> {
+        match self.accept(reply)? {
+            Reply::Nil => Ok(None),
+            Reply::Bytes(bytes) => Ok(Some(bytes)),
+            _ => Err(self.odd()),
+        }
+    }
+
+    /// Takes an answer that must be a list.
+    pub(super) fn array(&self, reply: Reply) -> Result<Vec<Reply>> {
+        match self.accept(reply)? {
+            Reply::Array(parts) => Ok(parts),
+            _ => Err(self.odd()),
+        }
+    }
+
+    /// Takes an answer that must be a number.
+    pub(super) fn int(&self, reply: Reply) -> Result<i64> {
+        match self.accept(reply)? {
+            Reply::Int(number) => Ok(number),
+            _ => Err(self.odd()),
+        }
+    }
+
+    /// Says that an answer is of a kind that the command does not have: no answer is made of it.
+    pub(super) fn odd(&self) -> StoreError {
+        self.refused("an answer is of another kind than the command has: is it a server of Redis?")
     }
 
     /// Makes an error of what a server said.
@@ -174,8 +245,9 @@ impl Link {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.settings.busy_timeout)
+    /// Until when a call that begins now is tried, as [`os::since_boot`] has it.
+    fn deadline(&self) -> Duration {
+        os::since_boot() + self.settings.busy_timeout.min(LONGEST)
     }
 
     /// For how long to wait for one answer, so that there is time left to ask another server.
@@ -185,32 +257,79 @@ impl Link {
     }
 }
 
-/// Waits a moment before the next try, if there is time for one.
+/// How far commands are on their way, each at the place that it has among them.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) replies: Vec<Option<Reply>>,
+    /// It was sent, and nobody knows whether it was carried out.
+    pub(super) sent: Vec<bool>,
+    /// That was so before it was sent the last time.
+    pub(super) sent_before: Vec<bool>,
+    /// Whom to ask this once.
+    pub(super) asks: HashMap<usize, Address>,
+}
+
+impl Calls {
+    /// Notes that a command is sent.
+    pub(super) fn send(&mut self, number: usize) {
+        self.sent_before[number] = std::mem::replace(&mut self.sent[number], true);
+    }
+
+    /// Notes that it was not carried out when it was sent the last time.
+    pub(super) fn refuse(&mut self, number: usize) {
+        self.sent[number] = self.sent_before[number];
+    }
+
+    fn new(count: usize) -> Self {
+        Self {
+            replies: vec![None; count],
+            sent: vec![false; count],
+            sent_before: vec![false; count],
+            asks: HashMap::new(),
+        }
+    }
+}
+
+/// Waits a moment before the next try, if there is time for one. With `is_unsure` something was sent that
+/// may have been carried out.
 fn pause(
     place: &RedisLocation,
     Trouble { server, why }: Trouble,
-    deadline: Option<Instant>,
+    deadline: Duration,
+    is_unsure: bool,
 ) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(50);
-    let is_over = deadline.is_some_and(|deadline| Instant::now() + PAUSE >= deadline);
+    let is_over = os::since_boot() + PAUSE >= deadline;
     if !is_over
         && why.kind() != io::ErrorKind::PermissionDenied
         && why.kind() != io::ErrorKind::Unsupported
     {
         thread::sleep(PAUSE);
-        return Ok(());
+        // This process may have been stopped for long meanwhile.
+        if os::since_boot() < deadline {
+            return Ok(());
+        }
     }
-    let text = why.to_string();
-    // The number means nothing to a person.
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let source = match server.is_empty() {
-        true => io::Error::new(why.kind(), text),
-        false => io::Error::new(why.kind(), format!("{server}: {text}")),
+    let text = plain_text(&why);
+    let server = match server.is_empty() {
+        true => String::new(),
+        false => format!("{server}: "),
+    };
+    let unsure = match is_unsure {
+        true => "; the change may have been made all the same: look before you try again",
+        false => "",
     };
     let path = place.to_string().into();
     Err(StoreError::Io {
         action: "reach",
         path,
-        source,
+        source: io::Error::new(why.kind(), format!("{server}{text}{unsure}")),
     })
+}
+
+/// Returns what is wrong without the number of the error, which means nothing to a person.
+pub(super) fn plain_text(why: &io::Error) -> String {
+    let text = why.to_string();
+    let text = text.split(" (os error").next();
+    text.unwrap_or_default().to_owned()
 }

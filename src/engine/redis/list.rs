@@ -10,6 +10,7 @@ use super::codec;
 use super::command::Command;
 use super::entries::{expires_word, read_value};
 use super::names::{Bucket, Room};
+use super::pages::foreign_index;
 use super::script::Script;
 
 /// So many elements that have expired are cleared away at once.
@@ -25,7 +26,6 @@ impl Redis {
     ) -> Result<()> {
         let value = read_value(value, list)?;
         let now = clock.now();
-        let etag = self.new_etag()?;
         let mut number = self.guess(list);
         let mut is_first_guess = true;
         let mut conflicts = Conflicts::default();
@@ -33,6 +33,8 @@ impl Redis {
             // The script takes the number only if it is the next, and tells the last one otherwise: so
             // the order of the elements is that in which they came.
             let key = key_of(number);
+            // Each time it is another call, which has an answer of its own.
+            let etag = self.new_etag()?;
             let entry = codec::encode(key.as_bytes(), etag, now, None, &value);
             let change = Change {
                 args: vec![entry, expires_word(None)],
@@ -44,12 +46,12 @@ impl Redis {
                     return Ok(());
                 }
                 Outcome::Word(word) => word,
-                Outcome::No => return Err(self.odd_answer("push")),
+                Outcome::No => return Err(self.odd_answer(Script::Push)),
             };
             let last = word
                 .strip_prefix("next ")
                 .and_then(|last| number_of(last.as_bytes()));
-            number = last.ok_or_else(|| self.odd_answer("push"))? + 1;
+            number = last.ok_or_else(|| self.odd_answer(Script::Push))? + 1;
             if number == u64::MAX {
                 return Err(StoreError::Unfit {
                     action: "push to",
@@ -113,9 +115,13 @@ impl Redis {
             b"0",
             count.as_bytes(),
         ];
-        let reply = self.link.run_one(Command::read(room.slot, &words))?;
-        let keys = reply
-            .into_array()
+        let reply = self.link.answer(Command::read(room.slot, &words))?;
+        if reply.is_foreign() {
+            return Err(foreign_index(room));
+        }
+        let keys = self
+            .link
+            .array(reply)?
             .into_iter()
             .filter_map(|key| Key::new(key.into_bytes()?).ok());
         Ok(keys.collect())

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::Duration;
 
+use crate::os;
+
+use super::facts::{Facts, field, unknown};
 use super::resp::{Reply, write_command};
 use super::slots::{Address, Range, ranges};
 use super::socket::Socket;
@@ -19,75 +23,71 @@ pub(super) struct Map {
     pub(super) is_cluster: bool,
     /// Whether the server takes writes.
     pub(super) is_master: bool,
-    /// Whether there is any replica, be it alive or not.
-    pub(super) has_replicas: bool,
-    /// Whether WAITAOF has something to wait for.
-    pub(super) has_log: bool,
+    /// Whether there is any replica in the cluster, be it alive or not; or why that is not known.
+    pub(super) has_replicas: Result<bool, String>,
+    /// When it was asked, as [`os::since_boot`] has it.
+    pub(super) since: Duration,
 }
 
 impl Map {
-    /// Asks a server for all of it, in one go.
-    pub(super) fn ask(socket: &mut Socket, asked: &str) -> io::Result<Self> {
-        let questions: [&[&str]; 5] = [
-            &["CLUSTER", "SLOTS"],
-            &["CLUSTER", "NODES"],
-            &["INFO", "server"],
-            &["INFO", "replication"],
-            &["INFO", "persistence"],
-        ];
+    /// Asks a server for all of it, in one go, and for the facts of the server if it is to be written to.
+    pub(super) fn ask(socket: &mut Socket, asked: &str, writes: bool) -> io::Result<Self> {
+        let since = os::since_boot();
         let mut bytes = Vec::new();
-        for question in questions {
-            write_command(&mut bytes, question);
+        write_command(&mut bytes, &["CLUSTER", "SLOTS"]);
+        write_command(&mut bytes, &["CLUSTER", "NODES"]);
+        write_command(&mut bytes, &ROLE);
+        if writes {
+            Facts::write(&mut bytes);
         }
         socket.send(&bytes)?;
-        let slots = socket.receive()?;
-        let mut texts = [const { String::new() }; 4];
-        for text in &mut texts {
-            *text = match socket.receive()? {
-                Reply::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                // What a server does not tell is not known; a missing login is fatal below.
-                _ => String::new(),
-            };
+        let (slots, nodes, role) = (socket.receive()?, socket.receive()?, socket.receive()?);
+        let facts = writes.then(|| Facts::read(socket));
+        let map = Self::read(slots, nodes, role, asked, since)?;
+        // A replica is not written to, and may say other things of itself.
+        if map.is_cluster || map.is_master {
+            socket.facts = facts.transpose()?;
         }
-        Self::read(slots, &texts, asked)
+        Ok(map)
     }
 
-    fn read(slots: Reply, texts: &[String; 4], asked: &str) -> io::Result<Self> {
-        let [nodes, server, replication, persistence] = texts;
+    pub(super) fn read(
+        slots: Reply,
+        nodes: Reply,
+        role: Reply,
+        asked: &str,
+        since: Duration,
+    ) -> io::Result<Self> {
         let is_cluster = match &slots {
             Reply::Array(_) => true,
-            Reply::Error(text) if is_login(text) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::PermissionDenied,
-                    text.clone(),
-                ));
-            }
-            Reply::Error(text) if text.starts_with("LOADING") => {
-                return Err(io::Error::other(text.clone()));
-            }
-            _ => false,
+            Reply::Error(text) if text.contains("cluster support disabled") => false,
+            _ => return Err(unknown("CLUSTER SLOTS", slots)),
         };
-        let has_replicas = match is_cluster {
-            true => nodes.lines().any(|line| {
-                let flags = line.split(' ').nth(2).unwrap_or_default();
-                flags.split(',').any(|flag| flag == "slave")
-            }),
-            false => field(replication, "connected_slaves").is_some_and(|number| number != "0"),
+        let has_replicas = match nodes {
+            Reply::Bytes(nodes) if is_cluster => {
+                let nodes = String::from_utf8_lossy(&nodes).into_owned();
+                Ok(nodes.lines().any(|line| {
+                    let flags = line.split(' ').nth(2).unwrap_or_default();
+                    flags.split(',').any(|flag| flag == "slave")
+                }))
+            }
+            other if is_cluster => Err(unknown("CLUSTER NODES", other).to_string()),
+            _ => Ok(false),
         };
-        let knows_waitaof = field(server, "redis_version").is_some_and(|version| {
-            let mut parts = version
-                .split('.')
-                .map(|part| part.parse::<u32>().unwrap_or(0));
-            (parts.next(), parts.next()) >= (Some(7), Some(2))
-        });
+        // In a cluster it is the slots that tell who is a master.
+        let is_master = is_cluster || is_master(&role).ok_or_else(|| unknown("INFO", role))?;
+        let ranges = ranges(slots, asked);
+        if is_cluster && ranges.is_empty() {
+            return Err(io::Error::other("no server of its cluster has any slot"));
+        }
         Ok(Self {
-            ranges: ranges(slots, asked),
+            ranges,
             moved: HashMap::new(),
             asked: asked.to_owned(),
             is_cluster,
-            is_master: field(replication, "role") != Some("slave"),
+            is_master,
             has_replicas,
-            has_log: knows_waitaof && field(persistence, "aof_enabled") == Some("1"),
+            since,
         })
     }
 
@@ -124,42 +124,43 @@ impl Map {
     }
 }
 
-/// Tells whether an error says that who asks may not.
-fn is_login(error: &str) -> bool {
-    ["NOAUTH", "WRONGPASS", "NOPERM"]
-        .iter()
-        .any(|word| error.starts_with(word))
-}
+/// What asks a server whether it is a master.
+pub(super) const ROLE: [&str; 2] = ["INFO", "replication"];
 
-/// Finds a line `name:value` of INFO.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+/// Tells whether a server is a master, by its answer to [`ROLE`]; `None` where it does not say.
+pub(super) fn is_master(role: &Reply) -> Option<bool> {
+    let Reply::Bytes(text) = role else {
+        return None;
+    };
+    Some(field(&String::from_utf8_lossy(text), "role")? == "master")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn single(replication: &str, version: &str, log: &str) -> Map {
-        let disabled = "ERR This instance has cluster support disabled".to_owned();
-        let texts = [
-            String::new(),
-            format!("# Server\r\nredis_version:{version}\r\n"),
-            format!("role:master\r\n{replication}\r\n"),
-            format!("aof_enabled:{log}\r\n"),
-        ];
-        Map::read(Reply::Error(disabled), &texts, "h:1").unwrap()
+    fn single(role: Reply) -> io::Result<Map> {
+        let disabled = || Reply::Error("ERR This instance has cluster support disabled".into());
+        Map::read(disabled(), disabled(), role, "h:1", Duration::ZERO)
+    }
+
+    fn role(role: &str) -> Reply {
+        Reply::Bytes(format!("# Replication\r\nrole:{role}\r\n").into())
     }
 
     #[test]
     fn a_single_server_has_every_slot() {
-        let map = single("connected_slaves:0", "7.0.15", "1");
+        let map = single(role("master")).unwrap();
         assert_eq!(map.master_of(5), Some(&"h:1".to_owned()));
-        assert!(!map.is_cluster && !map.has_replicas && !map.has_log && map.is_master);
-        assert!(single("connected_slaves:1", "7.2.4", "1").has_log);
-        assert!(single("connected_slaves:1", "8.0.0", "0").has_replicas);
-        assert!(!single("", "8.0.0", "0").has_log);
+        assert!(!map.is_cluster && map.is_master);
+        assert!(!single(role("slave")).unwrap().is_master);
+        for silent in [
+            Reply::Nil,
+            Reply::Error("NOPERM x".into()),
+            Reply::Bytes(b"x".into()),
+        ] {
+            assert!(single(silent).is_err());
+        }
     }
 
     #[test]
@@ -172,16 +173,21 @@ mod tests {
             ("master,fail", false),
             ("slave", true),
         ] {
-            let mut texts = [const { String::new() }; 4];
-            texts[0] = format!(
+            let nodes = format!(
                 "id1 a:7@17 myself,master - 0 0 1 connected 0-9\nid2 b:8@18 {flags} id1 0 0 1"
             );
-            let mut map = Map::read(slots.clone(), &texts, "h:1").unwrap();
-            assert_eq!(map.has_replicas, want, "{flags}");
+            let nodes = Reply::Bytes(nodes.into());
+            let map = Map::read(slots.clone(), nodes, Reply::Nil, "h:1", Duration::ZERO);
+            let mut map = map.unwrap();
+            assert_eq!(map.has_replicas, Ok(want), "{flags}");
             assert_eq!(map.masters(), ["a:7"]);
             assert_eq!(map.master_of(10), None);
             map.note_moved(10, "b:8".into());
             assert_eq!(map.master_of(10), Some(&"b:8".to_owned()));
         }
+        // Who may not ask does not know.
+        let denied = Reply::Error("NOPERM no permissions".into());
+        let map = Map::read(slots, denied, Reply::Nil, "h:1", Duration::ZERO).unwrap();
+        assert!(map.has_replicas.is_err());
     }
 }

@@ -16,18 +16,35 @@
 //!    the write is acknowledged when as many replicas have it as were asked for, and, where the server
 //!    keeps a log and knows `WAITAOF`, when that is on its disk.
 //! 4. Where a connection breaks or a server sends elsewhere, the call is sent again. It finds the note
-//!    of the first time if that was carried out, and does nothing twice.
+//!    of the first time if that was carried out, and does nothing twice. After the busy timeout no server
+//!    carries it out any more: each call says until when it may be, by the clock of the server, and its
+//!    note stays longer than that.
+//!
+//! # What an acknowledgement promises
+//!
+//! | Servers | Promise | What is found out first, by [`facts`], [`map`] and [`wait`] |
+//! |---|---|---|
+//! | one, no log | the server has it in memory | INFO: it is a master; no replica is connected, nor was lately (`repl_backlog_active`) |
+//! | one, `appendonly yes` | with WAITAOF (Redis 7.2, Valkey) it is on its disk | INFO: `aof_enabled`; that the user may use WAITAOF |
+//! | with replicas | one has it, or as many as `?replicas=` says | INFO, in a cluster CLUSTER NODES; that the user may use WAIT |
+//! | a full memory | nothing is dropped but what expires | INFO: `maxmemory`, `maxmemory_policy`; `?eviction=allowed` |
+//! | any | done once, and not after the busy timeout | TIME, for the server's clock |
+//! | reading | a master has answered | the role, behind the answers of a single server; `?read=replica` |
+//!
+//! What a server does not tell is not assumed: nothing is written, and the status is 5. kv-format(5) has
+//! the same table for those who run servers, with what a failover can lose.
 //!
 //! # Invariants
 //!
+//! - Nothing in a script fails after its first write: rights and types of keys are looked at before.
 //! - A key is in the index if there is an entry; the reverse does not hold, as a server drops what has
 //!   expired. Listings pass over such keys, and a collection sweeps them.
 //! - The time of whoever asks decides whether an entry has expired. The server drops it a minute later.
 //! - Every key that a script touches is among those it is called with, and each change can be repeated.
 //! - Nothing is connected before the first call. No password gets into a message.
 //!
-//! Read the files in this order: [`resp`], [`socket`], [`slots`], [`map`], [`reply`],
-//! [`command`], [`wait`], [`round`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
+//! Read the files in this order: [`resp`], [`socket`], [`slots`], [`facts`], [`map`], [`reply`],
+//! [`command`], [`wait`], [`ready`], [`sentinel`], [`round`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
 //! [`number`], [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`watch`], [`named`].
 
 mod bulk;
@@ -36,6 +53,8 @@ mod check;
 mod codec;
 mod command;
 mod entries;
+mod facts;
+pub mod fuzz;
 mod link;
 mod list;
 mod map;
@@ -43,11 +62,13 @@ mod named;
 mod names;
 mod number;
 mod pages;
+mod ready;
 mod reply;
 mod resp;
 mod round;
 mod scan;
 mod script;
+mod sentinel;
 mod slots;
 mod socket;
 mod upkeep;

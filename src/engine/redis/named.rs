@@ -33,22 +33,36 @@ struct RedisGrant {
 
 impl RedisGrant {
     fn call(&self, link: &Link, what: &str) -> Result<String> {
-        let mut words = Script::Lease.call(2);
-        words.push(self.room.many('l', &self.name));
-        words.push(self.room.single('t'));
-        words.push(what.into());
-        words.push(format!("{:016x}", self.id).into_bytes());
-        words.push(if self.is_shared {
-            b"s".to_vec()
-        } else {
-            b"x".to_vec()
-        });
-        words.push(LASTS.as_millis().to_string().into_bytes());
-        words.push(self.who.clone().into_bytes());
-        words.push(self.publish.into());
-        words.push(self.room.single('w'));
-        let reply = link.run_one(Command::write(self.room.slot, &words))?;
-        Ok(String::from_utf8_lossy(&reply.into_bytes().unwrap_or_default()).into_owned())
+        let mut call = Script::Lease.call(2);
+        call.push(self.room.many('l', &self.name));
+        call.push(self.room.single('t'));
+        let kind = if self.is_shared { b"s" } else { b"x" };
+        let args = [
+            what.into(),
+            format!("{:016x}", self.id).into_bytes(),
+            kind.to_vec(),
+            LASTS.as_millis().to_string().into_bytes(),
+            self.who.clone().into_bytes(),
+            self.publish.into(),
+            self.room.single('w'),
+        ];
+        let command = Command::write(self.room.slot, &call, &args);
+        let reply = link.run_one(command)?;
+        let answer = link.bytes(reply)?.unwrap_or_default();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        match answer.split_once(' ') {
+            Some(("foreign", kind)) => Err(self.no_lock(&format!("it is a key of type {kind}"))),
+            _ => Ok(answer),
+        }
+    }
+
+    fn no_lock(&self, why: &str) -> StoreError {
+        StoreError::Damaged {
+            path: String::from_utf8_lossy(&self.room.many('l', &self.name))
+                .into_owned()
+                .into(),
+            source: why.into(),
+        }
     }
 }
 
@@ -61,19 +75,19 @@ impl Grant for RedisGrant {
             Some(("busy", left)) => number(left).map(Duration::from_millis).map(Attempt::Busy),
             _ => None,
         }
-        .ok_or_else(|| StoreError::Damaged {
-            path: String::from_utf8_lossy(&self.room.many('l', &self.name))
-                .into_owned()
-                .into(),
-            source: "it is no lock".into(),
-        })
+        .ok_or_else(|| self.no_lock("it is no lock"))
     }
 
     fn keep(&self) -> Result<bool> {
-        match self.call(&self.keeper, "keep") {
+        let answer = match self.call(&self.keeper, "keep") {
             // It is granted anew where it counts, and replicas have it from before.
-            Err(StoreError::Unreplicated { .. }) => Ok(true),
-            answer => Ok(answer?.starts_with("held")),
+            Err(StoreError::Unreplicated { .. }) => return Ok(true),
+            answer => answer?,
+        };
+        match &*answer {
+            "lost" => Ok(false),
+            answer if answer.starts_with("held ") => Ok(true),
+            _ => Err(self.no_lock("it is no lock")),
         }
     }
 
@@ -113,20 +127,17 @@ impl Redis {
         let room = self.lock_room(namespace, name);
         let name = room.many('l', name.as_bytes());
         let holders = Command::read(room.slot, &[b"HVALS".to_vec(), name]);
-        let map = self.link.map()?;
+        let map = self.link.map(false)?;
         let server = map.master_of(room.slot).cloned().unwrap_or_default();
         let replies = self
             .link
             .run(&[holders, Command::of_node(&server, &["TIME"])])?;
-        let mut replies = replies.into_iter();
-        let holders = replies
-            .next()
-            .map(|reply| reply.into_array())
-            .unwrap_or_default();
-        let time = replies
-            .next()
-            .map(|reply| reply.into_array())
-            .unwrap_or_default();
+        let mut parts = Vec::new();
+        for reply in replies {
+            parts.push(self.link.array(reply)?);
+        }
+        let (time, holders) = (parts.pop(), parts.pop());
+        let (time, holders) = (time.unwrap_or_default(), holders.unwrap_or_default());
         let seconds = time.first().and_then(|reply| reply.as_int()).unwrap_or(0);
         let live = |text: Vec<u8>| read_holder(&text, u64::try_from(seconds).unwrap_or(0) * 1_000);
         let holders = holders
@@ -141,7 +152,7 @@ impl Redis {
 }
 
 /// Reads `<end> <token> <x or s> <since> <pid> <host>`, unless it has ended by `now`.
-fn read_holder(text: &[u8], now: u64) -> Option<Holder> {
+pub(super) fn read_holder(text: &[u8], now: u64) -> Option<Holder> {
     let text = std::str::from_utf8(text).ok()?;
     let mut fields = text.splitn(6, ' ');
     let end: u64 = fields.next()?.parse().ok()?;

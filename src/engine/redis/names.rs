@@ -10,6 +10,7 @@
 //! {PREFIX:NAMESPACE:BUCKET}t    the last token of a lock
 //! {PREFIX:NAMESPACE:BUCKET}w    a channel, on which every change of the bucket is told
 //! {PREFIX:NAMESPACE:BUCKET}x:…  what a repair moved out of the way
+//! {PREFIX:NAMESPACE:BUCKET}y    the same, where it stood in the place of a sorted set
 //! ```
 //!
 //! What stands in braces is what a cluster hashes, so that a bucket is in one slot and a script can
@@ -80,6 +81,11 @@ impl Room {
         let mut full = format!("{}{kind}:", self.tag).into_bytes();
         full.extend_from_slice(name);
         full
+    }
+
+    /// Returns the name of the note of a call.
+    pub(super) fn note(&self, id: u64) -> Vec<u8> {
+        self.many('o', format!("{id:016x}").as_bytes())
     }
 
     pub(super) fn entry(&self, key: &[u8]) -> Vec<u8> {

@@ -25,9 +25,10 @@ impl Redis {
             why,
         };
         const NO_NUMBER: &str = "its value is no decimal number of 64 bits";
-        let etag = self.new_etag()?;
         let mut seen = Vec::new();
         loop {
+            // Each time it is another call, which has an answer of its own.
+            let etag = self.new_etag()?;
             let now = clock.now();
             let expires = expires_word(ttl.map(|ttl| Deadline::after(now, ttl)));
             let args = vec![
@@ -43,7 +44,7 @@ impl Redis {
             };
             let word = match self.carry_out(&change)? {
                 Outcome::Word(word) => word,
-                _ => return Err(self.odd_answer("incr")),
+                _ => return Err(self.odd_answer(Script::Incr)),
             };
             match &word[..] {
                 "unfit" => return Err(unfit(NO_NUMBER)),
@@ -51,7 +52,7 @@ impl Redis {
                 "look" => seen = self.verified_number(namespace, key, now)?,
                 word => {
                     let sum = word.strip_prefix("sum ").and_then(|sum| sum.parse().ok());
-                    return sum.ok_or_else(|| self.odd_answer("incr"));
+                    return sum.ok_or_else(|| self.odd_answer(Script::Incr));
                 }
             }
         }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::store::{Namespace, Result};
+use crate::store::{Namespace, Result, StoreError};
 
 use super::Redis;
+use super::call::foreign_key;
 use super::command::Command;
 use super::names::{Bucket, Room};
 
@@ -20,6 +21,8 @@ pub(super) struct Pages<'a> {
     cursors: Vec<Cursor>,
     page: usize,
     is_reverse: bool,
+    /// Buckets whose indexes are keys of another type, of which nothing can be told.
+    foreign: Vec<Room>,
 }
 
 /// How far one bucket was read.
@@ -64,6 +67,7 @@ impl<'a> Pages<'a> {
             cursors: cursors.collect(),
             page: FIRST_PAGE,
             is_reverse,
+            foreign: Vec::new(),
         }
     }
 
@@ -102,6 +106,20 @@ impl<'a> Pages<'a> {
         Ok(keys)
     }
 
+    /// Takes one of the buckets of which nothing can be told. Who passes them over tells less than there
+    /// is.
+    pub(super) fn take_foreign(&mut self) -> Option<Room> {
+        self.foreign.pop()
+    }
+
+    /// Fails where there is a bucket of which nothing can be told.
+    pub(super) fn demand_all(&mut self) -> Result<()> {
+        match self.take_foreign() {
+            Some(room) => Err(foreign_index(&room)),
+            None => Ok(()),
+        }
+    }
+
     /// Reads a page of each bucket that has few keys left.
     fn read_pages(&mut self) -> Result<()> {
         let command = match self.is_reverse {
@@ -124,9 +142,14 @@ impl<'a> Pages<'a> {
             Command::read(cursor.room.slot, &words)
         };
         let commands: Vec<Command> = cursors.iter().map(ask).collect();
-        let replies = self.store.link.run(&commands)?;
+        let replies = self.store.link.answers(&commands)?;
         for (cursor, reply) in cursors.iter_mut().zip(replies) {
-            let keys = reply.into_array();
+            if reply.is_foreign() {
+                cursor.is_done = true;
+                self.foreign.push(cursor.room.clone());
+                continue;
+            }
+            let keys = self.store.link.array(reply)?;
             cursor.is_done = keys.len() < page;
             cursor
                 .keys
@@ -138,4 +161,10 @@ impl<'a> Pages<'a> {
         self.page = (page * 2).min(LARGEST_PAGE);
         Ok(())
     }
+}
+
+/// Says that the index of a bucket is a key of another type.
+pub(super) fn foreign_index(room: &Room) -> StoreError {
+    let name = String::from_utf8_lossy(&room.single('i')).into_owned();
+    foreign_key(&name, "other than a sorted set")
 }

@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::command::{Command, To};
-use super::link::Link;
-use super::map::Map;
+use crate::os;
+
+use super::command::{Command, To, until};
+use super::link::{Calls, Link, plain_text};
+use super::map::{Map, ROLE, is_master};
+use super::ready::{BELIEVED, facts_of, given, load_scripts};
 use super::reply::{Answer, judge};
 use super::resp::{Reply, write_command};
-use super::script::Script;
-use super::slots::{Address, address};
+use super::sentinel::word_of_all;
+use super::slots::Address;
 use super::socket::Socket;
 use super::wait::{Wait, has_written};
+
+/// Whoever is alive answers this quickly which servers there are, and others are to be asked as well.
+const QUICK: Duration = Duration::from_secs(2);
 
 /// What a link knows and has.
 #[derive(Debug, Default)]
@@ -20,6 +26,8 @@ pub(super) struct State {
     pub(super) map: Option<Map>,
     /// The map may be out of date.
     pub(super) is_stale: bool,
+    /// The map was asked for since the call began.
+    is_fresh: bool,
     sockets: HashMap<Address, Socket>,
     /// Servers that lack the scripts.
     unscripted: HashSet<Address>,
@@ -31,8 +39,10 @@ pub(super) struct Round {
     pub(super) trouble: Option<Trouble>,
     /// It is worth trying again at once.
     pub(super) is_hopeful: bool,
-    /// The fewest replicas that a write reached, where it was too few.
-    pub(super) reached: Option<u32>,
+    /// A server that sent elsewhere, and where.
+    pub(super) sent_elsewhere: Option<(Address, Address)>,
+    /// How many replicas were to have a write, and the fewest that it reached, where it was too few.
+    pub(super) reached: Option<(u32, u32)>,
 }
 
 /// Why there is no answer yet, and of which server; of none in particular where that is empty.
@@ -42,39 +52,65 @@ pub(super) struct Trouble {
     pub(super) why: io::Error,
 }
 
+impl Trouble {
+    fn of(server: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self {
+            server: server.to_owned(),
+            why: io::Error::other(why),
+        }
+    }
+}
+
+/// What was sent to a server behind its commands.
+struct Behind {
+    asks_role: bool,
+    wait: Option<Wait>,
+}
+
 impl State {
+    /// Begins a call: what was told of the servers before may have changed since.
+    pub(super) fn begin(&mut self) {
+        self.is_fresh = false;
+    }
+
     /// Returns the map, after a look for a better one if it is known to be out of date.
-    pub(super) fn map(&mut self, link: &Link) -> Result<&mut Map, Trouble> {
-        if self.map.is_none() || self.is_stale {
-            let map = self.find_map(link)?;
+    pub(super) fn map(&mut self, link: &Link, writes: bool) -> Result<&mut Map, Trouble> {
+        let is_old = |map: &Map| os::since_boot().saturating_sub(map.since) > BELIEVED;
+        if self.is_stale || self.map.as_ref().is_none_or(is_old) {
+            let map = self.find_map(link, writes)?;
             self.is_stale = false;
+            self.is_fresh = true;
             self.map = Some(map);
         }
         Ok(self.map.as_mut().expect("it was made just now"))
     }
 
     /// Asks one server after another for the map, those first that are known to be masters.
-    fn find_map(&mut self, link: &Link) -> Result<Map, Trouble> {
-        let known = self.map.iter().flat_map(Map::masters);
-        let given = link
-            .place()
-            .hosts
-            .iter()
-            .map(|(host, port)| address(host, port));
-        let mut servers: Vec<Address> = known.chain(given).collect();
+    fn find_map(&mut self, link: &Link, writes: bool) -> Result<Map, Trouble> {
+        let place = link.place();
+        let mut trouble = None;
+        let mut servers: Vec<Address> = match &place.sentinel {
+            // Of a master that was replaced only they know.
+            Some(name) => match word_of_all(place, name, link.patience().min(QUICK)) {
+                Ok(server) => vec![server],
+                Err((server, why)) => return Err(Trouble { server, why }),
+            },
+            None => {
+                let known = self.map.iter().flat_map(Map::masters);
+                known.chain(given(place)).collect()
+            }
+        };
         let mut seen = HashSet::new();
         servers.retain(|server| seen.insert(server.clone()));
         let mut second_best = None;
-        let mut trouble = None;
         for server in servers {
-            match self.ask_map(link, &server) {
-                Ok(map) if map.is_cluster && link.place().database != 0 => {
+            match self.ask_map(link, &server, writes) {
+                Ok(map) if map.is_cluster && place.database != 0 => {
                     let why = "a cluster has no database but 0";
                     let why = io::Error::new(io::ErrorKind::Unsupported, why);
                     return Err(Trouble { server, why });
                 }
                 Ok(map) if map.is_cluster || map.is_master => return Ok(map),
-                // It can be read; perhaps another can be written too.
                 Ok(map) => second_best = Some(map),
                 Err(err) => {
                     self.sockets.remove(&server);
@@ -83,20 +119,23 @@ impl State {
             }
         }
         match (second_best, trouble) {
-            (Some(map), _) => Ok(map),
+            (Some(map), _) if place.reads_replica => Ok(map),
+            // It may be behind its master, or empty: what it lacks is not known to be absent.
+            (Some(map), trouble) => {
+                let master = trouble.map_or(String::new(), |Trouble { server, why }| {
+                    format!(", and {server}: {}", plain_text(&why))
+                });
+                let why = format!("it is a replica{master}; `?read=replica` reads it all the same");
+                Err(Trouble::of(&map.asked, why))
+            }
             (None, Some(trouble)) => Err(trouble),
-            (None, None) => Err(Trouble {
-                server: String::new(),
-                why: io::Error::other("it names no host"),
-            }),
+            (None, None) => Err(Trouble::of("", "it names no host")),
         }
     }
 
-    fn ask_map(&mut self, link: &Link, server: &str) -> io::Result<Map> {
-        // Whoever is alive answers this quickly, and others are to be asked as well.
-        let limit = link.patience().min(Duration::from_secs(2));
-        let socket = self.socket(link, server, limit)?;
-        Map::ask(socket, server)
+    fn ask_map(&mut self, link: &Link, server: &str, writes: bool) -> io::Result<Map> {
+        let socket = self.socket(link, server, link.patience().min(QUICK))?;
+        Map::ask(socket, server, writes)
     }
 
     fn socket(&mut self, link: &Link, server: &str, limit: Duration) -> io::Result<&mut Socket> {
@@ -114,12 +153,12 @@ impl State {
         &mut self,
         link: &Link,
         commands: &[Command],
-        replies: &mut [Option<Reply>],
-        asks: &mut HashMap<usize, Address>,
-        deadline: Option<Instant>,
+        calls: &mut Calls,
+        deadline: Duration,
     ) -> Round {
         let mut round = Round::default();
-        let map = match self.map(link) {
+        let writes = commands.iter().any(Command::writes);
+        let map = match self.map(link, writes) {
             Ok(map) => map.clone(),
             Err(trouble) => {
                 round.trouble = Some(trouble);
@@ -128,10 +167,10 @@ impl State {
         };
         let mut parts: BTreeMap<Address, Vec<(usize, bool)>> = BTreeMap::new();
         for (number, command) in commands.iter().enumerate() {
-            if replies[number].is_some() {
+            if calls.replies[number].is_some() {
                 continue;
             }
-            let ask = asks.remove(&number);
+            let ask = calls.asks.remove(&number);
             let asking = ask.is_some();
             let server = ask.or_else(|| match &command.to {
                 To::Slot(slot) => map.master_of(*slot).cloned(),
@@ -141,40 +180,37 @@ impl State {
                 Some(server) => parts.entry(server).or_default().push((number, asking)),
                 None => {
                     self.is_stale = true;
-                    let why = io::Error::other("no server has the slot of the key");
-                    round.trouble = Some(Trouble {
-                        server: String::new(),
-                        why,
-                    });
+                    round.trouble = Some(Trouble::of("", "no server has the slot of the key"));
                 }
             }
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let wait = Wait::new(link, &map, left);
         // All servers work at the same time: each is told what to do before any is listened to.
         let mut sent = Vec::new();
         for (server, part) in parts {
-            match self.send(link, &server, &part, commands, &wait) {
-                Ok(waits) => sent.push((server, part, waits)),
+            match self.send(link, &map, &server, &part, commands, calls, deadline) {
+                Ok(behind) => sent.push((server, part, behind)),
                 Err(err) => self.lose(&mut round, server, err),
             }
         }
-        for (server, part, waits) in sent {
+        for (server, part, behind) in sent {
             let Some(mut socket) = self.sockets.remove(&server) else {
                 continue;
             };
-            match self.receive(
+            let received = self.receive(
                 &mut round,
                 &mut socket,
                 &server,
                 &part,
                 commands,
-                replies,
-                asks,
-                waits,
-            ) {
+                calls,
+                behind,
+            );
+            match received {
                 Ok(()) => _ = self.sockets.insert(server, socket),
-                Err(err) => self.lose(&mut round, server, err),
+                Err(err) => {
+                    self.sockets.insert(server.clone(), socket);
+                    self.lose(&mut round, server, err);
+                }
             }
         }
         round
@@ -183,48 +219,74 @@ impl State {
     /// Notes that a server cannot be reached.
     fn lose(&mut self, round: &mut Round, server: Address, err: io::Error) {
         // A connection that was idle for long may have been closed: a new one is worth a try at once.
-        round.is_hopeful |= self.sockets.remove(&server).is_some();
+        let may_help = !matches!(
+            err.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+        );
+        round.is_hopeful |= self.sockets.remove(&server).is_some() && may_help;
         self.is_stale = true;
         round.trouble = Some(Trouble { server, why: err });
     }
 
-    /// Sends one server its part. Returns what is waited for behind it.
+    /// Sends one server its part. Returns what was sent behind it.
+    #[allow(clippy::too_many_arguments)] // All of it belongs to the round that is under way.
     fn send(
         &mut self,
         link: &Link,
+        map: &Map,
         server: &str,
         part: &[(usize, bool)],
         commands: &[Command],
-        wait: &Wait,
-    ) -> io::Result<Option<Wait>> {
-        let writes = part.iter().any(|(number, _)| commands[*number].writes);
+        calls: &mut Calls,
+        deadline: Duration,
+    ) -> io::Result<Behind> {
+        let writes = part.iter().any(|(number, _)| commands[*number].writes());
+        let asks_role =
+            !map.is_cluster && !self.is_fresh && (writes || !link.place().reads_replica);
         let is_unscripted = self.unscripted.contains(server);
         let socket = self.socket(link, server, link.patience())?;
-        let mut bytes = Vec::new();
         if is_unscripted {
-            for script in Script::ALL {
-                write_command(&mut bytes, &["SCRIPT", "LOAD", script.source()]);
-            }
-            socket.send(&bytes)?;
-            for _ in Script::ALL {
-                socket.receive()?;
-            }
-            bytes.clear();
+            load_scripts(socket)?;
         }
+        let left = deadline.saturating_sub(os::since_boot());
+        let facts = match writes {
+            true => Some(facts_of(socket, link.place())?.clone()),
+            false => None,
+        };
+        let wait = match &facts {
+            Some(facts) => Some(Wait::new(link, map, facts, left)?).filter(Wait::is_needed),
+            None => None,
+        };
+        let mut bytes = Vec::new();
         for (number, asking) in part {
             if *asking {
                 write_command(&mut bytes, &["ASKING"]);
             }
-            bytes.extend_from_slice(&commands[*number].bytes);
+            let Command {
+                bytes: command,
+                until_at,
+                ..
+            } = &commands[*number];
+            let begin = bytes.len();
+            bytes.extend_from_slice(command);
+            if let (Some(at), Some(facts)) = (until_at, &facts) {
+                // Whoever sends in time also waits for the answer.
+                let last = facts.clock_at(deadline + link.patience());
+                let until = until(calls.sent[*number], last);
+                bytes[begin + at..][..until.len()].copy_from_slice(&until);
+                calls.send(*number);
+            }
         }
-        let waits = (writes && wait.is_needed()).then(|| wait.clone());
-        if let Some(waits) = &waits {
-            waits.write(&mut bytes);
-            socket.limit(link.patience() + waits.limit)?;
+        if asks_role {
+            write_command(&mut bytes, &ROLE);
+        }
+        if let Some(wait) = &wait {
+            wait.write(&mut bytes);
+            socket.limit(link.patience() + wait.limit)?;
         }
         socket.send(&bytes)?;
         self.unscripted.remove(server);
-        Ok(waits)
+        Ok(Behind { asks_role, wait })
     }
 
     /// Reads what one server answers to its part.
@@ -236,18 +298,31 @@ impl State {
         server: &str,
         part: &[(usize, bool)],
         commands: &[Command],
-        replies: &mut [Option<Reply>],
-        asks: &mut HashMap<usize, Address>,
-        waits: Option<Wait>,
+        calls: &mut Calls,
+        behind: Behind,
     ) -> io::Result<()> {
         let mut answered = Vec::new();
         for (number, asking) in part {
             if *asking {
                 socket.receive()?;
             }
-            match judge(socket.receive()?, server) {
+            let answer = judge(socket.receive()?, server);
+            if !matches!(&answer, Answer::Final(_)) {
+                calls.refuse(*number);
+            }
+            match answer {
+                // Nobody carried it out this time, and perhaps an earlier time.
+                Answer::Final(Reply::Bytes(word))
+                    if word == b"late" && commands[*number].writes() =>
+                {
+                    calls.refuse(*number);
+                    socket.facts = None;
+                    let why = "by its clock the call came too late";
+                    round.trouble = Some(Trouble::of(server, why));
+                }
                 Answer::Final(reply) => answered.push((*number, reply)),
                 Answer::Moved(slot, there) => {
+                    round.sent_elsewhere = Some((server.to_owned(), there.clone()));
                     if let Some(map) = &mut self.map {
                         map.note_moved(slot, there);
                     }
@@ -255,51 +330,64 @@ impl State {
                     round.is_hopeful = true;
                 }
                 Answer::Ask(there) => {
-                    asks.insert(*number, there);
+                    round.sent_elsewhere = Some((server.to_owned(), there.clone()));
+                    calls.asks.insert(*number, there);
                     round.is_hopeful = true;
                 }
                 Answer::NoScript => {
                     self.unscripted.insert(server.to_owned());
                     round.is_hopeful = true;
+                    round.trouble = Some(Trouble::of(server, "it forgets the scripts it is given"));
                 }
                 Answer::Later(text, is_stale) => {
                     self.is_stale |= is_stale;
-                    round.trouble = Some(Trouble {
-                        server: server.to_owned(),
-                        why: io::Error::other(text),
-                    });
+                    round.trouble = Some(Trouble::of(server, text));
                 }
             }
         }
-        let mut is_kept = true;
-        if let Some(waits) = waits {
-            match waits.read(socket)? {
-                Some(reached) if reached >= waits.replicas => {}
-                Some(reached) => {
-                    let wrote = |(number, reply): &(usize, Reply)| {
-                        commands[*number].writes && has_written(reply)
-                    };
-                    if answered.iter().any(wrote) {
-                        round.reached = Some(reached);
-                    }
+        let is_master = match behind.asks_role {
+            true => is_master(&socket.receive()?) == Some(true),
+            false => true,
+        };
+        if let Some(wait) = behind.wait {
+            let reached = wait.read(socket);
+            let wrote =
+                |(number, reply): &(usize, Reply)| commands[*number].writes() && has_written(reply);
+            // Where nothing was changed there is nothing to wait for.
+            match reached {
+                Ok(reached) if reached < wait.replicas && answered.iter().any(wrote) => {
+                    round.reached = Some((wait.replicas, reached));
                 }
-                // The server is no master any more: nobody knows what became of the writes.
-                None => is_kept = false,
+                Ok(_) => {}
+                // Nobody knows what became of the writes.
+                Err(err) => {
+                    self.keep(calls, answered, commands, false);
+                    return Err(err);
+                }
             }
         }
-        if !is_kept {
+        if !is_master {
+            // What it answered may be what its master had once.
             self.is_stale = true;
-            let why = io::Error::other("it is no master any more");
-            round.trouble = Some(Trouble {
-                server: server.to_owned(),
-                why,
-            });
+            round.trouble = Some(Trouble::of(server, "it has become a replica"));
+            return Ok(());
         }
+        self.keep(calls, answered, commands, true);
+        Ok(())
+    }
+
+    /// Keeps the answers, those to writes only if they are known to be safe.
+    fn keep(
+        &self,
+        calls: &mut Calls,
+        answered: Vec<(usize, Reply)>,
+        commands: &[Command],
+        with_writes: bool,
+    ) {
         for (number, reply) in answered {
-            if is_kept || !commands[number].writes {
-                replies[number] = Some(reply);
+            if with_writes || !commands[number].writes() {
+                calls.replies[number] = Some(reply);
             }
         }
-        Ok(())
     }
 }

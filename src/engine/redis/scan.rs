@@ -12,8 +12,7 @@ use super::codec::{self, HEADER_LEN};
 use super::command::Command;
 use super::entries::{header_words, is_live};
 use super::names::Room;
-use super::pages::Pages;
-use super::resp::Reply;
+use super::pages::{Pages, foreign_index};
 
 /// So many entries are read at once.
 const AT_ONCE: usize = 1024;
@@ -94,6 +93,9 @@ impl Scan for RedisScan<'_> {
         if self.left == 0 {
             return None;
         }
+        if let Some(room) = self.pages.take_foreign() {
+            return Some(Err(foreign_index(&room)));
+        }
         if self.ready.is_empty()
             && let Err(err) = self.read_more()
         {
@@ -101,7 +103,12 @@ impl Scan for RedisScan<'_> {
             self.left = 0;
             return Some(Err(err));
         }
-        let (key, found) = self.ready.pop_front()?;
+        let Some((key, found)) = self.ready.pop_front() else {
+            return self
+                .pages
+                .take_foreign()
+                .map(|room| Err(foreign_index(&room)));
+        };
         self.key = key;
         Some(found.map(|(meta, value)| {
             self.left -= 1;
@@ -130,16 +137,23 @@ impl Redis {
             Command::read(room.slot, &words)
         };
         let commands: Vec<Command> = keys.iter().map(head).collect();
-        let replies = self.link.run(&commands)?;
+        let replies = self.link.answers(&commands)?;
         let mut found = Vec::with_capacity(keys.len());
         let mut long = Vec::new();
         for ((key, room), reply) in keys.into_iter().zip(replies) {
-            let bytes = reply.into_bytes().unwrap_or_default();
-            if bytes.is_empty() {
-                continue;
-            }
+            let bytes = match self.held(reply)? {
+                Ok(None) => continue,
+                Ok(Some(bytes)) if bytes.is_empty() => continue,
+                Ok(Some(bytes)) => Ok(bytes),
+                Err(bad) => Err(bad),
+            };
             let bad = |bad| self.bad(namespace, &key, bad);
-            let result = match codec::decode_meta(&key, &bytes) {
+            let meta = bytes
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|bytes| codec::decode_meta(&key, bytes));
+            let bytes = bytes.unwrap_or_default();
+            let result = match meta {
                 Ok(meta) if values && meta.size <= SHORT as u64 => {
                     codec::decode(&key, bytes).map(|entry| (entry.meta, Some(entry.value)))
                 }
@@ -180,20 +194,17 @@ impl Redis {
                 Command::read(room.slot, &[b"GET".to_vec(), room.entry(&found[*number].0)])
             };
             let commands: Vec<Command> = now.iter().map(get).collect();
-            let replies: Vec<Reply> = self.link.run(&commands)?;
+            let replies = self.link.answers(&commands)?;
             for ((number, ..), reply) in now.iter().zip(replies) {
                 let (key, result) = &mut found[*number];
-                let whole = match reply.into_bytes() {
-                    Some(bytes) => codec::decode(key, bytes)
+                // It may have been removed since its header was read.
+                let held = self.held(reply)?.transpose();
+                let whole = held.map(|bytes| bytes.and_then(|bytes| codec::decode(key, bytes)));
+                *result = whole.map(|whole| {
+                    whole
                         .map(|entry| (entry.meta, Some(entry.value)))
-                        .map_err(|bad| self.bad(namespace, key, bad)),
-                    // It was removed since its header was read.
-                    None => {
-                        *result = None;
-                        continue;
-                    }
-                };
-                *result = Some(whole);
+                        .map_err(|bad| self.bad(namespace, key, bad))
+                });
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! Every key that a script touches is among the keys it is called with: while a slot moves, a server
 //! then sees that it does not have all of them and says so, where it would take one that has moved
-//! already for absent. Every call that changes something can be repeated.
+//! already for absent. Every call can be repeated until its time is over, and nothing in a script fails
+//! after its first write, as a server does not take that back.
 
 use sha1::{Digest as _, Sha1};
 
@@ -17,16 +18,25 @@ pub(super) enum Script {
     Store,
     Clear,
     Lease,
+    Repair,
+    Plain,
 }
 
-macro_rules! with_prelude {
-    ($file:literal) => {
-        concat!(include_str!("scripts/prelude.lua"), include_str!($file))
+macro_rules! script {
+    ($($part:literal)*) => {
+        concat!(include_str!("scripts/guard.lua"), $(include_str!($part),)*)
+    };
+}
+
+/// As [`script`], of one that frees memory, or takes next to none: it works where memory is full.
+macro_rules! freeing {
+    ($($part:literal)*) => {
+        concat!("#!lua flags=allow-oom\n", script!($($part)*))
     };
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Put,
         Self::Remove,
         Self::Expire,
@@ -35,19 +45,33 @@ impl Script {
         Self::Store,
         Self::Clear,
         Self::Lease,
+        Self::Repair,
+        Self::Plain,
     ];
 
     /// Returns its text.
     pub(super) fn source(self) -> &'static str {
         match self {
-            Self::Put => with_prelude!("scripts/put.lua"),
-            Self::Remove => with_prelude!("scripts/remove.lua"),
-            Self::Expire => with_prelude!("scripts/expire.lua"),
-            Self::Incr => with_prelude!("scripts/incr.lua"),
-            Self::Push => with_prelude!("scripts/push.lua"),
-            Self::Store => include_str!("scripts/store.lua"),
-            Self::Clear => include_str!("scripts/clear.lua"),
-            Self::Lease => include_str!("scripts/lease.lua"),
+            Self::Put => script!("scripts/prelude.lua" "scripts/put.lua"),
+            Self::Remove => freeing!("scripts/prelude.lua" "scripts/remove.lua"),
+            Self::Expire => freeing!("scripts/prelude.lua" "scripts/expire.lua"),
+            Self::Incr => script!("scripts/prelude.lua" "scripts/incr.lua"),
+            Self::Push => script!("scripts/prelude.lua" "scripts/push.lua"),
+            Self::Store => script!("scripts/store.lua"),
+            Self::Clear => freeing!("scripts/clear.lua"),
+            Self::Lease => freeing!("scripts/lease.lua"),
+            Self::Repair => freeing!("scripts/prelude.lua" "scripts/repair.lua"),
+            Self::Plain => freeing!("scripts/plain.lua"),
+        }
+    }
+
+    /// Tells whether it gives an answer that begins with this word and means something to it alone.
+    pub(super) fn answers(self, first: &str) -> bool {
+        match self {
+            Self::Remove => first == "moved",
+            Self::Incr => ["sum", "unfit", "overflow", "look"].contains(&first),
+            Self::Push => first == "next",
+            _ => false,
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn slot_of(tag: &[u8]) -> u16 {
     crc % SLOTS
 }
 
-/// The address of a server, `HOST:PORT`.
+/// The address of a server, `HOST:PORT`; what has a slash in it is the path of a socket.
 pub(super) type Address = String;
 
 /// Slots that one master has, both ends included.
@@ -49,13 +49,19 @@ pub(super) fn ranges(reply: Reply, asked: &str) -> Vec<Range> {
         } else {
             &host
         };
-        (first <= last && last < SLOTS).then(|| Range {
+        (first <= last && last < SLOTS && is_host(host)).then(|| Range {
             first,
             last,
             master: address(host, port),
         })
     };
     reply.into_array().into_iter().filter_map(range).collect()
+}
+
+/// Tells whether text may be the name of a host, or its address: no path of a socket is one.
+pub(super) fn is_host(text: &str) -> bool {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || ".-_:%[]".contains(c);
+    !text.is_empty() && text.chars().all(is_fine)
 }
 
 /// Writes an address; one of IPv6 stands in brackets.
@@ -86,6 +92,9 @@ pub(super) fn redirect(error: &str, asked: &str) -> Option<Redirect> {
         "" | "?" => asked.rsplit_once(':')?.0,
         host => host,
     };
+    if !is_host(host) || port.parse::<u16>().is_err() {
+        return None;
+    }
     let there = address(host, port);
     match kind {
         "MOVED" => Some(Redirect::Moved(slot, there)),
@@ -145,6 +154,8 @@ mod tests {
             "ERR x",
             "MOVED 99999 a:1",
             "MOVED",
+            "MOVED 5 a:x",
+            "MOVED 5 /etc/passwd:1",
             "CLUSTERDOWN Hash slot not served",
         ] {
             assert_eq!(redirect(other, "h:1"), None);

@@ -1,22 +1,32 @@
 //! A connection to one server.
 
-use std::error::Error as _;
-use std::io;
-use std::time::Duration;
+use std::fmt;
+use std::io::{self, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo as _, RedisError};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::store::RedisLocation;
 
-use super::resp::{Reply, write_command};
+use super::facts::Facts;
+use super::resp::{Reply, read_reply, write_command};
+
+/// Who sends or takes fewer bytes than this in a second is given up as one who does nothing.
+const SLOWEST: u64 = 64 * 1024;
 
 /// A connection that is logged in and has the right database.
 pub(super) struct Socket {
-    connection: Connection,
+    stream: BufReader<Limited>,
+    /// What is known of the server, where it was asked.
+    pub(super) facts: Option<Facts>,
 }
 
-impl std::fmt::Debug for Socket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Socket")
     }
 }
@@ -28,32 +38,13 @@ impl Socket {
         address: &str,
         limit: Duration,
     ) -> io::Result<Self> {
-        let limit = limit.max(Duration::from_millis(1));
-        let client = Client::open(place_of(place, address)?).map_err(io_error)?;
-        let connection = client
-            .get_connection_with_timeout(limit)
-            .map_err(io_error)?;
-        let mut socket = Self { connection };
-        socket.limit(limit)?;
-        let mut bytes = Vec::new();
-        let mut greetings = 0;
-        // The client would wait for these without limit.
-        if let Some(password) = &place.password {
-            match &place.user {
-                Some(user) => write_command(&mut bytes, &["AUTH", user, password]),
-                None => write_command(&mut bytes, &["AUTH", password]),
-            }
-            greetings += 1;
+        let mut socket = Self::reach(place, address, limit)?;
+        if place.user.is_some() || place.password.is_some() {
+            socket.log_in(place)?;
         }
         if place.database != 0 {
-            write_command(&mut bytes, &["SELECT", &place.database.to_string()]);
-            greetings += 1;
-        }
-        if greetings > 0 {
-            socket.send(&bytes)?;
-        }
-        for _ in 0..greetings {
-            if let Reply::Error(text) = socket.receive()? {
+            let reply = socket.ask(&["SELECT", &place.database.to_string()])?;
+            if let Reply::Error(text) = reply {
                 let text = match text.contains("cluster mode") {
                     true => "a cluster has no database but 0".to_owned(),
                     false => text,
@@ -64,23 +55,72 @@ impl Socket {
         Ok(socket)
     }
 
+    /// Says who it is. A user that needs no password takes any, the empty one too; and who has one is not
+    /// to act as another.
+    pub(super) fn log_in(&mut self, place: &RedisLocation) -> io::Result<()> {
+        let password = place.password.as_deref().unwrap_or_default();
+        let reply = match &place.user {
+            Some(user) => self.ask(&["AUTH", user, password])?,
+            None => self.ask(&["AUTH", password])?,
+        };
+        let Reply::Error(mut text) = reply else {
+            return Ok(());
+        };
+        if let Some(user) = &place.user
+            && password.is_empty()
+        {
+            text = format!("`{user}` needs a password, and KV_PASSWORD has none: {text}");
+        }
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+    }
+
+    /// Connects, and says nothing yet.
+    pub(super) fn reach(place: &RedisLocation, address: &str, limit: Duration) -> io::Result<Self> {
+        let limit = limit.max(Duration::from_millis(1));
+        let stream: Box<dyn Stream> = match address.contains('/') {
+            true => Box::new(UnixStream::connect(address)?),
+            false => {
+                let tcp = connect_tcp(address, limit)?;
+                match place.tls {
+                    true => Box::new(tls(address, tcp)?),
+                    false => Box::new(tcp),
+                }
+            }
+        };
+        let mut socket = Self {
+            stream: BufReader::new(Limited {
+                stream,
+                limit,
+                waited: Duration::ZERO,
+                bytes: 0,
+            }),
+            facts: None,
+        };
+        socket.limit(limit)?;
+        Ok(socket)
+    }
+
     /// Sets for how long to wait for bytes to come or go.
-    pub(super) fn limit(&self, limit: Duration) -> io::Result<()> {
+    pub(super) fn limit(&mut self, limit: Duration) -> io::Result<()> {
         // Zero would be without limit.
-        let limit = Some(limit.max(Duration::from_millis(1)));
-        self.connection.set_read_timeout(limit).map_err(io_error)?;
-        self.connection.set_write_timeout(limit).map_err(io_error)
+        let limit = limit.max(Duration::from_millis(1));
+        let limited = self.stream.get_mut();
+        limited.limit = limit;
+        limited.stream.limit(limit)
     }
 
     /// Sends bytes.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.connection.send_packed_command(bytes).map_err(io_error)
+        let limited = self.stream.get_mut();
+        limited.begin();
+        limited.write_all(bytes)?;
+        limited.flush()
     }
 
     /// Reads one answer. After an error the connection is of no more use.
     pub(super) fn receive(&mut self) -> io::Result<Reply> {
-        let received = self.connection.recv_response();
-        received.map(Reply::from).map_err(io_error)
+        self.stream.get_mut().begin();
+        read_reply(&mut self.stream)
     }
 
     /// Sends one command and returns what comes back.
@@ -92,46 +132,132 @@ impl Socket {
     }
 }
 
-/// Says where a server is, as the client takes it.
-fn place_of(place: &RedisLocation, address: &str) -> io::Result<redis::ConnectionInfo> {
-    let parts = address.rsplit_once(':');
-    let parts = parts.and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let (host, port) = parts.ok_or_else(|| io::Error::other("the address has no port"))?;
-    let host = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    let addr = if place.tls {
-        // A second time it is there already.
-        _ = rustls::crypto::ring::default_provider().install_default();
-        ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: false,
-            tls_params: None,
-        }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    };
-    let info = addr.into_connection_info().map_err(io_error)?;
-    let settings = info.redis_settings().clone().set_skip_set_lib_name();
-    let tcp = redis::io::tcp::TcpSettings::default().set_nodelay(true);
-    Ok(info.set_redis_settings(settings).set_tcp_settings(tcp))
+/// What carries bytes.
+trait Stream: Read + Write + Send {
+    fn limit(&self, limit: Duration) -> io::Result<()>;
 }
 
-/// Says of a wait that was too long what it is, which the system calls "temporarily unavailable".
-fn io_error(err: RedisError) -> io::Error {
-    if err.is_timeout() {
-        return io::Error::new(io::ErrorKind::TimedOut, "it does not answer");
+impl Stream for TcpStream {
+    fn limit(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))?;
+        self.set_write_timeout(Some(limit))
     }
-    match err
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>())
-    {
-        Some(io) => match io.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(io.kind(), io.to_string()),
-        },
-        None => io::Error::new(io::ErrorKind::InvalidData, err.to_string()),
+}
+
+impl Stream for UnixStream {
+    fn limit(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))?;
+        self.set_write_timeout(Some(limit))
     }
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn limit(&self, limit: Duration) -> io::Result<()> {
+        self.sock.limit(limit)
+    }
+}
+
+/// A stream that is given up when nothing comes for the limit, and when too little does.
+struct Limited {
+    stream: Box<dyn Stream>,
+    limit: Duration,
+    /// For how long was waited for all that is under way.
+    waited: Duration,
+    /// What has come or gone of it.
+    bytes: u64,
+}
+
+impl Limited {
+    fn begin(&mut self) {
+        self.waited = Duration::ZERO;
+        self.bytes = 0;
+    }
+
+    /// Moves some bytes, and says of a wait that was too long what it is, which the system calls
+    /// "temporarily unavailable".
+    fn wait_for(
+        &mut self,
+        moves: impl FnOnce(&mut dyn Stream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let begun = Instant::now();
+        let moved = moves(&mut *self.stream);
+        // What is more is a time in which this process was stopped: an answer may be there by then.
+        self.waited += begun.elapsed().min(self.limit);
+        let is_over = match &moved {
+            Ok(count) => {
+                self.bytes += *count as u64;
+                self.waited > self.limit + Duration::from_secs(self.bytes / SLOWEST)
+            }
+            Err(err) => err.kind() == io::ErrorKind::WouldBlock,
+        };
+        match is_over {
+            true => Err(no_answer()),
+            false => moved,
+        }
+    }
+}
+
+/// Says that nothing came in time.
+fn no_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it does not answer")
+}
+
+impl Read for Limited {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.wait_for(|stream| stream.read(buf))
+    }
+}
+
+impl Write for Limited {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.wait_for(|stream| stream.write(buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// Connects to the first address of a host that takes it.
+fn connect_tcp(address: &str, limit: Duration) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other("its name has no address");
+    for place in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&place, limit) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(err) if err.kind() == io::ErrorKind::TimedOut => {
+                failed = no_answer();
+            }
+            Err(err) => failed = err,
+        }
+    }
+    Err(failed)
+}
+
+/// Speaks TLS on a connection; the first bytes that are sent are those of its handshake.
+fn tls(address: &str, tcp: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(tls_config()?, name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, tcp))
+}
+
+/// Returns what the system knows of authorities, which is read once.
+fn tls_config() -> io::Result<Arc<ClientConfig>> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }

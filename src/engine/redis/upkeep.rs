@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use crate::store::evict;
-use crate::store::{Clock, Collect, Collected, Info, Key, Meta, Namespace, Progress, Result, Time};
+use crate::store::{
+    Clock, Collect, Collected, Info, Key, Meta, Namespace, Progress, Result, StoreError, Time,
+};
 
 use super::Redis;
-use super::codec::{self, Bad};
+use super::call::plain;
+use super::codec::Bad;
 use super::command::Command;
 use super::entries::{header_words, is_live};
+use super::facts::eviction;
 use super::names::{Bucket, Room, registry};
-use super::pages::Pages;
+use super::pages::{Pages, foreign_index};
 
 /// Keys that are looked at together.
 const AT_ONCE: usize = 1024;
@@ -24,21 +28,25 @@ pub(super) type Indexed = Option<Result<Meta, Bad>>;
 type Each<'a> = dyn FnMut(&[u8], &Room, Indexed) -> Result<()> + 'a;
 
 impl Redis {
-    /// Hands every key that the indexes name to `each`, with what is known of its entry.
-    pub(super) fn for_each(&self, namespace: &Namespace, each: &mut Each<'_>) -> Result<()> {
+    /// Hands every key that the indexes name to `each`, with what is known of its entry. Returns what is
+    /// wrong with indexes of which nothing can be told.
+    pub(super) fn for_each(
+        &self,
+        namespace: &Namespace,
+        each: &mut Each<'_>,
+    ) -> Result<Vec<StoreError>> {
         let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
         loop {
             let keys = pages.next(AT_ONCE)?;
             if keys.is_empty() {
-                return Ok(());
+                let foreign = std::iter::from_fn(|| pages.take_foreign());
+                return Ok(foreign.map(|room| foreign_index(&room)).collect());
             }
             let head =
                 |(key, room): &(Vec<u8>, Room)| Command::read(room.slot, &header_words(room, key));
             let commands: Vec<Command> = keys.iter().map(head).collect();
-            for ((key, room), reply) in keys.iter().zip(self.link.run(&commands)?) {
-                let bytes = reply.into_bytes().unwrap_or_default();
-                let indexed = (!bytes.is_empty()).then(|| codec::decode_meta(key, &bytes));
-                each(key, room, indexed)?;
+            for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+                each(key, room, self.indexed(key, reply)?)?;
             }
         }
     }
@@ -58,7 +66,7 @@ impl Redis {
         let now = clock.now();
         let mut dead: Vec<(Key, Room)> = Vec::new();
         let mut seen = 0;
-        self.for_each(namespace, &mut |key, room, indexed| {
+        let foreign = self.for_each(namespace, &mut |key, room, indexed| {
             seen += 1;
             progress.step(seen, seen);
             match indexed {
@@ -73,6 +81,7 @@ impl Redis {
             dead.extend(Key::new(key.to_vec()).ok().map(|key| (key, room.clone())));
             Ok(())
         })?;
+        foreign.into_iter().for_each(|err| progress.damage(err));
         if request.dry_run {
             done.evicted = evict::tell(self, namespace, request, now, progress)?;
             return Ok(done);
@@ -89,8 +98,8 @@ impl Redis {
         }
         let (name, slot) = self.collections();
         let time = clock.now().0.to_string().into_bytes();
-        let words = [b"HSET".to_vec(), name, namespace.as_str().into(), time];
-        self.link.run_one(Command::write(slot, &words))?;
+        let words = [b"HSET".to_vec(), namespace.as_str().into(), time];
+        self.link.run_one(plain(slot, name, &words))?;
         Ok(done)
     }
 
@@ -124,7 +133,7 @@ impl Redis {
             format: FORMAT,
             ..Info::default()
         };
-        self.for_each(namespace, &mut |key, _, indexed| {
+        let foreign = self.for_each(namespace, &mut |key, _, indexed| {
             match indexed {
                 Some(Ok(meta)) if is_live(&meta, now) => {
                     let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
@@ -135,12 +144,30 @@ impl Redis {
             }
             Ok(())
         })?;
+        info.evicts = Some(!self.evicting_servers()?.is_empty());
+        info.damaged += foreign.len() as u64;
         let (name, slot) = self.collections();
         let words = [b"HGET".to_vec(), name, namespace.as_str().into()];
         let time = self.link.run_one(Command::read(slot, &words))?.as_int();
         info.collected = time.and_then(|time| u64::try_from(time).ok()).map(Time);
         info.collection_pays = info.expired > 1_000.max(info.entries / 4);
         Ok(Some(info))
+    }
+
+    /// Returns the servers that drop entries when their memory is full, each with the policy by which.
+    pub(super) fn evicting_servers(&self) -> Result<Vec<(String, String)>> {
+        let servers = self.link.map(false)?.masters();
+        let ask = |server: &String| Command::of_node(server, &["INFO", "memory"]);
+        let commands: Vec<Command> = servers.iter().map(ask).collect();
+        let mut evicting = Vec::new();
+        for (server, reply) in servers.into_iter().zip(self.link.run(&commands)?) {
+            let text = self.link.bytes(reply)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            if let Some(policy) = eviction(&text) {
+                evicting.push((server, policy));
+            }
+        }
+        Ok(evicting)
     }
 
     /// Names all namespaces; see [`crate::store::Store::namespaces`].
@@ -150,7 +177,7 @@ impl Redis {
             .link
             .run_one(Command::read(slot, &[b"HKEYS".to_vec(), name]))?;
         let namespace = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
-        let names = reply.into_array().into_iter();
+        let names = self.link.array(reply)?.into_iter();
         let mut names: Vec<Namespace> = names
             .filter_map(|name| namespace(name.into_bytes()?))
             .collect();
@@ -161,7 +188,8 @@ impl Redis {
     pub(super) fn is_registered(&self, namespace: &Namespace) -> Result<bool> {
         let (name, slot) = registry(&self.link.place().prefix);
         let words = [b"HEXISTS".to_vec(), name, namespace.as_str().into()];
-        Ok(self.link.run_one(Command::read(slot, &words))?.as_int() == Some(1))
+        let reply = self.link.run_one(Command::read(slot, &words))?;
+        Ok(self.link.int(reply)? == 1)
     }
 
     /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
@@ -185,16 +213,15 @@ impl Redis {
                 self.clear(&group[0].1, &keys.collect::<Vec<_>>(), "all", Time(0))?;
             }
         }
+        pages.demand_all()?;
         let room = self.room(namespace, Bucket::LIST);
-        let counter = [b"UNLINK".to_vec(), room.single('c')];
         let (name, slot) = registry(&self.link.place().prefix);
-        let forget = [b"HDEL".to_vec(), name, namespace.as_str().into()];
+        let forget = [b"HDEL".to_vec(), namespace.as_str().into()];
         let (times, _) = self.collections();
-        let forget_time = [b"HDEL".to_vec(), times, namespace.as_str().into()];
         self.link.run(&[
-            Command::write(room.slot, &counter),
-            Command::write(slot, &forget_time),
-            Command::write(slot, &forget),
+            plain(room.slot, room.single('c'), &[b"UNLINK".to_vec()]),
+            plain(slot, times, &forget),
+            plain(slot, name, &forget),
         ])?;
         // Who wrote meanwhile found the namespace registered: then it stays.
         if self.is_used(namespace)? {
@@ -207,9 +234,14 @@ impl Redis {
     fn is_used(&self, namespace: &Namespace) -> Result<bool> {
         let rooms = Bucket::all().map(|bucket| self.room(namespace, bucket));
         let commands: Vec<Command> = rooms
-            .map(|room| Command::read(room.slot, &[b"EXISTS".to_vec(), room.single('i')]))
+            .map(|room| Command::read(room.slot, &[b"ZCARD".to_vec(), room.single('i')]))
             .collect();
-        let replies = self.link.run(&commands)?;
-        Ok(replies.iter().any(|reply| reply.as_int() == Some(1)))
+        for reply in self.link.answers(&commands)? {
+            // What another program made is no entry.
+            if !reply.is_foreign() && self.link.int(reply)? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::engine::Sync;
 
+use super::facts::{Facts, unknown};
 use super::link::Link;
 use super::map::Map;
 use super::resp::{Reply, write_command};
@@ -23,7 +24,7 @@ pub(super) fn has_written(reply: &Reply) -> bool {
 }
 
 /// The words of scripts that have changed nothing that anybody relies on.
-const NOTHING: [&[u8]; 10] = [
+const NOTHING: [&[u8]; 12] = [
     b"no",
     b"register",
     b"damaged",
@@ -34,6 +35,8 @@ const NOTHING: [&[u8]; 10] = [
     b"overflow",
     b"busy",
     b"lost",
+    b"late",
+    b"foreign",
 ];
 
 /// What is waited for behind writes.
@@ -45,13 +48,35 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    pub(super) fn new(link: &Link, map: &Map, left: Option<Duration>) -> Self {
-        Self {
-            replicas: link.replicas(map),
-            has_log: link.settings().sync == Sync::Full && map.has_log,
-            limit: left
-                .unwrap_or(Duration::from_secs(86_400))
-                .max(Duration::from_millis(100)),
+    /// Finds out what is to be waited for at one server.
+    ///
+    /// # Errors
+    ///
+    /// Where that is not known, or may not be waited for: then nothing is to be written.
+    pub(super) fn new(link: &Link, map: &Map, facts: &Facts, left: Duration) -> io::Result<Self> {
+        let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
+        let is_full = link.settings().sync == Sync::Full;
+        let replicas = match (link.place().replicas, map.is_cluster) {
+            _ if !is_full => 0,
+            (Some(number), _) => number,
+            (None, false) => u32::from(facts.has_replicas),
+            (None, true) => match &map.has_replicas {
+                Ok(has_any) => u32::from(*has_any),
+                Err(why) => {
+                    return Err(denied(format!(
+                        "it is not known how many replicas there are: {why}; `?replicas=N` says it"
+                    )));
+                }
+            },
+        };
+        let wait = Self {
+            replicas,
+            has_log: is_full && facts.has_log,
+            limit: left.max(Duration::from_millis(100)),
+        };
+        match &facts.no_wait {
+            Some(text) if wait.is_needed() => Err(unknown("WAIT", Reply::Error(text.clone()))),
+            _ => Ok(wait),
         }
     }
 
@@ -72,32 +97,31 @@ impl Wait {
         }
     }
 
-    /// Returns how many replicas have the writes; `None` where nobody can tell.
-    pub(super) fn read(&self, socket: &mut Socket) -> io::Result<Option<u32>> {
-        if self.has_log {
-            match socket.receive()? {
-                Reply::Array(counts) if counts.first().and_then(Reply::as_int) == Some(0) => {
-                    return Err(io::Error::other("its log was not on the disk in time"));
-                }
-                Reply::Error(text) if !text.contains("appendonly") => return self.skip(socket),
-                _ => {}
+    /// Returns how many replicas have the writes.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody can tell what became of the writes.
+    pub(super) fn read(&self, socket: &mut Socket) -> io::Result<u32> {
+        let log = self.has_log.then(|| socket.receive()).transpose()?;
+        let reached = match self.replicas {
+            0 => Reply::Int(0),
+            _ => socket.receive()?,
+        };
+        match log {
+            Some(Reply::Array(counts)) if counts.first().and_then(Reply::as_int) == Some(0) => {
+                return Err(io::Error::other("its log was not on the disk in time"));
             }
+            Some(Reply::Error(text)) => return Err(io::Error::other(text)),
+            _ => {}
         }
-        if self.replicas == 0 {
-            return Ok(Some(0));
+        match reached {
+            Reply::Error(text) => Err(io::Error::other(text)),
+            other => other
+                .as_int()
+                .and_then(|count| u32::try_from(count).ok())
+                .ok_or_else(|| unknown("WAIT", Reply::Nil)),
         }
-        Ok(socket
-            .receive()?
-            .as_int()
-            .and_then(|count| u32::try_from(count).ok()))
-    }
-
-    /// Reads past what else would be answered.
-    fn skip(&self, socket: &mut Socket) -> io::Result<Option<u32>> {
-        if self.replicas > 0 {
-            socket.receive()?;
-        }
-        Ok(None)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::{Namespace, Result, StoreError, WatchTarget, Watcher};
+use crate::store::{Namespace, Result, WatchTarget, Watcher};
 
 use super::Redis;
 use super::link::Link;
@@ -67,24 +67,12 @@ impl RedisWatcher {
             let mut socket = Socket::connect(self.link.place(), server, LOOK_AGAIN)?;
             let reply = socket.ask(&[command.as_bytes(), &self.room.single('w')])?;
             Ok(match reply {
-                Reply::Error(text) if text.starts_with("NOPERM") => {
-                    return Err(io::Error::other(text));
-                }
+                // Who may not listen looks again and again.
                 Reply::Error(_) => None,
                 _ => Some(socket),
             })
         };
-        match subscribe() {
-            Ok(socket) => self.socket = socket,
-            Err(err) if err.kind() == io::ErrorKind::Other => {
-                return Err(StoreError::Io {
-                    action: "watch",
-                    path: self.link.place().to_string().into(),
-                    source: err,
-                });
-            }
-            Err(_) => self.socket = None,
-        }
+        self.socket = subscribe().ok().flatten();
         Ok(())
     }
 }
@@ -113,8 +101,7 @@ impl Watcher for RedisWatcher {
                 }
                 Ok(())
             }
-            // After a time in which nothing came the client passes over what comes next: a new
-            // connection does not.
+            // A part of a message may have come: a new connection begins with a whole one.
             Err(err) if err.kind() == io::ErrorKind::TimedOut => self.listen(),
             Err(_) => {
                 self.socket = None;

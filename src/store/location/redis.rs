@@ -1,13 +1,31 @@
 //! Where a store on Redis, Valkey or a cluster of them is.
 //!
 //! ```text
-//! redis[s]://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…][/DB][?replicas=N][&prefix=WORD]
+//! redis[s]://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…][/DB][?OPTION=…[&OPTION=…]…]
+//! redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…]/NAME[/DB][?…]
+//! redis+unix:PATH[?…]
 //! ```
+//!
+//! `valkey://` and `valkeys://` are the same as `redis://` and `rediss://`. Options are `replicas=N`,
+//! `prefix=WORD`, `read=replica` and `eviction=allowed`, and behind a path `user=NAME` and `db=N` too.
 
 use std::fmt;
 
-/// The port of a host that names none.
+/// The port of a server that names none.
 pub const DEFAULT_PORT: u16 = 6379;
+
+/// The port of a sentinel that names none.
+const SENTINEL_PORT: u16 = 26379;
+
+/// What begins the location of such a store.
+const SCHEMES: [&str; 6] = [
+    "redis",
+    "rediss",
+    "valkey",
+    "valkeys",
+    "redis+unix",
+    "redis+sentinel",
+];
 
 /// What the keys of a store begin with that names nothing else.
 const DEFAULT_PREFIX: &str = "kv";
@@ -18,14 +36,21 @@ const MAX_PREFIX_LEN: usize = 64;
 /// Servers, and the part of what they hold that is the store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisLocation {
+    /// What begins the location, as it was given.
+    scheme: &'static str,
     /// Whether to speak TLS.
     pub tls: bool,
     /// The name of the user, where it is not the default one.
     pub user: Option<String>,
     /// The user's password. It is never shown.
     pub password: Option<String>,
-    /// Hosts to begin with; of a cluster they lead to the others.
+    /// Hosts to begin with; of a cluster they lead to the others. With a name for `sentinel` these are
+    /// the sentinels.
     pub hosts: Vec<(String, u16)>,
+    /// The path of the socket of a server, in place of hosts.
+    pub socket: Option<String>,
+    /// The name that sentinels have for the master.
+    pub sentinel: Option<String>,
     /// The number of the database.
     pub database: u32,
     /// How many replicas must have a write before it is acknowledged; `None` leaves it to what
@@ -33,45 +58,83 @@ pub struct RedisLocation {
     pub replicas: Option<u32>,
     /// What the names of all keys of the store begin with.
     pub prefix: String,
+    /// A replica may be read where no master is to be reached.
+    pub reads_replica: bool,
+    /// A server may be written to that drops entries when its memory is full.
+    pub allows_eviction: bool,
 }
 
 impl RedisLocation {
-    /// Reads what follows `redis:` or `rediss:`.
-    pub(super) fn parse(tls: bool, rest: &str) -> Result<Self, &'static str> {
+    /// Reads what follows the scheme and its colon; `None` where the scheme is another engine's.
+    pub(super) fn parse(scheme: &str, rest: &str) -> Option<Result<Self, &'static str>> {
+        let scheme = *SCHEMES.iter().find(|known| **known == scheme)?;
+        Some(Self::read(scheme, rest))
+    }
+
+    fn read(scheme: &'static str, rest: &str) -> Result<Self, &'static str> {
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut location = Self {
+            scheme,
+            tls: matches!(scheme, "rediss" | "valkeys"),
+            user: None,
+            password: None,
+            hosts: Vec::new(),
+            socket: None,
+            sentinel: None,
+            database: 0,
+            replicas: None,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            reads_replica: false,
+            allows_eviction: false,
+        };
+        match scheme {
+            "redis+unix" if rest.is_empty() => {
+                return Err("`redis+unix:` needs the path of a socket");
+            }
+            "redis+unix" => location.socket = Some(rest.to_owned()),
+            _ => location.read_hosts(rest)?,
+        }
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            location.set(option)?;
+        }
+        Ok(location)
+    }
+
+    fn read_hosts(&mut self, rest: &str) -> Result<(), &'static str> {
         let rest = rest
             .strip_prefix("//")
             .ok_or("write it as redis://HOST[:PORT]")?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         // A password may hold a slash or an `@`; a host cannot.
         let (user_info, rest) = match rest.rsplit_once('@') {
             Some((user_info, rest)) => (Some(user_info), rest),
             None => (None, rest),
         };
-        let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, password) =
-            match user_info.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-                None => (None, None),
-                Some((user, password)) => (decode(user)?, decode(password)?),
-            };
-        let mut location = Self {
-            tls,
-            user,
-            password,
-            hosts: hosts
-                .split(',')
-                .map(host_and_port)
-                .collect::<Result<_, _>>()?,
-            database: match database {
-                "" => 0,
-                text => text.parse().map_err(|_| "the database is a number")?,
-            },
-            replicas: None,
-            prefix: DEFAULT_PREFIX.to_owned(),
-        };
-        for option in query.split('&').filter(|option| !option.is_empty()) {
-            location.set(option)?;
+        if let Some(text) = user_info {
+            let (user, password) = text.split_once(':').unwrap_or((text, ""));
+            (self.user, self.password) = (decode(user)?, decode(password)?);
         }
-        Ok(location)
+        let (hosts, mut database) = rest.split_once('/').unwrap_or((rest, ""));
+        let mut port = DEFAULT_PORT;
+        if self.scheme == "redis+sentinel" {
+            let name;
+            (name, database) = database.split_once('/').unwrap_or((database, ""));
+            self.sentinel = decode(name)?;
+            if self.sentinel.is_none() {
+                return Err("behind the sentinels stands the name of the master: HOSTS/NAME");
+            }
+            port = SENTINEL_PORT;
+        }
+        let hosts = hosts.split(',').map(|host| host_and_port(host, port));
+        self.hosts = hosts.collect::<Result<_, _>>()?;
+        if !database.is_empty() {
+            self.set_database(database)?;
+        }
+        Ok(())
+    }
+
+    fn set_database(&mut self, text: &str) -> Result<(), &'static str> {
+        self.database = text.parse().map_err(|_| "the database is a number")?;
+        Ok(())
     }
 
     fn set(&mut self, option: &str) -> Result<(), &'static str> {
@@ -87,14 +150,23 @@ impl RedisLocation {
                 }
                 text.clone_into(&mut self.prefix);
             }
-            _ => return Err("behind `?` there can be `replicas=N` and `prefix=WORD`"),
+            Some(("read", "replica")) => self.reads_replica = true,
+            Some(("eviction", "allowed")) => self.allows_eviction = true,
+            Some(("user", text)) if self.socket.is_some() => self.user = decode(text)?,
+            Some(("db", text)) if self.socket.is_some() => self.set_database(text)?,
+            _ => {
+                return Err(
+                    "behind `?` there can be `replicas=N`, `prefix=WORD`, `read=replica` and \
+                     `eviction=allowed`",
+                );
+            }
         }
         Ok(())
     }
 }
 
 /// Reads `HOST[:PORT]`; an address of IPv6 stands in brackets.
-fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
+fn host_and_port(text: &str, default: u16) -> Result<(String, u16), &'static str> {
     let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(Some((host, ""))) => (host, None),
         Some(Some((host, rest))) => (
@@ -112,7 +184,7 @@ fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
         return Err("it names no host");
     }
     let port = match port {
-        None => DEFAULT_PORT,
+        None => default,
         Some(text) => text
             .parse()
             .ok()
@@ -144,8 +216,11 @@ fn decode(text: &str) -> Result<Option<String>, &'static str> {
 /// The location as it was given, but for the password.
 impl fmt::Display for RedisLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls { "rediss://" } else { "redis://" })?;
-        if self.user.is_some() || self.password.is_some() {
+        f.write_str(self.scheme)?;
+        f.write_str(if self.socket.is_some() { ":" } else { "://" })?;
+        if let Some(path) = &self.socket {
+            f.write_str(path)?;
+        } else if self.user.is_some() || self.password.is_some() {
             f.write_str(self.user.as_deref().unwrap_or_default())?;
             f.write_str(if self.password.is_some() {
                 ":***@"
@@ -161,12 +236,24 @@ impl fmt::Display for RedisLocation {
                 write!(f, "{host}:{port}")?;
             }
         }
-        if self.database != 0 {
+        if let Some(name) = &self.sentinel {
+            write!(f, "/{name}")?;
+        }
+        let behind_path = |text: String| self.socket.is_some().then_some(text);
+        if self.database != 0 && self.socket.is_none() {
             write!(f, "/{}", self.database)?;
         }
-        let replicas = self.replicas.map(|number| format!("replicas={number}"));
-        let prefix = (self.prefix != DEFAULT_PREFIX).then(|| format!("prefix={}", self.prefix));
-        for (number, option) in replicas.iter().chain(&prefix).enumerate() {
+        let database = (self.database != 0).then(|| format!("db={}", self.database));
+        let user = self.user.as_ref().map(|user| format!("user={user}"));
+        let options = [
+            user.and_then(behind_path),
+            database.and_then(behind_path),
+            self.replicas.map(|number| format!("replicas={number}")),
+            (self.prefix != DEFAULT_PREFIX).then(|| format!("prefix={}", self.prefix)),
+            self.reads_replica.then(|| "read=replica".to_owned()),
+            self.allows_eviction.then(|| "eviction=allowed".to_owned()),
+        ];
+        for (number, option) in options.iter().flatten().enumerate() {
             write!(f, "{}{option}", if number == 0 { '?' } else { '&' })?;
         }
         Ok(())
@@ -184,51 +271,79 @@ impl fmt::Debug for RedisLocation {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<RedisLocation, &'static str> {
+        let (scheme, rest) = text.split_once(':').unwrap();
+        RedisLocation::parse(scheme, rest).unwrap()
+    }
+
     #[test]
     fn is_shown_as_it_was_given_but_for_the_password() {
         for (given, shown) in [
-            ("//h", "redis://h:6379"),
+            ("redis://h", "redis://h:6379"),
             (
-                "//h:7000,[::1]:7001,[::2]/3",
+                "redis://h:7000,[::1]:7001,[::2]/3",
                 "redis://h:7000,[::1]:7001,[::2]:6379/3",
             ),
-            ("//me@h/?replicas=2", "redis://me@h:6379?replicas=2"),
+            ("redis://me@h/?replicas=2", "redis://me@h:6379?replicas=2"),
             (
-                "//me:sec/ret@h?prefix=a.b&replicas=0",
+                "redis://me:sec/ret@h?prefix=a.b&replicas=0",
                 "redis://me:***@h:6379?replicas=0&prefix=a.b",
             ),
-            ("//:s%40x@h", "redis://:***@h:6379"),
+            ("redis://:s%40x@h", "redis://:***@h:6379"),
+            ("valkey://h", "valkey://h:6379"),
+            ("valkeys://h/2", "valkeys://h:6379/2"),
+            (
+                "redis+sentinel://a,b:1/mymaster/3",
+                "redis+sentinel://a:26379,b:1/mymaster/3",
+            ),
+            ("redis+unix:/run/r.sock", "redis+unix:/run/r.sock"),
+            (
+                "redis+unix:r?user=me&db=3&replicas=1",
+                "redis+unix:r?user=me&db=3&replicas=1",
+            ),
+            (
+                "redis://h?eviction=allowed&read=replica",
+                "redis://h:6379?read=replica&eviction=allowed",
+            ),
         ] {
-            let location = RedisLocation::parse(false, given).unwrap();
+            let location = read(given).unwrap();
             assert_eq!(location.to_string(), shown);
             assert_eq!(format!("{location:?}"), shown);
         }
-        let location = RedisLocation::parse(true, "//:s%40x@h").unwrap();
+        let location = read("rediss://:s%40x@h").unwrap();
         assert_eq!(location.password.as_deref(), Some("s@x"));
-        assert!(location.to_string().starts_with("rediss://"));
+        assert!(location.tls);
+        let location = read("redis+sentinel://h/mymaster").unwrap();
+        assert_eq!(location.sentinel.as_deref(), Some("mymaster"));
+        assert!(RedisLocation::parse("redis2", "//h").is_none());
     }
 
     #[test]
     fn what_is_malformed_is_refused() {
         for text in [
-            "h",
-            "//",
-            "//h:",
-            "//h:0",
-            "//h:99999",
-            "//h,",
-            "//h/x",
-            "//h?replicas=x",
-            "//h?replicas=101",
-            "//h?prefix=",
-            "//h?prefix=a{b",
-            "//h?what=1",
-            "//[::1",
-            "//a b",
-            "//u%4@h",
-            "//h:1:2",
+            "redis:h",
+            "redis://",
+            "redis://h:",
+            "redis://h:0",
+            "redis://h:99999",
+            "redis://h,",
+            "redis://h/x",
+            "redis://h?replicas=x",
+            "redis://h?replicas=101",
+            "redis://h?prefix=",
+            "redis://h?prefix=a{b",
+            "redis://h?what=1",
+            "redis://[::1",
+            "redis://a b",
+            "redis://u%4@h",
+            "redis://h:1:2",
+            "redis://h?db=3",
+            "redis://h?read=master",
+            "redis+unix:",
+            "redis+sentinel://h",
+            "redis+sentinel://h/",
         ] {
-            assert!(RedisLocation::parse(false, text).is_err(), "{text}");
+            assert!(read(text).is_err(), "{text}");
         }
     }
 }

@@ -176,7 +176,7 @@ impl Drop for Over<'_> {
     }
 }
 
-fn signal(server: &Server, signal: &str) {
+pub fn signal(server: &Server, signal: &str) {
     let pid = server.pid.to_string();
     let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
     assert!(sent.success());

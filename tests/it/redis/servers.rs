@@ -40,17 +40,30 @@ impl Server {
         Some(Self::start_in(port, dir, args))
     }
 
+    /// Starts a sentinel with this configuration, to which it adds.
+    #[track_caller]
+    pub fn start_sentinel(config: &Path) -> Option<Self> {
+        let server = Self::start(&[])?;
+        let (port, dir) = (server.port, server.dir.clone());
+        drop(server);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", WARDEN, "sh"])
+            .arg(program())
+            .arg(config);
+        command.arg("--sentinel");
+        Some(Self::run(command, port, dir, &[]))
+    }
+
     fn start_in(port: u16, dir: PathBuf, args: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", WARDEN, "sh"]).arg(program());
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-        ]);
+        command.args(["--save", ""]);
+        Self::run(command, port, dir, args)
+    }
+
+    fn run(mut command: Command, port: u16, dir: PathBuf, args: &[&str]) -> Self {
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
         command
             .arg("--dir")
             .arg(&dir)

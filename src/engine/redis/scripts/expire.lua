@@ -1,13 +1,13 @@
 -- ARGV: 7 etag, 8 expires.
-local answer = begin()
+local answer = begin({ 'SET', 'SETRANGE', 'UNLINK', 'ZREM', 'PERSIST', 'PEXPIREAT' })
 if answer then
   return answer
 end
 local head = header()
 if head == false then
-  return 'damaged'
+  return no('damaged')
 elseif head == nil then
-  return 'no'
+  return no('no')
 end
 local expires = ARGV[8]
 if tonumber(expires) <= tonumber(ARGV[2]) and tonumber(expires) ~= 0 then

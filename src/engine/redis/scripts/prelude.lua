@@ -1,29 +1,49 @@
--- What all scripts begin with. The form of an entry is told in codec.rs.
+-- What the scripts begin with that change one entry. The form of an entry is told in codec.rs.
 --
--- KEYS: 1 index of the bucket, 2 entry, 3 mark of this call; of a list, 4 its counter.
--- ARGV: 1 whether the namespace is registered, 2 the time in milliseconds, 3 for how long the mark
--- stays, 4 the command that publishes, 5 the channel, 6 the key of the entry; then what each says.
+-- KEYS: 1 index of the bucket, 2 entry, 3 note of this call; of a list, 4 its counter.
+-- ARGV: 2 the time in milliseconds, 3 whether the namespace is registered, 4 the command that publishes,
+-- 5 the channel, 6 the key of the entry; then what each says.
 
-local function begin()
-  -- A call that is repeated because its answer was lost has its answer here. Setting the time again is a
-  -- write, so that the WAIT that follows waits for all that was written before.
+-- Returns what is to be answered at once: why nothing may be done, or what was answered before.
+local function begin(commands)
+  local no = refusal(commands, { [1] = 'zset', [3] = 'string', [4] = KEYS[4] and 'string' })
+  if no then
+    return no
+  end
   local answer = redis.call('GET', KEYS[3])
   if answer then
-    redis.call('PEXPIRE', KEYS[3], ARGV[3])
+    -- A write, so that the WAIT that follows waits for all that was written before.
+    redis.call('PEXPIREAT', KEYS[3], stays)
+  end
+  return answer
+end
+
+local function note(answer)
+  redis.call('SET', KEYS[3], answer, 'PXAT', stays)
+end
+
+-- Answers that nothing was changed. Of a call that comes again another may still be on its way: it must
+-- not change anything after this was told.
+local function no(answer)
+  if again then
+    note(answer)
   end
   return answer
 end
 
 local function registered()
-  return ARGV[1] == '1' or redis.call('EXISTS', KEYS[1]) == 1
+  return ARGV[3] == '1' or redis.call('EXISTS', KEYS[1]) == 1
 end
 
 -- Returns the header of the entry if it is live, nil if there is none, and false if it is damaged.
 local function header()
-  local head = redis.call('GETRANGE', KEYS[2], 0, 104)
-  if head == '' then
+  local kind = kind_of(KEYS[2])
+  if kind == 'none' then
     return nil
+  elseif kind ~= 'string' then
+    return false
   end
+  local head = redis.call('GETRANGE', KEYS[2], 0, 104)
   if #head < 105 or string.sub(head, 1, 4) ~= 'kv1 '
     or string.sub(redis.sha1hex(string.sub(head, 1, 87) .. ARGV[6]), 1, 16) ~= string.sub(head, 89, 104)
   then
@@ -64,8 +84,8 @@ local function drop()
 end
 
 local function done(answer)
-  redis.call('SET', KEYS[3], answer, 'PX', ARGV[3])
-  redis.call(ARGV[4], ARGV[5], '')
+  note(answer)
+  tell(ARGV[4], ARGV[5])
   return answer
 end
 

@@ -1,5 +1,5 @@
 -- ARGV: 7 the entry, 8 expires. ARGV 6, the key, is a guess of the next.
-local answer = begin()
+local answer = begin({ 'SET', 'ZADD', 'PEXPIREAT' })
 if answer then
   return answer
 end

@@ -1,0 +1,170 @@
+//! Servers that answer what no server of Redis does: an end in time, a line, and no answer made of it.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use kv::engine::{Settings, Sync, open};
+use kv::exit::Exit;
+use kv::store::{Key, Location, Time};
+
+use super::cases::On;
+use crate::harness::{Ran, until};
+
+/// Somebody has asked for the key `slow`, which is answered when somebody lets it.
+static SLOW_IS_ASKED: AtomicBool = AtomicBool::new(false);
+static SLOW_IS_LET_GO: AtomicBool = AtomicBool::new(false);
+
+/// What it answers to whatever is no question about itself; the part behind `…` comes again and again.
+const ANSWERS: [&[u8]; 15] = [
+    b"+OK\r\n",
+    b"$-1\r\n",
+    b":-99\r\n",
+    b"*0\r\n",
+    b"$4\r\ndone\r\n",
+    b"$8\r\nregister\r\n",
+    b"$-5\r\n",
+    b"$9999999999999\r\n",
+    b"*2000000000\r\n",
+    b"%1\r\n+a\r\n+b\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"-ERR \x1b[31mevil\x07\r\n",
+    b"+\xffaaaa\xff",
+    b"$9999999999999\r\n\xffaaaa\xff",
+    b"-NOSCRIPT No matching script.\r\n",
+];
+
+const INFO: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:0\r\n\
+                    repl_backlog_active:0\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n";
+
+/// Starts a server that answers so, and returns its port. It ends with the test's process.
+fn start(answer: &'static [u8], is_plausible: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || _ = serve(client, answer, is_plausible));
+        }
+    });
+    port
+}
+
+fn serve(mut client: TcpStream, answer: &[u8], is_plausible: bool) -> std::io::Result<()> {
+    let mut from = BufReader::new(client.try_clone()?);
+    let number = |from: &mut BufReader<TcpStream>| -> std::io::Result<usize> {
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        let digits = line.get(1..).unwrap_or_default().trim_end();
+        digits.parse().map_err(std::io::Error::other)
+    };
+    loop {
+        let mut words = Vec::new();
+        for _ in 0..number(&mut from)? {
+            let mut word = vec![0; number(&mut from)? + 2];
+            from.read_exact(&mut word)?;
+            words.push(String::from_utf8_lossy(&word).trim_end().to_owned());
+        }
+        if words.iter().any(|word| word.ends_with("e:slow")) {
+            SLOW_IS_ASKED.store(true, Ordering::SeqCst);
+            until("it is let go", || SLOW_IS_LET_GO.load(Ordering::SeqCst));
+        }
+        match words[0].as_str() {
+            "CLUSTER" if is_plausible => {
+                client.write_all(b"-ERR This instance has cluster support disabled\r\n")?;
+            }
+            "INFO" if is_plausible => {
+                client.write_all(format!("${}\r\n{INFO}\r\n", INFO.len()).as_bytes())?;
+            }
+            "TIME" if is_plausible => client.write_all(b"*2\r\n$2\r\n50\r\n$1\r\n0\r\n")?,
+            "WAIT" if is_plausible => client.write_all(b":0\r\n")?,
+            "SCRIPT" if is_plausible => client.write_all(b"$1\r\nx\r\n")?,
+            _ => {
+                let mut parts = answer.split(|byte| *byte == 0xff);
+                client.write_all(parts.next().unwrap_or_default())?;
+                while let Some(again) = parts.clone().next().filter(|again| !again.is_empty()) {
+                    client.write_all(&again.repeat(16 * 1024))?;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_a_server_answers_is_no_silent_answer() {
+    let changes = [
+        &["put", "k", "v"][..],
+        &["incr", "k"],
+        &["push", "l", "v"],
+        &["append", "k", "v"],
+        &["lock", "--no-wait", "l", "--", "true"],
+    ];
+    let looks = [&["ls"][..], &["get", "k"], &["namespaces"], &["pop", "l"]];
+    for (number, answer) in ANSWERS.into_iter().enumerate() {
+        for is_plausible in [false, true] {
+            let on = On::new(format!("redis://127.0.0.1:{}", start(answer, is_plausible)));
+            for args in changes.iter().chain(&looks) {
+                let mut command = on.command(args);
+                command.env("KV_BUSY_TIMEOUT", "300ms");
+                let ran = Ran::of(&mut command);
+                let code = ran.status().code();
+                let shown = || format!("{}\n{}", answer.escape_ascii(), ran.report());
+                // What is answered to all may be an answer to some.
+                let is_one = is_plausible
+                    && matches!(
+                        (number, args[0]),
+                        (1, "get") | (3, "pop" | "ls" | "namespaces") | (4, "put" | "push")
+                    );
+                if is_one {
+                    continue;
+                }
+                assert!([Some(4), Some(5), Some(125)].contains(&code), "{}", shown());
+                let text = ran.stderr_text();
+                assert_eq!(text.lines().count(), 1, "{}", shown());
+                assert!(
+                    !text.contains("\\n") && !text.contains('\x1b'),
+                    "{}",
+                    shown()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_a_server_keeps_nobody_else_waiting() {
+    let server = start(b"$-1\r\n", true);
+    let place = std::ffi::OsString::from(format!("redis://127.0.0.1:{server}"));
+    let settings = Settings {
+        sync: Sync::Full,
+        busy_timeout: Duration::from_secs(100),
+    };
+    let store = open(Location::try_from(place).unwrap(), settings);
+    let get = |key: &str| {
+        let key = Key::new(key.into()).unwrap();
+        store.get(&"default".parse().unwrap(), &key, Time(0))
+    };
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| get("slow"));
+        until("it is asked", || SLOW_IS_ASKED.load(Ordering::SeqCst));
+        assert!(get("quick").unwrap().is_none());
+        assert!(!slow.is_finished());
+        SLOW_IS_LET_GO.store(true, Ordering::SeqCst);
+        assert!(slow.join().unwrap().unwrap().is_none());
+    });
+}
+
+#[test]
+fn who_sends_elsewhere_for_ever_is_named() {
+    let server = start(b"-MOVED 1234 127.0.0.1:1\r\n", true);
+    let on = On::new(format!("redis://127.0.0.1:{server}"));
+    let mut command = on.command(&["get", "k"]);
+    command.env("KV_BUSY_TIMEOUT", "200ms");
+    let ran = Ran::of(&mut command).ends(Exit::Failure).prints("");
+    ran.complains(&[
+        &format!("127.0.0.1:{server}"),
+        "sends to 127.0.0.1:1",
+        "CLUSTER SLOTS",
+    ]);
+}

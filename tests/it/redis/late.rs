@@ -1,0 +1,200 @@
+//! Calls that come late, twice, or after their answer: none changes anything by then.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use kv::exit::Exit;
+
+use super::cases::On;
+use super::lost_answers::relay;
+use super::servers::server;
+use crate::harness::{Ran, until};
+
+/// Stands between kv and a server. It keeps a call of a script back until it is let go, and can turn away
+/// whoever comes.
+#[derive(Clone, Default)]
+struct Gate {
+    port: u16,
+    keeps_next: Arc<AtomicBool>,
+    is_kept: Arc<AtomicBool>,
+    is_let_go: Arc<AtomicBool>,
+    is_shut: Arc<AtomicBool>,
+    loses_answer: Arc<AtomicBool>,
+    calls: Arc<AtomicU32>,
+    /// What the server answered to the call that was kept.
+    answer: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Gate {
+    fn new(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gate = Self {
+            port: listener.local_addr().unwrap().port(),
+            ..Self::default()
+        };
+        let shared = gate.clone();
+        // It ends with the test's process.
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let gate = shared.clone();
+                thread::spawn(move || _ = gate.pass(client, server));
+            }
+        });
+        gate
+    }
+
+    fn pass(&self, client: TcpStream, server: u16) -> std::io::Result<()> {
+        if self.is_shut.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let keeps = Arc::new(AtomicBool::new(false));
+        let (gate, was_kept) = (self.clone(), Arc::clone(&keeps));
+        let hear = move |question: &[u8]| {
+            if !question.windows(7).any(|word| word == b"EVALSHA") {
+                return;
+            }
+            gate.calls.fetch_add(1, Ordering::SeqCst);
+            if gate.keeps_next.swap(false, Ordering::SeqCst) {
+                keeps.store(true, Ordering::SeqCst);
+                gate.is_kept.store(true, Ordering::SeqCst);
+                while !gate.is_let_go.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+        };
+        relay(client, server, hear, |answer, calls| {
+            if was_kept.load(Ordering::SeqCst) {
+                self.answer.lock().unwrap().extend_from_slice(answer);
+            }
+            let is_lost = calls && self.loses_answer.swap(false, Ordering::SeqCst);
+            if is_lost {
+                self.is_shut.store(true, Ordering::SeqCst);
+                self.is_kept.store(true, Ordering::SeqCst);
+            }
+            !is_lost
+        })
+    }
+
+    fn wait_until_kept(&self) {
+        until("a call is kept back", || {
+            self.is_kept.load(Ordering::SeqCst)
+        });
+    }
+
+    /// Lets the call go, and returns what the server answers to it.
+    fn let_go(&self) -> String {
+        self.is_let_go.store(true, Ordering::SeqCst);
+        until("it is answered", || !self.answer.lock().unwrap().is_empty());
+        String::from_utf8_lossy(&self.answer.lock().unwrap()).into_owned()
+    }
+}
+
+/// A store, and the same one through a gate.
+fn through_gate() -> Option<(On, On, Gate)> {
+    let server = server()?;
+    let straight = On::new(server.store());
+    // The scripts are there, so that the first call is the one that counts.
+    straight.put("loaded", "");
+    straight.run(&["incr", "n"]).ends(Exit::Success);
+    straight.run(&["push", "loaded", ""]).ends(Exit::Success);
+    straight.run(&["rm", "loaded"]).ends(Exit::Success);
+    let gate = Gate::new(server.port);
+    let [from, to] = [server.port, gate.port].map(|port| format!(":{port}?"));
+    let gated = On::new(straight.store.replace(&from, &to));
+    Some((straight, gated, gate))
+}
+
+#[test]
+fn a_call_that_comes_after_its_time_changes_nothing() {
+    let Some((straight, gated, gate)) = through_gate() else {
+        return;
+    };
+    gate.keeps_next.store(true, Ordering::SeqCst);
+    let mut incr = gated.command(&["incr", "n", "--busy-timeout", "1s"]);
+    let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    gate.wait_until_kept();
+    gate.is_shut.store(true, Ordering::SeqCst);
+    Ran::with(&incr, child.wait_with_output().unwrap())
+        .ends(Exit::Failure)
+        .complains(&["may have been made all the same"]);
+    // As a network does that comes back, when the time is over by any clock.
+    thread::sleep(Duration::from_secs(2));
+    let answer = gate.let_go();
+    assert!(answer.contains("late"), "{answer}");
+    straight.holds("n", "1");
+}
+
+#[test]
+fn what_was_answered_stays_so_though_the_call_comes_once_more() {
+    let Some((straight, gated, gate)) = through_gate() else {
+        return;
+    };
+    gate.keeps_next.store(true, Ordering::SeqCst);
+    straight.put("k", "old");
+    // The first time is kept back, and the second is told that there is one.
+    gated
+        .run(&["put", "k", "new", "--if-absent"])
+        .ends(Exit::No)
+        .is_silent();
+    straight.run(&["rm", "k"]).ends(Exit::Success);
+    let answer = gate.let_go();
+    assert!(answer.contains("no"), "{answer}");
+    straight.run(&["get", "k"]).ends(Exit::No);
+}
+
+#[test]
+fn who_was_stopped_for_too_long_sends_nothing_again() {
+    let Some((straight, gated, gate)) = through_gate() else {
+        return;
+    };
+    gate.loses_answer.store(true, Ordering::SeqCst);
+    let mut incr = gated.command(&["incr", "n", "--busy-timeout", "2s"]);
+    let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    gate.wait_until_kept();
+    let signal = |signal: &str| {
+        let pid = child.id().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args([signal, &pid]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let calls = gate.calls.load(Ordering::SeqCst);
+    gate.is_shut.store(false, Ordering::SeqCst);
+    // Its time passes while it is stopped.
+    thread::sleep(Duration::from_millis(2_500));
+    signal("-CONT");
+    Ran::with(&incr, child.wait_with_output().unwrap())
+        .ends(Exit::Failure)
+        .prints("")
+        .complains(&["may have been made all the same"]);
+    assert_eq!(gate.calls.load(Ordering::SeqCst), calls);
+    straight.holds("n", "2");
+}
+
+#[test]
+fn a_repair_leaves_what_was_written_since() {
+    let Some((straight, gated, gate)) = through_gate() else {
+        return;
+    };
+    let server = server().unwrap();
+    straight.put("k", "old");
+    let prefix = straight.store.split_once("prefix=").unwrap().1;
+    let pattern = format!("{{{prefix}:*e:k");
+    let name = server.cli(&["--scan", "--pattern", &pattern]);
+    server.cli(&["SETRANGE", &name, "100", "zzzz"]);
+    gate.keeps_next.store(true, Ordering::SeqCst);
+    let mut fsck = gated.command(&["fsck", "--repair"]);
+    let child = fsck.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    gate.wait_until_kept();
+    straight.put("k", "new");
+    gate.let_go();
+    Ran::with(&fsck, child.wait_with_output().unwrap()).ends(Exit::Success);
+    straight.holds("k", "new");
+}

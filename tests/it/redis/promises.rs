@@ -1,0 +1,239 @@
+//! What an acknowledgement promises, and what kv finds out before it gives one.
+
+use std::fs;
+use std::process::Command;
+
+use kv::exit::Exit;
+
+use super::cases::On;
+use super::servers::{Server, free_port};
+use crate::harness::{Ran, until};
+
+/// Starts a server and a replica of it, and waits until that is in step.
+fn pair() -> Option<(Server, Server)> {
+    let master = Server::start(&["--repl-diskless-sync-delay", "0"])?;
+    let port = master.port.to_string();
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &port])?;
+    let replication = || replica.cli(&["info", "replication"]);
+    until("the replica is in step", || {
+        replication().contains("master_link_status:up")
+            && master
+                .cli(&["info", "replication"])
+                .contains("state=online")
+    });
+    Some((master, replica))
+}
+
+fn kill(server: &Server) {
+    let pid = server.pid.to_string();
+    let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[test]
+fn a_replica_that_died_is_missed() {
+    let Some((master, replica)) = pair() else {
+        return;
+    };
+    let on = On::new(master.store());
+    on.put("k", "v");
+    kill(&replica);
+    until("the master has noticed", || {
+        master
+            .cli(&["info", "replication"])
+            .contains("connected_slaves:0")
+    });
+    on.run(&["put", "k", "w", "--busy-timeout", "200ms"])
+        .ends(Exit::Failure)
+        .complains(&["not replicated: 0 of 1"]);
+    // Whoever knows that there is none any more says so.
+    let alone = On::new(format!("{}&replicas=0", on.store));
+    alone.put("k", "x");
+}
+
+#[test]
+fn a_replica_does_not_answer_for_its_master() {
+    let Some((master, replica)) = pair() else {
+        return;
+    };
+    let store = format!(
+        "redis://127.0.0.1:{},127.0.0.1:{}",
+        master.port, replica.port
+    );
+    let on = On::new(store);
+    on.put("k", "v");
+    kill(&master);
+    // It comes back with nothing.
+    let port = master.port.to_string();
+    let replica = replica.restart(&["--replicaof", "127.0.0.1", &port]);
+    for args in [
+        &["get", "k"][..],
+        &["ls"],
+        &["export", "--all"],
+        &["has", "k"],
+        &["put", "k", "w", "--if-absent"],
+        &["wait", "k", "--gone", "--timeout", "10s"],
+    ] {
+        let mut command = on.command(args);
+        command.env("KV_BUSY_TIMEOUT", "200ms");
+        Ran::of(&mut command)
+            .ends(Exit::Failure)
+            .prints("")
+            .complains(&["it is a replica", "read=replica"]);
+    }
+    let any = On::new(format!("{}?read=replica", on.store));
+    any.run(&["get", "k"]).ends(Exit::No);
+    // Promoted it is a master like any other.
+    replica.cli(&["replicaof", "no", "one"]);
+    on.put("k", "new");
+    on.holds("k", "new");
+}
+
+#[test]
+fn a_server_that_drops_entries_is_not_written_to() {
+    let Some(server) = Server::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"])
+    else {
+        return;
+    };
+    let on = On::new(server.store());
+    for args in [&["put", "k", "v"][..], &["incr", "n"], &["push", "l", "x"]] {
+        on.run(args).ends(Exit::Failure).complains(&[
+            "allkeys-lru",
+            "noeviction",
+            "?eviction=allowed",
+        ]);
+    }
+    on.run(&["ls"]).ends(Exit::Success).is_silent();
+    let allowed = On::new(format!("{}&eviction=allowed", on.store));
+    allowed.put("k", "v");
+    let info = on.run(&["info"]).ends(Exit::Success).stdout_text();
+    assert!(info.contains("evicts: yes"), "{info}");
+    let found = on.run(&["fsck"]).stdout_text();
+    assert!(found.contains("allkeys-lru"), "{found}");
+    server.cli(&["config", "set", "maxmemory-policy", "noeviction"]);
+    on.put("k", "w");
+    let info = on.run(&["info"]).ends(Exit::Success).stdout_text();
+    assert!(info.contains("evicts: no"), "{info}");
+}
+
+#[test]
+fn what_frees_memory_works_when_it_is_full() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    let on = On::new(server.store());
+    for key in ["a", "b", "c", "d"] {
+        on.put(key, "v");
+    }
+    on.run(&["put", "t", "v", "--ttl", "1ms"])
+        .ends(Exit::Success);
+    on.run(&["push", "l", "x"]).ends(Exit::Success);
+    server.cli(&["config", "set", "maxmemory", "1"]);
+    on.run(&["put", "e", "v"])
+        .ends(Exit::Failure)
+        .complains(&["OOM"]);
+    on.run(&["lock", "job", "--", "true"]).ends(Exit::Success);
+    on.run(&["rm", "a"]).ends(Exit::Success);
+    on.run(&["pop", "l"]).ends(Exit::Success).prints("x");
+    on.run(&["gc"]).ends(Exit::Success);
+    on.run(&["-n", "default", "gc", "--max-entries", "2"])
+        .ends(Exit::Success);
+    on.feed(&["rm", "--stdin", "-f"], b"b\nc\nd\n")
+        .ends(Exit::Success);
+    on.run(&["ls"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
+fn a_token_is_larger_than_all_before_though_the_server_has_lost_them() {
+    let Some(mut server) = Server::start(&[]) else {
+        return;
+    };
+    let on = On::new(format!("redis://127.0.0.1:{}", server.port));
+    let mut last = 0;
+    for _ in 0..3 {
+        for _ in 0..2 {
+            let ran = on
+                .run(&["lock", "job", "--", "sh", "-c", "echo $KV_LOCK_TOKEN"])
+                .ends(Exit::Success);
+            let token: u64 = ran.line().parse().unwrap();
+            assert!(token > last, "{token} after {last}");
+            last = token;
+        }
+        server = server.restart(&[]);
+    }
+}
+
+#[test]
+fn a_socket_and_the_names_of_valkey_lead_to_a_server() {
+    let dir = crate::harness::Sandbox::new();
+    let socket = dir.path("r.sock");
+    let socket = socket.to_str().unwrap();
+    let Some(server) = Server::start(&["--unixsocket", socket]) else {
+        return;
+    };
+    let valkey = On::new(format!("valkey://127.0.0.1:{}/2", server.port));
+    valkey.put("k", "v");
+    let unix = On::new(format!("redis+unix:{socket}?db=2"));
+    unix.holds("k", "v");
+    unix.put("k", "w");
+    valkey.holds("k", "w");
+    let info = unix.run(&["info"]).ends(Exit::Success).stdout_text();
+    assert!(
+        info.contains(&format!("redis+unix:{socket}?db=2")),
+        "{info}"
+    );
+    let none = On::new("redis+unix:none".to_owned());
+    let mut get = none.command(&["get", "k"]);
+    get.env("KV_BUSY_TIMEOUT", "50ms");
+    Ran::of(&mut get)
+        .ends(Exit::Failure)
+        .complains(&["redis+unix:none", "No such file"]);
+}
+
+#[test]
+fn sentinels_tell_who_is_the_master() {
+    let Some((master, replica)) = pair() else {
+        return;
+    };
+    let dir = crate::harness::Sandbox::new();
+    let config = dir.path("sentinel.conf");
+    let text = format!(
+        "sentinel monitor mine 127.0.0.1 {} 1\nsentinel down-after-milliseconds mine 500\n\
+         sentinel failover-timeout mine 2000\n",
+        master.port
+    );
+    fs::write(&config, text).unwrap();
+    let Some(sentinel) = Server::start_sentinel(&config) else {
+        return;
+    };
+    let port = sentinel.port;
+    let dead = free_port();
+    let on = On::new(format!(
+        "redis+sentinel://127.0.0.1:{dead},127.0.0.1:{port}/mine"
+    ));
+    on.put("k", "v");
+    let unknown = On::new(format!("redis+sentinel://127.0.0.1:{port}/other"));
+    let mut get = unknown.command(&["get", "k"]);
+    get.env("KV_BUSY_TIMEOUT", "50ms");
+    Ran::of(&mut get)
+        .ends(Exit::Failure)
+        .complains(&["knows no master `other`"]);
+    until("the sentinel knows the replica", || {
+        sentinel
+            .cli(&["sentinel", "replicas", "mine"])
+            .contains(&replica.port.to_string())
+    });
+    kill(&master);
+    let mut get = on.command(&["get", "k"]);
+    get.env("KV_BUSY_TIMEOUT", "60s");
+    Ran::of(&mut get).ends(Exit::Success).prints("v");
+    let alone = On::new(format!("{}?replicas=0", on.store));
+    let mut put = alone.command(&["put", "k", "w"]);
+    put.env("KV_BUSY_TIMEOUT", "60s");
+    Ran::of(&mut put).ends(Exit::Success);
+    assert!(
+        replica
+            .cli(&["info", "replication"])
+            .contains("role:master")
+    );
+}
