@@ -80,7 +80,11 @@ while read -r name; do
 done"#;
 
 /// Makes the user that kv needs. A test uses exactly this one.
-pub const SERVER_USER: &str = "redis-cli ACL SETUSER kv on '>PASSWORD' '~{kv*' resetchannels '&{kv*' +@read +@write +@connection +@pubsub -@dangerous +evalsha '+script|load' +info +time '+cluster|slots' '+cluster|nodes'";
+pub const SERVER_USER: &str = r"redis-cli ACL SETUSER kv on '>PASSWORD' \
+    '~{kv*' resetchannels '&{kv*' \
+    +@read +@write +@connection +@pubsub -@dangerous \
+    +evalsha '+script|load' +info +time \
+    '+cluster|slots' '+cluster|nodes'";
 
 /// What an acknowledgement promises: of what servers, and what, with what kv finds out before.
 const PROMISES: &[&[&str]] = &[

@@ -17,7 +17,7 @@ fn run_as(on: &On, user: &str, args: &[&str]) -> Ran {
 
 /// Makes a user by a line of `redis-cli`.
 fn make_user(server: &Server, line: &str) {
-    let words: Vec<&str> = line.split(' ').collect();
+    let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(server.cli(&words), "OK", "{line}");
 }
 
@@ -47,7 +47,7 @@ fn does_everything(run: &dyn Fn(&[&str]) -> Ran) {
 #[test]
 fn the_user_of_the_page_may_do_all_that_is_needed() {
     let line = SERVER_USER.trim_start_matches("redis-cli ");
-    let line = line.replace("PASSWORD", "hush").replace('\'', "");
+    let line = line.replace("PASSWORD", "hush").replace(['\'', '\\'], "");
     if let Some(server) = Server::start(&[]) {
         make_user(&server, &line);
         let on = On::new(format!("redis://127.0.0.1:{}", server.port));
