@@ -172,7 +172,7 @@ pub(super) const PAGES: &[Page] = &[
             ),
             Text("Hold it until all that a script starts has ended:"),
             Code(
-                "kv lock --inherit build -- sh -c '(sleep 0.2; echo done) & echo begun'\n\
+                "kv lock --inherit build -- sh -c 'sleep 0.2 & echo begun'\n\
                  kv lock build -- echo 'nobody builds now'",
             ),
             Text("Ask who holds it:"),

@@ -122,13 +122,15 @@ pub const KEYS: &[Case] = cases![keys:
 
 pub const LOCK: &[Case] = cases![lock:
     a_lock_and_a_key_of_one_name_are_strangers, a_lock_belongs_to_its_namespace,
-    a_lock_within_its_own_lock_does_not_come, a_name_is_any_bytes,
-    a_program_that_does_not_run_leaves_no_lock, a_program_that_is_killed_leaves_no_lock,
+    a_lock_that_is_inherited_is_free_when_the_last_is_gone,
+    a_lock_within_its_own_lock_does_not_come, a_loss_is_nothing_where_locks_cannot_be_lost,
+    a_name_is_any_bytes, a_program_that_does_not_run_leaves_no_lock,
+    a_program_that_inherits_a_lock_lives_on_with_it, a_program_that_is_killed_leaves_no_lock,
     a_script_of_cron_locks_itself, kv_and_the_program_end_together, one_runs_at_a_time,
     standard_input_is_the_programs, those_who_share_run_together_and_with_nobody_else,
     wait_and_no_wait_exclude_each_other, what_goes_on_in_the_background_has_no_lock,
-    who_does_not_wait_is_turned_away_in_silence, who_waits_in_vain_says_so_in_a_line,
-    without_an_option_it_waits_as_long_as_it_takes,
+    what_is_shared_is_inherited_shared, who_does_not_wait_is_turned_away_in_silence,
+    who_waits_in_vain_says_so_in_a_line, without_an_option_it_waits_as_long_as_it_takes,
 ];
 
 pub const LS: &[Case] = cases![ls:
@@ -186,9 +188,8 @@ pub const POP_WAIT: &[Case] = cases![pop_wait:
 
 pub const PROGRAM: &[Case] = cases![program:
     a_program_gets_the_arguments_byte_for_byte, a_program_has_the_descriptors_of_kv_and_no_others,
-    kv_dies_of_the_signal_that_kills_the_program,
     a_program_without_dashes_before_it_is_told_of_them, a_wrong_command_line_is_125,
-    help_runs_nothing, options_do_not_reach_the_environment, the_status_is_that_of_the_program,
+    help_runs_nothing, kv_dies_of_the_signal_that_kills_the_program, options_do_not_reach_the_environment, the_status_is_that_of_the_program,
     variables_that_cannot_be_used_are_125, what_cannot_be_executed_is_126, what_is_not_found_is_127,
 ];
 
