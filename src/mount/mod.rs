@@ -73,12 +73,18 @@ mod change;
 mod content;
 mod draft;
 mod errors;
+#[cfg(test)]
+mod fake;
 mod find;
 mod index;
+#[cfg(test)]
+mod interleave;
 mod list;
 mod litter;
 mod marks;
 mod memory;
+#[cfg(test)]
+mod model;
 mod names;
 mod nodes;
 mod open;

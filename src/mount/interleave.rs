@@ -1,0 +1,260 @@
+//! Drives the file system and its model through the same random steps.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use fuser::Errno;
+
+use crate::store::{Clock as _, Condition, Deadline, Expiry, Key, Namespace, Put, Store as _};
+
+use super::body::Mode;
+use super::fake::Fake;
+use super::model::Model;
+use super::nodes::Place;
+use super::{Answer, App, Config};
+
+const NAMES: [&str; 2] = ["a", "b"];
+const SEQUENCES: u64 = 5_000;
+const STEPS: usize = 40;
+
+fn key(name: usize) -> Key {
+    Key::new(NAMES[name].into()).unwrap()
+}
+
+/// What was done how often, and what it came to.
+#[derive(Debug, Default)]
+struct Counts {
+    done: u32,
+    stale: u32,
+    absent: u32,
+    exists: u32,
+}
+
+impl Counts {
+    #[track_caller]
+    fn same<T>(&mut self, real: &Answer<T>, model: &Result<(), Errno>, what: &str) {
+        let real = real.as_ref().map(|_| ()).map_err(|err| *err);
+        assert_eq!(real, *model, "{what}");
+        match real {
+            Ok(()) => self.done += 1,
+            Err(Errno::ESTALE) => self.stale += 1,
+            Err(Errno::EEXIST) => self.exists += 1,
+            Err(_) => self.absent += 1,
+        }
+    }
+}
+
+struct Run {
+    app: App,
+    fake: Fake,
+    model: Model,
+    dir: u64,
+    random: u64,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let fake = Fake::default();
+        let config = Config {
+            store: Box::new(fake.clone()),
+            maker: Box::new(fake.clone()),
+            clock: Box::new(fake.clone()),
+            source: "a test".to_owned(),
+            spill: "/tmp".into(),
+            disk: "/tmp".into(),
+            read_only: false,
+            allow_other: false,
+            namespace: Namespace::default(),
+            tell: Box::new(|_| {}),
+        };
+        let app = App::new(config, "/nowhere".into());
+        let dir = app
+            .nodes()
+            .tell(&Place::Dir(Namespace::default(), Vec::new()));
+        let model = Model::new(fake.clone());
+        Self {
+            app,
+            fake,
+            model,
+            dir,
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        }
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random % limit as u64).unwrap()
+    }
+
+    fn other_puts(&mut self, name: usize, value: &[u8]) {
+        let end =
+            (self.below(3) == 0).then(|| Deadline::after(self.fake.now(), Duration::from_secs(5)));
+        let put = Put {
+            value: &mut &*value,
+            expiry: end.map_or(Expiry::Never, Expiry::At),
+            modified: None,
+            condition: Condition::Always,
+        };
+        let done = self
+            .fake
+            .put(&Namespace::default(), &key(name), put, &self.fake);
+        done.unwrap().unwrap();
+        self.model.put(name, value.to_vec(), end);
+    }
+
+    /// As the kernel does: it looks for the name, and makes the file where there is none.
+    fn open(
+        &mut self,
+        name: usize,
+        mode: Mode,
+        creates: bool,
+        exclusive: bool,
+    ) -> Result<(), Errno> {
+        let text = OsStr::new(NAMES[name]);
+        let parent = self.app.nodes().place(self.dir).unwrap();
+        let found = self.app.find(&parent, text);
+        let is_shown = self.model.is_shown(name);
+        assert_eq!(found.is_ok(), is_shown, "{name} is there");
+        let (opened, open) = match found {
+            Ok(_) if exclusive => return Err(Errno::EEXIST),
+            Ok((place, _)) => {
+                let number = self.app.nodes().tell(&place);
+                let opened = self.app.open_file(number, mode)?;
+                (opened, self.model.opened(name, mode))
+            }
+            Err(err) if !creates => return Err(err),
+            Err(_) => {
+                let made = self.app.create(self.dir, text, 0, mode, exclusive)?;
+                (made.2, self.model.made(name, mode, exclusive))
+            }
+        };
+        let mut open = open;
+        open.real = opened;
+        self.model.open.push(open);
+        Ok(())
+    }
+
+    fn check(&mut self, step: usize) {
+        for name in 0..2 {
+            let live = self.model.live(name);
+            let live = live.map(|entry| (entry.1.clone(), entry.2));
+            assert_eq!(self.fake.look(&key(name)), live, "step {step}: {name}");
+        }
+    }
+
+    fn step(&mut self, step: usize, counts: &mut Counts) {
+        let name = self.below(2);
+        let bytes = vec![b'a' + u8::try_from(step % 26).unwrap(); 1 + self.below(4)];
+        let kind = self.below(12);
+        if kind < 3 && self.model.open.len() < 5 {
+            let writes = self.below(4) > 0;
+            let creates = writes && self.below(2) == 0;
+            let exclusive = creates && self.below(3) == 0;
+            let how = self.below(4);
+            let mode = Mode {
+                writes,
+                appends: writes && how == 0,
+                truncates: writes && how == 1 && !exclusive,
+                thread: 0,
+            };
+            match self.open(name, mode, creates, exclusive) {
+                Ok(()) => counts.done += 1,
+                Err(Errno::EEXIST) => counts.exists += 1,
+                Err(err) => {
+                    assert_eq!(err, Errno::ENOENT);
+                    counts.absent += 1;
+                }
+            }
+            return;
+        }
+        match kind {
+            3 => return self.other_puts(name, &bytes),
+            4 => {
+                let condition = Condition::Always;
+                let namespace = Namespace::default();
+                _ = self
+                    .fake
+                    .remove(&namespace, &key(name), &condition, &self.fake);
+                self.model.entries[name] = None;
+                return;
+            }
+            5 if self.below(3) == 0 => return self.fake.pass(Duration::from_secs(3)),
+            6 => {
+                let real = self.app.unlink(self.dir, OsStr::new(NAMES[name]));
+                return counts.same(&real, &self.model.unlink(name), "unlink");
+            }
+            7 => {
+                let (from, to) = (OsStr::new(NAMES[name]), OsStr::new(NAMES[1 - name]));
+                let real = self.app.rename((self.dir, from), (self.dir, to), false);
+                let model = self.model.rename(name, 1 - name);
+                return counts.same(&real, &model, "rename");
+            }
+            _ => {}
+        }
+        if self.model.open.is_empty() {
+            return;
+        }
+        let which = self.below(self.model.open.len());
+        let real = self.model.open[which].real;
+        let handle = self.app.files().handle(real).unwrap();
+        let writes = self.model.open[which].mode.writes;
+        match self.below(6) {
+            0 | 1 if writes => {
+                let offset = self.below(8);
+                let done = self.app.write_file(&handle, 0, offset as u64, &bytes);
+                counts.same(&done, &self.model.write(which, offset, &bytes), "write");
+            }
+            2 if writes => {
+                let len = self.below(4);
+                let done = self.app.resize_file(&handle, len as u64);
+                counts.same(&done, &self.model.resize(which, len), "resize");
+            }
+            3 if writes => {
+                let done = self.app.sync_file(real);
+                counts.same(&done, &self.model.sync(which), "sync");
+            }
+            4 => {
+                drop(handle);
+                let done = self.app.flush_file(real, 0);
+                _ = self.app.close_file(real);
+                counts.same(&done, &self.model.close(which), "close");
+            }
+            _ => {
+                let done = self.app.read_file(&handle, 0, 1000);
+                let model = self.model.read(which);
+                counts.same(
+                    &done,
+                    &model.as_ref().map(|_| ()).map_err(|err| *err),
+                    "read",
+                );
+                // Who waits at the end of nothing sees what comes.
+                if let (Ok(done), Ok(model)) = (done, model)
+                    && !model.is_empty()
+                {
+                    assert_eq!(done, model, "step {step}: read");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_does_what_the_table_says() {
+        let mut counts = Counts::default();
+        for seed in 1..=SEQUENCES {
+            let mut run = Run::new(seed);
+            for step in 0..STEPS {
+                run.step(step, &mut counts);
+                run.check(step);
+            }
+        }
+        println!("{SEQUENCES} sequences of {STEPS} steps: {counts:?}");
+        assert!(counts.stale > 1000 && counts.exists > 100, "{counts:?}");
+    }
+}

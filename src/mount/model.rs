@@ -1,0 +1,358 @@
+//! Random interleavings of what programs and others do with two files, beside a model that is the
+//! table in the documentation of [`super`], step by step.
+
+use fuser::Errno;
+
+use crate::store::{Clock as _, Deadline};
+
+use super::body::Mode;
+use super::fake::Fake;
+
+/// An entry: its number, its value, and when it expires.
+#[derive(Clone, Debug)]
+pub(super) struct Entry(u64, pub(super) Vec<u8>, pub(super) Option<Deadline>);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Change {
+    pin: Option<u64>,
+    end: Option<Deadline>,
+    is_whole: bool,
+    draft: Option<Vec<u8>>,
+    tail: Vec<u8>,
+    is_pending: bool,
+    writers: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) real: u64,
+    file: usize,
+    change: Option<usize>,
+    pub(super) mode: Mode,
+    held: Option<Entry>,
+}
+
+/// A file: the name that it has, and what whoever opens it goes on with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct File {
+    name: Option<usize>,
+    current: Option<usize>,
+}
+
+pub(super) struct Model {
+    fake: Fake,
+    pub(super) entries: [Option<Entry>; 2],
+    files: Vec<File>,
+    changes: Vec<Change>,
+    pub(super) open: Vec<Open>,
+    last: u64,
+}
+
+impl Model {
+    pub(super) fn new(fake: Fake) -> Self {
+        Self {
+            fake,
+            entries: [None, None],
+            files: Vec::new(),
+            changes: Vec::new(),
+            open: Vec::new(),
+            last: 0,
+        }
+    }
+
+    pub(super) fn sync(&mut self, which: usize) -> Result<(), Errno> {
+        let Open { file, change, .. } = self.open[which];
+        change.map_or(Ok(()), |at| self.store(file, at))
+    }
+
+    pub(super) fn live(&self, name: usize) -> Option<&Entry> {
+        let now = self.fake.now();
+        let entry = self.entries[name].as_ref();
+        entry.filter(|Entry(_, _, end)| end.is_none_or(|end| !end.is_over(now)))
+    }
+
+    pub(super) fn put(&mut self, name: usize, value: Vec<u8>, end: Option<Deadline>) -> u64 {
+        self.last += 1;
+        self.entries[name] = Some(Entry(self.last, value, end));
+        self.last
+    }
+
+    /// Returns the file of a name, whether anybody uses it or not.
+    fn file(&mut self, name: usize) -> usize {
+        let found = self.files.iter().position(|file| file.name == Some(name));
+        found.unwrap_or_else(|| {
+            self.files.push(File {
+                name: Some(name),
+                current: None,
+            });
+            self.files.len() - 1
+        })
+    }
+
+    pub(super) fn is_shown(&mut self, name: usize) -> bool {
+        let file = self.file(name);
+        let current = self.files[file].current.map(|at| &self.changes[at]);
+        current.is_some_and(|is| is.is_pending && is.tail.is_empty()) || self.live(name).is_some()
+    }
+
+    fn begin(&mut self, file: usize, change: Change) -> usize {
+        self.changes.push(change);
+        self.files[file].current = Some(self.changes.len() - 1);
+        self.changes.len() - 1
+    }
+
+    fn emptied(pin: Option<&Entry>) -> Change {
+        Change {
+            pin: pin.map(|entry| entry.0),
+            end: pin.and_then(|entry| entry.2),
+            is_whole: true,
+            draft: Some(Vec::new()),
+            is_pending: true,
+            ..Change::default()
+        }
+    }
+
+    pub(super) fn opened(&mut self, name: usize, mode: Mode) -> Open {
+        let file = self.file(name);
+        let entry = self.live(name).cloned();
+        let current = self.files[file].current;
+        let mut open = Open {
+            real: 0,
+            file,
+            change: None,
+            mode,
+            held: None,
+        };
+        if mode.truncates {
+            open.change = Some(self.begin(file, Self::emptied(entry.as_ref())));
+        } else if current.is_some_and(|at| self.changes[at].is_pending) {
+            open.change = current;
+        } else {
+            let entry = entry.unwrap();
+            if mode.writes {
+                let same = current.filter(|at| {
+                    (self.changes[*at].pin, self.changes[*at].end) == (Some(entry.0), entry.2)
+                });
+                open.change = Some(same.unwrap_or_else(|| {
+                    let change = Change {
+                        pin: Some(entry.0),
+                        end: entry.2,
+                        ..Change::default()
+                    };
+                    self.begin(file, change)
+                }));
+            }
+            open.held = Some(entry).filter(|_| !mode.appends);
+        }
+        if let Some(at) = open.change.filter(|_| mode.writes) {
+            self.changes[at].writers += 1;
+        }
+        open
+    }
+
+    pub(super) fn made(&mut self, name: usize, mode: Mode, exclusive: bool) -> Open {
+        let file = self.file(name);
+        let mut change = Self::emptied(None);
+        if exclusive {
+            change.pin = Some(self.put(name, Vec::new(), None));
+            change.is_whole = false;
+        }
+        change.writers = 1;
+        let change = Some(self.begin(file, change));
+        Open {
+            real: 0,
+            file,
+            change,
+            mode,
+            held: None,
+        }
+    }
+
+    /// What the value looks like with a tail.
+    fn view(&mut self, at: usize, file: usize) -> Result<(), Errno> {
+        if self.changes[at].draft.is_none() {
+            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
+            let Entry(id, mut value, end) = self.live(name).cloned().ok_or(Errno::ESTALE)?;
+            let change = &mut self.changes[at];
+            (change.pin, change.end) = (Some(id), end);
+            value.extend_from_slice(&change.tail);
+            change.draft = Some(value);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, which: usize) -> Result<usize, Errno> {
+        let Open {
+            file, change, held, ..
+        } = self.open[which].clone();
+        let at = change.unwrap();
+        match held {
+            Some(Entry(id, value, end))
+                if self.changes[at].draft.is_none() && self.changes[at].tail.is_empty() =>
+            {
+                let change = &mut self.changes[at];
+                (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
+            }
+            _ => self.view(at, file)?,
+        }
+        self.changes[at].tail.clear();
+        Ok(at)
+    }
+
+    pub(super) fn write(&mut self, which: usize, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
+        let Open {
+            file, change, mode, ..
+        } = self.open[which];
+        let at = change.unwrap();
+        let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
+        if mode.appends && is_tail && self.files[file].name.is_some() {
+            self.changes[at].tail.extend_from_slice(bytes);
+            self.open[which].held = None;
+        } else {
+            self.load(which)?;
+        }
+        let change = &mut self.changes[at];
+        if let Some(draft) = &mut change.draft {
+            let offset = if mode.appends { draft.len() } else { offset };
+            let end = offset + bytes.len();
+            draft.resize(draft.len().max(end), 0);
+            draft[offset..end].copy_from_slice(bytes);
+        }
+        change.is_pending = true;
+        Ok(())
+    }
+
+    pub(super) fn resize(&mut self, which: usize, len: usize) -> Result<(), Errno> {
+        let at = self.open[which].change.unwrap();
+        if len == 0 {
+            let change = &mut self.changes[at];
+            change.tail.clear();
+            (change.draft, change.is_whole) = (Some(Vec::new()), true);
+        } else {
+            self.load(which)?;
+            self.changes[at].draft.as_mut().unwrap().resize(len, 0);
+        }
+        self.changes[at].is_pending = true;
+        Ok(())
+    }
+
+    fn store(&mut self, file: usize, at: usize) -> Result<(), Errno> {
+        let change = self.changes[at].clone();
+        if change.is_pending
+            && let Some(name) = self.files[file].name
+        {
+            let now = self.fake.now();
+            let live = self.live(name).cloned();
+            let is_same = live.as_ref().map(|entry| entry.0) == change.pin;
+            let (value, end) = match (live, change.draft) {
+                (None, _) if !change.tail.is_empty() => return Err(Errno::ESTALE),
+                (Some(Entry(_, value, end)), _) if !change.tail.is_empty() => {
+                    self.changes[at].draft = None;
+                    ([&value[..], &change.tail].concat(), end)
+                }
+                _ if !is_same && !change.is_whole => return Err(Errno::ESTALE),
+                (Some(Entry(_, _, end)), Some(draft)) => (draft, end),
+                (None, Some(_)) if change.end.is_some_and(|end| end.is_over(now)) => {
+                    return Err(Errno::ESTALE);
+                }
+                (None, Some(draft)) => (draft, change.end),
+                (_, None) => unreachable!("something is pending"),
+            };
+            let id = self.put(name, value, end);
+            let stored = &mut self.changes[at];
+            if change.tail.is_empty() {
+                (stored.pin, stored.end) = (Some(id), end);
+            }
+            stored.tail.clear();
+        }
+        self.changes[at].is_pending = false;
+        Ok(())
+    }
+
+    fn keep(&mut self, file: usize) {
+        for which in 0..self.open.len() {
+            if self.open[which].file == file
+                && let Some(at) = self.open[which].change
+                && !self.changes[at].tail.is_empty()
+            {
+                _ = self.load(which);
+            }
+        }
+    }
+
+    pub(super) fn unlink(&mut self, name: usize) -> Result<(), Errno> {
+        if !self.is_shown(name) {
+            return Err(Errno::ENOENT);
+        }
+        let file = self.file(name);
+        self.keep(file);
+        self.entries[name] = None;
+        self.files[file].name = None;
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, from: usize, to: usize) -> Result<(), Errno> {
+        if !self.is_shown(from) {
+            return Err(Errno::ENOENT);
+        }
+        let (file, there) = (self.file(from), self.file(to));
+        if let Some(at) = self.files[file].current
+            && self.changes[at].pin.is_none()
+        {
+            self.store(file, at)?;
+        }
+        if self.is_shown(to) {
+            self.keep(there);
+        }
+        let Entry(was, value, end) = self.live(from).cloned().ok_or(Errno::ENOENT)?;
+        let is = self.put(to, value, end);
+        self.entries[from] = None;
+        self.files[there].name = None;
+        self.files[file].name = Some(to);
+        for open in self.open.iter_mut().filter(|open| open.file == file) {
+            if let Some(change) = open.change.map(|at| &mut self.changes[at])
+                && change.pin == Some(was)
+            {
+                change.pin = Some(is);
+            }
+            if let Some(held) = open.held.as_mut().filter(|held| held.0 == was) {
+                held.0 = is;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what an opening holds; `None` where that is what the key holds now.
+    pub(super) fn read(&mut self, which: usize) -> Result<Vec<u8>, Errno> {
+        let Open { file, change, .. } = self.open[which];
+        if let Some(at) = change {
+            if !self.changes[at].tail.is_empty() {
+                self.view(at, file)?;
+            }
+            if let Some(draft) = &self.changes[at].draft {
+                return Ok(draft.clone());
+            }
+        }
+        if self.open[which].held.is_none() {
+            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
+            self.open[which].held = Some(self.live(name).cloned().ok_or(Errno::ESTALE)?);
+        }
+        Ok(self.open[which].held.clone().unwrap().1)
+    }
+
+    pub(super) fn close(&mut self, which: usize) -> Result<(), Errno> {
+        let Open {
+            file, change, mode, ..
+        } = self.open[which];
+        let mut done = Ok(());
+        if let Some(at) = change.filter(|_| mode.writes) {
+            done = self.store(file, at);
+            self.changes[at].writers -= 1;
+            if self.changes[at].writers == 0 && self.files[file].current == Some(at) {
+                self.files[file].current = None;
+            }
+        }
+        self.open.remove(which);
+        done
+    }
+}
