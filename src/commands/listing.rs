@@ -41,9 +41,9 @@ pub(super) fn glob(pattern: &OsString) -> Result<Glob, UsageError> {
 
 /// Tells a value that is damaged, which concerns one entry, from what ends the listing.
 pub(super) fn only_damage(printed: Result<()>) -> Result<Option<StoreError>> {
-    match printed.map_err(|err| err.downcast()) {
+    match printed.map_err(|err| err.downcast::<StoreError>()) {
         Ok(()) => Ok(None),
-        Err(Ok(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. }))) => Ok(Some(err)),
+        Err(Ok(err)) if err.is_damage() => Ok(Some(err)),
         Err(Ok(err)) => Err(err.into()),
         Err(Err(err)) => Err(err),
     }

@@ -1,15 +1,12 @@
-//! What a path and a query name.
+//! What a path names.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::time::Duration;
 
-use crate::store::units::patience;
 use crate::store::{Key, Namespace};
 use crate::wire::percent;
 
 use super::reply::Refusal;
-use super::wait::LONGEST;
 
 /// What a path below `/v1` names.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,71 +36,6 @@ pub(super) fn place(path: &str) -> Result<Place, Refusal> {
             let key = Key::new(key.to_vec()).map_err(|err| Refusal::usage(err.to_string()))?;
             Ok(Place::Key(namespace, key))
         }
-    }
-}
-
-/// The parameters of a query, each of which may stand there once.
-#[derive(Debug)]
-pub(super) struct Query(Vec<(String, Vec<u8>)>);
-
-impl Query {
-    /// Reads a query. A name that is not known is an error, as is an option of a command.
-    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
-        let mut parameters: Vec<(String, Vec<u8>)> = Vec::new();
-        let parts = query.unwrap_or_default().split('&');
-        for part in parts.filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            if !known.contains(&name) {
-                let known = known.join("`, `");
-                let name = name.escape_debug();
-                let error = format!("no parameter `{name}` is known here; there are `{known}`");
-                return Err(Refusal::usage(error));
-            }
-            if parameters.iter().any(|(other, _)| other == name) {
-                return Err(Refusal::usage(format!("`{name}` is given twice")));
-            }
-            let value = percent::decode(value.as_bytes());
-            let value = value.ok_or_else(|| Refusal::usage(format!("`{name}` has a lone `%`")))?;
-            parameters.push((name.to_owned(), value));
-        }
-        Ok(Self(parameters))
-    }
-
-    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let found = self.0.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.as_slice())
-    }
-
-    /// Reads a parameter by `read`, whose error is told with its name.
-    pub(super) fn parse<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, Refusal> {
-        let Some(bytes) = self.bytes(name) else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
-        let value = text.and_then(read);
-        value
-            .map(Some)
-            .map_err(|why| Refusal::usage(format!("invalid `{name}`: {why}")))
-    }
-
-    /// Reads a parameter that is on where it is there, unless it says `0`.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
-        let flag = self.parse(name, |text| match text {
-            "" | "1" | "true" => Ok(true),
-            "0" | "false" => Ok(false),
-            _ => Err("it is 1 or 0".to_owned()),
-        })?;
-        Ok(flag.unwrap_or(false))
-    }
-
-    /// Reads for how long to wait, which is not at all where nothing is said.
-    pub(super) fn wait(&self) -> Result<Duration, Refusal> {
-        let wait = self.parse("wait", patience)?.unwrap_or_default();
-        Ok(wait.min(LONGEST))
     }
 }
 
@@ -143,16 +75,6 @@ mod tests {
             "/v1/%ff/a",
         ] {
             assert!(place(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_query_has_known_names_once() {
-        let query = Query::read(Some("a=%00+&b"), &["a", "b"]).unwrap();
-        assert_eq!(query.bytes("a"), Some(&b"\0+"[..]));
-        assert!(query.flag("b").unwrap());
-        for bad in ["c", "a=1&a=2", "a=%"] {
-            assert!(Query::read(Some(bad), &["a"]).is_err(), "{bad}");
         }
     }
 }

@@ -7,14 +7,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use memchr::memrchr;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::store::{self, Feed, Incoming, Merge, Namespace, Source, Stopped, StoreError};
+use crate::wire::http::answer;
 use crate::wire::lines::Lines;
 use crate::wire::record::{self, Record};
 
-use super::address::Query;
 use super::intake::{Fed, Intake, place};
 use super::memory::Share;
 use super::reply::{Answer, Refusal, json};
@@ -25,16 +23,25 @@ const MAX_COMMANDS: u64 = 16 * 1024 * 1024;
 /// A line of an import of more bytes counts among what is in memory.
 const MAX_FREE_LINE: u64 = 256 * 1024;
 
+/// How the commands of a batch are carried out.
+pub(super) struct Options {
+    /// Each is an array of JSON.
+    pub(super) json: bool,
+    /// The first failure ends them.
+    pub(super) stop: bool,
+    /// The end of the answer is marked.
+    pub(super) end: bool,
+}
+
 /// Carries out the commands of a batch, and answers with the frames that `kv batch` prints.
 pub(super) async fn batch(
     app: &Arc<App>,
     namespace: Namespace,
-    query: Option<&str>,
+    options: Options,
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let query = Query::read(query, &["op", "json", "stop"])?;
-    let (json, stop) = (query.flag("json")?, query.flag("stop")?);
+    let Options { json, stop, end } = options;
     let commands = Intake::new(headers, body, MAX_COMMANDS)?.whole(app).await?;
     let (commands, share) = commands.into_parts();
     app.still_there().await?;
@@ -45,13 +52,15 @@ pub(super) async fn batch(
             commands,
             json,
             stop,
+            end,
             read_only: app.config.read_only,
             max_value: app.config.max_value,
         };
         let done = (app.config.batch)(request, out).and_then(|()| out.flush());
         drop(share);
         Ok(done)
-    });
+    })
+    .await?;
     let mut response = Response::new(body);
     let kind = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -63,19 +72,10 @@ pub(super) async fn batch(
 pub(super) async fn import(
     app: &Arc<App>,
     namespace: Namespace,
-    query: Option<&str>,
+    merge: Merge,
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let query = Query::read(query, &["op", "merge"])?;
-    let merge = query.parse("merge", |text| match text {
-        "overwrite" => Ok(Merge::Overwrite),
-        "absent" => Ok(Merge::IfAbsent),
-        "newer" => Ok(Merge::Newer),
-        "replace" => Ok(Merge::Replace),
-        _ => Err("it is overwrite, absent, newer or replace".to_owned()),
-    })?;
-    let merge = merge.unwrap_or_default();
     let intake = Intake::new(headers, body, u64::MAX)?;
     let work = move |app: &App, mut body: Fed<'_>| {
         let mut body = Metered {
@@ -94,22 +94,12 @@ pub(super) async fn import(
         }
     };
     let imported = intake.feed(app, work).await?.map_err(Refusal::usage)?;
-    let told = Told {
+    let told = answer::Imported {
         stored: imported.stored,
         left: imported.left,
         removed: imported.removed,
     };
-    let told = serde_json::to_string(&told).unwrap_or_default();
-    Ok(json(format!("{told}\n")))
-}
-
-/// What an import did.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Imported)]
-pub(super) struct Told {
-    stored: u64,
-    left: u64,
-    removed: u64,
+    Ok(json(answer::line(&told)))
 }
 
 /// A body whose longest line counts among what is in memory: as it came, as it was decoded, and once

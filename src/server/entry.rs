@@ -65,7 +65,7 @@ pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
         Value::Whole { .. } => None,
         Value::Stream(_) => Some(place(app, &app.streams).await?),
     };
-    Ok(value(app, entry.meta, entry.value, headers, place))
+    value(app, entry.meta, entry.value, headers, place).await
 }
 
 /// Tells what is known of an entry.
@@ -113,13 +113,13 @@ fn before_reading(asked: &Asked, found: Option<&Meta>) -> Result<Option<Response
 }
 
 /// Answers with a value, or the part of it that was asked for.
-fn value(
+async fn value(
     app: &Arc<App>,
     meta: Meta,
     value: Value,
     headers: &HeaderMap,
     place: Option<OwnedSemaphorePermit>,
-) -> Response {
+) -> Answer {
     let (code, range) = match wanted(headers, meta.etag, meta.size) {
         Wanted::All => (StatusCode::OK, 0..meta.size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -127,7 +127,7 @@ fn value(
             let mut response = empty(StatusCode::RANGE_NOT_SATISFIABLE);
             let text = format!("bytes */{}", meta.size);
             set(response.headers_mut(), header::CONTENT_RANGE, &text);
-            return response;
+            return Ok(response);
         }
     };
     let (start, end) = (range.start, range.end);
@@ -141,7 +141,7 @@ fn value(
             };
             Body::from(bytes.slice(within(start)..within(end)))
         }
-        value => outlet::value(app, place, value, range),
+        value => outlet::value(app, place, value, range).await?,
     };
     let mut response = Response::new(body);
     *response.status_mut() = code;
@@ -152,14 +152,14 @@ fn value(
         let text = format!("bytes {start}-{}/{}", end - 1, meta.size);
         set(headers, header::CONTENT_RANGE, &text);
     }
-    response
+    Ok(response)
 }
 
 /// Answers with a value that was taken out of the store. It has nowhere else to go, so that it does
 /// not wait for a place.
-pub(super) fn taken(app: &Arc<App>, entry: Entry) -> Response {
+pub(super) async fn taken(app: &Arc<App>, entry: Entry) -> Answer {
     let place = Arc::clone(&app.streams).try_acquire_owned().ok();
-    value(app, entry.meta, entry.value, &HeaderMap::new(), place)
+    value(app, entry.meta, entry.value, &HeaderMap::new(), place).await
 }
 
 /// Stores a value.

@@ -1,6 +1,6 @@
 //! Namespaces and entries, as lines of JSON that are sent while they are found.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,39 +10,43 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::exit::Exit;
-use crate::store::{Glob, Namespace, Selection, StoreError};
+use crate::store::{Namespace, StoreError};
+use crate::wire::entry;
+use crate::wire::http::answer::{self, Cursor, Ended, Named};
+use crate::wire::http::request::{List, read_info, read_namespaces};
 use crate::wire::info::write_json as write_info;
-use crate::wire::{entry, json};
 
 use super::App;
-use super::address::Query;
 use super::intake::place;
 use super::openapi::Listed;
-use super::outlet;
+use super::outlet::{self, Outlet};
 use super::reply::{Answer, Refusal, Refusals};
 
-const PARAMETERS: [&str; 9] = [
-    "glob", "prefix", "from", "to", "limit", "reverse", "values", "inline", "cursor",
-];
+/// The most bytes of what could not be listed that wait for an entry.
+const MAX_HELD: usize = 64 * 1024;
 
-/// Lists the namespaces: `{"namespace":"…"}`.
+/// Lists the namespaces: `{"namespace":"…"}`. With `end=1` the last line is `{"end":N}`.
 #[utoipa::path(
     get,
     path = "/v1",
+    params(("end" = Option<String>, Query, description = "Say at the end that there it is")),
     responses(
         (status = 200, description = "A line each", content_type = "application/x-ndjson", body = String),
         Refusals
     )
 )]
 pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
-    Query::read(query, &[])?;
+    let end = read_namespaces(query).map_err(Refusal::usage)?;
     app.still_there().await?;
     let names = app.start(|app| app.store().namespaces()).await?;
     let mut lines = Vec::new();
-    for name in names {
-        let line = serde_json::json!({ "namespace": name.as_str() });
-        // Writing to memory cannot fail.
-        _ = writeln!(lines, "{line}");
+    for name in &names {
+        let namespace = name.to_string();
+        lines.extend(answer::line(&Named { namespace }));
+    }
+    if end {
+        let end = names.len() as u64;
+        lines.extend(answer::line(&Ended { end }));
     }
     Ok(json_lines(Body::from(lines)))
 }
@@ -50,7 +54,8 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
 /// Lists the entries of a namespace, as `kv ls --json` prints them. If there are more than `limit`,
 /// the last line is `{"cursor":"…"}`, and the same request with `cursor` goes on from there. What is
 /// damaged is told in a line as the body of a refusal, `{"status":4,"error":"…"}`; all that is sound
-/// is listed all the same, and then the answer is cut off.
+/// is listed all the same, and then the answer is cut off. With `end=1` it is not, and the last line of
+/// an answer that is whole is `{"end":N}`, where N entries are above.
 #[utoipa::path(
     get,
     path = "/v1/{namespace}",
@@ -66,6 +71,7 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
         ("values" = Option<String>, Query, description = "The values too"),
         ("inline" = Option<u64>, Query, description = "But for those of more bytes"),
         ("cursor" = Option<String>, Query, description = "Where the last answer ended"),
+        ("end" = Option<String>, Query, description = "Say at the end that there it is"),
     ),
     responses(
         (status = 200, description = "A line each", content_type = "application/x-ndjson", body = Listed),
@@ -73,59 +79,17 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
     )
 )]
 pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
-    let Asked {
-        mut selection,
-        limit,
-        inline,
-    } = asked(query)?;
-    // One more tells whether there are more.
-    selection.limit = limit.map(|limit| limit.saturating_add(1));
+    let request = List::read(query).map_err(Refusal::usage)?;
     app.still_there().await?;
     let place = place(app, &app.lists).await?;
-    let body = outlet::written(app, Some(place), move |app, out| {
-        let now = app.clock().now();
-        let mut listing = app.store().scan(&namespace, &selection, now)?;
-        let mut damage = None;
-        let mut count = 0;
-        while let Some(listed) = listing.next() {
-            let mut listed = match listed {
-                Ok(listed) => listed,
-                Err(err) => {
-                    if let Err(err) = write_refusal(out, &err) {
-                        return Ok(Err(err));
-                    }
-                    damage = damage.or(Some(err));
-                    continue;
-                }
-            };
-            if limit == Some(count) {
-                let written = write_cursor(out, listed.key, selection.reverse);
-                return damage.map_or(Ok(written), Err);
-            }
-            count += 1;
-            if inline.is_some_and(|inline| listed.meta.size > inline) {
-                listed.value = None;
-            }
-            match entry::write(out, app.store(), &namespace, listed, now, false) {
-                Ok(Ok(())) => {}
-                Ok(Err(err)) => return Ok(Err(err)),
-                Err(err) => {
-                    if let Err(err) = write_refusal(out, &err) {
-                        return Ok(Err(err));
-                    }
-                    damage = damage.or(Some(err));
-                }
-            }
-        }
-        // All that is sound was listed; that it is not all is told by the missing end.
-        damage.map_or(Ok(Ok(())), Err)
-    });
+    let write = move |app: &App, out: &mut Outlet| write(app, &namespace, request, out);
+    let body = outlet::written(app, Some(place), write).await?;
     Ok(json_lines(body))
 }
 
 /// Tells whether the entries of a namespace can be listed, and how.
 pub(super) async fn head(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
-    let Asked { mut selection, .. } = asked(query)?;
+    let List { mut selection, .. } = List::read(query).map_err(Refusal::usage)?;
     selection.limit = Some(1);
     let look = move |app: &App| {
         let now = app.clock().now();
@@ -136,24 +100,110 @@ pub(super) async fn head(app: &Arc<App>, namespace: Namespace, query: Option<&st
     Ok(json_lines(Body::empty()))
 }
 
-fn write_refusal(out: &mut dyn std::io::Write, err: &StoreError) -> std::io::Result<()> {
-    out.write_all(&Refusal::of(err).body())
+/// Writes a listing. Where its end is not to be marked, one that is not all there is has none.
+fn write(
+    app: &App,
+    namespace: &Namespace,
+    request: List,
+    out: &mut Outlet,
+) -> Result<io::Result<()>, StoreError> {
+    let List {
+        mut selection,
+        inline,
+        end,
+    } = request;
+    let limit = selection.limit;
+    // One more tells whether there are more.
+    selection.limit = limit.map(|limit| limit.saturating_add(1));
+    let now = app.clock().now();
+    let mut listing = app.store().scan(namespace, &selection, now)?;
+    let mut damage = Damage::default();
+    let mut count = 0;
+    while let Some(listed) = listing.next() {
+        let mut listed = match listed {
+            Ok(listed) => listed,
+            Err(err) => {
+                if let Err(err) = damage.note(err, count == 0 && !end, out) {
+                    return Ok(Err(err));
+                }
+                continue;
+            }
+        };
+        if let Err(err) = damage.tell(out) {
+            return Ok(Err(err));
+        }
+        if limit == Some(count) {
+            if let Err(err) = write_cursor(out, listed.key, selection.reverse) {
+                return Ok(Err(err));
+            }
+            break;
+        }
+        count += 1;
+        if inline.is_some_and(|inline| listed.meta.size > inline) {
+            listed.value = None;
+        }
+        match entry::write(out, app.store(), namespace, listed, now, false) {
+            Ok(Ok(())) => {}
+            Ok(Err(err)) => return Ok(Err(err)),
+            Err(err) => {
+                if let Err(err) = damage.note(err, false, out) {
+                    return Ok(Err(err));
+                }
+            }
+        }
+    }
+    match damage.first {
+        Some(err) if !end => Err(err),
+        Some(err) => {
+            _ = app.failed(&err);
+            Ok(answer::write_line(out, &Ended { end: count }))
+        }
+        None if end => Ok(answer::write_line(out, &Ended { end: count })),
+        None => Ok(Ok(())),
+    }
 }
 
-fn write_cursor(out: &mut dyn std::io::Write, key: &[u8], reverse: bool) -> std::io::Result<()> {
+/// What could not be listed.
+#[derive(Default)]
+struct Damage {
+    first: Option<StoreError>,
+    /// Lines that are not written before there is an entry: where there is none, the status of the
+    /// answer tells.
+    held: Vec<u8>,
+}
+
+impl Damage {
+    fn note(&mut self, err: StoreError, holds: bool, out: &mut Outlet) -> io::Result<()> {
+        self.held.extend(Refusal::of(&err).body());
+        if self.first.is_none() {
+            self.first = Some(err);
+        }
+        match holds && self.held.len() < MAX_HELD {
+            true => Ok(()),
+            false => self.tell(out),
+        }
+    }
+
+    fn tell(&mut self, out: &mut Outlet) -> io::Result<()> {
+        out.write_all(&self.held)?;
+        self.held.clear();
+        Ok(())
+    }
+}
+
+fn write_cursor(out: &mut dyn Write, key: &[u8], reverse: bool) -> io::Result<()> {
     let mut bound = key.to_vec();
     if reverse {
         // The upper bound is not among what is listed; no key is between this one and its key.
         bound.push(0);
     }
-    out.write_all(b"{")?;
-    json::first(out, "cursor", &URL_SAFE_NO_PAD.encode(bound))?;
-    out.write_all(b"}\n")
+    let cursor = URL_SAFE_NO_PAD.encode(bound);
+    answer::write_line(out, &Cursor { cursor })
 }
 
 /// Tells what is known of a namespace, as `kv info --json` does.
 pub(super) async fn info(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
-    Query::read(query, &["op"])?;
+    read_info(query).map_err(Refusal::usage)?;
     let name = namespace.clone();
     let info = app.start(move |app| app.store().info(&name, app.clock().now()));
     let nothing = || {
@@ -168,56 +218,6 @@ pub(super) async fn info(app: &Arc<App>, namespace: Namespace, query: Option<&st
     // Writing to memory cannot fail.
     _ = write_info(&mut line, &[], Some((namespace.as_str(), &info)));
     Ok(json_lines(Body::from(line)))
-}
-
-/// What a listing is asked.
-struct Asked {
-    selection: Selection,
-    limit: Option<u64>,
-    /// Values of more bytes than this are left out.
-    inline: Option<u64>,
-}
-
-fn asked(query: Option<&str>) -> Result<Asked, Refusal> {
-    let query = Query::read(query, &PARAMETERS)?;
-    let bytes = |name| query.bytes(name).map(<[u8]>::to_vec);
-    let glob = query.bytes("glob").map(Glob::new).transpose();
-    let glob = glob.map_err(|err| Refusal::usage(format!("invalid `glob`: {err}")))?;
-    let number = |text: &str| -> Result<u64, String> {
-        // The numbers of 64 bits of those who describe an interface have a sign.
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| i64::try_from(*number).is_ok());
-        number.ok_or_else(|| "it is no number".to_owned())
-    };
-    let limit = query.parse("limit", number)?;
-    let inline = query.parse("inline", number)?;
-    let cursor = query.parse("cursor", |text| {
-        let cursor = URL_SAFE_NO_PAD.decode(text);
-        cursor.map_err(|_| "it is none that this service gave".to_owned())
-    })?;
-    let mut selection = Selection {
-        glob,
-        prefix: bytes("prefix").unwrap_or_default(),
-        from: bytes("from"),
-        to: bytes("to"),
-        reverse: query.flag("reverse")?,
-        limit: None,
-        values: query.flag("values")?,
-        ..Selection::default()
-    };
-    match cursor {
-        None => {}
-        // It was among what was asked for, so that it is the narrower bound.
-        Some(bound) if selection.reverse => selection.to = Some(bound),
-        Some(bound) => selection.from = Some(bound),
-    }
-    Ok(Asked {
-        selection,
-        limit,
-        inline,
-    })
 }
 
 fn json_lines(body: Body) -> Response {

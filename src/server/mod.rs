@@ -7,6 +7,7 @@
 //!   listen      binds the address
 //!   connection  takes connections in, bounds them, and stops on a signal;  stream  their bytes
 //!   routes      which path is whose
+//!   speak       that an answer is kv's, and late ones
 //!   guard       who may come in
 //!   address     what a path and a query name
 //!   entry       GET, HEAD, PUT, DELETE of one entry;  condition, range, fields  what they ask for
@@ -40,6 +41,7 @@ mod page;
 mod range;
 mod reply;
 mod routes;
+mod speak;
 mod stream;
 mod verbs;
 mod wait;
@@ -115,6 +117,8 @@ pub struct BatchRequest {
     pub json: bool,
     /// The first failure ends the batch.
     pub stop: bool,
+    /// The end of the replies is marked.
+    pub end: bool,
     /// Nothing may be changed.
     pub read_only: bool,
     /// The most bytes that a value can have.

@@ -4,7 +4,8 @@ use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{bulk, entry, list, locks, origin, page, reply, routes, verbs};
+use super::{entry, list, locks, origin, page, reply, routes, verbs};
+use crate::wire::http::answer;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,7 +29,13 @@ use super::{bulk, entry, list, locks, origin, page, reply, routes, verbs};
         page::html,
         document,
     ),
-    components(schemas(reply::Told, Listed, locks::Wanted, bulk::Told, origin::Wanted)),
+    components(schemas(
+        answer::Refused,
+        Listed,
+        locks::Wanted,
+        answer::Imported,
+        origin::Wanted
+    )),
     modifiers(&Token),
     security((), ("token" = []))
 )]
@@ -46,7 +53,7 @@ impl Modify for Token {
 }
 
 /// A line of a listing: an entry; or `cursor`, where there is more; or `status` and `error`, where
-/// something is damaged. A namespace is a line with `namespace`.
+/// something is damaged; or `end`, where that was asked for. A namespace is a line with `namespace`.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its description is used")]
 pub(super) struct Listed {
@@ -62,6 +69,7 @@ pub(super) struct Listed {
     namespace: Option<String>,
     status: Option<u8>,
     error: Option<String>,
+    end: Option<u64>,
 }
 
 /// A value as it is: any bytes.
@@ -92,6 +100,8 @@ pub(super) enum NamespaceVerb {
     Push,
     Pop,
     Wait,
+    Get,
+    Take,
     Batch,
     Import,
     Drop,

@@ -165,7 +165,8 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
             }
         }
         Ok(written.and_then(|()| out.write_all(b"]}\n")))
-    });
+    })
+    .await?;
     Ok(json(StatusCode::OK, body))
 }
 

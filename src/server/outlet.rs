@@ -14,14 +14,26 @@ use tokio::task;
 use crate::store::{Result, Source as _, Value};
 
 use super::App;
+use super::reply::Refusal;
 
 /// Bytes that are sent at once.
 const PART: usize = 128 * 1024;
 
+/// What the thread that makes a body says of it.
+enum Said {
+    Part(Bytes),
+    /// It has come to its end.
+    End,
+    /// It failed before anything of it was made.
+    Refused(Refusal),
+}
+
 /// A body whose parts another thread makes. Where that thread fails, or ends without saying that it
 /// has come to the end, the body fails too, and the connection is closed short of its end.
 struct Parts {
-    parts: mpsc::Receiver<Option<Bytes>>,
+    /// What was said before the answer was begun.
+    first: Option<Said>,
+    parts: mpsc::Receiver<Said>,
     is_torn: bool,
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -34,11 +46,17 @@ impl hyper::body::Body for Parts {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(match ready!(self.parts.poll_recv(cx)) {
-            Some(Some(part)) => Some(Ok(Frame::data(part))),
-            Some(None) => None,
-            None if self.is_torn => Some(Err(io::Error::other("the answer could not be made"))),
-            None => {
+        let said = match self.first.take() {
+            Some(said) => Some(said),
+            None => ready!(self.parts.poll_recv(cx)),
+        };
+        Poll::Ready(match said {
+            Some(Said::Part(part)) => Some(Ok(Frame::data(part))),
+            Some(Said::End) => None,
+            Some(Said::Refused(_)) | None if self.is_torn => {
+                Some(Err(io::Error::other("the answer could not be made")))
+            }
+            Some(Said::Refused(_)) | None => {
                 // What was made is sent before the connection is closed, if the client takes it.
                 self.is_torn = true;
                 cx.waker().wake_by_ref();
@@ -51,18 +69,20 @@ impl hyper::body::Body for Parts {
 /// Writes the parts of a body; dropped before its end it leaves the body torn.
 pub(super) struct Outlet {
     buffer: Vec<u8>,
-    sender: mpsc::Sender<Option<Bytes>>,
+    sender: mpsc::Sender<Said>,
+    has_begun: bool,
 }
 
 impl Outlet {
-    fn send(&self, part: Option<Bytes>) -> io::Result<()> {
+    fn send(&mut self, said: Said) -> io::Result<()> {
+        self.has_begun = true;
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.sender.blocking_send(part).map_err(gone)
+        self.sender.blocking_send(said).map_err(gone)
     }
 
     fn finish(mut self) -> io::Result<()> {
         self.flush()?;
-        self.send(None)
+        self.send(Said::End)
     }
 }
 
@@ -80,23 +100,25 @@ impl Write for Outlet {
             return Ok(());
         }
         let part = std::mem::take(&mut self.buffer);
-        self.send(Some(part.into()))
+        self.send(Said::Part(part.into()))
     }
 }
 
-/// Makes a body of what `write` writes on a thread of its own. What it fails with is told to the
-/// operator, and the client sees a body that is cut off.
-pub(super) fn written(
+/// Makes a body of what `write` writes on a thread of its own, and returns when the first part of it
+/// is there: what fails before that is refused. What fails behind it is told to the operator, and the
+/// client sees a body that is cut off.
+pub(super) async fn written(
     app: &Arc<App>,
     place: Option<OwnedSemaphorePermit>,
     write: impl FnOnce(&App, &mut Outlet) -> Result<io::Result<()>> + Send + 'static,
-) -> Body {
-    let (sender, parts) = mpsc::channel(2);
+) -> Result<Body, Refusal> {
+    let (sender, mut parts) = mpsc::channel(2);
     let app = Arc::clone(app);
     task::spawn_blocking(move || {
         let mut outlet = Outlet {
             buffer: Vec::new(),
             sender,
+            has_begun: false,
         };
         match write(&app, &mut outlet) {
             // Whoever is gone needs no end.
@@ -105,25 +127,34 @@ pub(super) fn written(
             Err(err) => {
                 // What is sound is sent before it is cut off.
                 _ = outlet.flush();
-                _ = app.failed(&err);
+                let refusal = app.failed(&err);
+                if !outlet.has_begun {
+                    _ = outlet.send(Said::Refused(refusal));
+                }
             }
         }
     });
-    Body::new(Parts {
+    let first = match parts.recv().await {
+        Some(Said::Refused(refusal)) => return Err(refusal),
+        Some(said) => Some(said),
+        None => return Err(Refusal::bug()),
+    };
+    Ok(Body::new(Parts {
+        first,
         parts,
         is_torn: false,
         _place: place,
-    })
+    }))
 }
 
 /// Makes a body of a part of a value that is too large to be held. Its last bytes are not sent
 /// before the whole value is verified, so that nobody takes damage for a value.
-pub(super) fn value(
+pub(super) async fn value(
     app: &Arc<App>,
     place: Option<OwnedSemaphorePermit>,
     mut value: Value,
     range: Range<u64>,
-) -> Body {
+) -> Result<Body, Refusal> {
     written(app, place, move |_, outlet| {
         let mut buf = vec![0; PART];
         let mut at = 0_u64;
@@ -144,6 +175,7 @@ pub(super) fn value(
             }
         }
     })
+    .await
 }
 
 /// Returns what of the bytes at `at` belongs to a range.

@@ -8,12 +8,12 @@ use std::io;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use utoipa::IntoResponses;
 use utoipa::openapi::{self, RefOr};
-use utoipa::{IntoResponses, ToSchema};
 
 use crate::exit::Exit;
 use crate::store::StoreError;
+use crate::wire::http::answer::{self, Refused};
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -24,20 +24,8 @@ pub(super) struct Refusal {
     headers: Vec<(HeaderName, &'static str)>,
 }
 
-/// The exit status of the body, for whoever does not read it. It tells this service from others too.
-const STATUS: HeaderName = HeaderName::from_static("kv-status");
-
 /// What a handler returns.
 pub(super) type Answer = Result<Response, Refusal>;
-
-/// The body of a refusal: the exit status that the command of the same name would have had, and a
-/// text for people.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Refusal)]
-pub(super) struct Told<'a> {
-    status: u8,
-    error: &'a str,
-}
 
 /// The refusals that any path can answer with.
 pub(super) struct Refusals;
@@ -152,13 +140,10 @@ impl Refusal {
 
     /// Returns the body of the answer: a line.
     pub(super) fn body(&self) -> Vec<u8> {
-        let told = Told {
+        answer::line(&Refused {
             status: self.exit.row().0,
-            error: &self.error,
-        };
-        let mut body = serde_json::to_vec(&told).unwrap_or_default();
-        body.push(b'\n');
-        body
+            error: self.error.clone(),
+        })
     }
 
     /// Adds a header to the answer.
@@ -198,13 +183,16 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, json);
         // An answer to HEAD has no body to tell it.
-        headers.insert(STATUS, HeaderValue::from(u16::from(self.exit.row().0)));
+        headers.insert(
+            answer::STATUS,
+            HeaderValue::from(u16::from(self.exit.row().0)),
+        );
         response
     }
 }
 
 /// Makes an answer of a text that is JSON.
-pub(super) fn json(text: String) -> Response {
+pub(super) fn json(text: impl IntoResponse) -> Response {
     let mut response = text.into_response();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -12,13 +12,14 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 
 use crate::exit::Exit;
+use crate::wire::http::request::op;
 
 use super::address::{Place, place};
 use super::condition::Asked;
 use super::entry::{self, At};
 use super::reply::{Answer, Refusal, Refusals};
 use super::stream::Peer;
-use super::{App, fields, guard, list, openapi, origin, page, verbs};
+use super::{App, fields, guard, list, openapi, origin, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -40,6 +41,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         })
         .method_not_allowed_fallback(async || method_not_allowed("another method"))
         .layer(middleware::from_fn_with_state(Arc::clone(app), enter))
+        .layer(middleware::from_fn(speak::speak))
         .with_state(Arc::clone(app))
 }
 
@@ -87,7 +89,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
         return Err(Refusal::forbidden("this service is read-only"));
     }
     let place = place(parts.uri.path())?;
-    let op = verbs::op(query);
+    let op = op(query);
     let is_post = *method == Method::POST;
     let puts = *method == Method::PUT || (is_post && op == "put");
     fields::check_headers(headers, puts)?;
@@ -130,7 +132,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
 
 /// Tells whether it is a verb that changes nothing, or looks after that itself.
 fn may_read(method: &Method, query: Option<&str>) -> bool {
-    *method == Method::POST && ["wait", "holder", "batch"].contains(&verbs::op(query))
+    *method == Method::POST && ["wait", "get", "holder", "batch"].contains(&op(query))
 }
 
 fn method_not_allowed(allowed: &'static str) -> Refusal {

@@ -27,6 +27,8 @@ pub enum Line {
     Entry(Listed),
     /// There is more than was asked for.
     Cursor,
+    /// It is whole, with so many entries.
+    End(u64),
     /// Something could not be listed.
     Refusal {
         /// The exit status of it.
@@ -51,6 +53,7 @@ struct Members<'a> {
     cursor: Option<&'a str>,
     status: Option<u8>,
     error: Option<String>,
+    end: Option<u64>,
 }
 
 /// Reads a line of a listing of the service.
@@ -59,9 +62,13 @@ struct Members<'a> {
 ///
 /// A text for people.
 pub fn read_line(line: &[u8]) -> Result<Line, String> {
-    let members: Members<'_> = serde_json::from_slice(line).map_err(|err| err.to_string())?;
+    let members: Members<'_> =
+        serde_json::from_slice(line).map_err(|_| "it lists what is no line of JSON".to_owned())?;
     if members.cursor.is_some() {
         return Ok(Line::Cursor);
+    }
+    if let Some(end) = members.end {
+        return Ok(Line::End(end));
     }
     if let (Some(status), Some(error)) = (members.status, &members.error) {
         let error = error.clone();
@@ -119,6 +126,7 @@ fn bytes(text: Option<Cow<'_, str>>, base64: Option<&str>) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::store::{Deadline, Time};
+    use crate::wire::http::answer;
     use crate::wire::json;
 
     #[test]
@@ -153,12 +161,19 @@ mod tests {
 
     #[test]
     fn other_lines_are_told_apart() {
-        assert_eq!(read_line(br#"{"cursor":"YQ"}"#), Ok(Line::Cursor));
-        let refusal = Line::Refusal {
-            status: 4,
-            error: "x".into(),
+        let cursor = answer::Cursor {
+            cursor: "YQ".into(),
         };
-        assert_eq!(read_line(br#"{"status":4,"error":"x"}"#), Ok(refusal));
+        assert_eq!(read_line(&answer::line(&cursor)), Ok(Line::Cursor));
+        let end = answer::line(&answer::Ended { end: 7 });
+        assert_eq!(read_line(&end), Ok(Line::End(7)));
+        let (status, error) = (4, "x".to_owned());
+        let told = answer::Refused {
+            status,
+            error: error.clone(),
+        };
+        let refusal = Line::Refusal { status, error };
+        assert_eq!(read_line(&answer::line(&told)), Ok(refusal));
         for bad in [
             "",
             "{}",

@@ -3,6 +3,7 @@
 
 pub mod entry;
 pub mod finding;
+pub mod http;
 pub mod info;
 pub mod json;
 pub mod lines;

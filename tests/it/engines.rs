@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::harness::KV;
+use crate::nginx::{self, Nginx};
 use crate::redis::servers;
 
 /// What keeps the stores of a test.
@@ -24,6 +25,8 @@ pub enum Engine {
     Http,
     /// A service, on a socket of the file system, with SQLite behind it.
     HttpSqlite,
+    /// A service as [`Self::Http`], behind nginx as it comes.
+    Nginx,
 }
 
 thread_local! {
@@ -41,6 +44,7 @@ impl Engine {
     pub fn is_here(self) -> bool {
         match self {
             Self::Tree | Self::Sqlite | Self::Http | Self::HttpSqlite => true,
+            Self::Nginx => nginx::is_here(),
             Self::Redis => servers::server().is_some(),
             Self::Cluster => servers::cluster().is_some(),
         }
@@ -74,6 +78,7 @@ pub struct Service {
     location: OsString,
     behind: OsString,
     address: String,
+    _proxy: Option<Nginx>,
 }
 
 impl Service {
@@ -102,8 +107,10 @@ impl Service {
         let place = line.strip_prefix("kv: listening on ");
         let place = place.unwrap_or_else(|| panic!("it does not listen: {line:?}"));
         let place = place.split(';').next().unwrap().trim_end();
-        let location = match engine {
-            Engine::HttpSqlite => prefixed("http+unix:", &socket),
+        let proxy = (engine == Engine::Nginx).then(|| Nginx::before(place));
+        let location = match (engine, &proxy) {
+            (Engine::HttpSqlite, _) => prefixed("http+unix:", &socket),
+            (_, Some(proxy)) => proxy.location(),
             _ => place.into(),
         };
         // What it says of damage is not looked at, and must find a reader all the same.
@@ -114,6 +121,7 @@ impl Service {
             location,
             behind,
             address,
+            _proxy: proxy,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Stores behind a service: what the contract suite does not ask of every engine.
 
+mod between;
+mod hostile;
 mod locks;
 mod tls;
 

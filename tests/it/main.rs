@@ -61,6 +61,7 @@ mod memo_flight;
 mod memo_stores;
 mod mount;
 mod namespaces;
+mod nginx;
 mod output;
 mod pack_bulk;
 mod pack_damage;

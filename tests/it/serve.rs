@@ -11,6 +11,7 @@ mod manager;
 mod openapi;
 mod verbs;
 mod waiting;
+mod whole;
 
 use kv::exit::Exit;
 

@@ -47,13 +47,19 @@ pub(super) const PAGES: &[Page] = &[Page {
              larger values. If there are more than `limit`, the last line is `{\"cursor\":...}`, and \
              the same query with `cursor=` goes on from there. What is damaged is a line \
              `{\"status\":4,\"error\":...}`, and then the body is cut off behind all that is sound. \
-             A listing that ends without the end of its body is not all there is.",
+             A listing that ends without the end of its body is not all there is; where somebody in \
+             between speaks HTTP/1.0, as nginx does to what is behind it, such a body has no end to \
+             miss. With `end=1` the last line of a listing that is whole is `{\"end\":N}`, where N \
+             entries are above, and damage does not cut it off.",
         ),
         Item(
             "`GET /v1/NAMESPACE?op=info`",
             "What `kv info --json` tells of it, or 404.",
         ),
-        Item("`GET /v1`", "The namespaces, one JSON object a line."),
+        Item(
+            "`GET /v1`",
+            "The namespaces, one JSON object a line, and with `end=1` the same line at the end.",
+        ),
         Head("Other verbs"),
         Text(
             "`POST /v1/NAMESPACE/KEY?op=VERB`, each one atomic step. Values in a query are \
@@ -96,7 +102,7 @@ pub(super) const PAGES: &[Page] = &[Page {
             "The body has commands as kv-batch(1) reads them, at most 16 MiB, with `json=1` as \
              arrays. The answer has the same frames; the text of an error, which has no standard \
              error to go to, stands in its frame behind what was printed. `stop=1` ends with the \
-             first failure. `--file` and `pop --wait` are refused.",
+             first failure, and `end=1` has `{\"end\":N}` behind N replies. `--file` and `pop --wait` are refused.",
         ),
         Item(
             "`import`",
@@ -109,8 +115,8 @@ pub(super) const PAGES: &[Page] = &[Page {
             "Removes the namespace with all that is in it: 204, or 404.",
         ),
         Item(
-            "`wait`",
-            "As above, with a key in the body that cannot stand in a path.",
+            "`wait`, `get`, `take`",
+            "As above and as GET, with a key in the body that cannot stand in a path.",
         ),
         Item(
             "`lock`, `keep`, `free`, `holder`",
@@ -143,21 +149,34 @@ pub(super) const PAGES: &[Page] = &[Page {
              read-only; 408 and 413 are bodies too slow and too large; 500 is damage, 502 a store that \
              cannot be read or written, 507 a full disk, and 503 busy, with `Retry-After`.",
         ),
+        Head("Answers that are late"),
+        Text(
+            "Every answer has `KV-Protocol: 1`. A client that sends it too, as kv does, is never kept \
+             waiting in silence: where the answer to its request, once that has come whole, takes longer \
+             than half a second, it gets 200 with `KV-Late: 1`, an empty line every half second, then a \
+             line `{\"code\":N,\"headers\":[[NAME,VALUE],...]}` with what the answer is, and its body.",
+        ),
         Head("kv as a client"),
         Text(
             "With `--store http://HOST:PORT`, `https://HOST` or `http+unix:PATH` every command works \
              through a service, but `gc` and `fsck`, which are run where it runs. The token comes from \
              `KV_TOKEN` or `--token-file`. What a write survives is decided by the service, and so is \
              what time it is. The trusted certificates are the system's, or those in the file that \
-             `SSL_CERT_FILE` names.",
+             `SSL_CERT_FILE` names. For `https`, `HTTPS_PROXY` names a proxy, and `NO_PROXY` hosts that \
+             are reached without.",
         ),
         Text(
             "A service that is not to be reached is 5 at once. What only looks is asked again if the \
              answer is lost on the way; a change is not, and then it is 5 and nobody knows whether it \
-             was made. What the service refuses as busy is asked again within `--busy-timeout`. A value \
-             that is cut off on the way is 4. Values under a key with empty, `.` or `..` parts between \
-             its slashes, or of more than 4 KiB, are limited to 16 MiB, as such a key travels in the \
-             body of a `batch`.",
+             was made. What the service refuses as busy is asked again within `--busy-timeout`, and one \
+             that is silent for so long, or a second, is given up. An answer that does not say that it \
+             is kv's, is not whole, or is none to what was asked, is 5; damage is 4 where the service \
+             says so. A value that is put under a key with empty, `.` or `..` parts between its slashes, \
+             or of more than 4 KiB, is limited to 16 MiB, as such a key travels in the body of a `batch`.",
+        ),
+        Text(
+            "A proxy in between has limits of its own: nginx takes bodies of 1 MiB unless \
+             `client_max_body_size` says otherwise.",
         ),
         Head("Who may come in"),
         Item(

@@ -19,6 +19,8 @@ use crate::commands::output::Output;
 use crate::commands::value::expect_stdin;
 use crate::exit::{Exit, UsageError};
 use crate::server::BatchRequest;
+use crate::wire::http::answer::{self, Ended};
+use crate::wire::http::frame;
 use crate::wire::words::Line;
 
 /// Answers the commands in their order, and returns the highest status.
@@ -46,8 +48,14 @@ pub(super) fn serve(
         replies: out,
         read_only: request.read_only,
         max_value: request.max_value,
+        count: 0,
     });
-    batch.carry_out_all(&mut Input::whole(request.json, request.commands))
+    batch.carry_out_all(&mut Input::whole(request.json, request.commands))?;
+    if let Some(service) = batch.service.filter(|_| request.end) {
+        let end = service.count;
+        answer::write_line(service.replies, &Ended { end }).map_err(replies_are_lost)?;
+    }
+    Ok(())
 }
 
 /// A batch on its way.
@@ -65,6 +73,8 @@ struct Service<'a> {
     replies: &'a mut dyn Write,
     read_only: bool,
     max_value: u64,
+    /// How many replies were written.
+    count: u64,
 }
 
 impl<'a, 's> Batch<'a, 's> {
@@ -164,20 +174,16 @@ impl<'a, 's> Batch<'a, 's> {
             reply.extend_from_slice(std::mem::take(told).as_bytes());
         }
         let written = match &mut self.service {
-            Some(service) => write_reply(service.replies, exit, &reply),
-            None => write_reply(self.session.out, exit, &reply),
+            Some(service) => {
+                service.count += 1;
+                frame::write(service.replies, exit.row().0, &reply)
+            }
+            None => frame::write(self.session.out, exit.row().0, &reply),
         };
         written.map_err(replies_are_lost)?;
         self.highest = self.highest.max(exit);
         Ok(())
     }
-}
-
-/// Writes the frame of a reply.
-fn write_reply(out: &mut dyn Write, exit: Exit, reply: &[u8]) -> io::Result<()> {
-    writeln!(out, "{} {}", exit.row().0, reply.len())?;
-    out.write_all(reply)?;
-    out.write_all(b"\n")
 }
 
 /// Commands that are not answered may not have been carried out, so that even a closed pipe is a

@@ -123,7 +123,7 @@ impl Memo<'_> {
             let now = session.now();
             match session.store.get(&session.namespace, &self.key, now) {
                 // What cannot be replayed can be made once more.
-                Err(StoreError::Damaged { .. }) => Ok(None),
+                Err(err) if err.is_damage() => Ok(None),
                 found => found,
             }
         };

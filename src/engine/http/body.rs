@@ -1,17 +1,21 @@
 //! Bodies: values on their way to the service, and from it.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use ureq::Body;
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Method, StatusCode};
 
 use crate::store::{Entry, Etag, Meta, Result, Source, StoreError, Value};
 use crate::wire::time::{read_rfc3339, read_rfc3339_deadline};
 
+use super::ask::Ask;
 use super::client::{Client, Reply};
+use super::incoming::Incoming;
 
 /// A value of at most this many bytes is read whole before it is answered.
 const HELD: u64 = 256 * 1024;
+/// The most bytes of an answer that is a line or two.
+const MAX_TEXT: u64 = 256 * 1024;
 
 /// A source that the client reads. What keeps it from being read is kept, as the client would tell
 /// something else.
@@ -45,44 +49,71 @@ impl Read for Upload<'_> {
 }
 
 /// A body that is read while it comes.
-pub(super) struct Download {
-    body: ureq::BodyReader<'static>,
-    place: String,
+pub(super) struct Body {
+    body: Incoming,
+    client: Arc<Client>,
 }
 
-impl Download {
-    pub(super) fn new(client: &Client, body: Body) -> Self {
-        Self {
-            body: body.into_reader(),
-            place: client.place().to_string(),
-        }
+impl Body {
+    pub(super) fn new(client: &Arc<Client>, body: Incoming) -> Self {
+        let client = Arc::clone(client);
+        Self { body, client }
     }
+}
+
+impl Source for Body {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        self.body.read(buf).map_err(|err| self.client.broken(err))
+    }
+}
+
+/// A value that is read while it comes.
+struct Download {
+    body: Incoming,
+    client: Arc<Client>,
+    /// Where it can be asked for again: what a connection is cut off for, HTTP cannot tell.
+    path: Option<String>,
 }
 
 impl Source for Download {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.body.read(buf).map_err(|source| match source.kind() {
-            // The service cuts off what turns out to be damaged on the way.
-            io::ErrorKind::UnexpectedEof => StoreError::Damaged {
-                path: self.place.clone().into(),
-                source: "the answer was cut off: kv fsck where the service runs tells more".into(),
-            },
-            _ => StoreError::Io {
-                action: "read the answer of",
-                path: self.place.clone().into(),
-                source,
-            },
+        self.body.read(buf).map_err(|err| {
+            let told = match (err.kind(), &self.path) {
+                (io::ErrorKind::UnexpectedEof, Some(path)) => self.client.why_cut_off(path),
+                _ => None,
+            };
+            told.unwrap_or_else(|| self.client.broken(err))
         })
     }
 }
 
 impl Client {
     /// Reads all of a short body.
-    pub(super) fn text(&self, reply: Reply) -> Result<String> {
-        let mut text = String::new();
-        let read = reply.body.into_reader().read_to_string(&mut text);
+    pub(super) fn text(&self, reply: Reply) -> Result<Vec<u8>> {
+        if !reply.body.has_length() {
+            return Err(self.no_service("it does not say how long its answer is"));
+        }
+        self.bytes(reply.body, MAX_TEXT)
+    }
+
+    /// Reads all of a body, which has at most so many bytes.
+    pub(super) fn bytes(&self, mut body: Incoming, most: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = (&mut body).take(most + 1).read_to_end(&mut bytes);
         read.map_err(|err| self.broken(err))?;
-        Ok(text)
+        match bytes.len() as u64 <= most {
+            true => Ok(bytes),
+            false => Err(self.told(5, format!("its answer has more than {most} bytes"))),
+        }
+    }
+
+    /// Asks for the end of a value, which the service sends when it has verified all of it. Returns
+    /// what is wrong with it, if it is the value that is wrong.
+    fn why_cut_off(&self, path: &str) -> Option<StoreError> {
+        let mut ask = Ask::look(Method::GET, path.to_owned());
+        ask.yes = &[StatusCode::PARTIAL_CONTENT];
+        ask.headers.push(("range", "bytes=-1".to_owned()));
+        self.ask(&ask).err().filter(StoreError::is_damage)
     }
 
     /// Reads what the headers tell of an entry.
@@ -109,16 +140,18 @@ impl Client {
         text.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
     }
 
-    /// Returns the entry that an answer brings.
-    pub(super) fn entry(&self, reply: Reply) -> Result<Entry> {
+    /// Returns the entry that an answer brings. At `path` it can be asked for again.
+    pub(super) fn entry(self: &Arc<Self>, reply: Reply, path: Option<String>) -> Result<Entry> {
         let meta = self.meta(&reply.headers)?;
         let value = if meta.size <= HELD {
-            let mut bytes = Vec::new();
-            let read = reply.body.into_reader().read_to_end(&mut bytes);
-            read.map_err(|err| self.broken(err))?;
+            let bytes = self.bytes(reply.body, HELD)?;
             Value::Whole { bytes, next: 0 }
         } else {
-            Value::Stream(Box::new(Download::new(self, reply.body)))
+            Value::Stream(Box::new(Download {
+                body: reply.body,
+                client: Arc::clone(self),
+                path,
+            }))
         };
         Ok(Entry { meta, value })
     }

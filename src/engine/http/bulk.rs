@@ -2,28 +2,21 @@
 
 use std::io::{self, Read};
 
-use serde::Deserialize;
 use serde_json::Value as Json;
 use ureq::http::Method;
 
 use crate::store::bulk::MANY;
 use crate::store::{Feed, Imported, Incoming, Key, Merge, Namespace, Result, StoreError};
+use crate::wire::http::answer;
+use crate::wire::http::request::OnNamespace;
 use crate::wire::json;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
 use super::address::namespace_path;
-use super::client::Ask;
+use super::ask::Ask;
 use super::entries::LONG_WORK;
 use super::odd::word;
-
-/// What the service tells of an import.
-#[derive(Deserialize)]
-struct Told {
-    stored: u64,
-    left: u64,
-    removed: u64,
-}
 
 impl Http {
     pub(super) fn import_entries(
@@ -32,16 +25,10 @@ impl Http {
         feed: &mut dyn Feed,
         merge: Merge,
     ) -> Result<Option<Imported>> {
-        let merge = match merge {
-            Merge::Overwrite => "overwrite",
-            Merge::IfAbsent => "absent",
-            Merge::Newer => "newer",
-            Merge::Replace => "replace",
-        };
-        let path = format!("{}?op=import&merge={merge}", namespace_path(namespace));
+        let path = namespace_path(namespace) + &OnNamespace::Import(merge).write();
         let ask = Ask {
             waits: LONG_WORK,
-            ..Ask::change(Method::POST, path)
+            ..Ask::fetch(Method::POST, path)
         };
         let mut lines = Lines {
             feed,
@@ -56,8 +43,8 @@ impl Http {
         }
         let reply = reply?.ok_or_else(|| self.client.no_service("it says no to an import"))?;
         let text = self.client.text(reply)?;
-        let told: Told = serde_json::from_str(&text)
-            .map_err(|_| self.client.no_service("it does not tell what it imported"))?;
+        let told: answer::Imported = answer::read(&text)
+            .ok_or_else(|| self.client.no_service("it does not tell what it imported"))?;
         Ok(Some(Imported {
             stored: told.stored,
             left: told.left,
@@ -77,7 +64,7 @@ impl Http {
                 .iter()
                 .map(|key| Json::from(vec!["remove".into(), "--".into(), word(key.as_bytes())]))
                 .collect();
-            for printed in self.batch(namespace, &commands, false)? {
+            for printed in self.batch(namespace, &commands)? {
                 match printed {
                     Ok(done) => removed += u64::from(done.is_some()),
                     Err(err) => failed(err),

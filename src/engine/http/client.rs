@@ -1,25 +1,33 @@
 //! Requests to the service, and what its answers say.
 
 use std::io::{self, Read};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Agent, Proxy, SendBody};
 
 use crate::engine::Settings;
 use crate::store::{Fault, HttpLocation, HttpServer, Result, StoreError};
+use crate::wire::http::answer::{self, PROTOCOL, Refused, VERSION};
 
+use super::ask::Ask;
+use super::faults::{io_error, is_unreachable, unwrap};
+use super::incoming::Incoming;
 use super::socket::{NoResolver, UnixConnector};
+use super::tls::tls_config;
 
-/// How long the service may send nothing and take nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a service may be silent at the least: one that lives gives a sign of it more often.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer may be late, as long as there are signs of life.
+const LATE: Duration = Duration::from_secs(600);
 /// The pause before a request is sent once more.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
+/// The fewest milliseconds for which a request waits.
+const LEAST_WAIT: u64 = 1_000;
 /// An idle connection is given up before the service closes it.
 const IDLE: Duration = Duration::from_secs(15);
 /// The most bytes of a refusal that are read.
@@ -30,59 +38,16 @@ const MAX_REFUSAL: u64 = 64 * 1024;
 pub(super) struct Client {
     place: HttpLocation,
     settings: Settings,
+    /// For how many milliseconds a request may wait: proxies may have less patience than the service.
+    longest_wait: AtomicU64,
     /// Where requests go, and `None` where no such thing could be made of the system's certificates.
     agent: OnceLock<Agent>,
-}
-
-/// A request.
-pub(super) struct Ask<'a> {
-    pub(super) method: Method,
-    /// The path below `/v1`, and the query.
-    pub(super) path: String,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: &'a [u8],
-    /// How long the answer may take beyond the usual.
-    pub(super) waits: Duration,
-    /// How long all of it may take, where an answer that comes later is of no use.
-    pub(super) within: Option<Duration>,
-    /// It changes nothing, or the same once more, so that it may be sent again.
-    pub(super) is_safe: bool,
-}
-
-impl Ask<'_> {
-    /// Asks something that changes nothing.
-    pub(super) fn look(method: Method, path: String) -> Self {
-        Self {
-            is_safe: true,
-            ..Self::change(method, path)
-        }
-    }
-
-    /// Asks for a change.
-    pub(super) fn change(method: Method, path: String) -> Self {
-        Ask {
-            method,
-            path,
-            headers: Vec::new(),
-            body: b"",
-            waits: Duration::ZERO,
-            within: None,
-            is_safe: false,
-        }
-    }
 }
 
 /// An answer that is neither a refusal nor a no.
 pub(super) struct Reply {
     pub(super) headers: HeaderMap,
-    pub(super) body: Body,
-}
-
-/// What a refusal has for a body.
-#[derive(Deserialize)]
-struct Told {
-    status: u8,
-    error: String,
+    pub(super) body: Incoming,
 }
 
 impl Client {
@@ -90,6 +55,7 @@ impl Client {
         Self {
             place,
             settings,
+            longest_wait: AtomicU64::new(50_000),
             agent: OnceLock::new(),
         }
     }
@@ -123,7 +89,7 @@ impl Client {
                     );
                     (err, is_busy)
                 }
-                Ok(reply) => return self.judge(reply),
+                Ok(reply) => return self.judge(reply, ask),
                 Err(err) => {
                     tries += 1;
                     let may_repeat = ask.is_safe && tries < 4 && !is_unreachable(&err);
@@ -140,7 +106,7 @@ impl Client {
     /// As [`Client::ask`], once, with a body that is read while it is sent.
     pub(super) fn stream(&self, ask: &Ask<'_>, body: &mut dyn Read) -> Result<Option<Reply>> {
         let sent = self.send(ask, SendBody::from_reader(body), false);
-        self.judge(sent.map_err(|err| self.unreachable(err))?)
+        self.judge(sent.map_err(|err| self.unreachable(err))?, ask)
     }
 
     fn send(
@@ -163,6 +129,7 @@ impl Client {
         };
         let uri = format!("{authority}{}/v1{}", self.place.base, ask.path);
         let mut request = Request::builder().method(&ask.method).uri(uri);
+        request = request.header(PROTOCOL, VERSION);
         if let Some(token) = &self.place.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -176,29 +143,42 @@ impl Client {
             (true, false) => request = request.header(header::EXPECT, "100-continue"),
             (false, _) => {}
         }
-        let patience = PATIENCE + ask.waits;
         let answer = if has_body {
-            let request = request.body(body)?;
-            let request = agent.configure_request(request);
-            let request = request.timeout_global(ask.within);
-            agent.run(request.timeout_per_read(Some(patience)).build())?
+            let request = agent.configure_request(request.body(body)?);
+            agent.run(request.timeout_global(ask.within).build())?
         } else {
-            let request = agent.configure_request(request.body(())?);
-            agent.run(request.timeout_per_read(Some(patience)).build())?
+            agent.run(request.body(())?)?
         };
         let (parts, body) = answer.into_parts();
-        Ok(Answered {
+        let headers = parts.headers;
+        let is_kv = headers
+            .get(PROTOCOL)
+            .is_some_and(|version| version == VERSION);
+        let is_late = headers.contains_key(answer::LATE);
+        let mut answered = Answered {
             code: parts.status,
-            headers: parts.headers,
-            body,
-        })
+            body: Incoming::new(body.into_reader(), &headers, self.patience()),
+            headers,
+            is_kv,
+        };
+        if is_kv && is_late {
+            let until = Instant::now() + LATE + ask.waits;
+            let head = answered.body.head(until);
+            (answered.code, answered.headers) = head.map_err(ureq::Error::Io)?;
+        }
+        Ok(answered)
+    }
+
+    /// Returns how long the service may send nothing and take nothing.
+    fn patience(&self) -> Duration {
+        self.settings.busy_timeout.max(LEAST_PATIENCE)
     }
 
     fn agent(&self) -> Result<&Agent, ureq::Error> {
         if let Some(agent) = self.agent.get() {
             return Ok(agent);
         }
-        let connect = self.settings.busy_timeout.max(Duration::from_secs(1));
+        let patience = Some(self.patience());
         let config = Config::builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -207,8 +187,10 @@ impl Client {
             .user_agent(concat!("kv/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("")
             .proxy(None)
-            .timeout_connect(Some(connect))
-            .timeout_per_write(Some(PATIENCE));
+            .timeout_connect(patience)
+            .timeout_recv_response(patience)
+            .timeout_per_read(patience)
+            .timeout_per_write(patience);
         let agent = match &self.place.server {
             HttpServer::Socket(path) => {
                 let connector = UnixConnector(path.clone());
@@ -217,6 +199,7 @@ impl Client {
             HttpServer::Host { tls: false, .. } => Agent::new_with_config(config.build()),
             HttpServer::Host { tls: true, .. } => {
                 let config = config.tls_config(tls_config()?);
+                let config = config.proxy(Proxy::try_from_env());
                 Agent::new_with_config(config.build())
             }
         };
@@ -224,33 +207,68 @@ impl Client {
     }
 
     /// Tells apart what was done, what is not so, and what could not be done.
-    fn judge(&self, answer: Answered) -> Result<Option<Reply>> {
-        if answer.code.is_success() {
+    fn judge(&self, answer: Answered, ask: &Ask<'_>) -> Result<Option<Reply>> {
+        let is_yes = ask.yes.contains(&answer.code);
+        if answer.is_kv && is_yes {
             let Answered { headers, body, .. } = answer;
             return Ok(Some(Reply { headers, body }));
         }
-        if answer.status() == Some(1) {
-            // Read to its end so that the connection can be used once more.
-            _ = io::copy(&mut answer.body.into_reader(), &mut io::sink());
-            return Ok(None);
+        let is_no = [StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED].contains(&answer.code);
+        if is_no && answer.status() == Some(1) {
+            if ask.method == Method::HEAD {
+                return Ok(None);
+            }
+            let told = match answer.body.has_length() {
+                true => self.bytes(answer.body, MAX_REFUSAL)?,
+                false => Vec::new(),
+            };
+            let is_told = answer::read(&told).is_some_and(|told: Refused| told.status == 1);
+            let torn = || self.no_service("it says no, and not what to");
+            return is_told.then_some(None).ok_or_else(torn);
         }
         Err(self.refusal(answer))
     }
 
     fn refusal(&self, answer: Answered) -> StoreError {
         let Some(status) = answer.status() else {
-            return self.no_service(&format!("it answers {}", answer.code));
+            if answer.code == StatusCode::GATEWAY_TIMEOUT {
+                let shorter = self.longest_wait.load(Relaxed) / 2;
+                self.longest_wait.store(shorter, Relaxed);
+            }
+            return self.no_service(&answer.describe());
         };
         if answer.code == StatusCode::UNAUTHORIZED {
             let error = "it wants a token: set KV_TOKEN, or give --token-file FILE";
             return self.told(status, error.to_owned());
         }
         let mut body = Vec::new();
-        let reader = answer.body.into_reader();
-        _ = reader.take(MAX_REFUSAL).read_to_end(&mut body);
-        match serde_json::from_slice::<Told>(&body) {
-            Ok(told) => self.told(told.status, told.error),
-            Err(_) => self.told(status, format!("it answers {}", answer.code)),
+        _ = answer.body.take(MAX_REFUSAL).read_to_end(&mut body);
+        match answer::read::<Refused>(&body) {
+            Some(told) => self.told(told.status, told.error),
+            None => self.told(status, format!("it answers {}", answer.code)),
+        }
+    }
+
+    /// Sends requests that wait for something, one after another, until one brings it or the time is
+    /// over; `send` is given for how long to wait. Where a proxy gives up sooner, they wait for less.
+    pub(super) fn wait<T>(
+        &self,
+        until: Option<Instant>,
+        mut send: impl FnMut(Duration) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        loop {
+            let (begun, longest) = (Instant::now(), self.longest_wait.load(Relaxed));
+            let longest_wait = Duration::from_millis(longest);
+            let left = until.map_or(longest_wait, |until| until.saturating_duration_since(begun));
+            let brought = match send(left.min(longest_wait)) {
+                Err(_) if self.longest_wait.load(Relaxed).max(LEAST_WAIT) < longest => None,
+                brought => brought?,
+            };
+            if brought.is_some() || until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(brought);
+            }
+            // One that is answered before its time is not sent again at once.
+            thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
         }
     }
 
@@ -270,8 +288,13 @@ impl Client {
 
     /// Says that what answers there is something else.
     pub(super) fn no_service(&self, why: &str) -> StoreError {
-        let error = format!("there is no service of kv: {why}");
+        let error = format!("what answers is no service of kv: {why}");
         self.told(5, error)
+    }
+
+    /// Says that an answer has not come to its end.
+    pub(super) fn cut_off(&self) -> StoreError {
+        self.told(5, "its answer was cut off".to_owned())
     }
 
     /// Says that there was no answer, or no whole one.
@@ -300,78 +323,40 @@ impl Client {
 struct Answered {
     code: StatusCode,
     headers: HeaderMap,
-    body: Body,
+    body: Incoming,
+    /// It says that it is kv's.
+    is_kv: bool,
 }
 
 impl Answered {
     /// Returns the exit status that a refusal tells; `None` where something else than kv answers.
     fn status(&self) -> Option<u8> {
-        self.headers.get("kv-status")?.to_str().ok()?.parse().ok()
+        let status = self.headers.get(answer::STATUS).filter(|_| self.is_kv)?;
+        status.to_str().ok()?.parse().ok()
     }
 
     fn is_busy(&self) -> bool {
         self.code == StatusCode::SERVICE_UNAVAILABLE && self.status().is_some()
     }
-}
 
-/// Trusts what the system trusts, or the file that SSL_CERT_FILE names.
-fn tls_config() -> io::Result<TlsConfig> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let error = "the system has no certificates to trust (ca-certificates)";
-        return Err(io::Error::other(error));
-    }
-    let certs: Vec<_> = found
-        .certs
-        .iter()
-        .map(|cert| Certificate::from_der(cert).to_owned())
-        .collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&certs))
-        .unversioned_rustls_crypto_provider(provider)
-        .build())
-}
-
-/// Tells whether nothing of the request can have arrived.
-fn is_unreachable(err: &ureq::Error) -> bool {
-    match err {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Tls(_)
-        | ureq::Error::Rustls(_)
-        | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
-        // The system's resolver has errors of its own, which the library tells as a text.
-        ureq::Error::Io(err) if err.to_string().starts_with("failed to lookup") => true,
-        ureq::Error::Io(err) => matches!(
-            err.kind(),
-            io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::NotFound
-                // What TLS has to say against the other side.
-                | io::ErrorKind::InvalidData
-                | io::ErrorKind::PermissionDenied
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-        ),
-        _ => false,
-    }
-}
-
-fn io_error(err: ureq::Error) -> io::Error {
-    match err {
-        ureq::Error::Io(err) => unwrap(err),
-        ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
-        ureq::Error::HostNotFound => {
-            io::Error::new(io::ErrorKind::NotFound, "there is no such host")
-        }
-        err => io::Error::other(err.to_string()),
-    }
-}
-
-/// Takes out what the client has wrapped.
-fn unwrap(err: io::Error) -> io::Error {
-    match err.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => err,
+    /// Says of an answer that is not kv's what it may be.
+    fn describe(&self) -> String {
+        let code = self.code;
+        let text = |name| self.headers.get(name)?.to_str().ok();
+        let who = match text(header::SERVER) {
+            Some(server) => format!("{} answers {code}", server.escape_debug()),
+            None => format!("it answers {code}"),
+        };
+        let why = match (code.as_u16(), text(header::LOCATION)) {
+            (300..400, Some(to)) => {
+                return format!("{who}, and sends to {}: name that place", to.escape_debug());
+            }
+            (407, _) => "a proxy wants to know who asks",
+            (413, _) => "a proxy takes no values as large as this one",
+            (502 | 503, _) => "a proxy does not reach the service",
+            (504, _) => "a proxy does not wait for as long as the service takes",
+            _ => return who,
+        };
+        format!("{who}: {why}")
     }
 }

@@ -8,29 +8,24 @@ use crate::store::{
     Clock, Condition, End, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, Source,
     StoreError, modify,
 };
-use crate::wire::percent;
+use crate::wire::http::millis;
+use crate::wire::http::request::{OnKey, OnNamespace};
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
 use super::address::{key_path, namespace_path};
+use super::ask::Ask;
 use super::body::Upload;
-use super::client::{Ask, Client, Reply};
+use super::client::{Client, Reply};
 
 /// A value of at most this many bytes is sent with its length, and so at once.
 const HELD: usize = 64 * 1024;
 /// A value of a condition of at most this many bytes stands in the query.
 const MAX_IN_QUERY: usize = 4 * 1024;
-/// How long one request waits; the service allows a little more.
-pub(super) const WAIT: Duration = Duration::from_secs(50);
 /// How much longer the service may take for what concerns a whole namespace.
 pub(super) const LONG_WORK: Duration = Duration::from_secs(3600);
 /// The most bytes that the service adds to a value in one step.
 const MAX_ADDITION: usize = 16 * 1024 * 1024;
-
-/// Writes a duration so that it is not shorter.
-pub(super) fn millis(duration: Duration) -> String {
-    format!("{}ms", duration.as_nanos().div_ceil(1_000_000))
-}
 
 /// Adds the header that says what must hold. Returns the value that must be there, which no header
 /// can say.
@@ -45,17 +40,15 @@ fn add_condition<'c>(ask: &mut Ask<'_>, condition: &'c Condition) -> Option<&'c 
     None
 }
 
-fn if_value(op: &str, value: &[u8]) -> String {
-    format!("?op={op}&if_value={}", percent::encode(value))
-}
-
 impl Http {
     pub(super) fn find(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>> {
         let Some(path) = key_path(namespace, key) else {
             return self.find_odd(namespace, key);
         };
-        let reply = self.client.ask(&Ask::look(Method::GET, path))?;
-        reply.map(|reply| self.client.entry(reply)).transpose()
+        let reply = self.client.ask(&Ask::look(Method::GET, path.clone()))?;
+        reply
+            .map(|reply| self.client.entry(reply, Some(path)))
+            .transpose()
     }
 
     pub(super) fn find_meta(&self, namespace: &Namespace, key: &Key) -> Result<Option<Meta>> {
@@ -87,12 +80,14 @@ impl Http {
         if let Some(modified) = put.modified {
             ask.headers.push(("kv-modified", rfc3339(modified)));
         }
+        let is_always = put.condition == Condition::Always;
         let mut wanted = add_condition(&mut ask, &put.condition);
         if let Some(value) = wanted
             && value.len() <= MAX_IN_QUERY
         {
             ask.method = Method::POST;
-            ask.path = path + &if_value("put", value);
+            let if_value = Some(value.to_vec());
+            ask.path = path + &OnKey::Put { if_value }.write();
             wanted = None;
         }
         let usual = ask.headers.len();
@@ -110,6 +105,9 @@ impl Http {
                 let etag = self.client.etag_of(&reply.headers);
                 let no_service = || self.client.no_service("it gives no etag");
                 return etag.map(Some).ok_or_else(no_service);
+            }
+            if is_always {
+                return Err(self.client.no_service("it says no"));
             }
             if wanted.is_none() {
                 return Ok(None);
@@ -155,7 +153,8 @@ impl Http {
             None => {}
             Some(value) if value.len() <= MAX_IN_QUERY => {
                 ask.method = Method::POST;
-                ask.path = path + &if_value("remove", value);
+                let if_value = Some(value.to_vec());
+                ask.path = path + &OnKey::Remove { if_value }.write();
             }
             Some(value) => {
                 let mut conflicts = modify::Conflicts::default();
@@ -176,9 +175,11 @@ impl Http {
         let Some(path) = key_path(namespace, key) else {
             return self.take_odd(namespace, key);
         };
-        let ask = Ask::change(Method::POST, path + "?op=take");
+        let ask = Ask::fetch(Method::POST, path + &OnKey::Take.write());
         let reply = self.client.ask(&ask)?;
-        reply.map(|reply| self.client.entry(reply)).transpose()
+        reply
+            .map(|reply| self.client.entry(reply, None))
+            .transpose()
     }
 
     pub(super) fn expire_entry(
@@ -188,24 +189,17 @@ impl Http {
         expiry: Expiry,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let when = match expiry {
-            Expiry::Never => "ttl=never".to_owned(),
-            Expiry::After(ttl) => format!("ttl={}", millis(ttl)),
-            Expiry::At(at) => {
-                let at = rfc3339_deadline(at);
-                format!("at={}", percent::encode(at.as_bytes()))
-            }
-            Expiry::Keep => return Ok(self.find_meta(namespace, key)?.is_some()),
-        };
-        match key_path(namespace, key) {
-            Some(path) => {
-                let path = format!("{path}?op=expire&{when}");
+        if expiry == Expiry::Keep {
+            return Ok(self.find_meta(namespace, key)?.is_some());
+        }
+        match (key_path(namespace, key), expiry) {
+            (Some(path), _) => {
+                let path = path + &OnKey::Expire(expiry).write();
                 Ok(self.client.ask(&Ask::change(Method::POST, path))?.is_some())
             }
-            None => match expiry {
-                Expiry::At(_) => modify::expire(self, namespace, key, expiry, clock),
-                _ => self.expire_odd(namespace, key, &when["ttl=".len()..]),
-            },
+            (None, Expiry::At(_)) => modify::expire(self, namespace, key, expiry, clock),
+            (None, Expiry::After(ttl)) => self.expire_odd(namespace, key, &millis(ttl)),
+            (None, _) => self.expire_odd(namespace, key, "never"),
         }
     }
 
@@ -219,15 +213,15 @@ impl Http {
         let text = match key_path(namespace, key) {
             None => self.add_odd(namespace, key, by, ttl)?,
             Some(path) => {
-                let ttl = ttl.map_or(String::new(), |ttl| format!("&ttl={}", millis(ttl)));
-                let path = format!("{path}?op=incr&by={by}{ttl}");
-                let reply = self.client.ask(&Ask::change(Method::POST, path))?;
+                let path = path + &OnKey::Incr { by, ttl }.write();
+                let reply = self.client.ask(&Ask::fetch(Method::POST, path))?;
                 let reply = reply.ok_or_else(|| self.client.no_service("it says no"))?;
                 self.client.text(reply)?
             }
         };
-        let sum = text.trim_end().parse();
-        sum.map_err(|_| self.client.no_service("it gives no number"))
+        let sum = String::from_utf8(text).ok();
+        let sum = sum.and_then(|text| text.trim_end().parse().ok());
+        sum.ok_or_else(|| self.client.no_service("it gives no number"))
     }
 
     pub(super) fn append_bytes(
@@ -245,15 +239,23 @@ impl Http {
         };
         let ask = Ask {
             body: addition,
-            ..Ask::change(Method::POST, path + "?op=append")
+            ..Ask::change(Method::POST, path + &OnKey::Append.write())
         };
-        self.client.ask(&ask).map(drop)
+        self.done(self.client.ask(&ask)?)
+    }
+
+    /// Takes a no for no answer where there is nothing to say no to.
+    fn done(&self, reply: Option<Reply>) -> Result<()> {
+        match reply {
+            Some(_) => Ok(()),
+            None => Err(self.client.no_service("it says no")),
+        }
     }
 
     pub(super) fn push_element(&self, list: &Namespace, value: &mut dyn Source) -> Result<()> {
-        let path = namespace_path(list) + "?op=push";
+        let path = namespace_path(list) + &OnNamespace::Push.write();
         let ask = Ask::change(Method::POST, path);
-        Body::read(value)?.send(&self.client, &ask).map(drop)
+        self.done(Body::read(value)?.send(&self.client, &ask)?)
     }
 
     pub(super) fn pop_element(&self, list: &Namespace, end: End) -> Result<Option<Entry>> {
@@ -268,35 +270,20 @@ impl Http {
     ) -> Result<Option<Entry>> {
         // A time too long to count is no limit.
         let until = Instant::now().checked_add(patience);
-        loop {
-            let left = until.map_or(WAIT, |until| {
-                until.saturating_duration_since(Instant::now())
-            });
-            let popped = self.pop_once(list, end, left.min(WAIT))?;
-            if popped.is_some() || until.is_some_and(|until| until <= Instant::now()) {
-                return Ok(popped);
-            }
-        }
+        self.client
+            .wait(until, |wait| self.pop_once(list, end, wait))
     }
 
     fn pop_once(&self, list: &Namespace, end: End, wait: Duration) -> Result<Option<Entry>> {
-        let last = match end {
-            End::First => "",
-            End::Last => "&last=1",
-        };
-        let wait_for = match wait.as_millis() {
-            0 => String::new(),
-            millis => format!("&wait={millis}ms"),
-        };
+        let path = namespace_path(list) + &OnNamespace::Pop { end, wait }.write();
         let ask = Ask {
             waits: wait,
-            ..Ask::change(
-                Method::POST,
-                format!("{}?op=pop{last}{wait_for}", namespace_path(list)),
-            )
+            ..Ask::fetch(Method::POST, path)
         };
         let reply = self.client.ask(&ask)?;
-        reply.map(|reply| self.client.entry(reply)).transpose()
+        reply
+            .map(|reply| self.client.entry(reply, None))
+            .transpose()
     }
 }
 
@@ -343,16 +330,5 @@ impl<'a> Body<'a> {
             Some(err) => Err(err),
             None => sent,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_never_shorter_than_it_was() {
-        assert_eq!(millis(Duration::from_nanos(1)), "1ms");
-        assert_eq!(millis(Duration::from_millis(1500)), "1500ms");
     }
 }

@@ -9,18 +9,22 @@
 //! Keys stand in paths, every byte written as `%XX` that could mean anything to whoever is between. A key
 //! that might be changed on the way all the same, such as `a/../b`, is sent in a body; see [`odd`].
 //!
-//! Read the files in this order: [`socket`], [`client`], [`address`], [`body`], [`entries`], [`odd`],
+//! Read the files in this order: [`socket`], [`tls`], [`incoming`], [`faults`], [`ask`], [`client`], [`address`], [`body`], [`entries`], [`odd`],
 //! [`scan`], [`bulk`], [`watch`], [`named`], [`upkeep`].
 
 mod address;
+mod ask;
 mod body;
 mod bulk;
 mod client;
 mod entries;
+mod faults;
+mod incoming;
 mod named;
 mod odd;
 mod scan;
 mod socket;
+mod tls;
 mod upkeep;
 mod watch;
 

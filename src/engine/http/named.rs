@@ -6,94 +6,98 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
 use ureq::http::Method;
 
 use crate::engine::lease::{self, Attempt, Grant, KEEP_EVERY};
 use crate::os;
 use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result};
+use crate::wire::http::answer::{self, Granted, Holds, LockWanted};
+use crate::wire::http::millis;
+use crate::wire::http::request::OnNamespace;
 use crate::wire::time::read_rfc3339;
 
 use super::Http;
 use super::address::namespace_path;
-use super::client::{Ask, Client, Reply};
-use super::entries::WAIT;
+use super::ask::{Ask, BRINGS, DONE};
+use super::client::{Client, Reply};
 
 /// A lock, for one holder.
 struct HttpGrant {
     client: Arc<Client>,
     /// The path of its namespace.
     path: String,
-    /// The name of the lock, as a member of a request.
-    name: (&'static str, Json),
+    /// A request that names the lock.
+    named: LockWanted,
     id: Etag,
     is_shared: bool,
     host: String,
 }
 
-#[derive(Deserialize)]
-struct Granted {
-    token: u64,
-}
-
-#[derive(Deserialize)]
-struct ToldHolder {
-    pid: u32,
-    host: String,
-    since: String,
-    shared: bool,
-}
-
-/// Writes the name of a lock as a member of a request.
-fn member(name: &Key) -> (&'static str, Json) {
-    match std::str::from_utf8(name.as_bytes()) {
-        Ok(text) => ("name", Json::from(text)),
-        Err(_) => ("name_base64", Json::from(STANDARD.encode(name.as_bytes()))),
+/// Names a lock in a request.
+fn named(name: &Key) -> LockWanted {
+    let bytes = name.as_bytes();
+    let text = std::str::from_utf8(bytes).ok();
+    LockWanted {
+        name: text.map(str::to_owned),
+        name_base64: text.is_none().then(|| STANDARD.encode(bytes)),
+        ..LockWanted::default()
     }
 }
 
 fn post(
     client: &Client,
     path: &str,
-    op: &str,
-    body: &Json,
+    op: OnNamespace,
+    body: &LockWanted,
     waits: Duration,
     within: Option<Duration>,
 ) -> Result<Option<Reply>> {
-    let body = body.to_string();
     client.ask(&Ask {
-        body: body.as_bytes(),
+        body: &answer::line(body),
         waits,
         within,
         is_safe: true,
-        ..Ask::change(Method::POST, format!("{path}?op={op}"))
+        yes: match op {
+            OnNamespace::Lock | OnNamespace::Holder => BRINGS,
+            _ => DONE,
+        },
+        ..Ask::change(Method::POST, path.to_owned() + &op.write())
     })
 }
 
 impl HttpGrant {
     /// Tries for the lock, for that long.
     fn take_within(&self, wait: Duration) -> Result<Option<u64>> {
-        let (member, name) = &self.name;
-        let body = json!({
-            "id": self.id.to_string(),
-            *member: name,
-            "shared": self.is_shared,
-            "wait": format!("{}ms", wait.as_millis()),
-            "pid": std::process::id(),
-            "host": self.host,
-        });
-        let Some(reply) = post(&self.client, &self.path, "lock", &body, wait, None)? else {
+        let body = LockWanted {
+            id: Some(self.id.to_string()),
+            shared: self.is_shared,
+            wait: Some(millis(wait)),
+            pid: std::process::id(),
+            host: self.host.clone(),
+            ..self.named.clone()
+        };
+        let Some(reply) = post(
+            &self.client,
+            &self.path,
+            OnNamespace::Lock,
+            &body,
+            wait,
+            None,
+        )?
+        else {
             return Ok(None);
         };
         let text = self.client.text(reply)?;
-        let granted: Granted =
-            serde_json::from_str(&text).map_err(|_| self.client.no_service("it gives no token"))?;
+        let granted: Option<Granted> = answer::read(&text);
+        let granted = granted.ok_or_else(|| self.client.no_service("it gives no token"))?;
         Ok(Some(granted.token))
     }
 
-    fn tell(&self, op: &str) -> Result<bool> {
-        let body = json!({ "id": self.id.to_string() });
+    fn tell(&self, op: OnNamespace) -> Result<bool> {
+        let body = LockWanted {
+            id: Some(self.id.to_string()),
+            ..LockWanted::default()
+        };
         let (waits, within) = (Duration::ZERO, Some(KEEP_EVERY));
         let reply = post(&self.client, &self.path, op, &body, waits, within)?;
         Ok(reply.is_some())
@@ -107,11 +111,11 @@ impl Grant for HttpGrant {
     }
 
     fn keep(&self) -> Result<bool> {
-        self.tell("keep")
+        self.tell(OnNamespace::Keep)
     }
 
     fn free(&self) -> Result<()> {
-        self.tell("free").map(drop)
+        self.tell(OnNamespace::Free).map(drop)
     }
 }
 
@@ -126,7 +130,7 @@ impl Http {
         let grant = HttpGrant {
             client: Arc::clone(&self.client),
             path: namespace_path(namespace),
-            name: member(name),
+            named: named(name),
             id: Etag(id),
             is_shared: request.is_shared,
             host: os::host_name(),
@@ -136,32 +140,24 @@ impl Http {
         let until = request
             .patience
             .and_then(|patience| Instant::now().checked_add(patience));
-        loop {
-            let left = until.map_or(WAIT, |until| {
-                until.saturating_duration_since(Instant::now())
-            });
+        self.client.wait(until, |wait| {
             let asked = os::since_boot();
-            if let Some(token) = grant.take_within(left.min(WAIT))?
-                && let Some(held) = lease::hold(&shared, token, asked)?
-            {
-                return Ok(Some(held));
+            match grant.take_within(wait)? {
+                Some(token) => lease::hold(&shared, token, asked),
+                None => Ok(None),
             }
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return Ok(None);
-            }
-        }
+        })
     }
 
     pub(super) fn find_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let (member, name) = member(name);
         let path = namespace_path(namespace);
-        let body = json!({ member: name });
-        let Some(reply) = post(&self.client, &path, "holder", &body, Duration::ZERO, None)? else {
+        let op = OnNamespace::Holder;
+        let Some(reply) = post(&self.client, &path, op, &named(name), Duration::ZERO, None)? else {
             return Ok(None);
         };
         let text = self.client.text(reply)?;
         let read = || {
-            let told: ToldHolder = serde_json::from_str(&text).ok()?;
+            let told: Holds = answer::read(&text)?;
             Some(Holder {
                 pid: told.pid,
                 host: told.host,

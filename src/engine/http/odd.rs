@@ -1,4 +1,5 @@
-//! Entries whose keys cannot stand in a path: verbs on them are commands of a batch, in the body.
+//! Entries whose keys cannot stand in a path, and stand in a body: verbs on them that bring no value
+//! are commands of a batch.
 
 use std::time::Duration;
 
@@ -8,16 +9,20 @@ use serde_json::{Value as Json, json};
 use ureq::http::Method;
 
 use crate::store::{
-    Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, StoreError, Value,
+    Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, StoreError,
     entry::read_to_end,
 };
+use crate::wire::http::answer::{self, Ended};
+use crate::wire::http::request::OnNamespace;
+use crate::wire::http::{frame, millis};
 use crate::wire::listed;
 
 use super::Http;
 use super::address::namespace_path;
-use super::body::Download;
-use super::client::Ask;
-use super::entries::millis;
+use super::ask::Ask;
+
+/// The most bytes of the replies to a batch.
+const MAX_REPLIES: u64 = 17 * 1024 * 1024;
 
 /// What a command of a batch has printed, or why it failed; `None` is a no.
 type Printed = Result<Option<Vec<u8>>>;
@@ -39,30 +44,29 @@ fn command(options: &[&str], words: &[&[u8]]) -> Json {
 
 impl Http {
     /// Carries out commands, and returns what came of each.
-    pub(super) fn batch(
-        &self,
-        namespace: &Namespace,
-        commands: &[Json],
-        is_safe: bool,
-    ) -> Result<Vec<Printed>> {
+    pub(super) fn batch(&self, namespace: &Namespace, commands: &[Json]) -> Result<Vec<Printed>> {
         let lines: String = commands
             .iter()
             .map(|command| format!("{command}\n"))
             .collect();
-        let path = namespace_path(namespace) + "?op=batch&json=1";
+        let batch = OnNamespace::Batch {
+            json: true,
+            stop: false,
+            end: true,
+        };
+        let path = namespace_path(namespace) + &batch.write();
         let ask = Ask {
             body: lines.as_bytes(),
-            is_safe,
-            ..Ask::change(Method::POST, path)
+            ..Ask::fetch(Method::POST, path)
         };
         let reply = self.client.ask(&ask)?;
         let reply = reply.ok_or_else(|| self.client.no_service("it says no to a batch"))?;
-        let frames = read_to_end(&mut Download::new(&self.client, reply.body))?;
+        let frames = self.client.bytes(reply.body, MAX_REPLIES)?;
         let mut frames = &*frames;
         let torn = || self.client.no_service("its replies are torn");
         let mut printed = Vec::with_capacity(commands.len());
         for _ in commands {
-            let (status, text, rest) = take_frame(frames).ok_or_else(torn)?;
+            let (status, text, rest) = frame::take(frames).ok_or_else(torn)?;
             frames = rest;
             printed.push(match status {
                 0 => Ok(Some(text.to_vec())),
@@ -70,33 +74,45 @@ impl Http {
                 status => Err(self.client.told(status, error_of(text))),
             });
         }
-        Ok(printed)
+        let end = commands.len() as u64;
+        match answer::read::<Ended>(frames) {
+            Some(ended) if ended.end == end => Ok(printed),
+            _ => Err(torn()),
+        }
     }
 
     fn one(&self, namespace: &Namespace, command: Json) -> Printed {
-        let printed = self.batch(namespace, &[command], false)?;
+        let printed = self.batch(namespace, &[command])?;
         printed.into_iter().next().unwrap_or(Ok(None))
     }
 
     pub(super) fn find_odd(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>> {
-        let stat = command(&["stat", "--json"], &[key.as_bytes()]);
-        let get = command(&["get"], &[key.as_bytes()]);
-        loop {
-            let commands = [stat.clone(), get.clone(), stat.clone()];
-            let printed = self.batch(namespace, &commands, true)?;
-            let Ok([before, value, after]) = <[Printed; 3]>::try_from(printed) else {
-                return Ok(None);
-            };
-            let (Some(before), Some(bytes), Some(after)) = (before?, value?, after?) else {
-                return Ok(None);
-            };
-            // Where others have changed it meanwhile, it may not be what was told of it.
-            if before == after {
-                let meta = self.read_meta(&before)?;
-                let value = Value::Whole { bytes, next: 0 };
-                return Ok(Some(Entry { meta, value }));
-            }
-        }
+        let is_safe = true;
+        self.fetch_odd(namespace, key, OnNamespace::Get, is_safe)
+    }
+
+    pub(super) fn take_odd(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>> {
+        let is_safe = false;
+        self.fetch_odd(namespace, key, OnNamespace::Take, is_safe)
+    }
+
+    /// Asks for a value with the key in the body.
+    fn fetch_odd(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        op: OnNamespace,
+        is_safe: bool,
+    ) -> Result<Option<Entry>> {
+        let ask = Ask {
+            body: key.as_bytes(),
+            is_safe,
+            ..Ask::fetch(Method::POST, namespace_path(namespace) + &op.write())
+        };
+        let reply = self.client.ask(&ask)?;
+        reply
+            .map(|reply| self.client.entry(reply, None))
+            .transpose()
     }
 
     pub(super) fn find_odd_meta(&self, namespace: &Namespace, key: &Key) -> Result<Option<Meta>> {
@@ -168,26 +184,6 @@ impl Http {
         Ok(self.one(namespace, Json::from(words))?.is_some())
     }
 
-    pub(super) fn take_odd(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>> {
-        let stat = command(&["stat", "--json"], &[key.as_bytes()]);
-        let take = command(&["get", "--remove"], &[key.as_bytes()]);
-        let printed = self.batch(namespace, &[stat, take], false)?;
-        let Ok([before, taken]) = <[Printed; 2]>::try_from(printed) else {
-            return Ok(None);
-        };
-        let Some(bytes) = taken? else {
-            return Ok(None);
-        };
-        let before = before.ok().flatten();
-        let known = before.and_then(|line| self.read_meta(&line).ok());
-        let meta = Meta {
-            size: bytes.len() as u64,
-            ..known.ok_or_else(|| self.client.no_service("it tells nothing of what it gave"))?
-        };
-        let value = Value::Whole { bytes, next: 0 };
-        Ok(Some(Entry { meta, value }))
-    }
-
     pub(super) fn expire_odd(&self, namespace: &Namespace, key: &Key, when: &str) -> Result<bool> {
         let expire = command(&["expire"], &[key.as_bytes(), when.as_bytes()]);
         Ok(self.one(namespace, expire)?.is_some())
@@ -199,12 +195,12 @@ impl Http {
         key: &Key,
         by: i64,
         ttl: Option<Duration>,
-    ) -> Result<String> {
+    ) -> Result<Vec<u8>> {
         let mut options = vec!["incr".to_owned(), format!("--by={by}")];
         options.extend(ttl.map(|ttl| format!("--ttl={}", millis(ttl))));
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let printed = self.one(namespace, command(&options, &[key.as_bytes()]))?;
-        Ok(String::from_utf8_lossy(&printed.unwrap_or_default()).into_owned())
+        Ok(printed.unwrap_or_default())
     }
 
     pub(super) fn append_odd(
@@ -214,22 +210,11 @@ impl Http {
         addition: &[u8],
     ) -> Result<()> {
         let append = command(&["append"], &[key.as_bytes(), addition]);
-        self.one(namespace, append).map(drop)
+        match self.one(namespace, append)? {
+            Some(_) => Ok(()),
+            None => Err(self.client.no_service("it says no")),
+        }
     }
-}
-
-/// Takes a reply off the front: `STATUS BYTES`, a newline, so many bytes, a newline.
-fn take_frame(frames: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let end = frames.iter().position(|&byte| byte == b'\n')?;
-    let (head, rest) = (
-        std::str::from_utf8(&frames[..end]).ok()?,
-        &frames[end + 1..],
-    );
-    let (status, length) = head.split_once(' ')?;
-    let length: usize = length.parse().ok()?;
-    let text = rest.get(..length)?;
-    let rest = rest[length..].strip_prefix(b"\n")?;
-    Some((status.parse().ok()?, text, rest))
 }
 
 /// Returns what a command had to say: the last line of what it printed, without the words that say
@@ -250,24 +235,6 @@ fn error_of(printed: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_frame_is_as_long_as_it_says() {
-        let (status, text, rest) = take_frame(b"0 3\na\nb\n1 0\n\n").unwrap();
-        assert_eq!((status, text), (0, &b"a\nb"[..]));
-        assert_eq!(take_frame(rest), Some((1, &b""[..], &b""[..])));
-        for torn in [
-            &b""[..],
-            b"0",
-            b"0 1\n",
-            b"0 1\na",
-            b"0 1\nab\n",
-            b"x 0\n\n",
-            b"0 -1\n\n",
-        ] {
-            assert_eq!(take_frame(torn), None);
-        }
-    }
 
     #[test]
     fn an_error_is_told_without_its_frame() {

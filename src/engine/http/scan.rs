@@ -1,21 +1,29 @@
 //! Listings: lines of JSON, as the service finds them.
 
+use std::thread;
+
 use ureq::http::Method;
 
+use crate::store::key::MAX_KEY_LEN;
 use crate::store::{
     Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Value,
 };
+use crate::wire::http::request::List;
 use crate::wire::lines::Lines;
-use crate::wire::listed::{self, Line};
-use crate::wire::percent;
+use crate::wire::listed::{self, Line, Listed as Entry};
 
 use super::Http;
 use super::address::namespace_path;
-use super::body::Download;
-use super::client::Ask;
+use super::ask::Ask;
+use super::body::Body;
+use super::client::PAUSE;
 
 /// Values of more bytes than this are asked for one by one.
 const INLINE: u64 = 64 * 1024;
+/// The most bytes of a line: a byte takes six at the most, as an escape of JSON.
+const LONGEST: usize = 6 * (INLINE as usize + MAX_KEY_LEN) + 64 * 1024;
+/// The most things in a row that cannot be listed.
+const MAX_REFUSALS: u64 = 10_000;
 
 /// A listing that is being received.
 struct HttpScan<'a> {
@@ -24,15 +32,16 @@ struct HttpScan<'a> {
     selection: Selection,
     /// `None` once it has ended.
     answer: Option<Answer>,
+    /// The last key, which is empty before the first.
     key: Vec<u8>,
-    /// Whether damage was told, so that the end that is missing tells nothing more.
-    is_damaged: bool,
+    /// How many things that cannot be listed have come in a row.
+    refusals: u64,
     /// How many entries have come since it was asked for.
     count: u64,
 }
 
 struct Answer {
-    body: Download,
+    body: Body,
     lines: Lines,
 }
 
@@ -49,43 +58,23 @@ impl Http {
             selection: selection.clone(),
             answer: Some(answer),
             key: Vec::new(),
-            is_damaged: false,
+            refusals: 0,
             count: 0,
         }))
     }
 
     fn begin_listing(&self, namespace: &Namespace, selection: &Selection) -> Result<Answer> {
-        let mut query = Vec::new();
-        let mut add = |name: &str, value: &[u8]| {
-            query.push(format!("{name}={}", percent::encode(value)));
+        let list = List {
+            selection: selection.clone(),
+            inline: selection.values.then_some(INLINE),
+            end: true,
         };
-        if let Some(glob) = &selection.glob {
-            add("glob", glob.pattern());
-        }
-        if !selection.prefix.is_empty() {
-            add("prefix", &selection.prefix);
-        }
-        for (name, bound) in [("from", &selection.from), ("to", &selection.to)] {
-            if let Some(bound) = bound {
-                add(name, bound);
-            }
-        }
-        if let Some(limit) = selection.limit {
-            add("limit", limit.to_string().as_bytes());
-        }
-        if selection.reverse {
-            add("reverse", b"1");
-        }
-        if selection.values {
-            add("values", b"1");
-            add("inline", INLINE.to_string().as_bytes());
-        }
-        let path = format!("{}?{}", namespace_path(namespace), query.join("&"));
+        let path = namespace_path(namespace) + &list.write();
         let reply = self.client.ask(&Ask::look(Method::GET, path))?;
         let reply = reply.ok_or_else(|| self.client.no_service("it lists nothing"))?;
         Ok(Answer {
-            body: Download::new(&self.client, reply.body),
-            lines: Lines::default(),
+            body: Body::new(&self.client, reply.body),
+            lines: Lines::of_at_most(LONGEST),
         })
     }
 }
@@ -98,51 +87,93 @@ enum Next {
 }
 
 impl HttpScan<'_> {
+    /// Returns what comes next. What is not as it ought to be ends the listing.
     fn advance(&mut self) -> Result<Next> {
-        let Some(answer) = &mut self.answer else {
+        let Some(mut answer) = self.answer.take() else {
             return Ok(Next::End);
         };
-        match answer.lines.advance(&mut answer.body) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.answer = None;
-                return Ok(Next::End);
+        let line = loop {
+            match answer.lines.advance(&mut answer.body) {
+                Ok(true) => {}
+                ended => {
+                    answer = self.go_on(ended.err())?;
+                    continue;
+                }
             }
-            Err(_) if self.is_damaged => {
-                self.answer = None;
-                return Ok(Next::End);
+            let line = listed::read_line(answer.lines.line());
+            match line.map_err(|why| self.odd(&why))? {
+                Line::Cursor if self.selection.limit == Some(self.count) => {}
+                line => break line,
             }
-            // Whoever reads slowly may find that the service did not wait.
-            Err(_) if self.count > 0 => {
-                self.go_on_behind();
-                let answer = self.store.begin_listing(&self.namespace, &self.selection)?;
-                self.answer = Some(answer);
-                self.count = 0;
-                return self.advance();
+        };
+        let next = match line {
+            Line::End(count) if count == self.count => {
+                // Nothing is behind it.
+                return match answer.lines.advance(&mut answer.body)? {
+                    false => Ok(Next::End),
+                    true => Err(self.odd("it goes on behind its end")),
+                };
             }
-            Err(err) => {
-                self.answer = None;
-                return Err(err);
-            }
-        }
-        let client = &self.store.client;
-        let line = listed::read_line(answer.lines.line());
-        match line.map_err(|why| client.no_service(&why))? {
-            Line::Cursor => {
-                self.answer = None;
-                Ok(Next::End)
+            Line::Cursor | Line::End(_) => {
+                return Err(self.odd("its listing does not end as it ought to"));
             }
             Line::Refusal { status, error } => {
-                self.is_damaged = true;
-                Ok(Next::Damage(client.told(status, error)))
+                self.refusals += 1;
+                if self.refusals > MAX_REFUSALS {
+                    return Err(self.odd("it lists nothing but what cannot be listed"));
+                }
+                Next::Damage(self.store.client.told(status, error))
             }
             Line::Entry(listed) => {
-                self.key = listed.key;
+                self.check(&listed)?;
+                self.refusals = 0;
                 self.count += 1;
+                self.key = listed.key;
                 let value = listed.value.map(|bytes| Value::Whole { bytes, next: 0 });
-                Ok(Next::Entry(listed.meta, value))
+                Next::Entry(listed.meta, value)
             }
+        };
+        self.answer = Some(answer);
+        Ok(next)
+    }
+
+    fn odd(&self, why: &str) -> StoreError {
+        self.store.client.no_service(why)
+    }
+
+    /// Refuses an entry that was not asked for, or does not come in its turn.
+    fn check(&self, listed: &Entry) -> Result<()> {
+        let key = listed.key.as_slice();
+        if let Err(err) = Key::check(key) {
+            return Err(self.odd(&format!("it lists a key that is none: {err}")));
         }
+        let is_in_order = match self.selection.reverse {
+            _ if self.key.is_empty() => true,
+            false => key > self.key.as_slice(),
+            true => key < self.key.as_slice(),
+        };
+        if !is_in_order {
+            return Err(self.odd("it lists keys out of order"));
+        }
+        let is_wanted = self.selection.matches(key) && self.selection.limit != Some(self.count);
+        let value = listed.value.as_ref();
+        let fits = value.is_none_or(|value| value.len() as u64 == listed.meta.size);
+        match is_wanted && fits && (value.is_none() || self.selection.values) {
+            true => Ok(()),
+            false => Err(self.odd("it lists what was not asked for")),
+        }
+    }
+
+    /// Asks for what is missing of a listing that was cut off. Whoever reads slowly may find that the
+    /// service did not wait. One that has brought nothing is not asked for again.
+    fn go_on(&mut self, err: Option<StoreError>) -> Result<Answer> {
+        if self.count == 0 {
+            return Err(err.unwrap_or_else(|| self.store.client.cut_off()));
+        }
+        self.go_on_behind();
+        self.count = 0;
+        thread::sleep(PAUSE);
+        self.store.begin_listing(&self.namespace, &self.selection)
     }
 
     /// Narrows what is listed to what has not come yet.
@@ -162,10 +193,7 @@ impl HttpScan<'_> {
 
     /// Opens a value that was too large for the listing; `None` where the entry is gone.
     fn open(&self) -> Result<Option<(Meta, Value)>> {
-        let key = Key::new(self.key.clone()).map_err(|err| {
-            let why = format!("it lists a key that is none: {err}");
-            self.store.client.no_service(&why)
-        })?;
+        let key = Key::new(self.key.clone()).map_err(|err| self.odd(&err.to_string()))?;
         let entry = self.store.find(&self.namespace, &key)?;
         Ok(entry.map(|entry| (entry.meta, entry.value)))
     }

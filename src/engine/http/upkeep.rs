@@ -4,24 +4,26 @@ use std::io;
 
 use ureq::http::Method;
 
-use serde::Deserialize;
-
 use crate::store::{Info, Namespace, Result, StoreError};
+use crate::wire::http::answer::{self, Ended, Named};
+use crate::wire::http::request::{self, OnNamespace};
 use crate::wire::info;
+use crate::wire::lines::Lines;
 
 use super::Http;
 use super::address::namespace_path;
-use super::client::Ask;
+use super::ask::Ask;
+use super::body::Body;
 use super::entries::LONG_WORK;
 
-#[derive(Deserialize)]
-struct Named {
-    namespace: String,
-}
+/// The most bytes of a namespace's line.
+const LONGEST: usize = 4 * 1024;
+/// The most bytes of all of them.
+const MAX_NAMES: u64 = 16 * 1024 * 1024;
 
 impl Http {
     pub(super) fn tell_info(&self, namespace: &Namespace) -> Result<Option<Info>> {
-        let path = namespace_path(namespace) + "?op=info";
+        let path = namespace_path(namespace) + request::INFO;
         let ask = Ask {
             waits: LONG_WORK,
             ..Ask::look(Method::GET, path)
@@ -30,7 +32,7 @@ impl Http {
             return Ok(None);
         };
         let text = self.client.text(reply)?;
-        let info = info::read_json(text.as_bytes());
+        let info = info::read_json(&text);
         info.map(Some).map_err(|why| {
             self.client
                 .no_service(&format!("it tells of a namespace: {why}"))
@@ -38,21 +40,39 @@ impl Http {
     }
 
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
-        let reply = self.client.ask(&Ask::look(Method::GET, String::new()))?;
+        let path = request::write_namespaces();
+        let reply = self.client.ask(&Ask::look(Method::GET, path))?;
         let reply = reply.ok_or_else(|| self.client.no_service("it has no namespaces"))?;
-        let text = self.client.text(reply)?;
-        let read = |line: &str| {
-            let named: Named = serde_json::from_str(line).ok()?;
-            named.namespace.parse().ok()
-        };
-        let names: Option<Vec<Namespace>> = text.lines().map(read).collect();
-        names.ok_or_else(|| self.client.no_service("it lists no namespaces"))
+        let mut body = Body::new(&self.client, reply.body);
+        let mut lines = Lines::of_at_most(LONGEST);
+        let mut names = Vec::new();
+        let odd = || self.client.no_service("it lists no namespaces");
+        while lines.advance(&mut body)? {
+            if lines.read() > MAX_NAMES {
+                return Err(odd());
+            }
+            if let Some(Named { namespace }) = answer::read(lines.line()) {
+                names.push(namespace.parse().map_err(|_| odd())?);
+                continue;
+            }
+            let end = names.len() as u64;
+            let is_end = answer::read(lines.line()) == Some(Ended { end });
+            // Nothing is behind it.
+            return match is_end && !lines.advance(&mut body)? {
+                true => Ok(names),
+                false => Err(odd()),
+            };
+        }
+        Err(self.client.cut_off())
     }
 
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
         let ask = Ask {
             waits: LONG_WORK,
-            ..Ask::change(Method::POST, namespace_path(namespace) + "?op=drop")
+            ..Ask::change(
+                Method::POST,
+                namespace_path(namespace) + &OnNamespace::Drop.write(),
+            )
         };
         Ok(self.client.ask(&ask)?.is_some())
     }

@@ -1,5 +1,6 @@
 //! Waiting for a change: a request that is answered when there is one.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,10 +9,12 @@ use ureq::http::Method;
 
 use crate::store::{Etag, Key, Namespace, Result, StoreError, WatchTarget, Watcher};
 
+use crate::wire::http::request::{self, OnNamespace, Until};
+
 use super::Http;
 use super::address::namespace_path;
-use super::client::{Ask, Client};
-use super::entries::WAIT;
+use super::ask::Ask;
+use super::client::Client;
 
 /// How often a list is looked at by those who do not take from it in a request that waits.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -26,7 +29,7 @@ struct HttpWatcher {
     /// What the key held when it was looked at last.
     etag: Option<Etag>,
     /// Since when the service does not answer.
-    failing: Option<Instant>,
+    failing: Cell<Option<Instant>>,
 }
 
 /// Waits for nothing but the time: an element is waited for by the request that takes it, and only
@@ -58,7 +61,7 @@ impl Http {
             namespace: namespace.clone(),
             key: key.clone(),
             etag: meta.map(|meta| meta.etag),
-            failing: None,
+            failing: Cell::default(),
         }))
     }
 }
@@ -68,27 +71,28 @@ impl HttpWatcher {
         &self.store.client
     }
 
-    /// Waits for a change, for at most that long. Returns whether there was one.
-    fn ask(&self, wait: Duration) -> Result<bool> {
-        let mut query = format!("op=wait&wait={}ms", wait.as_millis());
-        if let Some(etag) = self.etag {
-            query += &format!("&changed={etag}");
-        }
+    /// Waits for a change, for at most that long. `None` where there was none.
+    fn ask(&self, wait: Duration) -> Result<Option<()>> {
+        let until = self.etag.map_or(Until::There, Until::Changed);
+        let request = OnNamespace::Wait(request::Wait { wait, until });
         let ask = Ask {
             body: self.key.as_bytes(),
             waits: wait,
             is_safe: true,
             ..Ask::change(
                 Method::POST,
-                format!("{}?{query}", namespace_path(&self.namespace)),
+                namespace_path(&self.namespace) + &request.write(),
             )
         };
-        Ok(self.client().ask(&ask)?.is_some())
+        let changed = self.client().ask(&ask)?;
+        self.failing.set(None);
+        Ok(changed.map(drop))
     }
 
     /// A service that was started anew answers again; one that does not for too long is told.
-    fn bear(&mut self, err: StoreError) -> Result<()> {
-        let since = *self.failing.get_or_insert_with(Instant::now);
+    fn bear(&self, err: StoreError) -> Result<()> {
+        let since = self.failing.get().unwrap_or_else(Instant::now);
+        self.failing.set(Some(since));
         if since.elapsed() > self.client().settings().busy_timeout {
             return Err(err);
         }
@@ -100,19 +104,15 @@ impl HttpWatcher {
 impl Watcher for HttpWatcher {
     fn wait(&mut self, until: Option<Instant>) -> Result<()> {
         loop {
-            let left = until.map_or(WAIT, |until| {
-                until.saturating_duration_since(Instant::now())
-            });
-            if left.is_zero() {
+            if until.is_some_and(|until| until <= Instant::now()) {
                 return Ok(());
             }
-            match self.ask(left.min(WAIT)) {
-                Ok(false) => self.failing = None,
-                Ok(true) => break,
+            match self.client().wait(until, |wait| self.ask(wait)) {
+                Ok(Some(())) => break,
+                Ok(None) => return Ok(()),
                 Err(err) => self.bear(err)?,
             }
         }
-        self.failing = None;
         // Whoever is woken looks at it; the next wait is for what comes after this look.
         let meta = self.store.find_meta(&self.namespace, &self.key)?;
         self.etag = meta.map(|meta| meta.etag);

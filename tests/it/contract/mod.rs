@@ -96,7 +96,7 @@ fn run(engine: Engine, cases: &[Case]) {
     let excepted = match engine {
         Engine::Tree | Engine::Sqlite => &[][..],
         Engine::Redis | Engine::Cluster => NOT_REMOTE,
-        Engine::Http | Engine::HttpSqlite => NOT_SERVED,
+        Engine::Http | Engine::HttpSqlite | Engine::Nginx => NOT_SERVED,
     };
     for (name, case) in cases {
         if excepted.iter().any(|(excepted, _)| excepted == name) {
@@ -114,3 +114,4 @@ contract! { redis: Engine::Redis; counting COUNTING gc GC }
 contract! { cluster: Engine::Cluster; gc GC }
 contract! { http: Engine::Http; counting COUNTING }
 contract! { http_sqlite: Engine::HttpSqlite; counting COUNTING }
+contract! { nginx: Engine::Nginx; counting COUNTING }

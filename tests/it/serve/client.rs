@@ -123,6 +123,11 @@ impl Client {
         self.stream.get_mut().write_all(bytes)
     }
 
+    /// Returns what comes, for who reads it as it is.
+    pub fn stream(&mut self) -> &mut BufReader<TcpStream> {
+        &mut self.stream
+    }
+
     /// Sends no more.
     pub fn end(&mut self) {
         self.stream

@@ -1,0 +1,46 @@
+//! What fails on the way to the service.
+
+use std::io;
+
+/// Tells whether nothing of the request can have arrived.
+pub(super) fn is_unreachable(err: &ureq::Error) -> bool {
+    match err {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
+        // The system's resolver has errors of its own, which the library tells as a text.
+        ureq::Error::Io(err) if err.to_string().starts_with("failed to lookup") => true,
+        ureq::Error::Io(err) => matches!(
+            err.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::NotFound
+                // What TLS has to say against the other side.
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+        ),
+        _ => false,
+    }
+}
+
+pub(super) fn io_error(err: ureq::Error) -> io::Error {
+    match err {
+        ureq::Error::Io(err) => unwrap(err),
+        ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
+        ureq::Error::HostNotFound => {
+            io::Error::new(io::ErrorKind::NotFound, "there is no such host")
+        }
+        err => io::Error::other(err.to_string()),
+    }
+}
+
+/// Takes out what the client has wrapped.
+pub(super) fn unwrap(err: io::Error) -> io::Error {
+    match err.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => err,
+    }
+}

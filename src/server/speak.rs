@@ -1,0 +1,152 @@
+//! That an answer is kv's, and answers that take long.
+//!
+//! A client that knows the protocol takes silence for death, however long its request may take. Where
+//! an answer is not at hand soon, it gets 200 and `KV-Late` at once, then an empty line every now and
+//! then, so that nobody in between takes silence for death either, and when it is known what the answer
+//! is a line that tells its code and headers, with its body behind.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+
+use crate::wire::http::answer::{self, Head, LATE, PROTOCOL, VERSION};
+
+use super::reply::Refusal;
+
+/// How long an answer may take before it is late, and how often a late one gives a sign of life.
+const BEAT: Duration = Duration::from_millis(500);
+
+type Coming = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Has every answer tell which protocol this is.
+pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, Infallible> {
+    let spoken = request.headers_mut().remove(PROTOCOL);
+    let mut response = match spoken.as_ref().map(HeaderValue::as_bytes) {
+        None => next.run(request).await,
+        Some(version) if version != VERSION.as_bytes() => {
+            let error = format!("this service speaks version {VERSION} of the protocol");
+            Refusal::usage(error).into_response()
+        }
+        // Its answer has no body in which anything could be told.
+        Some(_) if *request.method() == Method::HEAD => next.run(request).await,
+        Some(_) => in_time(request, next).await,
+    };
+    let version = HeaderValue::from_static(VERSION);
+    response.headers_mut().insert(PROTOCOL, version);
+    Ok(response)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let has_come = Arc::new(AtomicBool::new(body.is_end_stream()));
+    let body = Body::new(Watched {
+        body,
+        has_come: Arc::clone(&has_come),
+    });
+    let mut coming: Coming = Box::pin(next.run(Request::from_parts(parts, body)));
+    loop {
+        if let Ok(response) = timeout(BEAT, &mut coming).await {
+            return response;
+        }
+        // Who is still sending does not look for an answer, and would take it for a refusal.
+        if has_come.load(Ordering::Acquire) {
+            break;
+        }
+    }
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut response = Response::new(Body::new(Late::Coming(coming, beat)));
+    let headers = response.headers_mut();
+    headers.insert(LATE, HeaderValue::from_static("1"));
+    // So that nginx hands on each sign of life.
+    let buffering = HeaderName::from_static("x-accel-buffering");
+    headers.insert(buffering, HeaderValue::from_static("no"));
+    response
+}
+
+/// The body of a request, of which is noted when nothing of it is to come any more.
+struct Watched {
+    body: Body,
+    has_come: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+            self.has_come.store(true, Ordering::Release);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.has_come.store(true, Ordering::Release);
+    }
+}
+
+/// The body of a late answer.
+enum Late {
+    Coming(Coming, Interval),
+    Come(Body),
+}
+
+impl hyper::body::Body for Late {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let (coming, beat) = match this {
+            Self::Come(body) => return Pin::new(body).poll_frame(cx),
+            Self::Coming(coming, beat) => (coming, beat),
+        };
+        if let Poll::Ready(response) = coming.as_mut().poll(cx) {
+            let (mut parts, body) = response.into_parts();
+            if let Some(length) = body.size_hint().exact() {
+                parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+            }
+            let text = |(name, value): (&HeaderName, &HeaderValue)| {
+                Some((name.to_string(), value.to_str().ok()?.to_owned()))
+            };
+            let head = Head {
+                code: parts.status.as_u16(),
+                headers: parts.headers.iter().filter_map(text).collect(),
+            };
+            *this = Self::Come(body);
+            return Poll::Ready(Some(Ok(Frame::data(answer::line(&head).into()))));
+        }
+        ready!(beat.poll_tick(cx));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))))
+    }
+}

@@ -1,0 +1,184 @@
+//! What the query of a request for a listing asks for; see [`super::request`].
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::store::{Glob, Selection};
+
+use super::query::Query;
+
+/// What `GET /v1/NAMESPACE` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// Which entries.
+    pub selection: Selection,
+    /// Values of more bytes than this are left out.
+    pub inline: Option<u64>,
+    /// The end of the answer is to be marked.
+    pub end: bool,
+}
+
+/// The query of `GET /v1`: whether the end of the answer is to be marked.
+pub fn write_namespaces() -> String {
+    let mut query = Query::default();
+    query.add_flag("end", true);
+    query.write()
+}
+
+/// Reads the query of `GET /v1`.
+///
+/// # Errors
+///
+/// Where it asks for nothing that there is.
+pub fn read_namespaces(query: Option<&str>) -> Result<bool, String> {
+    Query::read(query, &["end"])?.flag("end")
+}
+
+/// The query of `GET /v1/NAMESPACE?op=info`.
+pub const INFO: &str = "?op=info";
+
+/// Reads it.
+///
+/// # Errors
+///
+/// Where it asks for something else too.
+pub fn read_info(query: Option<&str>) -> Result<(), String> {
+    Query::read(query, &["op"]).map(drop)
+}
+
+impl List {
+    /// Writes the query, with its `?` where there is anything in it. That keys alone are wanted
+    /// cannot be said.
+    pub fn write(&self) -> String {
+        let mut query = Query::default();
+        let Selection {
+            glob,
+            prefix,
+            from,
+            to,
+            reverse,
+            limit,
+            values,
+            keys_only: _,
+        } = &self.selection;
+        if let Some(glob) = glob {
+            query.add("glob", glob.pattern());
+        }
+        if !prefix.is_empty() {
+            query.add("prefix", prefix);
+        }
+        from.iter().for_each(|from| query.add("from", from));
+        to.iter().for_each(|to| query.add("to", to));
+        if let Some(limit) = limit {
+            query.add("limit", limit.to_string());
+        }
+        query.add_flag("reverse", *reverse);
+        query.add_flag("values", *values);
+        if let Some(inline) = self.inline {
+            query.add("inline", inline.to_string());
+        }
+        query.add_flag("end", self.end);
+        query.write()
+    }
+
+    /// Reads a query. A `cursor` narrows the selection.
+    ///
+    /// # Errors
+    ///
+    /// Where it asks for nothing that there is.
+    pub fn read(query: Option<&str>) -> Result<Self, String> {
+        let known = [
+            "glob", "prefix", "from", "to", "limit", "reverse", "values", "inline", "cursor", "end",
+        ];
+        let query = Query::read(query, &known)?;
+        let glob = query.bytes("glob").map(|glob| Glob::new(&glob)).transpose();
+        let glob = glob.map_err(|err| format!("invalid `glob`: {err}"))?;
+        let number = |text: &str| -> Result<u64, String> {
+            // The numbers of 64 bits of those who describe an interface have a sign.
+            let number = text
+                .parse()
+                .ok()
+                .filter(|number| i64::try_from(*number).is_ok());
+            number.ok_or_else(|| "it is no number".to_owned())
+        };
+        let cursor = query.parse("cursor", |text| {
+            let cursor = URL_SAFE_NO_PAD.decode(text);
+            cursor.map_err(|_| "it is none that this service gave".to_owned())
+        })?;
+        let mut selection = Selection {
+            glob,
+            prefix: query.bytes("prefix").unwrap_or_default(),
+            from: query.bytes("from"),
+            to: query.bytes("to"),
+            reverse: query.flag("reverse")?,
+            limit: query.parse("limit", number)?,
+            values: query.flag("values")?,
+            ..Selection::default()
+        };
+        match cursor {
+            None => {}
+            // It was among what was asked for, so that it is the narrower bound.
+            Some(bound) if selection.reverse => selection.to = Some(bound),
+            Some(bound) => selection.from = Some(bound),
+        }
+        Ok(Self {
+            selection,
+            inline: query.parse("inline", number)?,
+            end: query.flag("end")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values that mean something where they are not written as they ought to be.
+    const NASTY: [&[u8]; 6] = [b"", b"a&b=c", b"%2F%", b"+ \n", b"\0\xff", b"\xc3\xa4"];
+
+    fn query(text: &str) -> Option<&str> {
+        Some(text.strip_prefix('?').unwrap())
+    }
+
+    #[test]
+    fn every_listing_comes_back() {
+        let bounds = NASTY.iter().map(|bound| Some(bound.to_vec()));
+        let bounds: Vec<_> = bounds.chain([None]).collect();
+        for (n, bound) in bounds.iter().enumerate() {
+            for bits in 0..16 {
+                let [reverse, values, end, limited] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
+                let list = List {
+                    selection: Selection {
+                        glob: limited.then(|| Glob::new(b"a&*[!%]\xff").unwrap()),
+                        prefix: bound.clone().unwrap_or_default(),
+                        from: bound.clone(),
+                        to: bounds[bounds.len() - 1 - n].clone(),
+                        reverse,
+                        limit: limited.then_some(u64::MAX >> 1),
+                        values,
+                        keys_only: false,
+                    },
+                    inline: values.then_some(65_536),
+                    end,
+                };
+                let text = list.write();
+                let back = List::read(text.strip_prefix('?')).unwrap();
+                assert_eq!(format!("{back:?}"), format!("{list:?}"), "{text}");
+            }
+        }
+        assert_eq!(read_namespaces(query(&write_namespaces())), Ok(true));
+        assert_eq!(read_namespaces(None), Ok(false));
+        assert_eq!(read_info(query(INFO)), Ok(()));
+    }
+
+    #[test]
+    fn a_cursor_is_the_narrower_bound() {
+        let list = List::read(Some("from=a&to=z&cursor=bQ")).unwrap();
+        assert_eq!(list.selection.from.as_deref(), Some(&b"m"[..]));
+        let list = List::read(Some("from=a&to=z&cursor=bQ&reverse")).unwrap();
+        assert_eq!(list.selection.to.as_deref(), Some(&b"m"[..]));
+        for bad in ["cursor=?", "limit=9223372036854775808", "glob=[", "what=1"] {
+            assert!(List::read(Some(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Queries: what stands behind the `?` of a request.
+
+use std::time::Duration;
+
+use crate::store::units::patience;
+use crate::wire::percent;
+
+/// The parameters of a query, each of which may stand there once. Errors are texts for people.
+#[derive(Debug, Default)]
+pub(super) struct Query(Vec<(String, Vec<u8>)>);
+
+impl Query {
+    /// Reads a query. A name that is not known is an error, as is an option of a command.
+    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, String> {
+        let mut parameters: Vec<(String, Vec<u8>)> = Vec::new();
+        let parts = query.unwrap_or_default().split('&');
+        for part in parts.filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            if !known.contains(&name) {
+                let known = known.join("`, `");
+                let name = name.escape_debug();
+                return Err(format!(
+                    "no parameter `{name}` is known here; there are `{known}`"
+                ));
+            }
+            if parameters.iter().any(|(other, _)| other == name) {
+                return Err(format!("`{name}` is given twice"));
+            }
+            let value = percent::decode(value.as_bytes());
+            let value = value.ok_or_else(|| format!("`{name}` has a lone `%`"))?;
+            parameters.push((name.to_owned(), value));
+        }
+        Ok(Self(parameters))
+    }
+
+    /// Adds a parameter.
+    pub(super) fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.0.push((name.to_owned(), value.as_ref().to_vec()));
+    }
+
+    /// Adds a parameter that is on.
+    pub(super) fn add_flag(&mut self, name: &str, is_on: bool) {
+        if is_on {
+            self.add(name, b"1");
+        }
+    }
+
+    /// Adds a duration, so that it is not shorter than it was.
+    pub(super) fn add_millis(&mut self, name: &str, duration: Duration) {
+        self.add(name, millis(duration));
+    }
+
+    /// Writes the query, with its `?` where there is anything in it.
+    pub(super) fn write(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            text.push(if text.is_empty() { '?' } else { '&' });
+            text += name;
+            text.push('=');
+            text += &percent::encode(value);
+        }
+        text
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let found = self.0.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    /// Reads a parameter by `read`, whose error is told with its name.
+    pub(super) fn parse<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, String> {
+        let Some(bytes) = self.bytes(name) else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned());
+        let value = text.and_then(read);
+        value
+            .map(Some)
+            .map_err(|why| format!("invalid `{name}`: {why}"))
+    }
+
+    /// Reads a parameter that is on where it is there, unless it says `0`.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
+        let flag = self.parse(name, |text| match text {
+            "" | "1" | "true" => Ok(true),
+            "0" | "false" => Ok(false),
+            _ => Err("it is 1 or 0".to_owned()),
+        })?;
+        Ok(flag.unwrap_or(false))
+    }
+
+    /// Reads for how long to wait, which is not at all where nothing is said.
+    pub(super) fn wait(&self) -> Result<Duration, String> {
+        Ok(self.parse("wait", patience)?.unwrap_or_default())
+    }
+}
+
+/// Writes a duration so that it is not shorter.
+pub fn millis(duration: Duration) -> String {
+    format!("{}ms", duration.as_nanos().div_ceil(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_has_known_names_once() {
+        let query = Query::read(Some("a=%00+&b"), &["a", "b"]).unwrap();
+        assert_eq!(query.bytes("a"), Some(b"\0+".to_vec()));
+        assert!(query.flag("b").unwrap());
+        for bad in ["c", "a=1&a=2", "a=%"] {
+            assert!(Query::read(Some(bad), &["a"]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_never_shorter_than_it_was() {
+        assert_eq!(millis(Duration::from_nanos(1)), "1ms");
+        assert_eq!(millis(Duration::from_millis(1500)), "1500ms");
+    }
+}

@@ -1,0 +1,399 @@
+//! What the query of a request asks for, typed: the client writes it, and the service reads it.
+//!
+//! All errors are texts for people.
+
+use std::time::Duration;
+
+use crate::store::units::ttl;
+use crate::store::{End, Etag, Expiry, Merge};
+use crate::wire::time::{read_rfc3339_deadline, rfc3339_deadline};
+
+pub use super::listing::{INFO, List, read_info, read_namespaces, write_namespaces};
+use super::query::Query;
+
+/// What `POST /v1/NAMESPACE/KEY?op=` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnKey {
+    /// To store the body.
+    Put {
+        /// If the entry holds just this.
+        if_value: Option<Vec<u8>>,
+    },
+    /// To remove the entry.
+    Remove {
+        /// If it holds just this.
+        if_value: Option<Vec<u8>>,
+    },
+    /// To remove the entry, and answer with its value.
+    Take,
+    /// To add the body to the value.
+    Append,
+    /// To add to a number.
+    Incr {
+        /// How much.
+        by: i64,
+        /// How long the entry lives if this makes it.
+        ttl: Option<Duration>,
+    },
+    /// To set when the entry expires, which is not [`Expiry::Keep`].
+    Expire(Expiry),
+    /// To answer when something holds.
+    Wait(Wait),
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// For how long; the service has a limit of its own.
+    pub wait: Duration,
+    /// What has to hold.
+    pub until: Until,
+}
+
+/// What has to hold of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It is there.
+    There,
+    /// It is not.
+    Gone,
+    /// Its etag is another, or it is gone.
+    Changed(Etag),
+}
+
+/// What `POST /v1/NAMESPACE?op=` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNamespace {
+    /// To add the body to a list.
+    Push,
+    /// To take an element of a list.
+    Pop {
+        /// Which.
+        end: End,
+        /// For how long to wait for one.
+        wait: Duration,
+    },
+    /// As [`OnKey::Wait`], with the key in the body.
+    Wait(Wait),
+    /// To answer with the value of the key in the body.
+    Get,
+    /// As [`OnKey::Take`], with the key in the body.
+    Take,
+    /// To carry out the commands in the body.
+    Batch {
+        /// Each is an array of JSON.
+        json: bool,
+        /// The first failure ends them.
+        stop: bool,
+        /// The end of the answer is to be marked.
+        end: bool,
+    },
+    /// To store the entries in the body.
+    Import(Merge),
+    /// To remove the namespace.
+    Drop,
+    /// To take the lock that the body names.
+    Lock,
+    /// To keep it.
+    Keep,
+    /// To give it back.
+    Free,
+    /// To tell who holds it.
+    Holder,
+}
+
+/// Returns what `op` says.
+pub fn op(query: Option<&str>) -> &str {
+    let parts = query.unwrap_or_default().split('&');
+    parts
+        .filter_map(|part| part.strip_prefix("op="))
+        .next()
+        .unwrap_or("")
+}
+
+fn unknown(op: &str, known: &str) -> String {
+    let op = op.escape_debug();
+    format!("there is no `op={op}` here, but {known}")
+}
+
+impl OnKey {
+    /// Writes the query, with its `?`.
+    pub fn write(&self) -> String {
+        let mut query = Query::default();
+        match self {
+            Self::Put { if_value } | Self::Remove { if_value } => {
+                let is_put = matches!(self, Self::Put { .. });
+                query.add("op", if is_put { "put" } else { "remove" });
+                if let Some(value) = if_value {
+                    query.add("if_value", value);
+                }
+            }
+            Self::Take => query.add("op", "take"),
+            Self::Append => query.add("op", "append"),
+            Self::Incr { by, ttl } => {
+                query.add("op", "incr");
+                query.add("by", by.to_string());
+                ttl.iter().for_each(|ttl| query.add_millis("ttl", *ttl));
+            }
+            Self::Expire(expiry) => {
+                query.add("op", "expire");
+                match expiry {
+                    Expiry::Never => query.add("ttl", "never"),
+                    Expiry::After(ttl) => query.add_millis("ttl", *ttl),
+                    Expiry::At(at) => query.add("at", rfc3339_deadline(*at)),
+                    Expiry::Keep => {}
+                }
+            }
+            Self::Wait(wait) => wait.add_to(&mut query),
+        }
+        query.write()
+    }
+
+    /// Reads a query.
+    ///
+    /// # Errors
+    ///
+    /// Where it asks for nothing that there is.
+    pub fn read(query: Option<&str>) -> Result<Self, String> {
+        let read = |known: &[&str]| Query::read(query, known);
+        let if_value = || Ok::<_, String>(read(&["op", "if_value"])?.bytes("if_value"));
+        Ok(match op(query) {
+            "put" => Self::Put {
+                if_value: if_value()?,
+            },
+            "remove" => Self::Remove {
+                if_value: if_value()?,
+            },
+            "take" => read(&["op"]).map(|_| Self::Take)?,
+            "append" => read(&["op"]).map(|_| Self::Append)?,
+            "incr" => {
+                let query = read(&["op", "by", "ttl"])?;
+                let number = |text: &str| {
+                    text.parse()
+                        .map_err(|_| "it is no number of 64 bits".to_owned())
+                };
+                Self::Incr {
+                    by: query.parse("by", number)?.unwrap_or(1),
+                    ttl: query.parse("ttl", ttl)?,
+                }
+            }
+            "expire" => Self::Expire(expiry(&read(&["op", "ttl", "at"])?)?),
+            "wait" => Self::Wait(Wait::read(query)?),
+            op => {
+                let known = "put, remove, take, incr, append, expire and wait";
+                return Err(unknown(op, known));
+            }
+        })
+    }
+}
+
+fn expiry(query: &Query) -> Result<Expiry, String> {
+    let after = query.parse("ttl", |text| match text {
+        "never" => Ok(Expiry::Never),
+        text => ttl(text).map(Expiry::After),
+    })?;
+    let at = query.parse("at", |text| {
+        let deadline = read_rfc3339_deadline(text);
+        deadline
+            .map(Expiry::At)
+            .ok_or_else(|| "it is no time of RFC 3339".to_owned())
+    })?;
+    match (after, at) {
+        (Some(expiry), None) | (None, Some(expiry)) => Ok(expiry),
+        _ => Err("`expire` wants `ttl` or `at`".to_owned()),
+    }
+}
+
+impl Wait {
+    fn add_to(&self, query: &mut Query) {
+        query.add("op", "wait");
+        query.add_millis("wait", self.wait);
+        match self.until {
+            Until::There => {}
+            Until::Gone => query.add_flag("gone", true),
+            Until::Changed(etag) => query.add("changed", etag.to_string()),
+        }
+    }
+
+    fn read(query: Option<&str>) -> Result<Self, String> {
+        let query = Query::read(query, &["op", "wait", "gone", "changed"])?;
+        let changed = query.parse("changed", |text| {
+            let etag = text.parse::<Etag>();
+            etag.map_err(|err| err.to_string())
+        })?;
+        let until = match (query.flag("gone")?, changed) {
+            (false, None) => Until::There,
+            (true, None) => Until::Gone,
+            (false, Some(etag)) => Until::Changed(etag),
+            (true, Some(_)) => return Err("`gone` and `changed` exclude each other".to_owned()),
+        };
+        Ok(Self {
+            wait: query.wait()?,
+            until,
+        })
+    }
+}
+
+/// The words for what an import does to what is there.
+const MERGES: [(&str, Merge); 4] = [
+    ("overwrite", Merge::Overwrite),
+    ("absent", Merge::IfAbsent),
+    ("newer", Merge::Newer),
+    ("replace", Merge::Replace),
+];
+
+impl OnNamespace {
+    /// Writes the query, with its `?`.
+    pub fn write(&self) -> String {
+        let mut query = Query::default();
+        match self {
+            Self::Push => query.add("op", "push"),
+            Self::Pop { end, wait } => {
+                query.add("op", "pop");
+                query.add_flag("last", *end == End::Last);
+                if !wait.is_zero() {
+                    query.add_millis("wait", *wait);
+                }
+            }
+            Self::Wait(wait) => wait.add_to(&mut query),
+            Self::Batch { json, stop, end } => {
+                query.add("op", "batch");
+                query.add_flag("json", *json);
+                query.add_flag("stop", *stop);
+                query.add_flag("end", *end);
+            }
+            Self::Import(merge) => {
+                query.add("op", "import");
+                let word = MERGES.iter().find(|(_, other)| other == merge);
+                word.iter().for_each(|(word, _)| query.add("merge", word));
+            }
+            Self::Get => query.add("op", "get"),
+            Self::Take => query.add("op", "take"),
+            Self::Drop => query.add("op", "drop"),
+            Self::Lock => query.add("op", "lock"),
+            Self::Keep => query.add("op", "keep"),
+            Self::Free => query.add("op", "free"),
+            Self::Holder => query.add("op", "holder"),
+        }
+        query.write()
+    }
+
+    /// Reads a query.
+    ///
+    /// # Errors
+    ///
+    /// Where it asks for nothing that there is.
+    pub fn read(query: Option<&str>) -> Result<Self, String> {
+        let read = |known: &[&str]| Query::read(query, known);
+        let only = |verb| read(&["op"]).map(|_| verb);
+        match op(query) {
+            "push" => only(Self::Push),
+            "pop" => {
+                let query = read(&["op", "last", "wait"])?;
+                let end = match query.flag("last")? {
+                    true => End::Last,
+                    false => End::First,
+                };
+                let wait = query.wait()?;
+                Ok(Self::Pop { end, wait })
+            }
+            "wait" => Wait::read(query).map(Self::Wait),
+            "batch" => {
+                let query = read(&["op", "json", "stop", "end"])?;
+                Ok(Self::Batch {
+                    json: query.flag("json")?,
+                    stop: query.flag("stop")?,
+                    end: query.flag("end")?,
+                })
+            }
+            "import" => {
+                let merge = read(&["op", "merge"])?.parse("merge", |text| {
+                    let known = MERGES.iter().find(|(word, _)| *word == text);
+                    let why = "it is overwrite, absent, newer or replace";
+                    known.map(|(_, merge)| *merge).ok_or_else(|| why.to_owned())
+                })?;
+                Ok(Self::Import(merge.unwrap_or_default()))
+            }
+            "get" => only(Self::Get),
+            "take" => only(Self::Take),
+            "drop" => only(Self::Drop),
+            "lock" => only(Self::Lock),
+            "keep" => only(Self::Keep),
+            "free" => only(Self::Free),
+            "holder" => only(Self::Holder),
+            op => {
+                let known = "push, pop, wait, get, take, batch, import, drop, lock, keep, free and holder; \
+                             the others want a key";
+                Err(unknown(op, known))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Deadline;
+
+    /// Values that mean something where they are not written as they ought to be.
+    const NASTY: [&[u8]; 6] = [b"", b"a&b=c", b"%2F%", b"+ \n", b"\0\xff", b"\xc3\xa4"];
+
+    fn query(text: &str) -> Option<&str> {
+        Some(text.strip_prefix('?').unwrap())
+    }
+
+    fn waits() -> impl Iterator<Item = Wait> {
+        let untils = [Until::There, Until::Gone, Until::Changed(Etag(0xabc))];
+        let times = [0, 1, 50_000, u64::from(u32::MAX)].map(Duration::from_millis);
+        untils
+            .into_iter()
+            .flat_map(move |until| times.map(|wait| Wait { wait, until }))
+    }
+
+    #[test]
+    fn every_request_on_a_key_comes_back() {
+        let values = NASTY.iter().map(|value| Some(value.to_vec()));
+        let values: Vec<_> = values.chain([None]).collect();
+        let mut all = vec![OnKey::Take, OnKey::Append];
+        for if_value in values {
+            let again = if_value.clone();
+            all.extend([OnKey::Put { if_value }, OnKey::Remove { if_value: again }]);
+        }
+        for by in [i64::MIN, -1, 0, 1, i64::MAX] {
+            let ttls = [None, Some(Duration::from_millis(1_500))];
+            all.extend(ttls.map(|ttl| OnKey::Incr { by, ttl }));
+        }
+        let deadline = Deadline::from_millis(1_732_158_611_500).unwrap();
+        let expiries = [
+            Expiry::Never,
+            Expiry::After(Duration::from_millis(90_001)),
+            Expiry::At(deadline),
+        ];
+        all.extend(expiries.map(OnKey::Expire));
+        all.extend(waits().map(OnKey::Wait));
+        for request in all {
+            let text = request.write();
+            assert_eq!(OnKey::read(query(&text)), Ok(request), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_request_on_a_namespace_comes_back() {
+        use OnNamespace::{Batch, Drop, Free, Get, Holder, Import, Keep, Lock, Pop, Push, Take};
+        let mut all = vec![Push, Get, Take, Drop, Lock, Keep, Free, Holder];
+        for end in [End::First, End::Last] {
+            let waits = [0, 1, 60_000].map(Duration::from_millis);
+            all.extend(waits.map(|wait| Pop { end, wait }));
+        }
+        for bits in 0..8 {
+            let [json, stop, end] = [1, 2, 4].map(|bit| bits & bit != 0);
+            all.push(Batch { json, stop, end });
+        }
+        all.extend(MERGES.map(|(_, merge)| Import(merge)));
+        all.extend(waits().map(OnNamespace::Wait));
+        for request in all {
+            let text = request.write();
+            assert_eq!(OnNamespace::read(query(&text)), Ok(request), "{text}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What stands between kv and a service: proxies, and what they say of their own.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use kv::exit::Exit;
+
+use crate::harness::{Ran, Sandbox};
+use crate::serve::client::Server;
+
+/// Reads a request without its body; its first line.
+fn read_head(stream: &mut BufReader<TcpStream>) -> Option<(String, usize)> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_ascii_lowercase()),
+        }
+    }
+    let length = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    Some((lines[0].clone(), length))
+}
+
+/// Answers each request with the next of these, and the last again and again. Tells what was asked: the
+/// first line and the body.
+fn answers(answers: Vec<String>) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, asked) = mpsc::channel();
+    thread::spawn(move || {
+        let mut count = 0;
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            while let Some((line, length)) = read_head(&mut stream) {
+                let mut body = vec![0; length];
+                _ = stream.read_exact(&mut body);
+                _ = sender.send(format!("{line} {}", String::from_utf8_lossy(&body)));
+                let answer = &answers[count.min(answers.len() - 1)];
+                count += 1;
+                _ = stream.get_mut().write_all(answer.as_bytes());
+            }
+        }
+    });
+    (address.to_string(), asked)
+}
+
+fn answer(code: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {code}\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+}
+
+#[test]
+fn what_a_proxy_says_is_told_as_what_it_is() {
+    let kv = Sandbox::new();
+    for (code, headers, why) in [
+        (
+            "413 Payload Too Large",
+            "Server: nginx\r\n",
+            &["nginx answers 413", "takes no values as large"][..],
+        ),
+        ("504 Gateway Timeout", "", &["504", "does not wait"]),
+        (
+            "502 Bad Gateway",
+            "",
+            &["502", "does not reach the service"],
+        ),
+        (
+            "308 Permanent Redirect",
+            "Location: https://kv.example/\r\n",
+            &["308", "sends to https://kv.example/"],
+        ),
+        ("200 OK", "", &["no service of kv"]),
+    ] {
+        let (address, _asked) = answers(vec![answer(code, headers, "<html>")]);
+        for args in [&["get", "k"][..], &["put", "k", "v"], &["push", "l", "v"]] {
+            let mut command = kv.kv(args);
+            command.env("KV_STORE", format!("http://{address}"));
+            Ran::of(&mut command).ends(Exit::Failure).complains(why);
+        }
+    }
+}
+
+/// Where a proxy gives up before what is waited for can be there, less is waited for at a time.
+#[test]
+fn who_waits_behind_an_impatient_proxy_asks_again() {
+    let kv = Sandbox::new();
+    let too_long = answer("504 Gateway Timeout", "", "");
+    let entry = "KV-Protocol: 1\r\nETag: \"0123456789abcdef\"\r\n\
+                 KV-Modified: 2026-01-01T00:00:00Z\r\n";
+    let popped = answer("200 OK", entry, "v");
+    let granted = answer("200 OK", "KV-Protocol: 1\r\n", "{\"token\":1}\n");
+    for (args, last, first) in [
+        (&["pop", "l", "--wait", "40s"][..], popped, "wait=40000ms"),
+        (
+            &["lock", "l", "--wait", "40s", "--", "true"],
+            granted,
+            "\"wait\":\"40000ms\"",
+        ),
+    ] {
+        let (address, asked) = answers(vec![too_long.clone(), too_long.clone(), last]);
+        let mut command = kv.kv(args);
+        command.env("KV_STORE", format!("http://{address}"));
+        Ran::of(&mut command).ends(Exit::Success);
+        let asked: Vec<String> = asked.try_iter().collect();
+        let (wait, rest) = first.split_at(first.find("40000").unwrap());
+        assert!(asked[0].contains(first), "{asked:?}");
+        for (asked, shorter) in asked[1..3].iter().zip(["25000", "12500"]) {
+            let wanted = format!("{wait}{shorter}{}", &rest["40000".len()..]);
+            assert!(asked.contains(&wanted), "{asked}");
+        }
+    }
+}
+
+/// A no that comes at once is not asked for again at once.
+#[test]
+fn who_is_told_no_too_early_waits() {
+    let kv = Sandbox::new();
+    let headers = "KV-Protocol: 1\r\nKV-Status: 1\r\n";
+    let no = answer("404 Not Found", headers, "{\"status\":1,\"error\":\"no\"}");
+    for (args, exit) in [
+        (&["pop", "l", "--wait", "1s"][..], 1),
+        (&["lock", "l", "--wait", "1s", "--", "true"], 124),
+        (&["wait", "k", "--timeout", "1s"], 1),
+    ] {
+        let (address, asked) = answers(vec![no.clone()]);
+        let mut command = kv.kv(args);
+        command.env("KV_STORE", format!("http://{address}"));
+        let status = command.output().unwrap().status;
+        assert_eq!(status.code(), Some(exit), "{args:?}");
+        let count = asked.try_iter().count();
+        assert!(count < 50, "{args:?}: {count}");
+    }
+}
+
+/// `HTTPS_PROXY` is for https alone, and not for what `NO_PROXY` names.
+#[test]
+fn a_proxy_for_https_is_asked() {
+    let kv = Sandbox::new();
+    let refusal = answer("403 Forbidden", "", "");
+    for (store, direct, wanted) in [
+        ("https://kv.invalid", "", Some("connect kv.invalid:443 ")),
+        ("https://kv.invalid", "kv.invalid", None),
+        ("http://kv.invalid", "", None),
+    ] {
+        let (address, asked) = answers(vec![refusal.clone()]);
+        let mut command = kv.kv(["get", "k"]);
+        command
+            .env("KV_STORE", store)
+            .env("HTTPS_PROXY", format!("http://{address}"))
+            .env("NO_PROXY", direct);
+        let said = Ran::of(&mut command).ends(Exit::Failure);
+        let line = asked.try_recv().ok();
+        let fine = match wanted {
+            Some(wanted) => line.as_ref().is_some_and(|line| line.starts_with(wanted)),
+            None => line.is_none(),
+        };
+        assert!(fine, "{store}: {line:?}: {}", said.report());
+    }
+}
+
+/// A key that stands in the body is taken in one step, with what is known of it.
+#[test]
+fn an_odd_key_is_taken_in_one_step() {
+    let kv = Sandbox::new();
+    kv.put("a//b", "v");
+    let server = Server::of(&kv, &[]);
+    let get = server
+        .ask("POST /v1/default?op=get", &[], b"a//b")
+        .is(200)
+        .holds("v");
+    let take = server
+        .ask("POST /v1/default?op=take", &[], b"a//b")
+        .is(200)
+        .holds("v");
+    assert_eq!(get.header("etag"), take.header("etag"));
+    assert!(take.header("kv-modified").is_some());
+    server
+        .ask("POST /v1/default?op=take", &[], b"a//b")
+        .refuses(404, Exit::No);
+    server
+        .ask("POST /v1/default?op=get", &[], b"")
+        .refuses(400, Exit::Usage);
+}

@@ -1,0 +1,194 @@
+//! Servers that lie, stall and flood: whatever a command is told by one of them, it ends with 5, in a
+//! bounded time and with bounded memory.
+
+mod modes;
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use self::modes::Does::{Close, Drip, Flood, Send, Stall};
+use self::modes::{MODES, does};
+use crate::harness::{KV, Sandbox};
+
+/// Reads a request with its body; false where there is none.
+fn read_request(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return false,
+        }
+    }
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    if head.contains("100-continue") {
+        _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.trim().parse().unwrap());
+    if head.contains("chunked") {
+        let mut body = Vec::new();
+        while !body.ends_with(b"0\r\n\r\n") {
+            match stream.read(&mut byte) {
+                Ok(1) => body.push(byte[0]),
+                _ => return false,
+            }
+        }
+    }
+    stream.read_exact(&mut vec![0; length]).is_ok()
+}
+
+fn serve(mut stream: TcpStream, mode: &str, proof: &str) -> std::io::Result<()> {
+    while read_request(&mut stream) {
+        for step in does(mode) {
+            match step {
+                Send(bytes) => {
+                    // Only text holds the place of the header.
+                    let text = String::from_utf8_lossy(&bytes).replacen(
+                        "\r\n@",
+                        &format!("\r\n{proof}"),
+                        1,
+                    );
+                    stream.write_all(text.as_bytes())?;
+                }
+                Flood(bytes) => loop {
+                    stream.write_all(&bytes)?;
+                },
+                Drip(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes).replacen(
+                        "\r\n@",
+                        &format!("\r\n{proof}"),
+                        1,
+                    );
+                    for byte in text.bytes() {
+                        stream.write_all(&[byte])?;
+                        thread::sleep(Duration::from_millis(300));
+                    }
+                }
+                Stall => _ = stream.read(&mut [0]),
+                Close => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts such a server, which is there for as long as the tests run.
+fn start(mode: &'static str, proof: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || serve(stream, mode, proof));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Every kind of request that a command makes.
+const COMMANDS: &[&[&str]] = &[
+    &["get", "k"],
+    &["get", "k", "--remove"],
+    &["stat", "k"],
+    &["has", "k"],
+    &["put", "k", "v"],
+    &["put", "k", "v", "--if-absent"],
+    &["append", "k", "v"],
+    &["incr", "k"],
+    &["expire", "k", "1h"],
+    &["remove", "k"],
+    &["get", "a//b"],
+    &["get", "a//b", "--remove"],
+    &["put", "a//b", "v"],
+    &["ls"],
+    &["ls", "--limit", "3"],
+    &["ls", "--count"],
+    &["export"],
+    &["items", "l"],
+    &["namespaces"],
+    &["push", "l", "v"],
+    &["pop", "l"],
+    &["pop", "l", "--wait", "1s"],
+    &["wait", "k", "--timeout", "1s"],
+    &["lock", "l", "--wait", "1s", "--", "true"],
+    &["lock", "--show", "l"],
+    &["info"],
+    &["namespaces", "--remove", "n"],
+];
+
+/// Runs a command with little memory, and kills it where it does not end. Returns its status.
+fn run(kv: &Sandbox, store: &str, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new("timeout");
+    command
+        .args(["--signal=KILL", "60", "bash", "-c"])
+        .arg("ulimit -d 65536; exec \"$0\" \"$@\"")
+        .arg(KV)
+        .args(["--store", store, "--busy-timeout", "1s"])
+        .args(args)
+        .current_dir(kv.root())
+        .env_clear()
+        .env("PATH", crate::harness::path_with_kv())
+        .env("HOME", kv.root())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), text)
+}
+
+/// Tries all commands on all these servers, some at a time, and returns what was wrong.
+fn try_all(
+    proof: &'static str,
+    commands: &[&[&str]],
+    allowed: impl Fn(&[&str], &[i32], i32) -> bool + Sync,
+) -> BTreeSet<String> {
+    let kv = Sandbox::new();
+    let wrong = Mutex::new(BTreeSet::new());
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some((mode, also)) = MODES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let store = start(mode, proof);
+                    for args in commands {
+                        let (status, said) = run(&kv, &store, args);
+                        let fine = status.is_some_and(|status| allowed(args, also, status));
+                        let escapes = said.contains(|c: char| c.is_control() && c != '\n');
+                        if !fine || escapes {
+                            let line = format!("{mode}: {args:?}: {status:?}: {said}");
+                            wrong.lock().unwrap().insert(line);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    wrong.into_inner().unwrap()
+}
+
+/// What does not say that it is kv's is not believed, whatever it says.
+#[test]
+fn a_server_that_is_not_kvs_is_believed_nothing() {
+    let commands: Vec<_> = COMMANDS.iter().copied().step_by(3).collect();
+    let wrong = try_all("", &commands, |_, _, status| [5, 125].contains(&status));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_server_that_passes_for_kvs_does_no_harm() {
+    let fine = |args: &[&str], also: &[i32], status| {
+        // An answer to HEAD has no body that could be wrong.
+        let is_head = ["has", "stat", "wait"].contains(&args[0]) && status == 0;
+        is_head || [5, 125].contains(&status) || also.contains(&status)
+    };
+    let wrong = try_all("KV-Protocol: 1\r\n", COMMANDS, fine);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
