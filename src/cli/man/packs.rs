@@ -151,7 +151,8 @@ pub(super) const PACKS: Section = Section {
         Item(
             "Key index",
             "It cuts the records into blocks of 16 KiB or a little more: a block ends before the \
-             first record that begins 16,384 bytes or more behind the block's beginning. First there \
+             first record that begins 16,384 bytes or more behind the block's beginning, and 64 times \
+             as many as the index has of its key. First there \
              are 12 bytes for each block, 8 for the offset of its first record in the pack and 4 for \
              the offset of its key in what follows. Then come the keys, one directly behind the \
              other: of the first key of each block as many bytes as show that it is behind the key \

@@ -35,8 +35,7 @@ impl Repack<'_> {
         let mut cursors = Vec::new();
         let mut base = Time(u64::MAX);
         for number in self.range.clone() {
-            let pack = self.packs.open(space, number)?;
-            let pack = pack.expect("nobody else changes MANIFEST under the maintenance lock");
+            let pack = self.packs.open_kept(space, number)?;
             pack.check_footer()?;
             if pack.geometry().lost > 0 {
                 return Err(pack.damaged(Damage::Lost));

@@ -29,8 +29,7 @@ impl PackedBefore {
         let mut cursors = Vec::new();
         let count = packs.map_or(0, |packs| packs.named().len());
         for (number, packs) in (0..count).zip(std::iter::repeat(packs).flatten()) {
-            let pack = packs.open(space, number)?;
-            let pack = pack.expect("nobody else changes MANIFEST under the maintenance lock");
+            let pack = packs.open_kept(space, number)?;
             cursors.push(Cursor::new(pack, Bounds::default(), false)?);
         }
         Ok(Self { cursors })

@@ -23,6 +23,7 @@ mod nodes;
 mod packs;
 mod rooms;
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::store::check::{Repair, Severity};
@@ -30,7 +31,7 @@ use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
 
 use super::Tree;
 use super::lock::{GC_LOCK, Kind, Lock};
-use super::space::Space;
+use super::space::{Space, cannot};
 use super::upkeep::{Upkeep, sync_packs};
 
 use self::modes::Suspects;
@@ -110,7 +111,8 @@ impl Work<'_> {
         let patience = self.tree.patience();
         loop {
             let space = self.tree.open_unchecked_space(self.namespace)?;
-            let space = space.expect("there is a store");
+            let gone = || cannot(io::ErrorKind::NotFound.into(), "open", &self.tree.root);
+            let space = space.ok_or_else(gone)?;
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
                 match sync_packs(&space, &lock) {
                     // What is not what it should be is told later.

@@ -19,7 +19,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::store::key::MAX_KEY_LEN;
-use crate::store::{Deadline, Etag, Meta, Time};
+use crate::store::{Deadline, Etag, Key, Meta, Time};
 
 use super::super::codec::Damage;
 
@@ -140,7 +140,7 @@ pub(crate) fn decode(bytes: &[u8], frame: Frame) -> Result<(Record<'_>, usize), 
         },
         tombstone: flags & TOMBSTONE != 0,
     };
-    if key.is_empty() || (record.tombstone && value_len > 0) {
+    if Key::check(key).is_err() || (record.tombstone && value_len > 0) {
         return Err(Damage::Field);
     }
     Ok((record, SUM_LEN + len))

@@ -16,6 +16,9 @@ pub(crate) const HEAD_LEN: u64 = 16;
 pub(crate) const FOOTER_LEN: usize = 8 + NUMBERS * 8 + 8;
 const FOOTER_MAGIC: &[u8; 8] = b"kvfoot1\n";
 const NUMBERS: usize = 13;
+/// No pack is longer: its records have an end at 1 TiB, and what is behind them is shorter. So no sum
+/// over the packs of a MANIFEST is too large.
+const LONGEST: u64 = 1 << 42;
 
 /// Where the parts of a pack are, and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +91,11 @@ impl Geometry {
                 .is_some_and(|index_end| index_end <= pages_at)
             && end.checked_add(FOOTER_LEN as u64) == Some(size)
             && pages > 0
+            && size <= LONGEST
+            && records <= index_at
             && tombstones <= records
-            && blocks <= records;
+            && blocks <= records
+            && lost <= size;
         if !is_sound {
             return Err(Damage::Field);
         }

@@ -7,14 +7,23 @@
 //!            block before it, one directly behind the other
 //! ```
 //!
-//! A block has [`BLOCK_LEN`] bytes of records or a little more, and is what a listing reads at once.
+//! A block has [`BLOCK_LEN`] bytes of records or a little more, and is what a listing reads at once. Where
+//! the index would have more than 256 bytes of the key behind it, it goes on until it is 64 times as long
+//! as these, so that no keys make an index that is large beside its pack.
+
+use crate::store::key::MAX_KEY_LEN;
 
 use super::super::codec::Damage;
-use super::geometry::Geometry;
+use super::codec::LONGEST_RECORD;
+use super::geometry::{Geometry, HEAD_LEN};
 
 /// A block ends with the first record that reaches this many bytes.
 pub(crate) const BLOCK_LEN: u64 = 16 * 1024;
 const ENTRY_LEN: usize = 12;
+/// A block is at least so many times as long as what the index has of the key behind it.
+const BLOCK_PER_KEY: u64 = 64;
+/// No block is longer.
+const LONGEST_BLOCK: u64 = BLOCK_LEN + BLOCK_PER_KEY * MAX_KEY_LEN as u64 + LONGEST_RECORD as u64;
 
 /// The index of a pack that is being written.
 #[derive(Debug, Default)]
@@ -26,22 +35,29 @@ pub(crate) struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    /// Notes the next record, which begins at `offset`.
-    pub(crate) fn add(&mut self, key: &[u8], offset: u64) {
+    /// Notes the next record, which begins at `offset`. Returns false if the index would be too long.
+    #[must_use]
+    pub(crate) fn add(&mut self, key: &[u8], offset: u64) -> bool {
         if self.offsets.is_empty() || offset - self.begin >= BLOCK_LEN {
             let common = key
                 .iter()
                 .zip(&self.last)
                 .take_while(|(a, b)| a == b)
                 .count();
-            let at = u32::try_from(self.keys.len()).expect("the index of a pack is below 4 GiB");
-            self.offsets.push((offset, at));
-            self.keys
-                .extend_from_slice(&key[..key.len().min(common + 1)]);
-            self.begin = offset;
+            let shown = &key[..key.len().min(common + 1)];
+            let is_due = offset - self.begin >= BLOCK_PER_KEY * shown.len() as u64;
+            if self.offsets.is_empty() || is_due {
+                let Ok(at) = u32::try_from(self.keys.len()) else {
+                    return false;
+                };
+                self.offsets.push((offset, at));
+                self.keys.extend_from_slice(shown);
+                self.begin = offset;
+            }
         }
         self.last.clear();
         self.last.extend_from_slice(key);
+        true
     }
 
     /// Returns how many blocks there are, and the bytes of the index.
@@ -73,11 +89,25 @@ impl Index {
         if table > bytes.len() {
             return Err(Damage::Field);
         }
-        Ok(Self {
+        let index = Self {
             bytes,
             blocks,
             end: geometry.index_at,
-        })
+        };
+        // The sum holds of what a stranger wrote too: what is read at once is short all the same.
+        let mut begin = HEAD_LEN;
+        for block in 0..blocks {
+            let (from, to) = index.range(block);
+            let is_sound = from == begin && from < to && to - from <= LONGEST_BLOCK;
+            if !is_sound {
+                return Err(Damage::Field);
+            }
+            begin = to;
+        }
+        match begin == index.end {
+            true => Ok(index),
+            false => Err(Damage::Field),
+        }
     }
 
     pub(crate) fn blocks(&self) -> usize {
@@ -124,5 +154,67 @@ impl Index {
         let number = |part: &[u8]| part.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
         let at = usize::try_from(number(&entry[8..])).unwrap_or(usize::MAX);
         (number(&entry[..8]), at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Time;
+
+    fn geometry(index_at: u64, blocks: u64) -> Geometry {
+        Geometry {
+            id: 1,
+            size: 0,
+            records: blocks,
+            tombstones: 0,
+            base: Time(0),
+            min_expires: None,
+            index_at,
+            index_len: 0,
+            blocks,
+            index_sum: 0,
+            pages_at: 0,
+            pages: 1,
+            lost: 0,
+        }
+    }
+
+    #[test]
+    fn long_keys_with_one_beginning_make_no_long_index() {
+        let mut builder = IndexBuilder::default();
+        let mut key = vec![b'x'; MAX_KEY_LEN];
+        let (mut at, count) = (HEAD_LEN, 2_000_u64);
+        for number in 0..count {
+            key[MAX_KEY_LEN - 8..].copy_from_slice(&number.to_be_bytes());
+            assert!(builder.add(&key, at));
+            at += MAX_KEY_LEN as u64 + 20;
+        }
+        let (blocks, bytes) = builder.finish();
+        assert!((bytes.len() as u64) < at / 32, "{} of {at}", bytes.len());
+        assert!(Index::new(bytes, &geometry(at, blocks)).is_ok());
+    }
+
+    #[test]
+    fn a_block_is_within_the_records_and_short() {
+        let index = |offsets: &[u64]| {
+            let mut bytes = Vec::new();
+            for offset in offsets {
+                bytes.extend_from_slice(&offset.to_le_bytes());
+                bytes.extend_from_slice(&[0; 4]);
+            }
+            Index::new(bytes, &geometry(100_000, offsets.len() as u64)).is_ok()
+        };
+        assert!(index(&[16, 20_000, 60_000]));
+        for offsets in [
+            &[][..],
+            &[17],
+            &[16, 1 << 29],
+            &[16, 60_000, 20_000, 70_000],
+            &[16, 16],
+            &[16, u64::MAX],
+        ] {
+            assert!(!index(offsets), "{offsets:?}");
+        }
     }
 }

@@ -140,7 +140,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
     }
     // The sum holds: a surprise is what another writer meant.
     let lines = summed.strip_prefix(FIRST_LINE).ok_or(Damage::Newer)?;
-    lines.lines().map(decode_line).collect()
+    let packs: Vec<Named> = lines.lines().map(decode_line).collect::<Result<_, _>>()?;
+    let mut ids: Vec<u64> = packs.iter().map(|named| named.geometry.id).collect();
+    ids.sort_unstable();
+    match ids.is_sorted_by(|a, b| a < b) {
+        true => Ok(packs),
+        false => Err(Damage::Field),
+    }
 }
 
 fn decode_line(line: &str) -> Result<Named, Damage> {
@@ -219,6 +225,13 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(decode(&bad).is_err(), "accepted a flip of bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_pack_is_named_once() {
+        let mut packs = sample();
+        packs.push(packs[0].clone());
+        assert_eq!(decode(encode(&packs).as_bytes()), Err(Damage::Field));
     }
 
     #[test]

@@ -28,13 +28,14 @@ mod reader;
 mod survey;
 pub(super) mod writer;
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 use crate::store::{Result, StoreError};
 
 use super::codec::Damage;
 use super::layout::Place;
-use super::space::Space;
+use super::space::{Space, cannot};
 
 pub(super) use self::codec::{LONGEST_VALUE, Record};
 pub(super) use self::cursor::{Bounds, Cursor};
@@ -95,6 +96,15 @@ impl Packs {
                 Err(manifest::damaged(path, Damage::Missing))
             }
         }
+    }
+
+    /// As [`Packs::open`], for who holds the maintenance lock: only what does not heed that can have
+    /// changed MANIFEST.
+    pub(super) fn open_kept(&self, space: &Space, number: usize) -> Result<Arc<Pack>> {
+        self.open(space, number)?.map_err(|Changed| {
+            let what = io::Error::other("something that heeds no lock has replaced it");
+            cannot(what, "go on with", &space.path_of(manifest::MANIFEST))
+        })
     }
 
     /// Finds the newest record of a key, whatever it says.

@@ -89,7 +89,11 @@ impl<'a> PackWriter<'a> {
             let full = io::Error::new(io::ErrorKind::FileTooLarge, "a pack has at most 1 TiB");
             return Err(cannot(full, "write", &self.temp.path()));
         }
-        self.index.add(record.key, offset);
+        if !self.index.add(record.key, offset) {
+            let what = "the keys of a pack have at most 4 GiB in its index";
+            let full = io::Error::new(io::ErrorKind::FileTooLarge, what);
+            return Err(cannot(full, "write", &self.temp.path()));
+        }
         let start = self.buffer.len();
         codec::encode(record, self.frame, &mut self.buffer);
         let sha1 = sha1_of(record.key);
