@@ -776,7 +776,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__gc)
-            opts="-h --evict-older-than --max-entries --max-size --dry-run --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --evict-older-than --max-entries --max-size --now --dry-run --store --namespace --sync --busy-timeout --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

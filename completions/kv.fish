@@ -290,6 +290,7 @@ complete -c kv -n "__fish_kv_using_subcommand gc" -l sync -d 'What a write survi
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand gc" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand gc" -l now -d 'Pack what was written within the last hour, too'
 complete -c kv -n "__fish_kv_using_subcommand gc" -l dry-run -d 'Change nothing; print the keys that would be evicted'
 complete -c kv -n "__fish_kv_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"

@@ -229,7 +229,7 @@ pub enum Command {
 
     /// Keep a store small
     ///
-    /// Moves small entries that nobody has written for a while from files of their own into packs,
+    /// Moves small entries that nobody has written for an hour from files of their own into packs,
     /// merges packs, and deletes what has expired and what killed processes left. What any command
     /// answers stays the same. It is silent and made for cron: if another gc is at work, or there is
     /// no store, it does nothing and ends with status 0. Readers and writers need not stop for it.

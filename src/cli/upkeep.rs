@@ -23,6 +23,10 @@ pub struct GcArgs {
     #[arg(allow_negative_numbers = true, value_hint = ValueHint::Other)]
     pub max_size: Option<u64>,
 
+    /// Pack what was written within the last hour, too
+    #[arg(long)]
+    pub now: bool,
+
     /// Change nothing; print the keys that would be evicted
     #[arg(long)]
     pub dry_run: bool,

@@ -17,6 +17,7 @@ pub(super) fn run(args: &GcArgs, session: &mut Session<'_>) -> Result<Exit> {
         evict_older_than: args.evict_older_than,
         max_entries: args.max_entries,
         max_size: args.max_size,
+        at_once: args.now,
         dry_run: args.dry_run,
     };
     if request.evicts() && session.named_by == NamedBy::Nobody {

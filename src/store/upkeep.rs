@@ -13,6 +13,8 @@ pub struct Collect {
     pub max_entries: Option<u64>,
     /// Remove the entries written first until their keys and values take at most so many bytes.
     pub max_size: Option<u64>,
+    /// Treat what was written a moment ago as what has rested for long.
+    pub at_once: bool,
     /// Change nothing, and report what would be done.
     pub dry_run: bool,
 }

@@ -25,7 +25,7 @@ begin_to_expire() {
     "$kv" --store "$scratch/full" import --tsv <"$tsv"
     head -n 1000 "$tsv" | "$kv" --store "$scratch/bare" import --tsv 2>/dev/null
     # An import of a thousand stores each in a file of its own.
-    "$kv" --store "$scratch/bare" gc
+    "$kv" --store "$scratch/bare" gc --now
     for store in full bare; do
         seq -f "put --ttl 20s dead%.0f value" "$dead" |
             "$kv" --store "$scratch/$store" --sync off batch >"$scratch/replies"
@@ -64,8 +64,8 @@ sweeps() {
     r=$(calc "$full / $bare")
     row "system calls of \`put --ttl\` that sweeps 16, against the same beside 1,000 packed ones" \
         "$full" "$bare" "$r" "$goal" "$(verdict "$r <= 1.05")"
-    full=$(calls full gc)
-    bare=$(calls bare gc)
+    full=$(calls full gc --now)
+    bare=$(calls bare gc --now)
     r=$(calc "$full / $bare")
     row "system calls of \`gc\` that sweeps $((dead - 16)), against the same beside 1,000 packed ones" \
         "$full" "$bare" "$r" "$goal" "$(verdict "$r <= 1.05")"
@@ -109,7 +109,7 @@ judge_removals() {
         "$(calc "$after / $before" '%.4f')" "$grown" "$(verdict "$after <= $before")"
 }
 
-collect() { peak "$scratch/gc.kib" "$kv" --store "$at/again" gc; }
+collect() { peak "$scratch/gc.kib" "$kv" --store "$at/again" gc --now; }
 forget() { rm -r "$at/beside/default/objects"; }
 
 # Most of this gc is the unlinking of files, which `rm` shows to cost the same here and now. One

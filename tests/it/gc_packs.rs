@@ -3,6 +3,7 @@
 mod beside;
 mod damage;
 mod evict;
+mod rest;
 mod verbs;
 
 use std::collections::BTreeMap;

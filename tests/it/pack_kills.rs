@@ -263,7 +263,7 @@ fn a_collection() {
     kv.run(["put", "due", "v", "--ttl", "1ms"])
         .ends(Exit::Success);
     let fates = fates(|_, old| old.clone());
-    survives(&kv, &["gc"], "", &fates);
+    survives(&kv, &["gc", "--now"], "", &fates);
 }
 
 #[test]

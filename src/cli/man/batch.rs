@@ -26,7 +26,8 @@ pub(super) const PAGES: &[Page] = &[Page {
              newline; then so many bytes, which are what the command prints to a pipe, and a \
              newline. A reply is written when the command is done, and durable with `--sync full`. \
              Replies are held back only while there is input to be read: whoever waits for one gets \
-             it.",
+             it. A reply begins with its length, so all of it is held in memory: large values are for \
+             `kv get` and kv-export(1).",
         ),
         Item(
             "Many puts",

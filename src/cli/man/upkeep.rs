@@ -11,7 +11,7 @@ pub(super) const PAGES: &[Page] = &[
                 "What it does",
                 "It deletes drafts of writers that were killed, and entries that have expired; it \
                  evicts what the options ask for; it moves entries with values of up to 16 KiB, that \
-                 have not been written for a while and do not expire soon, into packs; and it merges \
+                 were written more than an hour ago and do not expire within one, into packs; and it merges \
                  packs where there are many, and where much in them is out of date. A pack is one \
                  file with many entries: it saves the disk block and the inode that each would take, \
                  and a listing need not open every one.",
@@ -31,8 +31,16 @@ pub(super) const PAGES: &[Page] = &[
                  files in each namespace to give up.",
             ),
             Item(
+                "What rests",
+                "What was written within the last hour stays in files of its own, as it may be \
+                 written again: a counter that counts each minute is never packed. `--now` packs \
+                 that too, for who wants the space now.",
+            ),
+            Item(
                 "Beside others",
-                "Readers and writers go on. Of several at once in one namespace one works, and the \
+                "Readers and writers go on. Only who comes with many keys at once, as `kv import` and \
+                 `kv remove --stdin` do, waits until it is done, for up to an hour and whatever \
+                 `--busy-timeout` says. Of several at once in one namespace one works, and the \
                  others do nothing and end with status 0. Killed at any moment, it leaves a store in \
                  which every key is what it was.",
             ),

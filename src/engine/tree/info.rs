@@ -55,7 +55,7 @@ impl Tree {
                 Ok(spot) => spot,
             };
             let meta = *walk.meta(spot);
-            folds += u64::from(matches!(spot, Spot::Loose(_)) && gc::folds(&meta, now));
+            folds += u64::from(matches!(spot, Spot::Loose(_)) && gc::folds(&meta, now, false));
             let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
             info.count(walk.key(spot).len() as u64, meta.size, age);
         }

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
 
 use crate::store::{Namespace, OrCannot as _, Result};
 
@@ -21,6 +22,10 @@ use super::temp::{SPARE, SPARES, Temp};
 
 /// What `packs/` is called while it is made.
 pub(super) const STAGED: &str = ".packs-";
+
+/// Many entries at once wait so long for who collects garbage or comes with as many, whatever is asked of
+/// other locks: that takes as long as there is to do, and what was read of the entries would be lost.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// A namespace whose packs nobody else can change.
 #[derive(Debug)]
@@ -39,6 +44,17 @@ pub(super) struct Upkeep {
 pub(super) struct NewManifest(Option<Temp>);
 
 impl Tree {
+    /// Takes the maintenance lock for many entries at once: as [`Tree::lock_upkeep`], with patience for
+    /// others who have it.
+    pub(super) fn lock_for_many(
+        &self,
+        namespace: &Namespace,
+        makes: bool,
+    ) -> Result<Option<Upkeep>> {
+        let limit = self.settings.busy_timeout.max(LONGEST_WAIT);
+        self.lock_upkeep(namespace, makes, Patience::Until(Instant::now(), limit))
+    }
+
     /// Takes the maintenance lock of a namespace; `None` if there is no namespace, unless it is to
     /// be made.
     pub(super) fn lock_upkeep(

@@ -150,9 +150,13 @@ impl Opened {
     /// Collects garbage.
     pub fn gc(&self) -> Result<(), String> {
         let mut complaints = Complaints::default();
+        let request = Collect {
+            at_once: true,
+            ..Collect::default()
+        };
         let done = self
             .store
-            .collect(&self.namespace, &Collect::default(), &Now, &mut complaints);
+            .collect(&self.namespace, &request, &Now, &mut complaints);
         let done = done.map_err(|err| format!("gc: {err:?}"))?;
         match (done.is_busy, complaints.0.first()) {
             (false, None) => Ok(()),

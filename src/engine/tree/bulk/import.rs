@@ -92,7 +92,7 @@ impl Tree {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Imported> {
-        let upkeep = self.lock_upkeep(namespace, true, self.patience())?;
+        let upkeep = self.lock_for_many(namespace, true)?;
         let mut upkeep = upkeep.expect("it is made where there is none");
         let packs = upkeep.packs()?;
         let now = clock.now();

@@ -26,6 +26,9 @@ use super::{Collection, round_len, unlink};
 
 /// What expires sooner is not worth the move.
 const SHORT_TTL: Duration = Duration::from_secs(60 * 60);
+/// What was written since then may be written again soon, and rests in its own file: a counter that
+/// counts each minute would be packed by every gc, and stay in the packs until they are merged.
+const REST: Duration = Duration::from_secs(60 * 60);
 /// What a candidate takes in memory beside its key and its value.
 const OVERHEAD: usize = size_of::<Candidate>() + 32;
 
@@ -50,8 +53,9 @@ pub(super) enum Becomes {
 }
 
 impl Collection<'_> {
-    /// Folds all loose entries that are small and do not expire soon, in rounds.
-    pub(super) fn fold(&mut self) -> Result<()> {
+    /// Folds all loose entries that are small, have rested and do not expire soon, in rounds; with
+    /// `at_once` what has not rested too.
+    pub(super) fn fold(&mut self, at_once: bool) -> Result<()> {
         let mut round = Vec::new();
         let mut len = 0;
         for shard in 0..SHARDS {
@@ -65,7 +69,7 @@ impl Collection<'_> {
                 let Some(sha1) = sha1_of_name(&parent, &name) else {
                     continue;
                 };
-                match self.read(&dir, (&parent, &name), sha1) {
+                match self.read(&dir, (&parent, &name), sha1, at_once) {
                     Ok(None) => {}
                     Ok(Some(candidate)) => {
                         len += candidate.key.len() + candidate.value.len() + OVERHEAD;
@@ -93,6 +97,7 @@ impl Collection<'_> {
         dir: &Dir,
         (shard, name): (&str, &str),
         sha1: [u8; 20],
+        at_once: bool,
     ) -> Result<Option<Candidate>> {
         let path = || dir.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
@@ -104,7 +109,7 @@ impl Collection<'_> {
         let (header, key) = loose::read_header(&file, (shard, name), &path)?;
         let now = self.clock.now();
         if header.is_live(now) {
-            if !folds(&header.meta, now) {
+            if !folds(&header.meta, now, at_once) {
                 return Ok(None);
             }
             let value = read_value(&file, &header, &key).map_err(|err| match err {
@@ -183,12 +188,15 @@ impl Collection<'_> {
     }
 }
 
-/// Tells whether a live loose entry is to be folded: it is small and does not expire soon.
-pub(in super::super) fn folds(meta: &Meta, now: Time) -> bool {
+/// Tells whether a live loose entry is to be folded: it is small, was written long enough ago unless
+/// that is not asked, and does not expire soon.
+pub(in super::super) fn folds(meta: &Meta, now: Time, at_once: bool) -> bool {
+    // By a clock that was wrong it may be from the future, and rests no longer for that.
+    let rested = Duration::from_nanos(now.0.abs_diff(meta.modified.0));
     let is_soon = meta
         .expires
         .is_some_and(|deadline| deadline.left(now) < SHORT_TTL);
-    !is_soon && meta.size <= LONGEST_VALUE
+    !is_soon && meta.size <= LONGEST_VALUE && (at_once || rested >= REST)
 }
 
 /// Reads a value and verifies it; the inner error is what is wrong with it.

@@ -97,7 +97,7 @@ impl Collection<'_> {
             self.evict(request)?;
         }
         self.wait_for_removers()?;
-        self.fold()?;
+        self.fold(request.at_once)?;
         self.merge()?;
         note(&self.upkeep, now)
     }
