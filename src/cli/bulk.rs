@@ -24,6 +24,10 @@ pub struct ImportArgs {
     #[arg(long)]
     pub tsv: bool,
 
+    /// With --tsv: take the carriage return off the end of each line, as Windows writes them
+    #[arg(long, requires = "tsv")]
+    pub crlf: bool,
+
     /// Leave keys as they are that hold something
     #[arg(long, group = "merge")]
     pub if_absent: bool,

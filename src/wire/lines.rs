@@ -22,6 +22,7 @@ pub struct Lines {
     searched: usize,
     has_ended: bool,
     line: Range<usize>,
+    has_newline: bool,
     number: u64,
     read: u64,
     /// How many bytes a line may have.
@@ -40,6 +41,11 @@ impl Lines {
     /// Returns the line that [`Lines::advance`] went to, without its newline.
     pub fn line(&self) -> &[u8] {
         &self.buf[self.line.clone()]
+    }
+
+    /// Tells whether a newline ended that line; the last one may lack it.
+    pub fn has_newline(&self) -> bool {
+        self.has_newline
     }
 
     /// Returns the number of that line; the first is 1.
@@ -62,6 +68,7 @@ impl Lines {
             if let Some(at) = memchr(b'\n', &self.buf[self.searched..self.filled]) {
                 self.line = self.next..self.searched + at;
                 self.next = self.line.end + 1;
+                self.has_newline = true;
                 self.searched = self.next;
                 self.number += 1;
                 return Ok(true);
@@ -73,6 +80,7 @@ impl Lines {
                 }
                 self.line = self.next..self.filled;
                 self.next = self.filled;
+                self.has_newline = false;
                 self.number += 1;
                 return Ok(true);
             }

@@ -234,3 +234,50 @@ pub fn nothing_is_stored_before_the_input_has_ended() {
         .complains(&["line 100001 "]);
     kv.run(["ls", "--count"]).prints("0\n");
 }
+
+#[test]
+pub fn a_mark_in_front_of_a_table_is_no_part_of_it() {
+    let kv = Sandbox::new();
+    kv.feed(["import", "--tsv"], b"\xef\xbb\xbfa\t1\nb\t\xef\xbb\xbf2\n")
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["ls", "--values"])
+        .ends(Exit::Success)
+        .prints("a\t1\nb\t\u{feff}2\n");
+    kv.feed(["import", "--tsv"], b"\xef\xbb\xbf")
+        .ends(Exit::Success)
+        .is_silent();
+    refuses(&["--tsv"], b"\xef\xbb\xbf\na\t1\n", 1, "no tab");
+    refuses(
+        &[],
+        b"\xef\xbb\xbf{\"key\":\"k\",\"value\":\"v\"}\n",
+        1,
+        "no JSON object",
+    );
+}
+
+#[test]
+pub fn carriage_returns_are_taken_off_where_that_is_asked_for() {
+    for table in [
+        &b"a\t1\r\nb\t2\r\n"[..],
+        b"a\t1\r\nb\t2",
+        b"\xef\xbb\xbfa\t1\r\nb\t2\r\n",
+    ] {
+        refuses(&["--tsv"], table, 1, "--crlf");
+        let kv = Sandbox::new();
+        kv.feed(["import", "--tsv", "--crlf"], table)
+            .ends(Exit::Success)
+            .is_silent();
+        kv.run(["ls", "--values"])
+            .ends(Exit::Success)
+            .prints("a\t1\nb\t2\n");
+    }
+    refuses(&["--tsv", "--crlf"], b"a\t1\r\nb\t2\n", 2, "--crlf");
+    // Where some lines end in one, it belongs to their values.
+    let kv = Sandbox::new();
+    kv.feed(["import", "--tsv"], b"a\t1\r\nb\t2\n")
+        .ends(Exit::Success)
+        .is_silent();
+    kv.holds("a", "1\r");
+    kv.feed(["import", "--crlf"], b"").ends(Exit::Usage);
+}

@@ -22,6 +22,8 @@ pub(super) struct Input<'a> {
     /// The namespace that was named for all entries; a line may not name another.
     only: Option<Namespace>,
     progress: Option<(Progress, Option<u64>)>,
+    /// Whether each line so far has ended in a carriage return and a newline, and there was one.
+    is_crlf: bool,
 }
 
 /// How an entry is written.
@@ -29,7 +31,12 @@ pub(super) struct Input<'a> {
 pub(super) enum Form {
     Json,
     Tsv,
+    /// With a carriage return in front of each newline.
+    TsvCrlf,
 }
+
+/// What some programs of Windows write in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl<'a> Input<'a> {
     /// Reads standard input.
@@ -51,6 +58,7 @@ impl<'a> Input<'a> {
             record: None,
             only: None,
             progress: None,
+            is_crlf: false,
         }
     }
 
@@ -65,6 +73,11 @@ impl<'a> Input<'a> {
             if !self.lines.advance(&mut *self.source)? {
                 self.record = None;
                 self.progress = None;
+                if self.form == Form::Tsv && self.is_crlf {
+                    let why = "it ends in a carriage return, as every line does: give --crlf, which \
+                               takes them off";
+                    return Err(wrong(1, why).into());
+                }
                 return Ok(false);
             }
             if let Some((progress, total)) = &mut self.progress
@@ -72,21 +85,26 @@ impl<'a> Input<'a> {
             {
                 progress.set(self.lines.read(), *total);
             }
-            let line = self.lines.line();
+            let (line, number) = (self.lines.line(), self.lines.number());
+            let has_newline = self.lines.has_newline();
+            if self.form != Form::Json && !has_newline && line == BYTE_ORDER_MARK && number == 1 {
+                continue;
+            }
+            let ends_in_return = line.ends_with(b"\r");
+            if has_newline {
+                self.is_crlf = ends_in_return && (self.is_crlf || number == 1);
+            }
+            let line = text_of(&self.lines, self.form);
             let record = match self.form {
                 Form::Json if line.trim_ascii().is_empty() => continue,
                 Form::Json => record::read_json(line, &mut self.decoded),
-                Form::Tsv => tsv::read(line, &mut self.decoded),
+                Form::TsvCrlf if has_newline && !ends_in_return => {
+                    Err("it does not end in a carriage return, as --crlf says".to_owned())
+                }
+                Form::Tsv | Form::TsvCrlf => tsv::read(line, &mut self.decoded),
             };
-            self.record = Some(
-                record
-                    .and_then(|record| self.check(record))
-                    .map_err(|why| {
-                        let number = self.lines.number();
-                        let line = format!("line {number} of standard input");
-                        UsageError(format!("{line}: {why}: nothing was imported"))
-                    })?,
-            );
+            let record = record.and_then(|record| self.check(record));
+            self.record = Some(record.map_err(|why| wrong(number, &why))?);
             return Ok(true);
         }
     }
@@ -102,7 +120,7 @@ impl<'a> Input<'a> {
 
     /// Returns the line of the entry that was read last.
     pub(super) fn line(&self) -> &[u8] {
-        self.lines.line()
+        text_of(&self.lines, self.form)
     }
 
     /// Returns what the line says besides key and value.
@@ -113,7 +131,7 @@ impl<'a> Input<'a> {
     /// Returns the entry that was read last.
     pub(super) fn entry(&self) -> Option<Incoming<'_>> {
         let record = self.record.as_ref()?;
-        let (key, value) = record.entry(self.lines.line(), &self.decoded);
+        let (key, value) = record.entry(self.line(), &self.decoded);
         Some(Incoming {
             key,
             value,
@@ -121,6 +139,23 @@ impl<'a> Input<'a> {
             expires: record.expires,
         })
     }
+}
+
+/// Returns a line without what is no part of it in its form.
+fn text_of(lines: &Lines, form: Form) -> &[u8] {
+    let mut line = lines.line();
+    if form != Form::Json && lines.number() == 1 {
+        line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    }
+    if form == Form::TsvCrlf && lines.has_newline() {
+        line = line.strip_suffix(b"\r").unwrap_or(line);
+    }
+    line
+}
+
+fn wrong(number: u64, why: &str) -> UsageError {
+    let line = format!("line {number} of standard input");
+    UsageError(format!("{line}: {why}: nothing was imported"))
 }
 
 /// Adds to a failed read of standard input that it had no effect.

@@ -23,7 +23,11 @@ use crate::store::{Feed, Incoming, Merge, Namespace, Stopped, Time};
 /// Stores all entries, or none of them if a line is wrong.
 pub(super) fn run(args: &ImportArgs, session: &mut Session<'_>) -> Result<Exit> {
     expect_stdin("there is nothing to import")?;
-    let form = if args.tsv { Form::Tsv } else { Form::Json };
+    let form = match (args.tsv, args.crlf) {
+        (false, _) => Form::Json,
+        (true, false) => Form::Tsv,
+        (true, true) => Form::TsvCrlf,
+    };
     let only = (session.named_by != NamedBy::Nobody).then(|| session.namespace.clone());
     let mut input = Input::stdin(form, only);
     if !without_effect(input.read())? {
