@@ -36,6 +36,15 @@ impl Location {
         if bytes.is_empty() {
             return Err(BadLocation::Empty);
         }
+        if bytes.ends_with(b"\n") || bytes.ends_with(b"\r") {
+            return Err(BadLocation::LineEnd);
+        }
+        let place = scheme(bytes).map_or(bytes, |scheme| &bytes[scheme.len() + 1..]);
+        for home in ["~", "$HOME", "${HOME}"] {
+            if let Some(b"" | [b'/', ..]) = place.strip_prefix(home.as_bytes()) {
+                return Err(BadLocation::Home(home));
+            }
+        }
         let Some(scheme) = scheme(bytes) else {
             return Ok(Self::Directory(text.into()));
         };
@@ -135,6 +144,10 @@ pub enum BadLocation {
     Malformed(&'static str),
     /// It holds a password where everybody can read it.
     Password,
+    /// It ends in a carriage return or a newline, as a line of a file does.
+    LineEnd,
+    /// It begins with what only a shell would have made the user's home directory of.
+    Home(&'static str),
 }
 
 impl fmt::Display for BadLocation {
@@ -148,6 +161,14 @@ impl fmt::Display for BadLocation {
                 "no engine is called `{scheme}:`; a directory of that name is `./{scheme}:…`"
             ),
             Self::Malformed(why) => f.write_str(why),
+            Self::LineEnd => f.write_str(
+                "it ends in a carriage return or a newline: take the end of the line away",
+            ),
+            Self::Home(home) => write!(
+                f,
+                "`{home}` was left as it is, as no shell has read it: write the whole path; a \
+                 directory of that name is `./{home}`"
+            ),
             Self::Password => f.write_str(
                 "a password among the arguments can be read by everybody: set KV_PASSWORD, or \
                  KV_STORE with the password in it",
@@ -197,6 +218,37 @@ mod tests {
             ("sqlite", "sqlite:a:b")
         );
         assert_eq!(location("sqlite:"), Err(BadLocation::NoPath));
+    }
+
+    #[test]
+    fn what_only_a_shell_would_have_read_is_refused() {
+        let location = |text: &str| Location::from_variable(OsString::from(text));
+        for (text, home) in [
+            ("~", "~"),
+            ("~/kv", "~"),
+            ("$HOME", "$HOME"),
+            ("$HOME/kv", "$HOME"),
+            ("${HOME}/kv", "${HOME}"),
+            ("sqlite:~/kv.db", "~"),
+            ("sqlite:$HOME/kv.db", "$HOME"),
+            ("http+unix:~/kv.sock", "~"),
+        ] {
+            assert_eq!(location(text), Err(BadLocation::Home(home)), "{text}");
+        }
+        for text in [
+            "store\n",
+            "store\r",
+            "sqlite:a\r\n",
+            "http+unix:/s\n",
+            "redis://host\r",
+        ] {
+            assert_eq!(location(text), Err(BadLocation::LineEnd), "{text:?}");
+        }
+        for directory in ["./~/kv", "~user/kv", "$HOMES/kv", "a\nb", "/~/kv"] {
+            let want = Ok(Location::Directory(directory.into()));
+            assert_eq!(location(directory), want);
+        }
+        assert!(location("sqlite:./~/kv.db").is_ok());
     }
 
     #[test]
