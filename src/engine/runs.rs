@@ -17,6 +17,8 @@ use super::merge::{Merge, Sorted};
 /// How much of a run is read, and written, at a time.
 const PART: usize = 256 * 1024;
 const HEAD_LEN: usize = 8 + 8 + 8 + 4;
+/// Stands for an entry that does not say when it was modified; beyond what can be said.
+const NO_TIME: Time = Time(u64::MAX);
 
 /// A file that holds a run, and is gone when this is dropped.
 pub(super) trait Scratch {
@@ -101,7 +103,7 @@ impl<'a, F: Scratch> Sorter<'a, F> {
     pub(super) fn push(&mut self, entry: &Incoming<'_>) -> Result<()> {
         let Held { bytes, order } = &mut self.held;
         order.push((0, bytes.len()));
-        bytes.extend_from_slice(&entry.modified.map_or(0, |time| time.0.max(1)).to_ne_bytes());
+        bytes.extend_from_slice(&entry.modified.unwrap_or(NO_TIME).0.to_ne_bytes());
         bytes.extend_from_slice(&entry.expires.map_or(0, Deadline::as_millis).to_ne_bytes());
         bytes.extend_from_slice(&(entry.value.len() as u64).to_ne_bytes());
         let key_len = u32::try_from(entry.key.len()).expect("a key has at most 65,535 bytes");
@@ -241,7 +243,7 @@ impl<F: Scratch> Run<F> {
         Ok(Incoming {
             key,
             value: &bytes[HEAD_LEN + key.len()..],
-            modified: (modified > 0).then_some(Time(modified)),
+            modified: Some(Time(modified)).filter(|time| *time != NO_TIME),
             expires: Deadline::from_millis(expires),
         })
     }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use fuser::Errno;
 
 use crate::store::{Deadline, Expiry, Meta, units};
-use crate::wire::time::{read_rfc3339_deadline, rfc3339_deadline};
+use crate::wire::time::{read_expires, rfc3339_deadline};
 
 use super::body::Full;
 use super::content::Kind;
@@ -63,10 +63,10 @@ impl App {
         let text = std::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
         let expiry = match text.trim_end_matches(['\n', '\0']) {
             NEVER => Expiry::Never,
-            text => match (read_rfc3339_deadline(text), units::ttl(text)) {
-                (Some(deadline), _) => Expiry::At(deadline),
-                (None, Ok(ttl)) => Expiry::At(Deadline::after(self.now(), ttl)),
-                (None, Err(_)) => return Err(Errno::EINVAL),
+            text => match (read_expires(text), units::ttl(text)) {
+                (Ok(deadline), _) => Expiry::At(deadline),
+                (Err(_), Ok(ttl)) => Expiry::At(Deadline::after(self.now(), ttl)),
+                (Err(_), Err(_)) => return Err(Errno::EINVAL),
             },
         };
         self.expire(&file, expiry)

@@ -100,22 +100,17 @@ impl Filesystem for Requests {
         reply: ReplyAttr,
     ) {
         let modified = mtime.map(|time| match time {
-            TimeOrNow::Now => Some(self.app.now()),
-            // What would come back as another time is refused, or it would be set again and again.
-            TimeOrNow::SpecificTime(time) => {
-                Some(Time::from_system(time)).filter(|is| SystemTime::from(*is) == time)
-            }
+            TimeOrNow::Now => Ok(self.app.now()),
+            TimeOrNow::SpecificTime(time) => Time::of_file(time).ok_or(Errno::EINVAL),
         });
-        if modified == Some(None) {
-            return reply.error(Errno::EINVAL);
-        }
-        let modified = modified.flatten();
-        let wish = Wish {
-            size,
-            modified,
-            mode,
-        };
-        let done = self.app.set_attributes(ino.0, fh.map(|fh| fh.0), wish);
+        let done = modified.transpose().and_then(|modified| {
+            let wish = Wish {
+                size,
+                modified,
+                mode,
+            };
+            self.app.set_attributes(ino.0, fh.map(|fh| fh.0), wish)
+        });
         self.app.attr(ino, done, reply);
     }
 

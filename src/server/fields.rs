@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName};
 
 use crate::store::units::ttl;
 use crate::store::{Expiry, Time};
-use crate::wire::time::{read_rfc3339, read_rfc3339_deadline};
+use crate::wire::time::{read_expires, read_modified};
 
 use super::reply::Refusal;
 
@@ -50,9 +50,9 @@ pub(super) fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
             Ok(ttl) => Ok(Expiry::After(ttl)),
             Err(why) => Err(Refusal::usage(format!("invalid `KV-TTL`: {why}"))),
         },
-        (None, Some(text), false) => match read_rfc3339_deadline(text) {
-            Some(deadline) => Ok(Expiry::At(deadline)),
-            None => Err(Refusal::usage("`KV-Expires` is no time of RFC 3339")),
+        (None, Some(text), false) => match read_expires(text) {
+            Ok(deadline) => Ok(Expiry::At(deadline)),
+            Err(why) => Err(Refusal::usage(format!("`KV-Expires` {why}"))),
         },
         _ => Err(Refusal::usage(
             "`KV-TTL`, `KV-Expires` and `KV-Keep-TTL` exclude each other",
@@ -65,7 +65,7 @@ pub(super) fn modified(headers: &HeaderMap) -> Result<Option<Time>, Refusal> {
     let Some(text) = text(headers, MODIFIED.as_str())? else {
         return Ok(None);
     };
-    let time = read_rfc3339(text);
+    let time = read_modified(text);
     time.map(Some)
-        .ok_or_else(|| Refusal::usage("`KV-Modified` is no time of RFC 3339"))
+        .map_err(|why| Refusal::usage(format!("`KV-Modified` {why}")))
 }

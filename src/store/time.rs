@@ -8,15 +8,35 @@ const NANOS_PER_MILLI: u128 = 1_000_000;
 pub const LATEST_DEADLINE_MS: u64 = 253_402_300_799_999;
 
 /// Nanoseconds since 1970-01-01 UTC.
+///
+/// As it stands in a store; what comes from outside goes through [`Time::new`] or
+/// [`Time::of_file`], which know what every engine and every format keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub u64);
 
 impl Time {
-    /// Returns the time of a system clock; one before 1970 counts as 1970, and one after 2554 as
-    /// 2554.
+    /// The latest that is kept, 2286-11-20T17:46:39.999999999Z: the line in front of an entry's value
+    /// has 19 digits for it.
+    pub const LATEST: Self = Self(9_999_999_999_999_999_999);
+
+    /// Makes a time of nanoseconds since 1970; `None` if it is one that cannot be kept.
+    pub fn new(nanos: i128) -> Option<Self> {
+        let time = u64::try_from(nanos).ok().map(Self);
+        time.filter(|time| *time <= Self::LATEST)
+    }
+
+    /// Makes a time of one that a file is to have; `None` if it is one that cannot be kept.
+    pub fn of_file(time: SystemTime) -> Option<Self> {
+        let since = time.duration_since(UNIX_EPOCH).ok()?;
+        Self::new(i128::try_from(since.as_nanos()).ok()?)
+    }
+
+    /// Returns the time of a system clock. One that is wrong by centuries counts as 1970, or as
+    /// [`Time::LATEST`].
     pub fn from_system(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        Self(nanos).min(Self::LATEST)
     }
 
     /// Returns the whole milliseconds since 1970.
@@ -46,7 +66,7 @@ impl Deadline {
     }
 
     /// Returns the first millisecond that is `ttl` or more after `now`, at the latest
-    /// [`LATEST_DEADLINE_MS`].
+    /// [`LATEST_DEADLINE_MS`]: the longest time to live ends before that, whatever the clock says.
     pub fn after(now: Time, ttl: Duration) -> Self {
         let nanos = u128::from(now.0).saturating_add(ttl.as_nanos());
         let millis = u64::try_from(nanos.div_ceil(NANOS_PER_MILLI)).unwrap_or(u64::MAX);
@@ -65,9 +85,7 @@ impl Deadline {
 
     /// Returns what is left of the time to live; zero once it is over.
     pub fn left(self, now: Time) -> Duration {
-        let nanos = u128::from(self.0) * NANOS_PER_MILLI;
-        let left = nanos.saturating_sub(u128::from(now.0));
-        Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
+        Duration::from_millis(self.0).saturating_sub(Duration::from_nanos(now.0))
     }
 
     /// Returns what is left in whole seconds, rounded up so that what is there never shows 0. A part
@@ -118,9 +136,31 @@ mod tests {
     }
 
     #[test]
+    fn what_no_format_could_keep_is_no_time() {
+        let latest = i128::from(Time::LATEST.0);
+        assert_eq!(Time::new(0), Some(Time(0)));
+        assert_eq!(Time::new(latest), Some(Time::LATEST));
+        for nanos in [-1, latest + 1, i128::from(u64::MAX) + 1, i128::MAX] {
+            assert_eq!(Time::new(nanos), None, "{nanos}");
+        }
+        let early = UNIX_EPOCH - Duration::from_nanos(1);
+        let late = SystemTime::from(Time::LATEST) + Duration::from_nanos(1);
+        for time in [early, late] {
+            assert_eq!(Time::of_file(time), None);
+        }
+        assert_eq!(Time::from_system(early), Time(0));
+        assert_eq!(Time::from_system(late), Time::LATEST);
+        let longest = crate::store::units::ttl("255500000w").unwrap_err();
+        assert!(longest.contains("7,000 years"), "{longest}");
+        let deadline = Deadline::after(Time::LATEST, Duration::from_secs(7_000 * 365 * 86_400));
+        assert!(deadline.as_millis() < LATEST_DEADLINE_MS);
+    }
+
+    #[test]
     fn a_deadline_stays_writable() {
         let deadline = Deadline::after(Time(u64::MAX), Duration::MAX);
         assert_eq!(deadline.as_millis(), LATEST_DEADLINE_MS);
+        assert_eq!(deadline.seconds_left(Time(0)), 253_402_300_800);
         assert_eq!(Deadline::from_millis(LATEST_DEADLINE_MS + 1), None);
         assert_eq!(Deadline::from_millis(0), None);
     }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `key` or `key_base64` | the key, as text or as RFC 4648, section 4, with padding |
 //! | `value` or `value_base64` | the value, in the same way |
-//! | `modified` | when it was written, RFC 3339 in UTC; absent or null: now |
+//! | `modified` | when it was written, RFC 3339; absent or null: now |
 //! | `expires` | when it expires, the same; absent or null: never |
 //! | `namespace` | where it belongs; absent or null: wherever the others go |
 
@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::store::{Deadline, Key, Namespace, Time};
-use crate::wire::time::{read_rfc3339, read_rfc3339_deadline};
+use crate::wire::time::{read_expires, read_modified};
 
 /// What a line says, and where its key and its value are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,14 +82,13 @@ pub fn read_json(line: &[u8], decoded: &mut Vec<u8>) -> Result<Record, String> {
     let key = decode("key", members.key, members.key_base64, decoded)?;
     let value = decode("value", members.value, members.value_base64, decoded)?;
     Key::check(&decoded[key.clone()]).map_err(|err| err.to_string())?;
-    let wrong = |name| format!("`{name}` is no time as in 2026-11-21T08:15:30.123Z");
     let modified = members.modified.map(|text| {
-        let time = read_rfc3339(&text.0);
-        time.ok_or_else(|| wrong("modified"))
+        let time = read_modified(&text.0);
+        time.map_err(|why| format!("`modified` {why}"))
     });
     let expires = members.expires.map(|text| {
-        let deadline = read_rfc3339_deadline(&text.0);
-        deadline.ok_or_else(|| wrong("expires"))
+        let deadline = read_expires(&text.0);
+        deadline.map_err(|why| format!("`expires` {why}"))
     });
     let namespace = members.namespace.map(|name| {
         let name: Result<Namespace, _> = name.0.parse();

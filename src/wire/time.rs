@@ -1,6 +1,4 @@
-//! Times as RFC 3339 writes them, in UTC.
-
-use std::time::{Duration, UNIX_EPOCH};
+//! Times as RFC 3339 writes them: written in UTC, read with any offset.
 
 use crate::store::{Deadline, Time};
 
@@ -14,30 +12,114 @@ pub fn rfc3339_deadline(deadline: Deadline) -> String {
     humantime::format_rfc3339_millis(deadline.into()).to_string()
 }
 
-/// Reads a time; `None` where it is none, not in UTC, or not between 1970 and 2554.
+/// Reads the time of modification that an entry is to show.
+///
+/// # Errors
+///
+/// What is wrong with it, to stand behind what it was given for.
+pub fn read_modified(text: &str) -> Result<Time, &'static str> {
+    Time::new(since_1970(text).ok_or(MALFORMED)?).ok_or(
+        "is a time that cannot be kept: the first is 1970-01-01T00:00:00Z, the last \
+         2286-11-20T17:46:39.999999999Z",
+    )
+}
+
+/// Reads when an entry is to expire.
+///
+/// # Errors
+///
+/// As [`read_modified`].
+pub fn read_expires(text: &str) -> Result<Deadline, &'static str> {
+    let nanos = since_1970(text).ok_or(MALFORMED)?;
+    if nanos % NANOS_PER_MILLI != 0 {
+        return Err("has parts of a millisecond, which cannot be kept");
+    }
+    deadline(nanos).ok_or("is a time that cannot be kept: the years are 1970 to 9999")
+}
+
+const MALFORMED: &str = "is no time as in 2026-11-21T08:15:30.123Z or 2026-11-21T09:15:30+01:00";
+const NANOS_PER_MILLI: i128 = 1_000_000;
+
+/// Reads a time that a store has told; `None` where it is none, or not between 1970 and 2554: a store
+/// of the past may hold what is accepted no more.
 pub fn read_rfc3339(text: &str) -> Option<Time> {
-    let nanos = since_1970(text)?.as_nanos();
-    u64::try_from(nanos).ok().map(Time)
+    u64::try_from(since_1970(text)?).ok().map(Time)
 }
 
-/// Reads a deadline, as [`read_rfc3339`], up to the year 9999. A part of a millisecond counts as a
-/// whole one, as an entry never expires early.
+/// Reads a deadline that a store has told, up to the year 9999.
 pub fn read_rfc3339_deadline(text: &str) -> Option<Deadline> {
-    let millis = since_1970(text)?.as_nanos().div_ceil(1_000_000);
-    // Zero stands for no deadline; what expired with the first millisecond has expired all the same.
-    Deadline::from_millis(u64::try_from(millis).ok()?.max(1))
+    deadline(since_1970(text)?)
 }
 
-fn since_1970(text: &str) -> Option<Duration> {
-    let local = text
-        .strip_suffix('Z')
-        .or_else(|| text.strip_suffix("+00:00"))?;
-    // What the reader would let pass: a blank for the T, and a second zone.
-    if local.as_bytes().get(10) != Some(&b'T') || local.contains(['Z', '+']) {
+fn deadline(nanos: i128) -> Option<Deadline> {
+    let millis = u64::try_from(nanos / NANOS_PER_MILLI).ok()?;
+    // Zero stands for no deadline; what expired with the first millisecond has expired all the same.
+    Deadline::from_millis(millis.max(1)).filter(|_| nanos >= 0)
+}
+
+/// Reads nanoseconds since 1970 (RFC 3339, section 5.6); `None` where that is no time, or where it is
+/// finer than nanoseconds. A leap second is none.
+fn since_1970(text: &str) -> Option<i128> {
+    let bytes = text.as_bytes();
+    let number = |at: usize, digits: usize| -> Option<i64> {
+        let field = bytes.get(at..at + digits)?;
+        let add = |sum: i64, byte: &u8| sum * 10 + i64::from(byte - b'0');
+        let is_number = field.iter().all(u8::is_ascii_digit);
+        is_number.then(|| field.iter().fold(0, add))
+    };
+    let is = |at: usize, signs: &[u8]| signs.contains(bytes.get(at).unwrap_or(&0));
+    let is_shaped = is(4, b"-") && is(7, b"-") && is(10, b"Tt") && is(13, b":") && is(16, b":");
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    let is_time = hour < 24 && minute < 60 && second < 60;
+    if !is_shaped || !is_time || day == 0 || day > days_in(year, month)? {
         return None;
     }
-    let time = humantime::parse_rfc3339_weak(local).ok()?;
-    time.duration_since(UNIX_EPOCH).ok()
+    let (mut nanos, mut zone) = (0, 19);
+    if is(19, b".") {
+        let digits = bytes[20..].iter().take_while(|byte| byte.is_ascii_digit());
+        zone = 20 + digits.count();
+        let (counting, beyond) = bytes[20..zone].split_at((zone - 20).min(9));
+        if counting.is_empty() || beyond.iter().any(|&byte| byte != b'0') {
+            return None;
+        }
+        let scale = 10_i64.pow(9 - counting.len() as u32);
+        nanos = number(20, counting.len())? * scale;
+    }
+    let offset = match (bytes.get(zone)?, bytes.len() - zone) {
+        (b'Z' | b'z', 1) => 0,
+        (sign @ (b'+' | b'-'), 6) if is(zone + 3, b":") => {
+            let (hours, minutes) = (number(zone + 1, 2)?, number(zone + 4, 2)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let offset = hours * 3_600 + minutes * 60;
+            if *sign == b'+' { offset } else { -offset }
+        }
+        _ => return None,
+    };
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(i128::from(seconds - offset) * 1_000_000_000 + i128::from(nanos))
+}
+
+fn days_in(year: i64, month: i64) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    Some(match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        _ => return None,
+    })
+}
+
+/// Counts days by years that begin in March, so that the leap day is a year's last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month > 2 { year } else { year - 1 };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    // 719,468 days lie between the first of March of the year 0 and 1970.
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
+        - 719_468
 }
 
 #[cfg(test)]
@@ -80,16 +162,25 @@ mod tests {
 
     #[test]
     fn reads_what_others_write_and_refuses_the_rest() {
-        for text in ["2024-11-21T03:10:11Z", "2024-11-21T03:10:11.000+00:00"] {
+        for text in [
+            "2024-11-21T03:10:11Z",
+            "2024-11-21t03:10:11z",
+            "2024-11-21T03:10:11.000+00:00",
+            "2024-11-21T03:10:11.000000000000-00:00",
+            "2024-11-21T04:10:11+01:00",
+            "2024-11-20T15:40:11-11:30",
+            "2024-11-22T03:09:11+23:59",
+        ] {
             assert_eq!(
                 read_rfc3339(text),
                 Some(Time(1_732_158_611_000_000_000)),
                 "{text}"
             );
         }
-        let early = read_rfc3339_deadline("1970-01-01T00:00:00.000000001Z");
-        assert_eq!(early, Deadline::from_millis(1));
-        assert_eq!(read_rfc3339_deadline("1970-01-01T00:00:00Z"), early);
+        assert_eq!(
+            read_rfc3339_deadline("1970-01-01T00:00:00Z"),
+            Deadline::from_millis(1)
+        );
         for text in [
             "",
             "Z",
@@ -98,7 +189,22 @@ mod tests {
             "2024-11-21",
             "2024-11-21T03:10:11",
             "2024-11-21 03:10:11Z",
-            "2024-11-21T03:10:11+01:00",
+            "2024-11-21T03:10:11+01",
+            "2024-11-21T03:10:11+0100",
+            "2024-11-21T03:10:11+01:0",
+            "2024-11-21T03:10:11+24:00",
+            "2024-11-21T03:10:11+01:60",
+            "2024-11-21T03:10:11 +01:00",
+            "2024-11-21T03:10:11.Z",
+            "2024-11-21T03:10:11.0000000001Z",
+            "2024-11-21T03:10:60Z",
+            "2024-11-21T24:00:00Z",
+            "2024-13-21T03:10:11Z",
+            "2024-00-21T03:10:11Z",
+            "2024-11-00T03:10:11Z",
+            "2023-02-29T03:10:11Z",
+            "1900-02-29T03:10:11Z",
+            "1970-01-01T00:59:59+01:00",
             "2024-11-21T03:10:11.1+1234Z",
             "2024-11-21T03:10:11ZZ",
             "2024-02-30T03:10:11Z",
@@ -110,5 +216,31 @@ mod tests {
             assert_eq!(read_rfc3339_deadline(text), None, "{text}");
         }
         assert_eq!(read_rfc3339("2555-01-01T00:00:00Z"), None);
+        assert_eq!(read_rfc3339("1969-12-31T23:30:00-00:30"), Some(Time(0)));
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_kept() {
+        let latest = "2286-11-20T17:46:39.999999999Z";
+        assert_eq!(read_modified(latest), Ok(Time::LATEST));
+        assert_eq!(read_modified("1970-01-01T00:00:00Z"), Ok(Time(0)));
+        for text in [
+            "2286-11-20T17:46:40Z",
+            "2300-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+        ] {
+            let why = read_modified(text).unwrap_err();
+            assert!(why.contains("cannot be kept"), "{why}");
+        }
+        let last = read_expires("9999-12-31T23:59:59.999Z").unwrap();
+        assert_eq!(last.as_millis(), crate::store::time::LATEST_DEADLINE_MS);
+        for text in [
+            "9999-12-31T23:59:59-00:01",
+            "1969-12-31T23:59:59Z",
+            "2030-01-01T00:00:00.0001Z",
+        ] {
+            let why = read_expires(text).unwrap_err();
+            assert!(why.contains("cannot be kept"), "{why}");
+        }
     }
 }

@@ -19,14 +19,17 @@ pub(super) const PAGES: &[Page] = &[
                 "JSON",
                 "An object a line. `key` and `value` are needed, or `key_base64` and `value_base64` \
                  for bytes that are not UTF-8 (RFC 4648, section 4). `modified` and `expires` are \
-                 times in UTC, as in RFC 3339; without them an entry is written now and never \
-                 expires. `namespace` is where the entry belongs. Other members are passed over, \
+                 times as in RFC 3339, with any offset; without them an entry is written now and \
+                 never expires. What cannot be kept is refused: `modified` is from 1970 to \
+                 2286-11-20T17:46:39.999999999Z, `expires` from 1970 to 9999 in milliseconds. `namespace` is where the entry belongs. Other members are passed over, \
                  and so are empty lines.",
             ),
             Item(
                 "`--tsv`",
                 "A key, a tab and a value. In either, `\\t` is a tab, `\\n` a newline and `\\\\` a \
-                 backslash; another escape, a second tab or none is an error.",
+                 backslash; another escape, a second tab or none is an error. A byte order mark in front of \
+                 the first line is passed over. Where every line ends in a carriage return, nothing \
+                 is imported unless `--crlf` says that they are to be taken off.",
             ),
             Head("What becomes of what is there"),
             Item(

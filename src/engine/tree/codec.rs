@@ -62,7 +62,8 @@ pub(super) fn encode(header: &Header, key_line: &[u8]) -> [u8; LINE_LEN] {
     let mut rest = &mut line[..];
     put(&mut rest, MAGIC);
     put_hex(&mut rest, 16, header.meta.etag.0);
-    put_decimal(&mut rest, 19, header.meta.modified.0);
+    // What packs of the past may hold beyond that has no more digits.
+    put_decimal(&mut rest, 19, header.meta.modified.min(Time::LATEST).0);
     put_decimal(
         &mut rest,
         15,
@@ -335,7 +336,7 @@ mod tests {
         let header = Header {
             meta: Meta {
                 etag: Etag(u64::MAX),
-                modified: Time(9_999_999_999_999_999_999),
+                modified: Time::LATEST,
                 expires: Deadline::from_millis(crate::store::time::LATEST_DEADLINE_MS),
                 size: i64::MAX.cast_unsigned(),
             },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::store::units::ttl;
 use crate::store::{End, Etag, Expiry, Merge};
-use crate::wire::time::{read_rfc3339_deadline, rfc3339_deadline};
+use crate::wire::time::{read_expires, rfc3339_deadline};
 
 pub use super::listing::{INFO, List, read_info, read_namespaces, write_namespaces};
 use super::query::Query;
@@ -193,10 +193,8 @@ fn expiry(query: &Query) -> Result<Expiry, String> {
         text => ttl(text).map(Expiry::After),
     })?;
     let at = query.parse("at", |text| {
-        let deadline = read_rfc3339_deadline(text);
-        deadline
-            .map(Expiry::At)
-            .ok_or_else(|| "it is no time of RFC 3339".to_owned())
+        let deadline = read_expires(text);
+        deadline.map(Expiry::At).map_err(|why| format!("it {why}"))
     })?;
     match (after, at) {
         (Some(expiry), None) | (None, Some(expiry)) => Ok(expiry),
