@@ -1,5 +1,7 @@
 //! Waiting until something happens in a directory, without looking again and again.
 
+#[cfg(target_os = "linux")]
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,13 +9,19 @@ use std::time::{Duration, Instant};
 /// On a network file system another machine's changes are not announced, so a waiter looks again
 /// at least this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Where nothing tells of changes, a waiter looks again this often.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Directories that are watched for names that come, go or change (inotify(7)).
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// None where the system has no more of them to give (inotify(7), max_user_instances).
+    /// None where the system gives none: there are too many already (inotify(7),
+    /// max_user_instances), or it is forbidden here.
     #[cfg(target_os = "linux")]
     inotify: Option<std::os::fd::OwnedFd>,
+    /// Whether there is a directory that cannot be watched.
+    #[cfg(target_os = "linux")]
+    is_blind: Cell<bool>,
 }
 
 #[cfg(target_os = "linux")]
@@ -21,26 +29,22 @@ mod linux {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-    use super::{Instant, LONGEST_WAIT, Path, Watch, io, sleep};
+    use super::{Cell, Instant, LONGEST_WAIT, PAUSE, Path, Watch, io, sleep};
 
     impl Watch {
         /// Watches nothing yet.
-        pub(crate) fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> Self {
             let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
-            match inotify::init(flags) {
-                Ok(inotify) => Ok(Self {
-                    inotify: Some(inotify),
-                }),
-                Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
-                    Ok(Self { inotify: None })
-                }
-                Err(err) => Err(err.into()),
+            Self {
+                inotify: inotify::init(flags).ok(),
+                is_blind: Cell::new(false),
             }
         }
 
         /// Watches a directory; one that does not exist is not watched. Watching it twice is
-        /// watching it once.
-        pub(crate) fn add(&self, dir: &Path) -> io::Result<()> {
+        /// watching it once. Where it cannot be watched (there are too many watches already, or this
+        /// user cannot read it) each wait is a short one.
+        pub(crate) fn add(&self, dir: &Path) {
             let changes = WatchFlags::CREATE
                 | WatchFlags::MOVED_TO
                 | WatchFlags::MOVED_FROM
@@ -50,11 +54,11 @@ mod linux {
                 | WatchFlags::MOVE_SELF
                 | WatchFlags::ONLYDIR;
             let Some(inotify) = &self.inotify else {
-                return Ok(());
+                return;
             };
             match inotify::add_watch(inotify, dir, changes) {
-                Ok(_) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(()),
-                Err(err) => Err(err.into()),
+                Ok(_) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+                Err(_) => self.is_blind.set(true),
             }
         }
 
@@ -66,7 +70,12 @@ mod linux {
                 return Ok(());
             };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let longest = left.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+            let most = if self.is_blind.get() {
+                PAUSE
+            } else {
+                LONGEST_WAIT
+            };
+            let longest = left.unwrap_or(most).min(most);
             let timeout = Timespec::try_from(longest).map_err(io::Error::other)?;
             let mut fds = [PollFd::new(inotify, PollFlags::IN)];
             match poll(&mut fds, Some(&timeout)) {
@@ -83,13 +92,11 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 impl Watch {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {})
+    pub(crate) fn new() -> Self {
+        Self {}
     }
 
-    pub(crate) fn add(&self, _dir: &Path) -> io::Result<()> {
-        Ok(())
-    }
+    pub(crate) fn add(&self, _dir: &Path) {}
 
     pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<()> {
         sleep(until);
@@ -99,7 +106,6 @@ impl Watch {
 
 /// Waits where nothing tells of changes: the caller looks again now and then.
 fn sleep(until: Option<Instant>) {
-    const PAUSE: Duration = Duration::from_millis(100);
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
     std::thread::sleep(left.unwrap_or(PAUSE).min(PAUSE));
 }

@@ -67,7 +67,8 @@ pub(super) const PAGES: &[Page] = &[
                 "With `--wait` the process sleeps until the list is changed, where the system can \
                  tell it (inotify(7) on Linux), and takes no processor time. Nothing need exist \
                  before. On a network file system, where nobody tells what other machines do, it \
-                 looks again every five seconds. `--wait 0` is one try.",
+                 looks again every five seconds, and where the system lets it watch no directory, ten \
+                 times a second. `--wait 0` is one try.",
             ),
             Item(
                 "Command substitution",

@@ -198,7 +198,8 @@ pub(super) const PAGES: &[Page] = &[
                 "How it waits",
                 "The kernel wakes it when something changes, by inotify(7), and it uses no processor \
                  time meanwhile. Changes by another machine, on a network file system, are found \
-                 within seconds. Neither key, namespace nor store need exist.",
+                 within seconds, and where the system lets it watch no directory, it looks ten times a \
+                 second. Neither key, namespace nor store need exist.",
             ),
             Item(
                 "Timeouts",

@@ -142,8 +142,8 @@ impl Store for Sqlite {
 
     fn watch(&self, _namespace: &Namespace, _target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
         let dir = std::path::absolute(self.directory()).or_cannot("find", self.directory())?;
-        let watch = os::Watch::new().or_cannot("watch", &dir)?;
-        watch.add(&dir).or_cannot("watch", &dir)?;
+        let watch = os::Watch::new();
+        watch.add(&dir);
         Ok(Box::new(FileWatcher {
             watch,
             dir,
@@ -248,6 +248,7 @@ impl Watcher for FileWatcher {
             _ => Some(FIRST_AGAIN),
         };
         // It may have been made meanwhile.
-        self.watch.add(&self.dir).or_cannot("watch", &self.dir)
+        self.watch.add(&self.dir);
+        Ok(())
     }
 }

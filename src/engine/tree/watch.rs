@@ -41,9 +41,9 @@ impl Tree {
         };
         let upwards = |dir: PathBuf| dir.ancestors().map(PathBuf::from).collect();
         let paths = dirs.into_iter().map(upwards).collect();
-        let watch = os::Watch::new().or_cannot("watch", &root)?;
+        let watch = os::Watch::new();
         let watcher = TreeWatcher { watch, paths };
-        watcher.add_dirs()?;
+        watcher.add_dirs();
         Ok(Box::new(watcher))
     }
 }
@@ -51,13 +51,13 @@ impl Tree {
 impl TreeWatcher {
     /// Watches the nearest directory on each path that exists, and the one above it, in which it
     /// would be replaced. To be called again when something happened: a nearer one may have come.
-    fn add_dirs(&self) -> Result<()> {
+    fn add_dirs(&self) {
         for dirs in &self.paths {
             let nearest = || dirs.iter().position(|dir| dir.is_dir()).unwrap_or(0);
             loop {
                 let watched = nearest();
                 for dir in dirs.iter().skip(watched).take(2) {
-                    self.watch.add(dir).or_cannot("watch", dir)?;
+                    self.watch.add(dir);
                 }
                 // One that came before its parent was watched would never be told of.
                 if nearest() >= watched {
@@ -65,7 +65,6 @@ impl TreeWatcher {
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -74,6 +73,7 @@ impl Watcher for TreeWatcher {
         self.watch
             .wait(until)
             .or_cannot("watch", &self.paths[0][0])?;
-        self.add_dirs()
+        self.add_dirs();
+        Ok(())
     }
 }
