@@ -384,7 +384,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --token-file --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -452,7 +452,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__append)
-            opts="-h --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,7 +506,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__batch)
-            opts="-h --json --stop --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --json --stop --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -560,7 +560,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__completions)
-            opts="-h --store --namespace --sync --busy-timeout --token-file --help bash zsh fish"
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help bash zsh fish"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -614,7 +614,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__expire)
-            opts="-h --store --namespace --sync --busy-timeout --token-file --help never"
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help never"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -668,7 +668,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__export)
-            opts="-h --all --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --all --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -722,7 +722,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__fsck)
-            opts="-h --repair --dry-run --json --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --repair --dry-run --json --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -776,7 +776,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__gc)
-            opts="-h --evict-older-than --max-entries --max-size --now --dry-run --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --evict-older-than --max-entries --max-size --now --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -851,7 +851,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__get)
-            opts="-h --default --remove --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --default --remove --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -912,7 +912,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__has)
-            opts="-h --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -980,7 +980,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__import)
-            opts="-h --tsv --if-absent --merge --replace --dry-run --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --tsv --crlf --if-absent --merge --replace --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1034,7 +1034,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__incr)
-            opts="-h --by --ttl --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --by --ttl --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1096,7 +1096,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__info)
-            opts="-h --json --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --json --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1150,7 +1150,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__items)
-            opts="-0 -h --null --json --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-0 -h --null --json --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1204,7 +1204,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__lock)
-            opts="-h --wait --no-wait --shared --inherit --on-loss --show --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --wait --no-wait --shared --inherit --on-loss --show --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1266,7 +1266,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__ls)
-            opts="-0 -l -h --null --long --json --values --prefix --from --to --reverse --limit --count --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-0 -l -h --null --long --json --values --prefix --from --to --reverse --limit --count --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1348,7 +1348,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__memo)
-            opts="-h --ttl --stale --cwd --env --modtime --keep-failures --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --ttl --stale --cwd --env --modtime --keep-failures --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1429,7 +1429,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__mount)
-            opts="-h --foreground --over --read-only --allow-other --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --foreground --over --read-only --allow-other --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1483,7 +1483,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__namespaces)
-            opts="-0 -h --null --remove --dry-run --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-0 -h --null --remove --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1544,7 +1544,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__pop)
-            opts="-h --last --wait --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --last --wait --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1602,7 +1602,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__push)
-            opts="-0 -h --lines --null --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-0 -h --lines --null --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1656,7 +1656,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__put)
-            opts="-h --file --ttl --keep-ttl --if-absent --if-exists --if-value --if-etag --print-etag --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --file --ttl --keep-ttl --if-absent --if-exists --if-value --if-etag --print-etag --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1746,7 +1746,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__remove)
-            opts="-f -0 -h --force --if-value --if-etag --glob --stdin --null --dry-run --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-f -0 -h --force --if-value --if-etag --glob --stdin --null --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1821,7 +1821,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__serve)
-            opts="-h --listen --host --max-value --read-only --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --listen --host --max-value --read-only --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1893,7 +1893,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__stat)
-            opts="-h --json --field --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --json --field --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1951,7 +1951,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__ttl)
-            opts="-h --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2005,7 +2005,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__update)
-            opts="-h --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2059,7 +2059,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__wait)
-            opts="-h --timeout --gone --changed --store --namespace --sync --busy-timeout --token-file --help"
+            opts="-h --timeout --gone --changed --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_kv_global_optspecs
-    string join \n s/store= n/namespace= sync= busy-timeout= token-file= h/help V/version
+    string join \n s/store= n/namespace= sync= busy-timeout= existing token-file= h/help V/version
 end
 
 function __fish_kv_needs_command
@@ -30,6 +30,7 @@ complete -c kv -n "__fish_kv_needs_command" -l sync -d 'What a write survives on
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_needs_command" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_needs_command" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_needs_command" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_needs_command" -s V -l version -d 'Print version'
 complete -c kv -n "__fish_kv_needs_command" -f -a "put" -d 'Store a value under a key'
@@ -75,6 +76,7 @@ complete -c kv -n "__fish_kv_using_subcommand put" -l keep-ttl -d 'Keep the expi
 complete -c kv -n "__fish_kv_using_subcommand put" -l if-absent -d 'Store only if there is no such key; else status 1'
 complete -c kv -n "__fish_kv_using_subcommand put" -l if-exists -d 'Store only if there is such a key; else status 1'
 complete -c kv -n "__fish_kv_using_subcommand put" -l print-etag -d 'Print the etag of the new entry'
+complete -c kv -n "__fish_kv_using_subcommand put" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand get" -l default -d 'Print TEXT instead, and succeed, if there is no such key' -r -f
 complete -c kv -n "__fish_kv_using_subcommand get" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
@@ -84,6 +86,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand get" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand get" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand get" -l remove -d 'Remove the key in the same atomic step: of several takers, one gets the value'
+complete -c kv -n "__fish_kv_using_subcommand get" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand remove" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand remove" -l if-etag -d 'Remove only if the key\'s entry has this etag; else status 1' -r -f
@@ -98,6 +101,7 @@ complete -c kv -n "__fish_kv_using_subcommand remove" -s f -l force -d 'Succeed 
 complete -c kv -n "__fish_kv_using_subcommand remove" -l stdin -d 'Read the keys from standard input, one a line'
 complete -c kv -n "__fish_kv_using_subcommand remove" -s 0 -l null -d 'With --stdin or --glob: end each key that is read or printed with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand remove" -l dry-run -d 'Remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand remove" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand rm" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
 complete -c kv -n "__fish_kv_using_subcommand rm" -l if-etag -d 'Remove only if the key\'s entry has this etag; else status 1' -r -f
@@ -112,6 +116,7 @@ complete -c kv -n "__fish_kv_using_subcommand rm" -s f -l force -d 'Succeed for 
 complete -c kv -n "__fish_kv_using_subcommand rm" -l stdin -d 'Read the keys from standard input, one a line'
 complete -c kv -n "__fish_kv_using_subcommand rm" -s 0 -l null -d 'With --stdin or --glob: end each key that is read or printed with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand rm" -l dry-run -d 'Remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand rm" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l prefix -d 'List keys that begin with PREFIX' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l from -d 'List keys from KEY on, this one included' -r -f
@@ -129,6 +134,7 @@ complete -c kv -n "__fish_kv_using_subcommand ls" -l json -d 'Print one JSON obj
 complete -c kv -n "__fish_kv_using_subcommand ls" -l values -d 'Print each key, a tab and its value'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l reverse -d 'List the last key first'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l count -d 'Print only how many keys there are'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand has" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand has" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -136,6 +142,7 @@ complete -c kv -n "__fish_kv_using_subcommand has" -l sync -d 'What a write surv
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand has" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand has" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand has" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand has" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand stat" -l field -d 'Print only the value of this field' -r -f -a "key\t'The key'
 namespace\t'The namespace it is in'
@@ -150,6 +157,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand stat" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand stat" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand stat" -l json -d 'Print one JSON object'
+complete -c kv -n "__fish_kv_using_subcommand stat" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand expire" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand expire" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -157,6 +165,7 @@ complete -c kv -n "__fish_kv_using_subcommand expire" -l sync -d 'What a write s
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand expire" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand expire" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand expire" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand expire" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -164,6 +173,7 @@ complete -c kv -n "__fish_kv_using_subcommand ttl" -l sync -d 'What a write surv
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand ttl" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand incr" -l by -d 'Add N, which may be negative' -r
 complete -c kv -n "__fish_kv_using_subcommand incr" -l ttl -d 'If this makes the key, let it expire after this long; else its expiry stays' -r
@@ -173,6 +183,7 @@ complete -c kv -n "__fish_kv_using_subcommand incr" -l sync -d 'What a write sur
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand incr" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand incr" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand incr" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand incr" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand append" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand append" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -180,6 +191,7 @@ complete -c kv -n "__fish_kv_using_subcommand append" -l sync -d 'What a write s
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand append" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand append" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand append" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand push" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand push" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -189,6 +201,7 @@ complete -c kv -n "__fish_kv_using_subcommand push" -l busy-timeout -d 'How long
 complete -c kv -n "__fish_kv_using_subcommand push" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand push" -l lines -d 'Add each line of standard input, without its newline, as an element'
 complete -c kv -n "__fish_kv_using_subcommand push" -s 0 -l null -d 'Add each record of standard input that ends with NUL, without it, as an element'
+complete -c kv -n "__fish_kv_using_subcommand push" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand pop" -l wait -d 'If the list is empty, wait for at most this long for an element' -r
 complete -c kv -n "__fish_kv_using_subcommand pop" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
@@ -198,6 +211,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand pop" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand pop" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand pop" -l last -d 'Take the newest element instead of the oldest'
+complete -c kv -n "__fish_kv_using_subcommand pop" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand pop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand items" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand items" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -207,6 +221,7 @@ complete -c kv -n "__fish_kv_using_subcommand items" -l busy-timeout -d 'How lon
 complete -c kv -n "__fish_kv_using_subcommand items" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand items" -s 0 -l null -d 'End each element with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand items" -l json -d 'Print one JSON object a line, as `kv ls --json --values` does'
+complete -c kv -n "__fish_kv_using_subcommand items" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand items" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand update" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand update" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -214,6 +229,7 @@ complete -c kv -n "__fish_kv_using_subcommand update" -l sync -d 'What a write s
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand update" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand update" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand update" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l wait -d 'Wait for at most this long; then status 124' -r
 complete -c kv -n "__fish_kv_using_subcommand lock" -l on-loss -d 'What becomes of CMD when the lock is lost; the status is 125 then' -r -f -a "term\t'It is sent TERM [default]'
@@ -228,6 +244,7 @@ complete -c kv -n "__fish_kv_using_subcommand lock" -l no-wait -d 'Do not wait: 
 complete -c kv -n "__fish_kv_using_subcommand lock" -l shared -d 'Share the lock with others who ask for that'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l inherit -d 'Let CMD and all that it starts hold the lock too: it is free when the last of them is gone'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l show -d 'Run nothing; print who holds the lock, or end with status 1 if nobody does'
+complete -c kv -n "__fish_kv_using_subcommand lock" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand memo" -l ttl -d 'Remember the run for this long' -r
 complete -c kv -n "__fish_kv_using_subcommand memo" -l stale -d 'Answer at once with a result that is older than this, and refresh it in the background' -r
@@ -241,6 +258,7 @@ complete -c kv -n "__fish_kv_using_subcommand memo" -l busy-timeout -d 'How long
 complete -c kv -n "__fish_kv_using_subcommand memo" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand memo" -l cwd -d 'Make the working directory a part of the key'
 complete -c kv -n "__fish_kv_using_subcommand memo" -l keep-failures -d 'Remember runs that fail, too'
+complete -c kv -n "__fish_kv_using_subcommand memo" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand memo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand wait" -l timeout -d 'Wait for at most this long; then status 1' -r
 complete -c kv -n "__fish_kv_using_subcommand wait" -l changed -d 'Wait until the key\'s entry has another etag than this one, or is gone' -r -f
@@ -251,6 +269,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand wait" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand wait" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand wait" -l gone -d 'Wait until there is no such key'
+complete -c kv -n "__fish_kv_using_subcommand wait" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand batch" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand batch" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -260,6 +279,7 @@ complete -c kv -n "__fish_kv_using_subcommand batch" -l busy-timeout -d 'How lon
 complete -c kv -n "__fish_kv_using_subcommand batch" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand batch" -l json -d 'Take each command as a JSON array of strings, or of `{"base64": …}` for other bytes'
 complete -c kv -n "__fish_kv_using_subcommand batch" -l stop -d 'End at the first command with a status of 2 or more'
+complete -c kv -n "__fish_kv_using_subcommand batch" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand batch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand import" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand import" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -268,10 +288,12 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand import" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand import" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand import" -l tsv -d 'Take each line as a key, a tab and a value, with `\\t`, `\\n` and `\\\\` in either'
+complete -c kv -n "__fish_kv_using_subcommand import" -l crlf -d 'With --tsv: take the carriage return off the end of each line, as Windows writes them'
 complete -c kv -n "__fish_kv_using_subcommand import" -l if-absent -d 'Leave keys as they are that hold something'
 complete -c kv -n "__fish_kv_using_subcommand import" -l merge -d 'Of an entry that is there and an imported one, keep the one modified later'
 complete -c kv -n "__fish_kv_using_subcommand import" -l replace -d 'Remove every key of the namespace that is not imported'
 complete -c kv -n "__fish_kv_using_subcommand import" -l dry-run -d 'Import nothing; print the keys whose entry would be replaced or removed'
+complete -c kv -n "__fish_kv_using_subcommand import" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand export" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand export" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -280,6 +302,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand export" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand export" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand export" -l all -d 'Export all namespaces, lists too, and name each entry\'s'
+complete -c kv -n "__fish_kv_using_subcommand export" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand gc" -l evict-older-than -d 'Remove entries that were written longer ago than this' -r -f
 complete -c kv -n "__fish_kv_using_subcommand gc" -l max-entries -d 'Remove the entries written first until at most N are left' -r -f
@@ -292,6 +315,7 @@ complete -c kv -n "__fish_kv_using_subcommand gc" -l busy-timeout -d 'How long t
 complete -c kv -n "__fish_kv_using_subcommand gc" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand gc" -l now -d 'Pack what was written within the last hour, too'
 complete -c kv -n "__fish_kv_using_subcommand gc" -l dry-run -d 'Change nothing; print the keys that would be evicted'
+complete -c kv -n "__fish_kv_using_subcommand gc" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -302,6 +326,7 @@ complete -c kv -n "__fish_kv_using_subcommand fsck" -l token-file -d 'The first 
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l repair -d 'Repair what is damaged; delete nothing'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l dry-run -d 'With --repair: change nothing; print what would be done'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -l json -d 'Print one JSON object a line'
+complete -c kv -n "__fish_kv_using_subcommand fsck" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand fsck" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand info" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand info" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -310,6 +335,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand info" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand info" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand info" -l json -d 'Print one JSON object a line, for each namespace'
+complete -c kv -n "__fish_kv_using_subcommand info" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand serve" -l listen -d 'Listen on ADDR:PORT or on unix:PATH' -r -f
 complete -c kv -n "__fish_kv_using_subcommand serve" -l host -d 'Answer to NAME too, besides the address and `localhost`; may be given more than once' -r -f -a "(__fish_print_hostnames)"
@@ -321,6 +347,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand serve" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand serve" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand serve" -l read-only -d 'Let nobody change anything'
+complete -c kv -n "__fish_kv_using_subcommand serve" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand mount" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -332,6 +359,7 @@ complete -c kv -n "__fish_kv_using_subcommand mount" -l foreground -d 'Stay in t
 complete -c kv -n "__fish_kv_using_subcommand mount" -l over -d 'Mount also on a directory that is not empty, or on another mount, and hide what is there'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l read-only -d 'Let nobody change anything'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l allow-other -d 'Let other users of this machine in: all of them can do all that you can'
+complete -c kv -n "__fish_kv_using_subcommand mount" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand mount" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
@@ -342,6 +370,7 @@ complete -c kv -n "__fish_kv_using_subcommand namespaces" -l busy-timeout -d 'Ho
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s 0 -l null -d 'End each name with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l dry-run -d 'With --remove: remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand completions" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand completions" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -349,6 +378,7 @@ complete -c kv -n "__fish_kv_using_subcommand completions" -l sync -d 'What a wr
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand completions" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand completions" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand completions" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand help" -s h -l help -d 'Print help'
 

@@ -59,6 +59,10 @@ pub(super) struct GlobalRest {
     #[arg(value_hint = ValueHint::Other)]
     busy_timeout: Option<Duration>,
 
+    /// Fail where the store does not exist, and never make it [default: $KV_EXISTING]
+    #[arg(long, hide_short_help = true)]
+    existing: bool,
+
     /// The first line of FILE is the token: of the service that the store is behind
     /// [default: $KV_TOKEN], or with serve the one that its clients need
     #[arg(long, value_name = "FILE", hide_short_help = true)]
@@ -86,6 +90,8 @@ pub struct Global {
     pub sync: Option<Durability>,
     /// How long to wait for locks.
     pub busy_timeout: Option<Duration>,
+    /// Whether the store must exist.
+    pub existing: bool,
     /// Where a token is.
     pub token_file: Option<PathBuf>,
 }
@@ -99,9 +105,11 @@ impl Global {
             namespace: _,
             sync,
             busy_timeout,
+            existing,
             token_file,
         } = self;
-        store.is_some() || sync.is_some() || busy_timeout.is_some() || token_file.is_some()
+        let is_some = store.is_some() || sync.is_some() || busy_timeout.is_some();
+        is_some || *existing || token_file.is_some()
     }
 }
 
@@ -121,6 +129,7 @@ impl Cli {
             busy_timeout: after
                 .and_then(|g| g.rest.busy_timeout)
                 .or(before.rest.busy_timeout),
+            existing: before.rest.existing || after.is_some_and(|g| g.rest.existing),
             token_file: after
                 .and_then(|g| g.rest.token_file.clone())
                 .or_else(|| before.rest.token_file.clone()),

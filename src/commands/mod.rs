@@ -45,7 +45,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::{self, Cli, Command};
 use crate::exit::{Exit, UsageError};
-use crate::os;
+use crate::os::{self, RawStderr};
 use crate::store::Namespace;
 
 use self::output::{OrCannotWrite as _, Output};
@@ -53,6 +53,7 @@ use self::session::Session;
 
 /// Carries out a command line, and says on standard error in one line what went wrong.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    os::survive_file_limit();
     // What cannot be had is as it was: signals that nobody hears.
     _ = os::end_as_init();
     let args: Vec<OsString> = args.into_iter().collect();
@@ -150,7 +151,7 @@ fn answer(err: &clap::Error) -> Result<Exit> {
 /// Writes one line to standard error: what could not be done, on what, and why.
 pub(crate) fn complain(err: &anyhow::Error) {
     // Nobody is left to tell if this fails.
-    _ = writeln!(io::stderr().lock(), "{}", complaint(err));
+    _ = RawStderr.write_all(format!("{}\n", complaint(err)).as_bytes());
 }
 
 /// Returns the line that says what could not be done.

@@ -10,7 +10,7 @@ use crate::cli::MountArgs;
 use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
-use crate::os::{self, Side};
+use crate::os::{self, RawStderr, Side};
 use crate::store::{HttpLocation, HttpServer, Location};
 use crate::wire::text::escape;
 
@@ -22,7 +22,7 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
         let mounted = begin(args, session, &point, spill)?;
         let line = format!("kv: mounted on {}", point.display());
         // Nobody is left to tell if this fails.
-        _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
+        _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
         mounted.wait().with_context(|| cannot(args))?;
         return Ok(Exit::Success);
     }

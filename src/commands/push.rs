@@ -1,6 +1,6 @@
 //! `kv push`: adds elements to the end of a list.
 
-use std::io::{self, BufRead as _};
+use std::io::{BufRead as _, BufReader};
 
 use anyhow::Result;
 
@@ -9,6 +9,7 @@ use crate::commands::Session;
 use crate::commands::listing::line_end;
 use crate::commands::value::{Given, expect_stdin};
 use crate::exit::Exit;
+use crate::os::RawStdin;
 use crate::store::OrCannot as _;
 
 /// Adds the argument, all of standard input, or each of its records; each is there for good when
@@ -21,7 +22,7 @@ pub(super) fn run(args: &PushArgs, session: &mut Session<'_>) -> Result<Exit> {
     }
     expect_stdin("there are no elements to add")?;
     let end = line_end(args.null);
-    let mut stdin = io::stdin().lock();
+    let mut stdin = BufReader::new(RawStdin);
     let mut record = Vec::new();
     loop {
         record.clear();

@@ -1,6 +1,6 @@
 //! `kv remove`: removes keys.
 
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Result, bail};
@@ -10,6 +10,7 @@ use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, write_key_line};
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
+use crate::os::RawStdin;
 use crate::store::bulk::MANY;
 use crate::store::key;
 use crate::store::{Condition, Glob, Key, OrCannot as _, Selection};
@@ -208,7 +209,7 @@ impl<'a> Wanted<'a> {
 
 fn read_keys(end: u8) -> Result<Vec<Key>> {
     let mut bytes = Vec::new();
-    let read = io::stdin().lock().read_to_end(&mut bytes);
+    let read = RawStdin.read_to_end(&mut bytes);
     read.or_cannot("read", "standard input".as_ref())?;
     if bytes.last() == Some(&end) {
         bytes.pop();

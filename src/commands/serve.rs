@@ -10,7 +10,7 @@ use crate::commands::output::Output;
 use crate::commands::session::read_token;
 use crate::commands::{Session, batch};
 use crate::exit::{Exit, UsageError};
-use crate::os;
+use crate::os::{self, RawStderr};
 use crate::server::{self, Address, BatchRequest, Config, Listener};
 use crate::store::{HttpServer, Location, StoreError};
 use crate::wire::text::escape;
@@ -83,7 +83,7 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     };
     let ready = || {
         // Nobody is left to tell if this fails.
-        _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
+        _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
         os::tell_ready();
     };
     server::serve(listener, config, ready).context("cannot serve")?;
@@ -117,5 +117,5 @@ pub(super) fn tell(err: &StoreError) {
         line += &format!(": {}", super::describe(err));
         cause = err.source();
     }
-    _ = writeln!(io::stderr().lock(), "{}", escape(line.as_bytes()));
+    _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
 }

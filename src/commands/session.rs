@@ -84,6 +84,7 @@ impl<'a> Session<'a> {
                 Some(timeout) => timeout,
                 None => timeout_from_env()?,
             },
+            existing: global.existing || existing_from_env()?,
         };
         let (namespace, named_by) = match (global.namespace, variable("KV_NAMESPACE")) {
             (Some(namespace), _) => (namespace, NamedBy::Option),
@@ -114,8 +115,12 @@ impl<'a> Session<'a> {
             location.add_token(token);
         }
         location.add_password(|| variable("KV_PASSWORD").and_then(|text| text.into_string().ok()));
+        let store = engine::open(location.clone(), settings);
+        if settings.existing {
+            expect_store(&*store, &location)?;
+        }
         Ok(Self {
-            store: engine::open(location.clone(), settings),
+            store,
             settings,
             location,
             setting,
@@ -270,6 +275,27 @@ fn sync_from_env() -> Result<Sync, UsageError> {
             &format!("it is `full` or `off`, not `{}`", value.display()),
         )),
     }
+}
+
+fn existing_from_env() -> Result<bool, UsageError> {
+    match variable("KV_EXISTING") {
+        None => Ok(false),
+        Some(value) if value == "0" => Ok(false),
+        Some(value) if value == "1" => Ok(true),
+        Some(value) => Err(invalid(
+            "KV_EXISTING",
+            &format!("it is 1 or 0, not `{}`", value.display()),
+        )),
+    }
+}
+
+/// Fails where there is no store. A place with no namespace at all is none: a directory without
+/// anything in it may be where a disk is not mounted.
+fn expect_store(store: &dyn Store, location: &Location) -> Result<(), StoreError> {
+    if store.exists()? && !store.namespaces()?.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::no_store(location.to_string().into()))
 }
 
 fn timeout_from_env() -> Result<Duration, UsageError> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::exit::UsageError;
-use crate::os;
+use crate::os::{self, RawStderr, RawStdin};
 use crate::store::entry::read_to_end;
 use crate::store::{OrCannot as _, Source, StoreError};
 
@@ -61,10 +61,7 @@ pub(super) fn expect_stdin(instead: &str) -> Result<(), UsageError> {
     }
     if io::IsTerminal::is_terminal(&io::stdin()) {
         // A note that cannot be written is no reason to fail.
-        _ = writeln!(
-            io::stderr(),
-            "kv: reading from the terminal; end with Ctrl-D"
-        );
+        _ = RawStderr.write_all(b"kv: reading from the terminal; end with Ctrl-D\n");
     }
     Ok(())
 }
@@ -74,12 +71,7 @@ impl Source for Given<'_> {
         let (done, path) = match self {
             Self::Argument(bytes) => return Source::read(bytes, buf),
             Self::File { file, path } => (retry(|| file.read(buf)), &**path),
-            Self::Stdin => {
-                let read = rustix::io::retry_on_intr(|| {
-                    rustix::io::read(rustix::stdio::stdin(), &mut *buf)
-                });
-                (read.map_err(io::Error::from), Path::new("standard input"))
-            }
+            Self::Stdin => (RawStdin.read(buf), Path::new("standard input")),
         };
         done.or_cannot("read", path)
     }

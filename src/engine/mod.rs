@@ -26,6 +26,8 @@ pub struct Settings {
     pub sync: Sync,
     /// How long to wait for the store's own locks, and for a key that others keep changing.
     pub busy_timeout: Duration,
+    /// Whether a store that is not there is an error, where it would else be empty, or made.
+    pub existing: bool,
 }
 
 /// What a write that was acknowledged survives.

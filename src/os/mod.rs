@@ -27,9 +27,11 @@ pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
 pub(crate) use self::mounts::{Spot, lacks_fuse, room, unmount};
-pub(crate) use self::process::{Supervisor, Waiter, detach, hand_down, host_name, spawn_deaf};
+pub(crate) use self::process::{
+    Supervisor, Waiter, detach, hand_down, host_name, spawn_deaf, survive_file_limit,
+};
 pub(crate) use self::random::random;
-pub(crate) use self::stdio::{RawStdout, stdin_is_null};
+pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, stdin_is_null};
 pub(crate) use self::watch::Watch;
 pub(crate) use self::writer::{Writer, is_killed};
 
@@ -54,6 +56,25 @@ pub(crate) fn since_boot() -> Duration {
 pub(crate) fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim_end().to_owned()).filter(|id| id.len() == 36)
+}
+
+/// Returns how many bytes a file may have that this process writes (RLIMIT_FSIZE); `None` where it may
+/// have any number.
+pub(crate) fn file_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
+/// Fails if there is a symbolic link at a path, and nothing where it leads: a disk that is not
+/// mounted, for example. Nothing can be made at such a path.
+pub(crate) fn expect_target(path: &Path) -> io::Result<()> {
+    match (std::fs::read_link(path), path.metadata()) {
+        (Ok(target), Err(err)) if err.kind() == io::ErrorKind::NotFound => {
+            let target = target.display();
+            let why = format!("it is a symbolic link to `{target}`, which does not exist");
+            Err(io::Error::new(io::ErrorKind::NotFound, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Tells apart the two ways in which a disk is full: the error says "no space", but what ran out

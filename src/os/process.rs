@@ -49,6 +49,19 @@ const FORWARDED: [Signal; 4] = [
 /// Left to the program alone while it runs.
 const LEFT: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
 
+/// Whether SIGXFSZ would have killed this process when it began.
+static LIMIT_KILLED: AtomicBool = AtomicBool::new(false);
+
+/// Lets a write beyond the limit for the size of files (RLIMIT_FSIZE) be an error, as one on a full
+/// disk is, where the signal would kill this process. Programs are started as if nothing was changed.
+pub(crate) fn survive_file_limit() {
+    // Without it a write beyond the limit kills as before: nothing else depends on it.
+    if let Ok(before) = set_action(Signal::SIGXFSZ, &plain(SigHandler::SigIgn)) {
+        let killed = matches!(before.handler(), SigHandler::SigDfl);
+        LIMIT_KILLED.store(killed, Ordering::Relaxed);
+    }
+}
+
 /// Keeps the signals that concern a program from this process, from now until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -100,12 +113,16 @@ impl Supervisor {
     pub(crate) fn spawn(&self, command: &mut Command, dies_along: bool) -> io::Result<Child> {
         let original = self.original;
         let parent = std::process::id();
+        let limit_kills = LIMIT_KILLED.load(Ordering::Relaxed);
         // SAFETY: between fork and exec only calls are made that are safe there (signal-safety(7)):
-        // sigprocmask, prctl and getppid; nothing is allocated and no lock is taken.
+        // sigprocmask, sigaction, prctl and getppid; nothing is allocated and no lock is taken.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(move || {
                 sigprocmask(SigmaskHow::SIG_SETMASK, Some(&original), None)?;
+                if limit_kills {
+                    set_action(Signal::SIGXFSZ, &plain(SigHandler::SigDfl))?;
+                }
                 if dies_along {
                     die_along(parent)
                 } else {

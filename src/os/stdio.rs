@@ -1,7 +1,14 @@
 //! The three descriptors that a program is started with.
+//!
+//! An earlier program of a pipeline may have made one of them non-blocking, for all who share it.
+//! That nothing can be read or written at the moment is no error then: it is waited for.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 /// Whether standard output was open when the program began. The standard library opens /dev/null
 /// in the place of a closed one before `main`, and then a value would vanish without an error.
@@ -33,7 +40,8 @@ impl Write for RawStdout {
         if STDOUT_IS_CLOSED.load(Ordering::Relaxed) {
             return Err(rustix::io::Errno::BADF.into());
         }
-        Ok(rustix::io::write(rustix::stdio::stdout(), buf)?)
+        let stdout = rustix::stdio::stdout();
+        in_turn(stdout, PollFlags::OUT, || rustix::io::write(stdout, buf))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -51,6 +59,50 @@ impl RawStdout {
     pub(crate) fn columns(self) -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+}
+
+/// Standard input without a buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawStdin;
+
+impl Read for RawStdin {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let stdin = rustix::stdio::stdin();
+        in_turn(stdin, PollFlags::IN, || rustix::io::read(stdin, &mut *buf))
+    }
+}
+
+/// Standard error without a buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawStderr;
+
+impl Write for RawStderr {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let stderr = rustix::stdio::stderr();
+        in_turn(stderr, PollFlags::OUT, || rustix::io::write(stderr, buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads or writes once, as soon as the descriptor lets it, whatever signals come meanwhile.
+fn in_turn(
+    fd: BorrowedFd<'_>,
+    when: PollFlags,
+    mut call: impl FnMut() -> rustix::io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => match poll(&mut [PollFd::from_borrowed_fd(fd, when)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(err) => return Err(err.into()),
+            },
+            done => return Ok(done?),
+        }
     }
 }
 

@@ -167,8 +167,8 @@ fn is_out_of(err: &io::Error) -> bool {
 }
 
 fn is_full(err: &io::Error) -> bool {
-    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    full.contains(&err.kind())
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(err.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 impl IntoResponse for Refusal {

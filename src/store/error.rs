@@ -132,6 +132,16 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Says that there is no store at a place where the user demands one.
+    pub fn no_store(path: PathBuf) -> Self {
+        let why = "there is none, and --existing or KV_EXISTING says that there must be";
+        Self::Io {
+            action: "find the store",
+            path,
+            source: io::Error::new(io::ErrorKind::NotFound, why),
+        }
+    }
 }
 
 impl fmt::Display for StoreError {

@@ -71,6 +71,17 @@ pub fn scripted(kv: &Sandbox, args: &[&str], script: &str) -> Command {
     command
 }
 
+/// Lets a process write files of so many bytes at the most.
+pub fn limit_files(pid: u32, bytes: u64) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: None,
+    };
+    let pid = Pid::from_raw(pid.cast_signed());
+    prlimit(pid, Resource::Fsize, limit).unwrap();
+}
+
 /// Returns the state of a process as ps(1) shows it, such as `S`; nothing if there is none.
 pub fn state(pid: Pid) -> Option<char> {
     stat_field(pid, 0)?.chars().next()

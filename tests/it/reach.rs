@@ -100,6 +100,11 @@ fn a_variable_that_makes_no_sense_is_a_wrong_command_line() {
     let kv = Sandbox::new();
     for (name, value) in [
         ("KV_STORE", "nonsense:x"),
+        ("KV_STORE", "~/kv"),
+        ("KV_STORE", "sqlite:$HOME/kv.db"),
+        ("KV_STORE", "store\r"),
+        ("KV_STORE", "store\n"),
+        ("KV_EXISTING", "yes"),
         ("KV_NAMESPACE", "a/b"),
         ("KV_NAMESPACE", ".a"),
         ("KV_SYNC", "maybe"),

@@ -40,6 +40,31 @@ fn ls() {
 }
 
 #[test]
+fn export() {
+    goes_on(&["export", "--all"], &[0]);
+}
+
+#[test]
+fn info() {
+    goes_on(&["info"], &[0]);
+}
+
+#[test]
+fn fsck() {
+    goes_on(&["fsck"], &[0]);
+}
+
+#[test]
+fn gc() {
+    goes_on(&["gc"], &[0]);
+}
+
+#[test]
+fn namespaces() {
+    goes_on(&["namespaces"], &[0]);
+}
+
+#[test]
 fn removal_of_the_same_namespace_by_another() {
     // Its many calls on locks are all alike.
     goes_on(&["namespaces", "--remove", "default"], &[0, 1]);
@@ -76,6 +101,9 @@ fn goes_on(args: &[&str], statuses: &[i32]) {
         let is_fine = ran.status().code().is_some_and(|s| statuses.contains(&s));
         assert!(is_fine, "{name} {n}: {}", ran.report());
         assert_eq!(ran.stderr_text(), "", "{name} {n}");
+        if args[0] == "fsck" {
+            assert_eq!(ran.stdout_text(), "", "{name} {n}");
+        }
         let left = names_in(&kv.store());
         assert!(left.iter().all(|n| n == "default"), "{name} {n}: {left:?}");
         assert_eq!(kv.litter(), [""; 0], "{name} {n}");

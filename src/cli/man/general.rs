@@ -26,6 +26,13 @@ pub const KV: Page = Page {
              a part of one.",
         ),
         Item(
+            "Stores that must exist",
+            "With `--existing`, or KV_EXISTING=1, every command ends with status 5 where there is no \
+             store, and none makes one: where a disk is not mounted, nothing is written to another and \
+             no export is empty. A place without any namespace is no store, such as an empty directory \
+             on which nothing is mounted, or a server of Redis in which nothing has been stored.",
+        ),
+        Item(
             "Concurrency",
             "Any number of processes may read and write one store at once. `get` takes no lock and \
              never waits. A write waits for the lock of its key's shard, for as long as \
@@ -131,6 +138,10 @@ pub const ENVIRONMENT: &[Block] = &[
     Item(
         "`KV_BUSY_TIMEOUT`",
         "How long to wait for locks, as `--busy-timeout` says it.",
+    ),
+    Item(
+        "`KV_EXISTING`",
+        "With 1, a store that does not exist is status 5, as `--existing` says it.",
     ),
     Item(
         "`XDG_DATA_HOME`",

@@ -1,12 +1,13 @@
 //! The commands of a batch, as they come.
 
-use std::io;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::exit::UsageError;
+use crate::os::RawStdin;
 use crate::store::OrCannot as _;
 use crate::wire::json::read_words;
 use crate::wire::words::{Line, Splitter};
@@ -82,12 +83,8 @@ impl Input {
                 }
                 self.part.resize(PART, 0);
                 let part = &mut self.part[..];
-                let n = rustix::io::retry_on_intr(|| {
-                    rustix::io::read(rustix::stdio::stdin(), &mut *part)
-                });
-                let n = n
-                    .map_err(io::Error::from)
-                    .or_cannot("read", Path::new("standard input"))?;
+                let n = RawStdin.read(part);
+                let n = n.or_cannot("read", Path::new("standard input"))?;
                 self.part.truncate(n);
                 self.at = 0;
                 self.has_ended = n == 0;

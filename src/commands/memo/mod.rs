@@ -22,7 +22,7 @@ use crate::cli::MemoArgs;
 use crate::commands::Session;
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
-use crate::os;
+use crate::os::{self, RawStderr};
 use crate::store::{Entry, Key, LockRequest, OrCannot as _, Source, StoreError, Time, Value};
 use crate::wire::memo::{Head, Stream, read_head, read_part_line};
 
@@ -240,7 +240,7 @@ fn show(stream: Stream, part: &[u8], session: &mut Session<'_>) -> io::Result<()
         Stream::Err => {
             session.out.flush()?;
             // As with any program, nobody is told that standard error cannot be written.
-            _ = io::stderr().lock().write_all(part);
+            _ = RawStderr.write_all(part);
             Ok(())
         }
     }

@@ -13,6 +13,7 @@ use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 use crate::wire::percent;
 
 use super::Sqlite;
+use super::file::is_at_limit;
 use super::schema::{self, Kind};
 use super::space::Space;
 
@@ -228,7 +229,10 @@ impl Sqlite {
     /// Finds the file; `None` if there is none.
     pub(super) fn file(&self) -> Result<Option<FileId>> {
         match fs::metadata(&self.path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => match self.settings.existing {
+                true => Err(StoreError::no_store(self.path.clone())),
+                false => Ok(None),
+            },
             Err(err) => Err(err).or_cannot("open", &self.path),
             Ok(meta) if !meta.is_file() => {
                 let what = io::Error::other("it is not a regular file");
@@ -362,7 +366,6 @@ impl Sqlite {
                 },
                 Some(code) => StoreError::Io {
                     action,
-                    path,
                     source: match code {
                         ErrorCode::DiskFull => {
                             io::Error::new(io::ErrorKind::StorageFull, err.to_string())
@@ -371,8 +374,12 @@ impl Sqlite {
                             io::ErrorKind::PermissionDenied,
                             "it, or the directory that its log is in, cannot be written to",
                         ),
+                        ErrorCode::SystemIoFailure if is_at_limit(&path) => {
+                            io::Error::from(io::ErrorKind::FileTooLarge)
+                        }
                         _ => io::Error::other(err.to_string()),
                     },
+                    path,
                 },
             }
         }

@@ -49,7 +49,9 @@ impl Sqlite {
             .collect();
         for dir in missing.iter().rev() {
             match DirBuilder::new().mode(0o700).create(dir) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                    os::expect_target(dir).or_cannot("make the directory", dir)?;
+                }
                 done => done.or_cannot("make the directory", dir)?,
             }
             let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
@@ -64,10 +66,7 @@ impl Sqlite {
         };
         match make(&self.path, mode) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                let found = fs::metadata(&self.path);
-                found
-                    .map(|_| ())
-                    .or_cannot("follow the symbolic link", &self.path)
+                os::expect_target(&self.path).or_cannot("follow the symbolic link", &self.path)
             }
             done => done.map(|_| ()).or_cannot("make", &self.path),
         }
@@ -97,6 +96,20 @@ impl Sqlite {
         }
         Ok((dir, mode))
     }
+}
+
+/// Tells whether one of the files of a database is about as long as files may become (RLIMIT_FSIZE).
+pub(super) fn is_at_limit(path: &Path) -> bool {
+    // What SQLite writes at once is shorter.
+    const PART: u64 = 128 * 1024;
+    let Some(limit) = os::file_limit() else {
+        return false;
+    };
+    ["", "-wal", "-journal", "-shm"].iter().any(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        fs::metadata(name).is_ok_and(|meta| meta.len() + PART > limit)
+    })
 }
 
 /// Makes a file of this mode, whatever the umask is.

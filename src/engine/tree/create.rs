@@ -17,6 +17,7 @@ use super::lock::GC_LOCK;
 use super::namespaces;
 use super::space::{Space, cannot, make_dir, mode_of_dirs};
 use super::temp::{SPARE, SPARES};
+use super::tries::Tries;
 
 /// The directories that every namespace begins with.
 pub(super) const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
@@ -24,12 +25,14 @@ pub(super) const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
 impl Tree {
     /// Opens a namespace, and makes it and its store first if they do not exist.
     pub(super) fn open_or_create_space(&self, namespace: &Namespace) -> Result<Space> {
+        let mut tries = Tries::default();
         loop {
             if let Some(space) = self.open_space(namespace)? {
                 return Ok(space);
             }
             self.create_store()?;
             self.create_space(namespace)?;
+            tries.again(|| self.root.join(namespace.as_str()))?;
         }
     }
 
@@ -42,7 +45,9 @@ impl Tree {
             .collect();
         for dir in missing.iter().rev() {
             match disk::make_dir_at(dir) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                    os::expect_target(dir).or_cannot("make the directory", dir)?;
+                }
                 done => done.map_err(|err| cannot(err, "make the directory", dir))?,
             }
         }

@@ -11,6 +11,7 @@ use super::layout::{Place, digits_of};
 use super::loose::{self, Loose, WHOLE_LEN};
 use super::pack::{Packed, Packs};
 use super::space::Space;
+use super::tries::Tries;
 
 /// What a key holds, dead or alive.
 #[derive(Debug)]
@@ -104,6 +105,7 @@ impl Tree {
         place: &Place<'_>,
         with_value: u64,
     ) -> Result<Option<Present>> {
+        let mut tries = Tries::default();
         loop {
             let Some(space) = self.open_space(namespace)? else {
                 return Ok(None);
@@ -111,6 +113,7 @@ impl Tree {
             if let Ok(found) = find_once(&space, place, with_value)? {
                 return Ok(found);
             }
+            tries.again(|| space.path_of("packs"))?;
         }
     }
 }
@@ -148,6 +151,7 @@ pub(super) fn find_once(
 /// Finds the newest packed record of a key, for a caller that holds the lock of its shard: nothing
 /// but a merge of packs can happen meanwhile.
 pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {
+    let mut tries = Tries::default();
     loop {
         let Some(packs) = Packs::read(space)? else {
             return Ok(None);
@@ -159,6 +163,7 @@ pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Pac
             Err(err) if packs.is_current(space)? => return Err(err),
             Err(_) => {}
         }
+        tries.again(|| space.path_of("packs"))?;
     }
 }
 

@@ -22,6 +22,7 @@ use super::loose;
 use super::put::{Looks, Verdict};
 use super::remove::Outcome;
 use super::space::Space;
+use super::tries::Tries;
 
 /// The lock of a list's ends; after gc's and before the shards'.
 pub(super) const LIST_LOCK: &str = "locks/list";
@@ -225,6 +226,7 @@ impl Tree {
         makes: bool,
     ) -> Result<Option<(Space, Lock)>> {
         let patience = self.patience();
+        let mut tries = Tries::default();
         loop {
             let space = match makes {
                 true => self.open_or_create_space(namespace)?,
@@ -236,6 +238,7 @@ impl Tree {
             if let Some(lock) = Lock::acquire(&space, LIST_LOCK, Kind::Exclusive, patience)? {
                 return Ok(Some((space, lock)));
             }
+            tries.again(|| space.path_of(LIST_LOCK))?;
         }
     }
 }

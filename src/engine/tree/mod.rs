@@ -50,7 +50,8 @@
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
 //! [`loose`], [`pack`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`mod@list`], [`ends`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
-//! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on.
+//! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
+//! ends what they try again.
 
 mod bulk;
 mod codec;
@@ -80,6 +81,7 @@ mod scan;
 mod shard;
 mod space;
 mod temp;
+mod tries;
 mod upkeep;
 mod walk;
 mod watch;
@@ -95,6 +97,8 @@ use crate::store::{
 };
 
 use self::layout::Place;
+use self::space::Space;
+use self::tries::Tries;
 
 /// A store that is a directory.
 #[derive(Debug)]
@@ -149,7 +153,17 @@ impl Store for Tree {
         selection: &Selection,
         now: Time,
     ) -> Result<Listing<'a>> {
-        self.list_entries(namespace, selection, now)
+        let mut tries = Tries::default();
+        loop {
+            let space = self.open_unchecked_space(namespace)?;
+            let stood = space.as_ref().and_then(Space::stand);
+            match (self.list_entries(namespace, selection, now), space) {
+                (Err(_), Some(space)) if space.is_removed(stood.as_ref()) => {
+                    tries.again(|| space.path())?;
+                }
+                (done, _) => return done,
+            }
+        }
     }
 
     fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
@@ -227,7 +241,13 @@ impl Store for Tree {
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        self.tell_info(namespace, now)
+        let space = self.open_unchecked_space(namespace)?;
+        let stood = space.as_ref().and_then(Space::stand);
+        let told = self.tell_info(namespace, now);
+        match space {
+            Some(space) if space.is_removed(stood.as_ref()) => Ok(None),
+            _ => told,
+        }
     }
 
     fn exists(&self) -> Result<bool> {

@@ -19,6 +19,7 @@ use super::disk;
 use super::layout::Place;
 use super::lock::{Kind, Lock, Patience};
 use super::space::{cannot, make_dir, unusable};
+use super::tries::Tries;
 
 /// The lock ends with the process, so that nothing has to be kept.
 impl Guard for Lock {
@@ -46,6 +47,7 @@ impl Tree {
             None => Patience::Endless,
             Some(limit) => Patience::Until(Instant::now(), limit.max(holder::ONE_TRY)),
         };
+        let mut tries = Tries::default();
         loop {
             let space = self.open_or_create_space(namespace)?;
             if space.dir_if_any("named")?.is_none() {
@@ -64,6 +66,7 @@ impl Tree {
                 _ = os::mark(&lock.file, request.is_shared);
                 return Ok(Some(Box::new(lock)));
             }
+            tries.again(|| space.path_of(&below))?;
         }
     }
 

@@ -14,6 +14,7 @@ use super::layout::{SHARDS, shard_name};
 use super::list::LIST_LOCK;
 use super::lock::{GC_LOCK, Kind, Lock};
 use super::space::{Space, cannot};
+use super::tries::Tries;
 
 /// Names that a killed process left in a store are litter when they are older than this.
 const LITTER_AGE: Duration = Duration::from_secs(60);
@@ -62,6 +63,7 @@ impl Tree {
     /// is no longer at its path.
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
         let patience = self.patience();
+        let mut tries = Tries::default();
         'again: loop {
             let Some(space) = self.open_space(namespace)? else {
                 return Ok(false);
@@ -70,7 +72,10 @@ impl Tree {
             for below in locks_of(&space) {
                 match Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
                     Some(lock) => locks.push(lock),
-                    None => continue 'again,
+                    None => {
+                        tries.again(|| space.path_of(&below))?;
+                        continue 'again;
+                    }
                 }
             }
             let gone = format!(".gone-{:016x}", random());
@@ -79,7 +84,7 @@ impl Tree {
             disk::sync(space.store()).map_err(|err| cannot(err, "sync", &self.root))?;
             drop(locks);
             let gone = self.root.join(gone);
-            remove_gone(&gone).map_err(|err| cannot(err, "remove", &gone))?;
+            remove_gone(&gone)?;
             return Ok(true);
         }
     }
@@ -100,7 +105,8 @@ fn locks_of(space: &Space) -> Vec<String> {
 }
 
 /// Deletes a namespace that has lost its name.
-fn remove_gone(path: &Path) -> io::Result<()> {
+fn remove_gone(path: &Path) -> Result<()> {
+    let mut tries = Tries::default();
     loop {
         match disk::remove_tree(path) {
             // Another process sweeps here too, or a writer that had opened `tmp/` puts a draft there:
@@ -114,8 +120,9 @@ fn remove_gone(path: &Path) -> io::Result<()> {
                 if path.symlink_metadata().is_err() {
                     return Ok(());
                 }
+                tries.again(|| path.to_owned())?;
             }
-            done => return done,
+            done => return done.map_err(|err| cannot(err, "remove", path)),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::find::{Present, find_packed};
 use super::layout::Place;
 use super::loose;
 use super::space::Dir;
+use super::tries::Tries;
 
 /// What a look at the key found before its lock was taken.
 #[derive(Clone, Copy, Debug)]
@@ -125,11 +126,13 @@ impl Tree {
         times: Times,
         clock: &dyn Clock,
     ) -> Result<Draft> {
+        let mut tries = Tries::default();
         loop {
             let space = self.open_or_create_space(namespace)?;
             if let Some(draft) = Draft::write(&space, place, value, times, clock)? {
                 return Ok(draft);
             }
+            tries.again(|| space.path_of("tmp"))?;
         }
     }
 
@@ -163,6 +166,7 @@ impl Tree {
         judge: impl Fn(Result<Option<Present>>) -> Result<Verdict>,
         clock: &dyn Clock,
     ) -> Result<(Verdict, Option<Dir>)> {
+        let mut tries = Tries::default();
         loop {
             let shard = self.lock_new_shard(namespace, place.shard())?;
             let dir = shard.make_dir(self.syncs())?;
@@ -190,10 +194,12 @@ impl Tree {
                 if let Some(copy) = draft.copy_to(&space, place)? {
                     break copy;
                 }
+                tries.again(|| space.path_of("tmp"))?;
             };
             if self.syncs() {
                 draft.sync()?;
             }
+            tries.again(|| dir.path.join(place.name()))?;
         }
     }
 }

@@ -13,6 +13,7 @@ use super::layout::Place;
 use super::lock;
 use super::loose;
 use super::space::{Dir, unusable};
+use super::tries::Tries;
 
 /// What a removal finds, under the lock.
 pub(super) enum Outcome {
@@ -102,6 +103,7 @@ impl Tree {
         clock: &dyn Clock,
     ) -> Result<Outcome> {
         let mut tombstone: Option<Draft> = None;
+        let mut tries = Tries::default();
         loop {
             let Some(shard) = self.lock_shard(namespace, place.shard())? else {
                 return Ok(Outcome::No);
@@ -154,6 +156,7 @@ impl Tree {
                 // Whatever --sync says: gc would make the loss of what it hides last.
                 draft.sync()?;
             }
+            tries.again(|| space.path_of("tmp"))?;
         }
     }
 }

@@ -14,6 +14,7 @@ use super::Tree;
 use super::layout::{Place, digits_of, sha1_of};
 use super::pack::{Bounds, Changed, Cursor, Merge, Pack, Packs, Sorted as _};
 use super::space::Space;
+use super::tries::Tries;
 use super::walk::{Entries, State};
 
 impl Tree {
@@ -46,6 +47,7 @@ impl Tree {
         selection: &Selection,
         now: Time,
     ) -> Result<Option<Walk>> {
+        let mut tries = Tries::default();
         loop {
             let Some(space) = self.open_space(namespace)? else {
                 return Ok(None);
@@ -69,6 +71,7 @@ impl Tree {
                     expired_packed: 0,
                 }));
             }
+            tries.again(|| space.path_of("packs"))?;
         }
     }
 }

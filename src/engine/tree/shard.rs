@@ -12,6 +12,7 @@ use super::disk;
 use super::layout::Place;
 use super::lock::{Kind, Lock, Patience};
 use super::space::{Dir, Space, cannot, make_dir};
+use super::tries::Tries;
 
 /// How long to wait for a turn before going on without.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
@@ -86,6 +87,7 @@ fn lock_shard_of(
     mut open: impl FnMut() -> Result<Option<Space>>,
 ) -> Result<Option<Shard>> {
     let below = ["locks/", name].concat();
+    let mut tries = Tries::default();
     loop {
         let Some(space) = open()? else {
             return Ok(None);
@@ -97,6 +99,7 @@ fn lock_shard_of(
                 name: name.to_owned(),
             }));
         }
+        tries.again(|| space.path_of(&below))?;
     }
 }
 

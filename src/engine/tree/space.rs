@@ -41,7 +41,10 @@ impl Tree {
         let flags = DIRECTORY | OFlags::CLOEXEC;
         match retry_on_intr(|| rustix::fs::open(&self.root, flags, Mode::empty())) {
             Ok(store) => Ok(Some(store)),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(rustix::io::Errno::NOENT) => match self.settings.existing {
+                true => Err(StoreError::no_store(self.root.clone())),
+                false => Ok(None),
+            },
             Err(err) => Err(err).or_cannot("open the store", &self.root),
         }
     }
@@ -204,6 +207,18 @@ impl Space {
     fn has_moved_on(&self, dir: BorrowedFd<'_>, below: &str) -> Result<bool> {
         let has_it = is_there(dir, below).or_cannot("look at", &self.path_of(below))?;
         Ok(has_it || !self.is_at_path("", dir)?)
+    }
+
+    /// Opens the directory at the path of the namespace, to be compared later by
+    /// [`Space::is_removed`]; `None` if there is none, or it cannot be opened.
+    pub(super) fn stand(&self) -> Option<OwnedFd> {
+        self.open("", DIRECTORY).ok()
+    }
+
+    /// Tells whether the namespace that stood there is there no longer. What takes long and holds no
+    /// lock comes to wrong ends then, which say nothing.
+    pub(super) fn is_removed(&self, stood: Option<&OwnedFd>) -> bool {
+        stood.is_some_and(|dir| self.is_at_path("", dir).is_ok_and(|is_there| !is_there))
     }
 
     /// Tells whether an open file is still the one at its path below the namespace.

@@ -16,6 +16,7 @@ use super::create::random;
 use super::disk;
 use super::lock;
 use super::space::{Dir, Space, cannot};
+use super::tries::Tries;
 
 /// Two empty files that a namespace is born with, for a collection of garbage on a file system that
 /// can hold no more files.
@@ -58,11 +59,15 @@ impl Temp {
             return Ok(None);
         };
         let mode = space.file_mode()?;
+        let mut tries = Tries::default();
         loop {
             let name = format!("{:016x}", random());
             let path = dir.path.join(&name);
             let file = match create(dir.fd.as_fd(), &name, space) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                    tries.again(|| path)?;
+                    continue;
+                }
                 // The directory was open, and yet is gone.
                 Err(err)
                     if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp")? =>
@@ -79,7 +84,7 @@ impl Temp {
             };
             // A sweep that tries the lock at this moment lets go at once: the file is too young.
             while !lock::try_exclusive(&temp.file).map_err(|err| cannot(err, "lock", &path))? {
-                std::thread::yield_now();
+                tries.again(|| path.clone())?;
             }
             disk::set_mode(&temp.file, mode)
                 .map_err(|err| cannot(err, "set the mode of", &path))?;

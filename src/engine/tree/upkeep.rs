@@ -19,6 +19,7 @@ use super::pack::manifest::{self, MANIFEST, Manifest};
 use super::pack::{Geometry, Named, PACKS, Pack, Packs};
 use super::space::{Dir, Space, cannot, make_dir};
 use super::temp::{SPARE, SPARES, Temp};
+use super::tries::Tries;
 
 /// What `packs/` is called while it is made.
 pub(super) const STAGED: &str = ".packs-";
@@ -63,6 +64,7 @@ impl Tree {
         makes: bool,
         patience: Patience,
     ) -> Result<Option<Upkeep>> {
+        let mut tries = Tries::default();
         loop {
             let space = match makes {
                 true => self.open_or_create_space(namespace)?,
@@ -75,6 +77,7 @@ impl Tree {
                 sync_packs(&space, &lock)?;
                 return Ok(Some(Upkeep::of(space, lock)));
             }
+            tries.again(|| space.path_of(GC_LOCK))?;
         }
     }
 }

@@ -77,8 +77,10 @@ pub const HAS: &[Case] = cases![has:
 
 pub const IMPORT: &[Case] = cases![import:
     a_bad_line_leaves_what_was_there, a_bad_line_stops_it_wherever_it_is,
+    a_mark_in_front_of_a_table_is_no_part_of_it,
     an_input_of_nothing_is_no_failure_unless_it_would_remove_everything,
-    an_input_that_cannot_be_read_imports_nothing, lines_become_entries,
+    an_input_that_cannot_be_read_imports_nothing,
+    carriage_returns_are_taken_off_where_that_is_asked_for, lines_become_entries,
     merge::an_entry_takes_the_place_of_what_is_there, merge::if_absent_leaves_what_is_there,
     merge::merge_keeps_the_newer_one, merge::replace_leaves_exactly_what_is_imported,
     merge::what_has_no_time_counts_as_of_now, merge::what_was_removed_comes_in_again,
@@ -229,6 +231,19 @@ pub const STAT: &[Case] = cases![stat:
     a_missing_key_is_silent, an_unknown_field_is_answered_with_the_known_ones,
     field_prints_the_value_alone, json_is_one_object_on_one_line,
     modified_never_goes_back_with_the_next_write, prints_name_and_value_lines,
+];
+
+pub const TIMES: &[Case] = cases![times:
+    a_time_of_modification_comes_back, a_time_that_cannot_be_kept_is_refused,
+    an_expiry_comes_back, the_longest_time_to_live_is_told_as_it_is,
+];
+
+pub const EXISTING: &[Case] = cases![existing:
+    a_store_that_must_exist_is_not_made, a_store_with_a_namespace_exists,
+];
+
+pub const NONBLOCKING: &[Case] = cases![nonblocking:
+    what_comes_in_is_waited_for, what_is_printed_arrives_whole,
 ];
 
 pub const TTL: &[Case] = cases![ttl:

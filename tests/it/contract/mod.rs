@@ -46,6 +46,7 @@ macro_rules! contract {
                 append APPEND
                 batch BATCH
                 concurrency CONCURRENCY
+                existing EXISTING
                 expire EXPIRE
                 export EXPORT
                 get GET
@@ -60,6 +61,7 @@ macro_rules! contract {
                 memo MEMO
                 memo_flight MEMO_FLIGHT
                 namespaces NAMESPACES
+                nonblocking NONBLOCKING
                 pop POP
                 pop_wait POP_WAIT
                 program PROGRAM
@@ -67,6 +69,7 @@ macro_rules! contract {
                 put PUT
                 remove REMOVE
                 stat STAT
+                times TIMES
                 ttl TTL
                 update UPDATE
                 values VALUES

@@ -71,6 +71,7 @@ impl Opened {
         let settings = Settings {
             sync: Sync::Full,
             busy_timeout: Duration::from_secs(5),
+            existing: false,
         };
         Self {
             store: open(Location::Directory(path.to_owned()), settings),

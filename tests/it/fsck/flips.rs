@@ -35,6 +35,7 @@ pub fn open(kv: &Sandbox) -> Box<dyn Store> {
     let settings = Settings {
         sync: Sync::Off,
         busy_timeout: Duration::from_secs(10),
+        existing: false,
     };
     engine::open(Location::Directory(kv.store()), settings)
 }

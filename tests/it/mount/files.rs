@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use kv::exit::Exit;
 
+use super::mounted::{Mount, can};
 use super::on_each;
-use crate::harness::Engine;
+use crate::harness::{Engine, Sandbox};
 
 const ALL: &[Engine] = &[
     Engine::Tree,
@@ -265,4 +266,54 @@ fn times_and_modes_are_kept_as_far_as_they_can_be() {
         let uid = fs::metadata(mount.path("k")).unwrap().uid();
         std::os::unix::fs::chown(mount.path("k"), Some(uid), None).unwrap();
     });
+}
+
+#[test]
+fn files_that_may_not_grow_are_told_as_such() {
+    if !can() {
+        return;
+    }
+    for engine in [Engine::Tree, Engine::Sqlite] {
+        let kv = Sandbox::on(engine);
+        let mut mount = Mount::of(&kv, &[]);
+        kv.put("k", "old");
+        crate::process::limit_files(mount.pid(), 300_000);
+        let mut file = File::create(mount.path("k")).unwrap();
+        let written = file.write_all(&bytes(5_000_000));
+        let err = written.and_then(|()| file.sync_all()).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::FileTooLarge);
+        drop(file);
+        kv.holds("k", "old");
+        assert!(fs::read_dir(mount.point()).is_ok());
+        let told = mount.end(rustix::process::Signal::TERM);
+        assert!(told.contains("File too large"), "{told}");
+    }
+}
+
+#[test]
+fn a_time_comes_back_or_is_refused() {
+    on_each(
+        &[Engine::Tree, Engine::Sqlite, Engine::Http],
+        |kv, mount| {
+            mount.write("k", "v");
+            let file = File::options().write(true).open(mount.path("k")).unwrap();
+            for (nanos, text) in [
+                (0, "1970-01-01T00:00:00.000000000Z"),
+                (1, "1970-01-01T00:00:00.000000001Z"),
+                (9_999_999_999_999_999_999, "2286-11-20T17:46:39.999999999Z"),
+            ] {
+                let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+                file.set_modified(time).unwrap();
+                file.sync_all().unwrap();
+                assert_eq!(kv.field("modified", "k"), text);
+                assert_eq!(file.metadata().unwrap().modified().unwrap(), time);
+            }
+            let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+            let late = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000_000_000);
+            for time in [early, late] {
+                let err = file.set_modified(time).unwrap_err();
+                assert_eq!(err.kind(), ErrorKind::InvalidInput);
+            }
+        },
+    );
 }

@@ -90,6 +90,10 @@ impl Mount {
             .join(OsStr::from_bytes(name.as_ref()))
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn point(&self) -> &Path {
         &self.point
     }

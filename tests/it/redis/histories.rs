@@ -56,6 +56,7 @@ impl Recorder {
         let settings = Settings {
             sync: Sync::Full,
             busy_timeout: Duration::from_secs(3),
+            existing: false,
         };
         let store = open(
             Location::try_from(std::ffi::OsString::from(place)).unwrap(),

@@ -139,6 +139,7 @@ fn who_waits_for_a_server_keeps_nobody_else_waiting() {
     let settings = Settings {
         sync: Sync::Full,
         busy_timeout: Duration::from_secs(100),
+        existing: false,
     };
     let store = open(Location::try_from(place).unwrap(), settings);
     let get = |key: &str| {

@@ -287,3 +287,23 @@ fn as_many_as_there_are_places_wait() {
     got.sort_unstable();
     assert_eq!(got, (0..128).collect::<Vec<_>>());
 }
+
+#[test]
+fn files_that_may_not_grow_are_no_space() {
+    for engine in [Engine::Tree, Engine::Sqlite] {
+        let kv = Sandbox::on(engine);
+        kv.put("k", "old");
+        let server = Server::of(&kv, &[]);
+        crate::process::limit_files(server.pid(), 300_000);
+        for size in [500_000, 2_000_000] {
+            server
+                .ask("PUT /v1/default/k", &[], &bytes(size))
+                .refuses(507, Exit::Failure);
+        }
+        kv.holds("k", "old");
+        server
+            .ask("GET /v1/default/k", &[], b"")
+            .is(200)
+            .holds("old");
+    }
+}

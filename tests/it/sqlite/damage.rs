@@ -252,6 +252,7 @@ fn no_flip_of_a_bit_makes_an_answer_wrong() {
             let settings = Settings {
                 sync: Sync::Off,
                 busy_timeout: Duration::from_secs(10),
+                existing: false,
             };
             engine::open(location.clone(), settings)
         };

@@ -17,6 +17,7 @@ use super::super::layout::sha1_of;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
 use super::super::space::{Space, cannot};
 use super::super::temp::Temp;
+use super::super::tries::Tries;
 use super::super::upkeep::Upkeep;
 use super::before::{Before, PackedBefore};
 use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
@@ -51,11 +52,13 @@ impl Tree {
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
         let mut sorter = Sorter::new(RUN_LEN, || {
+            let mut tries = Tries::default();
             loop {
                 let space = self.open_or_create_space(namespace)?;
                 if let Some(temp) = Temp::create(&space)? {
                     return Ok(temp);
                 }
+                tries.again(|| space.path_of("tmp"))?;
             }
         });
         loop {

@@ -32,6 +32,7 @@ use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
 use super::Tree;
 use super::lock::{GC_LOCK, Kind, Lock};
 use super::space::{Space, cannot};
+use super::tries::Tries;
 use super::upkeep::{Upkeep, sync_packs};
 
 use self::modes::Suspects;
@@ -63,6 +64,17 @@ impl Tree {
         let Some(space) = self.open_unchecked_space(namespace)? else {
             return Ok(());
         };
+        let root = self.open_unchecked_space(namespace)?;
+        let stood = space.stand();
+        let is_removed = || {
+            let root = root.as_ref();
+            root.is_some_and(|root| root.is_removed(stood.as_ref()))
+        };
+        let mut tell = |finding: Finding| {
+            if !is_removed() {
+                tell(finding);
+            }
+        };
         let suspects = Suspects::of(&space)?;
         let mut work = Work {
             tree: self,
@@ -70,13 +82,16 @@ impl Tree {
             space,
             request,
             clock,
-            tell,
+            tell: &mut tell,
             upkeep: None,
             trouble: None,
             suspects,
         };
-        work.run()?;
-        work.trouble.map_or(Ok(()), Err)
+        let done = work.run();
+        match done.and(work.trouble.map_or(Ok(()), Err)) {
+            Err(_) if is_removed() => Ok(()),
+            done => done,
+        }
     }
 }
 
@@ -109,6 +124,7 @@ impl Work<'_> {
     fn lock(&mut self) -> Result<()> {
         self.mend_locks()?;
         let patience = self.tree.patience();
+        let mut tries = Tries::default();
         loop {
             let space = self.tree.open_unchecked_space(self.namespace)?;
             let gone = || cannot(io::ErrorKind::NotFound.into(), "open", &self.tree.root);
@@ -122,6 +138,7 @@ impl Work<'_> {
                 self.upkeep = Some(Upkeep::of(space, lock));
                 return Ok(());
             }
+            tries.again(|| space.path_of(GC_LOCK))?;
         }
     }
 
