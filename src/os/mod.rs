@@ -51,13 +51,6 @@ pub(crate) fn since_boot() -> Duration {
     )
 }
 
-/// Returns what names this boot of the machine, 36 characters; `None` where the system has no such
-/// name.
-pub(crate) fn boot_id() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim_end().to_owned()).filter(|id| id.len() == 36)
-}
-
 /// Returns how many bytes a file may have that this process writes (RLIMIT_FSIZE); `None` where it may
 /// have any number.
 pub(crate) fn file_limit() -> Option<u64> {

@@ -64,6 +64,37 @@ pub struct Entry {
     pub value: Value,
 }
 
+impl Entry {
+    /// Lets whoever reads the value have all of it, and behind it an error: of an entry that was taken
+    /// and may come back.
+    pub fn ending_in(self, err: StoreError) -> Self {
+        let parting = Parting {
+            value: self.value,
+            err: Some(err),
+        };
+        Self {
+            value: Value::Stream(Box::new(parting)),
+            ..self
+        }
+    }
+}
+
+/// A value with an error behind it.
+struct Parting {
+    value: Value,
+    /// Told once.
+    err: Option<StoreError>,
+}
+
+impl Source for Parting {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        match self.value.read(buf)? {
+            0 => self.err.take().map_or(Ok(0), Err),
+            n => Ok(n),
+        }
+    }
+}
+
 /// Where the bytes of a value come from, a part at a time.
 pub trait Source {
     /// Reads some bytes into `buf` and returns how many; 0 is the end.

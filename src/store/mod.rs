@@ -105,7 +105,8 @@ pub trait Store: Send + Sync {
     /// # Errors
     ///
     /// [`StoreError::OtherKey`] where another key's entry is in its place; a damaged entry can be
-    /// removed.
+    /// removed. Whatever went wrong, the key holds what it held before; but where the last sync fails
+    /// it may be gone already, and come back with a power cut.
     fn remove(
         &self,
         namespace: &Namespace,
@@ -116,6 +117,9 @@ pub trait Store: Send + Sync {
 
     /// Removes a key and returns what it held, in one step: of several callers at once, one gets
     /// the entry. The whole value is verified before anything is removed.
+    ///
+    /// The caller gets the value or it is still there, never neither. If the entry is gone and the
+    /// last sync fails, so that it may come back with a power cut, the value ends in that error.
     ///
     /// # Errors
     ///

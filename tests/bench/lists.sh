@@ -94,6 +94,6 @@ for what in push pop 'pop --last'; do
     done
 done
 note 'With `--sync off`. Medians of `hyperfine -N`, ratios the median of its rounds. A list is looked' \
-    'through only once after a boot of the machine, or when its file `ends` is lost: the first push' \
-    'or pop then counts the elements. The oldest of many elements was written long ago, so that the' \
+    'through only when its range is not believed, as in a copy: the first push or pop then counts the' \
+    'elements. The oldest of many elements was written long ago, so that the' \
     'kernel may have to read its directory and inode anew; `pop --last` takes what was just written.'

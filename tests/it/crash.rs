@@ -12,6 +12,7 @@ mod gc;
 mod judge;
 mod killed;
 mod lists;
+mod opened;
 mod prepare;
 mod process;
 mod puts;

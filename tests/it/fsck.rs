@@ -209,7 +209,7 @@ fn one_namespace_or_all() {
     for name in ["a", "b"] {
         kv.run(["-n", name, "put", "k", "v"]).ends(Exit::Success);
     }
-    let path = kv.store().join("a/ends");
+    let path = kv.store().join("a/strange");
     fs::write(&path, "nonsense").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     kv.run(["-n", "b", "fsck"]).ends(Exit::Success).is_silent();

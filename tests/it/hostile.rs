@@ -111,7 +111,7 @@ fn places(kv: &Sandbox) -> Vec<String> {
         "../.gone-0123456789abcdef",
         "../.new-0123456789abcdef",
         "../.gone-0123456789abcdef/inside",
-        "ends",
+        "list",
         "expiry",
         "format",
         "locks",

@@ -58,7 +58,7 @@ fn push_where_the_elements_must_be_counted() {
     survives(Scenario {
         prepare: |kv| {
             push(kv, THREE);
-            fs::remove_file(kv.store().join("jobs/ends")).unwrap();
+            fs::remove_dir_all(kv.store().join("jobs/list")).unwrap();
         },
         args: &["push", "jobs", "n"],
         old: "abc",
@@ -163,11 +163,13 @@ fn check(kv: &Sandbox, scenario: &Scenario, killed: Option<Output>, point: &Poin
     kv.shell("sh", drain).prints(now).warns("");
 }
 
-/// Demands that whoever may use the store may use the file of the list's ends, too.
+/// Demands that whoever may use the store may use the file of the list's range, too.
 #[track_caller]
 fn everybody_can_go_on(kv: &Sandbox, point: &Point) {
     let mode = |path| Some(fs::metadata(path).ok()?.permissions().mode() & 0o660);
     let store = mode(kv.store());
-    let ends = mode(kv.store().join("jobs/ends"));
-    assert!(ends.is_none() || ends == store, "{point:?}: {ends:?}");
+    let list = kv.store().join("jobs/list");
+    for entry in fs::read_dir(list).into_iter().flatten() {
+        assert_eq!(mode(entry.unwrap().path()), store, "{point:?}");
+    }
 }

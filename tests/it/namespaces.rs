@@ -1,8 +1,13 @@
 //! `kv namespaces`, and what a namespace can be called.
 
+use std::fs;
+use std::process::{Command, Stdio};
+
 use kv::exit::Exit;
 
-use crate::harness::{Sandbox, names_in};
+use crate::harness::{KV, Ran, Sandbox, cannot_run, names_in, until};
+use crate::kills::can_inject;
+use crate::machine::is_root;
 
 fn with(names: &[&str]) -> Sandbox {
     let kv = Sandbox::new();
@@ -108,4 +113,86 @@ pub fn a_name_is_a_name_and_no_path() {
             .ends(Exit::Success)
             .is_silent();
     }
+}
+
+/// Runs kv with a fault in a system call.
+fn strace(kv: &Sandbox, fault: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "trace", "-e", fault, KV]);
+    command.args(args).current_dir(kv.root()).env_clear();
+    command.env("KV_STORE", kv.store()).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_lock_that_is_made_while_its_namespace_is_removed_has_one_holder() {
+    if !can_inject() {
+        return cannot_run("strace, which delays a system call, does not work here");
+    }
+    let kv = with(&["default"]);
+    let slow = "inject=renameat:delay_enter=1500000";
+    let mut removal = strace(&kv, slow, &["namespaces", "--remove", "default"]);
+    let mut removal = removal.spawn().unwrap();
+    let last = kv.space().join("locks/ff");
+    until("the removal holds all locks", || {
+        let mut flock = Command::new("flock");
+        flock.arg("-n").arg(&last).arg("true");
+        last.exists() && !flock.status().unwrap().success()
+    });
+    let mut holder = kv.kv(["lock", "new", "--", "sh", "-c", "touch started; sleep 60"]);
+    let mut holder = holder.current_dir(kv.root()).spawn().unwrap();
+    assert!(removal.wait().unwrap().success());
+    until("there is a holder", || kv.path("started").exists());
+    let second = kv.run(["lock", "--no-wait", "new", "--", "true"]);
+    let status = second.status().code();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(status, Some(124), "{}", second.report());
+}
+
+#[test]
+fn one_that_cannot_get_another_name_is_removed() {
+    if !can_inject() {
+        return cannot_run("strace, which lets a system call fail, does not work here");
+    }
+    let kv = with(&["a", "b"]);
+    kv.run(["-n", "a", "gc"]).ends(Exit::Success);
+    kv.run(["-n", "a", "put", "loose", "v"]).ends(Exit::Success);
+    kv.run(["-n", "a", "lock", "l", "--", "true"])
+        .ends(Exit::Success);
+    let fault = "inject=renameat:error=EXDEV";
+    Ran::of(&mut strace(&kv, fault, &["namespaces", "--remove", "a"])).ends(Exit::Success);
+    assert_eq!(names_in(&kv.store()), ["b"]);
+    kv.run(["-n", "a", "put", "k", "new"]).ends(Exit::Success);
+    kv.run(["-n", "a", "ls"]).ends(Exit::Success).prints("k\n");
+}
+
+/// A store in a container's image, say.
+#[test]
+fn one_in_the_lower_layer_of_an_overlay_is_removed() {
+    if !is_root() {
+        return;
+    }
+    let kv = with(&["a", "b"]);
+    kv.run(["-n", "a", "gc"]).ends(Exit::Success);
+    kv.run(["push", "jobs", "x"]).ends(Exit::Success);
+    // What lies above is in memory, as not every file system can be that.
+    let script = "mkdir -p up merged && mount -t tmpfs none up && mkdir -m 700 up/upper up/work &&
+        mount -t overlay -o lowerdir=store,upperdir=up/upper,workdir=up/work,redirect_dir=off \
+        none merged";
+    let mounted = kv.shell("sh", script).status().success();
+    if mounted {
+        let script = "set -e; export KV_STORE=merged
+            kv namespaces --remove a; kv namespaces
+            kv pop jobs; echo; kv push jobs y; kv namespaces --remove jobs
+            kv -n a put k v; kv -n a ls; kv fsck";
+        let ran = kv.shell("sh", script);
+        _ = kv.shell("sh", "umount merged");
+        _ = kv.shell("sh", "umount up");
+        ran.ends(Exit::Success).prints("b\njobs\nx\nk\n");
+    } else {
+        _ = kv.shell("sh", "umount up");
+        cannot_run("no overlay can be mounted here");
+    }
+    assert!(fs::exists(kv.store().join("a")).unwrap());
 }

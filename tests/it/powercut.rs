@@ -5,6 +5,7 @@
 //! is what [`crate::crash`] builds.
 
 mod disk;
+mod list;
 mod load;
 
 use std::collections::BTreeMap;

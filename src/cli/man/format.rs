@@ -99,7 +99,8 @@ STORE/                   the store; holds namespaces
     locks/ab             the lock of the shard objects/ab
     locks/ab.turn        a queue, which decides nothing
     locks/gc             the maintenance lock, and when gc last ran
-    locks/list, ends     of a list: where it begins and ends
+    locks/list           of a list: its lock
+    list/                of a list: between which numbers it is
     named/               the locks of kv lock and kv memo
     tmp/                 files being written
     spare/               two empty files, for gc on a full disk
@@ -286,22 +287,37 @@ pub const FORMAT: &[Section] = &[
         blocks: &[
             Text(
                 "An element of a list is an entry whose key is a number of 20 decimal digits, up to \
-                 18446744073709551614; their order is that of the keys. The file `ends` says between \
-                 which numbers all of them are, so that nobody has to look for the oldest:",
+                 18446744073709551614; their order is that of the keys. Between which numbers all of \
+                 them are says the name of the only file in `list`, which is empty:",
             ),
-            Code("kvlist1 BOOT INODE FIRST NEXT SUM"),
+            Code("FIRST-END"),
             Text(
-                "BOOT is what /proc/sys/kernel/random/boot_id says, 36 characters. INODE is the \
-                 number of the file itself, FIRST the lowest number that an element can have and NEXT \
-                 the one behind the highest, 20 digits each. SUM is XXH3 of the line up to the blank \
-                 before it, 16 hexadecimal digits. The file is never synced. If it is missing, is \
-                 damaged, is from before the last start of the machine or is a copy, it is not \
-                 believed, and whoever pushes or pops next counts the elements.",
+                "No element has a number below FIRST, or from END on; both have 20 digits. Numbers in \
+                 between may be missing, so whoever adds or takes an element looks for the last or the \
+                 first. `locks/list` is held meanwhile, between `locks/gc` and the locks of shards in \
+                 their order.",
             ),
             Text(
-                "`locks/list` is held by whoever adds or takes an element, between `locks/gc` and the \
-                 locks of shards in their order. The range is widened before an element gets its name \
-                 and narrowed after one has lost it, so that it is never too small.",
+                "The file is renamed, and `list` synced whatever `--sync` says, before an element beyond \
+                 its range gets its name: END is 64 numbers further then, so that few pushes sync it. The \
+                 range is narrowed past 64 missing numbers or more, when the directories of their shards \
+                 have been synced, so that no element comes back outside of it. The file is removed, and \
+                 that is synced, before many elements come or go.",
+            ),
+            Text("`locks/list` holds a note of 63 bytes, which is never synced:"),
+            Code("INODE CHANGED NEXT"),
+            Text(
+                "INODE is the number of the file in `list` and CHANGED the time of its last change (ctime) \
+                 in nanoseconds since 1970, when its name was last known to survive a power cut, 20 digits \
+                 each, or blanks. If that is another file, as in a copy or in a store that was copied over, \
+                 if there are several or none, or if there is a file `ends`, nobody believes the range, \
+                 and whoever pushes or pops next counts the elements and makes a new one. NEXT is where \
+                 to look for the next number first.",
+            ),
+            Text(
+                "The file `ends` is what earlier versions of kv keep instead. It is removed when a \
+                 range is made. Such a version may still push and pop; elements that it puts by their keys \
+                 or imports may be outside of the range of a later one, which `kv fsck --repair` heals.",
             ),
         ],
     },

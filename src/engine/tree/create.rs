@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result};
@@ -117,18 +117,19 @@ impl Tree {
     /// Syncs the store and every directory above it that this user can open.
     ///
     /// Which of them kv made is not known: it may have been another process, killed before it
-    /// synced any. A sync of a directory in which nothing changed costs next to nothing.
+    /// synced any. A sync of a directory in which nothing changed costs next to nothing. If one fails
+    /// there is no namespace yet, and so the next write tries all of them again.
     fn sync_path_above(&self) -> Result<()> {
         let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
         for dir in root.ancestors() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let opened = retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty()));
-            match (opened, dir == root) {
-                (Ok(fd), true) => disk::sync(fd).map_err(|err| cannot(err, "sync", dir))?,
-                // kv made what is above only where it may write, and there a sync works; a file
-                // system that has no sync for directories says EINVAL.
-                (Ok(fd), false) => _ = disk::sync(fd),
-                (Err(_), _) => break,
+            let Ok(fd) = opened else {
+                break;
+            };
+            match disk::sync(fd) {
+                Err(err) if dir != root && has_no_sync(&err) => {}
+                done => done.map_err(|err| cannot(err, "sync", dir))?,
             }
         }
         Ok(())
@@ -151,6 +152,15 @@ fn is_missing(dir: &Path) -> bool {
         dir.to_owned()
     };
     matches!(dir.metadata(), Err(err) if err.kind() == io::ErrorKind::NotFound)
+}
+
+/// Tells whether a file system has no sync for directories, or has nothing to sync as nobody can write
+/// there.
+fn has_no_sync(err: &io::Error) -> bool {
+    let errno = Errno::from_io_error(err);
+    errno.is_some_and(|errno| {
+        [Errno::INVAL, Errno::ROFS, Errno::NOTSUP, Errno::NOSYS].contains(&errno)
+    })
 }
 
 /// Tells whether a rename failed because another namespace is at its target already.

@@ -82,8 +82,10 @@ impl Tree {
 
     /// Clears away all entries that are due by their hints, and returns how many there were.
     pub(super) fn sweep_all(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<u64> {
-        let dir = space.dir("expiry")?;
         let mut swept = 0;
+        let Some(dir) = space.dir_if_any("expiry")? else {
+            return Ok(swept);
+        };
         for name in due(&dir, now) {
             let Some(file) = open_hints(&dir, &name) else {
                 continue;
@@ -100,7 +102,9 @@ impl Tree {
     }
 
     fn sweep_due(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<()> {
-        let dir = space.dir("expiry")?;
+        let Some(dir) = space.dir_if_any("expiry")? else {
+            return Ok(());
+        };
         // What cannot be read must not keep the rest from being swept.
         let readable = due(&dir, now)
             .into_iter()
@@ -227,7 +231,9 @@ pub(super) fn is_hint(line: &[u8]) -> bool {
 /// Removes drafts whose writers are dead: nobody holds their lock, and they are not just made.
 pub(super) fn sweep_drafts(space: &Space, now: Time) -> Result<u64> {
     let mut swept = 0;
-    let dir = space.dir("tmp")?;
+    let Some(dir) = space.dir_if_any("tmp")? else {
+        return Ok(swept);
+    };
     for entry in fs::read_dir(&dir.path).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let (Some(name), Ok(meta)) = (name.to_str(), entry.metadata()) else {

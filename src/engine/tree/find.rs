@@ -148,6 +148,19 @@ pub(super) fn find_once(
     }
 }
 
+/// As [`Tree::find_present`], in a namespace that cannot be removed meanwhile.
+pub(super) fn find_in(
+    space: &Space,
+    place: &Place<'_>,
+    with_value: u64,
+) -> Result<Option<Present>> {
+    loop {
+        if let Ok(found) = find_once(space, place, with_value)? {
+            return Ok(found);
+        }
+    }
+}
+
 /// Finds the newest packed record of a key, for a caller that holds the lock of its shard: nothing
 /// but a merge of packs can happen meanwhile.
 pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {

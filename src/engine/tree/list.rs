@@ -1,10 +1,8 @@
 //! `push` and `pop`: a list is a namespace whose keys are numbers.
 //!
-//! A hashed tree has no order to find the oldest key by, so a file says where the list begins and
-//! where it goes on; see [`ends`](super::ends).
-//!
-//! Whoever adds an element widens the range first, and whoever takes one narrows it afterwards, all
-//! under `locks/list`: so the range is never too small, whenever a process is killed.
+//! A hashed tree has no order to find the oldest key by, so all elements are in a [`range`](super::range)
+//! that is known to be wide enough, and looked for in it: "empty" and "the next number" are what the
+//! directory says. Whoever adds an element, and whoever takes one, holds `locks/list`.
 
 use std::ops::Range;
 
@@ -15,30 +13,19 @@ use crate::store::{
 
 use super::Tree;
 use super::draft::Times;
-use super::ends::{Ends, read_ends, write_ends};
+use super::find::find_in;
 use super::layout::Place;
-use super::lock::{Kind, Lock};
 use super::loose;
+use super::pack::{Bounds, Changed, Cursor, Merge, PACKS, Packs, Sorted as _};
 use super::put::{Looks, Verdict};
+use super::range::{self, BLOCK, List};
 use super::remove::Outcome;
 use super::space::Space;
 use super::tries::Tries;
 
-/// The lock of a list's ends; after gc's and before the shards'.
-pub(super) const LIST_LOCK: &str = "locks/list";
 /// More numbers than this are not looked up one after another: elements that were put by their keys
 /// can be further apart than anybody could walk.
-const LONGEST_WALK: u32 = 256;
-
-/// A list whose ends are locked.
-#[derive(Debug)]
-struct List {
-    space: Space,
-    _lock: Lock,
-    ends: Ends,
-    /// What the file says.
-    noted: Option<Ends>,
-}
+const LONGEST_WALK: u64 = 256;
 
 impl Tree {
     /// Adds an element; see [`crate::store::Store::push`].
@@ -50,7 +37,8 @@ impl Tree {
     ) -> Result<()> {
         let space = self.open_or_create_space(namespace)?;
         // The number is a guess, so that nothing is written or synced under the lock if it holds.
-        let guess = read_ends(&space).map_or(1, |ends| ends.next);
+        let guess = range::guess(&space);
+        drop(space);
         let times = Times {
             expiry: Expiry::Never,
             kept: None,
@@ -66,8 +54,15 @@ impl Tree {
         let mut list = self
             .lock_list(namespace, true)?
             .expect("it is made where there is none");
+        let mut number = self.next_number(namespace, &mut list)?;
         loop {
-            let number = list.ends.next;
+            if number == u64::MAX {
+                return Err(StoreError::Unfit {
+                    action: "push to",
+                    key: namespace.to_string(),
+                    why: "its numbers are used up",
+                });
+            }
             let key = key_of(number);
             let place = Place::of(&key);
             if number != written_for {
@@ -77,12 +72,8 @@ impl Tree {
                 }
                 written_for = number;
             }
-            let next = number.checked_add(1).ok_or_else(|| StoreError::Unfit {
-                action: "push to",
-                key: namespace.to_string(),
-                why: "its numbers are used up",
-            })?;
-            list.set(Ends { next, ..list.ends })?;
+            list.cover(number)?;
+            list.ring(number + 1)?;
             let judge = |present: Result<Option<_>>| match present {
                 Ok(None) => Ok(Verdict::Publish),
                 // Whatever is in the way, dead or damaged, stays where it is.
@@ -101,9 +92,11 @@ impl Tree {
             let (verdict, dir) =
                 self.publish(namespace, &place, &mut draft, Looks::Loose, judge, clock)?;
             if matches!(verdict, Verdict::Publish) {
+                list.keep(&self.pushed, number + 1);
                 drop(list);
                 return self.sync_shard(dir);
             }
+            number += 1;
         }
     }
 
@@ -117,59 +110,56 @@ impl Tree {
         let Some(mut list) = self.lock_list(namespace, false)? else {
             return Ok(None);
         };
-        let mut missing = 0;
-        while list.ends.first < list.ends.next {
-            let Ends { first, next } = list.ends;
-            let (number, rest) = match end {
-                End::First => (
-                    first,
-                    Ends {
-                        first: first + 1,
-                        next,
-                    },
-                ),
-                End::Last => (
-                    next - 1,
-                    Ends {
-                        first,
-                        next: next - 1,
-                    },
-                ),
-            };
-            let key = key_of(number);
-            let place = Place::of(&key);
-            let Some(present) = self.find_present(namespace, &place, loose::WHOLE_LEN)? else {
-                missing += 1;
-                list.ends = if missing > LONGEST_WALK {
+        let range = self.range_of(namespace, &mut list)?;
+        let (mut left, mut missing) = (range.clone(), 0);
+        while !left.is_empty() {
+            let near = near(&left, end);
+            let Some(number) = seek(&list.space, &near, end)? else {
+                missing += near.end - near.start;
+                left = behind(&left, end, near.end - near.start);
+                if missing >= LONGEST_WALK {
                     missing = 0;
-                    count(self, namespace, rest.first..rest.next)?.unwrap_or(Ends {
-                        first: rest.first,
-                        next: rest.first,
-                    })
-                } else {
-                    rest
-                };
+                    left = match count(self, namespace, left.clone())? {
+                        Some(found) => found,
+                        None => left.end..left.end,
+                    };
+                }
                 continue;
             };
             missing = 0;
+            let passed = match end {
+                End::First => number - left.start + 1,
+                End::Last => left.end - number,
+            };
+            let rest = behind(&left, end, passed);
+            let key = key_of(number);
+            let place = Place::of(&key);
+            let Some(present) = find_in(&list.space, &place, loose::WHOLE_LEN)? else {
+                left = rest;
+                continue;
+            };
             if !present.is_live(clock.now()) {
-                list.ends = rest;
+                left = rest;
                 continue;
             }
             let entry = present.into_verified_entry()?;
+            give_up(&mut list, &behind(&left, end, passed - 1), end)?;
             match self.unlink(namespace, &place, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => {
-                    list.set(rest)?;
                     drop(list);
-                    self.sync_shard(Some(dir))?;
-                    return Ok(Some(entry));
+                    return Ok(Some(self.sync_taken(dir, entry)));
                 }
-                Outcome::No => list.ends = rest,
+                Outcome::No => left = rest,
                 // Somebody has put another value under this number: that is the element now.
                 Outcome::Changed => {}
             }
         }
-        list.set(list.ends)?;
+        let last = range.end.saturating_sub(BLOCK).max(range.start);
+        let rest = match end {
+            End::First => last..range.end,
+            End::Last => range.start..range.start,
+        };
+        give_up(&mut list, &rest, end)?;
         Ok(None)
     }
 
@@ -179,86 +169,186 @@ impl Tree {
         &self,
         namespace: &Namespace,
         place: &Place<'_>,
-    ) -> Result<Option<Lock>> {
+    ) -> Result<Option<List>> {
         let Some(number) = number_of(place.key.as_bytes()) else {
             return Ok(None);
         };
-        let Some((space, lock)) = self.lock_ends(namespace, true)? else {
+        let Some(mut list) = self.lock_list(namespace, true)? else {
             return Ok(None);
         };
-        // Where nobody has pushed yet, the elements are counted by who does so first.
-        if let Some(Ends { first, next }) = read_ends(&space) {
-            let next = next.max(number + 1);
-            write_ends(
-                &space,
-                Ends {
-                    first: first.min(number),
-                    next,
-                },
-            )?;
+        // Where there is no range, the elements are counted by whoever pushes or pops first.
+        list.cover(number)?;
+        let next = list.guess().unwrap_or(1).max(number + 1);
+        list.ring(next)?;
+        Ok(Some(list))
+    }
+
+    /// Returns the range of a list, and makes one where there is none to be believed.
+    fn range_of(&self, namespace: &Namespace, list: &mut List) -> Result<Range<u64>> {
+        if let Some(range) = &list.range {
+            return Ok(range.clone());
         }
-        Ok(Some(lock))
+        let found = count(self, namespace, 0..u64::MAX)?.unwrap_or(1..1);
+        let range = found.start..found.end.saturating_add(BLOCK);
+        list.make(range.clone())?;
+        Ok(range)
     }
 
-    /// Locks a list and finds out where it begins and goes on; `None` if there is no namespace of
-    /// its name and none is to be made.
-    fn lock_list(&self, namespace: &Namespace, makes: bool) -> Result<Option<List>> {
-        let Some((space, lock)) = self.lock_ends(namespace, makes)? else {
-            return Ok(None);
+    /// Finds the number of the next element: there is none from it on.
+    fn next_number(&self, namespace: &Namespace, list: &mut List) -> Result<u64> {
+        let range = self.range_of(namespace, list)?;
+        if let Some(next) = list.goes_on(&self.pushed) {
+            return Ok(next);
+        }
+        let near = near(&range, End::Last);
+        let next = match seek(&list.space, &near, End::Last) {
+            Ok(Some(last)) => last + 1,
+            Ok(None) => near.start,
+            // Nobody can say what is in a damaged pack; but it is in the range.
+            Err(StoreError::Damaged { .. }) => range.end,
+            Err(err) => return Err(err),
         };
-        let noted = read_ends(&space);
-        let ends = match noted {
-            Some(ends) => ends,
-            None => count(self, namespace, 0..u64::MAX)?.unwrap_or(Ends { first: 1, next: 1 }),
-        };
-        Ok(Some(List {
-            space,
-            _lock: lock,
-            ends,
-            noted,
-        }))
+        // Numbers that were used are not used again, as long as somebody knows.
+        let guess = list
+            .guess()
+            .filter(|&guess| guess <= range.end && guess < u64::MAX);
+        Ok(next.max(guess.unwrap_or(0)))
     }
+}
 
-    /// Locks a list; `None` if there is no namespace of its name and none is to be made.
-    pub(super) fn lock_ends(
-        &self,
-        namespace: &Namespace,
-        makes: bool,
-    ) -> Result<Option<(Space, Lock)>> {
-        let patience = self.patience();
-        let mut tries = Tries::default();
-        loop {
-            let space = match makes {
-                true => self.open_or_create_space(namespace)?,
-                false => match self.open_space(namespace)? {
-                    Some(space) => space,
-                    None => return Ok(None),
-                },
+/// Returns the numbers at one end that are looked for at once.
+fn near(range: &Range<u64>, end: End) -> Range<u64> {
+    match end {
+        End::First => range.start..range.end.min(range.start.saturating_add(BLOCK)),
+        End::Last => range.start.max(range.end.saturating_sub(BLOCK))..range.end,
+    }
+}
+
+/// Returns the numbers without so many at one end.
+fn behind(range: &Range<u64>, end: End, many: u64) -> Range<u64> {
+    match end {
+        End::First => range.start + many..range.end,
+        End::Last => range.start..range.end - many,
+    }
+}
+
+/// Narrows the range of a list to the numbers that are left, if enough are missing. At the end of a
+/// list a block is kept for what comes.
+fn give_up(list: &mut List, left: &Range<u64>, end: End) -> Result<()> {
+    let Some(range) = &list.range else {
+        return Ok(());
+    };
+    let missing = match end {
+        End::First => range.start..left.start,
+        End::Last => left.end.saturating_add(BLOCK).min(range.end)..range.end,
+    };
+    match missing.end.saturating_sub(missing.start) >= BLOCK {
+        true => list.narrow(missing),
+        false => Ok(()),
+    }
+}
+
+/// Finds the first or the last of these numbers that has an entry, dead, damaged or alive. Files are
+/// looked for before packs are, as gc makes packs of files.
+fn seek(space: &Space, within: &Range<u64>, end: End) -> Result<Option<u64>> {
+    let mut tries = Tries::default();
+    loop {
+        let has_file = |&number: &u64| {
+            let key = key_of(number);
+            let place = Place::of(&key);
+            space.is_there(&["objects/", place.shard(), "/", place.name()].concat())
+        };
+        let mut loose = None;
+        for at in 0..within.end - within.start {
+            let number = match end {
+                End::First => within.start + at,
+                End::Last => within.end - 1 - at,
             };
-            if let Some(lock) = Lock::acquire(&space, LIST_LOCK, Kind::Exclusive, patience)? {
-                return Ok(Some((space, lock)));
+            if has_file(&number)? {
+                loose = Some(number);
+                break;
             }
-            tries.again(|| space.path_of(LIST_LOCK))?;
         }
+        let rest = match (loose, end) {
+            (None, _) => within.clone(),
+            (Some(loose), End::First) => within.start..loose,
+            (Some(loose), End::Last) => loose + 1..within.end,
+        };
+        if rest.is_empty() {
+            return Ok(loose);
+        }
+        let Some(packs) = Packs::read(space)? else {
+            return Ok(loose);
+        };
+        if let Ok(packed) = seek_packed(space, &packs, &rest, end)? {
+            return Ok(packed.or(loose));
+        }
+        tries.again(|| space.path_of(PACKS))?;
     }
 }
 
-impl List {
-    /// Notes other ends; says nothing twice, as those who wait for an element are woken by it.
-    fn set(&mut self, ends: Ends) -> Result<()> {
-        self.ends = ends;
-        if self.noted != Some(ends) {
-            write_ends(&self.space, ends)?;
-            self.noted = Some(ends);
+/// As [`seek`], in packs, tombstones passed over.
+fn seek_packed(
+    space: &Space,
+    packs: &Packs,
+    within: &Range<u64>,
+    end: End,
+) -> Result<Result<Option<u64>, Changed>> {
+    let bounds = Bounds {
+        from: key_of(within.start).as_bytes().to_vec(),
+        to: Some(key_of(within.end).as_bytes().to_vec()),
+    };
+    let reverse = end == End::Last;
+    let mut cursors = Vec::new();
+    for number in 0..packs.named().len() {
+        match packs.open(space, number)? {
+            Ok(pack) => cursors.push(Cursor::new(pack, bounds.clone(), reverse)?),
+            Err(changed) => return Ok(Err(changed)),
         }
-        Ok(())
     }
+    if cursors
+        .iter()
+        .any(|cursor| cursor.pack().geometry().lost > 0)
+    {
+        return seek_each(space, packs, within, reverse);
+    }
+    let mut packed = Merge::new(cursors, reverse);
+    while let Some(head) = packed.advance()? {
+        let cursor = packed.source(head);
+        let (_, is_tombstone) = cursor.meta();
+        if let (false, Some(number)) = (is_tombstone, number_of(cursor.key())) {
+            return Ok(Ok(Some(number)));
+        }
+    }
+    Ok(Ok(None))
 }
 
-/// Finds the ends of a list from its elements of these numbers, expired ones too; `None` if there
+/// As [`seek_packed`], number by number: of a record that was damaged nobody knows but who looks it up.
+fn seek_each(
+    space: &Space,
+    packs: &Packs,
+    within: &Range<u64>,
+    reverse: bool,
+) -> Result<Result<Option<u64>, Changed>> {
+    for at in 0..within.end - within.start {
+        let number = match reverse {
+            false => within.start + at,
+            true => within.end - 1 - at,
+        };
+        match packs.find(space, &Place::of(&key_of(number))) {
+            Ok(Err(changed)) => return Ok(Err(changed)),
+            Ok(Ok(found)) if found.as_ref().is_none_or(|packed| packed.tombstone) => {}
+            Ok(Ok(_)) | Err(StoreError::Damaged { .. }) => return Ok(Ok(Some(number))),
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(Ok(None))
+}
+
+/// Finds between which numbers the elements with these numbers are, expired ones too; `None` if there
 /// are none.
-fn count(tree: &Tree, list: &Namespace, within: Range<u64>) -> Result<Option<Ends>> {
-    let end = |reverse| -> Result<Option<u64>> {
+fn count(tree: &Tree, list: &Namespace, within: Range<u64>) -> Result<Option<Range<u64>>> {
+    let find = |reverse| -> Result<Option<u64>> {
         let selection = Selection {
             from: Some(key_of(within.start).as_bytes().to_vec()),
             to: Some(key_of(within.end).as_bytes().to_vec()),
@@ -275,9 +365,6 @@ fn count(tree: &Tree, list: &Namespace, within: Range<u64>) -> Result<Option<End
         }
         Ok(None)
     };
-    let ends = end(false)?.zip(end(true)?);
-    Ok(ends.map(|(first, last)| Ends {
-        first,
-        next: last + 1,
-    }))
+    let ends = find(false)?.zip(find(true)?);
+    Ok(ends.map(|(first, last)| first..last + 1))
 }

@@ -21,7 +21,9 @@ pub(super) use crate::engine::flock::{Kind, Patience, try_exclusive, try_shared}
 
 /// The maintenance lock: of whoever changes packs, or removes what it did not write.
 pub(super) const GC_LOCK: &str = "locks/gc";
-/// How long its file is while a MANIFEST has its name and may not be durable, and at other times at
+/// The lock of a list; after gc's and before the shards'.
+pub(super) const LIST_LOCK: &str = "locks/list";
+/// How long the file of [`GC_LOCK`] is while a MANIFEST has its name and may not be durable, and at other times at
 /// the most: the time of the last collection of garbage is in it.
 pub(super) const UNSETTLED_LEN: u64 = 22;
 pub(super) const SETTLED_LEN: u64 = 21;
@@ -47,9 +49,33 @@ impl Lock {
         kind: Kind,
         patience: Patience,
     ) -> Result<Option<Self>> {
-        let Some(file) = open(space, below)? else {
-            return Ok(None);
-        };
+        match open(space, below)? {
+            Some(file) => Self::hold(space, below, file, kind, patience),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Lock::acquire`], of a file that exists: it is made by [`make`]. `None` if it does not.
+    pub(super) fn acquire_made(
+        space: &Space,
+        below: &str,
+        kind: Kind,
+        patience: Patience,
+    ) -> Result<Option<Self>> {
+        match space.open(below, FLAGS) {
+            Ok(file) => Self::hold(space, below, file.into(), kind, patience),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(unusable(err, "open the lock file", &space.path_of(below))),
+        }
+    }
+
+    fn hold(
+        space: &Space,
+        below: &str,
+        file: File,
+        kind: Kind,
+        patience: Patience,
+    ) -> Result<Option<Self>> {
         let given_up =
             flock::lock(&file, kind, patience).or_cannot("lock", &space.path_of(below))?;
         if let Some(waited) = given_up {
@@ -62,13 +88,19 @@ impl Lock {
     }
 }
 
+/// Makes a lock file if there is none.
+pub(super) fn make(space: &Space, below: &str) -> Result<()> {
+    open(space, below).map(drop)
+}
+
+const FLAGS: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK);
+
 /// Opens a lock file, and makes it only if there is none: with O_CREAT the kernel refuses another
 /// user's file in a sticky directory (proc(5), fs.protected_regular). Returns `None` if the
 /// namespace was removed meanwhile.
 fn open(space: &Space, below: &str) -> Result<Option<File>> {
     let path = || space.path_of(below);
-    let flags = OFlags::RDWR | OFlags::NONBLOCK;
-    match space.open(below, flags) {
+    match space.open(below, FLAGS) {
         Ok(file) => return Ok(Some(file.into())),
         Err(err) if err.kind() == io::ErrorKind::NotFound => {}
         Err(err) => return Err(unusable(err, "open the lock file", &path())),
@@ -79,18 +111,26 @@ fn open(space: &Space, below: &str) -> Result<Option<File>> {
         match make_whole(space, below, mode) {
             Ok(file) => return Ok(Some(file)),
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                let opened = space.open(below, flags).map(|file| Some(file.into()));
+                let opened = space.open(below, FLAGS).map(|file| Some(file.into()));
                 return opened.map_err(|err| unusable(err, "open the lock file", &path()));
             }
             // Not every file system has hard links. What else is wrong shows again here.
             Err(_) => {}
         }
     }
-    match disk::open_or_create(space.store(), &space.relative(below), mode) {
+    let create = || disk::open_or_create(space.store(), &space.relative(below), mode);
+    let (room, _) = below.split_once('/').unwrap_or_default();
+    match create() {
         Ok(file) => Ok(Some(file)),
-        Err(err) if err.kind() == io::ErrorKind::NotFound && space.has_vanished("locks")? => {
-            Ok(None)
-        }
+        Err(err) if err.kind() == io::ErrorKind::NotFound => match space.room(room)? {
+            None => Ok(None),
+            Some(_) => match create() {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+                made => made
+                    .map(Some)
+                    .map_err(|err| cannot(err, "make the lock file", &path())),
+            },
+        },
         Err(err) => Err(cannot(err, "make the lock file", &path())),
     }
 }

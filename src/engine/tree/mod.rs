@@ -13,7 +13,8 @@
 //!     ├── locks/ab.turn      where those line up who read, change and write back; decides nothing
 //!     ├── locks/gc           the maintenance lock, for whoever changes packs, or removes what it did
 //!     │                      not write; says when garbage was collected last
-//!     ├── locks/list, ends   of a list: between which numbers its elements are; see [`mod@list`]
+//!     ├── locks/list         of a list: its lock, and what is known of the file in `list/`
+//!     ├── list/              of a list: between which numbers its elements are; see [`range`]
 //!     ├── named/             the locks of `kv lock` and `kv memo`, by the SHA-1 of their names
 //!     ├── tmp/               files being written; a live writer holds a lock on its own
 //!     ├── spare/             two empty files, for gc where no more files can be made
@@ -49,7 +50,7 @@
 //!
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
 //! [`loose`], [`pack`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
-//! [`expiry`], [`walk`], [`scan`], [`mod@list`], [`ends`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
+//! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
 //! ends what they try again.
 
@@ -58,7 +59,6 @@ mod codec;
 mod create;
 mod disk;
 mod draft;
-mod ends;
 mod expiry;
 mod find;
 mod fsck;
@@ -75,6 +75,7 @@ mod namespaces;
 mod pack;
 mod percent;
 mod put;
+mod range;
 mod remove;
 mod repack;
 mod scan;
@@ -87,6 +88,7 @@ mod walk;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::engine::Settings;
@@ -97,6 +99,7 @@ use crate::store::{
 };
 
 use self::layout::Place;
+use self::range::Pushed;
 use self::space::Space;
 use self::tries::Tries;
 
@@ -105,12 +108,18 @@ use self::tries::Tries;
 pub struct Tree {
     root: PathBuf,
     settings: Settings,
+    /// The last push of this process.
+    pushed: Mutex<Option<Pushed>>,
 }
 
 impl Tree {
     /// Names a directory that is a store, or will be one with the first write.
     pub fn new(root: PathBuf, settings: Settings) -> Self {
-        Self { root, settings }
+        Self {
+            root,
+            settings,
+            pushed: Mutex::default(),
+        }
     }
 }
 

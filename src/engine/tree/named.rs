@@ -17,8 +17,8 @@ use crate::store::{Clock, Guard, Held, Holder, LockRequest, Namespace, Result, S
 use super::Tree;
 use super::disk;
 use super::layout::Place;
-use super::lock::{Kind, Lock, Patience};
-use super::space::{cannot, make_dir, unusable};
+use super::lock::{self, Kind, Lock, Patience};
+use super::space::{Space, unusable};
 use super::tries::Tries;
 
 /// The lock ends with the process, so that nothing has to be kept.
@@ -49,13 +49,11 @@ impl Tree {
         };
         let mut tries = Tries::default();
         loop {
-            let space = self.open_or_create_space(namespace)?;
-            if space.dir_if_any("named")?.is_none() {
-                let root = space.dir("")?;
-                make_dir(root.fd.as_fd(), "named", space.dir_mode()?)
-                    .map_err(|err| cannot(err, "make the directory", &space.path_of("named")))?;
+            let mut space = self.open_or_create_space(namespace)?;
+            if !space.is_there(&below)? {
+                space = self.make_lock(namespace, name, &below)?;
             }
-            let lock = match Lock::acquire(&space, &below, kind, patience) {
+            let lock = match Lock::acquire_made(&space, &below, kind, patience) {
                 Err(StoreError::Busy { .. }) => return Ok(None),
                 done => done?,
             };
@@ -68,6 +66,15 @@ impl Tree {
             }
             tries.again(|| space.path_of(&below))?;
         }
+    }
+
+    /// Makes the file of a named lock, under the lock of a shard: whoever removes the namespace has
+    /// all of these before it looks which named locks there are to be taken.
+    fn make_lock(&self, namespace: &Namespace, name: &Place<'_>, below: &str) -> Result<Space> {
+        let shard = self.lock_new_shard(namespace, name.shard())?;
+        let space = shard.space;
+        lock::make(&space, below)?;
+        Ok(space)
     }
 
     /// Tells who holds a named lock; see [`crate::store::Store::lock_holder`].

@@ -11,10 +11,10 @@ use super::Tree;
 use super::create::random;
 use super::disk;
 use super::layout::{SHARDS, shard_name};
-use super::list::LIST_LOCK;
-use super::lock::{GC_LOCK, Kind, Lock};
+use super::lock::{GC_LOCK, Kind, LIST_LOCK, Lock};
 use super::space::{Space, cannot};
 use super::tries::Tries;
+use super::upkeep::names_in;
 
 /// Names that a killed process left in a store are litter when they are older than this.
 const LITTER_AGE: Duration = Duration::from_secs(60);
@@ -69,18 +69,29 @@ impl Tree {
                 return Ok(false);
             };
             let mut locks = Vec::with_capacity(usize::from(SHARDS) + 2);
-            for below in locks_of(&space) {
-                match Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
-                    Some(lock) => locks.push(lock),
-                    None => {
-                        tries.again(|| space.path_of(&below))?;
-                        continue 'again;
+            // Those that programs have taken by name are looked for when all others are held: a file
+            // of one is made only by whoever has the lock of a shard.
+            for names in [own_locks, named_locks] {
+                for below in names(&space)? {
+                    match Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
+                        Some(lock) => locks.push(lock),
+                        None => {
+                            tries.again(|| space.path_of(&below))?;
+                            continue 'again;
+                        }
                     }
                 }
             }
             let gone = format!(".gone-{:016x}", random());
-            disk::rename(space.store(), namespace.as_str(), space.store(), &gone)
-                .map_err(|err| cannot(err, "remove", &space.path()))?;
+            match disk::rename(space.store(), namespace.as_str(), space.store(), &gone) {
+                // A directory of a lower layer (overlayfs) stays where it is.
+                Err(err) if err.kind() == io::ErrorKind::CrossesDevices => {
+                    remove_in_place(&space).map_err(|err| cannot(err, "remove", &space.path()))?;
+                    disk::sync(space.store()).map_err(|err| cannot(err, "sync", &self.root))?;
+                    return Ok(true);
+                }
+                done => done.map_err(|err| cannot(err, "remove", &space.path()))?,
+            }
             disk::sync(space.store()).map_err(|err| cannot(err, "sync", &self.root))?;
             drop(locks);
             let gone = self.root.join(gone);
@@ -90,18 +101,43 @@ impl Tree {
     }
 }
 
-/// Names all locks of a namespace in the order in which they are taken: gc, the list, the shards
-/// ascending, and those that programs have taken by name, who would otherwise lose them unnoticed.
-fn locks_of(space: &Space) -> Vec<String> {
+/// Names the locks of a namespace in the order in which they are taken: gc, the list, the shards
+/// ascending.
+fn own_locks(_: &Space) -> Result<Vec<String>> {
     let mut below = vec![GC_LOCK.to_owned(), LIST_LOCK.to_owned()];
     below.extend((0..SHARDS).map(|shard| ["locks/", &shard_name(shard)].concat()));
-    let named = fs::read_dir(space.path_of("named"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let named = named.filter_map(|entry| entry.file_name().into_string().ok());
-    below.extend(named.map(|name| ["named/", &name].concat()));
-    below
+    Ok(below)
+}
+
+/// Names the locks that programs have taken by name, who would otherwise lose them unnoticed.
+fn named_locks(space: &Space) -> Result<Vec<String>> {
+    let names = names_in(space, "named")?;
+    Ok(names.iter().map(|name| ["named/", name].concat()).collect())
+}
+
+/// Deletes a namespace that cannot lose its name, all of whose locks are held. Until nothing else is
+/// left it is one, so that a removal that was killed can be begun again.
+fn remove_in_place(space: &Space) -> io::Result<()> {
+    let path = space.path();
+    let last = ["format", "locks", "objects", "tmp"];
+    let mut rooms = vec![path.clone()];
+    rooms.extend(["objects", "tmp"].map(|room| path.join(room)));
+    for room in rooms {
+        for entry in fs::read_dir(room).into_iter().flatten() {
+            let (entry, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+            let is_last = last.iter().any(|name| entry == path.join(name));
+            match (is_last, kind.is_dir()) {
+                (true, _) => {}
+                (false, true) => disk::remove_tree(&entry)?,
+                (false, false) => {
+                    let below = entry.strip_prefix(space.store_path()).unwrap_or(&entry);
+                    disk::unlink(space.store(), &below.to_string_lossy())?;
+                }
+            }
+        }
+    }
+    disk::unlink(space.store(), &space.relative("format"))?;
+    disk::remove_tree(&path)
 }
 
 /// Deletes a namespace that has lost its name.

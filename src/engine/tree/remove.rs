@@ -79,13 +79,19 @@ impl Tree {
             // The file stays open, and so readable, when its name is gone.
             let entry = present.into_verified_entry()?;
             match self.unlink(namespace, place, Some(entry.meta.etag), clock)? {
-                Outcome::Removed(dir) => {
-                    self.sync_shard(Some(dir))?;
-                    return Ok(Some(entry));
-                }
+                Outcome::Removed(dir) => return Ok(Some(self.sync_taken(dir, entry))),
                 Outcome::No => return Ok(None),
                 Outcome::Changed => conflicts.pause(self.settings.busy_timeout, place.key)?,
             }
+        }
+    }
+
+    /// Waits until an entry that was taken is gone for good. If that fails its caller gets it all the
+    /// same, as nobody else would, and the error behind it.
+    pub(super) fn sync_taken(&self, dir: Dir, entry: Entry) -> Entry {
+        match self.sync_shard(Some(dir)) {
+            Ok(()) => entry,
+            Err(err) => entry.ending_in(err),
         }
     }
 

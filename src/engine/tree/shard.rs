@@ -133,7 +133,7 @@ pub(super) fn make_shard_dir(space: &Space, lock: &File, name: &str, durable: bo
     {
         return Ok(dir);
     }
-    let objects = space.dir("objects")?;
+    let objects = space.kept_room("objects")?;
     let mode = space.dir_mode()?;
     make_dir(objects.fd.as_fd(), name, mode)
         .map_err(|err| cannot(err, "make the directory", &objects.path.join(name)))?;

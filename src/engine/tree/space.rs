@@ -131,12 +131,26 @@ impl Space {
         }
     }
 
-    /// Opens a directory that every namespace begins with; `None` if the namespace was removed
-    /// meanwhile.
+    /// Opens a directory in which something is to be made, and makes it if there is none: not every
+    /// tool copies empty ones. `None` if the namespace was removed meanwhile.
     pub(super) fn room(&self, name: &str) -> Result<Option<Dir>> {
-        match self.dir_if_any(name)? {
-            None if !self.has_vanished(name)? => self.dir(name).map(Some),
-            found => Ok(found),
+        if let Some(dir) = self.dir_if_any(name)? {
+            return Ok(Some(dir));
+        }
+        if self.has_vanished(name)? {
+            return Ok(None);
+        }
+        let root = self.dir("")?;
+        make_dir(root.fd.as_fd(), name, self.dir_mode()?)
+            .map_err(|err| cannot(err, "make the directory", &self.path_of(name)))?;
+        self.dir_if_any(name)
+    }
+
+    /// As [`Space::room`], for a caller whose lock keeps the namespace from being removed.
+    pub(super) fn kept_room(&self, name: &str) -> Result<Dir> {
+        match self.room(name)? {
+            Some(dir) => Ok(dir),
+            None => self.dir(name),
         }
     }
 

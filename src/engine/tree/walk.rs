@@ -78,7 +78,7 @@ impl Entries {
         selection: &Selection,
         now: Time,
     ) -> Result<()> {
-        let Some(objects) = space.room("objects")? else {
+        let Some(objects) = space.dir_if_any("objects")? else {
             return Ok(());
         };
         let walk = WalkDir::new(&objects.path)

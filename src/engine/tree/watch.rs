@@ -35,9 +35,8 @@ impl Tree {
                 space.join("objects").join(Place::of(key).shard()),
                 space.join("packs"),
             ],
-            // The file that tells where a list begins and ends is written with every push, and
-            // removed while many elements come.
-            WatchTarget::List => vec![space],
+            // In the file of the list's lock is written with every push, and when many elements come.
+            WatchTarget::List => vec![space.join("locks")],
         };
         let upwards = |dir: PathBuf| dir.ancestors().map(PathBuf::from).collect();
         let paths = dirs.into_iter().map(upwards).collect();

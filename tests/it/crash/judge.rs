@@ -1,189 +1,20 @@
 //! What a store must be in every state in which a power cut may leave it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
 
-use kv::engine::{Settings, Sync, open};
-use kv::store::{
-    Clock, Collect, Condition, End, Entry, Expiry, Key, Location, Meta, Namespace, Progress, Put,
-    Selection, Store, StoreError, Time,
-};
-
+pub use super::opened::{Now, Opened, Then, Values, with_expiry};
 use super::states::State;
 use crate::harness::KV;
-
-/// What a namespace holds.
-pub type Values = BTreeMap<String, Vec<u8>>;
+use crate::range;
 
 /// What a command makes of a key.
 pub type Write = (String, Option<Vec<u8>>);
 
 /// What becomes of a namespace when the last command is run again: its exit status, and the values.
 pub type Again = fn(&Values) -> (i32, Values);
-
-/// The system's clock.
-#[derive(Debug)]
-pub struct Now;
-
-impl Clock for Now {
-    fn now(&self) -> Time {
-        Time::from_system(SystemTime::now())
-    }
-}
-
-/// A clock that stands still.
-#[derive(Debug)]
-pub struct Then(pub SystemTime);
-
-impl Clock for Then {
-    fn now(&self) -> Time {
-        Time::from_system(self.0)
-    }
-}
-
-/// Keeps what a collection of garbage complains of.
-#[derive(Debug, Default)]
-struct Complaints(Vec<String>);
-
-impl Progress for Complaints {
-    fn step(&mut self, _: u64, _: u64) {}
-
-    fn evict(&mut self, _: &Key) {}
-
-    fn damage(&mut self, err: StoreError) {
-        self.0.push(format!("{err:?}"));
-    }
-}
-
-/// A namespace of a store, without a process of its own.
-pub struct Opened {
-    pub store: Box<dyn Store>,
-    pub namespace: Namespace,
-    /// Of what it holds something may be damaged, and that is to be read as such.
-    pub is_damaged: bool,
-}
-
-impl Opened {
-    pub fn at(path: &Path, namespace: &str) -> Self {
-        let settings = Settings {
-            sync: Sync::Full,
-            busy_timeout: Duration::from_secs(5),
-            existing: false,
-        };
-        Self {
-            store: open(Location::Directory(path.to_owned()), settings),
-            namespace: namespace.parse().unwrap(),
-            is_damaged: false,
-        }
-    }
-
-    /// Reads all values: by listing them, and each by its key.
-    pub fn values(&self, keys: &BTreeSet<String>) -> Result<Values, String> {
-        if self.is_damaged {
-            return self.look(keys);
-        }
-        let selection = Selection {
-            values: true,
-            ..Selection::default()
-        };
-        let mut listed = Values::new();
-        let now = Now.now();
-        let mut all = self.store.scan(&self.namespace, &selection, now);
-        let all = all.as_mut().map_err(|err| format!("ls: {err:?}"))?;
-        while let Some(next) = all.next() {
-            let next = next.map_err(|err| format!("ls: {err:?}"))?;
-            let key = String::from_utf8(next.key.to_vec()).unwrap();
-            let value = next.value.unwrap().into_vec();
-            let value = value.map_err(|err| format!("ls: {key}: {err:?}"))?;
-            listed.insert(key, with_expiry(value, next.meta));
-        }
-        for name in keys {
-            let key = Key::new(name.as_bytes().to_vec()).unwrap();
-            let got = self.store.get(&self.namespace, &key, now);
-            let read = |entry: Entry| Ok(with_expiry(entry.value.into_vec()?, entry.meta));
-            let got = got.and_then(|entry| entry.map(read).transpose());
-            let got = got.map_err(|err| format!("get {name}: {err:?}"))?;
-            if listed.get(name) != got.as_ref() {
-                return Err(format!("get and ls disagree on {name}"));
-            }
-        }
-        Ok(listed)
-    }
-
-    /// Stores a value, as of a time.
-    pub fn put_at(
-        &self,
-        key: &str,
-        value: &[u8],
-        expiry: Expiry,
-        clock: &dyn Clock,
-    ) -> Result<(), String> {
-        let name = Key::new(key.as_bytes().to_vec()).unwrap();
-        let put = Put {
-            value: &mut { value },
-            expiry,
-            modified: None,
-            condition: Condition::Always,
-        };
-        let etag = self.store.put(&self.namespace, &name, put, clock);
-        etag.map_err(|err| format!("put {key}: {err:?}"))?;
-        Ok(())
-    }
-
-    fn put(&self, key: &str, value: &[u8]) -> Result<(), String> {
-        self.put_at(key, value, Expiry::Never, &Now)
-    }
-
-    fn remove(&self, key: &str) -> Result<(), String> {
-        let name = Key::new(key.as_bytes().to_vec()).unwrap();
-        let removed = self
-            .store
-            .remove(&self.namespace, &name, &Condition::Always, &Now);
-        match removed.map_err(|err| format!("remove {key}: {err:?}"))? {
-            true => Ok(()),
-            false => Err(format!("remove {key}: it is not there")),
-        }
-    }
-
-    /// Collects garbage.
-    pub fn gc(&self) -> Result<(), String> {
-        let mut complaints = Complaints::default();
-        let request = Collect {
-            at_once: true,
-            ..Collect::default()
-        };
-        let done = self
-            .store
-            .collect(&self.namespace, &request, &Now, &mut complaints);
-        let done = done.map_err(|err| format!("gc: {err:?}"))?;
-        match (done.is_busy, complaints.0.first()) {
-            (false, None) => Ok(()),
-            wrong => Err(format!("gc: {wrong:?}")),
-        }
-    }
-
-    /// Adds an element to the list, then takes all.
-    fn drain(&self) -> Result<Vec<Vec<u8>>, String> {
-        let pushed = self.store.push(&self.namespace, &mut &b"last"[..], &Now);
-        pushed.map_err(|err| format!("push: {err:?}"))?;
-        let mut all = Vec::new();
-        loop {
-            let popped = self.store.pop(&self.namespace, End::First, &Now);
-            let Some(entry) = popped.map_err(|err| format!("pop: {err:?}"))? else {
-                return Ok(all);
-            };
-            all.push(
-                entry
-                    .value
-                    .into_vec()
-                    .map_err(|err| format!("pop: {err:?}"))?,
-            );
-        }
-    }
-}
 
 /// A command, as far as it is judged.
 #[derive(Debug)]
@@ -231,7 +62,10 @@ impl Judge {
         let dir = self.lay_out(state);
         let opened = self.open(&dir);
         let done = opened.values(&self.keys());
-        let done = done.and_then(|values| self.allow(&values, state.told));
+        let done = done.and_then(|values| {
+            self.allow(&values, state.told)?;
+            self.drains(&opened, &values)
+        });
         let done = done.and_then(|()| self.keeps_damage(&dir));
         fs::remove_dir_all(&dir).unwrap();
         done
@@ -267,6 +101,11 @@ impl Judge {
     fn lay_out(&self, state: &State) -> PathBuf {
         let dir = self.room.join("state");
         state.disk.lay_out(&dir);
+        if self.is_list {
+            // The file system went down and came again with the files that it had: what a copy is
+            // not believed for is believed.
+            range::note(&dir.join(self.store).join(self.namespace));
+        }
         dir
     }
 
@@ -305,6 +144,18 @@ impl Judge {
             }
         }
         Ok(())
+    }
+
+    /// Demands of a list that all elements are popped, in their order.
+    fn drains(&self, opened: &Opened, values: &Values) -> Result<(), String> {
+        if !self.is_list {
+            return Ok(());
+        }
+        let drained = opened.take_all()?;
+        match drained.iter().eq(values.values()) {
+            true => Ok(()),
+            false => Err(format!("popped {drained:?}, not {values:?}")),
+        }
     }
 
     /// Demands that the next put and the next gc work, and that gc changes nothing that is seen.
@@ -373,21 +224,18 @@ impl Judge {
         }
         for when in ["once more", "once more, and gc"] {
             let there = opened.values(&self.keys())?;
-            if there != values {
+            // Which number an element has is of no consequence.
+            let is_same = match self.is_list {
+                true => there.values().eq(values.values()),
+                false => there == values,
+            };
+            if !is_same {
                 return Err(format!("{when}: {there:?}, not {values:?}"));
             }
             opened.gc()?;
         }
         Ok(())
     }
-}
-
-/// Says behind a value if it expires.
-pub fn with_expiry(mut value: Vec<u8>, meta: Meta) -> Vec<u8> {
-    if meta.expires.is_some() {
-        value.extend_from_slice(b" (expires)");
-    }
-    value
 }
 
 pub fn set(values: &mut Values, key: &str, value: Option<&Vec<u8>>) {

@@ -345,7 +345,7 @@ fn a_list() {
         args: &["pop", "jobs"],
         input: String::new(),
         lock: "/locks/list".to_owned(),
-        decisive: ("pwrite64", "/ends"),
+        decisive: ("unlinkat", "/objects/"),
         other: &["push", "jobs", "c"],
     };
     race.excludes();

@@ -93,7 +93,6 @@ fn files(kv: &Sandbox) -> Vec<(PathBuf, Role)> {
         files.push((space(kv).join("packs").join(name), role));
     }
     files.push((space(kv).join("format"), Role::Format));
-    files.push((space(kv).join("ends"), Role::Aside));
     for name in names(kv, "expiry").into_iter().take(1) {
         files.push((space(kv).join("expiry").join(name), Role::Aside));
     }

@@ -11,6 +11,7 @@ use kv::exit::Exit;
 use super::{contents, copy, findings, flip, gc, is_clean, small, space};
 use crate::harness::Sandbox;
 use crate::machine::{is_root, mode_and_group};
+use crate::range::{note, range};
 use crate::sweep::age;
 
 #[track_caller]
@@ -185,24 +186,39 @@ fn what_a_dead_writer_left_is_a_note_and_a_living_one_is_nothing() {
 }
 
 #[test]
-fn the_ends_of_a_list_that_leave_an_element_out() {
+fn a_range_of_a_list_that_leaves_an_element_out() {
     let kv = Sandbox::new();
     for value in ["one", "two", "three"] {
         kv.run(["push", "jobs", value]).ends(Exit::Success);
     }
-    let ends = space(&kv).join("ends");
-    let good = fs::read_to_string(&ends).unwrap();
-    // Written in place, as kv does, so that it stays the file that it says it is.
-    let text = good[..good.len() - 18].replace(" 00000000000000000001 ", " 00000000000000000002 ");
-    let sum = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
-    fs::write(&ends, format!("{text} {sum:016x}\n")).unwrap();
-    told(&kv, "damage", &ends);
+    let list = space(&kv).join("list");
+    let narrower = list.join(format!("{:020}-{:020}", 2, 65));
+    fs::rename(range(&kv), narrower).unwrap();
+    // Nobody believes it as long as it is not noted.
+    is_clean(&kv);
+    note(&space(&kv));
+    told(&kv, "damage", &list);
     kv.run(["fsck", "--repair"]).ends(Exit::Success);
     is_clean(&kv);
     for value in ["one", "two", "three"] {
         kv.run(["pop", "jobs"]).ends(Exit::Success).prints(value);
     }
     kv.run(["pop", "jobs"]).ends(Exit::No);
+}
+
+#[test]
+fn what_is_no_range_is_told() {
+    let kv = Sandbox::new();
+    kv.run(["push", "jobs", "one"]).ends(Exit::Success);
+    let path = space(&kv).join("list/1-65");
+    fs::write(&path, "").unwrap();
+    told(&kv, "warning", &path);
+    fs::remove_file(&path).unwrap();
+    let lock = space(&kv).join("locks/list");
+    fs::write(&lock, "nonsense").unwrap();
+    told(&kv, "warning", &lock);
+    kv.run(["pop", "jobs"]).ends(Exit::Success).prints("one");
+    is_clean(&kv);
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Settlement<'_> {
             .map(|named| upkeep.write_manifest(named))
             .transpose()?;
         let list = match self.has_elements {
-            true => self.tree.forget_ends(self.namespace)?,
+            true => self.tree.forget_range(self.namespace)?,
             false => None,
         };
         let shards = self.touched.shards();
@@ -282,7 +282,7 @@ struct Parked {
 impl Drafts {
     pub(in super::super) fn new(space: &Space) -> Result<Self> {
         Ok(Self {
-            tmp: space.dir("tmp")?,
+            tmp: space.kept_room("tmp")?,
             all: BTreeMap::new(),
         })
     }

@@ -16,6 +16,7 @@ use crate::store::check::Severity;
 use super::super::expiry::{each_part, is_hint};
 use super::super::lock;
 use super::super::loose::read_up_to;
+use super::super::range::{NOTE_LEN, is_note};
 use super::super::space::Dir;
 use super::super::temp::SPARES;
 use super::Work;
@@ -128,8 +129,17 @@ impl Work<'_> {
         Ok(true)
     }
 
-    /// Looks at what the maintenance lock says of the last collection.
+    /// Looks at what the maintenance lock says of the last collection, and that of a list of its range.
     fn check_note(&mut self, dir: &Dir, name: &str) -> Result<()> {
+        if name == "list" {
+            let bytes = read_twice(dir, name, NOTE_LEN + 1)?;
+            if bytes.is_some_and(|bytes| !is_note(&bytes)) {
+                let what = "it does not say which range the list has; who pushes or pops next \
+                            counts its elements";
+                self.found(Severity::Warning, dir.path.join(name), what);
+            }
+            return Ok(());
+        }
         if name != "gc" {
             return Ok(());
         }
@@ -176,7 +186,7 @@ fn open(dir: &Dir, name: &str) -> Result<Option<File>> {
 
 /// Reads a file that is written in place until two looks in a row are the same; `None` if it is gone,
 /// or never the same.
-pub(super) fn read_twice(dir: &Dir, name: &str, most: usize) -> Result<Option<Vec<u8>>> {
+fn read_twice(dir: &Dir, name: &str, most: usize) -> Result<Option<Vec<u8>>> {
     let mut last = None;
     for _ in 0..100 {
         let Some(file) = open(dir, name)? else {

@@ -1,33 +1,46 @@
-//! The ends of a list.
+//! The range of a list.
+
+use std::fs::File;
+use std::ops::Range;
+
+use rustix::fs::OFlags;
 
 use crate::store::check::{Repair, Severity};
 use crate::store::list::{key_of, number_of};
 use crate::store::{Result, Selection};
 
-use super::super::ends::{ENDS_LEN, Ends, is_ends, read_ends};
 use super::super::layout::Place;
+use super::super::lock::LIST_LOCK;
+use super::super::range::{ROOM, names_in, range_of, read_range};
 use super::Work;
-use super::aside::read_twice;
+use super::nodes;
 
 impl Work<'_> {
-    pub(super) fn check_ends(&mut self) -> Result<()> {
-        let dir = self.space.dir("")?;
-        let path = dir.path.join("ends");
-        let Some(bytes) = read_twice(&dir, "ends", ENDS_LEN + 1)? else {
+    pub(super) fn check_list(&mut self) -> Result<()> {
+        let Some(dir) = self.room(ROOM)? else {
             return Ok(());
         };
-        if !is_ends(&bytes) {
-            let what = "it does not say where the list begins and ends; who pushes or pops next \
-                        counts its elements";
-            self.found(Severity::Warning, path, what);
-            return Ok(());
+        for node in nodes::read(&dir)? {
+            let path = dir.path.join(&node.name);
+            let name = node.name().unwrap_or_default();
+            let is_range = range_of(name).is_some();
+            if !is_range {
+                let what = format!("{} that kv knows nothing of", node.kind_word());
+                self.found(Severity::Warning, path, what);
+            } else if !node.is_file() {
+                let what = format!("it is {}", node.kind_word());
+                let repair = self.move_away(&dir, name, "range")?;
+                self.found_with(Severity::Damage, path, what, None, repair);
+            } else {
+                self.suspects.look_at(&dir, &node);
+            }
         }
-        let Some(ends) = read_ends(&self.space) else {
-            // It is from before the last start of the machine, or a copy, and nobody believes it.
+        // One that nobody believes is from a copy, or an older kv was here.
+        let Some(range) = self.range() else {
             return Ok(());
         };
-        let outside = match self.find_outside(ends)? {
-            Some(number) if read_ends(&self.space) == Some(ends) => number,
+        let outside = match self.find_outside(&range)? {
+            Some(number) if self.range().as_ref() == Some(&range) => number,
             _ => return Ok(()),
         };
         let what = format!("the list has an element {outside} that `pop` does not come to");
@@ -35,16 +48,22 @@ impl Work<'_> {
             false => self.would("moved to lost/"),
             true => self.forget()?,
         };
-        self.found_with(Severity::Damage, path, what, None, repair);
+        self.found_with(Severity::Damage, dir.path, what, None, repair);
         Ok(())
     }
 
-    /// Finds an element that is not between the ends, if it still is not after a second look.
-    fn find_outside(&self, ends: Ends) -> Result<Option<u64>> {
-        let last = key_of(u64::MAX).as_bytes().to_vec();
-        let next = key_of(ends.next).as_bytes().to_vec();
-        let first = key_of(ends.first).as_bytes().to_vec();
-        for (from, to) in [(None, Some(first)), (Some(next), Some(last))] {
+    /// Reads the range that the next push or pop would believe.
+    fn range(&self) -> Option<Range<u64>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let lock = File::from(self.space.open(LIST_LOCK, flags).ok()?);
+        read_range(&self.space, &lock).ok()?
+    }
+
+    /// Finds an element that is not in the range, if it still is not after a second look.
+    fn find_outside(&self, range: &Range<u64>) -> Result<Option<u64>> {
+        let [first, end, last] =
+            [range.start, range.end, u64::MAX].map(|n| key_of(n).as_bytes().to_vec());
+        for (from, to) in [(None, Some(first)), (Some(end), Some(last))] {
             let selection = Selection {
                 from,
                 to,
@@ -64,9 +83,9 @@ impl Work<'_> {
                 let key = listed.to_key();
                 let place = Place::of(&key);
                 let found = self.tree.find_meta(self.namespace, &place, now);
-                // An element is taken before the ends come nearer, and comes after they have gone
-                // further; so that one that is there now is between those of now.
-                if matches!(found, Ok(Some(_))) && read_ends(&self.space) == Some(ends) {
+                // An element is taken before the range is narrowed, and comes after it was widened;
+                // so that one that is there now is in the range of now.
+                if matches!(found, Ok(Some(_))) && self.range().as_ref() == Some(range) {
                     let again = self.tree.find_meta(self.namespace, &place, now);
                     if matches!(again, Ok(Some(_))) {
                         return Ok(Some(number));
@@ -79,11 +98,15 @@ impl Work<'_> {
 
     /// Has the elements counted anew by whoever changes the list next.
     fn forget(&self) -> Result<Option<Repair>> {
-        let Some((_, lock)) = self.tree.lock_ends(self.namespace, false)? else {
+        let Some(mut list) = self.tree.lock_list(self.namespace, false)? else {
             return Ok(None);
         };
-        let moved = self.move_away(&self.space.dir("")?, "ends", "ends");
-        drop(lock);
-        moved
+        let dir = self.space.dir(ROOM)?;
+        let mut moved = None;
+        for (name, _) in names_in(&dir)? {
+            moved = self.move_away(&dir, &name, "range")?;
+        }
+        list.forget()?;
+        Ok(moved)
     }
 }

@@ -4,7 +4,7 @@
 //! 2. [`packs`] looks at MANIFEST and at every byte of every pack, and saves the records of damaged
 //!    ones.
 //! 3. [`entries`] looks at every loose entry, its value too.
-//! 4. [`aside`] looks at what is never trusted alone: hints, the ends of a list, spare files, locks.
+//! 4. [`aside`] looks at what is never trusted alone: hints, spare files, locks; and [`list`] at the range of a list.
 //!
 //! A check takes no lock, and others go on: what is found wrong is looked at again, and what has
 //! changed or gone meanwhile is judged anew. A repair holds the maintenance lock, and judges an entry
@@ -110,7 +110,7 @@ impl Work<'_> {
             Work::check_packs,
             Work::check_entries,
             Work::check_aside,
-            Work::check_ends,
+            Work::check_list,
         ];
         for stage in stages {
             let done = stage(self);

@@ -11,6 +11,7 @@ use crate::store::{Result, StoreError};
 use super::super::create::ROOMS;
 use super::super::layout::FORMAT;
 use super::super::lock::{self, GC_LOCK};
+use super::super::range::{ENDS, ROOM};
 use super::super::space::{Dir, cannot, make_dir};
 use super::super::temp::{SPARE, Temp};
 use super::super::upkeep::STAGED;
@@ -21,7 +22,9 @@ use super::nodes::{self, is_hex};
 /// What is left behind is told when it is older than this: before, somebody may be at work on it.
 pub(super) const LITTER_AGE: Duration = Duration::from_secs(60);
 /// Directories that a namespace has once it needs them.
-const LATER: [&str; 4] = ["spare", "named", "packs", LOST];
+const LATER: [&str; 5] = ["spare", "named", "packs", ROOM, LOST];
+
+const MISSING: &str = "it is missing";
 
 impl Work<'_> {
     /// Tells whether there is a namespace, sound or not.
@@ -92,7 +95,7 @@ impl Work<'_> {
             let name = node.name().unwrap_or_default();
             let is_room = ROOMS.contains(&name) || LATER.contains(&name);
             let is_right = match name {
-                "format" | "ends" => node.is_file(),
+                "format" | ENDS => node.is_file(),
                 _ if is_room => node.is_dir(),
                 _ if name
                     .strip_prefix(STAGED)
@@ -109,7 +112,7 @@ impl Work<'_> {
             };
             if is_right {
                 self.suspects.look_at(&dir, &node);
-            } else if name == "ends" || name == "spare" || name == "named" {
+            } else if [ENDS, ROOM, "spare", "named"].contains(&name) {
                 let what = format!("it is {}", node.kind_word());
                 let repair = self.move_away(&dir, name, name)?;
                 self.found_with(Severity::Damage, path, what, None, repair);
@@ -126,20 +129,24 @@ impl Work<'_> {
         let what = match self.space.dir_if_any(room) {
             Ok(Some(_)) => return Ok(()),
             Ok(None) if self.space.has_vanished(room)? => return Ok(()),
-            Ok(None) => "it is missing",
+            Ok(None) => MISSING,
             Err(StoreError::Damaged { .. }) => "it is no directory",
             Err(err) => return Err(err),
         };
-        // Whatever it hides in packs is not to come back: its entries may have been newer.
-        let hides = room == "objects" && self.has_packs();
-        let repair = match (hides, self.mends()) {
+        // What has its place may hide it, and its entries may be newer than what packs have.
+        let may_be_newer = room == "objects" && self.has_packs();
+        let is_hidden = may_be_newer && what != MISSING;
+        let repair = match (is_hidden, self.mends()) {
             (true, _) => None,
             (false, false) => self.would("made anew"),
             (false, true) => Some(self.make_room(room)?),
         };
-        let what = match hides {
-            true => format!("{what}: put it back, as packs may hold older values of its keys"),
-            false => what.to_owned(),
+        let what = match (is_hidden, may_be_newer) {
+            (true, _) => format!("{what}: put it back, as packs may hold older values of its keys"),
+            (_, true) => {
+                format!("{what}: packs may hold older values of what was in it, if it held any")
+            }
+            _ => what.to_owned(),
         };
         let path = self.space.path_of(room);
         self.found_with(Severity::Damage, path, what, None, repair);

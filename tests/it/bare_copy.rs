@@ -1,0 +1,67 @@
+//! Copies of a store without its empty directories, as git, rclone and `rsync -m` make them.
+
+use kv::exit::Exit;
+
+use crate::harness::Sandbox;
+
+/// A store of which everything is packed, and then all that is empty removed.
+fn bare() -> Sandbox {
+    let kv = Sandbox::new();
+    kv.put("key", "value");
+    kv.run(["gc", "--sync", "full"]).ends(Exit::Success);
+    let drop = "find store -type d -empty -delete; ls store/default";
+    let ran = kv.shell("sh", drop).ends(Exit::Success);
+    assert!(!ran.stdout_text().contains("tmp"), "{}", ran.report());
+    kv
+}
+
+#[test]
+fn every_command_makes_what_it_needs() {
+    for args in [
+        &["put", "new", "v", "--ttl", "1h"][..],
+        &["ls"],
+        &["get", "key"],
+        &["gc"],
+        &["remove", "key"],
+        &["incr", "n"],
+        &["lock", "l", "--", "true"],
+        &["push", "jobs", "x"],
+        &["import", "--tsv"],
+        &["remove", "--glob", "*"],
+        &["get", "key", "--remove"],
+        &["info"],
+        &["export"],
+        &["namespaces", "--remove", "default"],
+    ] {
+        let kv = bare();
+        kv.feed(args, b"a\tb\n").ends(Exit::Success).warns("");
+    }
+}
+
+#[test]
+fn even_without_its_locks() {
+    for gone in ["locks", "objects", "tmp", "expiry", "spare", "named"] {
+        let kv = bare();
+        let remove = format!("rm -rf store/default/{gone}");
+        kv.shell("sh", &remove).ends(Exit::Success);
+        kv.put("new", "v");
+        kv.holds("new", "v");
+        kv.holds("key", "value");
+        kv.run(["put", "brief", "v", "--ttl", "1h"])
+            .ends(Exit::Success);
+        kv.run(["gc"]).ends(Exit::Success).is_silent();
+        kv.run(["ls"])
+            .ends(Exit::Success)
+            .prints("brief\nkey\nnew\n");
+    }
+}
+
+#[test]
+fn a_repair_makes_them() {
+    let kv = bare();
+    let ran = kv.run(["fsck"]).ends(Exit::Damaged);
+    assert!(ran.stdout_text().contains("objects"), "{}", ran.report());
+    kv.run(["fsck", "--repair"]).ends(Exit::Success);
+    kv.run(["fsck"]).ends(Exit::Success).is_silent();
+    kv.holds("key", "value");
+}
