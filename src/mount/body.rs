@@ -250,11 +250,10 @@ impl App {
         two: &Full,
         act: impl FnOnce(&Arc<Body>, &Arc<Body>) -> Answer<T>,
     ) -> Answer<T> {
-        // Always the same one first, so that nobody waits for each other.
-        match name_of(one) < name_of(two) {
-            true => self.in_turn(one, |one| self.in_turn(two, |two| act(one, two))),
-            false => self.in_turn(two, |two| self.in_turn(one, |one| act(one, two))),
-        }
+        // One at a time has two turns, and so nobody who waits for a turn has one that others wait
+        // for: a file may get another name while it is waited for, so that no order of names would do.
+        let _renames = hold(&self.renames);
+        self.in_turn(one, |one| self.in_turn(two, |two| act(one, two)))
     }
 
     /// Lets go of a file that was used without a turn by name.

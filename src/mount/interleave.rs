@@ -257,4 +257,22 @@ mod tests {
         println!("{SEQUENCES} sequences of {STEPS} steps: {counts:?}");
         assert!(counts.stale > 1000 && counts.exists > 100, "{counts:?}");
     }
+
+    /// The kernel looks for a name and opens what it found in two steps.
+    #[test]
+    fn what_was_removed_since_it_was_found_is_opened_while_it_is_open() {
+        let mut run = Run::new(1);
+        let mode = Mode {
+            writes: true,
+            ..Mode::default()
+        };
+        run.other_puts(0, b"value");
+        run.open(0, mode, false, false).unwrap();
+        let handle = run.app.files().handle(run.model.open[0].real).unwrap();
+        run.app.write_file(&handle, 0, 0, b"V").unwrap();
+        run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
+        let again = run.app.open_file(handle.number, Mode::default()).unwrap();
+        let again = run.app.files().handle(again).unwrap();
+        assert_eq!(run.app.read_file(&again, 0, 9).unwrap(), b"Value");
+    }
 }

@@ -157,6 +157,8 @@ struct App {
     began: Time,
     nodes: Mutex<Nodes>,
     files: Mutex<Files>,
+    /// Held by whoever has the turns of two files.
+    renames: Mutex<()>,
     memory: Mutex<Memory>,
     shapes: Mutex<HashMap<Namespace, Arc<Shape>>>,
     listings: Mutex<list::Listings>,
@@ -183,6 +185,7 @@ impl App {
             owner,
             nodes: Mutex::default(),
             files: Mutex::default(),
+            renames: Mutex::default(),
             memory: Mutex::default(),
             shapes: Mutex::default(),
             listings: Mutex::default(),

@@ -24,8 +24,10 @@ impl App {
             let nodes = self.nodes();
             (nodes.place(number), nodes.last_place(number))
         };
+        // Asked here, as the table of files stays locked for as long as a condition's branch.
+        let open = self.files().numbered(number);
         if place.is_none()
-            && let Some(body) = self.files().numbered(number)
+            && let Some(body) = open
         {
             let _turn = hold(&body.turn);
             return self.open_body(number, &body, mode);

@@ -102,7 +102,8 @@ impl App {
 
     /// Keeps what is about to be replaced for those who have it open.
     fn give_way(&self, there: &Arc<Body>, to: &Full) -> Answer<()> {
-        if !self.files().handles_of(there).is_empty()
+        let users = self.files().handles_of(there);
+        if !users.is_empty()
             && let Some(old) = self.file_attributes(to)?
         {
             self.keep_for_users(there, to, (old.size, old.modified));
