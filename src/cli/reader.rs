@@ -87,13 +87,16 @@ fn command_at(command: &clap::Command, args: &[OsString]) -> Option<usize> {
 
 /// Tells whether a word before the command is an option whose value is the next word.
 fn wants_value(command: &clap::Command, word: &str) -> bool {
+    // `get_opts` has flags too as long as the command is not built, which would cost every start.
+    let is_one = |arg: &&clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
+    let options = || command.get_arguments().filter(is_one);
     let Some(long) = word.strip_prefix("--") else {
-        let is_option = |short| command.get_opts().any(|opt| opt.get_short() == Some(short));
+        let is_option = |short| options().any(|opt| opt.get_short() == Some(short));
         // What stands behind a short option is its value.
         let found = word.char_indices().skip(1).find(|(_, c)| is_option(*c));
         return found.is_some_and(|(at, short)| at + short.len_utf8() == word.len());
     };
-    command.get_opts().any(|opt| opt.get_long() == Some(long))
+    options().any(|opt| opt.get_long() == Some(long))
 }
 
 /// Tells whether a command line that cannot be read is one of a command that runs a program: such
@@ -122,75 +125,4 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(words: &[String]) -> Option<usize> {
-        let words = ["kv"]
-            .map(str::to_owned)
-            .iter()
-            .chain(words)
-            .map(OsString::from)
-            .collect::<Vec<_>>();
-        command_at(&command(), &words)
-    }
-
-    /// Options that are given before the command, each in all the ways in which it can be typed, and
-    /// how many words that takes.
-    fn every_option_before() -> Vec<Vec<String>> {
-        let mut command = command();
-        command.build();
-        let mut typed = Vec::new();
-        for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
-            let is_flag = !arg.get_action().takes_values();
-            for name in arg.get_long_and_visible_aliases().unwrap_or_default() {
-                typed.push(vec![format!("--{name}")]);
-                if !is_flag {
-                    typed.last_mut().unwrap().push("push".to_owned());
-                    typed.push(vec![format!("--{name}=push")]);
-                }
-            }
-            for name in arg.get_short_and_visible_aliases().unwrap_or_default() {
-                typed.push(vec![format!("-{name}")]);
-                if !is_flag {
-                    typed.last_mut().unwrap().push("push".to_owned());
-                    typed.push(vec![format!("-{name}push")]);
-                    typed.push(vec![format!("-h{name}"), "push".to_owned()]);
-                }
-            }
-        }
-        typed
-    }
-
-    #[test]
-    fn the_command_is_found_behind_every_option() {
-        let options = every_option_before();
-        assert!(options.len() > 12, "{options:?}");
-        for option in &options {
-            for other in &options {
-                let words = [&option[..], other, &["get".to_owned()]].concat();
-                assert_eq!(at(&words), Some(words.len()), "{words:?}");
-            }
-            assert_eq!(at(option), None, "{option:?}");
-        }
-    }
-
-    #[test]
-    fn who_runs_a_program_is_known_from_the_definition() {
-        let mut all = command();
-        all.build();
-        let names = all.get_subcommands().map(clap::Command::get_name);
-        let runners: Vec<_> = names.filter(|name| runs_a_program(name)).collect();
-        assert_eq!(runners, ["update", "lock", "memo"]);
-        for name in runners {
-            let words = ["kv", name, "name", "--", "true"];
-            let words = if name == "memo" {
-                vec!["kv", "memo", "--ttl", "1", "--", "true"]
-            } else {
-                words.to_vec()
-            };
-            let words: Vec<_> = words.into_iter().map(OsString::from).collect();
-            assert!(parse(&words).unwrap().command.runs_a_program());
-        }
-    }
-}
+mod tests;
