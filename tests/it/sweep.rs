@@ -23,7 +23,7 @@ fn put_with_ttl(kv: &Sandbox) {
 }
 
 /// Does to the hints what time does: the spans that they are of are over.
-fn let_time_pass(kv: &Sandbox) {
+pub fn let_time_pass(kv: &Sandbox) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let dir = kv.space().join("expiry");
     // Of those that are over, the one that is over for longest comes first.
@@ -201,6 +201,18 @@ fn litter_of_namespaces_goes_when_the_next_is_made() {
     kv.run(["namespaces"])
         .ends(Exit::Success)
         .prints("default\nother\n");
+}
+
+#[test]
+fn litter_of_namespaces_goes_with_any_collection() {
+    let kv = Sandbox::new();
+    kv.run(["put", "key", "value"]).ends(Exit::Success);
+    for name in [".new-1", ".new-2", ".gone-1"] {
+        fs::create_dir_all(kv.store().join(name).join("objects/ab")).unwrap();
+    }
+    age(&kv.store().join(".new-1"), Duration::from_secs(61));
+    kv.run(["gc"]).ends(Exit::Success);
+    assert_eq!(names_in(&kv.store()), [".new-2", "default"]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Tree {
         let name = format!(".new-{:016x}", random());
         let path = self.root.join(&name);
         let built = self.build_space(store, &name).and_then(|()| {
-            namespaces::sweep_litter(&self.root, &name);
+            namespaces::sweep_litter(&self.root, &path, namespaces::LOOKED_AT);
             // From here on whoever finds the namespace may rely on the path that leads to it.
             self.sync_path_above()?;
             match disk::rename(store, &name, store, namespace.as_str()) {

@@ -23,7 +23,7 @@ use crate::store::{Deadline, Key, Namespace, Result, Time};
 
 use super::Tree;
 use super::disk;
-use super::find::find_packed;
+use super::find::KeptPacks;
 use super::layout::Place;
 use super::lock::{self, GC_LOCK, Kind, Lock, Patience};
 use super::loose;
@@ -86,6 +86,7 @@ impl Tree {
         let Some(dir) = space.dir_if_any("expiry")? else {
             return Ok(swept);
         };
+        let mut packs = KeptPacks::default();
         for name in due(&dir, now) {
             let Some(file) = open_hints(&dir, &name) else {
                 continue;
@@ -93,7 +94,8 @@ impl Tree {
             each_part(&file, |hints| {
                 for hash in hashes(hints) {
                     // What cannot be swept is found again when loose entries are folded.
-                    swept += u64::from(self.sweep_entry(namespace, hash, now).unwrap_or(false));
+                    let done = self.sweep_entry(namespace, hash, now, &mut packs);
+                    swept += u64::from(done.unwrap_or(false));
                 }
             });
             _ = disk::unlink(dir.fd.as_fd(), &name);
@@ -112,9 +114,10 @@ impl Tree {
         let Some((name, (hints, start))) = readable else {
             return Ok(());
         };
+        let mut packs = KeptPacks::default();
         for hash in hashes(&hints) {
             // An entry that is in use, or cannot be read, is left to gc.
-            _ = self.sweep_entry(namespace, hash, now);
+            _ = self.sweep_entry(namespace, hash, now, &mut packs);
         }
         // No new hint comes to a span that is over, unless the clock steps.
         match start {
@@ -130,7 +133,13 @@ impl Tree {
     }
 
     /// Unlinks the entry of that hash if it has expired, and tells whether it did. Judged under the lock, by its header.
-    fn sweep_entry(&self, namespace: &Namespace, hash: &str, now: Time) -> Result<bool> {
+    fn sweep_entry(
+        &self,
+        namespace: &Namespace,
+        hash: &str,
+        now: Time,
+        packs: &mut KeptPacks,
+    ) -> Result<bool> {
         let parts @ (shard, name) = hash.split_at(2);
         let Some(shard) = self.lock_shard_within(namespace, shard, Patience::none())? else {
             return Ok(false);
@@ -149,7 +158,7 @@ impl Tree {
         }
         // What hides a packed record stays, or an older value would be seen again.
         let key = Key::new(key).expect("a header has a sound key");
-        let is_packed = find_packed(&shard.space, &Place::of(&key))?.is_some();
+        let is_packed = packs.find(&shard.space, &Place::of(&key))?.is_some();
         Ok(!is_packed && disk::unlink(dir.fd.as_fd(), name).is_ok())
     }
 }

@@ -154,29 +154,53 @@ pub(super) fn find_in(
     place: &Place<'_>,
     with_value: u64,
 ) -> Result<Option<Present>> {
+    let mut tries = Tries::default();
     loop {
         if let Ok(found) = find_once(space, place, with_value)? {
             return Ok(found);
         }
+        tries.again(|| space.path_of("packs"))?;
     }
 }
 
 /// Finds the newest packed record of a key, for a caller that holds the lock of its shard: nothing
 /// but a merge of packs can happen meanwhile.
 pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {
-    let mut tries = Tries::default();
-    loop {
-        let Some(packs) = Packs::read(space)? else {
-            return Ok(None);
-        };
-        match packs.find(space, place) {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(_)) => {}
-            // What was read of packs that are replaced by now says nothing.
-            Err(err) if packs.is_current(space)? => return Err(err),
-            Err(_) => {}
+    KeptPacks::default().find(space, place)
+}
+
+/// The packs as they were read last, for a caller that looks for many keys: they are opened once, and
+/// at each key one look at MANIFEST proves that they are still those.
+#[derive(Debug, Default)]
+pub(super) struct KeptPacks(Option<Packs>);
+
+impl KeptPacks {
+    /// As [`find_packed`].
+    pub(super) fn find(&mut self, space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {
+        let mut tries = Tries::default();
+        loop {
+            let packs = match self.0.take() {
+                Some(packs) if packs.is_current(space)? => packs,
+                _ => match Packs::read(space)? {
+                    Some(packs) => packs,
+                    None => return Ok(None),
+                },
+            };
+            match packs.find(space, place) {
+                Ok(Ok(found)) => {
+                    self.0 = Some(packs);
+                    return Ok(found);
+                }
+                Ok(Err(_)) => {}
+                // What was read of packs that are replaced by now says nothing.
+                Err(err) if packs.is_current(space)? => {
+                    self.0 = Some(packs);
+                    return Err(err);
+                }
+                Err(_) => {}
+            }
+            tries.again(|| space.path_of("packs"))?;
         }
-        tries.again(|| space.path_of("packs"))?;
     }
 }
 

@@ -18,6 +18,9 @@ use super::upkeep::names_in;
 
 /// Names that a killed process left in a store are litter when they are older than this.
 const LITTER_AGE: Duration = Duration::from_secs(60);
+/// Who makes a namespace looks for litter at so many names, so that this costs the same however many
+/// namespaces there are. Collections of garbage look at all names.
+pub(super) const LOOKED_AT: usize = 256;
 
 impl Tree {
     /// Names the namespaces; see [`crate::store::Store::namespaces`].
@@ -164,15 +167,18 @@ fn remove_gone(path: &Path) -> Result<()> {
 }
 
 /// Deletes what killed processes left in a store: namespaces on their way in or out. The age of the
-/// former is told by the file system, against a directory that was made just now.
-pub(super) fn sweep_litter(store: &Path, just_made: &str) {
+/// former is told by the file system, against something that was written just now. Looks at no more than
+/// `most` names, and returns how many were deleted.
+pub(super) fn sweep_litter(store: &Path, just_written: &Path, most: usize) -> u64 {
     let modified = |path: &Path| {
         path.symlink_metadata()
             .and_then(|meta| meta.modified())
             .ok()
     };
-    let now = modified(&store.join(just_made));
-    for entry in fs::read_dir(store).into_iter().flatten().flatten() {
+    let now = modified(just_written);
+    let mut swept = 0;
+    let entries = fs::read_dir(store).into_iter().flatten();
+    for entry in entries.take(most).flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
             continue;
@@ -182,7 +188,8 @@ pub(super) fn sweep_litter(store: &Path, just_made: &str) {
             || (name.starts_with(".new-") && age().is_some_and(|age| age > LITTER_AGE));
         if is_litter {
             // Another process may be at the same work.
-            _ = disk::remove_tree(&store.join(name));
+            swept += u64::from(disk::remove_tree(&store.join(name)).is_ok());
         }
     }
+    swept
 }

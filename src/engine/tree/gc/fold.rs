@@ -15,7 +15,7 @@ use crate::store::{Key, Meta, Result, StoreError, Time};
 
 use super::super::bulk::sha1_of_name;
 use super::super::codec::{Damage, Header};
-use super::super::find::find_packed;
+use super::super::find::KeptPacks;
 use super::super::layout::{Place, SHARDS, shard_name};
 use super::super::loose;
 use super::super::pack::manifest::damaged;
@@ -58,6 +58,7 @@ impl Collection<'_> {
     pub(super) fn fold(&mut self, at_once: bool) -> Result<()> {
         let mut round = Vec::new();
         let mut len = 0;
+        let mut packs = KeptPacks::default();
         for shard in 0..SHARDS {
             self.progress.step(u64::from(shard), u64::from(SHARDS));
             let parent = shard_name(shard);
@@ -69,7 +70,7 @@ impl Collection<'_> {
                 let Some(sha1) = sha1_of_name(&parent, &name) else {
                     continue;
                 };
-                match self.read(&dir, (&parent, &name), sha1, at_once) {
+                match self.read(&dir, (&parent, &name), sha1, at_once, &mut packs) {
                     Ok(None) => {}
                     Ok(Some(candidate)) => {
                         len += candidate.key.len() + candidate.value.len() + OVERHEAD;
@@ -98,6 +99,7 @@ impl Collection<'_> {
         (shard, name): (&str, &str),
         sha1: [u8; 20],
         at_once: bool,
+        packs: &mut KeptPacks,
     ) -> Result<Option<Candidate>> {
         let path = || dir.path.join(name);
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
@@ -125,7 +127,7 @@ impl Collection<'_> {
             }));
         }
         let key = Key::new(key).expect("a header has a sound key");
-        let becomes = match find_packed(&self.upkeep.space, &Place::of(&key)) {
+        let becomes = match packs.find(&self.upkeep.space, &Place::of(&key)) {
             Ok(Some(packed)) if !packed.tombstone => Becomes::Tombstone,
             Ok(_) => Becomes::Nothing,
             // The mark of what was lost is to stay hidden too.

@@ -7,6 +7,7 @@
 //! 4. Loose entries are folded into packs, in rounds that bound what space and memory they need; see
 //!    [`fold`].
 //! 5. Packs are merged where that pays; see [`merge`].
+//! 6. What is left of namespaces whose makers or removers died goes.
 
 mod evict;
 mod fold;
@@ -23,6 +24,7 @@ use super::disk;
 use super::expiry;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::namespaces::sweep_litter;
 use super::space::{Space, cannot};
 use super::upkeep::Upkeep;
 
@@ -99,7 +101,11 @@ impl Collection<'_> {
         self.wait_for_removers()?;
         self.fold(request.at_once)?;
         self.merge()?;
-        note(&self.upkeep, now)
+        note(&self.upkeep, now)?;
+        let space = &self.upkeep.space;
+        let just_written = space.path_of(GC_LOCK);
+        self.done.litter += sweep_litter(space.store_path(), &just_written, usize::MAX);
+        Ok(())
     }
 
     /// Waits until everybody who changes entries at this moment is done. A lock file that does not

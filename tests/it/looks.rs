@@ -1,0 +1,61 @@
+//! How often the file system is asked: as often for many as for few.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use kv::exit::Exit;
+
+use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program};
+use crate::sweep::let_time_pass;
+
+/// Runs a command, and returns how many of these system calls had this text.
+fn calls(kv: &Sandbox, trace: &str, text: &str, args: &[&str]) -> usize {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "trace", "-e", trace, KV]);
+    command.args(args).current_dir(kv.root()).env_clear();
+    command.env("KV_STORE", kv.store()).stdin(Stdio::null());
+    Ran::of(&mut command).ends(Exit::Success);
+    let trace = fs::read_to_string(kv.path("trace")).unwrap();
+    trace.lines().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    for is_swept in [false, true] {
+        let opened = [10, 40].map(|count| {
+            let kv = Sandbox::new();
+            kv.put("packed", "v");
+            kv.run(["gc", "--now"]).ends(Exit::Success);
+            let puts = (0..count).map(|n| format!("put k{n} v --ttl 1ms\n"));
+            kv.feed(["batch"], puts.collect::<String>().as_bytes())
+                .ends(Exit::Success);
+            if is_swept {
+                let_time_pass(&kv);
+            }
+            let opened = calls(&kv, "openat,openat2", "/packs/", &["gc"]);
+            for n in 0..count {
+                assert!(!kv.file_of(format!("k{n}").as_bytes()).exists());
+            }
+            opened
+        });
+        assert_eq!(opened[0], opened[1], "swept: {is_swept}");
+    }
+}
+
+#[test]
+fn a_namespace_is_made_at_the_same_cost_among_many_as_among_few() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    let read = [500, 4_000].map(|count| {
+        let kv = Sandbox::new();
+        for n in 0..count {
+            fs::create_dir_all(kv.store().join(format!("namespace-{n:06}"))).unwrap();
+        }
+        calls(&kv, "getdents64", "", &["put", "k", "v"])
+    });
+    assert_eq!(read[0], read[1]);
+}
