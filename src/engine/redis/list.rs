@@ -81,6 +81,7 @@ impl Redis {
             End::Last => "last",
         };
         let mut conflicts = Conflicts::default();
+        let mut cleared = None;
         loop {
             let Some(key) = self.elements_at(&room, end, 1)?.pop() else {
                 return Ok(None);
@@ -88,6 +89,11 @@ impl Redis {
             let Some(entry) = self.find(list, &key, clock.now())? else {
                 let dead = self.elements_at(&room, end, AT_ONCE)?;
                 self.clear(&room, &dead, "dead", clock.now())?;
+                // It is there again, or still.
+                if cleared.as_ref() == Some(&key) {
+                    conflicts.pause(self.link.settings().busy_timeout, &key)?;
+                }
+                cleared = Some(key);
                 continue;
             };
             let condition = Condition::Etag(entry.meta.etag);

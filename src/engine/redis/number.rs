@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::store::modify::Conflicts;
 use crate::store::{Clock, Deadline, Key, Namespace, Result, StoreError, Time};
 
 use super::Redis;
@@ -26,6 +27,8 @@ impl Redis {
         };
         const NO_NUMBER: &str = "its value is no decimal number of 64 bits";
         let mut seen = Vec::new();
+        let mut has_looked = false;
+        let mut conflicts = Conflicts::default();
         loop {
             // Each time it is another call, which has an answer of its own.
             let etag = self.new_etag()?;
@@ -49,7 +52,14 @@ impl Redis {
             match &word[..] {
                 "unfit" => return Err(unfit(NO_NUMBER)),
                 "overflow" => return Err(unfit("the sum does not fit 64 bits")),
-                "look" => seen = self.verified_number(namespace, key, now)?,
+                "look" => {
+                    // The first look is of nobody's making.
+                    if has_looked {
+                        conflicts.pause(self.link.settings().busy_timeout, key)?;
+                    }
+                    has_looked = true;
+                    seen = self.verified_number(namespace, key, now)?;
+                }
                 word => {
                     let sum = word.strip_prefix("sum ").and_then(|sum| sum.parse().ok());
                     return sum.ok_or_else(|| self.odd_answer(Script::Incr));

@@ -36,6 +36,11 @@ const ANSWERS: [&[u8]; 15] = [
     b"-NOSCRIPT No matching script.\r\n",
 ];
 
+/// What it answers to every script, so that whoever asked begins again: an element that is in its list
+/// and nowhere else, and a number that is to be looked at once more.
+const AGAIN: [&[u8]; 2] = [b"$1\r\n0\r\n", b"$4\r\nlook\r\n"];
+const ELEMENT: &str = "00000000000000000001";
+
 const INFO: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:0\r\n\
                     repl_backlog_active:0\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n";
 
@@ -80,6 +85,10 @@ fn serve(mut client: TcpStream, answer: &[u8], is_plausible: bool) -> std::io::R
             "TIME" if is_plausible => client.write_all(b"*2\r\n$2\r\n50\r\n$1\r\n0\r\n")?,
             "WAIT" if is_plausible => client.write_all(b":0\r\n")?,
             "SCRIPT" if is_plausible => client.write_all(b"$1\r\nx\r\n")?,
+            "GET" if AGAIN.contains(&answer) => client.write_all(b"$-1\r\n")?,
+            "ZRANGEBYLEX" if AGAIN.contains(&answer) => {
+                client.write_all(format!("*1\r\n$20\r\n{ELEMENT}\r\n").as_bytes())?;
+            }
             _ => {
                 let mut parts = answer.split(|byte| *byte == 0xff);
                 client.write_all(parts.next().unwrap_or_default())?;
@@ -129,6 +138,16 @@ fn whatever_a_server_answers_is_no_silent_answer() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn nobody_begins_again_for_ever() {
+    for (answer, args) in AGAIN.into_iter().zip([["pop", "l"], ["incr", "k"]]) {
+        let on = On::new(format!("redis://127.0.0.1:{}", start(answer, true)));
+        let mut command = on.command(&args);
+        command.env("KV_BUSY_TIMEOUT", "300ms");
+        Ran::of(&mut command).ends(Exit::Busy).complains(&[]);
     }
 }
 
