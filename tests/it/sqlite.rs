@@ -350,7 +350,8 @@ fn a_service_goes_on_with_the_file_that_has_the_name_now() {
     for name in ["store", "store-wal", "store-shm"] {
         _ = fs::remove_file(kv.path(name));
     }
-    kv.lacks("k");
+    let ran = kv.run(["get", "k"]).ends(Exit::Failure);
+    ran.complains(&["the store is gone from its place"]);
     kv.at_home(["put", "k", "new"]).ends(Exit::Success);
     // While somebody has it open, what is written stays in the log beside it.
     let open = database(&kv);
