@@ -115,7 +115,13 @@ impl Watcher for HttpWatcher {
         }
         // Whoever is woken looks at it; the next wait is for what comes after this look.
         let meta = self.store.find_meta(&self.namespace, &self.key)?;
-        self.etag = meta.map(|meta| meta.etag);
+        let etag = meta.map(|meta| meta.etag);
+        if etag == self.etag {
+            // There was a change, it said, and there is none: it is not asked again at once.
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
+        }
+        self.etag = etag;
         Ok(())
     }
 }

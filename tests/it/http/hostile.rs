@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -191,4 +191,37 @@ fn a_server_that_passes_for_kvs_does_no_harm() {
     };
     let wrong = try_all("KV-Protocol: 1\r\n", COMMANDS, fine);
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// It says at once that the key has changed, and the key is not there.
+#[test]
+fn a_server_that_calls_for_nothing_is_not_asked_again_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let counted = Arc::clone(&counted);
+            thread::spawn(move || {
+                let mut begin = [0; 4];
+                while stream.peek(&mut begin).is_ok_and(|n| n == 4) && read_request(&mut stream) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    let status = match &begin {
+                        b"HEAD" => "404 Not Found\r\nKV-Status: 1\r\nContent-Length: 0",
+                        _ => "204 No Content",
+                    };
+                    let answer = format!("HTTP/1.1 {status}\r\nKV-Protocol: 1\r\n\r\n");
+                    _ = stream.write_all(answer.as_bytes());
+                }
+            });
+        }
+    });
+    let kv = Sandbox::new();
+    let (status, said) = run(&kv, &store, &["wait", "k", "--timeout", "1s"]);
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(
+        asked > 2 && asked < 30,
+        "{asked} requests; {status:?}: {said}"
+    );
 }
