@@ -261,6 +261,7 @@ pub fn carriage_returns_are_taken_off_where_that_is_asked_for() {
     for table in [
         &b"a\t1\r\nb\t2\r\n"[..],
         b"a\t1\r\nb\t2",
+        b"a\t1\r\nb\t2\r",
         b"\xef\xbb\xbfa\t1\r\nb\t2\r\n",
     ] {
         refuses(&["--tsv"], table, 1, "--crlf");

@@ -147,7 +147,8 @@ fn text_of(lines: &Lines, form: Form) -> &[u8] {
     if form != Form::Json && lines.number() == 1 {
         line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     }
-    if form == Form::TsvCrlf && lines.has_newline() {
+    // The last line may lack its newline, and has the carriage return before it all the same.
+    if form == Form::TsvCrlf {
         line = line.strip_suffix(b"\r").unwrap_or(line);
     }
     line
