@@ -44,7 +44,8 @@ impl Group {
     }
 
     /// Stores all values at once, if they are many. Returns false, and has stored nothing for good,
-    /// if that cannot be done: one by one, each command is told what is wrong with it.
+    /// if that cannot be done, as gc went on for too long, say: one by one they need no lock of gc's, and
+    /// each command is told what is wrong with it.
     pub(super) fn store(&self, session: &mut Session<'_>) -> bool {
         if self.commands.len() <= MANY {
             return false;

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use kv::exit::Exit;
 
 use super::{contents, cool, gc, info, ls, pack, packs};
-use crate::harness::{Sandbox, names_in};
+use crate::harness::{KV, Sandbox, cannot_run, names_in, until};
+use crate::kills::can_inject;
+use crate::process::Started;
 
 type Damage = fn(Vec<u8>) -> Vec<u8>;
 
@@ -234,6 +237,59 @@ fn a_damaged_entry_beside_packs_stays_and_is_told() {
     }
     gc(&kv);
     assert_eq!(info(&kv)["damaged"], 0);
+}
+
+/// Tells whether any process has a pack of this name open.
+fn is_open(name: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut files = processes.flat_map(|process| fs::read_dir(process.path().join("fd")));
+    files.any(|mut files| {
+        files.any(|file| {
+            let target = file.and_then(|file| fs::read_link(file.path()));
+            target.is_ok_and(|target| target.ends_with(name))
+        })
+    })
+}
+
+/// By a program that heeds no lock: rsync, say, or whoever restores a backup into a store in use.
+#[test]
+fn a_manifest_that_is_replaced_meanwhile_is_told() {
+    if !can_inject() {
+        return cannot_run("strace, which delays a system call, does not work here");
+    }
+    let kv = Sandbox::new();
+    kv.put("a", "1");
+    pack(&kv);
+    let manifest = kv.space().join("packs/MANIFEST");
+    let older = fs::read(&manifest).unwrap();
+    let only = packs(&kv).remove(0);
+    kv.put("b", "2");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "trace", "-P", &format!("default/packs/{only}")]);
+    command.args([
+        "-e",
+        "inject=openat2:delay_enter=1500000",
+        KV,
+        "gc",
+        "--now",
+    ]);
+    command
+        .current_dir(kv.root())
+        .env_clear()
+        .env("KV_STORE", kv.store());
+    let gc = Started::new(command);
+    // Of the two packs that are merged the newer is opened first.
+    until("the newer pack is open, and the older is to be", || {
+        let text = fs::read_to_string(&manifest).unwrap();
+        let newer = packs(&kv).into_iter().find(|name| *name != only);
+        text.matches("pack ").count() == 2 && newer.is_some_and(|name| is_open(&name))
+    });
+    fs::write(kv.path("older"), older).unwrap();
+    fs::rename(kv.path("older"), &manifest).unwrap();
+    fs::remove_file(kv.space().join("packs").join(only)).unwrap();
+    gc.end()
+        .ends(Exit::Failure)
+        .complains(&["MANIFEST", "heeds no lock"]);
 }
 
 #[test]
