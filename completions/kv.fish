@@ -232,7 +232,7 @@ complete -c kv -n "__fish_kv_using_subcommand update" -l token-file -d 'The firs
 complete -c kv -n "__fish_kv_using_subcommand update" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l wait -d 'Wait for at most this long; then status 124' -r
-complete -c kv -n "__fish_kv_using_subcommand lock" -l on-loss -d 'What becomes of CMD when the lock is lost; the status is 125 then' -r -f -a "term\t'It is sent TERM [default]'
+complete -c kv -n "__fish_kv_using_subcommand lock" -l on-loss -d 'What becomes of CMD when the lock is lost; the status is 125 then' -r -f -a "term\t'It is sent TERM (the default)'
 ignore\t'It goes on'"
 complete -c kv -n "__fish_kv_using_subcommand lock" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand lock" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f

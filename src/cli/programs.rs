@@ -68,7 +68,7 @@ pub struct LockArgs {
 /// What becomes of a program whose lock is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnLoss {
-    /// It is sent TERM [default]
+    /// It is sent TERM (the default)
     Term,
     /// It goes on
     Ignore,

@@ -21,7 +21,7 @@
 //! its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
 //! another expiry, and not when only its value changes.
 //!
-//! Read the files in this order: [`schema`], [`file`], [`connection`], [`row`], [`space`], [`value`], [`read`],
+//! Read the files in this order: [`schema`], [`mod@file`], [`connection`], [`row`], [`space`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;

@@ -1,6 +1,6 @@
 //! `push` and `pop`: a list is a namespace whose keys are numbers.
 //!
-//! A hashed tree has no order to find the oldest key by, so all elements are in a [`range`](super::range)
+//! A hashed tree has no order to find the oldest key by, so all elements are in a [`range`]
 //! that is known to be wide enough, and looked for in it: "empty" and "the next number" are what the
 //! directory says. Whoever adds an element, and whoever takes one, holds `locks/list`.
 
