@@ -179,7 +179,10 @@ fn an_entry_of_a_newer_version_is_left_alone() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     let path = kv.file_of(b"k");
-    let newer = [b"kv2 ", &fs::read(&path).unwrap()[4..]].concat();
+    let mut newer = fs::read(&path).unwrap();
+    newer[2] = b'2';
+    // Its sum is another, as it covers the version.
+    newer[103] = if newer[103] == b'0' { b'1' } else { b'0' };
     fs::write(&path, &newer).unwrap();
     for args in [
         &["get", "k"][..],
@@ -194,6 +197,21 @@ fn an_entry_of_a_newer_version_is_left_alone() {
             .complains(&["newer kv"]);
     }
     assert_eq!(fs::read(&path).unwrap(), newer);
+}
+
+#[test]
+fn a_flipped_bit_of_the_version_is_damage() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let path = kv.file_of(b"k");
+    let mut flipped = fs::read(&path).unwrap();
+    flipped[2] = b'3';
+    fs::write(&path, &flipped).unwrap();
+    kv.run(["get", "k"]).ends(Exit::Damaged).prints("");
+    kv.run(["fsck"]).ends(Exit::Damaged);
+    kv.put("k", "w");
+    kv.holds("k", "w");
+    kv.run(["fsck"]).ends(Exit::Success);
 }
 
 #[test]

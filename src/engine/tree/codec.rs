@@ -118,6 +118,17 @@ fn header_sum(summed: &[u8], key_line: &[u8]) -> u64 {
     xxh3_64(&bytes)
 }
 
+/// Tells whether a line of another version is one of this version but for that: its sum holds with the
+/// version put back, which no newer writer would make so.
+fn was_ours(line: &[u8; LINE_LEN], key_line: &[u8]) -> bool {
+    let mut ours = *line;
+    ours[..MAGIC.len()].copy_from_slice(MAGIC);
+    let sum = header_sum(&ours[..SUMMED_LEN], key_line);
+    let mut whole = ours;
+    put_hex(&mut &mut whole[SUMMED_LEN + 1..], 16, sum);
+    whole == ours
+}
+
 /// Reads the two lines at the beginning of an entry file. Returns what they say, the encoded key,
 /// and how many bytes they take.
 ///
@@ -137,20 +148,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Header, &[u8], usize), Damage> {
     if !line.starts_with(b"kv") {
         return Err(Damage::NotAnEntry);
     }
+    let end = rest.iter().position(|&b| b == b'\n');
     // Only a version that could be one is "newer"; a flipped bit elsewhere fails the sum.
     let version = line[2..].split(|&b| b == b' ').next().unwrap_or_default();
     if version != b"1" {
         let digits = !version.is_empty() && version.iter().all(u8::is_ascii_digit);
-        return Err(if digits {
-            Damage::Newer
-        } else {
-            Damage::NotAnEntry
+        return Err(match digits {
+            true if end.is_some_and(|end| was_ours(line, &rest[..end])) => Damage::HeaderSum,
+            true => Damage::Newer,
+            false => Damage::NotAnEntry,
         });
     }
-    let end = rest
-        .iter()
-        .position(|&b| b == b'\n')
-        .ok_or(Damage::Truncated)?;
+    let end = end.ok_or(Damage::Truncated)?;
     let key_line = &rest[..end];
 
     let mut fields = Fields {
@@ -375,8 +384,13 @@ mod tests {
         let bytes = [&line[..], b"color\n"].concat();
         assert_eq!(decode(&bytes), Err(Damage::Newer));
 
-        let mut bytes = file();
-        bytes[2] = b'2';
-        assert_eq!(decode(&bytes), Err(Damage::Newer));
+        let mut line = encode(&sample(), b"color");
+        line[2] = b'2';
+        let flipped = [&line[..], b"color\n"].concat();
+        assert_eq!(decode(&flipped), Err(Damage::HeaderSum));
+        let sum = header_sum(&line[..SUMMED_LEN], b"color");
+        put_hex(&mut &mut line[SUMMED_LEN + 1..], 16, sum);
+        let newer = [&line[..], b"color\n"].concat();
+        assert_eq!(decode(&newer), Err(Damage::Newer));
     }
 }
