@@ -32,11 +32,10 @@ use crate::store::{Namespace, OrCannot as _, Result};
 use super::Tree;
 use super::disk;
 use super::layout::{Place, SHARDS};
-use super::lock::{Kind, LIST_LOCK, Lock};
+use super::lock::{LIST_LOCK, Lock};
 use super::pack::PACKS;
 use super::space::{Dir, Space, cannot};
 use super::temp::Temp;
-use super::tries::Tries;
 use super::upkeep;
 
 /// The directory of the range.
@@ -74,22 +73,12 @@ pub(super) struct List {
 impl Tree {
     /// Locks a list; `None` if there is no namespace of its name and none is to be made.
     pub(super) fn lock_list(&self, namespace: &Namespace, makes: bool) -> Result<Option<List>> {
-        let patience = self.patience();
-        let mut tries = Tries::default();
-        loop {
-            let space = match makes {
-                true => self.open_or_create_space(namespace)?,
-                false => match self.open_space(namespace)? {
-                    Some(space) => space,
-                    None => return Ok(None),
-                },
-            };
-            if let Some(lock) = Lock::acquire(&space, LIST_LOCK, Kind::Exclusive, patience)? {
-                let range = read_range(&space, &lock.file)?;
-                return Ok(Some(List { space, lock, range }));
-            }
-            tries.again(|| space.path_of(LIST_LOCK))?;
-        }
+        let Some((space, lock)) = self.lock_one(namespace, makes, LIST_LOCK, self.patience())?
+        else {
+            return Ok(None);
+        };
+        let range = read_range(&space, &lock.file)?;
+        Ok(Some(List { space, lock, range }))
     }
 
     /// Locks a list, and has its elements counted anew by whoever pushes or pops next. To be held

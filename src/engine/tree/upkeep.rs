@@ -64,6 +64,21 @@ impl Tree {
         makes: bool,
         patience: Patience,
     ) -> Result<Option<Upkeep>> {
+        let Some((space, lock)) = self.lock_one(namespace, makes, GC_LOCK, patience)? else {
+            return Ok(None);
+        };
+        sync_packs(&space, &lock)?;
+        Ok(Some(Upkeep::of(space, lock)))
+    }
+
+    /// Takes one of a namespace's own locks; `None` if there is no namespace, unless it is to be made.
+    pub(super) fn lock_one(
+        &self,
+        namespace: &Namespace,
+        makes: bool,
+        below: &str,
+        patience: Patience,
+    ) -> Result<Option<(Space, Lock)>> {
         let mut tries = Tries::default();
         loop {
             let space = match makes {
@@ -73,11 +88,10 @@ impl Tree {
                     None => return Ok(None),
                 },
             };
-            if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
-                sync_packs(&space, &lock)?;
-                return Ok(Some(Upkeep::of(space, lock)));
+            if let Some(lock) = Lock::acquire(&space, below, Kind::Exclusive, patience)? {
+                return Ok(Some((space, lock)));
             }
-            tries.again(|| space.path_of(GC_LOCK))?;
+            tries.again(|| space.path_of(below))?;
         }
     }
 }
