@@ -2,7 +2,8 @@
 //!
 //! Help text is written here once. `--help`, the man pages and the completions are all made from
 //! it, so a doc comment on a variant or a field is user documentation: first line imperative, no
-//! full stop.
+//! full stop. What a man page tells beyond that is in `man/`, in Markdown that only the generator in
+//! `tests/it` reads: a command without a page there fails a test.
 //!
 //! Only the arguments of the command that was typed are built; its siblings are known by name
 //! alone, as building them all takes longer than a `get`.
@@ -14,7 +15,6 @@ mod expiry;
 mod fstab;
 mod global;
 mod lists;
-pub mod man;
 mod memo;
 mod programs;
 mod reach;

@@ -5,10 +5,10 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kv::cli::man::{FIELDS, SHELL_READER};
 use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox, cannot_run, has_program, path_with_kv};
+use crate::manpage::source::{fields, named_code};
 
 /// Keys with each kind of byte that the encoding of a key knows, and how each is written.
 const KEYS: &[(&[u8], &[u8])] = &[
@@ -81,13 +81,13 @@ fn fields_stand_where_the_page_says() {
     assert_eq!(line.len(), 119, "{line}");
 
     let mut end = 0;
-    for row in &FIELDS[1..] {
-        let [name, at, width, form, _] = row[..] else {
+    for row in fields("LOOSE ENTRIES") {
+        let [name, at, width, form, _] = &row[..] else {
             panic!("a row of another length: {row:?}");
         };
         let (at, width): (usize, usize) = (at.parse().unwrap(), width.parse().unwrap());
         let text = field(&line, name);
-        let fits = |b: u8| match form {
+        let fits = |b: u8| match &form[..] {
             "hex" => b.is_ascii_digit() || (b'a'..=b'f').contains(&b),
             "decimal" => b.is_ascii_digit(),
             _ => true,
@@ -240,7 +240,7 @@ fn read(kv: &Sandbox, shell: &str, script: &str, key: &[u8]) -> Ran {
     let mut command = Command::new(program(shell));
     command
         .arg("-euc")
-        .arg(format!("{SHELL_READER}\n{script}"))
+        .arg(named_code("shell-reader") + "\n" + script)
         .arg("reader")
         .arg(kv.space())
         .arg(bytes(key))
@@ -265,7 +265,8 @@ fn first_line(kv: &Sandbox, key: &[u8]) -> String {
 
 /// Cuts a field out of a first line, by the table of the page.
 fn field<'a>(line: &'a str, name: &str) -> &'a str {
-    let row = FIELDS.iter().find(|row| row[0] == name).unwrap();
+    let fields = fields("LOOSE ENTRIES");
+    let row = fields.iter().find(|row| row[0] == name).unwrap();
     let (at, width): (usize, usize) = (row[1].parse().unwrap(), row[2].parse().unwrap());
     &line[at..at + width]
 }

@@ -2,11 +2,10 @@
 
 use std::process::Command;
 
-use kv::cli::man::{self, Block};
 use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox, cannot_run, has_program};
-use crate::manpage;
+use crate::manpage::{self, source::Page};
 
 #[test]
 fn man_shows_every_page_without_a_warning() {
@@ -63,15 +62,14 @@ fn a_page_has_the_sections_that_a_reader_looks_for() {
 #[test]
 fn a_page_refers_only_to_pages_that_are() {
     let pages = manpage::all();
-    let all = man::PAGES.iter().copied().flatten().chain([&man::KV]);
-    for page in all {
-        for other in page.see_also {
+    for page in Page::of_commands() {
+        for other in page.see_also() {
             let (name, section) = other.trim_end_matches(')').split_once('(').unwrap();
             let is_ours = name == "kv" || name.starts_with("kv-");
             assert!(
                 !is_ours || pages.contains_key(&format!("{name}.{section}")),
-                "kv-{}(1) refers to {other}",
-                page.command
+                "{}(1) refers to {other}",
+                page.name
             );
         }
     }
@@ -80,19 +78,17 @@ fn a_page_refers_only_to_pages_that_are() {
 #[test]
 fn a_page_is_about_a_command_that_is() {
     let kv = kv::cli::command();
-    for page in man::PAGES.iter().copied().flatten() {
-        assert!(
-            kv.find_subcommand(page.command).is_some(),
-            "src/cli/man tells of {}",
-            page.command
-        );
+    for Page { name, .. } in Page::of_commands() {
+        let command = name.strip_prefix("kv-");
+        let is_one = command.is_none_or(|command| kv.find_subcommand(command).is_some());
+        assert!(is_one, "src/cli/man tells of {name}");
     }
 }
 
 #[test]
 fn every_example_runs_as_it_is_printed() {
-    for page in man::PAGES.iter().copied().flatten().chain([&man::KV]) {
-        if page.command == "mount" && !crate::mount::can_mount() {
+    for page in Page::of_commands() {
+        if page.name == "kv-mount" && !crate::mount::can_mount() {
             cannot_run("nothing can be mounted here: the examples of kv-mount(1)");
             continue;
         }
@@ -101,11 +97,9 @@ fn every_example_runs_as_it_is_printed() {
         kv.run(["put", "color", "green"])
             .ends(Exit::Success)
             .is_silent();
-        for block in page.examples {
-            if let Block::Code(script) = block {
-                let ran = kv.shell("sh", &format!("set -eu\n{script}"));
-                ran.ends(Exit::Success).warns("");
-            }
+        for script in page.code("EXAMPLES") {
+            let ran = kv.shell("sh", &format!("set -eu\n{script}"));
+            ran.ends(Exit::Success).warns("");
         }
     }
 }

@@ -1,34 +1,39 @@
-//! Writes the man pages: what clap knows, joined with the data in `kv::cli::man`.
+//! Writes the man pages: what clap knows, joined with the texts in `src/cli/man`.
+
+pub(crate) mod source;
 
 use std::collections::BTreeMap;
 
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
-use kv::cli::man::{self, Block, Page};
+use kv::exit::{Exit, PROGRAM_ROWS};
+
+use self::source::{Block, Page};
 
 /// Makes all pages, by the names of their files.
 pub(crate) fn all() -> BTreeMap<String, Vec<u8>> {
     let mut kv = kv::cli::command();
     kv.build();
     let mut pages = BTreeMap::from([
-        ("kv.1".to_owned(), command_page(&kv, &man::KV)),
+        ("kv.1".to_owned(), command_page(&kv, &Page::named("kv"))),
         ("kv-format.5".to_owned(), format_page()),
     ]);
     for command in kv.get_subcommands().filter(|c| !c.is_hide_set()) {
         let name = command.get_name();
-        let page = man::page(name).unwrap_or_else(|| panic!("src/cli/man has no page for {name}"));
-        pages.insert(format!("kv-{name}.1"), command_page(command, page));
+        let page = Page::named(&format!("kv-{name}"));
+        pages.insert(format!("kv-{name}.1"), command_page(command, &page));
     }
     pages
 }
 
 fn command_page(command: &Command, page: &Page) -> Vec<u8> {
-    let is_main = page.command.is_empty();
+    let is_main = page.name == "kv";
     let mut command = command.clone();
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace(['<', '>'], "");
     let name = command.get_display_name().unwrap_or("kv").to_owned();
+    let runs_a_program = command.get_positionals().any(clap::Arg::is_last_set);
     let has_store = command.get_arguments().any(|arg| arg.get_id() == "store");
     let aliases: Vec<String> = command.get_visible_aliases().map(str::to_owned).collect();
     let about = describe(&command);
@@ -51,7 +56,11 @@ fn command_page(command: &Command, page: &Page) -> Vec<u8> {
         man.render_subcommands_section(&mut text).unwrap();
     }
     man.render_options_section(&mut text).unwrap();
-    text.extend(render(|roff| own_sections(roff, page, is_main, has_store)));
+    text.extend(render(|roff| {
+        section(roff, "NOTES", page.section("NOTES"));
+        exit_status(roff, runs_a_program);
+        other_sections(roff, page, is_main, has_store);
+    }));
     finish(&String::from_utf8(text).unwrap())
 }
 
@@ -76,36 +85,46 @@ fn description(roff: &mut Roff, about: &str) {
     }
 }
 
-fn own_sections(roff: &mut Roff, page: &Page, is_main: bool, has_store: bool) {
-    section(roff, "NOTES", page.notes);
+fn exit_status(roff: &mut Roff, runs_a_program: bool) {
     roff.control("SH", ["EXIT STATUS"]);
-    for (status, meaning) in man::exit_status(page.command) {
-        item(roff, &format!("`{status}`"), meaning);
+    let mut numbered = |(status, meaning): (u8, &str)| item(roff, &format!("`{status}`"), meaning);
+    if !runs_a_program {
+        return Exit::ALL.map(Exit::row).into_iter().for_each(numbered);
     }
+    PROGRAM_ROWS.into_iter().for_each(&mut numbered);
+    let killed = "The program was killed by the signal of number N, and then kv dies of it too. It is a \
+                  shell that shows it as 128+N.";
+    item(roff, "`128+N`", killed);
+    item(roff, "`other`", "The status of the program itself.");
+}
+
+fn other_sections(roff: &mut Roff, page: &Page, is_main: bool, has_store: bool) {
     if is_main {
-        section(roff, "ENVIRONMENT", man::ENVIRONMENT);
-        section(roff, "FILES", man::FILES);
+        section(roff, "ENVIRONMENT", page.section("ENVIRONMENT"));
+        section(roff, "FILES", page.section("FILES"));
     } else if has_store {
         let told = "The variables that stand in for global options, and the files, are told of in \
                     `kv`(1).";
-        section(roff, "ENVIRONMENT", &[Block::Text(told)]);
+        section(roff, "ENVIRONMENT", &[Block::Text(told.to_owned())]);
     }
-    section(roff, "EXAMPLES", page.examples);
-    let main = (!is_main).then_some("kv(1)");
-    see_also(roff, main.into_iter().chain(page.see_also.iter().copied()));
+    section(roff, "EXAMPLES", page.section("EXAMPLES"));
+    let main = (!is_main).then(|| "kv(1)".to_owned());
+    see_also(roff, main.into_iter().chain(page.see_also()));
 }
 
 fn format_page() -> Vec<u8> {
     let text = render(|roff| {
         roff.control("SH", ["NAME"]);
         roff.text([roman("kv-format - how kv keeps a store on disk")]);
-        for part in man::FORMAT {
-            section(roff, part.title, part.blocks);
+        let page = Page::named("kv-format");
+        for (title, blocks) in page
+            .sections
+            .iter()
+            .filter(|(title, _)| title != "SEE ALSO")
+        {
+            section(roff, title, blocks);
         }
-        see_also(
-            roff,
-            ["kv(1)", "sha1sum(1)", "flock(1)", "rename(2)"].into_iter(),
-        );
+        see_also(roff, page.see_also().into_iter());
     });
     // Tables want tbl(1), which man(1) runs when the first line says so.
     let mut page = b"'\\\" t\n".to_vec();
@@ -125,7 +144,7 @@ fn section(roff: &mut Roff, title: &str, blocks: &[Block]) {
     for (number, part) in blocks.iter().enumerate() {
         // A section begins with a paragraph as it is.
         match part {
-            Block::Text(text) if number == 0 => _ = roff.text([roman(*text)]),
+            Block::Text(text) if number == 0 => _ = roff.text([roman(text)]),
             part => block(roff, part),
         }
     }
@@ -135,8 +154,8 @@ fn block(roff: &mut Roff, block: &Block) {
     match block {
         Block::Text(text) => paragraph(roff, text),
         Block::Item(term, text) => item(roff, term, text),
-        Block::Head(title) => _ = roff.control("SS", [*title]),
-        Block::Code(lines) => code(roff, lines),
+        Block::Head(title) => _ = roff.control("SS", [&title[..]]),
+        Block::Code(lines, _) => code(roff, lines),
         Block::Table(rows) => table(roff, rows),
     }
 }
@@ -171,7 +190,7 @@ fn item(roff: &mut Roff, term: &str, text: &str) {
 }
 
 /// The last column takes what is left of the line, and is wrapped.
-fn table(roff: &mut Roff, rows: &[&[&str]]) {
+fn table(roff: &mut Roff, rows: &[Vec<String>]) {
     let columns = rows[0].len() - 1;
     roff.control("PP", []);
     roff.control("TS", []);
@@ -192,7 +211,7 @@ fn table(roff: &mut Roff, rows: &[&[&str]]) {
     roff.control("TE", []);
 }
 
-fn see_also<'a>(roff: &mut Roff, pages: impl Iterator<Item = &'a str>) {
+fn see_also(roff: &mut Roff, pages: impl Iterator<Item = String>) {
     roff.control("SH", ["SEE ALSO"]);
     let names: Vec<String> = pages
         .map(|page| {

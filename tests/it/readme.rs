@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kv::cli::man::Block;
 use kv::exit::Exit;
 
 use crate::harness::{Ran, Sandbox, cannot_run, has_program, path_with_kv};
@@ -201,8 +200,7 @@ fn a_store_is_looked_after_in_silence() {
         panic!("there are a service and a timer: {recipe}");
     };
     // The man page shows the same.
-    let page = kv::cli::man::page("gc").unwrap();
-    let shown: Vec<_> = page.notes.iter().filter_map(code).collect();
+    let shown = crate::manpage::source::Page::named("kv-gc").code("NOTES");
     assert_eq!(shown, [&crontab, service, timer].map(str::trim_end));
 
     let lines = crontab.lines().map(|line| {
@@ -235,13 +233,6 @@ fn a_store_is_looked_after_in_silence() {
     let ran = Ran::of(&mut shell(&kv, "sh", verify)).ends(Exit::Success);
     // What else it says is about other units of the machine.
     assert!(!ran.stderr_text().contains("kv-gc"), "{}", ran.report());
-}
-
-fn code(block: &Block) -> Option<&'static str> {
-    match block {
-        Block::Code(lines) => Some(lines),
-        _ => None,
-    }
 }
 
 #[test]

@@ -312,7 +312,7 @@ fn the_page_tells_how_to_read_it_without_kv() {
     kv.put("k", "v");
     kv.run(["put", "dead", "v", "--ttl", "1ms"])
         .ends(Exit::Success);
-    let script = kv::cli::man::READER.replace("FILE", "store");
+    let script = crate::manpage::source::named_code("sqlite-reader").replace("FILE", "store");
     until("it has expired", || {
         kv.shell("sh", &script).ends(Exit::Success).stdout_text() == "k|v\n"
     });

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use kv::cli::man::{SERVER_FIELDS, SERVER_READER};
+use crate::manpage::source::{fields, named_code};
 use kv::exit::Exit;
 use sha1::{Digest as _, Sha1};
 use xxhash_rust::xxh3::xxh3_64;
@@ -33,7 +33,7 @@ fn the_reader_of_the_page_prints_keys_and_values() {
     on.put("two words", "of text");
     on.run(&["-n", "other", "put", "k", "w"])
         .ends(Exit::Success);
-    let printed = sh(&SERVER_READER.replace("redis-cli", &cli));
+    let printed = sh(&named_code("server-reader").replace("redis-cli", &cli));
     let printed = String::from_utf8(printed).unwrap();
     let mut lines: Vec<_> = printed.lines().collect();
     lines.sort_unstable();
@@ -55,12 +55,13 @@ fn an_entry_is_what_the_table_says() {
     let text = std::str::from_utf8(&entry).unwrap();
     let number = |cell: &str| cell.parse::<usize>().unwrap();
     let mut end = 0;
+    let fields = fields("REDIS");
     let mut next = |name: &str| {
-        let row = SERVER_FIELDS.iter().find(|row| row[0] == name).unwrap();
-        let at = number(row[1]);
+        let row = fields.iter().find(|row| row[0] == name).unwrap();
+        let at = number(&row[1]);
         // Between two fields is one blank.
         assert_eq!(at, if end == 0 { 0 } else { end + 1 });
-        end = at + number(row[2]);
+        end = at + number(&row[2]);
         &text[at..end]
     };
     let told = |name: &str| {

@@ -1,6 +1,5 @@
 //! Users who may not do everything, and keys that other programs made: nothing is done and told as failed.
 
-use kv::cli::man::SERVER_USER;
 use kv::exit::Exit;
 
 use super::cases::On;
@@ -46,8 +45,11 @@ fn does_everything(run: &dyn Fn(&[&str]) -> Ran) {
 
 #[test]
 fn the_user_of_the_page_may_do_all_that_is_needed() {
-    let line = SERVER_USER.trim_start_matches("redis-cli ");
-    let line = line.replace("PASSWORD", "hush").replace(['\'', '\\'], "");
+    let line = crate::manpage::source::named_code("server-user");
+    let line = line
+        .trim_start_matches("redis-cli ")
+        .replace("PASSWORD", "hush")
+        .replace(['\'', '\\'], "");
     if let Some(server) = Server::start(&[]) {
         make_user(&server, &line);
         let on = On::new(format!("redis://127.0.0.1:{}", server.port));
