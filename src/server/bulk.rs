@@ -72,7 +72,7 @@ pub(super) async fn batch(
 pub(super) async fn import(
     app: &Arc<App>,
     namespace: Namespace,
-    merge: Merge,
+    (merge, now): (Merge, bool),
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
@@ -84,7 +84,7 @@ pub(super) async fn import(
             share: Share::default(),
             line: 0,
         };
-        let mut entries = Entries::new(&mut body, app.config.max_value);
+        let mut entries = Entries::new(&mut body, app.config.max_value, !now);
         let store = app.store();
         let imported = store.import(&namespace, &mut entries, merge, app.clock());
         match entries.fault.take() {
@@ -142,6 +142,7 @@ struct Entries<'a> {
     decoded: Vec<u8>,
     record: Option<Record>,
     max_value: u64,
+    waits: bool,
     fault: Option<Fault>,
 }
 
@@ -152,7 +153,7 @@ enum Fault {
 }
 
 impl<'a> Entries<'a> {
-    fn new(body: &'a mut dyn Source, max_value: u64) -> Self {
+    fn new(body: &'a mut dyn Source, max_value: u64, waits: bool) -> Self {
         // A byte takes six at the most, as an escape of JSON, and the key has its share too.
         let longest = max_value.saturating_mul(6).saturating_add(1 << 20);
         Self {
@@ -161,6 +162,7 @@ impl<'a> Entries<'a> {
             decoded: Vec::new(),
             record: None,
             max_value,
+            waits,
             fault: None,
         }
     }
@@ -189,6 +191,10 @@ impl<'a> Entries<'a> {
 }
 
 impl Feed for Entries<'_> {
+    fn waits(&self) -> bool {
+        self.waits
+    }
+
     fn next(&mut self) -> Result<Option<Incoming<'_>>, Stopped> {
         if self.fault.is_some() {
             return Err(Stopped);

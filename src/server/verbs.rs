@@ -90,6 +90,7 @@ pub(super) async fn on_key(
         ("stop" = Option<String>, Query, description = "batch: the first failure ends it"),
         ("end" = Option<String>, Query, description = "batch: say at the end that there it is"),
         ("merge" = Option<String>, Query, description = "import: overwrite, absent, newer or replace"),
+        ("now" = Option<String>, Query, description = "import: do not wait for a gc, say"),
     ),
     request_body(content = Raw, content_type = "application/octet-stream"),
     responses(
@@ -135,7 +136,9 @@ pub(super) async fn on_namespace(
             let options = bulk::Options { json, stop, end };
             bulk::batch(app, list, options, headers, body).await
         }
-        OnNamespace::Import(merge) => bulk::import(app, list, merge, headers, body).await,
+        OnNamespace::Import(merge, now) => {
+            bulk::import(app, list, (merge, now), headers, body).await
+        }
         OnNamespace::Drop => {
             let dropped = app.change(move |app| app.store().remove_namespace(&list));
             match dropped.await? {

@@ -29,6 +29,12 @@ pub trait Feed {
     ///
     /// [`Stopped`] when what comes cannot be used. The feed itself knows why.
     fn next(&mut self) -> Result<Option<Incoming<'_>>, Stopped>;
+
+    /// Tells whether to wait for others who change as many entries, for as long as that takes. If not,
+    /// the import ends with [`StoreError::Busy`] where it would have to, and has stored nothing.
+    fn waits(&self) -> bool {
+        true
+    }
 }
 
 /// A feed ended early: nothing of it is to be stored.

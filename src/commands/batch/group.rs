@@ -44,8 +44,8 @@ impl Group {
     }
 
     /// Stores all values at once, if they are many. Returns false, and has stored nothing for good,
-    /// if that cannot be done, as gc went on for too long, say: one by one they need no lock of gc's, and
-    /// each command is told what is wrong with it.
+    /// if that cannot be done, as gc is at work, say: one by one they need no lock of gc's, and each
+    /// command is told what is wrong with it.
     pub(super) fn store(&self, session: &mut Session<'_>) -> bool {
         if self.commands.len() <= MANY {
             return false;
@@ -86,6 +86,11 @@ fn plain(cli: &Cli) -> Option<&PutArgs> {
 struct Puts<'a>(std::slice::Iter<'a, (u64, Cli)>);
 
 impl Feed for Puts<'_> {
+    /// One by one they have no one to wait for.
+    fn waits(&self) -> bool {
+        false
+    }
+
     fn next(&mut self) -> Result<Option<Incoming<'_>>, Stopped> {
         let Some((_, cli)) = self.0.next() else {
             return Ok(None);

@@ -25,7 +25,8 @@ impl Http {
         feed: &mut dyn Feed,
         merge: Merge,
     ) -> Result<Option<Imported>> {
-        let path = namespace_path(namespace) + &OnNamespace::Import(merge).write();
+        let now = !feed.waits();
+        let path = namespace_path(namespace) + &OnNamespace::Import(merge, now).write();
         let ask = Ask {
             waits: LONG_WORK,
             ..Ask::fetch(Method::POST, path)

@@ -46,14 +46,18 @@ pub(super) struct NewManifest(Option<Temp>);
 
 impl Tree {
     /// Takes the maintenance lock for many entries at once: as [`Tree::lock_upkeep`], with patience for
-    /// others who have it.
+    /// others who have it, or none.
     pub(super) fn lock_for_many(
         &self,
         namespace: &Namespace,
         makes: bool,
+        waits: bool,
     ) -> Result<Option<Upkeep>> {
-        let limit = self.settings.busy_timeout.max(LONGEST_WAIT);
-        self.lock_upkeep(namespace, makes, Patience::Until(Instant::now(), limit))
+        let patience = match waits {
+            true => Patience::Until(Instant::now(), self.settings.busy_timeout.max(LONGEST_WAIT)),
+            false => Patience::none(),
+        };
+        self.lock_upkeep(namespace, makes, patience)
     }
 
     /// Takes the maintenance lock of a namespace; `None` if there is no namespace, unless it is to

@@ -88,8 +88,8 @@ pub enum OnNamespace {
         /// The end of the answer is to be marked.
         end: bool,
     },
-    /// To store the entries in the body.
-    Import(Merge),
+    /// To store the entries in the body; now or not at all, or whenever that can be done.
+    Import(Merge, bool),
     /// To remove the namespace.
     Drop,
     /// To take the lock that the body names.
@@ -260,10 +260,11 @@ impl OnNamespace {
                 query.add_flag("stop", *stop);
                 query.add_flag("end", *end);
             }
-            Self::Import(merge) => {
+            Self::Import(merge, now) => {
                 query.add("op", "import");
                 let word = MERGES.iter().find(|(_, other)| other == merge);
                 word.iter().for_each(|(word, _)| query.add("merge", word));
+                query.add_flag("now", *now);
             }
             Self::Get => query.add("op", "get"),
             Self::Take => query.add("op", "take"),
@@ -288,10 +289,8 @@ impl OnNamespace {
             "push" => only(Self::Push),
             "pop" => {
                 let query = read(&["op", "last", "wait"])?;
-                let end = match query.flag("last")? {
-                    true => End::Last,
-                    false => End::First,
-                };
+                let last = query.flag("last")?;
+                let end = if last { End::Last } else { End::First };
                 let wait = query.wait()?;
                 Ok(Self::Pop { end, wait })
             }
@@ -305,12 +304,14 @@ impl OnNamespace {
                 })
             }
             "import" => {
-                let merge = read(&["op", "merge"])?.parse("merge", |text| {
+                let query = read(&["op", "merge", "now"])?;
+                let merge = query.parse("merge", |text| {
                     let known = MERGES.iter().find(|(word, _)| *word == text);
                     let why = "it is overwrite, absent, newer or replace";
                     known.map(|(_, merge)| *merge).ok_or_else(|| why.to_owned())
                 })?;
-                Ok(Self::Import(merge.unwrap_or_default()))
+                let (merge, now) = (merge.unwrap_or_default(), query.flag("now")?);
+                Ok(Self::Import(merge, now))
             }
             "get" => only(Self::Get),
             "take" => only(Self::Take),
@@ -387,7 +388,9 @@ mod tests {
             let [json, stop, end] = [1, 2, 4].map(|bit| bits & bit != 0);
             all.push(Batch { json, stop, end });
         }
-        all.extend(MERGES.map(|(_, merge)| Import(merge)));
+        for now in [false, true] {
+            all.extend(MERGES.map(|(_, merge)| Import(merge, now)));
+        }
         all.extend(waits().map(OnNamespace::Wait));
         for request in all {
             let text = request.write();

@@ -7,8 +7,9 @@ use kv::exit::Exit;
 use kv::store::{Condition, Expiry, Key, Namespace, Put, Source, Time};
 
 use crate::fsck::flips::{Now, open};
-use crate::harness::{Sandbox, until};
+use crate::harness::{Ran, Sandbox, until};
 use crate::process::Started;
+use crate::serve::client::Server;
 use kv::store::Clock as _;
 
 /// Stores an entry that was written so long ago, or will be.
@@ -77,4 +78,26 @@ fn many_at_once_wait_for_a_collection_whatever_the_busy_timeout_is() {
     // One key at a time waits for nobody.
     kv.run(["put", "k", "w", "--busy-timeout", "10ms"])
         .ends(Exit::Success);
+}
+
+#[test]
+fn a_batch_of_many_puts_waits_for_no_collection() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    kv.run(["gc"]).ends(Exit::Success);
+    let lock = File::open(kv.space().join("locks/gc")).unwrap();
+    fs2::FileExt::lock_exclusive(&lock).unwrap();
+    let puts: String = (0..1_500).map(|n| format!("put k{n} v{n}\n")).collect();
+    // Over HTTP too.
+    let service = Server::of(&kv, &[]);
+    let served = format!("http://{}", service.address());
+    for (n, location) in [(7, kv.location()), (8, served.into())] {
+        let mut command = kv.kv(["batch", "--sync", "off"]);
+        command.env("KV_STORE", location);
+        let puts = puts.replace(" v", &format!(" {n}"));
+        let ran = Ran::fed(&mut command, puts.as_bytes()).ends(Exit::Success);
+        assert_eq!(ran.stdout_text().matches("0 0\n").count(), 1_500);
+        kv.holds("k1499", format!("{n}1499"));
+        assert!(kv.file_of(b"k1499").exists());
+    }
 }

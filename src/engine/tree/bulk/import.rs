@@ -68,11 +68,13 @@ impl Tree {
                 Err(Stopped) => return Ok(None),
             }
         }
-        let (count, first) = (sorter.count, sorter.first);
+        let (count, first, waits) = (sorter.count, sorter.first, feed.waits());
         let mut entries = sorter.finish()?;
         if count > bulk::MANY as u64 || merge == Merge::Replace {
+            let upkeep = self.lock_for_many(namespace, true, waits)?;
+            let upkeep = upkeep.expect("it is made where there is none");
             return self
-                .import_sorted(namespace, &mut entries, first, merge, clock)
+                .import_sorted(namespace, upkeep, &mut entries, first, merge, clock)
                 .map(Some);
         }
         let mut done = Imported::default();
@@ -90,13 +92,12 @@ impl Tree {
     fn import_sorted(
         &self,
         namespace: &Namespace,
+        mut upkeep: Upkeep,
         entries: &mut Entries,
         first: Option<Time>,
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Imported> {
-        let upkeep = self.lock_for_many(namespace, true)?;
-        let mut upkeep = upkeep.expect("it is made where there is none");
         let packs = upkeep.packs()?;
         let now = clock.now();
         let mut plan = Plan {

@@ -46,7 +46,7 @@ impl Tree {
         if keys.len() <= bulk::MANY {
             return bulk::remove_all(self, namespace, keys, clock, failed);
         }
-        let Some(mut upkeep) = self.lock_for_many(namespace, false)? else {
+        let Some(mut upkeep) = self.lock_for_many(namespace, false, true)? else {
             return Ok(0);
         };
         let mut removals: Vec<_> = keys
