@@ -4,6 +4,7 @@ mod beside;
 mod damage;
 mod evict;
 mod rest;
+mod sealed;
 mod verbs;
 
 use std::collections::BTreeMap;

@@ -31,12 +31,11 @@ use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
 use super::disk;
-use super::layout::{Place, SHARDS};
+use super::layout::{Place, SHARDS, shard_name};
 use super::lock::{LIST_LOCK, Lock};
 use super::pack::PACKS;
 use super::space::{Dir, Space, cannot};
 use super::temp::Temp;
-use super::upkeep;
 
 /// The directory of the range.
 pub(super) const ROOM: &str = "list";
@@ -225,7 +224,7 @@ impl List {
             true => numbers
                 .map(|number| Place::of(&key_of(number)).shard().to_owned())
                 .collect(),
-            false => upkeep::names_in(&self.space, "objects")?,
+            false => (0..SHARDS).map(shard_name).collect(),
         };
         shards.sort_unstable();
         shards.dedup();

@@ -126,16 +126,28 @@ impl Index {
 
     /// Returns the block in which a key would be: the last that does not begin behind it.
     pub(crate) fn block_of(&self, key: &[u8]) -> usize {
+        let behind = self.first_not(|block| self.key(block) <= key);
+        behind.saturating_sub(1)
+    }
+
+    /// Returns where the first block begins that does so behind this offset.
+    pub(crate) fn begin_behind(&self, offset: u64) -> Option<u64> {
+        let block = self.first_not(|block| self.entry(block).0 <= offset);
+        (block < self.blocks).then(|| self.entry(block).0)
+    }
+
+    /// Returns the first block of which this is not so, as it is of all before that one.
+    fn first_not(&self, is_so: impl Fn(usize) -> bool) -> usize {
         let (mut low, mut high) = (0, self.blocks);
         while low < high {
             let middle = usize::midpoint(low, high);
-            if self.key(middle) <= key {
+            if is_so(middle) {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        low.saturating_sub(1)
+        low
     }
 
     /// Returns the key at which a block begins, as far as the index has it.

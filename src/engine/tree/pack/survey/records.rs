@@ -77,7 +77,7 @@ impl Walk<'_> {
         let untold = self.bad.saturating_sub(TOLD);
         if untold > 0 {
             self.survey
-                .damage(format!("{untold} more records are damaged"));
+                .damage(format!("{untold} more places are damaged"));
         }
         Ok(Counted {
             tombstones: self.tombstones,
@@ -87,11 +87,16 @@ impl Walk<'_> {
     }
 
     fn lose(&mut self, slot: Ref, what: &str) {
+        self.tell(what);
+        self.survey.lost.records.push(slot.place);
+    }
+
+    /// Tells of damage, unless much was told before.
+    fn tell(&mut self, what: &str) {
         self.bad += 1;
         if self.bad <= TOLD {
             self.survey.damage(what);
         }
-        self.survey.lost.records.push(slot.place);
     }
 
     /// Looks at the record of a slot.
@@ -141,9 +146,10 @@ impl Walk<'_> {
                 }
                 Err(damage) => {
                     self.survey.is_newer |= damage == Damage::Newer;
-                    let what = format!("the bytes from {at} on are no record");
-                    self.survey.damage(what);
-                    at = self.next_block_behind(at).unwrap_or(end).min(end);
+                    self.tell(&format!("the bytes from {at} on are no record"));
+                    let index = self.pack.index().ok();
+                    let next = index.and_then(|index| index.begin_behind(at));
+                    at = next.unwrap_or(end).min(end);
                 }
             }
         }
@@ -183,12 +189,6 @@ impl Walk<'_> {
         }
         self.last_key.clear();
         self.last_key.extend_from_slice(record.key);
-    }
-
-    fn next_block_behind(&self, at: u64) -> Option<u64> {
-        let index = self.pack.index().ok()?;
-        let begins = (0..index.blocks()).map(|block| index.range(block).0);
-        begins.filter(|&begin| begin > at).min()
     }
 
     fn place_of(&self, record: &Record<'_>) -> (u64, u32) {
