@@ -46,6 +46,27 @@ fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
 }
 
 #[test]
+fn no_more_is_looked_at_than_each_step_needs() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    let kv = Sandbox::new();
+    kv.run(["put", "c", "1"]).ends(Exit::Success);
+    for (args, looks) in [
+        (&["get", "c"][..], 1),
+        (&["put", "c", "2"], 2),
+        (&["put", "c", "3", "--if-exists"], 2),
+        (&["put", "c", "4", "--keep-ttl"], 2),
+        (&["incr", "c"], 3),
+        (&["append", "c", "1"], 3),
+        (&["get", "c", "--remove"], 2),
+    ] {
+        let opened = calls(&kv, "openat,openat2", "/format\"", args);
+        assert_eq!(opened, looks, "{args:?}");
+    }
+}
+
+#[test]
 fn a_namespace_is_made_at_the_same_cost_among_many_as_among_few() {
     if !has_program("strace") {
         return cannot_run("strace is missing: apt-get install strace");

@@ -38,7 +38,6 @@ impl Tree {
         let space = self.open_or_create_space(namespace)?;
         // The number is a guess, so that nothing is written or synced under the lock if it holds.
         let guess = range::guess(&space);
-        drop(space);
         let times = Times {
             expiry: Expiry::Never,
             kept: None,
@@ -47,7 +46,7 @@ impl Tree {
         let mut written_for = guess;
         let key = key_of(guess);
         let place = Place::of(&key);
-        let mut draft = self.write_draft(namespace, &place, value, times, clock)?;
+        let mut draft = self.write_draft(namespace, Some(space), &place, value, times, clock)?;
         if self.syncs() {
             draft.sync()?;
         }

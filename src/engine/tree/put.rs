@@ -4,16 +4,17 @@ use std::os::fd::AsFd as _;
 
 use crate::store::modify::Conflicts;
 use crate::store::{
-    Clock, Condition, Deadline, Etag, Expiry, Namespace, Put, Result, Source, StoreError, Time,
+    Clock, Condition, Deadline, Entry, Etag, Expiry, Namespace, Put, Result, Source, StoreError,
+    Time,
 };
 
 use super::Tree;
 use super::draft::{Draft, Times};
 use super::expiry;
-use super::find::{Present, find_packed};
+use super::find::{Present, find_in, find_packed};
 use super::layout::Place;
 use super::loose;
-use super::space::Dir;
+use super::space::{Dir, Space};
 use super::tries::Tries;
 
 /// What a look at the key found before its lock was taken.
@@ -60,8 +61,10 @@ impl Tree {
         let mut conflicts = Conflicts::default();
         loop {
             let mut seen = None;
+            let mut space = None;
             if condition != Condition::Always || expiry == Expiry::Keep {
-                seen = Some(self.look(namespace, place, &condition, clock.now())?);
+                space = self.open_space(namespace)?;
+                seen = Some(look(space.as_ref(), place, &condition, clock.now())?);
                 // The answer "no" needs no draft and no lock.
                 if !condition_allows(&condition, seen) {
                     return Ok(None);
@@ -75,7 +78,7 @@ impl Tree {
                         kept,
                         modified,
                     };
-                    self.write_draft(namespace, place, value, times, clock)?
+                    self.write_draft(namespace, space, place, value, times, clock)?
                 }
                 Some(mut draft) => {
                     if expiry == Expiry::Keep {
@@ -117,10 +120,12 @@ impl Tree {
         }
     }
 
-    /// Writes a draft, in a namespace that is made if it does not exist.
+    /// Writes a draft, in the namespace as it was opened for a look just before; without one it is
+    /// opened now, or made.
     pub(super) fn write_draft(
         &self,
         namespace: &Namespace,
+        mut opened: Option<Space>,
         place: &Place<'_>,
         value: &mut dyn Source,
         times: Times,
@@ -128,30 +133,15 @@ impl Tree {
     ) -> Result<Draft> {
         let mut tries = Tries::default();
         loop {
-            let space = self.open_or_create_space(namespace)?;
+            let space = match opened.take() {
+                Some(space) => space,
+                None => self.open_or_create_space(namespace)?,
+            };
             if let Some(draft) = Draft::write(&space, place, value, times, clock)? {
                 return Ok(draft);
             }
             tries.again(|| space.path_of("tmp"))?;
         }
-    }
-
-    /// Looks at what a key holds, and at its value if the condition is about that.
-    fn look(
-        &self,
-        namespace: &Namespace,
-        place: &Place<'_>,
-        condition: &Condition,
-        now: Time,
-    ) -> Result<Seen> {
-        let meta = match condition {
-            Condition::Value(wanted) => self.find_with_value(namespace, place, wanted, now)?,
-            _ => self.find_meta(namespace, place, now)?,
-        };
-        Ok(Seen {
-            etag: meta.map(|meta| meta.etag),
-            expires: meta.and_then(|meta| meta.expires),
-        })
     }
 
     /// Renames a draft into its place, if `judge` allows it for what is there now. Returns the
@@ -246,31 +236,48 @@ fn condition_allows(condition: &Condition, seen: Option<Seen>) -> bool {
     }
 }
 
-impl Tree {
-    /// Finds a live entry that has exactly this value.
-    pub(super) fn find_with_value(
-        &self,
-        namespace: &Namespace,
-        place: &Place<'_>,
-        wanted: &[u8],
-        now: Time,
-    ) -> Result<Option<crate::store::Meta>> {
-        let Some(mut entry) = self.find(namespace, place, now)? else {
-            return Ok(None);
-        };
-        if entry.meta.size != wanted.len() as u64 {
-            return Ok(None);
+/// Looks at what a key holds, and at its value if the condition is about that.
+fn look(
+    space: Option<&Space>,
+    place: &Place<'_>,
+    condition: &Condition,
+    now: Time,
+) -> Result<Seen> {
+    let with_value = match condition {
+        Condition::Value(_) => loose::WHOLE_LEN,
+        _ => 0,
+    };
+    let found = space.map(|space| find_in(space, place, with_value));
+    let found = found.transpose()?.flatten();
+    let mut meta = None;
+    if let Some(present) = found.filter(|present| present.is_live(now)) {
+        meta = Some(present.meta());
+        if let Condition::Value(wanted) = condition
+            && !has_value(present.into_entry()?, wanted)?
+        {
+            meta = None;
         }
-        let mut part = vec![0; wanted.len().clamp(1, 64 * 1024)];
-        let mut rest = wanted;
-        loop {
-            match entry.value.read(&mut part)? {
-                0 => return Ok(rest.is_empty().then_some(entry.meta)),
-                n => match rest.strip_prefix(&part[..n]) {
-                    Some(behind) => rest = behind,
-                    None => return Ok(None),
-                },
-            }
+    }
+    Ok(Seen {
+        etag: meta.map(|meta| meta.etag),
+        expires: meta.and_then(|meta| meta.expires),
+    })
+}
+
+/// Tells whether an entry has exactly this value.
+pub(super) fn has_value(mut entry: Entry, wanted: &[u8]) -> Result<bool> {
+    if entry.meta.size != wanted.len() as u64 {
+        return Ok(false);
+    }
+    let mut part = vec![0; wanted.len().clamp(1, 64 * 1024)];
+    let mut rest = wanted;
+    loop {
+        match entry.value.read(&mut part)? {
+            0 => return Ok(rest.is_empty()),
+            n => match rest.strip_prefix(&part[..n]) {
+                Some(behind) => rest = behind,
+                None => return Ok(false),
+            },
         }
     }
 }

@@ -12,6 +12,7 @@ use super::find::{Present, find_packed};
 use super::layout::Place;
 use super::lock;
 use super::loose;
+use super::put::has_value;
 use super::space::{Dir, unusable};
 use super::tries::Tries;
 
@@ -37,12 +38,16 @@ impl Tree {
         loop {
             let now = clock.now();
             let seen = match condition {
-                Condition::Value(wanted) => {
-                    match self.find_with_value(namespace, place, wanted, now)? {
-                        Some(meta) => Some(meta.etag),
-                        None => return Ok(false),
+                Condition::Value(wanted) => match self.find(namespace, place, now)? {
+                    Some(entry) => {
+                        let etag = entry.meta.etag;
+                        if !has_value(entry, wanted)? {
+                            return Ok(false);
+                        }
+                        Some(etag)
                     }
-                }
+                    None => return Ok(false),
+                },
                 Condition::Etag(etag) => Some(*etag),
                 _ => None,
             };

@@ -1,7 +1,10 @@
 //! A namespace on disk, opened for one step of one operation.
 //!
 //! A handle is never kept longer: names are resolved from the store's path anew in each step, so
-//! that a namespace which was removed or moved meanwhile is noticed.
+//! that a namespace which was removed or moved meanwhile is noticed. A look and the draft that follows
+//! are one step. The one that locks is always another, and looks at `format` once more: a value may
+//! have come for hours, and what decides is what the namespace is when the entry gets its name. So
+//! `get` looks once, `put` twice, and `incr`, a `get` with a `put` on a condition, three times.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
