@@ -21,12 +21,13 @@ pub(super) struct Facts {
     /// Whether there is a replica of it, or was one within the time for which it keeps what one lacks;
     /// in a cluster the others tell more.
     pub(super) has_replicas: bool,
-    /// Whether WAITAOF has something to wait for.
+    /// Whether WAITAOF has something to wait for, as far as the user may know.
     pub(super) has_log: bool,
     /// By which policy it drops entries when its memory is full, if it does.
     pub(super) evicts: Option<String>,
-    /// Why replicas or the log cannot be waited for.
+    /// Why replicas cannot be waited for, and why the log cannot.
     pub(super) no_wait: Option<String>,
+    pub(super) no_log: Option<String>,
 }
 
 impl Facts {
@@ -80,20 +81,23 @@ impl Facts {
         };
         let number = |name| field(&info, name).and_then(|text| text.parse::<u64>().ok());
         let told = |name| number(name).ok_or_else(|| unknown(name, Reply::Nil));
-        let (waits, logs) = (next(), next());
-        let no_wait = [&waits, &logs].into_iter().find_map(|reply| match reply {
+        let forbidden = |reply: &Reply| match reply {
             Reply::Error(text) if reply.is_forbidden() => Some(text.clone()),
             _ => None,
-        });
+        };
+        let (waits, logs) = (next(), next());
+        let (no_wait, no_log) = (forbidden(&waits), forbidden(&logs));
         _ = told("maxmemory")?;
         Ok(Self {
             clock,
             asked,
             has_replicas: told("connected_slaves")? > 0 || number("repl_backlog_active") == Some(1),
             // A server that does not know WAITAOF says so.
-            has_log: number("aof_enabled") == Some(1) && matches!(logs, Reply::Array(_)),
+            has_log: number("aof_enabled") == Some(1)
+                && (no_log.is_some() || matches!(logs, Reply::Array(_))),
             evicts: eviction(&info),
             no_wait,
+            no_log,
         })
     }
 
@@ -168,7 +172,8 @@ mod tests {
         let logs = || Reply::Array(vec![Reply::Int(0), Reply::Int(0)]);
         assert!(facts(INFO, logs()).unwrap().has_log);
         let denied = Reply::Error("NOPERM no permissions to run the 'waitaof' command".into());
-        assert!(facts(INFO, denied).unwrap().no_wait.is_some());
+        let denied = facts(INFO, denied).unwrap();
+        assert!(denied.has_log && denied.no_log.is_some() && denied.no_wait.is_none());
         for (from, to) in [("slaves:0", "slaves:1"), ("active:0", "active:1")] {
             let facts = facts(&INFO.replace(from, to), unknown()).unwrap();
             assert!(facts.has_replicas, "{to}");

@@ -105,11 +105,6 @@ impl State {
         let mut second_best = None;
         for server in servers {
             match self.ask_map(link, &server, writes) {
-                Ok(map) if map.is_cluster && place.database != 0 => {
-                    let why = "a cluster has no database but 0";
-                    let why = io::Error::new(io::ErrorKind::Unsupported, why);
-                    return Err(Trouble { server, why });
-                }
                 Ok(map) if map.is_cluster || map.is_master => return Ok(map),
                 Ok(map) => second_best = Some(map),
                 Err(err) => {

@@ -47,7 +47,7 @@ impl Socket {
             if let Reply::Error(text) = reply {
                 let text = match text.contains("cluster mode") {
                     true => "a cluster has no database but 0".to_owned(),
-                    false => text,
+                    false => format!("database {}: {text}", place.database),
                 };
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }

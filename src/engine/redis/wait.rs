@@ -74,10 +74,16 @@ impl Wait {
             has_log: is_full && facts.has_log,
             limit: left.max(Duration::from_millis(100)),
         };
-        match &facts.no_wait {
-            Some(text) if wait.is_needed() => Err(unknown("WAIT", Reply::Error(text.clone()))),
-            _ => Ok(wait),
+        let refused = [
+            (wait.replicas > 0, "WAIT", &facts.no_wait),
+            (wait.has_log, "WAITAOF", &facts.no_log),
+        ];
+        for (is_needed, what, why) in refused {
+            if let Some(text) = why.as_ref().filter(|_| is_needed) {
+                return Err(unknown(what, Reply::Error(text.clone())));
+            }
         }
+        Ok(wait)
     }
 
     pub(super) fn is_needed(&self) -> bool {

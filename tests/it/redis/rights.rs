@@ -141,6 +141,24 @@ fn what_is_not_told_of_replicas_is_not_assumed() {
 }
 
 #[test]
+fn what_is_not_told_of_a_log_is_not_assumed() {
+    let Some(server) = Server::start(&["--appendonly", "yes"]) else {
+        return;
+    };
+    let on = On::new(format!("{}&replicas=0", server.store()));
+    let user = server.cli(&[
+        "acl", "setuser", "less", "on", ">hush", "~*", "&*", "+@all", "-waitaof",
+    ]);
+    // Redis 7.0 knows no such command.
+    if user == "OK" {
+        run_as(&on, "less", &["put", "k", "v"])
+            .ends(Exit::Failure)
+            .complains(&["NOPERM", "waitaof"]);
+        run_as(&on, "less", &["put", "k", "v", "--sync", "off"]).ends(Exit::Success);
+    }
+}
+
+#[test]
 fn who_has_no_password_is_nobody_else() {
     let Some(server) = Server::start(&[]) else {
         return;

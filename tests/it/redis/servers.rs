@@ -110,8 +110,8 @@ impl Server {
     }
 }
 
-/// Returns the server that is tried: Debian 12 has Redis only, and who has Valkey says so, as in
-/// `KV_TEST_REDIS=valkey-server tests/run redis`.
+/// Returns the server that is tried: Redis, unless another is named, as in
+/// `KV_TEST_REDIS=valkey-server tests/run redis`. `tests/run` alone tries both.
 fn program() -> OsString {
     std::env::var_os("KV_TEST_REDIS").unwrap_or_else(|| "redis-server".into())
 }
