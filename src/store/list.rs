@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::store::{Clock, Entry, Key, Namespace, Result, Store, WatchTarget};
+use crate::store::{Clock, Entry, Key, Namespace, Result, Store, StoreError, WatchTarget};
 
 /// Digits of an element's key.
 pub const KEY_LEN: usize = 20;
@@ -45,6 +45,22 @@ pub fn number_of(key: &[u8]) -> Option<u64> {
 /// Returns the key of the element with that number.
 pub fn key_of(number: u64) -> Key {
     Key::new(format!("{number:020}").into_bytes()).expect("digits are a key")
+}
+
+/// Returns the key of a new element with that number.
+///
+/// # Errors
+///
+/// If the numbers of the list are used up.
+pub fn next_key(list: &Namespace, number: u64) -> Result<Key> {
+    match number {
+        u64::MAX => Err(StoreError::Unfit {
+            action: "push to",
+            key: list.to_string(),
+            why: "its numbers are used up",
+        }),
+        _ => Ok(key_of(number)),
+    }
 }
 
 /// Takes an element, and waits for one where there is none, for an engine that can be watched; see

@@ -64,9 +64,15 @@ impl Mount {
     /// Makes what is mounted unwritable.
     #[track_caller]
     pub fn make_read_only(&self) {
+        self.remount("ro");
+    }
+
+    /// Mounts it once more, with this option.
+    #[track_caller]
+    pub fn remount(&self, option: &str) {
         let mut mount = Command::new("mount");
-        let status = mount.args(["-o", "remount,ro"]).arg(&self.dir).status();
-        assert!(status.unwrap().success());
+        mount.args(["-o", &format!("remount,{option}")]);
+        assert!(mount.arg(&self.dir).status().unwrap().success());
     }
 
     /// Returns all paths below the store, to be compared with what is there later.

@@ -2,6 +2,7 @@
 
 mod damage;
 mod files;
+mod room;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,8 +1,8 @@
 //! `push` and `pop`: the elements of a list are the entries of one bucket, in their order.
 
-use crate::store::list::{key_of, number_of};
+use crate::store::list::{next_key, number_of};
 use crate::store::modify::Conflicts;
-use crate::store::{Clock, Condition, End, Entry, Key, Namespace, Result, Source, StoreError};
+use crate::store::{Clock, Condition, End, Entry, Key, Namespace, Result, Source};
 
 use super::Redis;
 use super::call::{Change, Outcome};
@@ -32,7 +32,7 @@ impl Redis {
         loop {
             // The script takes the number only if it is the next, and tells the last one otherwise: so
             // the order of the elements is that in which they came.
-            let key = key_of(number);
+            let key = next_key(list, number)?;
             // Each time it is another call, which has an answer of its own.
             let etag = self.new_etag()?;
             let entry = codec::encode(key.as_bytes(), etag, now, None, &value);
@@ -52,13 +52,6 @@ impl Redis {
                 .strip_prefix("next ")
                 .and_then(|last| number_of(last.as_bytes()));
             number = last.ok_or_else(|| self.odd_answer(Script::Push))? + 1;
-            if number == u64::MAX {
-                return Err(StoreError::Unfit {
-                    action: "push to",
-                    key: list.to_string(),
-                    why: "its numbers are used up",
-                });
-            }
             // The first guess is of nobody's making.
             if is_first_guess {
                 is_first_guess = false;

@@ -11,9 +11,6 @@ use super::schema::PART_LEN;
 use super::space::Space;
 use super::value::Spool;
 
-/// Keys that are removed in one transaction: others who write wait no longer than for these.
-const AT_ONCE: usize = 10_000;
-
 /// What is imported, in order.
 type Entries = merge::Merge<Run<Nameless>>;
 
@@ -121,20 +118,29 @@ impl Sqlite {
         keys: &[Key],
         clock: &dyn Clock,
     ) -> Result<u64> {
-        let mut removed = 0;
-        for keys in keys.chunks(AT_ONCE) {
+        self.in_steps(namespace, keys, |tx, space, key| {
+            match self.is_to_remove(tx, space, key, clock.now())? {
+                true => self.delete(tx, space, key.as_bytes()).map(u64::from),
+                false => Ok(0),
+            }
+        })
+    }
+
+    /// Does something to each of many in as few transactions as others can wait for, and counts.
+    pub(super) fn in_steps<T>(
+        &self,
+        namespace: &Namespace,
+        all: &[T],
+        mut work: impl FnMut(&Transaction<'_>, &mut Space, &T) -> Result<u64>,
+    ) -> Result<u64> {
+        let mut count = 0;
+        for step in all.chunks(self.at_once()) {
             let done = self.change_if_any(namespace, |tx, space| {
-                let now = clock.now();
-                let mut removed = 0;
-                for key in keys {
-                    if self.is_to_remove(tx, space, key, now)? {
-                        removed += u64::from(self.delete(tx, space, key.as_bytes())?);
-                    }
-                }
-                Ok(removed)
+                let each = step.iter().map(|one| work(tx, space, one));
+                each.sum::<Result<u64>>()
             })?;
-            removed += done.unwrap_or_default();
+            count += done.unwrap_or_default();
         }
-        Ok(removed)
+        Ok(count)
     }
 }

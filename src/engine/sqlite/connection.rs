@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt as _;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::engine::Sync;
+use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 use crate::wire::percent;
 
 use super::Sqlite;
-use super::file::is_at_limit;
 use super::schema::{self, Kind};
 use super::space::Space;
 
@@ -41,6 +41,9 @@ enum Once {
 
 /// What would change if somebody wrote to the file: its length, and when it was last changed.
 type Look = (u64, i64, i64);
+
+/// Pages after which the log begins anew on a disk that has little room.
+const SHORT_LOG: u32 = 8;
 
 /// A file that somebody writes to while it is read without its log is read so many times.
 const FROZEN_TRIES: u32 = 20;
@@ -122,8 +125,13 @@ impl Sqlite {
         let Some(lent) = self.connect()? else {
             return Ok(None);
         };
-        if lent.once != Some(Once::Old) {
-            return Ok(Some(lent));
+        match lent.once {
+            Some(Once::Old) => {}
+            Some(Once::Frozen(_)) if self.is_disk_full() => {
+                let full = io::Error::from(rustix::io::Errno::NOSPC);
+                return Err(os::explain_full(full, &self.path)).or_cannot("change", &self.path);
+            }
+            _ => return Ok(Some(lent)),
         }
         drop(lent);
         let (mut connection, ..) = self.open()?;
@@ -213,6 +221,9 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", sync)?;
         // Bytes that the file has no reason to hold are not taken for a page, an index or a row.
         connection.pragma_update(None, "cell_size_check", true)?;
+        if self.has_little_room() {
+            connection.pragma_update(None, "wal_autocheckpoint", SHORT_LOG)?;
+        }
         schema::kind_of(connection)
     }
 
@@ -288,37 +299,45 @@ impl Sqlite {
         Ok(done.flatten())
     }
 
-    /// Changes a namespace in a transaction of which nobody sees a part; `None` if there is none.
+    /// Changes a namespace in a transaction of which nobody sees a part; `None` if there is none. Nothing
+    /// is added to it, and where the disk is full all the same, it is done once more.
     pub(super) fn change_if_any<T>(
         &self,
         namespace: &Namespace,
-        work: impl FnOnce(&Transaction<'_>, &mut Space) -> Result<T>,
+        mut work: impl FnMut(&Transaction<'_>, &mut Space) -> Result<T>,
     ) -> Result<Option<T>> {
-        let Some(mut lent) = self.connect_to_change()? else {
-            return Ok(None);
-        };
-        self.transact(&mut lent, |tx| {
-            let Some(mut space) = self.space_of(tx, namespace)? else {
+        self.freeing(|| {
+            let Some(mut lent) = self.connect_to_change()? else {
                 return Ok(None);
             };
-            let done = work(tx, &mut space)?;
-            self.save(tx, &mut space)?;
-            Ok(Some(done))
+            self.transact(&mut lent, |tx| {
+                let Some(mut space) = self.space_of(tx, namespace)? else {
+                    return Ok(None);
+                };
+                let done = work(tx, &mut space)?;
+                self.save(tx, &mut space)?;
+                Ok(Some(done))
+            })
         })
     }
 
-    /// As [`Sqlite::change_if_any`], with what there is not made first.
+    /// Changes a namespace, with what there is not made first.
     pub(super) fn change<T>(
         &self,
         namespace: &Namespace,
         work: impl FnOnce(&Transaction<'_>, &mut Space) -> Result<T>,
     ) -> Result<T> {
         let mut lent = self.connect_or_create()?;
-        self.transact(&mut lent, |tx| {
-            let mut space = self.space_or_create(tx, namespace)?;
-            let done = work(tx, &mut space)?;
-            self.save(tx, &mut space)?;
-            Ok(done)
+        self.taking(|is_little| {
+            self.transact(&mut lent, |tx| {
+                let mut space = self.space_or_create(tx, namespace)?;
+                let done = work(tx, &mut space)?;
+                self.save(tx, &mut space)?;
+                if is_little {
+                    self.check_room(tx)?;
+                }
+                Ok(done)
+            })
         })
     }
 
@@ -345,44 +364,6 @@ impl Sqlite {
         connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(self.cannot("change"))
-    }
-
-    /// Says what an error of SQLite means, when this was tried on the file.
-    pub(super) fn cannot(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-        let path = self.path.clone();
-        let waited = self.settings.busy_timeout;
-        move |err| {
-            let path = path.clone();
-            match err.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                    StoreError::Busy { path, waited }
-                }
-                // The numbers in a row are none that kv writes, a header none of a database, or the
-                // tables are not those that kv asks for.
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
-                | None => StoreError::Damaged {
-                    path,
-                    source: err.to_string().into(),
-                },
-                Some(code) => StoreError::Io {
-                    action,
-                    source: match code {
-                        ErrorCode::DiskFull => {
-                            io::Error::new(io::ErrorKind::StorageFull, err.to_string())
-                        }
-                        ErrorCode::ReadOnly => io::Error::new(
-                            io::ErrorKind::PermissionDenied,
-                            "it, or the directory that its log is in, cannot be written to",
-                        ),
-                        ErrorCode::SystemIoFailure if is_at_limit(&path) => {
-                            io::Error::from(io::ErrorKind::FileTooLarge)
-                        }
-                        _ => io::Error::other(err.to_string()),
-                    },
-                    path,
-                },
-            }
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files of a store, and whose they are.
+//! The files of a store, whose they are, and what is said where SQLite cannot use them.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -8,8 +8,10 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
+
 use crate::os;
-use crate::store::{OrCannot as _, Result};
+use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 
@@ -17,6 +19,44 @@ use super::Sqlite;
 const FOR_A_GROUP: u32 = 0o2000;
 
 impl Sqlite {
+    /// Says what an error of SQLite means, when this was tried on the file.
+    pub(super) fn cannot(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+        let path = self.path.clone();
+        let waited = self.settings.busy_timeout;
+        move |err| {
+            let path = path.clone();
+            match err.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    StoreError::Busy { path, waited }
+                }
+                // The numbers in a row are none that kv writes, a header none of a database, or the
+                // tables are not those that kv asks for.
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+                | None => StoreError::Damaged {
+                    path,
+                    source: err.to_string().into(),
+                },
+                Some(code) => StoreError::Io {
+                    action,
+                    source: match code {
+                        ErrorCode::DiskFull => {
+                            io::Error::new(io::ErrorKind::StorageFull, err.to_string())
+                        }
+                        ErrorCode::ReadOnly => io::Error::new(
+                            io::ErrorKind::PermissionDenied,
+                            "it, or the directory that its log is in, cannot be written to",
+                        ),
+                        ErrorCode::SystemIoFailure if is_at_limit(&path) => {
+                            io::Error::from(io::ErrorKind::FileTooLarge)
+                        }
+                        _ => io::Error::other(err.to_string()),
+                    },
+                    path,
+                },
+            }
+        }
+    }
+
     /// Returns the directory that the file is in.
     pub(super) fn directory(&self) -> &Path {
         match self.path.parent() {
@@ -72,14 +112,14 @@ impl Sqlite {
         }
     }
 
-    /// Returns the directory of the locks, which is made if need be, and the mode of the files in it:
+    /// Returns a directory beside the database, which is made if need be, and the mode of the files in it:
     /// that of the database.
-    pub(super) fn lock_directory(&self) -> Result<(PathBuf, u32)> {
+    pub(super) fn directory_beside(&self, suffix: &str) -> Result<(PathBuf, u32)> {
         let mode = fs::metadata(&self.path)
             .or_cannot("find", &self.path)?
             .mode()
             & 0o666;
-        let dir = self.beside("-locks");
+        let dir = self.beside(suffix);
         // Who may read there may enter.
         let dir_mode = mode | (mode & 0o444) >> 2;
         match DirBuilder::new().mode(dir_mode).create(&dir) {
@@ -99,7 +139,7 @@ impl Sqlite {
 }
 
 /// Tells whether one of the files of a database is about as long as files may become (RLIMIT_FSIZE).
-pub(super) fn is_at_limit(path: &Path) -> bool {
+fn is_at_limit(path: &Path) -> bool {
     // What SQLite writes at once is shorter.
     const PART: u64 = 128 * 1024;
     let Some(limit) = os::file_limit() else {

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use crate::store::list::{key_of, number_of};
-use crate::store::{Clock, End, Entry, Namespace, Result, Source, StoreError};
+use crate::store::list::{key_of, next_key, number_of};
+use crate::store::{Clock, End, Entry, Namespace, Result, Source};
 
 use super::Sqlite;
 use super::space::Space;
@@ -25,14 +25,7 @@ impl Sqlite {
             let number = last.map_or(space.next, |(number, _)| {
                 space.next.max(number.saturating_add(1))
             });
-            if number == u64::MAX {
-                return Err(StoreError::Unfit {
-                    action: "push to",
-                    key: list.to_string(),
-                    why: "its numbers are used up",
-                });
-            }
-            let key = key_of(number);
+            let key = next_key(list, number)?;
             self.upsert(tx, space, key.as_bytes(), &spool, clock.now(), None)
                 .map(|_| ())
         })

@@ -12,6 +12,7 @@
 //! |---|---|---|---|
 //! | put, push, expire, remove | survives a power cut | survives a kill; a power cut may take the last | under the write lock: the condition, by a row whose `head` is right; before the commit: that the file still has its name |
 //! | take, pop | the same, and the value was verified before it went | the same | `head` and `sum`, and both ends of a list by the table and by its index |
+//! | put, push, import on a disk with little room | the same, or nothing is changed | that there is room for the log of removals ([`reserve`]), and for what is in the log |
 //! | import | all or nothing | the same | as put, for each entry |
 //! | get, stat, has | | | `head`, and `sum` before the last bytes; a miss by the index too |
 //! | a whole listing | | | the count and the sum over the keys, in the row of the namespace |
@@ -21,7 +22,7 @@
 //! its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
 //! another expiry, and not when only its value changes.
 //!
-//! Read the files in this order: [`schema`], [`mod@file`], [`connection`], [`row`], [`space`], [`value`], [`read`],
+//! Read the files in this order: [`schema`], [`mod@file`], [`connection`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
@@ -31,6 +32,7 @@ mod file;
 mod list;
 mod named;
 mod read;
+mod reserve;
 mod row;
 mod scan;
 mod schema;

@@ -36,7 +36,7 @@ impl Sqlite {
     ) -> Result<Option<Held>> {
         // The database is made too: it says who else may be here.
         drop(self.connect_or_create()?);
-        let (dir, mode) = self.lock_directory()?;
+        let (dir, mode) = self.directory_beside("-locks")?;
         let path = dir.join(lock_name(namespace, name));
         // Those of another are opened without O_CREAT, which may be forbidden (see
         // `fs.protected_regular` in sysctl(8)).

@@ -136,6 +136,13 @@ impl Sqlite {
         Ok(found)
     }
 
+    /// Reads a number that SQLite keeps of the file.
+    pub(super) fn number(&self, connection: &Connection, pragma: &str) -> Result<i64> {
+        connection
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .map_err(self.cannot("read"))
+    }
+
     /// Names the namespaces; see [`crate::store::Store::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
         Ok(self

@@ -10,12 +10,11 @@ use crate::store::evict;
 use crate::store::{Clock, Collect, Collected, Info, Namespace, Progress, Result, Time};
 
 use super::Sqlite;
+use super::reserve::AT_ONCE;
 use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
 use super::space::{Space, Tally};
 
-/// Rows that go in one transaction: others who write wait no longer than for these.
-const AT_ONCE: usize = 10_000;
 /// A collection pays when so many entries have expired, or a quarter of the file is free.
 const MANY_EXPIRED: u64 = 1_000;
 
@@ -52,16 +51,28 @@ impl Sqlite {
             )
             .map_err(self.cannot("change"))
         })?;
-        if let Some(lent) = self.connect()? {
-            // Both go on where others use the file, and do then what can be done.
-            for pragma in [
-                "PRAGMA incremental_vacuum",
-                "PRAGMA wal_checkpoint(TRUNCATE)",
-            ] {
-                run_to_end(&lent, pragma).map_err(self.cannot("make smaller"))?;
-            }
-        }
+        self.freeing(|| self.give_back())?;
+        self.drop_reserve();
         Ok(done)
+    }
+
+    /// Gives free pages back to the disk. It goes on where others use the file, and does then what can be
+    /// done.
+    pub(super) fn give_back(&self) -> Result<()> {
+        let Some(lent) = self.connect()? else {
+            return Ok(());
+        };
+        let step = format!("PRAGMA incremental_vacuum({})", self.at_once());
+        let mut last = i64::MAX;
+        loop {
+            let free = self.number(&lent, "freelist_count")?;
+            if free == 0 || free >= last {
+                break;
+            }
+            run_to_end(&lent, &step).map_err(self.cannot("make smaller"))?;
+            last = free;
+        }
+        run_to_end(&lent, "PRAGMA wal_checkpoint(TRUNCATE)").map_err(self.cannot("make smaller"))
     }
 
     /// Removes some of the entries that have expired, those behind an expiry and a key; returns the last
@@ -71,9 +82,10 @@ impl Sqlite {
         namespace: &Namespace,
         now: Time,
         (expiry, key): &(i64, Vec<u8>),
-        gone: &mut u64,
+        expired: &mut u64,
     ) -> Result<Option<(i64, Vec<u8>)>> {
-        let last = self.change_if_any(namespace, |tx, space| {
+        let at_once = self.at_once();
+        let done = self.change_if_any(namespace, |tx, space| {
             let due: Vec<(i64, Vec<u8>)> = tx
                 .prepare_cached(
                     "SELECT expires, key FROM entry WHERE namespace = ?1 AND expires <= ?2
@@ -81,22 +93,25 @@ impl Sqlite {
                 )
                 .and_then(|mut select| {
                     let now = now.as_millis().cast_signed();
-                    let rows = params![space.id, now, expiry, key, AT_ONCE as i64];
+                    let rows = params![space.id, now, expiry, key, at_once as i64];
                     select
                         .query_map(rows, |row| Ok((row.get(0)?, row.get(1)?)))?
                         .collect()
                 })
                 .map_err(self.cannot("change"))?;
+            let mut gone = 0;
             for (_, key) in &due {
                 let found = self.select_as_is(tx, space, key)?;
                 if found.is_some_and(|found| !found.is_live(now) && found.is_sound(space.id, key)) {
-                    *gone += u64::from(self.delete(tx, space, key)?);
+                    gone += u64::from(self.delete(tx, space, key)?);
                 }
             }
-            let is_last = due.len() < AT_ONCE;
-            Ok(due.into_iter().next_back().filter(|_| !is_last))
+            let is_last = due.len() < at_once;
+            Ok((gone, due.into_iter().next_back().filter(|_| !is_last)))
         })?;
-        Ok(last.flatten())
+        let (gone, last) = done.unwrap_or_default();
+        *expired += gone;
+        Ok(last)
     }
 
     /// Removes the entries that are to go, unless they change meanwhile.
@@ -108,17 +123,13 @@ impl Sqlite {
         progress: &mut dyn Progress,
     ) -> Result<u64> {
         evict::each_round(self, namespace, request, now, progress, AT_ONCE, |keys| {
-            let removed = self.change_if_any(namespace, |tx, space| {
+            self.in_steps(namespace, keys, |tx, space, (key, etag)| {
                 let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
                            RETURNING key, expires";
-                let (id, mut removed) = (space.id, 0);
-                for (key, etag) in keys {
-                    let row = params![id, key.as_bytes(), etag.0.cast_signed()];
-                    removed += self.delete_by(tx, space, sql, row)?;
-                }
-                Ok(removed)
-            })?;
-            Ok(removed.unwrap_or_default())
+                let id = space.id;
+                let row = params![id, key.as_bytes(), etag.0.cast_signed()];
+                self.delete_by(tx, space, sql, row)
+            })
         })
     }
 
@@ -144,15 +155,13 @@ impl Sqlite {
         let (Some(mut info), Some(lent)) = (told, self.connect()?) else {
             return Ok(None);
         };
-        let pages = |pragma: &str| -> Result<i64> {
-            let pragma = format!("PRAGMA {pragma}");
-            lent.query_row(&pragma, [], |row| row.get(0))
-                .map_err(cannot())
-        };
-        info.collection_pays =
-            info.expired >= MANY_EXPIRED || pages("freelist_count")? * 4 > pages("page_count")?;
-        let files = self.files();
-        let files = files.iter().filter_map(|path| fs::metadata(path).ok());
+        info.collection_pays = info.expired >= MANY_EXPIRED
+            || self.number(&lent, "freelist_count")? * 4 > self.number(&lent, "page_count")?;
+        let reserve = self.beside("-reserve");
+        let files = self.files().into_iter();
+        let files = files
+            .chain([reserve.join("room"), reserve])
+            .filter_map(|path| fs::metadata(path).ok());
         let (bytes, inodes) = files.fold((0, 0), |(bytes, inodes), meta| {
             // stat(2) counts blocks of 512 bytes, whatever those of the file system are.
             (bytes + meta.blocks() * 512, inodes + 1)

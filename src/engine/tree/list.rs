@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::store::list::{key_of, number_of};
+use crate::store::list::{key_of, next_key, number_of};
 use crate::store::{
     Clock, End, Entry, Expiry, Namespace, Result, Selection, Source, StoreError, Time,
 };
@@ -55,14 +55,7 @@ impl Tree {
             .expect("it is made where there is none");
         let mut number = self.next_number(namespace, &mut list)?;
         loop {
-            if number == u64::MAX {
-                return Err(StoreError::Unfit {
-                    action: "push to",
-                    key: namespace.to_string(),
-                    why: "its numbers are used up",
-                });
-            }
-            let key = key_of(number);
+            let key = next_key(namespace, number)?;
             let place = Place::of(&key);
             if number != written_for {
                 draft.set_place(&place)?;
