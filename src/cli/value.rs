@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::store::{Key, Location, Namespace, list};
+use crate::store::{Key, Location, Namespace, lists};
 
 pub(crate) use crate::store::units::{patience, size, ttl};
 
@@ -20,7 +20,7 @@ pub(super) fn namespace() -> impl TypedValueParser<Value = Namespace> {
 pub(super) fn list() -> impl TypedValueParser<Value = Namespace> {
     OsStringValueParser::new().try_map(|name| {
         let name = Namespace::try_from(name).map_err(|err| err.to_string())?;
-        match list::can_be(&name) {
+        match lists::can_be(&name) {
             true => Ok(name),
             false => Err("that namespace is not for lists".to_owned()),
         }

@@ -9,7 +9,7 @@ use crate::commands::Session;
 use crate::commands::listing::{line_end, print_json};
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::Exit;
-use crate::store::{Selection, list};
+use crate::store::{Selection, lists};
 
 /// Prints all elements in their order. A damaged one does not keep the others from being printed.
 pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -23,7 +23,7 @@ pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
     let mut listing = store.scan(&args.list, &selection, now)?;
     while let Some(listed) = listing.next() {
         match listed {
-            Ok(listed) if !list::is_element(listed.key) => {}
+            Ok(listed) if !lists::is_element(listed.key) => {}
             Ok(listed) if args.json => print_json(&**store, &args.list, out, listed, now)?,
             Ok(listed) => {
                 if let Some(mut value) = listed.value {

@@ -9,6 +9,7 @@ mod flock;
 mod holder;
 pub mod http;
 mod lease;
+pub mod memory;
 mod merge;
 pub mod redis;
 mod runs;
@@ -44,6 +45,7 @@ pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
     match location {
         Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
         Location::Http(place) => Box::new(http::Http::new(place, settings)),
+        Location::Memory => Box::new(memory::Memory::new(settings)),
         Location::Redis(place) => Box::new(redis::Redis::new(place, settings)),
         Location::Sqlite(path) => Box::new(sqlite::Sqlite::new(path, settings)),
     }

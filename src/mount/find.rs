@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{Errno, FileAttr, FileType, INodeNo};
 
-use crate::store::{Key, Meta, Namespace, Store, Time, error};
+use crate::store::{Key, Meta, Namespace, Time, error};
 
 use super::body::Full;
 use super::names;
@@ -135,7 +135,7 @@ impl App {
     }
 
     fn stored_namespaces(&self) -> Answer<Vec<Namespace>> {
-        self.answer(self.store().and_then(Store::namespaces))
+        self.answer(self.store().and_then(|store| store.namespaces()))
     }
 
     /// Returns what is told of a directory.

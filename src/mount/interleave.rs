@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fuser::Errno;
 
-use crate::store::{Clock as _, Condition, Deadline, Expiry, Key, Namespace, Put, Store as _};
+use crate::store::{Clock as _, Condition, Deadline, Entries, Expiry, Key, Namespace, Put};
 
 use super::body::Mode;
 use super::fake::Fake;

@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::exit::Exit;
-use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, list};
+use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, lists};
 
 use super::App;
 use super::intake::{Held, Intake, place};
@@ -151,7 +151,7 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
         let mut is_first = true;
         while let Some(listed) = listing.next() {
             let listed = listed?;
-            if !list::is_element(listed.key) {
+            if !lists::is_element(listed.key) {
                 continue;
             }
             let value = listed.value.map_or(Ok(Vec::new()), Value::into_vec)?;
@@ -199,7 +199,7 @@ async fn read(
                     .map_err(|err: crate::store::namespace::BadNamespace| {
                         Refusal::usage(err.to_string())
                     })?;
-            if !list::can_be(&list) {
+            if !lists::can_be(&list) {
                 return Err(Refusal::usage("that namespace is not for lists"));
             }
             Object::List(list)

@@ -9,7 +9,7 @@ use axum::response::IntoResponse as _;
 
 use crate::exit::Exit;
 use crate::store::key::MAX_KEY_LEN;
-use crate::store::{End, Expiry, Key, Namespace, list};
+use crate::store::{End, Expiry, Key, Namespace, lists};
 use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
 
 use super::entry::{self, At};
@@ -110,7 +110,7 @@ pub(super) async fn on_namespace(
     body: Body,
 ) -> Answer {
     match OnNamespace::read(query).map_err(Refusal::usage)? {
-        OnNamespace::Pop { .. } | OnNamespace::Push if !list::can_be(&list) => {
+        OnNamespace::Pop { .. } | OnNamespace::Push if !lists::can_be(&list) => {
             Err(Refusal::usage("that namespace is not for lists"))
         }
         OnNamespace::Push => {

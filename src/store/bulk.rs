@@ -1,8 +1,11 @@
 //! Many entries at once: what an import brings, and what it does to what is there.
 
+use std::collections::BTreeMap;
+
 use crate::store::modify::Conflicts;
 use crate::store::{
-    Clock, Condition, Deadline, Expiry, Key, Namespace, Put, Result, Store, StoreError, Time,
+    Clock, Condition, Deadline, Entries, Expiry, Key, Namespace, Put, Result, Selection,
+    StoreError, Time,
 };
 
 /// More keys than this are many: an engine may have a better way for them than one by one.
@@ -66,16 +69,99 @@ pub struct Imported {
     pub removed: u64,
 }
 
+/// What a store does with many entries; by default one after another.
+pub trait Bulk: Entries {
+    /// Stores many entries. With `Ok(None)` the feed stopped, and nothing was stored.
+    ///
+    /// Each entry is stored whole or not at all; of all of them, some may be stored and others not
+    /// if this fails or is killed. Doing it once more is safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::put`].
+    fn import(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        import(self, namespace, feed, merge, clock)
+    }
+
+    /// Removes many keys, and returns how many there were. What cannot be removed is told to
+    /// `failed`, and the others are removed all the same.
+    ///
+    /// # Errors
+    ///
+    /// Where the store as a whole cannot be changed.
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        remove_all(self, namespace, keys, clock, failed)
+    }
+}
+
+/// Stores entries one after another, once the feed has come to its end without a stop: they are held in
+/// memory until then.
+fn import<S: Entries + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    feed: &mut dyn Feed,
+    merge: Merge,
+    clock: &dyn Clock,
+) -> Result<Option<Imported>> {
+    let mut all = BTreeMap::new();
+    loop {
+        match feed.next() {
+            Ok(Some(entry)) => {
+                let rest = (entry.value.to_vec(), entry.modified, entry.expires);
+                all.insert(entry.key.to_vec(), rest);
+            }
+            Ok(None) => break,
+            Err(Stopped) => return Ok(None),
+        }
+    }
+    let mut done = Imported::default();
+    for (key, (value, modified, expires)) in &all {
+        let entry = Incoming {
+            key,
+            value,
+            modified: *modified,
+            expires: *expires,
+        };
+        match import_one(store, namespace, &entry, merge, clock)? {
+            true => done.stored += 1,
+            false => done.left += 1,
+        }
+    }
+    if merge == Merge::Replace {
+        let mut listing = store.scan(namespace, &Selection::default(), clock.now())?;
+        while let Some(listed) = listing.next() {
+            let key = listed?.to_key();
+            if !all.contains_key(key.as_bytes()) {
+                let is_gone = store.remove(namespace, &key, &Condition::Always, clock)?;
+                done.removed += u64::from(is_gone);
+            }
+        }
+    }
+    Ok(Some(done))
+}
+
 /// Stores one of the entries of an import. Returns false if its key stays as it is.
 ///
 /// # Errors
 ///
-/// As [`Store::put`].
+/// As [`Entries::put`].
 ///
 /// # Panics
 ///
 /// Where its key is none.
-pub fn import_one<S: Store + ?Sized>(
+pub fn import_one<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     entry: &Incoming<'_>,
@@ -111,12 +197,12 @@ pub fn import_one<S: Store + ?Sized>(
     }
 }
 
-/// Removes keys one after another; see [`Store::remove_all`].
+/// Removes keys one after another; see [`Bulk::remove_all`].
 ///
 /// # Errors
 ///
 /// None: what fails is told to `failed`.
-pub fn remove_all<S: Store + ?Sized>(
+pub fn remove_all<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     keys: &[Key],

@@ -55,6 +55,13 @@ pub struct Meta {
     pub size: u64,
 }
 
+impl Meta {
+    /// Tells whether the entry has not expired by `now`.
+    pub fn is_live(&self, now: Time) -> bool {
+        self.expires.is_none_or(|deadline| !deadline.is_over(now))
+    }
+}
+
 /// A live entry that was found.
 #[derive(Debug)]
 pub struct Entry {

@@ -1,7 +1,7 @@
 //! Evicting: the entries that were written first go, to keep what a user asked for.
 
 use crate::store::{
-    Collect, Etag, Key, Namespace, Progress, Result, Selection, Store, StoreError, Time,
+    Collect, Entries, Etag, Key, Namespace, Progress, Result, Selection, StoreError, Time,
 };
 
 /// Which entries are evicted.
@@ -19,7 +19,7 @@ impl Cutoff {
     /// # Errors
     ///
     /// Where the store as a whole cannot be read.
-    pub fn find<S: Store + ?Sized>(
+    pub fn find<S: Entries + ?Sized>(
         store: &S,
         namespace: &Namespace,
         request: &Collect,
@@ -82,7 +82,7 @@ impl Cutoff {
     /// # Errors
     ///
     /// Where the store as a whole cannot be read.
-    pub fn each<S: Store + ?Sized>(
+    pub fn each<S: Entries + ?Sized>(
         &mut self,
         store: &S,
         namespace: &Namespace,
@@ -119,7 +119,7 @@ impl Cutoff {
 /// # Errors
 ///
 /// Where the store as a whole cannot be read.
-pub fn tell<S: Store + ?Sized>(
+pub fn tell<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     request: &Collect,
@@ -144,7 +144,7 @@ pub fn tell<S: Store + ?Sized>(
 /// # Errors
 ///
 /// Where the store as a whole cannot be read, and those of `remove`.
-pub fn each_round<S: Store + ?Sized>(
+pub fn each_round<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     request: &Collect,

@@ -18,6 +18,8 @@ pub enum Location {
     Directory(PathBuf),
     /// A service that keeps the store.
     Http(HttpLocation),
+    /// The memory of the process that uses it.
+    Memory,
     /// A server of Redis or Valkey, or a cluster of them.
     Redis(RedisLocation),
     /// A file, for the SQLite engine.
@@ -53,6 +55,10 @@ impl Location {
                 b"" => Err(BadLocation::NoPath),
                 path => Ok(Self::Sqlite(OsStr::from_bytes(path).into())),
             },
+            "memory" => match &bytes["memory:".len()..] {
+                b"" => Ok(Self::Memory),
+                _ => Err(BadLocation::Malformed("nothing stands behind `memory:`")),
+            },
             "http" | "https" | "http+unix" => {
                 HttpLocation::parse(scheme, &bytes[scheme.len() + 1..])
                     .map(Self::Http)
@@ -73,7 +79,7 @@ impl Location {
     /// Gives a location that takes a password, and holds none, this one.
     pub fn add_password(&mut self, password: impl FnOnce() -> Option<String>) {
         match self {
-            Self::Directory(_) | Self::Http(_) | Self::Sqlite(_) => {}
+            Self::Directory(_) | Self::Http(_) | Self::Memory | Self::Sqlite(_) => {}
             Self::Redis(location) => location.password = location.password.take().or_else(password),
         }
     }
@@ -90,6 +96,7 @@ impl Location {
         match self {
             Self::Directory(_) => "tree",
             Self::Http(_) => "http",
+            Self::Memory => "memory",
             Self::Redis(_) => "redis",
             Self::Sqlite(_) => "sqlite",
         }
@@ -103,6 +110,7 @@ impl fmt::Display for Location {
         match self {
             Self::Directory(path) => path.display().fmt(f),
             Self::Http(location) => location.fmt(f),
+            Self::Memory => f.write_str("memory:"),
             Self::Redis(location) => location.fmt(f),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }

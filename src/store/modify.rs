@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::store::{
-    Clock, Condition, Entry, Etag, Expiry, Key, Namespace, Put, Result, Source, Store, StoreError,
-    Time, Turn,
+    Clock, Condition, Entries, Entry, Etag, Expiry, Key, Namespace, Put, Result, Source,
+    StoreError, Time, Turn, Value,
 };
 
 /// A pause between two tries is shorter than this.
@@ -22,7 +22,7 @@ const LONGEST_PAUSE_MICROS: u64 = 2_000;
 ///
 /// [`StoreError::Unfit`] if the value is no number or the sum does not fit 64 bits; then nothing
 /// is changed.
-pub fn incr<S: Store + ?Sized>(
+pub fn incr<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -85,8 +85,8 @@ fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
 ///
 /// # Errors
 ///
-/// As [`Store::get`] and [`Store::put`].
-pub fn append<S: Store + ?Sized>(
+/// As [`Entries::get`] and [`Entries::put`].
+pub fn append<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -101,8 +101,8 @@ pub fn append<S: Store + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`Store::get`] and [`Store::put`].
-pub fn append_to_live<S: Store + ?Sized>(
+/// As [`Entries::get`] and [`Entries::put`].
+pub fn append_to_live<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -112,7 +112,7 @@ pub fn append_to_live<S: Store + ?Sized>(
     add(store, namespace, key, addition, clock, false)
 }
 
-fn add<S: Store + ?Sized>(
+fn add<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -149,12 +149,12 @@ fn add<S: Store + ?Sized>(
     }
 }
 
-/// Gives a key a new expiry; see [`Store::expire`].
+/// Gives a key a new expiry; see [`Entries::expire`].
 ///
 /// # Errors
 ///
-/// As [`Store::get`] and [`Store::put`].
-pub fn expire<S: Store + ?Sized>(
+/// As [`Entries::get`] and [`Entries::put`].
+pub fn expire<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -169,8 +169,8 @@ pub fn expire<S: Store + ?Sized>(
 ///
 /// # Errors
 ///
-/// As [`Store::get`] and [`Store::put`].
-pub fn put_again<S: Store + ?Sized>(
+/// As [`Entries::get`] and [`Entries::put`].
+pub fn put_again<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -188,6 +188,29 @@ pub fn put_again<S: Store + ?Sized>(
         };
         if let Some(etag) = store.put(namespace, key, put, clock)? {
             return Ok(Some((entry.meta.etag, etag)));
+        }
+        conflicts.queue(store, namespace, key)?;
+    }
+    Ok(None)
+}
+
+/// Removes a key and returns what it held; see [`Entries::take`]. The value is held in memory.
+///
+/// # Errors
+///
+/// As [`Entries::take`].
+pub fn take<S: Entries + ?Sized>(
+    store: &S,
+    namespace: &Namespace,
+    key: &Key,
+    clock: &dyn Clock,
+) -> Result<Option<Entry>> {
+    let mut conflicts = Conflicts::default();
+    while let Some(Entry { meta, value }) = store.get(namespace, key, clock.now())? {
+        let bytes = value.into_vec()?;
+        if store.remove(namespace, key, &Condition::Etag(meta.etag), clock)? {
+            let value = Value::Whole { bytes, next: 0 };
+            return Ok(Some(Entry { meta, value }));
         }
         conflicts.queue(store, namespace, key)?;
     }
@@ -244,7 +267,7 @@ impl Conflicts {
     /// # Errors
     ///
     /// As [`Conflicts::pause`].
-    fn queue<S: Store + ?Sized>(
+    fn queue<S: Entries + ?Sized>(
         &mut self,
         store: &S,
         namespace: &Namespace,

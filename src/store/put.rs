@@ -30,6 +30,19 @@ pub enum Expiry {
     Keep,
 }
 
+impl Expiry {
+    /// Returns when an entry expires that is written now, in the place of one that expires when `held`
+    /// says it.
+    pub fn resolve(self, now: Time, held: Option<Deadline>) -> Option<Deadline> {
+        match self {
+            Self::Never => None,
+            Self::After(ttl) => Some(Deadline::after(now, ttl)),
+            Self::At(deadline) => Some(deadline),
+            Self::Keep => held,
+        }
+    }
+}
+
 /// What must hold of a key's entry for a change to take place, in the same atomic step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -43,4 +56,16 @@ pub enum Condition {
     Value(Vec<u8>),
     /// There is a live entry with this etag.
     Etag(Etag),
+}
+
+impl Condition {
+    /// Tells whether it holds of a live entry, by its etag and its value, or of none.
+    pub fn holds(&self, found: Option<(Etag, &[u8])>) -> bool {
+        match (self, found) {
+            (Self::Always, _) | (Self::Absent, None) | (Self::Exists, Some(_)) => true,
+            (Self::Value(wanted), Some((_, value))) => wanted == value,
+            (Self::Etag(wanted), Some((etag, _))) => *wanted == etag,
+            _ => false,
+        }
+    }
 }

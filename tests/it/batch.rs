@@ -144,6 +144,20 @@ pub fn a_large_value_has_its_length_in_front() {
 }
 
 #[test]
+fn a_store_in_memory_ends_with_the_batch() {
+    let kv = Sandbox::new();
+    let lines = b"put a 1\nincr a\npush jobs x\npop jobs\nls";
+    let batch = || kv.feed(["--store", "memory:", "batch"], lines);
+    let wanted = replies(&[(0, ""), (0, "2\n"), (0, ""), (0, "x"), (0, "a\n")]);
+    for _ in 0..2 {
+        batch().ends(Exit::Success).prints(&wanted).warns("");
+    }
+    assert!(!kv.store().exists());
+    let ran = kv.run(["--store", "memory:x", "ls"]).ends(Exit::Usage);
+    ran.complains(&["nothing stands behind `memory:`"]);
+}
+
+#[test]
 fn damage_that_is_found_late_is_still_a_whole_reply() {
     let kv = Sandbox::new();
     fs::write(kv.path("big"), vec![b'x'; 1_000_000]).unwrap();

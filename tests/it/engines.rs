@@ -25,6 +25,8 @@ pub enum Engine {
     Http,
     /// A service, on a socket of the file system, with SQLite behind it.
     HttpSqlite,
+    /// A service, on a port, that has all in its memory: the defaults of the facets.
+    HttpMemory,
     /// A service as [`Self::Http`], behind nginx as it comes.
     Nginx,
 }
@@ -43,7 +45,7 @@ impl Engine {
     #[track_caller]
     pub fn is_here(self) -> bool {
         match self {
-            Self::Tree | Self::Sqlite | Self::Http | Self::HttpSqlite => true,
+            Self::Tree | Self::Sqlite | Self::Http | Self::HttpMemory | Self::HttpSqlite => true,
             Self::Nginx => nginx::is_here(),
             Self::Redis => servers::server().is_some(),
             Self::Cluster => servers::cluster().is_some(),
@@ -88,6 +90,7 @@ impl Service {
         let socket = root.join("socket");
         let (listen, behind) = match engine {
             Engine::HttpSqlite => (prefixed("unix:", &socket), prefixed("sqlite:", store)),
+            Engine::HttpMemory => ("127.0.0.1:0".into(), "memory:".into()),
             _ => ("127.0.0.1:0".into(), OsString::from(store)),
         };
         let mut command = Command::new(KV);

@@ -84,7 +84,9 @@ impl Sandbox {
                 location.push(self.store());
                 location
             }
-            Engine::Http | Engine::HttpSqlite | Engine::Nginx => self.service().location(),
+            Engine::Http | Engine::HttpMemory | Engine::HttpSqlite | Engine::Nginx => {
+                self.service().location()
+            }
             Engine::Redis | Engine::Cluster => {
                 let prefix = self.root.file_name().unwrap().to_str().unwrap();
                 format!("redis://127.0.0.1:{}?prefix={prefix}", self.engine.port()).into()

@@ -6,7 +6,9 @@ use serde_json::Value as Json;
 use ureq::http::Method;
 
 use crate::store::bulk::MANY;
-use crate::store::{Feed, Imported, Incoming, Key, Merge, Namespace, Result, StoreError};
+use crate::store::{
+    Bulk, Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, StoreError,
+};
 use crate::wire::http::answer;
 use crate::wire::http::request::OnNamespace;
 use crate::wire::json;
@@ -18,12 +20,13 @@ use super::ask::Ask;
 use super::entries::LONG_WORK;
 use super::odd::word;
 
-impl Http {
-    pub(super) fn import_entries(
+impl Bulk for Http {
+    fn import(
         &self,
         namespace: &Namespace,
         feed: &mut dyn Feed,
         merge: Merge,
+        _clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
         let now = !feed.waits();
         let path = namespace_path(namespace) + &OnNamespace::Import(merge, now).write();
@@ -53,10 +56,11 @@ impl Http {
         }))
     }
 
-    pub(super) fn remove_keys(
+    fn remove_all(
         &self,
         namespace: &Namespace,
         keys: &[Key],
+        _clock: &dyn Clock,
         failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
         let mut removed = 0;

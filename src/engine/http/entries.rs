@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ureq::http::Method;
 
 use crate::store::{
-    Clock, Condition, End, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, Source,
+    Clock, Condition, End, Entry, Etag, Expiry, Key, Lists, Meta, Namespace, Put, Result, Source,
     StoreError, modify,
 };
 use crate::wire::http::millis;
@@ -38,6 +38,31 @@ fn add_condition<'c>(ask: &mut Ask<'_>, condition: &'c Condition) -> Option<&'c 
         Condition::Value(value) => return Some(value),
     }
     None
+}
+
+impl Lists for Http {
+    fn push(&self, list: &Namespace, value: &mut dyn Source, _clock: &dyn Clock) -> Result<()> {
+        let path = namespace_path(list) + &OnNamespace::Push.write();
+        let ask = Ask::change(Method::POST, path);
+        self.done(Body::read(value)?.send(&self.client, &ask)?)
+    }
+
+    fn pop(&self, list: &Namespace, end: End, _clock: &dyn Clock) -> Result<Option<Entry>> {
+        self.pop_once(list, end, Duration::ZERO)
+    }
+
+    fn pop_within(
+        &self,
+        list: &Namespace,
+        end: End,
+        patience: Duration,
+        _clock: &dyn Clock,
+    ) -> Result<Option<Entry>> {
+        // A time too long to count is no limit.
+        let until = Instant::now().checked_add(patience);
+        self.client
+            .wait(until, |wait| self.pop_once(list, end, wait))
+    }
 }
 
 impl Http {
@@ -250,28 +275,6 @@ impl Http {
             Some(_) => Ok(()),
             None => Err(self.client.no_service("it says no")),
         }
-    }
-
-    pub(super) fn push_element(&self, list: &Namespace, value: &mut dyn Source) -> Result<()> {
-        let path = namespace_path(list) + &OnNamespace::Push.write();
-        let ask = Ask::change(Method::POST, path);
-        self.done(Body::read(value)?.send(&self.client, &ask)?)
-    }
-
-    pub(super) fn pop_element(&self, list: &Namespace, end: End) -> Result<Option<Entry>> {
-        self.pop_once(list, end, Duration::ZERO)
-    }
-
-    pub(super) fn pop_element_within(
-        &self,
-        list: &Namespace,
-        end: End,
-        patience: Duration,
-    ) -> Result<Option<Entry>> {
-        // A time too long to count is no limit.
-        let until = Instant::now().checked_add(patience);
-        self.client
-            .wait(until, |wait| self.pop_once(list, end, wait))
     }
 
     fn pop_once(&self, list: &Namespace, end: End, wait: Duration) -> Result<Option<Entry>> {

@@ -33,9 +33,8 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Expiry, Feed, Finding, Held,
-    Holder, HttpLocation, Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace,
-    Progress, Put, Result, Selection, Source, Store, StoreError, Time, WatchTarget, Watcher,
+    Clock, Condition, Entries, Entry, Etag, Expiry, HttpLocation, Key, Listing, Meta, Namespace,
+    Put, Result, Selection, Time,
 };
 
 use self::client::Client;
@@ -55,7 +54,7 @@ impl Http {
     }
 }
 
-impl Store for Http {
+impl Entries for Http {
     fn get(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Entry>> {
         self.find(namespace, key)
     }
@@ -119,46 +118,6 @@ impl Store for Http {
         self.append_bytes(namespace, key, addition, clock)
     }
 
-    fn push(&self, list: &Namespace, value: &mut dyn Source, _clock: &dyn Clock) -> Result<()> {
-        self.push_element(list, value)
-    }
-
-    fn pop(&self, list: &Namespace, end: End, _clock: &dyn Clock) -> Result<Option<Entry>> {
-        self.pop_element(list, end)
-    }
-
-    fn pop_within(
-        &self,
-        list: &Namespace,
-        end: End,
-        patience: Duration,
-        _clock: &dyn Clock,
-    ) -> Result<Option<Entry>> {
-        self.pop_element_within(list, end, patience)
-    }
-
-    fn lock(
-        &self,
-        namespace: &Namespace,
-        name: &Key,
-        request: LockRequest,
-        _clock: &dyn Clock,
-    ) -> Result<Option<Held>> {
-        self.take_lock(namespace, name, request)
-    }
-
-    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        self.find_holder(namespace, name)
-    }
-
-    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
-        self.begin_watch(namespace, target)
-    }
-
-    fn busy_timeout(&self) -> Duration {
-        self.client.settings().busy_timeout
-    }
-
     fn scan<'a>(
         &'a self,
         namespace: &Namespace,
@@ -168,55 +127,15 @@ impl Store for Http {
         self.list_entries(namespace, selection)
     }
 
-    fn import(
-        &self,
-        namespace: &Namespace,
-        feed: &mut dyn Feed,
-        merge: Merge,
-        _clock: &dyn Clock,
-    ) -> Result<Option<Imported>> {
-        self.import_entries(namespace, feed, merge)
-    }
-
-    fn remove_all(
-        &self,
-        namespace: &Namespace,
-        keys: &[Key],
-        _clock: &dyn Clock,
-        failed: &mut dyn FnMut(StoreError),
-    ) -> Result<u64> {
-        self.remove_keys(namespace, keys, failed)
-    }
-
-    fn collect(
-        &self,
-        _namespace: &Namespace,
-        _request: &Collect,
-        _clock: &dyn Clock,
-        _progress: &mut dyn Progress,
-    ) -> Result<Collected> {
-        Err(self.not_from_here("collect garbage in"))
-    }
-
-    fn check(
-        &self,
-        _namespace: &Namespace,
-        _request: &Check,
-        _clock: &dyn Clock,
-        _tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        Err(self.not_from_here("check"))
-    }
-
-    fn info(&self, namespace: &Namespace, _now: Time) -> Result<Option<Info>> {
-        self.tell_info(namespace)
-    }
-
     fn namespaces(&self) -> Result<Vec<Namespace>> {
         self.list_namespaces()
     }
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
         self.drop_namespace(namespace)
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.client.settings().busy_timeout
     }
 }

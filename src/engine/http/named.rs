@@ -10,7 +10,9 @@ use ureq::http::Method;
 
 use crate::engine::lease::{self, Attempt, Grant, KEEP_EVERY};
 use crate::os;
-use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result};
+use crate::store::{
+    Clock, Etag, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result,
+};
 use crate::wire::http::answer::{self, Granted, Holds, LockWanted};
 use crate::wire::http::millis;
 use crate::wire::http::request::OnNamespace;
@@ -119,12 +121,13 @@ impl Grant for HttpGrant {
     }
 }
 
-impl Http {
-    pub(super) fn take_lock(
+impl Locks for Http {
+    fn lock(
         &self,
         namespace: &Namespace,
         name: &Key,
         request: LockRequest,
+        _clock: &dyn Clock,
     ) -> Result<Option<Held>> {
         let id = os::random().or_cannot("get random bits for", "a lock".as_ref())?;
         let grant = HttpGrant {
@@ -149,7 +152,7 @@ impl Http {
         })
     }
 
-    pub(super) fn find_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
         let path = namespace_path(namespace);
         let op = OnNamespace::Holder;
         let Some(reply) = post(&self.client, &path, op, &named(name), Duration::ZERO, None)? else {

@@ -4,7 +4,10 @@ use std::io;
 
 use ureq::http::Method;
 
-use crate::store::{Info, Namespace, Result, StoreError};
+use crate::store::{
+    Check, Clock, Collect, Collected, Finding, Info, Namespace, Progress, Result, StoreError, Time,
+    Upkeep,
+};
 use crate::wire::http::answer::{self, Ended, Named};
 use crate::wire::http::request::{self, OnNamespace};
 use crate::wire::info;
@@ -21,8 +24,28 @@ const LONGEST: usize = 4 * 1024;
 /// The most bytes of all of them.
 const MAX_NAMES: u64 = 16 * 1024 * 1024;
 
-impl Http {
-    pub(super) fn tell_info(&self, namespace: &Namespace) -> Result<Option<Info>> {
+impl Upkeep for Http {
+    fn collect(
+        &self,
+        _namespace: &Namespace,
+        _request: &Collect,
+        _clock: &dyn Clock,
+        _progress: &mut dyn Progress,
+    ) -> Result<Collected> {
+        Err(self.not_from_here("collect garbage in"))
+    }
+
+    fn check(
+        &self,
+        _namespace: &Namespace,
+        _request: &Check,
+        _clock: &dyn Clock,
+        _tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        Err(self.not_from_here("check"))
+    }
+
+    fn info(&self, namespace: &Namespace, _now: Time) -> Result<Option<Info>> {
         let path = namespace_path(namespace) + request::INFO;
         let ask = Ask {
             waits: LONG_WORK,
@@ -38,7 +61,9 @@ impl Http {
                 .no_service(&format!("it tells of a namespace: {why}"))
         })
     }
+}
 
+impl Http {
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
         let path = request::write_namespaces();
         let reply = self.client.ask(&Ask::look(Method::GET, path))?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
-use crate::store::{Etag, Key, Namespace, Result, StoreError, WatchTarget, Watcher};
+use crate::store::{Etag, Key, Namespace, Result, StoreError, Watch, WatchTarget, Watcher};
 
 use crate::wire::http::request::{self, OnNamespace, Until};
 
@@ -44,12 +44,8 @@ impl Watcher for ListWatcher {
     }
 }
 
-impl Http {
-    pub(super) fn begin_watch(
-        &self,
-        namespace: &Namespace,
-        target: WatchTarget<'_>,
-    ) -> Result<Box<dyn Watcher>> {
+impl Watch for Http {
+    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
         let WatchTarget::Key(key) = target else {
             return Ok(Box::new(ListWatcher));
         };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::runs::{Nameless, Sorter};
 use crate::store::{
-    Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped,
+    Bulk, Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped,
     StoreError, Time,
 };
 
@@ -35,9 +35,8 @@ const RUN_LEN: usize = 16 << 20;
 /// A value that is to be stored, when it was written and when it expires.
 type New = (Vec<u8>, Option<Time>, Option<Deadline>);
 
-impl Redis {
-    /// Stores many entries; see [`crate::store::Store::import`].
-    pub(super) fn import_entries(
+impl Bulk for Redis {
+    fn import(
         &self,
         namespace: &Namespace,
         feed: &mut dyn Feed,
@@ -95,7 +94,7 @@ impl Redis {
             {
                 let mut failure = None;
                 let mut failed = |err| failure = Some(err);
-                done.removed += self.remove_keys(namespace, &gone, clock, &mut failed)?;
+                done.removed += self.remove_all(namespace, &gone, clock, &mut failed)?;
                 failure.map_or(Ok(()), Err)?;
             }
             if is_last {
@@ -106,6 +105,33 @@ impl Redis {
         }
     }
 
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        let mut buckets: BTreeMap<Bucket, Vec<Key>> = BTreeMap::new();
+        for key in keys {
+            buckets
+                .entry(Bucket::of(key.as_bytes()))
+                .or_default()
+                .push(key.clone());
+        }
+        let mut removed = 0;
+        for (bucket, keys) in buckets {
+            let room = self.room(namespace, bucket);
+            match self.clear(&room, &keys, "all", clock.now()) {
+                Ok(count) => removed += count,
+                Err(err) => failed(err),
+            }
+        }
+        Ok(removed)
+    }
+}
+
+impl Redis {
     /// Stores entries, and returns how many were not left as they are.
     fn store_batch(
         &self,
@@ -196,32 +222,6 @@ impl Redis {
             false if word.starts_with("foreign ") => Err(self.foreign(&word)),
             false => Err(self.odd_answer(script)),
         }
-    }
-
-    /// Removes many keys; see [`crate::store::Store::remove_all`].
-    pub(super) fn remove_keys(
-        &self,
-        namespace: &Namespace,
-        keys: &[Key],
-        clock: &dyn Clock,
-        failed: &mut dyn FnMut(StoreError),
-    ) -> Result<u64> {
-        let mut buckets: BTreeMap<Bucket, Vec<Key>> = BTreeMap::new();
-        for key in keys {
-            buckets
-                .entry(Bucket::of(key.as_bytes()))
-                .or_default()
-                .push(key.clone());
-        }
-        let mut removed = 0;
-        for (bucket, keys) in buckets {
-            let room = self.room(namespace, bucket);
-            match self.clear(&room, &keys, "all", clock.now()) {
-                Ok(count) => removed += count,
-                Err(err) => failed(err),
-            }
-        }
-        Ok(removed)
     }
 
     /// Removes entries that are still what they were, and tells of each whether it was.

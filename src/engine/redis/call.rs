@@ -1,7 +1,7 @@
 //! Calls of the scripts that change one entry.
 
 use crate::os;
-use crate::store::{Etag, Key, Namespace, Result, StoreError, Time};
+use crate::store::{Entries, Etag, Key, Namespace, Result, StoreError, Time};
 
 use super::Redis;
 use super::codec::Bad;
@@ -178,7 +178,7 @@ impl Redis {
 
     /// Finds out what is wrong with an entry that a script could not use.
     fn damage_of(&self, namespace: &Namespace, key: &Key) -> StoreError {
-        match self.find(namespace, key, Time(0)) {
+        match self.get(namespace, key, Time(0)) {
             Err(err) => err,
             Ok(_) => self.bad(
                 namespace,

@@ -22,7 +22,7 @@ use super::script::Script;
 const AT_ONCE: usize = 16;
 
 impl Redis {
-    /// Checks a namespace; see [`crate::store::Store::check`].
+    /// Checks a namespace; see [`crate::store::Upkeep::check`].
     pub(super) fn check_namespace(
         &self,
         namespace: &Namespace,

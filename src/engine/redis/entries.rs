@@ -1,8 +1,10 @@
 //! Reading and changing one entry.
 
+use std::time::Duration;
+
 use crate::store::{
-    Clock, Condition, Deadline, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, Source,
-    StoreError, Time,
+    Clock, Condition, Deadline, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Put,
+    Result, Selection, Source, StoreError, Time,
 };
 
 use super::Redis;
@@ -17,22 +19,8 @@ use super::upkeep::Indexed;
 /// The largest value. A server holds it in memory, and copies all of it more than once on its way.
 pub(super) const MAX_VALUE_LEN: usize = 8 << 20;
 
-impl Redis {
-    pub(super) fn room(&self, namespace: &Namespace, bucket: Bucket) -> Room {
-        Room::new(&self.link.place().prefix, namespace, bucket)
-    }
-
-    pub(super) fn room_of(&self, namespace: &Namespace, key: &Key) -> Room {
-        self.room(namespace, Bucket::of(key.as_bytes()))
-    }
-
-    /// Finds a key; see [`crate::store::Store::get`].
-    pub(super) fn find(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        now: Time,
-    ) -> Result<Option<Entry>> {
+impl Entries for Redis {
+    fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
         let room = self.room_of(namespace, key);
         let name = room.entry(key.as_bytes());
         let reply = self
@@ -44,44 +32,20 @@ impl Redis {
                 .transpose()
         });
         let entry = entry.map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
-        Ok(entry.filter(|entry| is_live(&entry.meta, now)))
+        Ok(entry.filter(|entry| entry.meta.is_live(now)))
     }
 
-    /// Finds what is known of a key; see [`crate::store::Store::stat`].
-    pub(super) fn find_meta(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        now: Time,
-    ) -> Result<Option<Meta>> {
+    fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
         let room = self.room_of(namespace, key);
         let command = Command::read(room.slot, &header_words(&room, key.as_bytes()));
         let meta = self.indexed(key.as_bytes(), self.link.answer(command)?)?;
         let meta = meta
             .transpose()
             .map_err(|bad| self.bad(namespace, key.as_bytes(), bad))?;
-        Ok(meta.filter(|meta| is_live(meta, now)))
+        Ok(meta.filter(|meta| meta.is_live(now)))
     }
 
-    /// Returns the bytes that a key of Redis holds; none where there is no such key.
-    pub(super) fn held(&self, reply: Reply) -> Result<Result<Option<Vec<u8>>, Bad>> {
-        match reply.is_foreign() {
-            true => Ok(Err(codec::FOREIGN)),
-            false => self.link.bytes(reply).map(Ok),
-        }
-    }
-
-    /// Reads what [`header_words`] has asked for.
-    pub(super) fn indexed(&self, key: &[u8], reply: Reply) -> Result<Indexed> {
-        let head = self.held(reply)?;
-        let head = head.map(|head| head.filter(|head| !head.is_empty()));
-        Ok(head
-            .transpose()
-            .map(|head| head.and_then(|head| codec::decode_meta(key, &head))))
-    }
-
-    /// Stores a value; see [`crate::store::Store::put`].
-    pub(super) fn put_entry(
+    fn put(
         &self,
         namespace: &Namespace,
         key: &Key,
@@ -90,11 +54,7 @@ impl Redis {
     ) -> Result<Option<Etag>> {
         let value = read_value(put.value, key)?;
         let now = clock.now();
-        let expires = match put.expiry {
-            Expiry::Never | Expiry::Keep => None,
-            Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
-            Expiry::At(deadline) => Some(deadline),
-        };
+        let expires = put.expiry.resolve(now, None);
         let etag = self.new_etag()?;
         let modified = put.modified.unwrap_or(now);
         let entry = codec::encode(key.as_bytes(), etag, modified, expires, &value);
@@ -114,8 +74,7 @@ impl Redis {
         }
     }
 
-    /// Removes a key; see [`crate::store::Store::remove`].
-    pub(super) fn remove_entry(
+    fn remove(
         &self,
         namespace: &Namespace,
         key: &Key,
@@ -123,6 +82,85 @@ impl Redis {
         clock: &dyn Clock,
     ) -> Result<bool> {
         Ok(self.remove_at(namespace, key, condition, "", clock)? == Outcome::Done)
+    }
+
+    fn expire(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        expiry: Expiry,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let now = clock.now();
+        if expiry == Expiry::Keep {
+            return Ok(self.stat(namespace, key, now)?.is_some());
+        }
+        let expires = expiry.resolve(now, None);
+        let etag = self.new_etag()?;
+        let change = Change {
+            args: vec![etag.to_string().into_bytes(), expires_word(expires)],
+            ..self.change(namespace, key, Script::Expire, etag.0, now)
+        };
+        Ok(self.carry_out(&change)? == Outcome::Done)
+    }
+
+    fn incr(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        by: i64,
+        ttl: Option<Duration>,
+        clock: &dyn Clock,
+    ) -> Result<i64> {
+        self.add(namespace, key, by, ttl, clock)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<Listing<'a>> {
+        self.list_entries(namespace, selection, now)
+    }
+
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
+    }
+
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        self.drop_namespace(namespace)
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.link.settings().busy_timeout
+    }
+}
+
+impl Redis {
+    pub(super) fn room(&self, namespace: &Namespace, bucket: Bucket) -> Room {
+        Room::new(&self.link.place().prefix, namespace, bucket)
+    }
+
+    pub(super) fn room_of(&self, namespace: &Namespace, key: &Key) -> Room {
+        self.room(namespace, Bucket::of(key.as_bytes()))
+    }
+
+    /// Returns the bytes that a key of Redis holds; none where there is no such key.
+    pub(super) fn held(&self, reply: Reply) -> Result<Result<Option<Vec<u8>>, Bad>> {
+        match reply.is_foreign() {
+            true => Ok(Err(codec::FOREIGN)),
+            false => self.link.bytes(reply).map(Ok),
+        }
+    }
+
+    /// Reads what [`header_words`] has asked for.
+    pub(super) fn indexed(&self, key: &[u8], reply: Reply) -> Result<Indexed> {
+        let head = self.held(reply)?;
+        let head = head.map(|head| head.filter(|head| !head.is_empty()));
+        Ok(head
+            .transpose()
+            .map(|head| head.and_then(|head| codec::decode_meta(key, &head))))
     }
 
     /// Removes a key that must stand at an end of its list, if one is named.
@@ -141,58 +179,12 @@ impl Redis {
             ..self.change(namespace, key, Script::Remove, id, clock.now())
         })
     }
-
-    /// Removes a key and returns what it held; see [`crate::store::Store::take`].
-    pub(super) fn take_entry(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        clock: &dyn Clock,
-    ) -> Result<Option<Entry>> {
-        let mut conflicts = crate::store::modify::Conflicts::default();
-        while let Some(entry) = self.find(namespace, key, clock.now())? {
-            let condition = Condition::Etag(entry.meta.etag);
-            if self.remove_entry(namespace, key, &condition, clock)? {
-                return Ok(Some(entry));
-            }
-            conflicts.pause(self.link.settings().busy_timeout, key)?;
-        }
-        Ok(None)
-    }
-
-    /// Gives a key a new expiry; see [`crate::store::Store::expire`].
-    pub(super) fn expire_entry(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        expiry: Expiry,
-        clock: &dyn Clock,
-    ) -> Result<bool> {
-        let now = clock.now();
-        let expires = match expiry {
-            Expiry::Keep => return Ok(self.find_meta(namespace, key, now)?.is_some()),
-            Expiry::Never => None,
-            Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
-            Expiry::At(deadline) => Some(deadline),
-        };
-        let etag = self.new_etag()?;
-        let change = Change {
-            args: vec![etag.to_string().into_bytes(), expires_word(expires)],
-            ..self.change(namespace, key, Script::Expire, etag.0, now)
-        };
-        Ok(self.carry_out(&change)? == Outcome::Done)
-    }
 }
 
 /// Returns the command that reads what is known of an entry.
 pub(super) fn header_words(room: &Room, key: &[u8]) -> [Vec<u8>; 4] {
     let last = (HEADER_LEN - 1).to_string().into_bytes();
     [b"GETRANGE".to_vec(), room.entry(key), b"0".to_vec(), last]
-}
-
-/// Tells whether an entry has not expired.
-pub(super) fn is_live(meta: &Meta, now: Time) -> bool {
-    meta.expires.is_none_or(|deadline| !deadline.is_over(now))
 }
 
 /// Returns when an entry expires, as its header has it.

@@ -1,8 +1,8 @@
 //! `push` and `pop`: the elements of a list are the entries of one bucket, in their order.
 
-use crate::store::list::{next_key, number_of};
+use crate::store::lists::{next_key, number_of};
 use crate::store::modify::Conflicts;
-use crate::store::{Clock, Condition, End, Entry, Key, Namespace, Result, Source};
+use crate::store::{Clock, Condition, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
 
 use super::Redis;
 use super::call::{Change, Outcome};
@@ -16,14 +16,8 @@ use super::script::Script;
 /// So many elements that have expired are cleared away at once.
 const AT_ONCE: usize = 100;
 
-impl Redis {
-    /// Adds an element; see [`crate::store::Store::push`].
-    pub(super) fn push_element(
-        &self,
-        list: &Namespace,
-        value: &mut dyn Source,
-        clock: &dyn Clock,
-    ) -> Result<()> {
+impl Lists for Redis {
+    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
         let value = read_value(value, list)?;
         let now = clock.now();
         let mut number = self.guess(list);
@@ -61,13 +55,7 @@ impl Redis {
         }
     }
 
-    /// Takes an element; see [`crate::store::Store::pop`].
-    pub(super) fn pop_element(
-        &self,
-        list: &Namespace,
-        end: End,
-        clock: &dyn Clock,
-    ) -> Result<Option<Entry>> {
+    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
         let room = self.room(list, Bucket::LIST);
         let word = match end {
             End::First => "first",
@@ -79,7 +67,7 @@ impl Redis {
             let Some(key) = self.elements_at(&room, end, 1)?.pop() else {
                 return Ok(None);
             };
-            let Some(entry) = self.find(list, &key, clock.now())? else {
+            let Some(entry) = self.get(list, &key, clock.now())? else {
                 let dead = self.elements_at(&room, end, AT_ONCE)?;
                 self.clear(&room, &dead, "dead", clock.now())?;
                 // It is there again, or still.
@@ -96,7 +84,9 @@ impl Redis {
             conflicts.pause(self.link.settings().busy_timeout, &key)?;
         }
     }
+}
 
+impl Redis {
     /// Returns the keys nearest to one end of a list.
     fn elements_at(&self, room: &Room, end: End, count: usize) -> Result<Vec<Key>> {
         let (command, from, to) = match end {

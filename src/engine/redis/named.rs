@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::lease::{self, Attempt, Grant, KEEP_EVERY, LASTS};
 use crate::os;
 use crate::store::{
-    Clock, Held, Holder, Key, LockRequest, Namespace, Result, StoreError, Time, Watcher,
+    Clock, Held, Holder, Key, LockRequest, Locks, Namespace, Result, StoreError, Time, Watcher,
 };
 
 use super::Redis;
@@ -96,9 +96,8 @@ impl Grant for RedisGrant {
     }
 }
 
-impl Redis {
-    /// Takes a named lock; see [`crate::store::Store::lock`].
-    pub(super) fn take_lock(
+impl Locks for Redis {
+    fn lock(
         &self,
         namespace: &Namespace,
         name: &Key,
@@ -122,8 +121,7 @@ impl Redis {
         lease::acquire(Arc::new(grant), request.patience, &mut watch)
     }
 
-    /// Tells who holds a named lock; see [`crate::store::Store::lock_holder`].
-    pub(super) fn find_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
         let room = self.lock_room(namespace, name);
         let name = room.many('l', name.as_bytes());
         let holders = Command::read(room.slot, &[b"HVALS".to_vec(), name]);
@@ -145,7 +143,9 @@ impl Redis {
             .filter_map(|holder| live(holder.into_bytes()?));
         Ok(holders.max_by_key(|holder| holder.since))
     }
+}
 
+impl Redis {
     fn lock_room(&self, namespace: &Namespace, name: &Key) -> Room {
         self.room(namespace, Bucket::of(name.as_bytes()))
     }

@@ -19,7 +19,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{Namespace, list};
+use crate::store::{Namespace, lists};
 
 use super::slots::slot_of;
 
@@ -37,7 +37,7 @@ impl Bucket {
 
     /// Returns the bucket of a key.
     pub(super) fn of(key: &[u8]) -> Self {
-        match list::is_element(key) {
+        match lists::is_element(key) {
             true => Self::LIST,
             false => Self((xxh3_64(key) % u64::from(HASHED)) as u8),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::store::modify::Conflicts;
-use crate::store::{Clock, Deadline, Key, Namespace, Result, StoreError, Time};
+use crate::store::{Clock, Deadline, Entries, Key, Namespace, Result, StoreError, Time};
 
 use super::Redis;
 use super::call::{Change, Outcome};
@@ -11,7 +11,7 @@ use super::entries::expires_word;
 use super::script::Script;
 
 impl Redis {
-    /// Adds to a number; see [`crate::store::Store::incr`].
+    /// Adds to a number; see [`crate::store::Entries::incr`].
     pub(super) fn add(
         &self,
         namespace: &Namespace,
@@ -70,7 +70,7 @@ impl Redis {
 
     /// Returns a short value and its checksum, which is right.
     fn verified_number(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Vec<u8>> {
-        let Some(entry) = self.find(namespace, key, now)? else {
+        let Some(entry) = self.get(namespace, key, now)? else {
             return Ok(Vec::new());
         };
         let mut value = entry.value.into_vec()?;

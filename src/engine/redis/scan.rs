@@ -10,7 +10,7 @@ use crate::store::{Listed, Listing, Meta, Namespace, Result, Scan, Selection, Ti
 use super::Redis;
 use super::codec::{self, HEADER_LEN};
 use super::command::Command;
-use super::entries::{header_words, is_live};
+use super::entries::header_words;
 use super::names::Room;
 use super::pages::{Pages, foreign_index};
 
@@ -39,7 +39,7 @@ struct RedisScan<'a> {
 }
 
 impl Redis {
-    /// Lists entries; see [`crate::store::Store::scan`].
+    /// Lists entries; see [`crate::store::Entries::scan`].
     pub(super) fn list_entries<'a>(
         &'a self,
         namespace: &Namespace,
@@ -78,7 +78,7 @@ impl RedisScan<'_> {
                 .load(&self.namespace, keys, self.selection.values)?;
             let now = self.now;
             let is_wanted = |found: &Found| match found {
-                Ok((meta, _)) => is_live(meta, now),
+                Ok((meta, _)) => meta.is_live(now),
                 Err(_) => true,
             };
             self.ready

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::evict;
+use crate::store::{Check, Finding, Upkeep, evict};
 use crate::store::{
     Clock, Collect, Collected, Info, Key, Meta, Namespace, Progress, Result, StoreError, Time,
 };
@@ -11,7 +11,7 @@ use super::Redis;
 use super::call::plain;
 use super::codec::Bad;
 use super::command::Command;
-use super::entries::{header_words, is_live};
+use super::entries::header_words;
 use super::facts::eviction;
 use super::names::{Bucket, Room, registry};
 use super::pages::{Pages, foreign_index};
@@ -27,32 +27,8 @@ pub(super) type Indexed = Option<Result<Meta, Bad>>;
 /// Hears of each key that an index names.
 type Each<'a> = dyn FnMut(&[u8], &Room, Indexed) -> Result<()> + 'a;
 
-impl Redis {
-    /// Hands every key that the indexes name to `each`, with what is known of its entry. Returns what is
-    /// wrong with indexes of which nothing can be told.
-    pub(super) fn for_each(
-        &self,
-        namespace: &Namespace,
-        each: &mut Each<'_>,
-    ) -> Result<Vec<StoreError>> {
-        let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
-        loop {
-            let keys = pages.next(AT_ONCE)?;
-            if keys.is_empty() {
-                let foreign = std::iter::from_fn(|| pages.take_foreign());
-                return Ok(foreign.map(|room| foreign_index(&room)).collect());
-            }
-            let head =
-                |(key, room): &(Vec<u8>, Room)| Command::read(room.slot, &header_words(room, key));
-            let commands: Vec<Command> = keys.iter().map(head).collect();
-            for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
-                each(key, room, self.indexed(key, reply)?)?;
-            }
-        }
-    }
-
-    /// Collects garbage; see [`crate::store::Store::collect`].
-    pub(super) fn collect_garbage(
+impl Upkeep for Redis {
+    fn collect(
         &self,
         namespace: &Namespace,
         request: &Collect,
@@ -70,7 +46,7 @@ impl Redis {
             seen += 1;
             progress.step(seen, seen);
             match indexed {
-                Some(Ok(meta)) if is_live(&meta, now) => return Ok(()),
+                Some(Ok(meta)) if meta.is_live(now) => return Ok(()),
                 Some(Err(bad)) => {
                     progress.damage(self.bad(namespace, key, bad));
                     return Ok(());
@@ -103,6 +79,70 @@ impl Redis {
         Ok(done)
     }
 
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, clock, tell)
+    }
+
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
+        if !self.is_registered(namespace)? {
+            return Ok(None);
+        }
+        let mut info = Info {
+            format: FORMAT,
+            ..Info::default()
+        };
+        let foreign = self.for_each(namespace, &mut |key, _, indexed| {
+            match indexed {
+                Some(Ok(meta)) if meta.is_live(now) => {
+                    let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
+                    info.count(key.len() as u64, meta.size, age);
+                }
+                Some(Err(_)) => info.damaged += 1,
+                Some(Ok(_)) | None => info.expired += 1,
+            }
+            Ok(())
+        })?;
+        info.evicts = Some(!self.evicting_servers()?.is_empty());
+        info.damaged += foreign.len() as u64;
+        let (name, slot) = self.collections();
+        let words = [b"HGET".to_vec(), name, namespace.as_str().into()];
+        let time = self.link.run_one(Command::read(slot, &words))?.as_int();
+        info.collected = time.and_then(|time| u64::try_from(time).ok()).map(Time);
+        info.collection_pays = info.expired > 1_000.max(info.entries / 4);
+        Ok(Some(info))
+    }
+}
+
+impl Redis {
+    /// Hands every key that the indexes name to `each`, with what is known of its entry. Returns what is
+    /// wrong with indexes of which nothing can be told.
+    pub(super) fn for_each(
+        &self,
+        namespace: &Namespace,
+        each: &mut Each<'_>,
+    ) -> Result<Vec<StoreError>> {
+        let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
+        loop {
+            let keys = pages.next(AT_ONCE)?;
+            if keys.is_empty() {
+                let foreign = std::iter::from_fn(|| pages.take_foreign());
+                return Ok(foreign.map(|room| foreign_index(&room)).collect());
+            }
+            let head =
+                |(key, room): &(Vec<u8>, Room)| Command::read(room.slot, &header_words(room, key));
+            let commands: Vec<Command> = keys.iter().map(head).collect();
+            for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+                each(key, room, self.indexed(key, reply)?)?;
+            }
+        }
+    }
+
     /// Removes the entries that are to go, unless they change meanwhile.
     fn evict(
         &self,
@@ -124,36 +164,6 @@ impl Redis {
         (name, slot)
     }
 
-    /// Tells what is known of a namespace; see [`crate::store::Store::info`].
-    pub(super) fn tell_info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        if !self.is_registered(namespace)? {
-            return Ok(None);
-        }
-        let mut info = Info {
-            format: FORMAT,
-            ..Info::default()
-        };
-        let foreign = self.for_each(namespace, &mut |key, _, indexed| {
-            match indexed {
-                Some(Ok(meta)) if is_live(&meta, now) => {
-                    let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
-                    info.count(key.len() as u64, meta.size, age);
-                }
-                Some(Err(_)) => info.damaged += 1,
-                Some(Ok(_)) | None => info.expired += 1,
-            }
-            Ok(())
-        })?;
-        info.evicts = Some(!self.evicting_servers()?.is_empty());
-        info.damaged += foreign.len() as u64;
-        let (name, slot) = self.collections();
-        let words = [b"HGET".to_vec(), name, namespace.as_str().into()];
-        let time = self.link.run_one(Command::read(slot, &words))?.as_int();
-        info.collected = time.and_then(|time| u64::try_from(time).ok()).map(Time);
-        info.collection_pays = info.expired > 1_000.max(info.entries / 4);
-        Ok(Some(info))
-    }
-
     /// Returns the servers that drop entries when their memory is full, each with the policy by which.
     pub(super) fn evicting_servers(&self) -> Result<Vec<(String, String)>> {
         let servers = self.link.map(false)?.masters();
@@ -170,7 +180,7 @@ impl Redis {
         Ok(evicting)
     }
 
-    /// Names all namespaces; see [`crate::store::Store::namespaces`].
+    /// Names all namespaces; see [`crate::store::Entries::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
         let (name, slot) = registry(&self.link.place().prefix);
         let reply = self
@@ -192,7 +202,7 @@ impl Redis {
         Ok(self.link.int(reply)? == 1)
     }
 
-    /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
+    /// Removes a namespace; see [`crate::store::Entries::remove_namespace`].
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
         // Who removes it at this moment takes it off the list before it is known whether somebody
         // writes to it all the same.

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::{Namespace, Result, WatchTarget, Watcher};
+use crate::store::{Namespace, Result, Watch, WatchTarget, Watcher};
 
 use super::Redis;
 use super::link::Link;
@@ -25,20 +25,17 @@ pub(super) struct RedisWatcher {
     socket: Option<Socket>,
 }
 
-impl Redis {
-    /// Begins to watch; see [`crate::store::Store::watch`].
-    pub(super) fn begin_watch(
-        &self,
-        namespace: &Namespace,
-        target: WatchTarget<'_>,
-    ) -> Result<Box<dyn Watcher>> {
+impl Watch for Redis {
+    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
         let room = match target {
             WatchTarget::Key(key) => self.room_of(namespace, key),
             WatchTarget::List => self.room(namespace, Bucket::LIST),
         };
         Ok(Box::new(self.watch_room(room)?))
     }
+}
 
+impl Redis {
     pub(super) fn watch_room(&self, room: Room) -> Result<RedisWatcher> {
         let mut watcher = RedisWatcher {
             link: self.link.another(),

@@ -4,7 +4,9 @@ use rusqlite::{Transaction, params};
 
 use crate::engine::merge;
 use crate::engine::runs::{Nameless, Run, Sorter};
-use crate::store::{Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped};
+use crate::store::{
+    Bulk, Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped, StoreError,
+};
 
 use super::Sqlite;
 use super::schema::PART_LEN;
@@ -17,9 +19,8 @@ type Entries = merge::Merge<Run<Nameless>>;
 /// Bytes of an import that are put in order in memory; what is more is written to a file.
 const RUN_LEN: usize = 16 << 20;
 
-impl Sqlite {
-    /// Stores many entries, all or none; see [`crate::store::Store::import`].
-    pub(super) fn import_entries(
+impl Bulk for Sqlite {
+    fn import(
         &self,
         namespace: &Namespace,
         feed: &mut dyn Feed,
@@ -42,6 +43,23 @@ impl Sqlite {
         .map(Some)
     }
 
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        _failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        self.in_steps(namespace, keys, |tx, space, key| {
+            match self.is_to_remove(tx, space, key, clock.now())? {
+                true => self.delete(tx, space, key.as_bytes()).map(u64::from),
+                false => Ok(0),
+            }
+        })
+    }
+}
+
+impl Sqlite {
     /// Moves what has come to its place, in the order in which it is stored.
     fn settle(
         &self,
@@ -109,21 +127,6 @@ impl Sqlite {
         );
         let id = space.id;
         self.delete_by(tx, space, &sql, params![id, behind, before])
-    }
-
-    /// Removes many keys; see [`crate::store::Store::remove_all`].
-    pub(super) fn remove_keys(
-        &self,
-        namespace: &Namespace,
-        keys: &[Key],
-        clock: &dyn Clock,
-    ) -> Result<u64> {
-        self.in_steps(namespace, keys, |tx, space, key| {
-            match self.is_to_remove(tx, space, key, clock.now())? {
-                true => self.delete(tx, space, key.as_bytes()).map(u64::from),
-                false => Ok(0),
-            }
-        })
     }
 
     /// Does something to each of many in as few transactions as others can wait for, and counts.

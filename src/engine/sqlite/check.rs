@@ -33,7 +33,7 @@ impl AsIs {
 }
 
 impl Sqlite {
-    /// Checks a namespace; see [`crate::store::Store::check`].
+    /// Checks a namespace; see [`crate::store::Upkeep::check`].
     pub(super) fn check_namespace(
         &self,
         namespace: &Namespace,

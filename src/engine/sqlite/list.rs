@@ -2,20 +2,14 @@
 
 use rusqlite::{Connection, params};
 
-use crate::store::list::{key_of, next_key, number_of};
-use crate::store::{Clock, End, Entry, Namespace, Result, Source};
+use crate::store::lists::{key_of, next_key, number_of};
+use crate::store::{Clock, End, Entry, Lists, Namespace, Result, Source};
 
 use super::Sqlite;
 use super::space::Space;
 
-impl Sqlite {
-    /// Adds an element; see [`crate::store::Store::push`].
-    pub(super) fn push_element(
-        &self,
-        list: &Namespace,
-        value: &mut dyn Source,
-        clock: &dyn Clock,
-    ) -> Result<()> {
+impl Lists for Sqlite {
+    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
         // It goes into the file that has the name when the value has come.
         drop(self.connect_or_create()?);
         let spool = self.spool(value)?;
@@ -31,13 +25,7 @@ impl Sqlite {
         })
     }
 
-    /// Takes an element; see [`crate::store::Store::pop`].
-    pub(super) fn pop_element(
-        &self,
-        list: &Namespace,
-        end: End,
-        clock: &dyn Clock,
-    ) -> Result<Option<Entry>> {
+    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
         // Who finds nothing has changed nothing, and those who wait are not woken by it.
         let first = self.read_in(list, |moment, space| self.end_of(moment, space, end))?;
         if first.flatten().is_none() {
@@ -55,7 +43,9 @@ impl Sqlite {
         })?;
         Ok(taken.flatten())
     }
+}
 
+impl Sqlite {
     /// Finds the number and the key of an element at one end of a list, expired ones too. The table and
     /// its index have to agree on it.
     pub(super) fn end_of(

@@ -39,20 +39,19 @@ mod schema;
 mod space;
 mod upkeep;
 mod value;
+mod watch;
 mod write;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::engine::Settings;
-use crate::os;
 use crate::store::{
-    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Expiry, Feed, Finding, Held,
-    Holder, Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace, OrCannot as _,
-    Progress, Put, Result, Selection, Source, Store, StoreError, Time, WatchTarget, Watcher,
+    Clock, Condition, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Put, Result,
+    Selection, Time,
 };
 
 use self::connection::FileId;
@@ -77,7 +76,7 @@ impl Sqlite {
     }
 }
 
-impl Store for Sqlite {
+impl Entries for Sqlite {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
         self.find(namespace, key, now)
     }
@@ -120,43 +119,6 @@ impl Store for Sqlite {
         self.expire_entry(namespace, key, expiry, clock)
     }
 
-    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
-        self.push_element(list, value, clock)
-    }
-
-    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
-        self.pop_element(list, end, clock)
-    }
-
-    fn lock(
-        &self,
-        namespace: &Namespace,
-        name: &Key,
-        request: LockRequest,
-        clock: &dyn Clock,
-    ) -> Result<Option<Held>> {
-        self.take_lock(namespace, name, request, clock)
-    }
-
-    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        self.find_holder(namespace, name)
-    }
-
-    fn watch(&self, _namespace: &Namespace, _target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
-        let dir = std::path::absolute(self.directory()).or_cannot("find", self.directory())?;
-        let watch = os::Watch::new();
-        watch.add(&dir);
-        Ok(Box::new(FileWatcher {
-            watch,
-            dir,
-            again: None,
-        }))
-    }
-
-    fn busy_timeout(&self) -> Duration {
-        self.settings.busy_timeout
-    }
-
     fn scan<'a>(
         &'a self,
         namespace: &Namespace,
@@ -166,54 +128,6 @@ impl Store for Sqlite {
         self.list_entries(namespace, selection, now)
     }
 
-    fn import(
-        &self,
-        namespace: &Namespace,
-        feed: &mut dyn Feed,
-        merge: Merge,
-        clock: &dyn Clock,
-    ) -> Result<Option<Imported>> {
-        self.import_entries(namespace, feed, merge, clock)
-    }
-
-    fn remove_all(
-        &self,
-        namespace: &Namespace,
-        keys: &[Key],
-        clock: &dyn Clock,
-        _failed: &mut dyn FnMut(StoreError),
-    ) -> Result<u64> {
-        self.remove_keys(namespace, keys, clock)
-    }
-
-    fn collect(
-        &self,
-        namespace: &Namespace,
-        request: &Collect,
-        clock: &dyn Clock,
-        progress: &mut dyn Progress,
-    ) -> Result<Collected> {
-        self.collect_garbage(namespace, request, clock, progress)
-    }
-
-    fn check(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        _clock: &dyn Clock,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        self.check_namespace(namespace, request, tell)
-    }
-
-    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        self.tell_info(namespace, now)
-    }
-
-    fn exists(&self) -> Result<bool> {
-        self.file().map(|file| file.is_some())
-    }
-
     fn namespaces(&self) -> Result<Vec<Namespace>> {
         self.list_namespaces()
     }
@@ -221,36 +135,12 @@ impl Store for Sqlite {
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
         self.drop_namespace(namespace)
     }
-}
 
-/// A watch on the directory of the file: each transaction writes to the log beside it. It is there for
-/// readers only when that is synced, of which nobody is told: so a waiter who was woken looks again a
-/// few times.
-#[derive(Debug)]
-struct FileWatcher {
-    watch: os::Watch,
-    dir: PathBuf,
-    /// In how long to look again though nothing happens.
-    again: Option<Duration>,
-}
+    fn busy_timeout(&self) -> Duration {
+        self.settings.busy_timeout
+    }
 
-/// The first time after which a waiter looks again; each is twice as long as the one before, up to the
-/// last: by then any disk has synced.
-const FIRST_AGAIN: Duration = Duration::from_millis(1);
-const LAST_AGAIN: Duration = Duration::from_secs(2);
-
-impl Watcher for FileWatcher {
-    fn wait(&mut self, until: Option<Instant>) -> Result<()> {
-        let again = self.again.map(|again| Instant::now() + again);
-        let bound = [again, until].into_iter().flatten().min();
-        self.watch.wait(bound).or_cannot("watch", &self.dir)?;
-        let is_quiet = again.is_some_and(|again| again <= Instant::now());
-        self.again = match self.again {
-            Some(last) if is_quiet => Some(last * 2).filter(|next| *next <= LAST_AGAIN),
-            _ => Some(FIRST_AGAIN),
-        };
-        // It may have been made meanwhile.
-        self.watch.add(&self.dir);
-        Ok(())
+    fn exists(&self) -> Result<bool> {
+        self.file().map(|file| file.is_some())
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::flock::{self, Kind, Patience};
 use crate::engine::holder;
 use crate::os;
 use crate::store::{
-    Clock, Guard, Held, Holder, Key, LockRequest, Namespace, OrCannot as _, Result,
+    Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result,
 };
 
 use super::{Sqlite, file};
@@ -25,9 +25,8 @@ impl Guard for File {
     }
 }
 
-impl Sqlite {
-    /// Takes a named lock; see [`crate::store::Store::lock`].
-    pub(super) fn take_lock(
+impl Locks for Sqlite {
+    fn lock(
         &self,
         namespace: &Namespace,
         name: &Key,
@@ -72,8 +71,7 @@ impl Sqlite {
         Ok(Some(Box::new(file)))
     }
 
-    /// Tells who holds a named lock; see [`crate::store::Store::lock_holder`].
-    pub(super) fn find_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
         let path = self.beside("-locks").join(lock_name(namespace, name));
         let file = match File::open(&path) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),

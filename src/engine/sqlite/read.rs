@@ -9,7 +9,7 @@ use super::row::{COLUMNS, Found, WIDTH};
 use super::space::Space;
 
 impl Sqlite {
-    /// Finds a key; see [`crate::store::Store::get`].
+    /// Finds a key; see [`crate::store::Entries::get`].
     pub(super) fn find(
         &self,
         namespace: &Namespace,
@@ -51,7 +51,7 @@ impl Sqlite {
         }))
     }
 
-    /// Finds what is known of a key; see [`crate::store::Store::stat`].
+    /// Finds what is known of a key; see [`crate::store::Entries::stat`].
     pub(super) fn find_meta(
         &self,
         namespace: &Namespace,
@@ -143,7 +143,7 @@ impl Sqlite {
             .map_err(self.cannot("read"))
     }
 
-    /// Names the namespaces; see [`crate::store::Store::namespaces`].
+    /// Names the namespaces; see [`crate::store::Entries::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
         Ok(self
             .read(|moment| self.namespaces_in(moment))?

@@ -81,9 +81,7 @@ impl Found {
     }
 
     pub(super) fn is_live(&self, now: Time) -> bool {
-        self.meta
-            .expires
-            .is_none_or(|expires| !expires.is_over(now))
+        self.meta.is_live(now)
     }
 }
 

@@ -50,7 +50,7 @@ struct Row {
 }
 
 impl Sqlite {
-    /// Lists entries; see [`crate::store::Store::scan`].
+    /// Lists entries; see [`crate::store::Entries::scan`].
     pub(super) fn list_entries<'a>(
         &'a self,
         namespace: &Namespace,

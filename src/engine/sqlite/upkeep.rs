@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use crate::store::evict;
+use crate::store::{Check, Finding, Upkeep, evict};
 use crate::store::{Clock, Collect, Collected, Info, Namespace, Progress, Result, Time};
 
 use super::Sqlite;
@@ -18,10 +18,8 @@ use super::space::{Space, Tally};
 /// A collection pays when so many entries have expired, or a quarter of the file is free.
 const MANY_EXPIRED: u64 = 1_000;
 
-impl Sqlite {
-    /// Sweeps what has expired, evicts, and gives free pages back; see
-    /// [`crate::store::Store::collect`].
-    pub(super) fn collect_garbage(
+impl Upkeep for Sqlite {
+    fn collect(
         &self,
         namespace: &Namespace,
         request: &Collect,
@@ -56,25 +54,54 @@ impl Sqlite {
         Ok(done)
     }
 
-    /// Gives free pages back to the disk. It goes on where others use the file, and does then what can be
-    /// done.
-    pub(super) fn give_back(&self) -> Result<()> {
-        let Some(lent) = self.connect()? else {
-            return Ok(());
-        };
-        let step = format!("PRAGMA incremental_vacuum({})", self.at_once());
-        let mut last = i64::MAX;
-        loop {
-            let free = self.number(&lent, "freelist_count")?;
-            if free == 0 || free >= last {
-                break;
-            }
-            run_to_end(&lent, &step).map_err(self.cannot("make smaller"))?;
-            last = free;
-        }
-        run_to_end(&lent, "PRAGMA wal_checkpoint(TRUNCATE)").map_err(self.cannot("make smaller"))
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        _clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, tell)
     }
 
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
+        let cannot = || self.cannot("read");
+        let told = self.read_in(namespace, |moment, space| {
+            let collected: Option<i64> = moment
+                .query_row(
+                    "SELECT collected FROM namespace WHERE id = ?1",
+                    [space.id],
+                    |row| row.get(0),
+                )
+                .map_err(cannot())?;
+            let mut info = Info {
+                format: FORMAT,
+                collected: collected.map(|nanos| Time(nanos.cast_unsigned())),
+                ..Info::default()
+            };
+            self.measure(moment, space, now, &mut info)?;
+            Ok(info)
+        })?;
+        let (Some(mut info), Some(lent)) = (told, self.connect()?) else {
+            return Ok(None);
+        };
+        info.collection_pays = info.expired >= MANY_EXPIRED
+            || self.number(&lent, "freelist_count")? * 4 > self.number(&lent, "page_count")?;
+        let reserve = self.beside("-reserve");
+        let files = self.files().into_iter();
+        let files = files
+            .chain([reserve.join("room"), reserve])
+            .filter_map(|path| fs::metadata(path).ok());
+        let (bytes, inodes) = files.fold((0, 0), |(bytes, inodes), meta| {
+            // stat(2) counts blocks of 512 bytes, whatever those of the file system are.
+            (bytes + meta.blocks() * 512, inodes + 1)
+        });
+        (info.disk_bytes, info.inodes) = (Some(bytes), Some(inodes));
+        Ok(Some(info))
+    }
+}
+
+impl Sqlite {
     /// Removes some of the entries that have expired, those behind an expiry and a key; returns the last
     /// that was looked at, if there may be more. What is damaged stays for `fsck`.
     fn sweep(
@@ -133,41 +160,23 @@ impl Sqlite {
         })
     }
 
-    /// Tells what is known; see [`crate::store::Store::info`].
-    pub(super) fn tell_info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        let cannot = || self.cannot("read");
-        let told = self.read_in(namespace, |moment, space| {
-            let collected: Option<i64> = moment
-                .query_row(
-                    "SELECT collected FROM namespace WHERE id = ?1",
-                    [space.id],
-                    |row| row.get(0),
-                )
-                .map_err(cannot())?;
-            let mut info = Info {
-                format: FORMAT,
-                collected: collected.map(|nanos| Time(nanos.cast_unsigned())),
-                ..Info::default()
-            };
-            self.measure(moment, space, now, &mut info)?;
-            Ok(info)
-        })?;
-        let (Some(mut info), Some(lent)) = (told, self.connect()?) else {
-            return Ok(None);
+    /// Gives free pages back to the disk. It goes on where others use the file, and does then what can be
+    /// done.
+    pub(super) fn give_back(&self) -> Result<()> {
+        let Some(lent) = self.connect()? else {
+            return Ok(());
         };
-        info.collection_pays = info.expired >= MANY_EXPIRED
-            || self.number(&lent, "freelist_count")? * 4 > self.number(&lent, "page_count")?;
-        let reserve = self.beside("-reserve");
-        let files = self.files().into_iter();
-        let files = files
-            .chain([reserve.join("room"), reserve])
-            .filter_map(|path| fs::metadata(path).ok());
-        let (bytes, inodes) = files.fold((0, 0), |(bytes, inodes), meta| {
-            // stat(2) counts blocks of 512 bytes, whatever those of the file system are.
-            (bytes + meta.blocks() * 512, inodes + 1)
-        });
-        (info.disk_bytes, info.inodes) = (Some(bytes), Some(inodes));
-        Ok(Some(info))
+        let step = format!("PRAGMA incremental_vacuum({})", self.at_once());
+        let mut last = i64::MAX;
+        loop {
+            let free = self.number(&lent, "freelist_count")?;
+            if free == 0 || free >= last {
+                break;
+            }
+            run_to_end(&lent, &step).map_err(self.cannot("make smaller"))?;
+            last = free;
+        }
+        run_to_end(&lent, "PRAGMA wal_checkpoint(TRUNCATE)").map_err(self.cannot("make smaller"))
     }
 
     /// Counts and measures what a namespace holds.

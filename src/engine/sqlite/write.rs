@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Params, Transaction, params};
 
 use crate::os;
-use crate::store::list::number_of;
+use crate::store::lists::number_of;
 use crate::store::{
     Clock, Condition, Deadline, Entry, Etag, Expiry, Key, Meta, Namespace, OrCannot as _, Put,
     Result, Time,
@@ -15,7 +15,7 @@ use super::space::Space;
 use super::value::Spool;
 
 impl Sqlite {
-    /// Stores a value; see [`crate::store::Store::put`].
+    /// Stores a value; see [`crate::store::Entries::put`].
     pub(super) fn put_entry(
         &self,
         namespace: &Namespace,
@@ -28,7 +28,7 @@ impl Sqlite {
             let allows = self.read_in(namespace, |moment, space| {
                 self.allows(moment, space, key, &put.condition, clock.now())
             })?;
-            if !allows.unwrap_or_else(|| allows_absent(&put.condition)) {
+            if !allows.unwrap_or_else(|| put.condition.holds(None)) {
                 return Ok(None);
             }
         }
@@ -40,15 +40,14 @@ impl Sqlite {
             if !self.allows(tx, space, key, &put.condition, now)? {
                 return Ok(None);
             }
-            let expires = match put.expiry {
-                Expiry::Never => None,
-                Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
-                Expiry::At(deadline) => Some(deadline),
-                Expiry::Keep => self
-                    .select(tx, space, key.as_bytes())?
-                    .filter(|found| found.is_live(now))
-                    .and_then(|found| found.meta.expires),
+            let held = match put.expiry {
+                Expiry::Keep => self.select(tx, space, key.as_bytes())?,
+                _ => None,
             };
+            let held = held.filter(|found| found.is_live(now));
+            let expires = put
+                .expiry
+                .resolve(now, held.and_then(|found| found.meta.expires));
             let modified = put.modified.unwrap_or(now);
             self.upsert(tx, space, key.as_bytes(), &spool, modified, expires)
                 .map(Some)
@@ -111,7 +110,7 @@ impl Sqlite {
         Ok(meta.etag)
     }
 
-    /// Removes a key; see [`crate::store::Store::remove`].
+    /// Removes a key; see [`crate::store::Entries::remove`].
     pub(super) fn remove_entry(
         &self,
         namespace: &Namespace,
@@ -131,7 +130,7 @@ impl Sqlite {
         Ok(removed == Some(true))
     }
 
-    /// Removes a key and returns what it held; see [`crate::store::Store::take`].
+    /// Removes a key and returns what it held; see [`crate::store::Entries::take`].
     pub(super) fn take_entry(
         &self,
         namespace: &Namespace,
@@ -169,7 +168,7 @@ impl Sqlite {
         Ok(Some(entry))
     }
 
-    /// Gives a key a new expiry; see [`crate::store::Store::expire`].
+    /// Gives a key a new expiry; see [`crate::store::Entries::expire`].
     pub(super) fn expire_entry(
         &self,
         namespace: &Namespace,
@@ -188,12 +187,7 @@ impl Sqlite {
             } = found;
             let new = Meta {
                 etag: new_etag()?,
-                expires: match expiry {
-                    Expiry::Never => None,
-                    Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
-                    Expiry::At(deadline) => Some(deadline),
-                    Expiry::Keep => meta.expires,
-                },
+                expires: expiry.resolve(now, meta.expires),
                 ..meta
             };
             let value_sum = sum_of(key.as_bytes(), &meta, sum);
@@ -265,7 +259,7 @@ impl Sqlite {
             .map_err(self.cannot("change"))
     }
 
-    /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
+    /// Removes a namespace; see [`crate::store::Entries::remove_namespace`].
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
         let removed = self.change_if_any(namespace, |tx, space| {
             tx.execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
@@ -289,7 +283,7 @@ impl Sqlite {
         }
         let found = self.select(connection, space, key.as_bytes())?;
         let Some(found) = found.filter(|found| found.is_live(now)) else {
-            return Ok(allows_absent(condition));
+            return Ok(condition.holds(None));
         };
         Ok(match condition {
             Condition::Always | Condition::Exists => true,
@@ -321,11 +315,6 @@ impl Sqlite {
             _ => Ok(false),
         }
     }
-}
-
-/// Tells whether a condition holds where there is no live entry.
-fn allows_absent(condition: &Condition) -> bool {
-    matches!(condition, Condition::Always | Condition::Absent)
 }
 
 fn new_etag() -> Result<Etag> {

@@ -48,11 +48,7 @@ pub(super) struct Header {
 impl Header {
     /// Tells whether the entry is there for a reader at `now`.
     pub(super) fn is_live(&self, now: Time) -> bool {
-        !self.tombstone
-            && !self
-                .meta
-                .expires
-                .is_some_and(|deadline| deadline.is_over(now))
+        !self.tombstone && self.meta.is_live(now)
     }
 }
 

@@ -110,12 +110,7 @@ impl Draft {
     fn stamp(&mut self, times: Times, clock: &dyn Clock, size: u64, value_sum: u64) {
         let now = clock.now();
         self.header.meta.modified = times.modified.unwrap_or(now);
-        self.header.meta.expires = match times.expiry {
-            Expiry::Never => None,
-            Expiry::After(ttl) => Some(Deadline::after(now, ttl)),
-            Expiry::At(deadline) => Some(deadline),
-            Expiry::Keep => times.kept,
-        };
+        self.header.meta.expires = times.expiry.resolve(now, times.kept);
         self.header.meta.size = size;
         self.header.value_sum = value_sum;
     }

@@ -37,8 +37,7 @@ impl Present {
 
     /// Tells whether the entry is there for a reader at `now`.
     pub(super) fn is_live(&self, now: Time) -> bool {
-        let expires = self.meta().expires;
-        !self.is_tombstone() && !expires.is_some_and(|deadline| deadline.is_over(now))
+        !self.is_tombstone() && self.meta().is_live(now)
     }
 
     /// Returns the entry. A small value, which was read along, is verified.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use walkdir::WalkDir;
 
-use crate::store::{Info, Namespace, Result, Selection, StoreError, Time};
+use crate::store::{
+    Check, Clock, Collect, Collected, Finding, Info, Namespace, Progress, Result, Selection,
+    StoreError, Time, Upkeep,
+};
 
 use super::Tree;
 use super::gc;
@@ -18,8 +21,40 @@ use super::walk::State;
 /// A collection of garbage pays from so many loose entries on: they take 4 MiB and more.
 const MANY_LOOSE: u64 = 1_000;
 
+impl Upkeep for Tree {
+    fn collect(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<Collected> {
+        self.collect_garbage(namespace, request, clock, progress)
+    }
+
+    fn check(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        clock: &dyn Clock,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_namespace(namespace, request, clock, tell)
+    }
+
+    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
+        let space = self.open_unchecked_space(namespace)?;
+        let stood = space.as_ref().and_then(Space::stand);
+        let told = self.tell_info(namespace, now);
+        match space {
+            Some(space) if space.is_removed(stood.as_ref()) => Ok(None),
+            _ => told,
+        }
+    }
+}
+
 impl Tree {
-    /// Tells what is known; see [`crate::store::Store::info`].
+    /// Tells what is known; see [`crate::store::Upkeep::info`].
     pub(super) fn tell_info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
         let Some(space) = self.open_space(namespace)? else {
             return Ok(None);

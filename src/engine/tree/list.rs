@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use crate::store::list::{key_of, next_key, number_of};
+use crate::store::lists::{key_of, next_key, number_of};
 use crate::store::{
-    Clock, End, Entry, Expiry, Namespace, Result, Selection, Source, StoreError, Time,
+    Clock, End, Entry, Expiry, Lists, Namespace, Result, Selection, Source, StoreError, Time,
 };
 
 use super::Tree;
@@ -27,14 +27,8 @@ use super::tries::Tries;
 /// can be further apart than anybody could walk.
 const LONGEST_WALK: u64 = 256;
 
-impl Tree {
-    /// Adds an element; see [`crate::store::Store::push`].
-    pub(super) fn push_element(
-        &self,
-        namespace: &Namespace,
-        value: &mut dyn Source,
-        clock: &dyn Clock,
-    ) -> Result<()> {
+impl Lists for Tree {
+    fn push(&self, namespace: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
         let space = self.open_or_create_space(namespace)?;
         // The number is a guess, so that nothing is written or synced under the lock if it holds.
         let guess = range::guess(&space);
@@ -92,13 +86,7 @@ impl Tree {
         }
     }
 
-    /// Takes an element; see [`crate::store::Store::pop`].
-    pub(super) fn pop_element(
-        &self,
-        namespace: &Namespace,
-        end: End,
-        clock: &dyn Clock,
-    ) -> Result<Option<Entry>> {
+    fn pop(&self, namespace: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
         let Some(mut list) = self.lock_list(namespace, false)? else {
             return Ok(None);
         };
@@ -154,7 +142,9 @@ impl Tree {
         give_up(&mut list, &rest, end)?;
         Ok(None)
     }
+}
 
+impl Tree {
     /// Locks the list that a key belongs to by its form, and widens its range to the key. To be
     /// held until the key's entry is in its place.
     pub(super) fn note_element(

@@ -93,9 +93,8 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::store::{
-    Check, Clock, Collect, Collected, Condition, End, Entry, Etag, Feed, Finding, Held, Holder,
-    Imported, Info, Key, Listing, LockRequest, Merge, Meta, Namespace, Progress, Put, Result,
-    Selection, Source, Store, StoreError, Time, Turn, WatchTarget, Watcher,
+    Clock, Condition, Entries, Entry, Etag, Key, Listing, Meta, Namespace, Put, Result, Selection,
+    Time, Turn,
 };
 
 use self::layout::Place;
@@ -123,7 +122,7 @@ impl Tree {
     }
 }
 
-impl Store for Tree {
+impl Entries for Tree {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
         self.find(namespace, &Place::of(key), now)
     }
@@ -175,30 +174,12 @@ impl Store for Tree {
         }
     }
 
-    fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
-        self.push_element(list, value, clock)
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
     }
 
-    fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
-        self.pop_element(list, end, clock)
-    }
-
-    fn lock(
-        &self,
-        namespace: &Namespace,
-        name: &Key,
-        request: LockRequest,
-        clock: &dyn Clock,
-    ) -> Result<Option<Held>> {
-        self.take_lock(namespace, &Place::of(name), request, clock)
-    }
-
-    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        self.find_holder(namespace, &Place::of(name))
-    }
-
-    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
-        self.begin_watch(namespace, target)
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        self.drop_namespace(namespace)
     }
 
     fn turn(&self, namespace: &Namespace, key: &Key) -> Option<Turn> {
@@ -209,65 +190,7 @@ impl Store for Tree {
         self.settings.busy_timeout
     }
 
-    fn import(
-        &self,
-        namespace: &Namespace,
-        feed: &mut dyn Feed,
-        merge: Merge,
-        clock: &dyn Clock,
-    ) -> Result<Option<Imported>> {
-        self.import_entries(namespace, feed, merge, clock)
-    }
-
-    fn remove_all(
-        &self,
-        namespace: &Namespace,
-        keys: &[Key],
-        clock: &dyn Clock,
-        failed: &mut dyn FnMut(StoreError),
-    ) -> Result<u64> {
-        self.remove_keys(namespace, keys, clock, failed)
-    }
-
-    fn collect(
-        &self,
-        namespace: &Namespace,
-        request: &Collect,
-        clock: &dyn Clock,
-        progress: &mut dyn Progress,
-    ) -> Result<Collected> {
-        self.collect_garbage(namespace, request, clock, progress)
-    }
-
-    fn check(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        clock: &dyn Clock,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        self.check_namespace(namespace, request, clock, tell)
-    }
-
-    fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        let space = self.open_unchecked_space(namespace)?;
-        let stood = space.as_ref().and_then(Space::stand);
-        let told = self.tell_info(namespace, now);
-        match space {
-            Some(space) if space.is_removed(stood.as_ref()) => Ok(None),
-            _ => told,
-        }
-    }
-
     fn exists(&self) -> Result<bool> {
         self.open_store().map(|store| store.is_some())
-    }
-
-    fn namespaces(&self) -> Result<Vec<Namespace>> {
-        self.list_namespaces()
-    }
-
-    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        self.drop_namespace(namespace)
     }
 }

@@ -12,7 +12,9 @@ use rustix::fs::OFlags;
 
 use crate::engine::holder;
 use crate::os;
-use crate::store::{Clock, Guard, Held, Holder, LockRequest, Namespace, Result, StoreError, Time};
+use crate::store::{
+    Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, Result, StoreError, Time,
+};
 
 use super::Tree;
 use super::disk;
@@ -28,16 +30,16 @@ impl Guard for Lock {
     }
 }
 
-impl Tree {
-    /// Takes a named lock; see [`crate::store::Store::lock`].
-    pub(super) fn take_lock(
+impl Locks for Tree {
+    fn lock(
         &self,
         namespace: &Namespace,
-        name: &Place<'_>,
+        name: &Key,
         request: LockRequest,
         clock: &dyn Clock,
     ) -> Result<Option<Held>> {
-        let below = ["named/", name.hash()].concat();
+        let place = &Place::of(name);
+        let below = ["named/", place.hash()].concat();
         let kind = if request.is_shared {
             Kind::Shared
         } else {
@@ -51,7 +53,7 @@ impl Tree {
         loop {
             let mut space = self.open_or_create_space(namespace)?;
             if !space.is_there(&below)? {
-                space = self.make_lock(namespace, name, &below)?;
+                space = self.make_lock(namespace, place, &below)?;
             }
             let lock = match Lock::acquire_made(&space, &below, kind, patience) {
                 Err(StoreError::Busy { .. }) => return Ok(None),
@@ -68,25 +70,12 @@ impl Tree {
         }
     }
 
-    /// Makes the file of a named lock, under the lock of a shard: whoever removes the namespace has
-    /// all of these before it looks which named locks there are to be taken.
-    fn make_lock(&self, namespace: &Namespace, name: &Place<'_>, below: &str) -> Result<Space> {
-        let shard = self.lock_new_shard(namespace, name.shard())?;
-        let space = shard.space;
-        lock::make(&space, below)?;
-        Ok(space)
-    }
-
-    /// Tells who holds a named lock; see [`crate::store::Store::lock_holder`].
-    pub(super) fn find_holder(
-        &self,
-        namespace: &Namespace,
-        name: &Place<'_>,
-    ) -> Result<Option<Holder>> {
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
+        let place = &Place::of(name);
         let Some(space) = self.open_space(namespace)? else {
             return Ok(None);
         };
-        let below = ["named/", name.hash()].concat();
+        let below = ["named/", place.hash()].concat();
         let path = space.path_of(&below);
         let file = match space.open(&below, OFlags::RDONLY | OFlags::NONBLOCK) {
             Ok(file) => File::from(file),
@@ -94,6 +83,17 @@ impl Tree {
             Err(err) => return Err(unusable(err, "open", &path)),
         };
         holder::find(&file, &path)
+    }
+}
+
+impl Tree {
+    /// Makes the file of a named lock, under the lock of a shard: whoever removes the namespace has
+    /// all of these before it looks which named locks there are to be taken.
+    fn make_lock(&self, namespace: &Namespace, name: &Place<'_>, below: &str) -> Result<Space> {
+        let shard = self.lock_new_shard(namespace, name.shard())?;
+        let space = shard.space;
+        lock::make(&space, below)?;
+        Ok(space)
     }
 }
 

@@ -23,7 +23,7 @@ const LITTER_AGE: Duration = Duration::from_secs(60);
 pub(super) const LOOKED_AT: usize = 256;
 
 impl Tree {
-    /// Names the namespaces; see [`crate::store::Store::namespaces`].
+    /// Names the namespaces; see [`crate::store::Entries::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
         if self.open_store()?.is_none() {
             return Ok(Vec::new());
@@ -60,7 +60,7 @@ impl Tree {
         Ok(has("format")? || (has("objects")? && has("locks")? && has("tmp")?))
     }
 
-    /// Removes a namespace; see [`crate::store::Store::remove_namespace`].
+    /// Removes a namespace; see [`crate::store::Entries::remove_namespace`].
     ///
     /// All its locks are held while it gets another name: whoever waits for one finds then that it
     /// is no longer at its path.

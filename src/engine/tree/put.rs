@@ -43,7 +43,7 @@ pub(super) enum Looks {
 }
 
 impl Tree {
-    /// Stores an entry; see [`crate::store::Store::put`].
+    /// Stores an entry; see [`crate::store::Entries::put`].
     pub(super) fn put_entry(
         &self,
         namespace: &Namespace,

@@ -26,7 +26,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
-use crate::store::list::key_of;
+use crate::store::lists::key_of;
 use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;

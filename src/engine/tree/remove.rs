@@ -26,7 +26,7 @@ pub(super) enum Outcome {
 }
 
 impl Tree {
-    /// Removes an entry; see [`crate::store::Store::remove`].
+    /// Removes an entry; see [`crate::store::Entries::remove`].
     pub(super) fn remove_entry(
         &self,
         namespace: &Namespace,
@@ -68,7 +68,7 @@ impl Tree {
         }
     }
 
-    /// Takes an entry; see [`crate::store::Store::take`].
+    /// Takes an entry; see [`crate::store::Entries::take`].
     pub(super) fn take_entry(
         &self,
         namespace: &Namespace,

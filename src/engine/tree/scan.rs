@@ -18,7 +18,7 @@ use super::tries::Tries;
 use super::walk::{Entries, State};
 
 impl Tree {
-    /// Lists entries; see [`crate::store::Store::scan`].
+    /// Lists entries; see [`crate::store::Entries::scan`].
     pub(super) fn list_entries<'a>(
         &'a self,
         namespace: &Namespace,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::os;
-use crate::store::{Namespace, OrCannot as _, Result, WatchTarget, Watcher};
+use crate::store::{Namespace, OrCannot as _, Result, Watch, WatchTarget, Watcher};
 
 use super::Tree;
 use super::layout::Place;
@@ -21,13 +21,8 @@ struct TreeWatcher {
     paths: Vec<Vec<PathBuf>>,
 }
 
-impl Tree {
-    /// Begins to watch; see [`crate::store::Store::watch`].
-    pub(super) fn begin_watch(
-        &self,
-        namespace: &Namespace,
-        target: WatchTarget<'_>,
-    ) -> Result<Box<dyn Watcher>> {
+impl Watch for Tree {
+    fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
         let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
         let space = root.join(namespace.as_str());
         let dirs = match target {

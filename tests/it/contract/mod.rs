@@ -16,6 +16,23 @@ const NOT_SERVED: &[(&str, &str)] = &[(
     "a lease outlives a holder that was killed",
 )];
 
+/// What the defaults of the facets do not promise, or what looks at files.
+const NOT_BY_DEFAULT: &[(&str, &str)] = &[
+    (
+        "pop::a_gap_of_any_width_is_passed_over",
+        "a list that has become empty begins anew",
+    ),
+    ("info::it_changes_nothing", "it looks at files"),
+    (
+        "keys::keys_that_look_like_paths_are_no_paths",
+        "it looks at files",
+    ),
+    (
+        "lock::kv_and_the_program_end_together",
+        "a lease outlives a holder that was killed",
+    ),
+];
+
 /// What cannot hold of a store that is on other machines, and why.
 const NOT_REMOTE: &[(&str, &str)] = &[
     (
@@ -99,6 +116,7 @@ fn run(engine: Engine, cases: &[Case]) {
     let excepted = match engine {
         Engine::Tree | Engine::Sqlite => &[][..],
         Engine::Redis | Engine::Cluster => NOT_REMOTE,
+        Engine::HttpMemory => NOT_BY_DEFAULT,
         Engine::Http | Engine::HttpSqlite | Engine::Nginx => NOT_SERVED,
     };
     for (name, case) in cases {
@@ -116,5 +134,7 @@ contract! { redis: Engine::Redis; counting COUNTING gc GC }
 // Counting is the same code on a cluster as on one server, and takes its time.
 contract! { cluster: Engine::Cluster; gc GC }
 contract! { http: Engine::Http; counting COUNTING }
+// What it does by the defaults of the facets, every engine may rely on.
+contract! { http_memory: Engine::HttpMemory; counting COUNTING }
 contract! { http_sqlite: Engine::HttpSqlite; counting COUNTING }
 contract! { nginx: Engine::Nginx; counting COUNTING }

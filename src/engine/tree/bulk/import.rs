@@ -6,7 +6,7 @@ use std::io;
 use crate::engine::runs::{Run, Scratch, Sorter};
 use crate::store::{
     Clock, Etag, Feed, Imported, Incoming, Merge, Meta, Namespace, Result, Stopped, StoreError,
-    Time, bulk, list,
+    Time, bulk, lists,
 };
 
 use super::super::Tree;
@@ -43,7 +43,7 @@ impl Scratch for Temp {
 }
 
 impl Tree {
-    /// Stores many entries; see [`crate::store::Store::import`].
+    /// Stores many entries; see [`crate::store::Bulk::import`].
     pub(in super::super) fn import_entries(
         &self,
         namespace: &Namespace,
@@ -169,7 +169,7 @@ impl Plan {
                 continue;
             }
             self.done.stored += 1;
-            self.has_elements |= list::is_element(entry.key);
+            self.has_elements |= lists::is_element(entry.key);
             if entry.value.len() as u64 > LONGEST_VALUE {
                 let sha1 = self.drafts.add(&upkeep.space, &entry, modified, clock)?;
                 self.touched.add(sha1);

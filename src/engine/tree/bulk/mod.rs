@@ -19,5 +19,31 @@ mod import;
 mod remove;
 mod settle;
 
+use crate::store::{Bulk, Clock, Feed, Imported, Key, Merge, Namespace, Result, StoreError};
+
+use super::Tree;
+
 pub(super) use self::remove::Removal;
 pub(super) use self::settle::sha1_of_name;
+
+impl Bulk for Tree {
+    fn import(
+        &self,
+        namespace: &Namespace,
+        feed: &mut dyn Feed,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<Option<Imported>> {
+        self.import_entries(namespace, feed, merge, clock)
+    }
+
+    fn remove_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[Key],
+        clock: &dyn Clock,
+        failed: &mut dyn FnMut(StoreError),
+    ) -> Result<u64> {
+        self.remove_keys(namespace, keys, clock, failed)
+    }
+}

@@ -3,7 +3,7 @@
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
-use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, bulk, list};
+use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, bulk, lists};
 
 use super::super::Tree;
 use super::super::create::random;
@@ -35,7 +35,7 @@ struct Fate<'a> {
 }
 
 impl Tree {
-    /// Removes many keys; see [`crate::store::Store::remove_all`].
+    /// Removes many keys; see [`crate::store::Bulk::remove_all`].
     pub(in super::super) fn remove_keys(
         &self,
         namespace: &Namespace,
@@ -109,7 +109,9 @@ impl Tree {
             // Of so many, there is one in every shard.
             _ => Touched::all(),
         };
-        let has_elements = removals.iter().any(|removal| list::is_element(removal.key));
+        let has_elements = removals
+            .iter()
+            .any(|removal| lists::is_element(removal.key));
         // Made for the first loose entry only: there may be none.
         let places = LazyCell::new(|| -> HashMap<[u8; 20], usize> {
             let hashes = removals.iter().map(|removal| sha1_of(removal.key));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rustix::fs::OFlags;
 
 use crate::store::check::{Repair, Severity};
-use crate::store::list::{key_of, number_of};
+use crate::store::lists::{key_of, number_of};
 use crate::store::{Result, Selection};
 
 use super::super::layout::Place;

@@ -53,7 +53,7 @@ struct Work<'a> {
 }
 
 impl Tree {
-    /// Checks a namespace; see [`crate::store::Store::check`].
+    /// Checks a namespace; see [`crate::store::Upkeep::check`].
     pub(super) fn check_namespace(
         &self,
         namespace: &Namespace,

@@ -47,7 +47,7 @@ struct Collection<'a> {
 }
 
 impl Tree {
-    /// Collects garbage; see [`crate::store::Store::collect`].
+    /// Collects garbage; see [`crate::store::Upkeep::collect`].
     pub(super) fn collect_garbage(
         &self,
         namespace: &Namespace,

@@ -53,8 +53,7 @@ impl Record<'_> {
 
     /// Tells whether the entry had a deadline that is over.
     pub(crate) fn has_expired(&self, now: Time) -> bool {
-        let deadline = self.meta.expires;
-        deadline.is_some_and(|deadline| deadline.is_over(now))
+        !self.meta.is_live(now)
     }
 }
 

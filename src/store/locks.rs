@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::store::Time;
+use crate::store::{Clock, Key, Namespace, Result, Time};
 
 /// How a named lock is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,3 +60,27 @@ pub trait Guard: Send {
 
 /// A named lock that is held until this is dropped, or until the process dies.
 pub type Held = Box<dyn Guard>;
+
+/// The named locks of a store.
+pub trait Locks {
+    /// Takes the lock of that name. Returns `None` if others held it for too long. It has nothing
+    /// to do with the entry of the same name.
+    ///
+    /// # Errors
+    ///
+    /// Where the engine has no such locks, or the store cannot be written.
+    fn lock(
+        &self,
+        namespace: &Namespace,
+        name: &Key,
+        request: LockRequest,
+        clock: &dyn Clock,
+    ) -> Result<Option<Held>>;
+
+    /// Tells who holds the lock of that name; `None` if nobody does.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be read.
+    fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>>;
+}
