@@ -18,6 +18,37 @@
 //! is written against [`store::Store`] and cannot tell which engine serves it: [`engine::open`] is
 //! the only list of engines. How the default one keeps its promises is told in [`engine::tree`].
 //!
+//! # Words
+//!
+//! - *entry*: a key with its value, its etag, when it was modified and when it expires; *namespace*: a
+//!   name and the entries below it; *list*: a namespace whose keys are numbers.
+//! - *etag*: 64 random bits, new with every write of a key.
+//! - *loose*: an entry in a file of its own; *pack*: a file with many; *shard*: one of 256 parts of the
+//!   keys of a namespace, with a lock; *draft*: a file being written; *tombstone*: what says that a key
+//!   is removed, where a pack would bring it back.
+//! - *bucket*: on Redis, one of 64 parts of the keys of a namespace, with an index.
+//! - *lease*: a lock that ends by itself unless its holder asks for it again; *mark*: a lock on bytes of
+//!   a file that says who holds another.
+//!
+//! # To add a command
+//!
+//! Its arguments in a file of `cli/` and a variant in `cli/mod.rs`; a file in `commands/` and a line in
+//! `commands/mod.rs`; a page `cli/man/kv-NAME.md`; its tests in `tests/it/NAME.rs`, and a line in
+//! `tests/it/contract` so that every engine passes them.
+//!
+//! # To add an engine
+//!
+//! A module in `engine/` that has [`store::Entries`] and [`store::Locks`] and takes the defaults of the
+//! other facets (`engine/memory.rs` is one); a line in [`engine::open`] and in [`store::Location`]; a
+//! line in `tests/it/engines.rs` and one in `tests/it/contract`. What it does better than the defaults
+//! comes afterwards, facet by facet.
+//!
+//! # Where the promises are proved
+//!
+//! The README's table names each kind of test with its counts: `tests/it/crash` builds the states of
+//! power cuts, `tests/it/failing_calls` fails every system call, `tests/it/linearize` judges histories,
+//! `tests/models` has the protocols, and `tests/it/contract` is what every engine passes.
+//!
 //! `fuzz` is not part of that: it hands the readers of files and lines to tests/fuzz.
 //!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],

@@ -290,10 +290,13 @@ pub fn has_program(name: &str) -> bool {
         .any(|dir| Path::new(dir).join(name).is_file())
 }
 
-/// Says loudly, with the test's name, that a check cannot run here.
+/// Says loudly, with the test's name, that a check cannot run here; with `KV_TEST_REQUIRE` set, that is
+/// a failure.
 #[track_caller]
 pub fn cannot_run(why: &str) {
     tell("NOT RUN", why);
+    let is_required = std::env::var_os("KV_TEST_REQUIRE").is_some_and(|value| !value.is_empty());
+    assert!(!is_required, "it has to run: {why}");
 }
 
 /// Says with the test's name how much it tried, so that a log shows that it was not nothing.
