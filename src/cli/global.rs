@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::{Cli, Command, value};
+use crate::cli::{Cli, value};
 use crate::store::{Location, Namespace};
 
 /// Options of any command, as they stand before it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalBefore {
     /// Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST
@@ -47,7 +47,7 @@ pub(super) struct GlobalAfter {
     rest: GlobalRest,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct GlobalRest {
     /// What a write survives once it has succeeded [default: $KV_SYNC, or full]
     #[arg(long, value_name = "WHEN", hide_short_help = true)]
@@ -134,40 +134,5 @@ impl Cli {
                 .and_then(|g| g.rest.token_file.clone())
                 .or_else(|| before.rest.token_file.clone()),
         }
-    }
-}
-
-impl Command {
-    fn after(&self) -> Option<&GlobalAfter> {
-        Some(match self {
-            Self::Put(with) => &with.after,
-            Self::Get(with) => &with.after,
-            Self::Remove(with) => &with.after,
-            Self::Ls(with) => &with.after,
-            Self::Has(with) => &with.after,
-            Self::Stat(with) => &with.after,
-            Self::Expire(with) => &with.after,
-            Self::Ttl(with) => &with.after,
-            Self::Incr(with) => &with.after,
-            Self::Append(with) => &with.after,
-            Self::Push(with) => &with.after,
-            Self::Pop(with) => &with.after,
-            Self::Items(with) => &with.after,
-            Self::Update(with) => &with.after,
-            Self::Lock(with) => &with.after,
-            Self::Memo(with) => &with.after,
-            Self::Batch(with) => &with.after,
-            Self::Import(with) => &with.after,
-            Self::Export(with) => &with.after,
-            Self::Wait(with) => &with.after,
-            Self::Gc(with) => &with.after,
-            Self::Fsck(with) => &with.after,
-            Self::Info(with) => &with.after,
-            Self::Serve(with) => &with.after,
-            Self::Mount(with) => &with.after,
-            Self::Namespaces(with) => &with.after,
-            Self::Completions(with) => &with.after,
-            Self::Help { .. } => return None,
-        })
     }
 }

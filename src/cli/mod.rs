@@ -5,9 +5,9 @@
 //! full stop. What a man page tells beyond that is in `man/`, in Markdown that only the generator in
 //! `tests/it` reads: a command without a page there fails a test.
 //!
-//! Only the arguments of the command that was typed are built; its siblings are known by name
-//! alone, as building them all takes longer than a `get`.
+//! Only the command that was typed is built: `alone` says how.
 
+mod alone;
 mod batch;
 mod bulk;
 mod counters;

@@ -1,6 +1,6 @@
 //! Reading a command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::mem::ManuallyDrop;
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`super::usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    match fstab::translated(args) {
-        Some(args) => Reader::new().read(&args),
+    let translated = fstab::translated(args);
+    let args = translated.as_deref().unwrap_or(args);
+    match Cli::alone(args) {
+        Some(cli) => Ok(cli),
         None => Reader::new().read(args),
     }
 }
@@ -48,7 +50,9 @@ impl Reader {
     ///
     /// As [`parse`].
     pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
-        let args = with_null_option(&self.command, args);
+        let at = command_at(&self.command, args).unwrap_or(args.len());
+        let before = args[..at].iter().map(OsString::as_os_str);
+        let args = before.chain(with_null_option(&args[at..]));
         let mut matches = self.command.try_get_matches_from_mut(args)?;
         Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
     }
@@ -60,24 +64,25 @@ impl Default for Reader {
     }
 }
 
-/// Reads `-0` as the option that it is for `push`. Everywhere else before `--` it is a negative
-/// number, which is text, and clap would take it for the element.
-fn with_null_option(command: &clap::Command, args: &[OsString]) -> Vec<OsString> {
-    let mut args = args.to_vec();
-    if command_at(command, &args).is_some_and(|at| args[at] == "push") {
-        let options = args.iter_mut().take_while(|arg| *arg != "--");
-        options
-            .filter(|arg| *arg == "-0")
-            .for_each(|arg| *arg = "--null".into());
-    }
-    args
+/// Reads `-0` behind the name of a command as the option that it is for `push`. Everywhere else before
+/// `--` it is a negative number, which is text, and clap would take it for the element.
+pub(super) fn with_null_option(words: &[OsString]) -> impl Iterator<Item = &OsStr> + Clone {
+    let mut is_option = words.first().is_some_and(|name| name == "push");
+    words.iter().map(move |word| {
+        is_option &= word != "--";
+        match is_option && word == "-0" {
+            true => OsStr::new("--null"),
+            false => word,
+        }
+    })
 }
 
 /// Returns where the name of the command stands.
-fn command_at(command: &clap::Command, args: &[OsString]) -> Option<usize> {
+pub(super) fn command_at(command: &clap::Command, args: &[OsString]) -> Option<usize> {
     let mut at = 1;
     loop {
         match args.get(at)?.to_str() {
+            Some("--") => return None,
             Some(word) if !word.starts_with('-') => return Some(at),
             Some(word) if wants_value(command, word) => at += 2,
             _ => at += 1,

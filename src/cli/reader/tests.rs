@@ -1,5 +1,7 @@
 //! Every option of every command, wherever it stands.
 
+use std::os::unix::ffi::OsStringExt as _;
+
 use super::*;
 
 fn at(words: &[String]) -> Option<usize> {
@@ -68,5 +70,85 @@ fn who_runs_a_program_is_known_from_the_definition() {
         };
         let words: Vec<_> = words.into_iter().map(OsString::from).collect();
         assert!(parse(&words).unwrap().command.runs_a_program());
+    }
+}
+
+/// Words for a command line of this command: all its options, and what they take or refuse.
+fn words_for(command: &clap::Command) -> Vec<OsString> {
+    let mut words = Vec::new();
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        let short = arg.get_short().map(|short| format!("-{short}"));
+        let long = arg.get_long().map(|long| format!("--{long}"));
+        words.extend(short.into_iter().chain(long.clone()));
+        let values = arg.get_possible_values();
+        let values = values.iter().map(|value| value.get_name());
+        let values = values.chain(["1s", "0123456789abcdef"]);
+        words.extend(values.flat_map(|value| long.as_ref().map(|long| format!("{long}={value}"))));
+    }
+    let texts = "x x x x 1s 1s -- -0 -7 - -x --bogus bash".split(' ');
+    let mut words: Vec<_> = words.into_iter().map(OsString::from).collect();
+    words.extend(texts.map(OsString::from));
+    words.extend([OsString::new(), OsString::from_vec(b"\xff".to_vec())]);
+    words
+}
+
+/// Reads command lines in both ways, and demands that they agree. Returns how many are right.
+fn agree(reader: &mut Reader, lines: impl Iterator<Item = Vec<OsString>>) -> usize {
+    let mut right = 0;
+    for line in lines {
+        match (reader.read(&line), Cli::alone(&line)) {
+            (Ok(whole), Some(alone)) => {
+                assert_eq!(format!("{whole:?}"), format!("{alone:?}"), "{line:?}");
+                right += 1;
+            }
+            // What is wrong is told by the whole definition.
+            (Err(_), None) => {}
+            (whole, alone) => panic!("{line:?}: {whole:?}, but {alone:?}"),
+        }
+    }
+    right
+}
+
+#[test]
+fn a_command_that_is_read_alone_means_what_it_means_among_all() {
+    let mut all = command();
+    all.build();
+    let options = every_option_before().concat();
+    let options = options.into_iter().map(OsString::from);
+    let options: Vec<_> = options.chain(words_for(&all)).collect();
+    let mut reader = Reader::new();
+    let mut seed = 0_u64;
+    let mut below = |end: usize| {
+        seed += 1;
+        xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes()) as usize % end
+    };
+    for one in all.get_subcommands().filter(|one| one.get_name() != "help") {
+        let words = words_for(one);
+        let shouted = one.get_name().to_uppercase();
+        let names: Vec<_> = [one.get_name(), &shouted]
+            .into_iter()
+            .chain(one.get_all_aliases())
+            .collect();
+        let needed = one.get_opts().filter(|opt| opt.is_required_set());
+        let needed = needed.map(|opt| format!("--{}=1s", opt.get_long().unwrap()));
+        let needed: Vec<_> = needed.map(OsString::from).collect();
+        let mut line = || {
+            let mut line = vec![OsString::from("kv")];
+            // Most have nothing before the command.
+            let before = below(6).saturating_sub(3);
+            line.extend((0..before).map(|_| options[below(options.len())].clone()));
+            line.push(names[below(names.len())].into());
+            if below(2) == 0 {
+                line.extend(needed.clone());
+            }
+            let behind = below(5);
+            line.extend((0..behind).map(|_| words[below(words.len())].clone()));
+            if below(3) == 0 {
+                line.extend(["--", "x"].map(OsString::from));
+            }
+            line
+        };
+        let right = agree(&mut reader, (0..1_500).map(|_| line()));
+        assert!(right > 8, "{one}: {right}");
     }
 }
