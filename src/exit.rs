@@ -4,7 +4,6 @@
 //! `tests/it/exit.rs` drives the binary into every row.
 
 use std::io;
-use std::process::ExitCode;
 
 use crate::store::{Fault, StoreError};
 
@@ -152,12 +151,6 @@ impl std::fmt::Display for CannotRun {
 impl std::error::Error for CannotRun {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.row().0)
     }
 }
 

@@ -74,3 +74,6 @@ pub mod exit;
 pub mod fuzz;
 
 mod os;
+
+#[doc(hidden)]
+pub use self::os::start::start;

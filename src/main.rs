@@ -1,7 +1,5 @@
 //! The `kv` command; all of it is in the library of that name.
 
-use std::process::ExitCode;
+#![no_main]
 
-fn main() -> ExitCode {
-    kv::commands::main(std::env::args_os())
-}
+kv::program!(kv::commands::main);

@@ -38,7 +38,6 @@ mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
@@ -51,12 +50,12 @@ use crate::store::Namespace;
 use self::output::{OrCannotWrite as _, Output};
 use self::session::Session;
 
-/// Carries out a command line, and says on standard error in one line what went wrong.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Carries out a command line, the program's name included, and says on standard error in one line
+/// what went wrong. Returns the exit status.
+pub fn main(args: Vec<OsString>) -> u8 {
     os::survive_file_limit();
     // What cannot be had is as it was: signals that nobody hears.
     _ = os::end_as_init();
-    let args: Vec<OsString> = args.into_iter().collect();
     let (done, runs_a_program) = match cli::parse(&args) {
         Ok(cli) => {
             let runs_a_program = cli.command.runs_a_program();
@@ -77,7 +76,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Exit::Signal(signal) = exit {
         os::die_of(signal);
     }
-    exit.into()
+    exit.row().0
 }
 
 fn run(cli: Cli) -> Result<Exit> {

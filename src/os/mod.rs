@@ -12,6 +12,7 @@ mod mark;
 mod mounts;
 mod process;
 mod random;
+pub(crate) mod start;
 mod stdio;
 mod watch;
 mod writer;

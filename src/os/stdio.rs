@@ -4,32 +4,39 @@
 //! That nothing can be read or written at the moment is no error then: it is waited for.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// Whether standard output was open when the program began. The standard library opens /dev/null
-/// in the place of a closed one before `main`, and then a value would vanish without an error.
+/// Whether standard output was closed when the program began: a value would vanish without an error
+/// in what stands in its place.
 static STDOUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Runs before the standard library starts.
-extern "C" fn look_at_stdout() {
-    // SAFETY: asking for the flags of a descriptor by its number has no other effect, and the
-    // borrow ends with the call.
-    #[allow(unsafe_code)]
-    let stdout = unsafe { std::os::fd::BorrowedFd::borrow_raw(1) };
-    STDOUT_IS_CLOSED.store(rustix::io::fcntl_getfd(stdout).is_err(), Ordering::Relaxed);
+/// Opens /dev/null in the place of each of the three that is closed. A file that is opened later would
+/// have its number else, and be written to.
+pub(super) fn open_all() {
+    for number in 0..3 {
+        // SAFETY: asking for the flags of a descriptor by its number has no other effect, and the
+        // borrow ends with the call.
+        #[allow(unsafe_code)]
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if !matches!(rustix::io::fcntl_getfd(fd), Err(Errno::BADF)) {
+            continue;
+        }
+        // The lowest number that is free is taken.
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty());
+        match null.map(IntoRawFd::into_raw_fd) {
+            Ok(taken) if taken == number => {}
+            _ => std::process::abort(),
+        }
+        if number == 1 {
+            STDOUT_IS_CLOSED.store(true, Ordering::Relaxed);
+        }
+    }
 }
-
-// SAFETY: an entry of this section is called once, before `main`, and takes no arguments that it
-// would need; the function uses nothing that the standard library would have to set up.
-#[allow(unsafe_code)]
-#[cfg(target_os = "linux")]
-#[used]
-#[unsafe(link_section = ".init_array")]
-static LOOK_AT_STDOUT: extern "C" fn() = look_at_stdout;
 
 /// Standard output without a buffer and without the standard library's tolerance of a closed one.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +115,7 @@ fn in_turn(
 
 /// Tells whether standard input is closed or /dev/null, so that nothing can come from it.
 pub(crate) fn stdin_is_null() -> bool {
-    // A closed descriptor cannot be told from the other: the standard library puts /dev/null in its
-    // place.
+    // In the place of a closed one is the other.
     match (
         rustix::fs::fstat(rustix::stdio::stdin()),
         rustix::fs::stat("/dev/null"),

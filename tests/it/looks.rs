@@ -20,6 +20,18 @@ fn calls(kv: &Sandbox, trace: &str, text: &str, args: &[&str]) -> usize {
 }
 
 #[test]
+fn a_get_asks_for_nothing_that_it_does_not_need() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let all = "open,openat,openat2,fstat,newfstatat,read,pread64,close,ioctl,write,poll,ppoll,mmap";
+    // The store, its format and the entry; whether a person reads the value; the value.
+    assert_eq!(calls(&kv, all, "(", &["get", "k"]), 3 + 1 + 2 + 3 + 1 + 1);
+}
+
+#[test]
 fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
     if !has_program("strace") {
         return cannot_run("strace is missing: apt-get install strace");

@@ -95,6 +95,7 @@ mod serve;
 mod signals;
 mod sizes;
 mod sqlite;
+mod start;
 mod stat;
 mod stress;
 mod sweep;

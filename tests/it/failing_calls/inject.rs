@@ -190,8 +190,8 @@ pub fn trace(kv: &Sandbox, args: &[&str], input: &[u8]) -> (Output, Vec<Call>) {
         };
         let nth = counts.entry(name.to_owned()).or_insert(0);
         *nth += 1;
-        // The last that the standard library does before `main`.
-        begun |= line.starts_with("rt_sigaction(SIGBUS, {");
+        // The last that is done before the command.
+        begun |= line.starts_with("rt_sigaction(SIGPIPE, {");
         if begun {
             calls.push(Call {
                 name: name.to_owned(),
