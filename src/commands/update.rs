@@ -31,6 +31,14 @@ pub(super) fn run(args: &UpdateArgs, session: &mut Session<'_>) -> Result<Exit> 
             condition,
         };
         let stored = session.store.put(namespace, key, put, clock);
+        let stored = match stored {
+            // The program, of which there is more to come, ends by nobody's reading that.
+            Err(err) if run.stdout.take().is_some() => {
+                run.finish()?;
+                return Err(err.into());
+            }
+            stored => stored,
+        };
         match (run.finish()?, stored) {
             (status, _) if !status.success() => return Ok(program::exit_of(status)),
             (_, Ok(Some(_))) => return Ok(Exit::Program(0)),

@@ -148,3 +148,21 @@ fn a_read_only_file_system_is_read_and_says_so_when_written() {
             .complains(&["cannot ", "Read-only file system"]);
     }
 }
+
+#[test]
+fn a_program_without_an_end_ends_when_its_output_finds_no_room() {
+    let kv = Sandbox::new();
+    let Some(disk) = Mount::tmpfs(&kv, "size=1m") else {
+        return;
+    };
+    disk.run(&kv, ["put", "k", "old"]).ends(Exit::Success);
+    for words in [&["yes"][..], &["sh", "-c", "yes; exit 3"]] {
+        let args = [&["update", "k", "--"], words].concat();
+        disk.run(&kv, args)
+            .ends(Exit::Program(125))
+            .complains(&["No space left on device"]);
+        disk.run(&kv, ["get", "k"])
+            .ends(Exit::Success)
+            .prints("old");
+    }
+}

@@ -82,3 +82,22 @@ fn a_store_that_cannot_be_written_keeps_no_answer_back() {
         .prints("kept\n")
         .warns("");
 }
+
+#[test]
+fn a_program_without_an_end_ends_when_nobody_reads_it_any_more() {
+    let kv = Sandbox::new();
+    let script = "kv memo k --ttl 1h -- yes | head -1; echo ${PIPESTATUS[0]}";
+    let ran = kv.shell("bash", script).ends(Exit::Success);
+    ran.prints("y\n0\n").warns("");
+    kv.run(["-n", "memo", "ls"]).ends(Exit::Success).is_silent();
+    // Of a store that is full the one who sees the program is told behind it.
+    let Some(disk) = Mount::tmpfs(&kv, "size=1m") else {
+        return;
+    };
+    let location = disk.kv(&kv, ["ls"]);
+    let location = location.get_envs().find(|(name, _)| *name == "KV_STORE");
+    let store = location.unwrap().1.unwrap().to_str().unwrap();
+    let script = format!("KV_STORE={store}\n{script}");
+    let ran = kv.shell("bash", &script).ends(Exit::Success);
+    ran.prints("y\n0\n").warns("");
+}

@@ -30,15 +30,20 @@ pub(super) fn seen(
     refused: Option<anyhow::Error>,
 ) -> Result<Exit> {
     let mut shown = Ok(());
-    let (status, spool) = capture(memo, |stream, part| {
-        // Others may be waiting for a run whose first reader has gone.
+    // Others may be waiting for a run whose first reader has gone; but not for one without an end.
+    let mut left = HELD;
+    let (status, spool) = capture(memo, |stream, part, _| {
         if shown.is_ok() {
             shown = show(stream, part, session).and_then(|()| session.out.flush());
         }
+        if shown.is_err() {
+            left = left.saturating_sub(part.len());
+        }
+        left > 0
     })?;
     let exit = program::exit_of(status);
-    // A run that was killed says nothing about the program.
-    if let (Exit::Program(number), Some(_)) = (exit, status.code()) {
+    // A run that was killed, or cut off, says nothing about the program.
+    if let (Exit::Program(number), Some(_), 1..) = (exit, status.code(), left) {
         let keeps = number == 0 || memo.args.keep_failures;
         let failed_at = if keeps { 0 } else { session.now().0 };
         let ttl = if keeps { memo.ttl } else { FAILED_TTL };
@@ -61,7 +66,7 @@ pub(super) fn seen(
 
 /// Runs the program for nobody but those who come later. A run that fails changes nothing.
 pub(super) fn unseen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<()> {
-    let (status, spool) = capture(memo, |_, _| {})?;
+    let (status, spool) = capture(memo, |_, _, is_kept| is_kept)?;
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(status) if status == 0 || memo.args.keep_failures => store(
             memo,
@@ -101,9 +106,11 @@ fn store(
 }
 
 /// Runs the program to its end and collects what it prints, part by part, unless that cannot be kept.
+/// `each` learns of each part whether it is, and says whether to read on: where not, the program ends
+/// as one that writes into a closed pipe.
 fn capture(
     memo: &Memo<'_>,
-    mut each: impl FnMut(Stream, &[u8]),
+    mut each: impl FnMut(Stream, &[u8], bool) -> bool,
 ) -> Result<(ExitStatus, Result<SpooledTempFile>)> {
     let supervisor = Supervisor::new().context("cannot hold back signals")?;
     let mut command = program::command(&memo.args.command);
@@ -127,12 +134,14 @@ fn capture(
                 continue;
             }
         };
-        each(stream, &part);
         if spooled.is_ok() {
             let line = part_line(stream, part.len());
             spooled = spool
                 .write_all(line.as_bytes())
                 .and_then(|()| spool.write_all(&part));
+        }
+        if !each(stream, &part, spooled.is_ok()) {
+            break;
         }
     }
     let status = waiter.status().context("cannot wait for the program")?;
