@@ -20,6 +20,7 @@ pub struct IncrArgs {
         long,
         value_name = "N",
         default_value_t = 1,
+        value_parser = value::addend,
         allow_negative_numbers = true
     )]
     pub by: i64,

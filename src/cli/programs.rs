@@ -25,7 +25,7 @@ pub struct UpdateArgs {
 #[derive(Debug, Args)]
 pub struct LockArgs {
     /// Name of the lock; it has nothing to do with a key of that name
-    #[arg(value_name = "NAME", value_parser = value::key(), allow_negative_numbers = true)]
+    #[arg(value_name = "NAME", value_parser = value::lock_name(), allow_negative_numbers = true)]
     #[arg(value_hint = ValueHint::Other)]
     pub name: Key,
 

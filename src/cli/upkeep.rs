@@ -15,7 +15,8 @@ pub struct GcArgs {
     pub evict_older_than: Option<Duration>,
 
     /// Remove the entries written first until at most N are left
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "N", value_parser = value::count)]
+    #[arg(allow_negative_numbers = true, value_hint = ValueHint::Other)]
     pub max_entries: Option<u64>,
 
     /// Remove the entries written first until keys and values take at most SIZE

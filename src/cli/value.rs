@@ -4,12 +4,32 @@ use std::ffi::OsString;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use crate::store::key::BadKey;
 use crate::store::{Key, Location, Namespace, lists};
 
 pub(crate) use crate::store::units::{patience, size, ttl};
 
 pub(super) fn key() -> impl TypedValueParser<Value = Key> {
     OsStringValueParser::new().try_map(Key::try_from)
+}
+
+/// Reads the name of a lock, which is made as a key is.
+pub(super) fn lock_name() -> impl TypedValueParser<Value = Key> {
+    OsStringValueParser::new().try_map(|name| {
+        let named = |err: BadKey| err.to_string().replacen("a key", "the name of a lock", 1);
+        Key::try_from(name).map_err(named)
+    })
+}
+
+/// Reads how many there are to be at the most.
+pub(super) fn count(text: &str) -> Result<u64, &'static str> {
+    text.parse()
+        .map_err(|_| "it is no whole number of 0 or more")
+}
+
+/// Reads what is to be added.
+pub(super) fn addend(text: &str) -> Result<i64, &'static str> {
+    text.parse().map_err(|_| "it is no whole number of 64 bits")
 }
 
 pub(super) fn namespace() -> impl TypedValueParser<Value = Namespace> {

@@ -161,7 +161,7 @@ pub struct LsArgs {
     pub reverse: bool,
 
     /// List at most N keys
-    #[arg(long, value_name = "N", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "N", value_parser = value::count, value_hint = ValueHint::Other)]
     pub limit: Option<u64>,
 
     /// Print only how many keys there are

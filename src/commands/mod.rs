@@ -149,8 +149,12 @@ fn answer(err: &clap::Error) -> Result<Exit> {
 
 /// Writes one line to standard error: what could not be done, on what, and why.
 pub(crate) fn complain(err: &anyhow::Error) {
+    write_complaint(&complaint(err));
+}
+
+fn write_complaint(line: &str) {
     // Nobody is left to tell if this fails.
-    _ = RawStderr.write_all(format!("{}\n", complaint(err)).as_bytes());
+    _ = RawStderr.write_all(format!("{line}\n").as_bytes());
 }
 
 /// Returns the line that says what could not be done.

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 
 use anyhow::Result;
+use rustix::io::Errno;
 
 use crate::exit::{CannotRun, Exit};
 use crate::os::Supervisor;
@@ -23,11 +24,15 @@ pub(super) fn spawn(
     command: &mut Command,
     dies_along: bool,
 ) -> Result<Child> {
-    let child = supervisor.spawn(command, dies_along);
-    Ok(child.map_err(|source| CannotRun {
-        program: command.get_program().to_string_lossy().into_owned(),
-        source,
-    })?)
+    supervisor.spawn(command, dies_along).map_err(|source| {
+        // What kv lacks says nothing of the program.
+        let lacks = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+        if Errno::from_io_error(&source).is_some_and(|errno| lacks.contains(&errno)) {
+            return anyhow::Error::from(source).context("cannot start a process");
+        }
+        let program = command.get_program().to_string_lossy().into_owned();
+        CannotRun { program, source }.into()
+    })
 }
 
 /// Returns what kv does as the program did: the same status, or the same death.

@@ -37,6 +37,7 @@ pub(super) struct Session<'a> {
     pub(super) out: &'a mut Output,
     /// The line of a batch that is being carried out, for messages.
     pub(super) line: Option<u64>,
+    repeated: RefCell<Repeated>,
     /// Where messages go that are for the client of a service; otherwise to standard error.
     pub(super) complaints: RefCell<Option<String>>,
     /// The file that was named as one with a token in it.
@@ -57,6 +58,39 @@ pub(super) enum NamedBy {
     Option,
     Variable,
     Nobody,
+}
+
+/// What was told last, and how often it would have been told since: many keys may fail for one reason.
+#[derive(Default)]
+struct Repeated {
+    line: String,
+    times: u64,
+}
+
+impl Repeated {
+    fn tell(&mut self, line: String) {
+        if line == self.line {
+            self.times += 1;
+            return;
+        }
+        self.end();
+        super::write_complaint(&line);
+        self.line = line;
+    }
+
+    fn end(&mut self) {
+        match std::mem::take(&mut self.times) {
+            0 => {}
+            1 => super::write_complaint("kv: the same once more"),
+            times => super::write_complaint(&format!("kv: the same {times} times more")),
+        }
+    }
+}
+
+impl Drop for Repeated {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// The clock of the machine.
@@ -129,6 +163,7 @@ impl<'a> Session<'a> {
             clock: SystemClock,
             out,
             line: None,
+            repeated: RefCell::default(),
             complaints: RefCell::default(),
             token_file,
         })
@@ -146,6 +181,7 @@ impl<'a> Session<'a> {
             clock: SystemClock,
             out,
             line: None,
+            repeated: RefCell::default(),
             complaints: RefCell::default(),
             token_file: None,
         }
@@ -189,7 +225,7 @@ impl<'a> Session<'a> {
             None => err,
         };
         match &mut *self.complaints.borrow_mut() {
-            None => super::complain(&err),
+            None => self.repeated.borrow_mut().tell(super::complaint(&err)),
             Some(told) => {
                 let stored = err.chain().find_map(|err| err.downcast_ref::<StoreError>());
                 let text = super::complaint(&err);
@@ -314,11 +350,11 @@ fn default_location() -> Result<(Location, &'static str)> {
     {
         return Ok((Location::Directory(data.join("kv")), "XDG_DATA_HOME"));
     }
-    match variable("HOME") {
-        Some(home) => {
-            let directory = PathBuf::from(home).join(".local/share/kv");
-            Ok((Location::Directory(directory), "HOME"))
+    match variable("HOME").map(PathBuf::from) {
+        Some(home) if home.is_absolute() => {
+            Ok((Location::Directory(home.join(".local/share/kv")), "HOME"))
         }
+        Some(_) => Err(invalid("HOME", &"it is no absolute path; set it, or KV_STORE").into()),
         None => bail!("cannot find a store: set KV_STORE or HOME, or give --store LOCATION"),
     }
 }

@@ -61,7 +61,8 @@ pub fn next_key(list: &Namespace, number: u64) -> Result<Key> {
         u64::MAX => Err(StoreError::Unfit {
             action: "push to",
             key: list.to_string(),
-            why: "its numbers are used up",
+            why: "its numbers are used up: the key of its last element is the largest there can be; \
+                  take that one away with `pop --last` or `remove`",
         }),
         _ => Ok(key_of(number)),
     }

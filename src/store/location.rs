@@ -42,10 +42,10 @@ impl Location {
             return Err(BadLocation::LineEnd);
         }
         let place = scheme(bytes).map_or(bytes, |scheme| &bytes[scheme.len() + 1..]);
-        for home in ["~", "$HOME", "${HOME}"] {
-            if let Some(b"" | [b'/', ..]) = place.strip_prefix(home.as_bytes()) {
-                return Err(BadLocation::Home(home));
-            }
+        let first = place.split(|&b| b == b'/').next().unwrap_or_default();
+        if first.starts_with(b"~") || [&b"$HOME"[..], b"${HOME}"].contains(&first) {
+            let first = String::from_utf8_lossy(first).into_owned();
+            return Err(BadLocation::Home(first));
         }
         let Some(scheme) = scheme(bytes) else {
             return Ok(Self::Directory(text.into()));
@@ -154,8 +154,8 @@ pub enum BadLocation {
     Password,
     /// It ends in a carriage return or a newline, as a line of a file does.
     LineEnd,
-    /// It begins with what only a shell would have made the user's home directory of.
-    Home(&'static str),
+    /// It begins with what only a shell would have made a home directory of.
+    Home(String),
 }
 
 impl fmt::Display for BadLocation {
@@ -240,8 +240,12 @@ mod tests {
             ("sqlite:~/kv.db", "~"),
             ("sqlite:$HOME/kv.db", "$HOME"),
             ("http+unix:~/kv.sock", "~"),
+            ("~user/kv", "~user"),
+            ("~user", "~user"),
+            ("~+/kv", "~+"),
         ] {
-            assert_eq!(location(text), Err(BadLocation::Home(home)), "{text}");
+            let want = Err(BadLocation::Home(home.to_owned()));
+            assert_eq!(location(text), want, "{text}");
         }
         for text in [
             "store\n",
@@ -252,7 +256,14 @@ mod tests {
         ] {
             assert_eq!(location(text), Err(BadLocation::LineEnd), "{text:?}");
         }
-        for directory in ["./~/kv", "~user/kv", "$HOMES/kv", "a\nb", "/~/kv"] {
+        for directory in [
+            "./~/kv",
+            "./~user/kv",
+            "a~/kv",
+            "$HOMES/kv",
+            "a\nb",
+            "/~/kv",
+        ] {
             let want = Ok(Location::Directory(directory.into()));
             assert_eq!(location(directory), want);
         }

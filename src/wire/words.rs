@@ -78,15 +78,16 @@ impl Splitter {
     ///
     /// # Errors
     ///
-    /// [`Unclosed`] if a quote was not closed.
+    /// [`Unclosed`] if a quote was not closed, or the last byte is a backslash.
     pub fn finish(&mut self) -> Result<Option<Line>, Unclosed> {
         match self.state {
             State::Plain | State::Comment | State::Dollar => {
                 self.resolve_dollar();
                 Ok(self.end())
             }
-            _ => Err(Unclosed {
+            state => Err(Unclosed {
                 number: self.begun.unwrap_or(self.lines + 1),
+                is_quote: state != State::Escape,
             }),
         }
     }
@@ -234,16 +235,20 @@ impl Splitter {
     }
 }
 
-/// A quote was not closed before the input ended.
+/// A quote was not closed before the input ended, or nothing is behind a backslash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unclosed {
     /// The line on which the command begins, counted from 1.
     pub number: u64,
+    is_quote: bool,
 }
 
 impl fmt::Display for Unclosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a quote is not closed")
+        f.write_str(match self.is_quote {
+            true => "a quote is not closed",
+            false => "nothing is behind the backslash at its end",
+        })
     }
 }
 
@@ -311,14 +316,18 @@ mod tests {
 
     #[test]
     fn an_open_quote_is_told_with_its_line() {
-        for input in [
-            &b"a\nb 'c\n"[..],
-            b"a\nb \"c",
-            b"a\nb $'c",
-            b"a\nb $'\\x4",
-            b"a\nb \\",
+        for (input, is_quote) in [
+            (&b"a\nb 'c\n"[..], true),
+            (b"a\nb \"c", true),
+            (b"a\nb $'c", true),
+            (b"a\nb $'\\x4", true),
+            (b"a\nb \\", false),
         ] {
-            assert_eq!(split(input, 3).1, Err(Unclosed { number: 2 }), "{input:?}");
+            let want = Unclosed {
+                number: 2,
+                is_quote,
+            };
+            assert_eq!(split(input, 3).1, Err(want), "{input:?}");
         }
     }
 }

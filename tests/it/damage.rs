@@ -242,6 +242,42 @@ fn a_namespace_of_a_newer_version_is_refused_and_not_changed() {
 }
 
 #[test]
+fn a_damaged_format_is_told_from_a_newer_one_and_written_anew() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let format = kv.space().join("format");
+    let sound = fs::read(&format).unwrap();
+    let mut damaged = vec![sound[..9].to_vec(), [&sound[..], &[0; 7]].concat()];
+    damaged.extend((0..sound.len() * 8).map(|bit| {
+        let mut flipped = sound.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped
+    }));
+    for bytes in &damaged {
+        fs::write(&format, bytes).unwrap();
+        let ran = kv.run(["get", "k"]).ends(Exit::Damaged).prints("");
+        let text = ran.complains(&["format"]).stderr_text();
+        assert!(!text.contains("newer"), "{text}");
+    }
+    for bytes in damaged.iter().step_by(20) {
+        fs::write(&format, bytes).unwrap();
+        kv.run(["fsck"]).ends(Exit::Damaged);
+        kv.run(["fsck", "--repair"]).ends(Exit::Success);
+        assert_eq!(fs::read(&format).unwrap(), sound);
+        kv.holds("k", "v");
+    }
+    // Where what is stored is of another version, nobody says that it is of this one.
+    let entry = kv.file_of(b"k");
+    let mut newer = fs::read(&entry).unwrap();
+    newer[2] = b'2';
+    newer[103] = if newer[103] == b'0' { b'1' } else { b'0' };
+    fs::write(&entry, newer).unwrap();
+    fs::write(&format, &damaged[1]).unwrap();
+    kv.run(["fsck", "--repair"]).ends(Exit::Damaged);
+    assert_eq!(fs::read(&format).unwrap(), damaged[1]);
+}
+
+#[test]
 fn a_removal_by_pattern_tells_what_it_could_not_judge() {
     let kv = damaged(|bytes| vec![0xA5; bytes.len()]);
     for (args, printed) in [

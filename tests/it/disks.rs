@@ -166,3 +166,24 @@ fn a_program_without_an_end_ends_when_its_output_finds_no_room() {
             .prints("old");
     }
 }
+
+#[test]
+fn what_keeps_many_keys_from_being_removed_is_told_once() {
+    let kv = Sandbox::new();
+    let Some(disk) = Mount::tmpfs(&kv, "size=1m") else {
+        return;
+    };
+    let puts: String = (0..40).map(|n| format!("put k{n} v\n")).collect();
+    let mut batch = disk.kv(&kv, ["batch", "--sync", "off"]);
+    Ran::fed(&mut batch, puts.as_bytes()).ends(Exit::Success);
+    disk.run(&kv, ["gc"]).ends(Exit::Success);
+    // Not a byte is left for marks that hide what is packed.
+    let full = std::fs::write(disk.store().with_file_name("filler"), vec![1; 1 << 20]);
+    assert!(full.is_err());
+    let ran = disk.run(&kv, ["remove", "--glob", "k*"]);
+    let told = ran.ends(Exit::Failure).stderr_text();
+    let lines: Vec<_> = told.lines().collect();
+    assert!(lines.len() == 2, "{told}");
+    assert!(lines[0].contains("No space left on device"), "{told}");
+    assert_eq!(lines[1], "kv: the same 39 times more");
+}

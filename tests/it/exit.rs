@@ -113,3 +113,31 @@ fn a_wrong_command_line_is_one_line() {
     }
     assert!(!kv.store().exists());
 }
+
+#[test]
+fn what_is_wrong_with_a_number_or_a_name_is_told_in_plain_words() {
+    let kv = Sandbox::new();
+    for (args, why) in [
+        (&["ls", "--limit", "x"][..], "`x`: it is no whole number"),
+        (&["ls", "--limit=-1"], "`-1`: it is no whole number"),
+        (
+            &["incr", "k", "--by", "1.5"],
+            "`1.5`: it is no whole number",
+        ),
+        (
+            &["gc", "--max-entries", "1e3"],
+            "`1e3`: it is no whole number",
+        ),
+    ] {
+        kv.run(args).ends(Exit::Usage).complains(&[why]);
+    }
+    kv.run(["lock", "", "--", "true"])
+        .ends(Exit::Program(125))
+        .complains(&["the name of a lock cannot be empty"]);
+    kv.run(["ls"]).ends(Exit::Success);
+    for (name, why) in [("HOME", "HOME"), ("KV_STORE", "~user")] {
+        let mut command = kv.kv(["put", "k", "v"]);
+        command.env_remove("KV_STORE").env(name, "~user/kv");
+        Ran::of(&mut command).ends(Exit::Usage).complains(&[why]);
+    }
+}

@@ -242,8 +242,11 @@ fn a_namespace_without_its_format_is_not_passed_over() {
     fs::create_dir(kv.store().join("lost+found")).unwrap();
     fs::write(kv.store().join("lost+found/x"), "").unwrap();
     is_clean(&kv);
-    kv.run(["-n", "lost+found", "fsck", "--repair"])
-        .ends(Exit::Damaged);
+    for args in [&["fsck", "--repair"][..], &["ls"], &["put", "k", "v"]] {
+        kv.run([&["-n", "lost+found"], args].concat())
+            .ends(Exit::Failure)
+            .complains(&["lost+found", "no file `format`"]);
+    }
     assert_eq!(
         crate::harness::names_in(&kv.store().join("lost+found")),
         ["x"]

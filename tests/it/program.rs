@@ -68,6 +68,25 @@ pub fn what_cannot_be_executed_is_126() {
 }
 
 #[test]
+fn what_kv_lacks_to_start_a_program_is_125() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    for run in ["update k", "memo k --ttl 1h", "lock k"] {
+        let mut lacked = 0;
+        for files in 4..14 {
+            let script = format!("ulimit -n {files}; exec kv {run} -- ./missing");
+            let ran = kv.shell("sh", &script);
+            match ran.status().code() {
+                Some(127) => {}
+                Some(125) => lacked += 1,
+                _ => panic!("{run} with {files} files: {}", ran.report()),
+            }
+        }
+        assert!((2..9).contains(&lacked), "{run}: {lacked}");
+    }
+}
+
+#[test]
 pub fn a_wrong_command_line_is_125() {
     let kv = Sandbox::new();
     for args in [

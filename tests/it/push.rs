@@ -229,6 +229,21 @@ pub fn numbers_can_be_used_up() {
         .complains(&["`jobs`", "used up"]);
     has_items(&kv, "jobs", &[b"x"]);
     assert_eq!(kv_litter(&kv), [""; 0]);
+    // Once it is gone, the others can be had.
+    for (n, args) in [
+        (1, &["pop", "jobs", "--last"][..]),
+        (2, &["-n", "jobs", "remove", &last]),
+    ] {
+        kv.run(args).ends(Exit::Success);
+        let key = format!("{n:020}");
+        done(kv.run(["push", "jobs", "y"]));
+        let listed = kv.run(["-n", "jobs", "ls", "--values", "--reverse", "--limit", "1"]);
+        listed.ends(Exit::Success).prints(format!("{key}\ty\n"));
+        done(kv.run(["-n", "jobs", "put", &last, "x"]));
+        kv.feed(["push", "jobs", "--lines"], b"a\nb\n")
+            .ends(Exit::Failure)
+            .complains(&["`jobs`", "pop --last"]);
+    }
 }
 
 fn kv_litter(kv: &Sandbox) -> Vec<String> {

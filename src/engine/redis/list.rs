@@ -20,7 +20,8 @@ impl Lists for Redis {
     fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
         let value = read_value(value, list)?;
         let now = clock.now();
-        let mut number = self.guess(list);
+        // The largest is no element's.
+        let mut number = self.guess(list).min(u64::MAX - 1);
         let mut is_first_guess = true;
         let mut conflicts = Conflicts::default();
         loop {

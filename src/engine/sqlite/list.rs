@@ -16,9 +16,10 @@ impl Lists for Sqlite {
         self.change(list, |tx, space| {
             // Numbers are not used again when a list has become empty.
             let last = self.end_of(tx, space, End::Last)?;
-            let number = last.map_or(space.next, |(number, _)| {
-                space.next.max(number.saturating_add(1))
-            });
+            let behind = last.map_or(1, |(number, _)| number.saturating_add(1));
+            // Of the largest, which was put by its key, nothing is behind, and the others can be had.
+            let next = Some(space.next).filter(|&next| next < u64::MAX);
+            let number = next.unwrap_or(0).max(behind);
             let key = next_key(list, number)?;
             self.upsert(tx, space, key.as_bytes(), &spool, clock.now(), None)
                 .map(|_| ())

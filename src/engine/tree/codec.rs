@@ -266,6 +266,8 @@ pub(super) enum Damage {
     NotAPack,
     /// It does not begin as a MANIFEST does.
     NotAManifest,
+    /// The last line of a MANIFEST is not the checksum of the others.
+    ManifestSum,
     /// A record was damaged before and could not be saved.
     Lost,
     /// The file is not there.
@@ -289,6 +291,7 @@ impl fmt::Display for Damage {
             Self::PageSum => "the checksum of its index does not match",
             Self::NotAPack => "it is no pack",
             Self::NotAManifest => "it is no MANIFEST",
+            Self::ManifestSum => "the checksum in its last line is not that of MANIFEST",
             Self::Lost => "the record was damaged before and is lost",
             Self::Missing => "it is missing",
             Self::NotAFile => "it is no regular file, or lies behind a symbolic link",

@@ -47,7 +47,12 @@ pub(super) fn hint(space: &Space, place: &Place<'_>, deadline: Deadline, now: Ti
     };
     let due = deadline.as_millis();
     let below = format!("expiry/{:015}", end_of_span(due, now));
-    if let Ok(file) = disk::open_append(space.store(), &space.relative(&below), mode) {
+    let open = || disk::open_append(space.store(), &space.relative(&below), mode);
+    let opened = match open() {
+        Err(err) if err.kind() == io::ErrorKind::NotFound && space.room("expiry").is_ok() => open(),
+        opened => opened,
+    };
+    if let Ok(file) = opened {
         _ = disk::write(&file, format!("{due:015} {}\n", place.hash()).as_bytes());
     }
 }

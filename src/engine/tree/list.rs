@@ -178,9 +178,14 @@ impl Tree {
 
     /// Finds the number of the next element: there is none from it on.
     fn next_number(&self, namespace: &Namespace, list: &mut List) -> Result<u64> {
-        let range = self.range_of(namespace, list)?;
+        let mut range = self.range_of(namespace, list)?;
         if let Some(next) = list.goes_on(&self.pushed) {
             return Ok(next);
+        }
+        if range.end == u64::MAX {
+            // Somebody put an element by one of the largest keys: whether it is still there says a count.
+            list.forget()?;
+            range = self.range_of(namespace, list)?;
         }
         let near = near(&range, End::Last);
         let next = match seek(&list.space, &near, End::Last) {

@@ -175,13 +175,12 @@ impl Space {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return self.check_absent(),
             Err(err) => return Err(unusable(err, "open", &path())),
         };
-        // A few lines, which come in one read; what is longer is of another version.
+        // A few lines, which come in one read; no version has more.
         let mut bytes = [0; 256];
         let read = rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut bytes));
         let n = read.map_err(|err| unusable(err.into(), "read", &path()))?;
         if bytes[..n] != *FORMAT.as_bytes() {
-            let text = str::from_utf8(&bytes[..n]).unwrap_or_default();
-            return Err(refuse_format(text, path()));
+            return Err(refuse_format(&bytes[..n], path()));
         }
         Ok(true)
     }
@@ -198,15 +197,26 @@ impl Space {
                 if self.has_moved_on(dir.as_fd(), "format")? {
                     return self.check_format();
                 }
+                let why = "it has no file `format`";
                 match is_empty.or_cannot("read", &path)? {
                     true => Ok(false),
-                    false => Err(StoreError::Damaged {
+                    false if self.is_ours() => Err(StoreError::Damaged {
                         path,
-                        source: "it has no file `format`".into(),
+                        source: why.into(),
                     }),
+                    false => {
+                        let what = format!("{why}, and what is in it is not kv's");
+                        Err(io::Error::other(what)).or_cannot("use as a namespace", &path)
+                    }
                 }
             }
         }
+    }
+
+    /// Tells a namespace that has lost its format from somebody else's directory.
+    pub(super) fn is_ours(&self) -> bool {
+        let has = |room| self.dir_if_any(room).is_ok_and(|dir| dir.is_some());
+        ["objects", "locks", "tmp"].into_iter().all(has)
     }
 
     /// Tells whether something that was not found below the namespace is missing because another
@@ -315,30 +325,34 @@ pub(super) fn is_there(dir: BorrowedFd<'_>, path: &str) -> io::Result<bool> {
     }
 }
 
-fn refuse_format(text: &str, path: PathBuf) -> StoreError {
-    // Of a newer kv it would be another one, and whole.
-    if FORMAT.starts_with(text) {
-        return StoreError::Damaged {
-            path,
-            source: Damage::Truncated.into(),
-        };
-    }
+/// Says what a `format` means that is another than ours. One of a later version is whole lines of text,
+/// and differs in more than a bit.
+fn refuse_format(bytes: &[u8], path: PathBuf) -> StoreError {
+    let is_text = |&byte: &u8| byte == b'\n' || byte == b' ' || byte.is_ascii_graphic();
+    let is_whole = bytes.ends_with(b"\n") && bytes.iter().all(is_text);
+    let pairs = bytes.iter().zip(FORMAT.as_bytes());
+    let flipped: u32 = pairs.map(|(a, b)| (a ^ b).count_ones()).sum();
+    let is_ours = bytes.len() == FORMAT.len() && flipped == 1;
+    let text = str::from_utf8(bytes).unwrap_or_default();
     let version = text
         .lines()
         .next()
         .and_then(|line| line.strip_prefix("kv "));
-    match version {
-        Some(version) if version.parse::<u32>().is_ok_and(|version| version != 1) => {
-            let what = format!("its format is {version}, and this kv knows 1");
-            StoreError::Newer { path, what }
-        }
-        Some("1") => StoreError::Newer {
+    match version.and_then(|version| version.parse::<u32>().ok()) {
+        Some(1) if is_whole && !is_ours => StoreError::Newer {
             path,
             what: "it names another hash or more".to_owned(),
         },
+        Some(version) if is_whole && !is_ours => {
+            let what = format!("its format is {version}, and this kv knows 1");
+            StoreError::Newer { path, what }
+        }
         _ => StoreError::Damaged {
             path,
-            source: "it does not begin like a format".into(),
+            source: match FORMAT.as_bytes().starts_with(bytes) {
+                true => Damage::Truncated.into(),
+                false => "no version of kv has written it so".into(),
+            },
         },
     }
 }

@@ -131,9 +131,9 @@ impl Temp {
         self.name.clone()
     }
 
-    /// Returns the path, for messages.
+    /// Returns where it is, for messages. Its name says nothing, and it is gone when that is read.
     pub(super) fn path(&self) -> PathBuf {
-        self.dir.path.join(&self.name)
+        self.dir.path.join("")
     }
 }
 

@@ -113,17 +113,15 @@ pub fn what_has_no_place_is_refused_with_its_line() {
 #[test]
 pub fn a_quote_that_is_not_closed_is_told_with_the_line_where_its_command_begins() {
     let kv = Sandbox::new();
-    for open in [
-        "put k 'v\nget k\n",
-        "put \\\nk \"v\n",
-        "put k $'v\n\n",
-        "put k v\\",
-    ] {
+    for open in ["put k 'v\nget k\n", "put \\\nk \"v\n", "put k $'v\n\n"] {
         let ran = kv.feed(["batch"], format!("put j 'a\nb'\n{open}").as_bytes());
         ran.ends(Exit::Usage)
             .prints(replies(&[(0, ""), (2, "")]))
             .warns("kv: line 3: a quote is not closed\n");
     }
+    kv.feed(["batch"], b"\nput k v\\")
+        .ends(Exit::Usage)
+        .warns("kv: line 2: nothing is behind the backslash at its end\n");
     kv.lacks("k");
 }
 

@@ -8,7 +8,8 @@ if not registered() then
 end
 local last = redis.call('ZREVRANGEBYLEX', KEYS[1], '(18446744073709551615', '-', 'LIMIT', 0, 1)[1] or ''
 local used = redis.call('GET', KEYS[4]) or ''
-if used > last then
+-- Of the largest, once it is gone, nothing is behind, and the others can be had.
+if used > last and used < '18446744073709551614' then
   last = used
 end
 if ARGV[6] <= last then

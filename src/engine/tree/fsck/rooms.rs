@@ -3,18 +3,20 @@
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, OFlags};
 
 use crate::store::check::{Repair, Severity};
 use crate::store::{Result, StoreError};
 
 use super::super::create::ROOMS;
-use super::super::layout::FORMAT;
+use super::super::layout::{FORMAT, SHARDS, shard_name};
 use super::super::lock::{self, GC_LOCK};
+use super::super::loose::read_header;
+use super::super::pack::Manifest;
 use super::super::range::{ENDS, ROOM};
 use super::super::space::{Dir, cannot, make_dir};
 use super::super::temp::{SPARE, Temp};
-use super::super::upkeep::STAGED;
+use super::super::upkeep::{STAGED, names_in};
 use super::Work;
 use super::lost::{LOST, sync};
 use super::nodes::{self, is_hex};
@@ -32,19 +34,13 @@ impl Work<'_> {
         match self.space.check_format() {
             Ok(is_there) => Ok(is_there),
             Err(StoreError::Newer { .. }) => Ok(true),
-            Err(StoreError::Damaged { .. }) if self.is_ours() => Ok(true),
+            Err(StoreError::Damaged { .. }) if self.space.is_ours() => Ok(true),
             Err(StoreError::Damaged { path, source }) => {
                 self.found(Severity::Damage, path, source.to_string());
                 Ok(false)
             }
             Err(err) => Err(err),
         }
-    }
-
-    /// Tells a namespace that has lost its format from somebody else's directory.
-    fn is_ours(&self) -> bool {
-        let has = |room| self.space.dir_if_any(room).is_ok_and(|dir| dir.is_some());
-        ["objects", "locks", "tmp"].into_iter().all(has)
     }
 
     /// Looks at `format`.
@@ -54,12 +50,39 @@ impl Work<'_> {
             Err(StoreError::Damaged { path, source }) => (path, source),
             Err(err) => return Err(err),
         };
-        let repair = match self.mends() {
-            false => self.would("written anew"),
-            true => Some(self.write_format()?),
+        let mut what = source.to_string();
+        let repair = match (self.says_one(), self.mends()) {
+            (false, _) => {
+                what += ", and its entries are not of version 1: put it back";
+                None
+            }
+            (true, false) => self.would("written anew"),
+            (true, true) => Some(self.write_format()?),
         };
-        self.found_with(Severity::Damage, path, source.to_string(), None, repair);
+        self.found_with(Severity::Damage, path, what, None, repair);
         Ok(())
+    }
+
+    /// Tells whether what is stored is of this version: one entry says it, or else the packs; and of
+    /// nothing nothing can be read wrongly.
+    fn says_one(&self) -> bool {
+        for shard in (0..SHARDS).map(shard_name) {
+            let below = ["objects/", &shard].concat();
+            for name in names_in(&self.space, &below).unwrap_or_default() {
+                let below = [&below, "/", &name].concat();
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+                let Ok(file) = self.space.open(&below, flags) else {
+                    continue;
+                };
+                let path = || self.space.path_of(&below);
+                match read_header(&file.into(), (&shard, &name), &path) {
+                    Ok(_) => return true,
+                    Err(StoreError::Newer { .. }) => return false,
+                    Err(_) => {}
+                }
+            }
+        }
+        !matches!(Manifest::read(&self.space), Err(StoreError::Newer { .. }))
     }
 
     fn write_format(&self) -> Result<Repair> {
@@ -141,15 +164,22 @@ impl Work<'_> {
             (false, false) => self.would("made anew"),
             (false, true) => Some(self.make_room(room)?),
         };
+        // What needs it makes it: not every tool copies empty directories.
+        let is_harmless = what == MISSING && !may_be_newer;
         let what = match (is_hidden, may_be_newer) {
             (true, _) => format!("{what}: put it back, as packs may hold older values of its keys"),
             (_, true) => {
                 format!("{what}: packs may hold older values of what was in it, if it held any")
             }
+            _ if is_harmless => format!("{what}, and is made by whoever needs it"),
             _ => what.to_owned(),
         };
+        let severity = match is_harmless {
+            true => Severity::Note,
+            false => Severity::Damage,
+        };
         let path = self.space.path_of(room);
-        self.found_with(Severity::Damage, path, what, None, repair);
+        self.found_with(severity, path, what, None, repair);
         Ok(())
     }
 

@@ -133,7 +133,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Named>, Damage> {
     let (summed, sum) = text.split_at_checked(split).ok_or(Damage::NotAManifest)?;
     if sum != format!("sum {:016x}\n", xxh3_64(summed.as_bytes())) {
         return Err(if text.starts_with("kvpacks ") {
-            Damage::PageSum
+            Damage::ManifestSum
         } else {
             Damage::NotAManifest
         });
