@@ -1,6 +1,6 @@
 //! Many entries at once: `import`, and the removal of many keys.
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use crate::engine::merge;
 use crate::engine::runs::{Nameless, Run, Sorter};
@@ -11,6 +11,7 @@ use crate::store::{
 use super::Sqlite;
 use super::schema::PART_LEN;
 use super::space::Space;
+use super::transaction::Transaction;
 use super::value::Spool;
 
 /// What is imported, in order.
@@ -85,10 +86,10 @@ impl Sqlite {
                 last.extend_from_slice(key);
             }
             let modified = modified.unwrap_or(now);
+            let before = self.select_as_is(tx, space, key)?;
             if matches!(merge, Merge::IfAbsent | Merge::Newer) {
-                let present = self
-                    .select(tx, space, key)?
-                    .filter(|found| found.is_live(now));
+                self.sound(space, key, before.as_ref())?;
+                let present = before.filter(|found| found.is_live(now));
                 let stays = present.is_some_and(|present| {
                     merge == Merge::IfAbsent || present.meta.modified >= modified
                 });
@@ -101,7 +102,7 @@ impl Sqlite {
                 0..=PART_LEN => Spool::of(value),
                 _ => self.spool(&mut value)?,
             };
-            self.upsert(tx, space, key, &spool, modified, expires)?;
+            self.upsert(tx, space, (key, before), &spool, modified, expires)?;
             done.stored += 1;
         }
         if merge == Merge::Replace {

@@ -1,12 +1,13 @@
 //! `fsck`: SQLite's own check of the file, and beyond it whether each entry is what was written.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::store::check::{Repair, Severity};
 use crate::store::{Check, End, Finding, Key, Namespace, Result, Source as _, StoreError};
 
 use super::Sqlite;
 use super::row::{COLUMNS, Found, WIDTH};
+use super::transaction::Transaction;
 
 /// More than this many findings of SQLite say nothing new.
 const MOST: usize = 100;

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::engine::Sync;
 use crate::os;
@@ -16,6 +16,7 @@ use crate::wire::percent;
 use super::Sqlite;
 use super::schema::{self, Kind};
 use super::space::Space;
+use super::transaction::Transaction;
 
 /// Which file it is, whatever name it has: its device and inode.
 pub(super) type FileId = (u64, u64);
@@ -41,6 +42,9 @@ enum Once {
 
 /// What would change if somebody wrote to the file: its length, and when it was last changed.
 type Look = (u64, i64, i64);
+
+/// A connection keeps so many statements: all that there are.
+const STATEMENTS: usize = 64;
 
 /// Pages after which the log begins anew on a disk that has little room.
 const SHORT_LOG: u32 = 8;
@@ -218,6 +222,7 @@ impl Sqlite {
             Sync::Off => "NORMAL",
         };
         connection.busy_timeout(self.settings.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "synchronous", sync)?;
         // Bytes that the file has no reason to hold are not taken for a page, an index or a row.
         connection.pragma_update(None, "cell_size_check", true)?;
@@ -272,7 +277,7 @@ impl Sqlite {
             let Some(lent) = self.connect()? else {
                 return Ok(None);
             };
-            let moment = lent.unchecked_transaction().map_err(self.cannot("read"))?;
+            let moment = Transaction::read(&lent).map_err(self.cannot("read"))?;
             let done = work(&moment);
             drop(moment);
             match lent.once {
@@ -361,9 +366,7 @@ impl Sqlite {
     }
 
     fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>> {
-        connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(self.cannot("change"))
+        Transaction::write(connection).map_err(self.cannot("change"))
     }
 }
 

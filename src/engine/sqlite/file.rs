@@ -21,10 +21,9 @@ const FOR_A_GROUP: u32 = 0o2000;
 impl Sqlite {
     /// Says what an error of SQLite means, when this was tried on the file.
     pub(super) fn cannot(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-        let path = self.path.clone();
-        let waited = self.settings.busy_timeout;
         move |err| {
-            let path = path.clone();
+            let path = self.path.clone();
+            let waited = self.settings.busy_timeout;
             match err.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     StoreError::Busy { path, waited }

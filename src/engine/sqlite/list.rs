@@ -21,8 +21,16 @@ impl Lists for Sqlite {
             let next = Some(space.next).filter(|&next| next < u64::MAX);
             let number = next.unwrap_or(0).max(behind);
             let key = next_key(list, number)?;
-            self.upsert(tx, space, key.as_bytes(), &spool, clock.now(), None)
-                .map(|_| ())
+            let before = self.select_as_is(tx, space, key.as_bytes())?;
+            self.upsert(
+                tx,
+                space,
+                (key.as_bytes(), before),
+                &spool,
+                clock.now(),
+                None,
+            )
+            .map(|_| ())
         })
     }
 

@@ -18,11 +18,11 @@
 //! | a whole listing | | | the count and the sum over the keys, in the row of the namespace |
 //! | a part of one | | | `head` of each row, and their number by the index |
 //!
-//! A namespace that changes while a listing of more than one page is read is not compared at its end, as
-//! its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
+//! Where a namespace changes while a listing of more than one page is read, all that is there at its end is
+//! counted and summed up once more, as its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
 //! another expiry, and not when only its value changes.
 //!
-//! Read the files in this order: [`schema`], [`mod@file`], [`connection`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
+//! Read the files in this order: [`schema`], [`mod@file`], [`transaction`], [`connection`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
@@ -37,6 +37,7 @@ mod row;
 mod scan;
 mod schema;
 mod space;
+mod transaction;
 mod upkeep;
 mod value;
 mod watch;

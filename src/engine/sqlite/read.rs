@@ -104,7 +104,8 @@ impl Sqlite {
         self.damaged(key, "the checksum of its row is wrong")
     }
 
-    fn sound(&self, space: &Space, key: &[u8], found: Option<&Found>) -> Result<()> {
+    /// Fails if a row is not what was written.
+    pub(super) fn sound(&self, space: &Space, key: &[u8], found: Option<&Found>) -> Result<()> {
         match found {
             Some(found) if !found.is_sound(space.id, key) => Err(self.unsound_row(key)),
             _ => Ok(()),

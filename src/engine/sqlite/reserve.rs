@@ -4,7 +4,6 @@
 use std::fs;
 use std::io;
 
-use rusqlite::Transaction;
 use rustix::fs::{FallocateFlags, StatVfs, fallocate, statvfs};
 use rustix::io::Errno;
 
@@ -13,6 +12,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 use super::file;
+use super::transaction::Transaction;
 
 /// A disk with fewer free bytes, or with room for fewer files, has little.
 const LITTLE: u64 = 64 << 20;

@@ -1,7 +1,5 @@
 //! Listing: rows in pages, so that nothing is locked or held while somebody reads the listing.
 
-use std::ops::Range;
-
 use rusqlite::{Connection, params};
 
 use crate::store::{Entry, Key, Listed, Listing, Namespace, Result, Scan, Selection, Time};
@@ -32,16 +30,17 @@ struct Rows<'a> {
     to: Option<Vec<u8>>,
     left: u64,
     is_last: bool,
-    /// The keys of a page, one behind the other, and what was read of each.
+    /// The keys of a page, one behind the other, and where each ends; where the next begins.
     keys: Vec<u8>,
-    page: std::vec::IntoIter<Row>,
+    ends: std::vec::IntoIter<usize>,
+    begin: usize,
+    /// What was read of each besides; nothing where the keys are all that is wanted.
+    rows: std::vec::IntoIter<Row>,
 }
 
 /// A row that was read.
 #[derive(Debug)]
 struct Row {
-    /// Where its key is among those of the page.
-    key: Range<usize>,
     found: Found,
     /// It was asked for, and is not a large one.
     value: Option<Vec<u8>>,
@@ -72,7 +71,9 @@ impl Sqlite {
             left: selection.limit.unwrap_or(u64::MAX),
             is_last: false,
             keys: Vec::new(),
-            page: Vec::new().into_iter(),
+            ends: Vec::new().into_iter(),
+            begin: 0,
+            rows: Vec::new().into_iter(),
         }))
     }
 }
@@ -80,8 +81,9 @@ impl Sqlite {
 /// Where a page ended, and what was found on it.
 #[derive(Debug, Default)]
 struct Page {
-    rows: Vec<Row>,
     keys: Vec<u8>,
+    ends: Vec<usize>,
+    rows: Vec<Row>,
     /// Rows that were looked at.
     count: u64,
     /// The key at which it ended early, and whether that is so because no more is wanted.
@@ -123,22 +125,27 @@ impl Rows<'_> {
                 self.is_listed = true;
             }
         }
-        self.keys = page.keys;
-        self.page = page.rows.into_iter();
+        (self.keys, self.begin) = (page.keys, 0);
+        self.ends = page.ends.into_iter();
+        self.rows = page.rows.into_iter();
         Ok(())
     }
 
     /// Tells whether the rows of a page are all that there are. Of a whole namespace they are counted
-    /// and summed up to its end, unless keys come and go meanwhile; of a part the index counts them.
+    /// and summed up to its end; where keys came or went meanwhile, all that are there at the end are
+    /// instead, for what hides some hides them still. Of a part the index counts them.
     fn judge(&self, moment: &Connection, space: &Space, page: &Page) -> Result<()> {
         if let Some(mut found) = self.found
             && page.end.as_ref().is_none_or(|(_, is_enough)| !is_enough)
         {
             let first = self.space.as_ref().unwrap_or(space);
-            if page.end.is_some() || first.changes != space.changes {
+            if page.end.is_some() {
                 return Ok(());
             }
             found.join(page.found);
+            if first.changes != space.changes {
+                found = self.store.count(moment, space.id)?;
+            }
             return self.store.judge(space, found);
         }
         if space.tally.is_none() {
@@ -186,10 +193,13 @@ impl Rows<'_> {
         } = self.selection;
         // The sum over a whole namespace says that its keys are right, else each row has to.
         let keys_only = keys_only && self.found.is_some() && self.selection.limit.is_none();
-        let columns = match (keys_only, values) {
-            (true, _) => "expires".to_owned(),
-            (false, false) => COLUMNS.to_owned(),
-            (false, true) => format!("{COLUMNS}, value"),
+        // Where none expires the index has all that is wanted, in fewer pages.
+        let by_index = keys_only && space.tally.is_some() && !has_expiry(connection, space)?;
+        let (columns, by) = match (keys_only, values) {
+            _ if by_index => ("NULL".to_owned(), "INDEXED BY entry_key"),
+            (true, _) => ("expires".to_owned(), ""),
+            (false, false) => (COLUMNS.to_owned(), ""),
+            (false, true) => (format!("{COLUMNS}, value"), ""),
         };
         let after = if self.is_listed { ">" } else { ">=" };
         let before = match self.to {
@@ -198,7 +208,7 @@ impl Rows<'_> {
         };
         let order = if reverse { "DESC" } else { "ASC" };
         let sql = format!(
-            "SELECT key, {columns} FROM entry
+            "SELECT key, {columns} FROM entry {by}
              WHERE namespace = ?1 AND key {after} ?2 {before} ORDER BY key {order}"
         );
         let mut select = connection.prepare_cached(&sql)?;
@@ -209,8 +219,10 @@ impl Rows<'_> {
             let key = row.get_ref(0)?.as_blob()?;
             page.count += 1;
             bytes += key.len() + size_of::<Row>();
-            let expires_at = if keys_only { 1 } else { 1 + EXPIRES };
-            let expires = deadline(row, expires_at)?;
+            let expires = match by_index {
+                true => None,
+                false => deadline(row, if keys_only { 1 } else { 1 + EXPIRES })?,
+            };
             if self.found.is_some() {
                 page.found.add(key, expires);
             }
@@ -223,22 +235,23 @@ impl Rows<'_> {
                 // its place.
                 let is_sound = found.is_sound(space.id, key);
                 if found.is_live(self.now) || !is_sound {
-                    let value: Option<Vec<u8>> = match values {
-                        true => row.get(1 + WIDTH)?,
-                        false => None,
-                    };
-                    bytes += value.as_ref().map_or(0, Vec::len);
-                    let begin = page.keys.len();
                     page.keys.extend_from_slice(key);
-                    page.rows.push(Row {
-                        key: begin..page.keys.len(),
-                        found,
-                        value,
-                        is_sound,
-                    });
+                    page.ends.push(page.keys.len());
+                    if !keys_only {
+                        let value: Option<Vec<u8>> = match values {
+                            true => row.get(1 + WIDTH)?,
+                            false => None,
+                        };
+                        bytes += value.as_ref().map_or(0, Vec::len);
+                        page.rows.push(Row {
+                            found,
+                            value,
+                            is_sound,
+                        });
+                    }
                 }
             }
-            let is_enough = page.rows.len() as u64 >= self.left;
+            let is_enough = page.ends.len() as u64 >= self.left;
             if is_enough || page.count >= PAGE_ROWS || bytes >= PAGE_BYTES {
                 page.end = Some((key.to_vec(), is_enough));
                 break;
@@ -254,7 +267,7 @@ impl Scan for Rows<'_> {
             if self.left == 0 {
                 return None;
             }
-            let Some(row) = self.page.next() else {
+            let Some(end) = self.ends.next() else {
                 if self.is_last {
                     return None;
                 }
@@ -265,27 +278,29 @@ impl Scan for Rows<'_> {
                 }
                 continue;
             };
-            let Row {
-                key,
-                found,
-                value,
-                is_sound,
-            } = row;
-            if !is_sound {
+            let key = self.begin..end;
+            self.begin = end;
+            let row = self.rows.next();
+            if row.as_ref().is_some_and(|row| !row.is_sound) {
                 return Some(Err(self.store.unsound_row(&self.keys[key])));
             }
             self.left -= 1;
-            if !self.selection.values {
-                return Some(Ok(Listed {
-                    key: &self.keys[key],
-                    meta: found.meta,
-                    value: None,
-                }));
-            }
-            let opened = match value {
+            let row = match row {
+                Some(row) if self.selection.values => row,
+                row => {
+                    return Some(Ok(Listed {
+                        key: &self.keys[key],
+                        meta: row
+                            .map_or_else(|| Found::expiring(None), |row| row.found)
+                            .meta,
+                        value: None,
+                    }));
+                }
+            };
+            let opened = match row.value {
                 Some(value) => {
                     let key = &self.keys[key.clone()];
-                    self.store.verified(key, &found, value).map(Some)
+                    self.store.verified(key, &row.found, value).map(Some)
                 }
                 None => self.large(&self.keys[key.clone()]),
             };
@@ -303,6 +318,16 @@ impl Scan for Rows<'_> {
             }
         }
     }
+}
+
+/// Tells whether an entry of a namespace expires.
+fn has_expiry(connection: &Connection, space: &Space) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM entry INDEXED BY entry_expires
+             WHERE namespace = ?1 AND expires IS NOT NULL LIMIT 1",
+        )?
+        .exists([space.id])
 }
 
 impl Rows<'_> {

@@ -1,6 +1,6 @@
 //! The tables, and how a file comes to have them.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 /// What tells a store from other databases: `kvsh`, in the file's header
 /// (<https://sqlite.org/pragma.html#pragma_application_id>).
@@ -157,7 +157,7 @@ pub(super) fn stand_in(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Brings the tables of the version before to this one; what is to be counted is not yet.
-pub(super) fn upgrade(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+pub(super) fn upgrade(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(ADDED)?;
     transaction.pragma_update(None, "user_version", FORMAT)
 }

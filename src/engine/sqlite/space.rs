@@ -1,12 +1,13 @@
 //! The row of a namespace, and what it knows of the entries: how many there are, and a sum over them by
 //! which a listing tells that it is whole.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::store::{Deadline, Namespace, Result, StoreError};
 
 use super::Sqlite;
 use super::row::{deadline, hash, share_of};
+use super::transaction::Transaction;
 
 /// A namespace, as it is or will be in its row.
 #[derive(Clone, Debug, PartialEq, Eq)]

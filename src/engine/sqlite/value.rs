@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::os;
@@ -12,6 +12,7 @@ use crate::store::{Entry, Meta, OrCannot as _, Result, Source, StoreError, Value
 use super::Sqlite;
 use super::row::{Found, sum_of};
 use super::schema::PART_LEN;
+use super::transaction::Transaction;
 
 /// The first buffer for a value of which nobody knows the length.
 const FIRST_LEN: usize = 4 * 1024;
@@ -56,7 +57,6 @@ impl Spool {
 impl Sqlite {
     /// Reads a value to its end.
     pub(super) fn spool(&self, value: &mut dyn Source) -> Result<Spool> {
-        let mut hasher = Xxh3::new();
         let mut first = Vec::new();
         let mut len = 0;
         // Most values are short, and so is the buffer that they get.
@@ -74,6 +74,7 @@ impl Sqlite {
             source: os::explain_full(err, dir),
         };
         let mut file = tempfile::tempfile_in(dir).map_err(cannot)?;
+        let mut hasher = Xxh3::new();
         let (mut size, mut part) = (0, len);
         while part > 0 {
             hasher.update(&first[..part]);
@@ -155,7 +156,7 @@ impl Sqlite {
         key: &[u8],
         found: &Found,
     ) -> Result<Option<Value>> {
-        let Some(mut parts) = self.parts(&**tx, key, found) else {
+        let Some(mut parts) = self.parts::<&Connection>(tx, key, found) else {
             return Ok(None);
         };
         let Bytes::Large(mut file) = self.spool(&mut parts)?.bytes else {

@@ -1,6 +1,6 @@
 //! Changing one key: each change is one transaction.
 
-use rusqlite::{Connection, Params, Transaction, params};
+use rusqlite::{Connection, Params, params};
 
 use crate::os;
 use crate::store::lists::number_of;
@@ -12,6 +12,7 @@ use crate::store::{
 use super::Sqlite;
 use super::row::{Found, deadline, millis, sum_of};
 use super::space::Space;
+use super::transaction::Transaction;
 use super::value::Spool;
 
 impl Sqlite {
@@ -37,34 +38,39 @@ impl Sqlite {
         let spool = self.spool(put.value)?;
         self.change(namespace, |tx, space| {
             let now = clock.now();
-            if !self.allows(tx, space, key, &put.condition, now)? {
+            let before = self.select_as_is(tx, space, key.as_bytes())?;
+            if put.condition != Condition::Always || put.expiry == Expiry::Keep {
+                self.sound(space, key.as_bytes(), before.as_ref())?;
+            }
+            let live = before.filter(|found| found.is_live(now));
+            if !self.holds(tx, space, key, &put.condition, live.as_ref())? {
                 return Ok(None);
             }
-            let held = match put.expiry {
-                Expiry::Keep => self.select(tx, space, key.as_bytes())?,
-                _ => None,
-            };
-            let held = held.filter(|found| found.is_live(now));
-            let expires = put
-                .expiry
-                .resolve(now, held.and_then(|found| found.meta.expires));
+            let kept = live.and_then(|found| found.meta.expires);
+            let expires = put.expiry.resolve(now, kept);
             let modified = put.modified.unwrap_or(now);
-            self.upsert(tx, space, key.as_bytes(), &spool, modified, expires)
-                .map(Some)
+            self.upsert(
+                tx,
+                space,
+                (key.as_bytes(), before),
+                &spool,
+                modified,
+                expires,
+            )
+            .map(Some)
         })
     }
 
-    /// Writes an entry in the place of whatever its key holds, a damaged one too.
+    /// Writes an entry in the place of whatever its key held before, a damaged one too.
     pub(super) fn upsert(
         &self,
         tx: &Transaction<'_>,
         space: &mut Space,
-        key: &[u8],
+        (key, before): (&[u8], Option<Found>),
         spool: &Spool,
         modified: Time,
         expires: Option<Deadline>,
     ) -> Result<Etag> {
-        let before = self.select_as_is(tx, space, key)?;
         let large = self.write_parts(tx, spool)?;
         let meta = Meta {
             etag: new_etag()?,
@@ -282,7 +288,20 @@ impl Sqlite {
             return Ok(true);
         }
         let found = self.select(connection, space, key.as_bytes())?;
-        let Some(found) = found.filter(|found| found.is_live(now)) else {
+        let live = found.filter(|found| found.is_live(now));
+        self.holds(connection, space, key, condition, live.as_ref())
+    }
+
+    /// As [`Sqlite::allows`], of the live entry that was found.
+    fn holds(
+        &self,
+        connection: &Connection,
+        space: &Space,
+        key: &Key,
+        condition: &Condition,
+        live: Option<&Found>,
+    ) -> Result<bool> {
+        let Some(found) = live else {
             return Ok(condition.holds(None));
         };
         Ok(match condition {
@@ -291,7 +310,7 @@ impl Sqlite {
             Condition::Etag(etag) => found.meta.etag == *etag,
             Condition::Value(value) => {
                 found.meta.size == value.len() as u64
-                    && self.value_is(connection, space, key, &found, value)?
+                    && self.value_is(connection, space, key, found, value)?
             }
         })
     }
