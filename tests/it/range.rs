@@ -224,16 +224,36 @@ fn a_range_is_widened_and_narrowed_by_blocks() {
     let lines: String = (1..=130).map(|n| format!("{n}\n")).collect();
     let args = ["push", "jobs", "--lines", "--sync", "off"];
     kv.feed(args, lines.as_bytes()).ends(Exit::Success);
-    assert_eq!(range(&kv), list(&kv).join(name(1, 193)));
+    assert_eq!(range(&kv), list(&kv).join(name(1, 195)));
     let pops = "i=0; while [ $((i += 1)) -le 70 ]; do kv pop jobs --sync off; echo; done";
     let ran = kv.shell("bash", pops).ends(Exit::Success);
     let want: String = (1..=70).map(|n| format!("{n}\n")).collect();
     assert_eq!(ran.stdout_text(), want);
-    assert_eq!(range(&kv), list(&kv).join(name(65, 193)));
+    assert_eq!(range(&kv), list(&kv).join(name(65, 195)));
     let pops = pops.replace("pop", "pop --last");
     let ran = kv.shell("bash", &pops).ends(Exit::Success);
     let want: String = (71..=130).rev().map(|n| format!("{n}\n")).collect();
     assert_eq!(ran.stdout_text().trim_end(), want.trim_end());
+}
+
+#[test]
+fn a_range_is_wider_for_many_and_what_is_left_of_that_is_looked_through() {
+    let kv = Sandbox::new();
+    // One who pushed many and was killed has taken nothing back.
+    let script = "mkfifo pipe; kv push jobs --lines --sync off <pipe & exec 3>pipe
+        seq 1 900 >&3; until kv -n jobs has 00000000000000000900; do sleep 0.01; done
+        kill -9 $!; exec 3>&-; wait";
+    _ = kv.shell("bash", script);
+    let left = range(&kv).file_name().unwrap().to_str().unwrap().to_owned();
+    let end: u64 = left[21..].parse().unwrap();
+    assert!(end > 900 + 64, "{left}");
+    push(&kv, "x");
+    kv.run(["-n", "jobs", "get", &format!("{:020}", 901)])
+        .ends(Exit::Success)
+        .prints("x");
+    kv.run(["pop", "jobs", "--last"])
+        .ends(Exit::Success)
+        .prints("x");
 }
 
 #[test]

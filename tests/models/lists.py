@@ -69,6 +69,12 @@ def found_wide(settles):
     push(t,4); return t
 cuts('widened by one who was killed before the sync; the next one syncs, as no mark says that it is durable',base((1,2,3),1,4),found_wide(True))
 cuts('WRONG the same, and the next one believes what it sees',base((1,2,3),1,4),found_wide(False))
+def far(another):
+    t=T(); turn(t,name(1,4),name(1,8)); t.sync(LIST); push(t,4)
+    if another: push(t,6); pop(t,6,dies=True)
+    turn(t,name(1,8),name(1,6)); push(t,5); return t
+cuts('widened by far, then trimmed without a sync of what nobody has used',base((1,2,3),1,4),far(False))
+cuts('WRONG the same where another has used it, and was killed',base((1,2,3),1,4),far(True))
 # pop
 t=T(); pop(t,1); cuts('pop',base((1,2,3),1,4),t)
 def narrow(syncs):

@@ -18,7 +18,7 @@ use super::layout::Place;
 use super::loose;
 use super::pack::{Bounds, Changed, Cursor, Merge, PACKS, Packs, Sorted as _};
 use super::put::{Looks, Verdict};
-use super::range::{self, BLOCK, List};
+use super::range::{self, BLOCK, List, WIDEST};
 use super::remove::Outcome;
 use super::space::Space;
 use super::tries::Tries;
@@ -58,7 +58,7 @@ impl Lists for Tree {
                 }
                 written_for = number;
             }
-            list.cover(number)?;
+            list.cover(number, self.row().clamp(BLOCK, WIDEST))?;
             list.ring(number + 1)?;
             let judge = |present: Result<Option<_>>| match present {
                 Ok(None) => Ok(Verdict::Publish),
@@ -78,7 +78,7 @@ impl Lists for Tree {
             let (verdict, dir) =
                 self.publish(namespace, &place, &mut draft, Looks::Loose, judge, clock)?;
             if matches!(verdict, Verdict::Publish) {
-                list.keep(&self.pushed, number + 1);
+                list.keep(namespace, &self.pushed, number + 1);
                 drop(list);
                 return self.sync_shard(dir);
             }
@@ -159,7 +159,7 @@ impl Tree {
             return Ok(None);
         };
         // Where there is no range, the elements are counted by whoever pushes or pops first.
-        list.cover(number)?;
+        list.cover(number, BLOCK)?;
         let next = list.guess().unwrap_or(1).max(number + 1);
         list.ring(next)?;
         Ok(Some(list))
@@ -187,19 +187,55 @@ impl Tree {
             list.forget()?;
             range = self.range_of(namespace, list)?;
         }
-        let near = near(&range, End::Last);
-        let next = match seek(&list.space, &near, End::Last) {
+        // Numbers that were used are not used again, as long as somebody knows.
+        let guess = list
+            .guess()
+            .filter(|&guess| guess <= range.end && guess < u64::MAX)
+            .unwrap_or(0);
+        // From the guess on there are more than usual where many are pushed, or who did it was killed.
+        let from = guess
+            .min(range.end.saturating_sub(BLOCK))
+            .max(range.end.saturating_sub(WIDEST + BLOCK))
+            .max(range.start);
+        let next = match seek(&list.space, &(from..range.end), End::Last) {
             Ok(Some(last)) => last + 1,
-            Ok(None) => near.start,
+            Ok(None) => from,
             // Nobody can say what is in a damaged pack; but it is in the range.
             Err(StoreError::Damaged { .. }) => range.end,
             Err(err) => return Err(err),
         };
-        // Numbers that were used are not used again, as long as somebody knows.
-        let guess = list
-            .guess()
-            .filter(|&guess| guess <= range.end && guess < u64::MAX);
-        Ok(next.max(guess.unwrap_or(0)))
+        Ok(next.max(guess))
+    }
+
+    /// Returns how many elements this process has pushed in a row.
+    fn row(&self) -> u64 {
+        let pushed = self.pushed.lock().ok();
+        pushed
+            .and_then(|pushed| Some(pushed.as_ref()?.row))
+            .unwrap_or(0)
+    }
+
+    /// Takes back what the range was made wider for many elements that do not come any more. Should
+    /// this process die before, whoever pushes next looks through it.
+    fn trim(&self) -> Result<()> {
+        let list = self.pushed.lock().ok();
+        let list = list.and_then(|pushed| Some(pushed.as_ref()?.list.clone()));
+        let Some(list) = list.filter(|_| self.row() > BLOCK) else {
+            return Ok(());
+        };
+        if let Some(mut list) = self.lock_list(&list, false)?
+            && let Some(next) = list.goes_on(&self.pushed)
+        {
+            list.trim(next.saturating_add(BLOCK))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // Nothing depends on it.
+        _ = self.trim();
     }
 }
 

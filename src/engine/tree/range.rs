@@ -3,7 +3,8 @@
 //! It is the name of an empty file, the only one in `list/`: `<first>-<end>`, of 20 digits each. No
 //! element has a number below `first` or from `end` on; numbers in between may be missing. The range
 //! is widened, by a rename that is synced, before an element beyond it gets its name, in blocks, so
-//! that few pushes have to. It is narrowed, without a sync, past what is missing for good.
+//! that few pushes have to: the more a process has pushed, the larger they are, and at its end it takes
+//! back what is left. It is narrowed, without a sync, past what is missing for good.
 //!
 //! A file that was copied, or written over by a copy, says nothing of the elements beside it. So
 //! `locks/list` says which file was there when its name was last durable:
@@ -43,6 +44,8 @@ pub(super) const ROOM: &str = "list";
 pub(super) const ENDS: &str = "ends";
 /// How much wider the range is made than it has to be, and how much is missing when it is narrowed.
 pub(super) const BLOCK: u64 = 64;
+/// By so much at most it is made wider for a process that pushes many elements: as many as it has pushed.
+pub(super) const WIDEST: u64 = 1_024;
 /// Bytes of the note in the lock file, and of what it says of the range.
 pub(super) const NOTE_LEN: usize = 3 * 21;
 const PROOF_LEN: usize = 2 * 21;
@@ -50,9 +53,12 @@ const PROOF_LEN: usize = 2 * 21;
 /// What a process keeps in mind of its last push.
 #[derive(Debug)]
 pub(super) struct Pushed {
+    pub(super) list: Namespace,
     /// The file of the list's lock, which is not held.
     lock: File,
     next: u64,
+    /// How many it has pushed in a row.
+    pub(super) row: u64,
 }
 
 fn is_same(a: &File, b: &File) -> bool {
@@ -92,8 +98,9 @@ impl Tree {
 }
 
 impl List {
-    /// Sees to it that the range has a number, if there is a range that can be believed.
-    pub(super) fn cover(&mut self, number: u64) -> Result<()> {
+    /// Sees to it that the range has a number, if there is a range that can be believed, and as many
+    /// behind it where it is made wider.
+    pub(super) fn cover(&mut self, number: u64, block: u64) -> Result<()> {
         let Some(range) = &self.range else {
             // What has the place of the range may come back in a power cut.
             return self.forget();
@@ -102,7 +109,7 @@ impl List {
             return Ok(());
         }
         let first = range.start.min(number.saturating_sub(BLOCK - 1));
-        let wider = first..range.end.max(number.saturating_add(BLOCK));
+        let wider = first..range.end.max(number.saturating_add(block));
         let dir = self.space.dir(ROOM)?;
         self.note("")?;
         self.rename(&dir, wider)?;
@@ -124,6 +131,19 @@ impl List {
         let dir = self.space.dir(ROOM)?;
         self.rename(&dir, narrower)?;
         self.note_range(&dir)
+    }
+
+    /// Takes numbers back from the end of the range that nobody has ever used, so that there is no
+    /// removal to wait for.
+    pub(super) fn trim(&mut self, end: u64) -> Result<()> {
+        match self.range.clone() {
+            Some(range) if (range.start..range.end).contains(&end) => {
+                let dir = self.space.dir(ROOM)?;
+                self.rename(&dir, range.start..end)?;
+                self.note_range(&dir)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes a range, in place of whatever there is. All elements were looked for, and are in it.
@@ -194,13 +214,13 @@ impl List {
     /// lock was open all the while and still is the same, so that the file system has not gone down.
     pub(super) fn goes_on(&self, pushed: &Mutex<Option<Pushed>>) -> Option<u64> {
         let pushed = pushed.lock().ok()?;
-        let Pushed { lock, next } = pushed.as_ref()?;
+        let Pushed { lock, next, .. } = pushed.as_ref()?;
         let is_same = is_same(lock, &self.lock.file) && self.guess() == Some(*next);
         (is_same && self.range.as_ref()?.end >= *next && *next < u64::MAX).then_some(*next)
     }
 
     /// Keeps in mind what the next number is.
-    pub(super) fn keep(&self, pushed: &Mutex<Option<Pushed>>, next: u64) {
+    pub(super) fn keep(&self, list: &Namespace, pushed: &Mutex<Option<Pushed>>, next: u64) {
         let Ok(mut pushed) = pushed.lock() else {
             return;
         };
@@ -211,10 +231,18 @@ impl List {
             self.space
                 .open(LIST_LOCK, OFlags::RDONLY | OFlags::NONBLOCK)
         };
+        let before = kept.as_ref().filter(|kept| kept.next + 1 == next);
+        let row = before.map_or(0, |kept| kept.row) + 1;
         let lock = kept
             .map(|kept| kept.lock)
             .or_else(|| Some(open().ok()?.into()));
-        *pushed = lock.map(|lock| Pushed { lock, next });
+        let list = list.clone();
+        *pushed = lock.map(|lock| Pushed {
+            list,
+            lock,
+            next,
+            row,
+        });
     }
 
     /// Waits until what was removed of these numbers is removed for good: whoever did it may have been
