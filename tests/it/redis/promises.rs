@@ -6,7 +6,7 @@ use std::process::Command;
 use kv::exit::Exit;
 
 use super::cases::On;
-use super::servers::{Server, free_port};
+use super::servers::{Cluster, Server, free_port};
 use crate::harness::{Ran, until};
 
 /// Starts a server and a replica of it, and waits until that is in step.
@@ -114,6 +114,30 @@ fn a_server_that_drops_entries_is_not_written_to() {
     on.put("k", "w");
     let info = on.run(&["info"]).ends(Exit::Success).stdout_text();
     assert!(info.contains("evicts: no"), "{info}");
+}
+
+#[test]
+fn a_master_that_drops_entries_is_not_written_to() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let on = On::new(cluster.store());
+    let set = |name: &str, value: &str| {
+        for node in &cluster.nodes {
+            assert_eq!(node.cli(&["config", "set", name, value]), "OK");
+        }
+    };
+    set("maxmemory", "64mb");
+    set("maxmemory-policy", "allkeys-lru");
+    for args in [&["put", "k", "v"][..], &["incr", "n"], &["push", "l", "x"]] {
+        on.run(args)
+            .ends(Exit::Failure)
+            .complains(&["allkeys-lru", "?eviction=allowed"]);
+    }
+    on.run(&["ls"]).ends(Exit::Success).is_silent();
+    On::new(format!("{}&eviction=allowed", on.store)).put("k", "v");
+    set("maxmemory-policy", "noeviction");
+    on.put("k", "w");
 }
 
 #[test]
