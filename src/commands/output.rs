@@ -1,7 +1,9 @@
 //! Standard output: buffered, and with every failure noticed.
 
 use std::cell::OnceCell;
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Seek as _, Write};
+use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Context as _, Result};
 
@@ -13,8 +15,60 @@ use crate::store::Value;
 pub(super) struct Output {
     buffer: BufWriter<RawStdout>,
     /// What a command has printed so far whose output is not to be printed as it is.
-    reply: Option<Vec<u8>>,
+    reply: Option<Reply>,
     is_terminal: OnceCell<bool>,
+}
+
+/// A reply is held in memory up to this many bytes, and beyond it in a temporary file: its length is
+/// told before it.
+const HELD: usize = 256 * 1024;
+
+/// What a command has printed.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    /// What came before what is held, and how much of it there is.
+    aside: Option<File>,
+    written: u64,
+    held: Vec<u8>,
+    /// There is no room for such a file, and what was taken out of the store has nowhere else to go.
+    is_kept: bool,
+}
+
+impl Reply {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        if self.held.len() > HELD && !self.is_kept {
+            self.is_kept = self.put_aside().is_err();
+        }
+    }
+
+    fn put_aside(&mut self) -> io::Result<()> {
+        let file = match self.aside.take() {
+            Some(file) => file,
+            None => tempfile::tempfile()?,
+        };
+        let file = self.aside.insert(file);
+        file.write_all_at(&self.held, self.written)?;
+        self.written += self.held.len() as u64;
+        self.held.clear();
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.written + self.held.len() as u64
+    }
+
+    /// Writes all of it.
+    pub(super) fn write_to(&mut self, mut out: &mut dyn Write) -> io::Result<()> {
+        if let Some(file) = &mut self.aside {
+            file.rewind()?;
+            let copied = io::copy(&mut file.take(self.written), &mut out)?;
+            if copied < self.written {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        out.write_all(&self.held)
+    }
 }
 
 impl Output {
@@ -39,11 +93,8 @@ impl Output {
     }
 
     /// Runs a command and returns what it would print to a pipe instead of printing it.
-    pub(super) fn collect(
-        session: &mut Session<'_>,
-        run: impl FnOnce(&mut Session<'_>),
-    ) -> Vec<u8> {
-        session.out.reply = Some(Vec::new());
+    pub(super) fn collect(session: &mut Session<'_>, run: impl FnOnce(&mut Session<'_>)) -> Reply {
+        session.out.reply = Some(Reply::default());
         run(session);
         session.out.reply.take().unwrap_or_default()
     }
@@ -98,16 +149,18 @@ impl Write for Output {
     #[inline]
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         match &mut self.reply {
-            Some(reply) => reply.write_all(buf),
-            None => self.buffer.write_all(buf),
+            Some(reply) => reply.add(buf),
+            None => return self.buffer.write_all(buf),
         }
+        Ok(())
     }
 
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         match &mut self.reply {
-            Some(reply) => reply.write(buf),
-            None => self.buffer.write(buf),
+            Some(reply) => reply.add(buf),
+            None => return self.buffer.write(buf),
         }
+        Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

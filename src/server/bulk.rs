@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use memchr::memrchr;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::store::{self, Feed, Incoming, Merge, Namespace, Source, Stopped, StoreError};
 use crate::wire::http::answer;
@@ -14,14 +15,19 @@ use crate::wire::lines::Lines;
 use crate::wire::record::{self, Record};
 
 use super::intake::{Fed, Intake, place};
-use super::memory::Share;
+use super::memory::{BEGIN, BUDGET, Share, too_many};
 use super::reply::{Answer, Refusal, json};
 use super::{App, BatchRequest, outlet};
 
 /// The most bytes of the commands of a request: they have to be in memory.
 const MAX_COMMANDS: u64 = 16 * 1024 * 1024;
+/// So many times they may be there: as they came, as a line, as its words, as arguments and on their
+/// way into the store.
+const COPIES: u64 = 5;
 /// A line of an import of more bytes counts among what is in memory.
 const MAX_FREE_LINE: u64 = 256 * 1024;
+/// The longest line: it is there as it came, as it was decoded, and once more while it is read.
+const MAX_LINE: u64 = BUDGET / 3;
 
 /// How the commands of a batch are carried out.
 pub(super) struct Options {
@@ -42,7 +48,9 @@ pub(super) async fn batch(
     body: Body,
 ) -> Answer {
     let Options { json, stop, end } = options;
-    let commands = Intake::new(headers, body, MAX_COMMANDS)?.whole(app).await?;
+    let commands = Intake::new(headers, body, MAX_COMMANDS)?
+        .whole(app, COPIES)
+        .await?;
     let (commands, share) = commands.into_parts();
     app.still_there().await?;
     let place = place(app, &app.lists).await?;
@@ -82,6 +90,7 @@ pub(super) async fn import(
             app,
             body: &mut body,
             share: Share::default(),
+            long: None,
             line: 0,
         };
         let mut entries = Entries::new(&mut body, app.config.max_value, !now);
@@ -102,14 +111,31 @@ pub(super) async fn import(
     Ok(json(answer::line(&told)))
 }
 
-/// A body whose longest line counts among what is in memory: as it came, as it was decoded, and once
-/// more while it is read.
+/// A body whose longest line counts among what is in memory.
 struct Metered<'a> {
     app: &'a App,
     body: &'a mut dyn Source,
     share: Share,
+    /// The place of an import with a longer line than most.
+    long: Option<OwnedSemaphorePermit>,
     /// How many bytes of a line have come.
     line: u64,
+}
+
+impl Metered<'_> {
+    /// Has room for a line that is long already. One that turns out longer than most gives back what it
+    /// has, for others wait for that who have begun with theirs.
+    fn make_room(&mut self) -> Result<(), Refusal> {
+        if self.line <= BEGIN {
+            return self.share.fit_here(self.app, 3 * BEGIN);
+        }
+        if self.long.is_none() {
+            let place = Arc::clone(&self.app.memory.long_lines).try_acquire_owned();
+            self.long = Some(place.map_err(|_| too_many())?);
+            self.share = Share::default();
+        }
+        self.share.fit_here(self.app, 3 * MAX_LINE)
+    }
 }
 
 impl Source for Metered<'_> {
@@ -124,8 +150,7 @@ impl Source for Metered<'_> {
         };
         self.line += begun.len() as u64;
         if self.line > MAX_FREE_LINE {
-            let room = self.share.fit_here(self.app, 3 * self.line);
-            room.map_err(|refusal| StoreError::Service {
+            self.make_room().map_err(|refusal| StoreError::Service {
                 place: "this service".to_owned(),
                 fault: store::Fault::Busy,
                 error: refusal.into_error(),
@@ -156,6 +181,7 @@ impl<'a> Entries<'a> {
     fn new(body: &'a mut dyn Source, max_value: u64, waits: bool) -> Self {
         // A byte takes six at the most, as an escape of JSON, and the key has its share too.
         let longest = max_value.saturating_mul(6).saturating_add(1 << 20);
+        let longest = longest.min(MAX_LINE);
         Self {
             body,
             lines: Lines::of_at_most(usize::try_from(longest).unwrap_or(usize::MAX)),
@@ -169,9 +195,15 @@ impl<'a> Entries<'a> {
 
     fn advance(&mut self) -> Result<bool, Fault> {
         loop {
-            let more = self.lines.advance(&mut *self.body);
-            if !more.map_err(Fault::Store)? {
-                return Ok(false);
+            match self.lines.advance(&mut *self.body) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(StoreError::Unfit { key, .. }) => {
+                    return Err(Fault::Line(format!(
+                        "{key} is too long: its value is to be put by itself; nothing was imported"
+                    )));
+                }
+                Err(err) => return Err(Fault::Store(err)),
             }
             let (line, number) = (self.lines.line(), self.lines.number());
             if line.trim_ascii().is_empty() {

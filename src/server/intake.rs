@@ -17,7 +17,7 @@ use crate::store::{Source, StoreError};
 use super::App;
 use super::memory::Share;
 use super::reply::Refusal;
-use super::stream::Slowness;
+use super::stream::{LEAST_RATE, Slowness, URGENT_RATE};
 
 /// A body of at most this many bytes has come whole before a thread is taken for it.
 const HELD: usize = 64 * 1024;
@@ -26,7 +26,11 @@ const HELD: usize = 64 * 1024;
 pub(super) struct Intake {
     body: Body,
     max: u64,
+    /// How many bytes it has, at the most.
+    most: u64,
     received: u64,
+    /// How many bytes its client has to send in a second.
+    rate: u32,
     slowness: Slowness,
     has_ended: bool,
 }
@@ -48,7 +52,9 @@ impl Intake {
         Ok(Self {
             body,
             max,
+            most: length.unwrap_or(max),
             received: 0,
+            rate: LEAST_RATE,
             slowness: Slowness::default(),
             has_ended: false,
         })
@@ -67,7 +73,7 @@ impl Intake {
             let Ok(part) = frame.into_data() else {
                 continue;
             };
-            self.slowness.note(asked.elapsed(), part.len());
+            self.slowness.note(asked.elapsed(), part.len(), self.rate);
             self.received += part.len() as u64;
             if self.received > self.max {
                 return Err(Refusal::too_large(self.max).with(header::CONNECTION, "close"));
@@ -88,13 +94,23 @@ impl Intake {
         Ok(head)
     }
 
-    /// Reads all of a body that has to be in memory.
-    pub(super) async fn whole(mut self, app: &App) -> Result<Held, Refusal> {
+    /// Reads all of a body that has to be in memory, and so many times where `copies` says so.
+    pub(super) async fn whole(mut self, app: &App, copies: u64) -> Result<Held, Refusal> {
         let mut bytes = self.read(HELD).await?;
         let mut share = Share::default();
+        if !self.has_ended {
+            let room = share.fit(app, copies * self.most.max(bytes.len() as u64));
+            room.await
+                .map_err(|refusal| refusal.with(header::CONNECTION, "close"))?;
+            let most = usize::try_from(self.most).unwrap_or(usize::MAX);
+            bytes.reserve_exact(most.saturating_sub(bytes.len()));
+        }
         while !self.has_ended {
+            self.rate = match app.memory.is_wanted() {
+                true => URGENT_RATE,
+                false => LEAST_RATE,
+            };
             if let Some(part) = self.part().await? {
-                share.fit(app, (bytes.len() + part.len()) as u64).await?;
                 bytes.extend_from_slice(&part);
             }
         }

@@ -237,7 +237,9 @@ pub(super) async fn carry_out(
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let body = Intake::new(headers, body, MAX_REQUEST)?.whole(app).await?;
+    let body = Intake::new(headers, body, MAX_REQUEST)?
+        .whole(app, 1)
+        .await?;
     let wanted: Wanted = serde_json::from_slice(&body)
         .map_err(|err| Refusal::usage(format!("the body is not as it ought to be: {err}")))?;
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);

@@ -4,6 +4,7 @@
 //! number of connections, and what is streamed by that of streams.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,20 +13,46 @@ use tokio::time::timeout;
 use super::App;
 use super::reply::Refusal;
 
-/// The budget, in pieces of so many bytes. What needs more than all of it has all of it, alone.
-const PIECES: usize = 32 * 1024;
+/// The budget, but for the imports that wait for a share of it with the begin of a line in memory.
+pub(super) const BUDGET: u64 = 128 * 1024 * 1024 - LONG_LINES as u64 * BEGIN;
+/// How many imports may do so, and the most bytes of what they hold.
+const LONG_LINES: usize = 8;
+pub(super) const BEGIN: u64 = 2 * 1024 * 1024;
+/// The bytes of a piece of it.
 const PIECE: u64 = 4 * 1024;
+/// For how long a share is waited for at the least: so long others may take for what they have begun.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is left of the budget.
-pub(super) struct Memory(Arc<Semaphore>);
+pub(super) struct Memory {
+    pieces: Arc<Semaphore>,
+    /// Whoever waits for a share has another of these.
+    waiting: Arc<()>,
+    /// For imports with long lines.
+    pub(super) long_lines: Arc<Semaphore>,
+}
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(PIECES)))
+        Self {
+            pieces: Arc::new(Semaphore::new((BUDGET / PIECE) as usize)),
+            waiting: Arc::default(),
+            long_lines: Arc::new(Semaphore::new(LONG_LINES)),
+        }
+    }
+}
+
+impl Memory {
+    /// Tells whether others wait for what is held here.
+    pub(super) fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.waiting) > 1
     }
 }
 
 /// A share of the budget, which is given back with this.
+///
+/// It is had at once. One that grew while a body comes would be held while others are waited for who
+/// hold theirs and wait too.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     permit: Option<OwnedSemaphorePermit>,
@@ -33,25 +60,26 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Makes it a share of so many bytes at least, and of up to twice as many. Where there is no room
-    /// it is waited for, but not for ever.
+    /// Makes it a share of so many bytes at least. Where there is no room it is waited for in turn, but
+    /// not for ever.
     pub(super) async fn fit(&mut self, app: &App, bytes: u64) -> Result<(), Refusal> {
         if bytes <= self.bytes {
             return Ok(());
         }
-        let bytes = bytes.checked_next_power_of_two().unwrap_or(u64::MAX);
-        let pieces = usize::try_from(bytes.div_ceil(PIECE)).map_or(PIECES, |n| n.min(PIECES));
-        let held = self.permit.as_ref().map_or(0, |held| held.num_permits());
-        let more = u32::try_from(pieces.saturating_sub(held)).unwrap_or(u32::MAX);
-        let more = Arc::clone(&app.memory.0).acquire_many_owned(more);
-        let Ok(Ok(more)) = timeout(app.store().busy_timeout(), more).await else {
-            return Err(Refusal::busy("too many large requests are in memory"));
+        if bytes > BUDGET {
+            return Err(Refusal::too_large(BUDGET));
+        }
+        let more = u32::try_from((bytes - self.bytes).div_ceil(PIECE)).unwrap_or(u32::MAX);
+        let _waits = Arc::clone(&app.memory.waiting);
+        let more = Arc::clone(&app.memory.pieces).acquire_many_owned(more);
+        let Ok(Ok(more)) = timeout(app.store().busy_timeout().max(PATIENCE), more).await else {
+            return Err(too_many());
         };
+        self.bytes += more.num_permits() as u64 * PIECE;
         match &mut self.permit {
             Some(held) => held.merge(more),
             None => self.permit = Some(more),
         }
-        self.bytes = bytes;
         Ok(())
     }
 
@@ -62,4 +90,8 @@ impl Share {
         }
         Handle::current().block_on(self.fit(app, bytes))
     }
+}
+
+pub(super) fn too_many() -> Refusal {
+    Refusal::busy("too many large requests are in memory")
 }

@@ -185,7 +185,9 @@ async fn read(
         ));
     }
     let max = app.config.max_value.min(MAX_OBJECT);
-    let body = Intake::new(&parts.headers, body, max)?.whole(app).await?;
+    let body = Intake::new(&parts.headers, body, max)?
+        .whole(app, 1)
+        .await?;
     let wanted: Wanted = serde_json::from_slice(&body)
         .map_err(|err| Refusal::usage(format!("the body is not what is wanted here: {err}")))?;
     let object = match (wanted.id, wanted.list) {

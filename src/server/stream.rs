@@ -19,7 +19,9 @@ use super::App;
 /// How long a client may take nothing of what is sent to it, or send nothing of what it has begun.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(30);
 /// Each second beyond that is to be earned by so many bytes.
-const LEAST_RATE: u32 = 1_000;
+pub(super) const LEAST_RATE: u32 = 1_000;
+/// And by so many where others wait for the memory that is taken.
+pub(super) const URGENT_RATE: u32 = 64 * 1_024;
 /// How long a client that has been refused may go on sending what nobody reads: it looks for the
 /// answer only then, and would lose it with a connection that is closed under it.
 const LINGER_TIME: Duration = Duration::from_secs(30);
@@ -38,10 +40,10 @@ impl Slowness {
         IDLE_TIME.saturating_sub(self.0)
     }
 
-    /// Notes that so many bytes took so long.
-    pub(super) fn note(&mut self, took: Duration, count: usize) {
+    /// Notes that so many bytes took so long, where a second is to be earned by `rate` bytes.
+    pub(super) fn note(&mut self, took: Duration, count: usize, rate: u32) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let earned = Duration::from_secs(1) * count / LEAST_RATE;
+        let earned = Duration::from_secs(1) * count / rate;
         self.0 = (self.0 + took).saturating_sub(earned);
     }
 }
@@ -229,7 +231,7 @@ impl Timed {
         if let Poll::Ready(wrote) = wrote {
             let count = *wrote.as_ref().unwrap_or(&0);
             if let Some((since, _)) = self.pending.take() {
-                self.slowness.note(since.elapsed(), count);
+                self.slowness.note(since.elapsed(), count, LEAST_RATE);
             }
             self.app.metrics.sent.fetch_add(count as u64, Relaxed);
             return Poll::Ready(wrote);
@@ -299,13 +301,13 @@ mod tests {
     fn who_is_slow_earns_time_by_bytes() {
         let mut slowness = Slowness::default();
         assert_eq!(slowness.patience(), IDLE_TIME);
-        slowness.note(Duration::from_secs(18), 1);
+        slowness.note(Duration::from_secs(18), 1, LEAST_RATE);
         assert_eq!(slowness.patience(), Duration::from_millis(12_001));
-        slowness.note(Duration::from_secs(18), 1);
+        slowness.note(Duration::from_secs(18), 1, LEAST_RATE);
         assert_eq!(slowness.patience(), Duration::ZERO);
-        slowness.note(Duration::ZERO, 10_000);
+        slowness.note(Duration::ZERO, 10_000, LEAST_RATE);
         assert!(slowness.patience() > Duration::from_secs(3));
-        slowness.note(Duration::from_secs(1), usize::MAX);
+        slowness.note(Duration::from_secs(1), usize::MAX, LEAST_RATE);
         assert_eq!(slowness.patience(), IDLE_TIME);
     }
 }

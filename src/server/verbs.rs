@@ -63,7 +63,7 @@ pub(super) async fn on_key(
         OnKey::Incr { by, ttl } => incr(app, at, by, ttl).await,
         OnKey::Append => {
             let max = app.config.max_value.min(MAX_ADDITION);
-            let addition = Intake::new(headers, body, max)?.whole(app).await?;
+            let addition = Intake::new(headers, body, max)?.whole(app, 1).await?;
             let work = move |app: &App| {
                 let At { namespace, key } = &at;
                 app.store().append(namespace, key, &addition, app.clock())
@@ -160,7 +160,7 @@ async fn in_body(
     body: Body,
 ) -> Result<At, Refusal> {
     let max = MAX_KEY_LEN as u64;
-    let key = Intake::new(headers, body, max)?.whole(app).await?;
+    let key = Intake::new(headers, body, max)?.whole(app, 1).await?;
     let key = Key::new(key.to_vec()).map_err(|err| Refusal::usage(err.to_string()))?;
     Ok(At { namespace, key })
 }

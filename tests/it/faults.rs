@@ -45,10 +45,11 @@ fn a_directory_of_other_things_is_no_namespace() {
         &["ls"],
         &["namespaces", "--remove", "default"],
     ] {
-        kv.run(args)
-            .ends(Exit::Failure)
-            .prints("")
-            .complains(&["default`", "no file `format`", "not kv's"]);
+        kv.run(args).ends(Exit::Failure).prints("").complains(&[
+            "default`",
+            "no file `format`",
+            "not kv's",
+        ]);
     }
     assert_eq!(crate::harness::names_in(&kv.space()), ["diary"]);
     assert_eq!(crate::harness::names_in(&kv.store()), ["default"]);

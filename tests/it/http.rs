@@ -339,3 +339,21 @@ fn damage_on_the_way_is_damage() {
         listed.report()
     );
 }
+
+#[test]
+fn values_that_are_too_large_for_a_line_are_imported_too() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &["--sync", "off"]);
+    let large = "x".repeat(45 << 20);
+    let lines = format!(
+        "{{\"key\":\"a\",\"value\":\"{large}\"}}\n{{\"key\":\"b\",\"value\":\"{large}\"}}\n\
+         {{\"key\":\"c\",\"value\":\"small\"}}\n{{\"key\":\"b\",\"value\":\"last\"}}\n"
+    );
+    fs::write(kv.path("lines"), lines).unwrap();
+    let input = fs::File::open(kv.path("lines")).unwrap();
+    let mut import = through(&kv, &server, &["import", "--replace"]);
+    Ran::of(import.stdin(input)).ends(Exit::Success);
+    kv.run(["ls"]).prints("a\nb\nc\n");
+    kv.run(["get", "a"]).prints(large);
+    kv.holds("b", "last");
+}

@@ -8,6 +8,7 @@ mod guard;
 mod idle;
 mod load;
 mod manager;
+mod memory;
 mod openapi;
 mod verbs;
 mod waiting;

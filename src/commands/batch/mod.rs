@@ -171,15 +171,16 @@ impl<'a, 's> Batch<'a, 's> {
             });
         });
         if let Some(told) = self.session.complaints.get_mut() {
-            reply.extend_from_slice(std::mem::take(told).as_bytes());
+            reply.add(std::mem::take(told).as_bytes());
         }
-        let written = match &mut self.service {
+        let out: &mut dyn Write = match &mut self.service {
             Some(service) => {
                 service.count += 1;
-                frame::write(service.replies, exit.row().0, &reply)
+                &mut *service.replies
             }
-            None => frame::write(self.session.out, exit.row().0, &reply),
+            None => self.session.out,
         };
+        let written = frame::write(out, exit.row().0, reply.len(), |out| reply.write_to(out));
         written.map_err(replies_are_lost)?;
         self.highest = self.highest.max(exit);
         Ok(())

@@ -1,13 +1,16 @@
 //! Many entries in one request.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek as _, Write as _};
+use std::path::Path;
 
 use serde_json::Value as Json;
 use ureq::http::Method;
 
-use crate::store::bulk::MANY;
+use crate::store::bulk::{MANY, import_one};
 use crate::store::{
-    Bulk, Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, StoreError,
+    Bulk, Clock, Deadline, Feed, Imported, Incoming, Key, Merge, Namespace, OrCannot as _, Result,
+    StoreError, Time,
 };
 use crate::wire::http::answer;
 use crate::wire::http::request::OnNamespace;
@@ -15,7 +18,7 @@ use crate::wire::json;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
-use super::address::namespace_path;
+use super::address::{key_path, namespace_path};
 use super::ask::Ask;
 use super::entries::LONG_WORK;
 use super::odd::word;
@@ -26,7 +29,7 @@ impl Bulk for Http {
         namespace: &Namespace,
         feed: &mut dyn Feed,
         merge: Merge,
-        _clock: &dyn Clock,
+        clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
         let now = !feed.waits();
         let path = namespace_path(namespace) + &OnNamespace::Import(merge, now).write();
@@ -35,10 +38,12 @@ impl Bulk for Http {
             ..Ask::fetch(Method::POST, path)
         };
         let mut lines = Lines {
+            namespace,
             feed,
             line: Vec::new(),
             sent: 0,
             has_stopped: false,
+            large: Vec::new(),
         };
         let reply = self.client.stream(&ask, &mut lines);
         if lines.has_stopped {
@@ -49,11 +54,18 @@ impl Bulk for Http {
         let text = self.client.text(reply)?;
         let told: answer::Imported = answer::read(&text)
             .ok_or_else(|| self.client.no_service("it does not tell what it imported"))?;
-        Ok(Some(Imported {
+        let mut imported = Imported {
             stored: told.stored,
             left: told.left,
             removed: told.removed,
-        }))
+        };
+        for large in lines.large {
+            match large.import(self, namespace, merge, clock)? {
+                true => imported.stored += 1,
+                false => imported.left += 1,
+            }
+        }
+        Ok(Some(imported))
     }
 
     fn remove_all(
@@ -82,20 +94,80 @@ impl Bulk for Http {
 
 /// The entries of a feed, as lines of JSON.
 struct Lines<'a> {
+    namespace: &'a Namespace,
     feed: &'a mut dyn Feed,
     line: Vec<u8>,
     sent: usize,
     has_stopped: bool,
+    large: Vec<Large>,
+}
+
+/// A larger value than this is put by itself when all others are stored: the service has no line of
+/// any length in memory.
+const MAX_IN_LINE: usize = 4 * 1024 * 1024;
+
+/// An entry with such a value, which lies in a file without a name.
+struct Large {
+    key: Vec<u8>,
+    value: File,
+    modified: Option<Time>,
+    expires: Option<Deadline>,
+}
+
+impl Large {
+    fn keep(entry: &Incoming<'_>) -> io::Result<Self> {
+        let mut value = tempfile::tempfile()?;
+        value.write_all(entry.value)?;
+        Ok(Self {
+            key: entry.key.to_vec(),
+            value,
+            modified: entry.modified,
+            expires: entry.expires,
+        })
+    }
+
+    /// Stores it as one of the entries of an import.
+    fn import(
+        mut self,
+        store: &Http,
+        namespace: &Namespace,
+        merge: Merge,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let mut value = Vec::new();
+        let read = self
+            .value
+            .rewind()
+            .and_then(|()| self.value.read_to_end(&mut value));
+        read.or_cannot("read", Path::new("a temporary file"))?;
+        let entry = Incoming {
+            key: &self.key,
+            value: &value,
+            modified: self.modified,
+            expires: self.expires,
+        };
+        import_one(store, namespace, &entry, merge, clock)
+    }
 }
 
 impl Read for Lines<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.sent == self.line.len() {
+        while self.sent == self.line.len() {
             self.line.clear();
             self.sent = 0;
             match self.feed.next() {
                 Ok(None) => return Ok(0),
-                Ok(Some(entry)) => write_line(&mut self.line, entry)?,
+                Ok(Some(entry)) => {
+                    // Of equal keys the last counts.
+                    self.large.retain(|large| large.key != entry.key);
+                    let key = || Key::new(entry.key.to_vec()).ok();
+                    let has_path =
+                        || key().is_some_and(|key| key_path(self.namespace, &key).is_some());
+                    match entry.value.len() > MAX_IN_LINE && has_path() {
+                        true => self.large.push(Large::keep(&entry)?),
+                        false => write_line(&mut self.line, entry)?,
+                    }
+                }
                 Err(_) => {
                     self.has_stopped = true;
                     return Err(io::ErrorKind::Other.into());

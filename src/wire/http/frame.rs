@@ -2,14 +2,19 @@
 
 use std::io::{self, Write};
 
-/// Writes a reply.
+/// Writes a reply of so many bytes, which `write` writes.
 ///
 /// # Errors
 ///
 /// Those of `out`.
-pub fn write(out: &mut dyn Write, status: u8, reply: &[u8]) -> io::Result<()> {
-    writeln!(out, "{status} {}", reply.len())?;
-    out.write_all(reply)?;
+pub fn write(
+    out: &mut dyn Write,
+    status: u8,
+    len: u64,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    writeln!(out, "{status} {len}")?;
+    write(out)?;
     out.write_all(b"\n")
 }
 
@@ -44,7 +49,8 @@ mod tests {
         ];
         let mut written = Vec::new();
         for (status, reply) in replies {
-            write(&mut written, status, reply).unwrap();
+            let len = reply.len() as u64;
+            write(&mut written, status, len, |out| out.write_all(reply)).unwrap();
         }
         let mut rest = &*written;
         for (status, reply) in replies {
