@@ -32,9 +32,9 @@
 //!
 //! # To add a command
 //!
-//! Its arguments in a file of `cli/` and a variant in `cli/mod.rs`; a file in `commands/` and a line in
-//! `commands/mod.rs`; a page `cli/man/kv-NAME.md`; its tests in `tests/it/NAME.rs`, and a line in
-//! `tests/it/contract` so that every engine passes them.
+//! Its arguments in a file of `cli/`, a variant in `cli/mod.rs` and a word in `cli/alone.rs`; a file
+//! in `commands/` and a line in `commands/mod.rs`; a page `cli/man/kv-NAME.md`; its tests in
+//! `tests/it/NAME.rs`, and a line in `tests/it/contract` so that every engine passes them.
 //!
 //! # To add an engine
 //!
