@@ -32,6 +32,30 @@ fn a_get_asks_for_nothing_that_it_does_not_need() {
 }
 
 #[test]
+fn a_process_opens_a_namespace_twice_however_often_it_looks() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    // What was changed just now could be changed again without a trace.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    fs::write(kv.path("commands"), "get k\n".repeat(20)).unwrap();
+    let run = |trace, text| {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "trace", "-e", trace, KV, "batch"]);
+        command.current_dir(kv.root()).env_clear();
+        command.stdin(fs::File::open(kv.path("commands")).unwrap());
+        command.env("KV_STORE", kv.store());
+        Ran::of(&mut command).ends(Exit::Success);
+        let trace = fs::read_to_string(kv.path("trace")).unwrap();
+        trace.lines().filter(|line| line.contains(text)).count()
+    };
+    assert_eq!(run("openat,openat2", "/format\""), 2);
+    assert_eq!(run("openat,openat2", "objects/"), 20);
+}
+
+#[test]
 fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
     if !has_program("strace") {
         return cannot_run("strace is missing: apt-get install strace");

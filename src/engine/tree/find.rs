@@ -4,6 +4,8 @@
 //! file is looked for first, then MANIFEST is read, and an answer that comes from packs, "nothing"
 //! too, holds only if afterwards the file is still missing and MANIFEST is still the same.
 
+use std::os::fd::AsFd as _;
+
 use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
@@ -78,7 +80,7 @@ impl Tree {
         place: &Place<'_>,
         now: Time,
     ) -> Result<Option<Entry>> {
-        match self.find_present(namespace, place, WHOLE_LEN)? {
+        match self.find_soon(namespace, place, WHOLE_LEN, now)? {
             Some(present) if present.is_live(now) => Ok(Some(present.into_entry()?)),
             _ => Ok(None),
         }
@@ -91,10 +93,28 @@ impl Tree {
         place: &Place<'_>,
         now: Time,
     ) -> Result<Option<Meta>> {
-        let present = self.find_present(namespace, place, 0)?;
+        let present = self.find_soon(namespace, place, 0, now)?;
         Ok(present
             .filter(|present| present.is_live(now))
             .map(|present| present.meta()))
+    }
+
+    /// As [`Tree::find_present`], with a look into a directory that is kept open first.
+    fn find_soon(
+        &self,
+        namespace: &Namespace,
+        place: &Place<'_>,
+        with_value: u64,
+        now: Time,
+    ) -> Result<Option<Present>> {
+        if let Some(dir) = self.kept_dir(namespace, now)? {
+            let name = loose_name(place);
+            let path = self.root.join(namespace.as_str()).join(&name);
+            if let Ok(Some(loose)) = loose::open(dir.as_fd(), &name, path, place, with_value) {
+                return Ok(Some(Present::Loose(loose)));
+            }
+        }
+        self.find_present(namespace, place, with_value)
     }
 
     /// Finds what a key holds, dead or alive, and reads along a value of at most `with_value` bytes.
@@ -117,6 +137,11 @@ impl Tree {
     }
 }
 
+/// Returns the path of a key's own file below its namespace.
+fn loose_name(place: &Place<'_>) -> String {
+    ["objects/", place.shard(), "/", place.name()].concat()
+}
+
 /// Something moved during the look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moved;
@@ -127,7 +152,7 @@ pub(super) fn find_once(
     place: &Place<'_>,
     with_value: u64,
 ) -> Result<Result<Option<Present>, Moved>> {
-    let name = ["objects/", place.shard(), "/", place.name()].concat();
+    let name = loose_name(place);
     let below = space.relative(&name);
     let path = space.store_path().join(&below);
     if let Some(loose) = loose::open(space.store(), &below, path, place, with_value)? {

@@ -42,14 +42,14 @@
 //! - A lock is never held while a value is written or synced, and it is not valid unless its file
 //!   is still the one at its path: a namespace that is removed takes its locks along. They are taken
 //!   in this order: gc, list, shards ascending. Nobody waits for gc while holding a shard.
-//! - Names are resolved from the store's path anew in each step, and no symbolic link below the
-//!   store is followed.
+//! - Names are resolved from the store's path anew in each step, or below a directory that one look
+//!   shows to be the one at its path still ([`kept`]); no symbolic link below the store is followed.
 //! - A hit decides. A damaged entry is an error, a tombstone is "no such key", and neither is ever
 //!   passed over for something older.
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
-//! [`loose`], [`pack`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
+//! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
 //! ends what they try again.
@@ -66,6 +66,7 @@ mod fsck;
 pub mod fuzz;
 mod gc;
 mod info;
+mod kept;
 mod layout;
 mod list;
 mod lock;
@@ -97,6 +98,7 @@ use crate::store::{
     Time, Turn,
 };
 
+use self::kept::Kept;
 use self::layout::Place;
 use self::range::Pushed;
 use self::space::Space;
@@ -109,6 +111,7 @@ pub struct Tree {
     settings: Settings,
     /// The last push of this process.
     pushed: Mutex<Option<Pushed>>,
+    kept: Kept,
 }
 
 impl Tree {
@@ -118,6 +121,7 @@ impl Tree {
             root,
             settings,
             pushed: Mutex::default(),
+            kept: Kept::default(),
         }
     }
 }

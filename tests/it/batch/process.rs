@@ -1,13 +1,15 @@
 //! A batch as a process among others: as a coprocess, killed, beside others of its kind.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use kv::exit::Exit;
 
 use super::{replies, reply};
-use crate::harness::{Sandbox, cannot_run, has_program, tell_count};
+use crate::harness::{Engine, Sandbox, cannot_run, has_program, tell_count};
 
 /// A batch that is talked to.
 struct Batch {
@@ -237,4 +239,47 @@ fn a_put_that_cannot_take_place_does_not_keep_others_of_its_group() {
     assert_eq!(ran.stderr_text().lines().count(), 1, "{}", ran.report());
     assert!(ran.stderr_text().contains("line 1501"), "{}", ran.report());
     kv.holds("key 1999", "v1999");
+}
+
+/// It keeps the directory open while that is the one at its path, and nothing in it was replaced.
+#[test]
+pub fn a_namespace_that_is_another_by_now_is_looked_into_anew() {
+    if Engine::current() != Engine::Tree {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "old");
+    kv.run(["-n", "other", "put", "k", "new"])
+        .ends(Exit::Success);
+    // What was changed just now could be changed again without a trace.
+    thread::sleep(Duration::from_secs(3));
+    let mut batch = Batch::start(&kv, &[]);
+    let mut get = || {
+        batch.say("get k\n");
+        batch.hear().unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(get(), (0, b"old".to_vec()));
+    }
+    let (space, aside) = (kv.store().join("default"), kv.path("aside"));
+    fs::rename(&space, &aside).unwrap();
+    assert_eq!(get().0, 1);
+    fs::rename(kv.store().join("other"), &space).unwrap();
+    assert_eq!(get(), (0, b"new".to_vec()));
+    fs::remove_dir_all(&space).unwrap();
+    fs::rename(&aside, &space).unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(), (0, b"old".to_vec()));
+    }
+    // The whole store is elsewhere for a while.
+    fs::rename(kv.store(), kv.path("moved")).unwrap();
+    assert_eq!(get().0, 1);
+    fs::rename(kv.path("moved"), kv.store()).unwrap();
+    assert_eq!(get(), (0, b"old".to_vec()));
+    // A newer kv has been here.
+    fs::write(space.join("newer"), "kv 2\n").unwrap();
+    fs::rename(space.join("newer"), space.join("format")).unwrap();
+    let newer = kv.run(["get", "k"]).status().code();
+    assert_eq!(Some(i32::from(get().0)), newer);
+    assert_ne!(newer, Some(0));
 }
