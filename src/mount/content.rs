@@ -214,13 +214,25 @@ impl App {
             let Some(draft) = &state.draft else {
                 return Ok(());
             };
-            let put = Put {
-                value: &mut draft.source(&self.spill),
-                expiry: state.expiry.unwrap_or(state.pin.expiry()),
-                modified: state.modified,
-                condition: state.pin.condition(),
+            let (wish, modified) = (state.expiry, state.modified);
+            let put = |pin: Pin, condition| {
+                let put = Put {
+                    value: &mut draft.source(&self.spill),
+                    expiry: wish.unwrap_or(pin.expiry()),
+                    modified,
+                    condition,
+                };
+                store.put(namespace, key, put, clock)
             };
-            if let Some(etag) = store.put(namespace, key, put, clock)? {
+            let done = match put(state.pin, state.pin.condition()) {
+                // What is damaged has no etag, and a whole repairs it.
+                Err(err) if state.is_whole && err.is_damage() => {
+                    state.pin.etag = None;
+                    put(state.pin, Condition::Always)
+                }
+                done => done,
+            };
+            if let Some(etag) = done? {
                 state.pin.etag = Some(etag);
                 if let Some(expiry) = state.expiry.take() {
                     state.pin.expires = match expiry {

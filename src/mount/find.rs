@@ -120,18 +120,29 @@ impl App {
                 executable,
             }));
         }
-        let found = self.stat(&file.0, &file.1)?;
-        Ok(found.map(|meta| Attributes {
-            size: meta.size + seen.tail,
+        let told = match self.look(&file.0, &file.1) {
+            // It can be removed and written anew, which takes that it is found.
+            Err(err) if err.is_damage() => {
+                (self.config.tell)(&err);
+                Some(Attributes::UNKNOWN)
+            }
+            found => self.answer(found)?.as_ref().map(Attributes::of),
+        };
+        Ok(told.map(|told| Attributes {
+            size: told.size + seen.tail,
             executable,
-            ..Attributes::of(&meta)
+            ..told
         }))
     }
 
     /// Returns what the store knows of a key.
     pub(super) fn stat(&self, namespace: &Namespace, key: &Key) -> Answer<Option<Meta>> {
-        let found = self.store();
-        self.answer(found.and_then(|store| store.stat(namespace, key, self.now())))
+        self.answer(self.look(namespace, key))
+    }
+
+    /// As [`App::stat`]; what went wrong is told to nobody yet.
+    pub(super) fn look(&self, namespace: &Namespace, key: &Key) -> error::Result<Option<Meta>> {
+        self.found(self.config.store.stat(namespace, key, self.now()))
     }
 
     fn stored_namespaces(&self) -> Answer<Vec<Namespace>> {
@@ -306,6 +317,14 @@ impl App {
 }
 
 impl Attributes {
+    /// What is told of an entry that is damaged.
+    const UNKNOWN: Self = Self {
+        size: 0,
+        modified: Time(0),
+        is_dir: false,
+        executable: false,
+    };
+
     /// Returns what is told of an entry.
     pub(super) fn of(meta: &Meta) -> Self {
         Self {

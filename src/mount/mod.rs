@@ -58,15 +58,23 @@
 //! # What is dear, and why it stays
 //!
 //! [`index`] is for loose entries only: whether a name is a directory is a question about all keys, and
-//! a hashed tree answers it by looking at all of them. Without the list each of 10,000 names that `cat`
-//! opens would take a walk of 10,000 files.
+//! a hashed tree answers it by looking at all of them. It is asked of each name that is looked up: of a
+//! key, as keys below it would make it a directory, and of a name that is to be made. Without the list
+//! each of 10,000 names that `cat` opens or `cp` makes would take a walk of 10,000 files.
 //!
 //! Who closes a file, and how that process ended, is asked of the kernel (`os/writer.rs`), because the
 //! kernel says "flush" as well when a descriptor was only duplicated, as every shell does for `> file`,
 //! and when a process is killed half-way. Without asking, `{ a; kv get k; b; } > mnt/k` would store three
 //! values, and a killed `sort > mnt/k` half of one: what a file system does, and what kv does not. It is
 //! asked only when something is pending, and by a thread of its own, as the kernel tells nothing of a
-//! process that is just becoming another program.
+//! process that is just becoming another program: without that thread such a process hangs, and cannot
+//! be killed, until the mount is. A look at its state alone would not do: since Linux 6.2 a process that
+//! ended is closed for by the kernel's own threads, and then only its end tells exit from death.
+//!
+//! A reader sees what is pending, as in any other file system: also an empty or a half file, beside who
+//! empties and writes it. To show it the stored value until then would hide from a program what it has
+//! written through another descriptor, as SQLite, git and `tail -f` read it. Who wants a whole file
+//! writes another and renames it, or reads with `kv get`.
 
 mod body;
 mod change;
@@ -205,6 +213,17 @@ impl App {
             });
         }
         Ok(store)
+    }
+
+    /// Passes on what was found in the store. Nothing may be because the store is gone.
+    fn found<T>(&self, found: error::Result<Option<T>>) -> error::Result<Option<T>> {
+        match found? {
+            None => self.store().map(|_| None),
+            found => {
+                self.was_there.store(true, SeqCst);
+                Ok(found)
+            }
+        }
     }
 
     fn clock(&self) -> &dyn Clock {

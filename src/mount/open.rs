@@ -93,12 +93,15 @@ impl App {
         Ok((Some(content), reader))
     }
 
-    /// Returns the entry that a file is.
+    /// Returns the entry that a file is: one that is damaged, and may be replaced, is none.
     pub(super) fn pin(&self, body: &Body) -> Answer<Option<Pin>> {
         let Some((namespace, key)) = body.place() else {
             return Ok(None);
         };
-        let found = self.stat(&namespace, &key)?;
+        let found = match self.look(&namespace, &key) {
+            Err(err) if err.is_damage() => return Ok(Some(Pin::default())),
+            found => self.answer(found)?,
+        };
         if let Some(meta) = &found {
             *hold(&body.last) = Some((meta.size, meta.modified));
         }

@@ -48,7 +48,7 @@ struct Stream {
 impl Reader {
     /// Opens what a key holds; `None` if there is none.
     pub(super) fn open(app: &App, namespace: &Namespace, key: &Key) -> Result<Option<Self>> {
-        let entry = app.store()?.get(namespace, key, app.now())?;
+        let entry = app.found(app.config.store.get(namespace, key, app.now()))?;
         Ok(entry.map(|entry| Self::of(entry.meta, entry.value)))
     }
 
@@ -158,7 +158,7 @@ impl Reader {
     /// Reads the value once more, to where any part of it can be found.
     fn again(&self, app: &App, place: Option<&Full>) -> Result<Draft> {
         let entry = match place {
-            Some((namespace, key)) => app.store()?.get(namespace, key, app.now())?,
+            Some((namespace, key)) => app.found(app.config.store.get(namespace, key, app.now()))?,
             None => None,
         };
         match entry {

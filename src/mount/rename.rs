@@ -158,7 +158,15 @@ impl App {
         }
     }
 
-    /// Renames every key below a directory, one after another.
+    /// Reads what a key holds to its end, so that damage is known before anything is moved.
+    fn judge(&self, (namespace, key): &Full) -> Result<()> {
+        if let Some(mut entry) = self.store()?.get(namespace, key, self.now())? {
+            _ = entry.value.for_each(|_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Renames every key below a directory, one after another, if all of them can be moved.
     fn rename_dir(&self, from: (&Namespace, &[u8]), to: (&Namespace, &[u8])) -> Answer<()> {
         if from.0 == to.0 && to.1.starts_with(from.1) {
             return match from.1 == to.1 {
@@ -185,6 +193,7 @@ impl App {
         }
         keys.sort_unstable();
         keys.dedup();
+        let mut moves = Vec::with_capacity(keys.len());
         for key in keys {
             let moved = match key.get(from.1.len()..) {
                 Some(rest) if key.len() >= from.1.len() => [to.1, rest].concat(),
@@ -193,7 +202,12 @@ impl App {
             let (Ok(old), Ok(new)) = (Key::new(key), Key::new(moved)) else {
                 return Err(Errno::ENAMETOOLONG);
             };
-            match self.rename_file(&(from.0.clone(), old), &(to.0.clone(), new), false) {
+            let files = ((from.0.clone(), old), (to.0.clone(), new));
+            self.answer(self.judge(&files.0))?;
+            moves.push(files);
+        }
+        for (old, new) in moves {
+            match self.rename_file(&old, &new, false) {
                 // It is gone, or was the name of the directory alone.
                 Err(err) if err == Errno::ENOENT => {}
                 done => done?,

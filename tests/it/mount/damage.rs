@@ -127,6 +127,19 @@ fn a_directory_with_a_damaged_entry_shows_the_others_and_fails() {
         fs::write(kv.file_of(b"dir/b"), "nonsense").unwrap();
         let (names, failed) = list(&mount.path("dir"));
         assert_eq!((names, failed), (vec!["a".into(), "c".into()], true));
+        // It is there, so that it can be removed and written anew.
+        for (how, left) in [("rm dir/b", None), ("echo new > dir/b", Some("new\n"))] {
+            kv.put("dir/b", "b");
+            fs::write(kv.file_of(b"dir/b"), "nonsense").unwrap();
+            assert_eq!(fs::metadata(mount.path("dir/b")).unwrap().len(), 0);
+            assert!(is_io(&fs::read(mount.path("dir/b"))));
+            mount.shell(&kv, how).ends(kv::exit::Exit::Success);
+            match left {
+                Some(left) => kv.holds("dir/b", left),
+                None => kv.lacks("dir/b"),
+            }
+        }
+        fs::write(kv.file_of(b"dir/b"), "nonsense").unwrap();
         // Nothing is moved where not all can be.
         let moved = fs::rename(mount.path("dir"), mount.path("new"));
         assert!(is_io(&moved), "{moved:?}");
@@ -146,4 +159,22 @@ fn a_directory_with_a_damaged_entry_shows_the_others_and_fails() {
         }
         assert!(mount.end(Signal::TERM).contains("is damaged"));
     }
+}
+
+/// What only reading to the end tells is told before anything is moved, too.
+#[test]
+fn a_directory_with_a_damaged_value_is_not_moved_in_part() {
+    on_each(|kv, mount| {
+        let mark = b"here it is damaged";
+        kv.put("dir/a", "sound");
+        kv.feed(["put", "dir/b"], &mark.repeat(20_000))
+            .ends(kv::exit::Exit::Success);
+        kv.put("dir/c", "sound");
+        damage(kv, mark, 3);
+        let moved = fs::rename(mount.path("dir"), mount.path("new"));
+        assert!(is_io(&moved), "{moved:?}");
+        kv.run(["ls"])
+            .ends(kv::exit::Exit::Success)
+            .prints("dir/a\ndir/b\ndir/c\n");
+    });
 }
