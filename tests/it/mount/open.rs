@@ -108,7 +108,7 @@ fn what_is_read_stays_what_was_opened() {
 #[test]
 fn a_close_beside_an_unlink_or_a_rename_brings_nothing_back() {
     const TIMES: usize = 60;
-    on_each(&[Engine::Tree, Engine::Sqlite], |kv, mount| {
+    on_each(MOST, |kv, mount| {
         let barrier = Barrier::new(2);
         for n in 0..TIMES {
             let (old, new) = (format!("r{n}"), format!("q{n}"));
@@ -181,7 +181,7 @@ fn what_empties_a_log_counts_beside_who_adds_to_it() {
 
 #[test]
 fn what_cannot_be_kept_is_refused() {
-    on_each(&[Engine::Tree, Engine::Http], |kv, mount| {
+    on_each(MOST, |kv, mount| {
         kv.put("k", "v");
         let file = open(mount, "k");
         let long = file.set_len(1 << 50);

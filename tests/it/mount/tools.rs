@@ -7,7 +7,7 @@ use kv::exit::Exit;
 use super::on_each;
 use crate::harness::{Engine, cannot_run, has_program};
 
-const BOTH: &[Engine] = &[Engine::Tree, Engine::Sqlite];
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
 /// Tells whether programs are here, and says loudly if not.
 fn has(programs: &[&str]) -> bool {
@@ -25,7 +25,7 @@ fn the_shell_and_its_tools_work_on_keys() {
     if !has(&["tar"]) {
         return;
     }
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         let script = "
             mkdir src; for n in 1 2 3; do echo line $n > src/$n; done
             echo more >> src/1; echo x > 'src/a b'
@@ -55,7 +55,7 @@ fn vim_leaves_the_text_and_nothing_else() {
     if !has(&["vim"]) {
         return;
     }
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         kv.put("dir/text", "one\ntwo\n");
         for options in ["", "-c 'set backupcopy=yes'", "-c 'set backupcopy=no'"] {
             let script = format!(
@@ -74,7 +74,7 @@ fn rsync_finds_nothing_to_do_the_second_time() {
     if !has(&["rsync"]) {
         return;
     }
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         let source = kv.path("source");
         fs::create_dir_all(source.join("a/b")).unwrap();
         for n in 0..10 {
@@ -103,7 +103,7 @@ fn git_keeps_a_repository_in_a_store() {
     if !has(&["git"]) {
         return;
     }
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         let script = "
             export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
             git init -q -b main r; cd r
@@ -123,7 +123,7 @@ fn git_keeps_a_repository_in_a_store() {
 
 #[test]
 fn tail_follows_what_others_add() {
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         kv.put("log", "one\n");
         let script = "
             timeout 60 tail -n +1 -s 0.1 -f log > ../../out & pid=$!
@@ -138,5 +138,40 @@ fn tail_follows_what_others_add() {
         ";
         let ran = mount.shell(kv, script).ends(Exit::Success);
         ran.prints("one\ntwo\nthree\n");
+    });
+}
+
+#[test]
+fn sqlite_keeps_a_database_in_a_value() {
+    if !has(&["sqlite3"]) {
+        return;
+    }
+    on_each(MOST, |kv, mount| {
+        let script = r#"
+            sqlite3 db 'create table t (n integer primary key, text)'
+            for n in 1 2 3; do sqlite3 db "insert into t values ($n, 'row $n')"; done
+            sqlite3 db 'begin; insert into t select n + 10, text from t; rollback'
+            sqlite3 db 'insert into t select n + 10, text from t; delete from t where n = 2'
+            sqlite3 db 'pragma integrity_check; select count(*), max(n) from t'
+            ls
+        "#;
+        let ran = mount.shell(kv, script).ends(Exit::Success);
+        ran.prints("ok\n5|13\ndb\n");
+    });
+}
+
+#[test]
+fn make_makes_nothing_a_second_time() {
+    if !has(&["make"]) {
+        return;
+    }
+    on_each(MOST, |kv, mount| {
+        let script = r"
+            printf 'all: out/c\nout/a out/b: in\n\tmkdir -p out; cp in $@\nout/c: out/a out/b\n\tcat out/a out/b > $@\n' > Makefile
+            echo one > in; make -s; cat out/c; make -q all
+            touch in; ! make -q all; echo two > in; make -s; cat out/c; make -q all
+        ";
+        let ran = mount.shell(kv, script).ends(Exit::Success);
+        ran.prints("one\none\ntwo\ntwo\n");
     });
 }

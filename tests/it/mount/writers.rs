@@ -12,11 +12,11 @@ use kv::exit::Exit;
 use super::{Mount, on_each};
 use crate::harness::{Engine, tell_count, until};
 
-const BOTH: &[Engine] = &[Engine::Tree, Engine::Sqlite];
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
 #[test]
 fn a_writer_that_is_killed_leaves_the_old_value() {
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         kv.put("k", "old");
         for script in [
             "echo half; echo >&2; exec sleep 60",
@@ -52,7 +52,7 @@ fn a_writer_that_is_killed_leaves_the_old_value() {
 
 #[test]
 fn a_shell_that_hands_a_file_on_stores_it_once() {
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         kv.put("k", "old");
         let script = "{ echo a; cat /dev/null; kv get k; echo b; } > k; kv get k";
         mount
@@ -73,7 +73,7 @@ fn a_writer_that_becomes_another_program_closes_its_file() {
     if !crate::harness::has_program("perl") {
         return crate::harness::cannot_run("perl is not installed");
     }
-    on_each(BOTH, |kv, mount| {
+    on_each(MOST, |kv, mount| {
         kv.put("k", "old");
         // Perl opens files so that they are closed then.
         let script = r#"timeout 60 perl -e 'open(F, ">k"); syswrite(F, "new"); exec "true"'"#;
@@ -86,7 +86,7 @@ fn a_writer_that_becomes_another_program_closes_its_file() {
 
 #[test]
 fn what_was_closed_survives_the_death_of_the_mount() {
-    on_each(BOTH, |kv, _| {
+    on_each(MOST, |kv, _| {
         // A store that is mounted twice is one store.
         fs::create_dir(kv.path("again")).unwrap();
         let mut command = kv.kv(["mount", "--foreground", "again"]);
