@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::store::modify::Conflicts;
 use crate::store::{
     Clock, Condition, Deadline, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Put,
     Result, Selection, Source, StoreError, Time,
@@ -53,25 +54,27 @@ impl Entries for Redis {
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
         let value = read_value(put.value, key)?;
-        let now = clock.now();
-        let expires = put.expiry.resolve(now, None);
-        let etag = self.new_etag()?;
-        let modified = put.modified.unwrap_or(now);
-        let entry = codec::encode(key.as_bytes(), etag, modified, expires, &value);
-        let (kind, wanted) = words_of(&put.condition);
-        let expires = match put.expiry {
-            Expiry::Keep => b"keep".to_vec(),
-            _ => expires_word(expires),
-        };
-        let change = Change {
-            args: vec![kind, wanted, expires, entry],
-            ..self.change(namespace, key, Script::Put, etag.0, now)
-        };
-        match self.carry_out(&change)? {
-            Outcome::Done => Ok(Some(etag)),
-            Outcome::No if put.condition != Condition::Always => Ok(None),
-            _ => Err(self.odd_answer(change.script)),
-        }
+        let (expiry, modified) = (put.expiry, put.modified);
+        self.on_condition(namespace, key, &put.condition, clock, |(kind, wanted)| {
+            let now = clock.now();
+            let expires = expiry.resolve(now, None);
+            let etag = self.new_etag()?;
+            let modified = modified.unwrap_or(now);
+            let entry = codec::encode(key.as_bytes(), etag, modified, expires, &value);
+            let expires = match expiry {
+                Expiry::Keep => b"keep".to_vec(),
+                _ => expires_word(expires),
+            };
+            let change = Change {
+                args: vec![kind, wanted, expires, entry],
+                ..self.change(namespace, key, Script::Put, etag.0, now)
+            };
+            match self.carry_out(&change)? {
+                Outcome::Done => Ok(Some(etag)),
+                Outcome::No if put.condition != Condition::Always => Ok(None),
+                _ => Err(self.odd_answer(change.script)),
+            }
+        })
     }
 
     fn remove(
@@ -81,7 +84,11 @@ impl Entries for Redis {
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        Ok(self.remove_at(namespace, key, condition, "", clock)? == Outcome::Done)
+        let removed = self.on_condition(namespace, key, condition, clock, |words| {
+            let outcome = self.remove_at(namespace, key, words, "", clock)?;
+            Ok((outcome == Outcome::Done).then_some(()))
+        });
+        Ok(removed?.is_some())
     }
 
     fn expire(
@@ -163,16 +170,42 @@ impl Redis {
             .map(|head| head.and_then(|head| codec::decode_meta(key, &head))))
     }
 
+    /// Makes a change on a condition, as the words that a script takes. No script can verify a value, so
+    /// that it is compared here, and the etag stands for it: when another write comes in between, it is
+    /// compared anew.
+    fn on_condition<T>(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        clock: &dyn Clock,
+        mut change: impl FnMut((Vec<u8>, Vec<u8>)) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let Condition::Value(wanted) = condition else {
+            return change(words_of(condition));
+        };
+        let mut conflicts = Conflicts::default();
+        while let Some(Entry { meta, value }) = self.get(namespace, key, clock.now())? {
+            if value.into_vec()? != *wanted {
+                return Ok(None);
+            }
+            if let Some(done) = change(etag_words(meta.etag))? {
+                return Ok(Some(done));
+            }
+            conflicts.pause(self.busy_timeout(), key)?;
+        }
+        Ok(None)
+    }
+
     /// Removes a key that must stand at an end of its list, if one is named.
     pub(super) fn remove_at(
         &self,
         namespace: &Namespace,
         key: &Key,
-        condition: &Condition,
+        (kind, wanted): (Vec<u8>, Vec<u8>),
         end: &str,
         clock: &dyn Clock,
     ) -> Result<Outcome> {
-        let (kind, wanted) = words_of(condition);
         let id = self.new_etag()?.0;
         self.carry_out(&Change {
             args: vec![kind, wanted, end.as_bytes().to_vec()],
@@ -193,15 +226,19 @@ pub(super) fn expires_word(expires: Option<Deadline>) -> Vec<u8> {
     format!("{millis:015}").into_bytes()
 }
 
+/// Returns the words of a condition that is not about a value.
 fn words_of(condition: &Condition) -> (Vec<u8>, Vec<u8>) {
-    let (kind, wanted) = match condition {
-        Condition::Always => ("always", Vec::new()),
-        Condition::Absent => ("absent", Vec::new()),
-        Condition::Exists => ("exists", Vec::new()),
-        Condition::Value(value) => ("value", value.clone()),
-        Condition::Etag(etag) => ("etag", etag.to_string().into_bytes()),
+    let kind: &[u8] = match condition {
+        Condition::Absent => b"absent",
+        Condition::Exists => b"exists",
+        Condition::Etag(etag) => return etag_words(*etag),
+        Condition::Always | Condition::Value(_) => b"always",
     };
-    (kind.into(), wanted)
+    (kind.to_vec(), Vec::new())
+}
+
+pub(super) fn etag_words(etag: Etag) -> (Vec<u8>, Vec<u8>) {
+    (b"etag".to_vec(), etag.to_string().into_bytes())
 }
 
 /// Reads a value to its end, or until it is too large.

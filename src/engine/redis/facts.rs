@@ -18,6 +18,8 @@ pub(super) struct Facts {
     clock: u64,
     /// When it said so, as [`os::since_boot`] has it.
     pub(super) asked: Duration,
+    /// Whether it is a replica itself.
+    pub(super) is_replica: bool,
     /// Whether there is a replica of it, or was one within the time for which it keeps what one lacks;
     /// in a cluster the others tell more.
     pub(super) has_replicas: bool,
@@ -91,6 +93,7 @@ impl Facts {
         Ok(Self {
             clock,
             asked,
+            is_replica: field(&info, "role") == Some("slave"),
             has_replicas: told("connected_slaves")? > 0 || number("repl_backlog_active") == Some(1),
             // A server that does not know WAITAOF says so.
             has_log: number("aof_enabled") == Some(1)

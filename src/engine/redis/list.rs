@@ -2,13 +2,13 @@
 
 use crate::store::lists::{next_key, number_of};
 use crate::store::modify::Conflicts;
-use crate::store::{Clock, Condition, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
+use crate::store::{Clock, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
 
 use super::Redis;
 use super::call::{Change, Outcome};
 use super::codec;
 use super::command::Command;
-use super::entries::{expires_word, read_value};
+use super::entries::{etag_words, expires_word, read_value};
 use super::names::{Bucket, Room};
 use super::pages::foreign_index;
 use super::script::Script;
@@ -78,8 +78,8 @@ impl Lists for Redis {
                 cleared = Some(key);
                 continue;
             };
-            let condition = Condition::Etag(entry.meta.etag);
-            if self.remove_at(list, &key, &condition, word, clock)? == Outcome::Done {
+            let unchanged = etag_words(entry.meta.etag);
+            if self.remove_at(list, &key, unchanged, word, clock)? == Outcome::Done {
                 return Ok(Some(entry));
             }
             conflicts.pause(self.link.settings().busy_timeout, &key)?;

@@ -55,6 +55,12 @@ impl Wait {
     /// Where that is not known, or may not be waited for: then nothing is to be written.
     pub(super) fn new(link: &Link, map: &Map, facts: &Facts, left: Duration) -> io::Result<Self> {
         let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
+        if facts.is_replica && link.place().reads_replica && !map.is_cluster {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "it is a replica, which `?read=replica` lets answer: only a master is written to",
+            ));
+        }
         let is_full = link.settings().sync == Sync::Full;
         let replicas = match (link.place().replicas, map.is_cluster) {
             _ if !is_full => 0,

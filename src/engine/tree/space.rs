@@ -1,6 +1,7 @@
 //! A namespace on disk, opened for one step of one operation.
 //!
-//! A handle is never kept longer: names are resolved from the store's path anew in each step, so
+//! A handle is never kept longer, but for a look by one that is proved anew each time
+//! ([`kept`](super::kept)): names are resolved from the store's path anew in each step, so
 //! that a namespace which was removed or moved meanwhile is noticed. A look and the draft that follows
 //! are one step. The one that locks is always another, and looks at `format` once more: a value may
 //! have come for hours, and what decides is what the namespace is when the entry gets its name. So

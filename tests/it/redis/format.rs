@@ -99,3 +99,29 @@ fn an_entry_is_what_the_table_says() {
             .as_bytes()
     );
 }
+
+#[test]
+fn a_value_that_was_changed_meets_no_condition() {
+    let Some(server) = server() else {
+        return;
+    };
+    let on = On::new(server.store());
+    let prefix = on.store.split_once("prefix=").unwrap().1;
+    on.put("k", "12345");
+    let name = server.cli(&["--scan", "--pattern", &format!("{{{prefix}:*e:k")]);
+    let change = |to| server.cli(&["SETRANGE", name.trim(), "106", to]);
+    change("X");
+    for value in ["12345", "1X345"] {
+        let damaged = |args: &[&str]| on.run(args).ends(Exit::Damaged).complains(&["is damaged"]);
+        damaged(&["put", "k", "new", "--if-value", value]);
+        damaged(&["remove", "k", "--if-value", value]);
+    }
+    change("2");
+    on.holds("k", "12345");
+    let other = on.run(&["put", "k", "new", "--if-value", "1X345"]);
+    other.ends(Exit::No).is_silent();
+    let same = on.run(&["put", "k", "new", "--if-value", "12345"]);
+    same.ends(Exit::Success).is_silent();
+    let gone = on.run(&["remove", "k", "--if-value", "new"]);
+    gone.ends(Exit::Success).is_silent();
+}

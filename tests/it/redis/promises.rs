@@ -89,6 +89,40 @@ fn a_replica_does_not_answer_for_its_master() {
     on.holds("k", "new");
 }
 
+/// Also where it would take it: what its master does not have is lost with the next word from that.
+#[test]
+fn a_replica_that_may_answer_is_not_written_to() {
+    let Some((master, replica)) = pair() else {
+        return;
+    };
+    replica.cli(&["config", "set", "replica-read-only", "no"]);
+    let on = On::new(master.store());
+    on.put("k", "v");
+    let [to, other] = [&master, &replica].map(|server| format!(":{}?", server.port));
+    let store = on.store.replace(&to, &other);
+    for more in ["", "&replicas=0"] {
+        let any = On::new(format!("{store}&read=replica{more}"));
+        any.holds("k", "v");
+        for args in [
+            &["put", "k", "w"][..],
+            &["put", "k", "w", "--sync", "off"],
+            &["incr", "n"],
+            &["push", "l", "x"],
+            &["remove", "k"],
+        ] {
+            any.run(args)
+                .ends(Exit::Failure)
+                .complains(&["it is a replica", "only a master"]);
+        }
+        any.run(&["lock", "L", "--", "echo", "locked"])
+            .ends(Exit::Program(125))
+            .prints("")
+            .complains(&["only a master"]);
+    }
+    on.holds("k", "v");
+    on.run(&["ls"]).prints("k\n");
+}
+
 #[test]
 fn a_server_that_drops_entries_is_not_written_to() {
     let Some(server) = Server::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"])
