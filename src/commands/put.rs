@@ -28,10 +28,8 @@ pub(super) fn run(args: &PutArgs, session: &mut Session<'_>) -> Result<Exit> {
         (None, None) => Condition::Always,
     };
     let put = Put {
-        value: &mut value,
         expiry,
-        modified: None,
-        condition,
+        ..Put::new(&mut value, condition)
     };
     let Some(etag) = session
         .store

@@ -25,10 +25,8 @@ pub(super) fn run(args: &UpdateArgs, session: &mut Session<'_>) -> Result<Exit> 
         let input = found.map(|entry| entry.value);
         let mut run = Run::start(args, input)?;
         let put = Put {
-            value: &mut run,
             expiry: Expiry::Keep,
-            modified: None,
-            condition,
+            ..Put::new(&mut run, condition)
         };
         let stored = session.store.put(namespace, key, put, clock);
         let stored = match stored {

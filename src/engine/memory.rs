@@ -68,6 +68,7 @@ impl Entries for Memory {
         let now = clock.now();
         let found = spaces.get(namespace).and_then(|space| space.get(key));
         let found = found.filter(|(meta, _)| meta.is_live(now));
+        let is_there = found.is_some();
         if !put
             .condition
             .holds(found.map(|(meta, value)| (meta.etag, &value[..])))
@@ -84,6 +85,9 @@ impl Entries for Memory {
         };
         let space = spaces.entry(namespace.clone()).or_default();
         space.insert(key.clone(), (meta, value));
+        if let Some(was_there) = put.was_there {
+            *was_there = is_there;
+        }
         Ok(Some(etag))
     }
 

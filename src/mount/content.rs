@@ -216,11 +216,11 @@ impl App {
             };
             let (wish, modified) = (state.expiry, state.modified);
             let put = |pin: Pin, condition| {
+                let mut value = draft.source(&self.spill);
                 let put = Put {
-                    value: &mut draft.source(&self.spill),
                     expiry: wish.unwrap_or(pin.expiry()),
                     modified,
-                    condition,
+                    ..Put::new(&mut value, condition)
                 };
                 store.put(namespace, key, put, clock)
             };

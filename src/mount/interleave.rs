@@ -91,11 +91,10 @@ impl Run {
     fn other_puts(&mut self, name: usize, value: &[u8]) {
         let end =
             (self.below(3) == 0).then(|| Deadline::after(self.fake.now(), Duration::from_secs(5)));
+        let mut value = value;
         let put = Put {
-            value: &mut &*value,
             expiry: end.map_or(Expiry::Never, Expiry::At),
-            modified: None,
-            condition: Condition::Always,
+            ..Put::new(&mut value, Condition::Always)
         };
         let done = self
             .fake

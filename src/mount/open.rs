@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use fuser::Errno;
 
 use crate::os::{self, Writer};
-use crate::store::{Condition, Expiry, Put, Time};
+use crate::store::{Condition, Put, Time};
 
 use super::body::{Body, Full, Handle, Mode};
 use super::content::{Change, Content, Kind, Pin, State};
@@ -149,11 +149,10 @@ impl App {
             && kind == Kind::Key
             && let Some((namespace, key)) = body.place()
         {
+            let mut nothing = &b""[..];
             let put = Put {
-                value: &mut &b""[..],
-                expiry: Expiry::Never,
                 modified: Some(now),
-                condition: Condition::Absent,
+                ..Put::new(&mut nothing, Condition::Absent)
             };
             let made = self.store().and_then(|_| {
                 let store = &self.config.maker;

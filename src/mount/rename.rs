@@ -134,14 +134,14 @@ impl App {
                 // Somebody removed it between the two steps, which is what was to be done.
                 return Ok(was_put.then_some(None));
             };
+            let condition = match keep && !was_put {
+                true => Condition::Absent,
+                false => Condition::Always,
+            };
             let put = Put {
-                value: &mut entry.value,
                 expiry: entry.meta.expires.map_or(Expiry::Never, Expiry::At),
                 modified: Some(entry.meta.modified),
-                condition: match keep && !was_put {
-                    true => Condition::Absent,
-                    false => Condition::Always,
-                },
+                ..Put::new(&mut entry.value, condition)
             };
             let Some(etag) = store.put(&to.0, &to.1, put, clock)? else {
                 return Ok(None);

@@ -199,50 +199,24 @@ pub(super) async fn put(
     let modified = modified(headers)?;
     let intake = Intake::new(headers, body, app.config.max_value)?;
     let condition = condition(app, &at, headers, if_value).await?;
-    let work = move |app: &App, body: Fed<'_>| {
+    let work = move |app: &App, mut body: Fed<'_>| {
         let At { namespace, key } = &at;
-        // What is damaged is there too, and is replaced.
-        let is_there = || {
-            !matches!(
-                app.store().stat(namespace, key, app.clock().now()),
-                Ok(None)
-            )
+        let mut was_there = false;
+        let put = Put {
+            value: &mut body,
+            expiry,
+            modified,
+            condition,
+            was_there: Some(&mut was_there),
         };
-        let existed = match condition {
-            Condition::Always => is_there(),
-            Condition::Absent => false,
-            _ => true,
-        };
-        let put = |value: &mut dyn crate::store::Source, condition| {
-            let put = Put {
-                value,
-                expiry,
-                modified,
-                condition,
-            };
-            app.store().put(namespace, key, put, app.clock())
-        };
-        let etag = match body {
-            // Of several who find nothing one makes it.
-            Fed::Held(bytes) if condition == Condition::Always && !existed => {
-                match put(&mut &*bytes, Condition::Absent)? {
-                    Some(etag) => Some(etag),
-                    None => {
-                        let etag = put(&mut &*bytes, Condition::Always)?;
-                        return Ok(etag.map(|etag| (etag, true)));
-                    }
-                }
-            }
-            Fed::Held(bytes) => put(&mut &*bytes, condition)?,
-            Fed::Stream(source) => put(source, condition)?,
-        };
-        Ok(etag.map(|etag| (etag, existed)))
+        let etag = app.store().put(namespace, key, put, app.clock())?;
+        Ok(etag.map(|etag| (etag, was_there)))
     };
-    let (etag, existed) = intake
+    let (etag, was_there) = intake
         .feed(app, work)
         .await?
         .ok_or_else(Refusal::condition)?;
-    let mut response = empty(match existed {
+    let mut response = empty(match was_there {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::CREATED,
     });

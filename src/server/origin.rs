@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::exit::Exit;
-use crate::store::{Condition, Expiry, Key, Namespace, Put, Selection, Value, lists};
+use crate::store::{Condition, Key, Namespace, Put, Selection, Value, lists};
 
 use super::App;
 use super::intake::{Held, Intake, place};
@@ -76,12 +76,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
             Object::List(list) => return store.push(&list, &mut text, clock),
             Object::Entry(key) => key,
         };
-        let put = Put {
-            value: &mut text,
-            expiry: Expiry::Never,
-            modified: None,
-            condition: Condition::Always,
-        };
+        let put = Put::new(&mut text, Condition::Always);
         let put = store.put(&app.config.namespace, &key, put, clock);
         drop(held);
         put.map(drop)

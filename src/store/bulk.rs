@@ -181,11 +181,11 @@ pub fn import_one<S: Entries + ?Sized>(
                 Some(meta) => Condition::Etag(meta.etag),
             },
         };
+        let mut value = entry.value;
         let put = Put {
-            value: &mut { entry.value },
             expiry: entry.expires.map_or(Expiry::Never, Expiry::At),
             modified: entry.modified,
-            condition,
+            ..Put::new(&mut value, condition)
         };
         if store.put(namespace, &key, put, clock)?.is_some() {
             return Ok(true);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::store::modify::Conflicts;
 use crate::store::{
-    Clock, Condition, Entries, Entry, Expiry, Key, Namespace, Put, Result, Selection, Source,
-    StoreError, Watch, WatchTarget, entry,
+    Clock, Condition, Entries, Entry, Key, Namespace, Put, Result, Selection, Source, StoreError,
+    Watch, WatchTarget, entry,
 };
 
 /// Digits of an element's key.
@@ -118,12 +118,8 @@ fn push<S: Entries + ?Sized>(
         let last = element(store, list, End::Last, clock)?;
         let last = last.and_then(|last| number_of(last.as_bytes()));
         let key = next_key(list, last.unwrap_or_default() + 1)?;
-        let put = Put {
-            value: &mut &value[..],
-            expiry: Expiry::Never,
-            modified: None,
-            condition: Condition::Absent,
-        };
+        let mut value = &value[..];
+        let put = Put::new(&mut value, Condition::Absent);
         if store.put(list, &key, put, clock)?.is_some() {
             return Ok(());
         }

@@ -47,11 +47,10 @@ pub fn incr<S: Entries + ?Sized>(
             .checked_add(by)
             .ok_or_else(|| unfit("the sum does not fit 64 bits"))?;
         let text = sum.to_string();
+        let mut value = text.as_bytes();
         let put = Put {
-            value: &mut text.as_bytes(),
             expiry,
-            modified: None,
-            condition,
+            ..Put::new(&mut value, condition)
         };
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(sum);
@@ -137,10 +136,8 @@ fn add<S: Entries + ?Sized>(
             second: addition,
         };
         let put = Put {
-            value: &mut value,
             expiry,
-            modified: None,
-            condition,
+            ..Put::new(&mut value, condition)
         };
         if store.put(namespace, key, put, clock)?.is_some() {
             return Ok(true);
@@ -181,10 +178,9 @@ pub fn put_again<S: Entries + ?Sized>(
     let mut conflicts = Conflicts::default();
     while let Some(mut entry) = store.get(namespace, key, clock.now())? {
         let put = Put {
-            value: &mut entry.value,
             expiry,
             modified: modified.or(Some(entry.meta.modified)),
-            condition: Condition::Etag(entry.meta.etag),
+            ..Put::new(&mut entry.value, Condition::Etag(entry.meta.etag))
         };
         if let Some(etag) = store.put(namespace, key, put, clock)? {
             return Ok(Some((entry.meta.etag, etag)));

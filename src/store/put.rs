@@ -15,6 +15,22 @@ pub struct Put<'a> {
     pub modified: Option<Time>,
     /// What must hold for the write to take place.
     pub condition: Condition,
+    /// Is told by a write that takes place whether it took the place of another entry, a damaged one
+    /// too. Who does not ask saves a look at what there was.
+    pub was_there: Option<&'a mut bool>,
+}
+
+impl<'a> Put<'a> {
+    /// Makes one of a value that never expires.
+    pub fn new(value: &'a mut dyn Source, condition: Condition) -> Self {
+        Self {
+            value,
+            expiry: Expiry::Never,
+            modified: None,
+            condition,
+            was_there: None,
+        }
+    }
 }
 
 /// When an entry that is being written expires.

@@ -91,7 +91,7 @@ fn gc(kv: &Sandbox) {
 
 /// Moves everything into packs that can go there: what expires soon need not.
 #[track_caller]
-fn pack(kv: &Sandbox) {
+pub fn pack(kv: &Sandbox) {
     cool(kv);
     gc(kv);
     let mut left = loose(kv);

@@ -2,6 +2,7 @@
 
 mod browser;
 pub mod client;
+mod created;
 mod curl;
 mod ends;
 mod guard;

@@ -93,11 +93,10 @@ fn store(
         .rewind()
         .context("cannot read what the program printed")?;
     let line = head.encode();
+    let mut value = Spooled(line.as_bytes().chain(spool));
     let put = Put {
-        value: &mut Spooled(line.as_bytes().chain(spool)),
         expiry: Expiry::After(ttl),
-        modified: None,
-        condition: Condition::Always,
+        ..Put::new(&mut value, Condition::Always)
     };
     session
         .store

@@ -46,6 +46,7 @@ pub(super) struct Client {
 
 /// An answer that is neither a refusal nor a no.
 pub(super) struct Reply {
+    pub(super) code: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
 }
@@ -210,8 +211,17 @@ impl Client {
     fn judge(&self, answer: Answered, ask: &Ask<'_>) -> Result<Option<Reply>> {
         let is_yes = ask.yes.contains(&answer.code);
         if answer.is_kv && is_yes {
-            let Answered { headers, body, .. } = answer;
-            return Ok(Some(Reply { headers, body }));
+            let Answered {
+                code,
+                headers,
+                body,
+                ..
+            } = answer;
+            return Ok(Some(Reply {
+                code,
+                headers,
+                body,
+            }));
         }
         let is_no = [StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED].contains(&answer.code);
         if is_no && answer.status() == Some(1) {

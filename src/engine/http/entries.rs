@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ureq::http::Method;
+use ureq::http::{Method, StatusCode};
 
 use crate::store::{
     Clock, Condition, End, Entry, Etag, Expiry, Key, Lists, Meta, Namespace, Put, Result, Source,
@@ -127,6 +127,9 @@ impl Http {
                 ask.headers.push(("if-match", format!("\"{etag}\"")));
             }
             if let Some(reply) = body.send(&self.client, &ask)? {
+                if let Some(was_there) = put.was_there {
+                    *was_there = reply.code != StatusCode::CREATED;
+                }
                 let etag = self.client.etag_of(&reply.headers);
                 let no_service = || self.client.no_service("it gives no etag");
                 return etag.map(Some).ok_or_else(no_service);

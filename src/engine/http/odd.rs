@@ -150,6 +150,9 @@ impl Http {
         if put.modified.is_some() {
             return Err(self.cannot_set_times(key));
         }
+        // The batch does not tell, and no key of this kind is many writers' at once.
+        let was_there = put.was_there.is_some() && self.find_odd_meta(namespace, key)?.is_some();
+        put.was_there.into_iter().for_each(|told| *told = was_there);
         let value = read_to_end(put.value)?;
         add(&[Json::from("--"), word(key.as_bytes()), word(&value)]);
         let printed = self.one(namespace, Json::from(options))?;

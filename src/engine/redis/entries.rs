@@ -50,7 +50,7 @@ impl Entries for Redis {
         &self,
         namespace: &Namespace,
         key: &Key,
-        put: Put<'_>,
+        mut put: Put<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
         let value = read_value(put.value, key)?;
@@ -69,10 +69,16 @@ impl Entries for Redis {
                 args: vec![kind, wanted, expires, entry],
                 ..self.change(namespace, key, Script::Put, etag.0, now)
             };
-            match self.carry_out(&change)? {
-                Outcome::Done => Ok(Some(etag)),
+            let outcome = self.carry_out(&change)?;
+            match outcome {
+                Outcome::Done | Outcome::Word(_) => {
+                    if let Some(was_there) = &mut put.was_there {
+                        **was_there = outcome == Outcome::Done;
+                    }
+                    Ok(Some(etag))
+                }
                 Outcome::No if put.condition != Condition::Always => Ok(None),
-                _ => Err(self.odd_answer(change.script)),
+                Outcome::No => Err(self.odd_answer(change.script)),
             }
         })
     }

@@ -68,6 +68,7 @@ impl Script {
     /// Tells whether it gives an answer that begins with this word and means something to it alone.
     pub(super) fn answers(self, first: &str) -> bool {
         match self {
+            Self::Put => first == "new",
             Self::Remove => first == "moved",
             Self::Incr => ["sum", "unfit", "overflow", "look"].contains(&first),
             Self::Push => first == "next",

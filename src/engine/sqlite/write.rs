@@ -21,7 +21,7 @@ impl Sqlite {
         &self,
         namespace: &Namespace,
         key: &Key,
-        put: Put<'_>,
+        mut put: Put<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
         // The answer "no" needs no value.
@@ -41,6 +41,9 @@ impl Sqlite {
             let before = self.select_as_is(tx, space, key.as_bytes())?;
             if put.condition != Condition::Always || put.expiry == Expiry::Keep {
                 self.sound(space, key.as_bytes(), before.as_ref())?;
+            }
+            if let Some(was_there) = &mut put.was_there {
+                **was_there = is_there(space, key, before.as_ref(), now);
             }
             let live = before.filter(|found| found.is_live(now));
             if !self.holds(tx, space, key, &put.condition, live.as_ref())? {
@@ -227,8 +230,7 @@ impl Sqlite {
         now: Time,
     ) -> Result<bool> {
         let found = self.select_as_is(tx, space, key.as_bytes())?;
-        Ok(found
-            .is_some_and(|found| found.is_live(now) || !found.is_sound(space.id, key.as_bytes())))
+        Ok(is_there(space, key, found.as_ref(), now))
     }
 
     /// Deletes a row; tells whether there was one.
@@ -334,6 +336,10 @@ impl Sqlite {
             _ => Ok(false),
         }
     }
+}
+
+fn is_there(space: &Space, key: &Key, found: Option<&Found>, now: Time) -> bool {
+    found.is_some_and(|found| found.is_live(now) || !found.is_sound(space.id, key.as_bytes()))
 }
 
 fn new_etag() -> Result<Etag> {

@@ -1,5 +1,6 @@
 //! `put`: publishes a draft under the shard's lock.
 
+use std::cell::Cell;
 use std::os::fd::AsFd as _;
 
 use crate::store::modify::Conflicts;
@@ -56,7 +57,9 @@ impl Tree {
             expiry,
             modified,
             condition,
+            mut was_there,
         } = put;
+        let asks = was_there.is_some();
         let mut draft: Option<Draft> = None;
         let mut conflicts = Conflicts::default();
         loop {
@@ -90,13 +93,21 @@ impl Tree {
             if self.syncs() {
                 ready.sync()?;
             }
+            let is_there = Cell::new(false);
             let judge = |present: Result<Option<Present>>| {
+                if asks {
+                    is_there.set(match &present {
+                        Ok(None) => false,
+                        Ok(Some(present)) => present.is_live(clock.now()),
+                        Err(_) => true,
+                    });
+                }
                 judge(&condition, expiry, seen, present, clock.now())
             };
             // An element that is written by its key is a part of its list, wherever it comes.
             let list = self.note_element(namespace, place)?;
-            // What a pack holds is nothing to a put that takes place in any case.
-            let looks = if seen.is_some() {
+            // What a pack holds is nothing to a put that takes place in any case, unless somebody asks.
+            let looks = if seen.is_some() || asks {
                 Looks::Everywhere
             } else {
                 Looks::Loose
@@ -107,6 +118,9 @@ impl Tree {
             match verdict {
                 Verdict::Publish => {
                     self.sync_shard(dir)?;
+                    if let Some(was_there) = &mut was_there {
+                        **was_there = is_there.get();
+                    }
                     let meta = ready.meta();
                     if meta.expires.is_some() {
                         self.sweep_some(namespace, clock.now());

@@ -111,11 +111,10 @@ impl Opened {
         clock: &dyn Clock,
     ) -> Result<(), String> {
         let name = Key::new(key.as_bytes().to_vec()).unwrap();
+        let mut value = value;
         let put = Put {
-            value: &mut { value },
             expiry,
-            modified: None,
-            condition: Condition::Always,
+            ..Put::new(&mut value, Condition::Always)
         };
         let etag = self.store.put(&self.namespace, &name, put, clock);
         etag.map_err(|err| format!("put {key}: {err:?}"))?;

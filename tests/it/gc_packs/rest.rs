@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use kv::exit::Exit;
-use kv::store::{Condition, Expiry, Key, Namespace, Put, Source, Time};
+use kv::store::{Condition, Key, Namespace, Put, Time};
 
 use crate::fsck::flips::{Now, open};
 use crate::harness::{Ran, Sandbox, until};
@@ -17,10 +17,8 @@ fn put(kv: &Sandbox, key: &str, modified: Time) {
     let namespace: Namespace = "default".parse().unwrap();
     let mut value: &[u8] = b"v";
     let put = Put {
-        value: &mut value as &mut dyn Source,
-        expiry: Expiry::Never,
         modified: Some(modified),
-        condition: Condition::Always,
+        ..Put::new(&mut value, Condition::Always)
     };
     let key = Key::new(key.as_bytes().to_vec()).unwrap();
     open(kv).put(&namespace, &key, put, &Now).unwrap();

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kv::engine::{Settings, Sync, open};
-use kv::store::{Clock, Condition, Expiry, Key, Location, Namespace, Put, Store, StoreError, Time};
+use kv::store::{Clock, Condition, Key, Location, Namespace, Put, Store, StoreError, Time};
 
 use super::failover::signal;
 use super::servers::{Cluster, NODE};
@@ -80,12 +80,8 @@ impl Recorder {
         let start = self.now();
         let put = |condition| {
             let text = value.to_string();
-            let put = Put {
-                value: &mut text.as_bytes(),
-                expiry: Expiry::Never,
-                modified: None,
-                condition,
-            };
+            let mut value = text.as_bytes();
+            let put = Put::new(&mut value, condition);
             let put = store.put(&namespace, &key, put, &SystemClock);
             put.map(|etag| etag.map(|etag| etag.0))
         };

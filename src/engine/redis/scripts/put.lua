@@ -21,4 +21,4 @@ if expires == 'keep' then
   entry = sealed(string.sub(entry, 1, 42) .. expires .. string.sub(entry, 58, 87)) .. string.sub(entry, 106)
 end
 write(entry, expires)
-return done('done')
+return done(head == nil and 'new' or 'done')
