@@ -9,6 +9,7 @@ use crate::cli::GetArgs;
 use crate::commands::Session;
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::Exit;
+use crate::store::error;
 
 /// Writes the value to standard output.
 ///
@@ -45,7 +46,7 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
 
 /// A taken value that nobody read is gone, so that even a closed pipe is a failure.
 fn value_is_lost(args: &GetArgs, err: &io::Error) -> anyhow::Error {
-    let why = super::describe(err);
+    let why = error::line(err);
     anyhow!(
         "cannot write to standard output: {why}; `{}` was removed and its value is lost",
         args.key

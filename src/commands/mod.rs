@@ -37,7 +37,7 @@ mod value;
 mod wait;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
@@ -45,7 +45,8 @@ use clap::error::ErrorKind;
 use crate::cli::{self, Cli, Command};
 use crate::exit::{Exit, UsageError};
 use crate::os::{self, RawStderr};
-use crate::store::Namespace;
+use crate::store::{Namespace, error};
+use crate::wire::text::escape;
 
 use self::output::{OrCannotWrite as _, Output};
 use self::session::Session;
@@ -149,33 +150,16 @@ fn answer(err: &clap::Error) -> Result<Exit> {
 
 /// Writes one line to standard error: what could not be done, on what, and why.
 pub(crate) fn complain(err: &anyhow::Error) {
-    write_complaint(&complaint(err));
+    say(&complaint(err.as_ref()));
 }
 
-fn write_complaint(line: &str) {
+/// Writes one line to standard error.
+fn say(line: &str) {
     // Nobody is left to tell if this fails.
-    _ = RawStderr.write_all(format!("{line}\n").as_bytes());
+    _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
 }
 
 /// Returns the line that says what could not be done.
-fn complaint(err: &anyhow::Error) -> String {
-    let mut line = String::from("kv");
-    for cause in err.chain() {
-        line.push_str(": ");
-        line.push_str(&describe(cause));
-    }
-    crate::wire::text::escape(line.as_bytes())
-}
-
-fn describe(cause: &(dyn std::error::Error + 'static)) -> String {
-    let text = cause.to_string();
-    let Some(code) = cause
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::raw_os_error)
-    else {
-        return text;
-    };
-    // The number means nothing to a person.
-    text.trim_end_matches(&format!(" (os error {code})"))
-        .to_owned()
+fn complaint(err: &(dyn std::error::Error + 'static)) -> String {
+    format!("kv: {}", error::line(err))
 }

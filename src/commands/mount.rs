@@ -1,7 +1,7 @@
 //! `kv mount`: mounts a store as a file system.
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -10,9 +10,8 @@ use crate::cli::MountArgs;
 use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
-use crate::os::{self, RawStderr, Side};
-use crate::store::{HttpLocation, HttpServer, Location};
-use crate::wire::text::escape;
+use crate::os::{self, Side};
+use crate::store::{HttpLocation, HttpServer, Location, error};
 
 /// Mounts, and waits for the end of it: in the foreground, or in another process.
 pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -20,9 +19,7 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
     let point = check(args, session, &spill)?;
     if args.foreground {
         let mounted = begin(args, session, &point, spill)?;
-        let line = format!("kv: mounted on {}", point.display());
-        // Nobody is left to tell if this fails.
-        _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
+        super::say(&format!("kv: mounted on {}", point.display()));
         mounted.wait().with_context(|| cannot(args))?;
         return Ok(Exit::Success);
     }
@@ -39,8 +36,7 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
             let mounted = match begin(args, session, &point, spill) {
                 Ok(mounted) => mounted,
                 Err(err) => {
-                    let causes: Vec<String> = err.chain().map(super::describe).collect();
-                    _ = back.tell(1, &causes.join(": "));
+                    _ = back.tell(1, &error::line(err.as_ref()));
                     return Ok(Exit::Failure);
                 }
             };

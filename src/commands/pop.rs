@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use crate::cli::PopArgs;
 use crate::commands::Session;
 use crate::exit::Exit;
-use crate::store::{End, Entry};
+use crate::store::{End, Entry, error};
 
 /// Prints the element; says no when there is none in the time allowed.
 pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -20,7 +20,7 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
         .and_then(|()| session.out.flush());
     // An element that nobody read is gone, so that even a closed pipe is a failure.
     written.map_err(|err| {
-        let why = super::describe(&err);
+        let why = error::line(&err);
         anyhow!(
             "cannot write to standard output: {why}; the element of `{}` is lost",
             args.list

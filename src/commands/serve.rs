@@ -10,10 +10,9 @@ use crate::commands::output::Output;
 use crate::commands::session::read_token;
 use crate::commands::{Session, batch};
 use crate::exit::{Exit, UsageError};
-use crate::os::{self, RawStderr};
+use crate::os;
 use crate::server::{self, Address, BatchRequest, Config, Listener};
 use crate::store::{HttpServer, Location, StoreError};
-use crate::wire::text::escape;
 
 /// Serves until a signal ends it.
 pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -82,8 +81,7 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         tell: Box::new(tell),
     };
     let ready = || {
-        // Nobody is left to tell if this fails.
-        _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
+        super::say(&line);
         os::tell_ready();
     };
     server::serve(listener, config, ready).context("cannot serve")?;
@@ -111,11 +109,5 @@ fn is_itself(ours: &Address, store: &HttpServer) -> bool {
 
 /// Tells the operator what went wrong with the store; no value and no token is in it.
 pub(super) fn tell(err: &StoreError) {
-    let mut line = format!("kv: {err}");
-    let mut cause = std::error::Error::source(err);
-    while let Some(err) = cause {
-        line += &format!(": {}", super::describe(err));
-        cause = err.source();
-    }
-    _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
+    super::say(&super::complaint(err));
 }

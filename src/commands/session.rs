@@ -17,6 +17,7 @@ use crate::commands::output::Output;
 use crate::engine::{self, Settings, Sync};
 use crate::exit::UsageError;
 use crate::store::{Clock, Location, Namespace, Store, StoreError, Time};
+use crate::wire::text::escape;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The fewest characters of a token in a file: fewer are guessed.
@@ -74,15 +75,15 @@ impl Repeated {
             return;
         }
         self.end();
-        super::write_complaint(&line);
+        super::say(&line);
         self.line = line;
     }
 
     fn end(&mut self) {
         match std::mem::take(&mut self.times) {
             0 => {}
-            1 => super::write_complaint("kv: the same once more"),
-            times => super::write_complaint(&format!("kv: the same {times} times more")),
+            1 => super::say("kv: the same once more"),
+            times => super::say(&format!("kv: the same {times} times more")),
         }
     }
 }
@@ -225,15 +226,18 @@ impl<'a> Session<'a> {
             None => err,
         };
         match &mut *self.complaints.borrow_mut() {
-            None => self.repeated.borrow_mut().tell(super::complaint(&err)),
+            None => self
+                .repeated
+                .borrow_mut()
+                .tell(super::complaint(err.as_ref())),
             Some(told) => {
                 let stored = err.chain().find_map(|err| err.downcast_ref::<StoreError>());
-                let text = super::complaint(&err);
+                let text = super::complaint(err.as_ref());
                 let text = match stored {
                     Some(stored) => stored.without_place(text),
                     None => text,
                 };
-                told.push_str(&text);
+                told.push_str(&escape(text.as_bytes()));
                 told.push('\n');
             }
         }

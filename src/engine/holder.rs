@@ -10,17 +10,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::os;
-use crate::store::{Holder, OrCannot as _, Result, StoreError, Time};
+use crate::store::{Holder, LockRequest, OrCannot as _, Result, StoreError, Time};
 
-use super::flock::{try_exclusive, try_shared};
+use crate::os::flock::{self, Kind, Patience};
 
 /// More than the longest content.
 const LONGEST: usize = 512;
 
 /// How long "one try" takes. Where there are no marks, who looks at a holder locks for a moment, and
 /// must not make a single try fail.
-pub(in crate::engine) const ONE_TRY: Duration =
-    Duration::from_millis(if os::HAS_MARKS { 0 } else { 10 });
+const ONE_TRY: Duration = Duration::from_millis(if os::HAS_MARKS { 0 } else { 10 });
+
+/// Returns how a lock is to be taken.
+pub(in crate::engine) fn asked_for(request: LockRequest) -> (Kind, Patience) {
+    let kind = match request.is_shared {
+        true => Kind::Shared,
+        false => Kind::Exclusive,
+    };
+    let until = |limit: Duration| Patience::Until(Instant::now(), limit.max(ONE_TRY));
+    (kind, request.patience.map_or(Patience::Endless, until))
+}
 
 /// Tells who holds the lock of a file.
 pub(in crate::engine) fn find(file: &File, path: &Path) -> Result<Option<Holder>> {
@@ -50,9 +59,9 @@ fn held_how(file: &File) -> io::Result<Option<bool>> {
     if os::HAS_MARKS {
         return os::marked(file);
     }
-    let is_shared = try_shared(file)?;
-    let is_free = is_shared && try_exclusive(file)?;
-    _ = fs2::FileExt::unlock(file);
+    let is_shared = flock::try_lock(file, Kind::Shared)?;
+    let is_free = is_shared && flock::try_lock(file, Kind::Exclusive)?;
+    _ = flock::unlock(file);
     Ok((!is_free).then_some(is_shared))
 }
 

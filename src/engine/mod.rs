@@ -1,11 +1,10 @@
 //! Where entries live: one folder or file per engine. They do not know each other.
 //!
 //! [`open`] is the only list of engines; a new one is a new module and a line there. What engines
-//! share is beside them: on files, `flock` waits for locks and `holder` tells who has one; `lease`
+//! share is beside them: `holder` tells who has a lock on a file; `lease`
 //! serves those that cannot see a holder die; `runs` puts what is imported in order, and `merge` reads
 //! what is in order as one.
 
-mod flock;
 mod holder;
 pub mod http;
 mod lease;

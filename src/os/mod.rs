@@ -7,6 +7,7 @@ mod background;
 mod beneath;
 mod death;
 mod exchange;
+pub(crate) mod flock;
 mod inherited;
 mod mark;
 mod mounts;

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
+use crate::store::percent;
 use crate::store::{Key, Namespace};
-use crate::wire::percent;
 
 use super::reply::Refusal;
 

@@ -14,6 +14,8 @@ use std::time::Duration;
 use rustix::fs::Mode;
 use rustix::net::sockopt::socket_acceptconn;
 
+use crate::os::flock::{self, Kind};
+
 /// How often, and after which pause, others are waited for who make a socket.
 const TURN_TRIES: u32 = 200;
 const TURN_PAUSE: Duration = Duration::from_millis(10);
@@ -140,7 +142,7 @@ fn turn(path: &Path) -> Option<File> {
         .filter(|parent| !parent.as_os_str().is_empty());
     let dir = File::open(parent.unwrap_or(Path::new("."))).ok()?;
     for _ in 0..TURN_TRIES {
-        if fs2::FileExt::try_lock_exclusive(&dir).is_ok() {
+        if flock::try_lock(&dir, Kind::Exclusive).unwrap_or(false) {
             return Some(dir);
         }
         thread::sleep(TURN_PAUSE);

@@ -1,8 +1,6 @@
 //! Answers that say no, and why.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::fmt::Write as _;
 use std::io;
 
 use axum::body::Body;
@@ -12,7 +10,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{self, RefOr};
 
 use crate::exit::Exit;
-use crate::store::StoreError;
+use crate::store::{StoreError, error};
 use crate::wire::http::answer::{self, Refused};
 
 /// A request that is not carried out.
@@ -106,17 +104,8 @@ impl Refusal {
     /// What went wrong with the store. Where the store is stays between it and its operator.
     pub(super) fn of(err: &StoreError) -> Self {
         let exit = Exit::of_store(err);
-        let mut text = err.to_string();
-        let mut cause = err.source();
-        let mut is_out_of_files = false;
-        while let Some(err) = cause {
-            // Writing to a string cannot fail.
-            _ = write!(text, ": {err}");
-            is_out_of_files |= err.downcast_ref().is_some_and(is_out_of);
-            cause = err.source();
-        }
-        let text = err.without_place(text);
-        if is_out_of_files {
+        let text = err.without_place(error::line(err));
+        if error::causes(err).any(|cause| cause.downcast_ref().is_some_and(is_out_of)) {
             let error = format!("the service has too much open: {text}");
             let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, Exit::Failure, error);
             return refusal.with(header::RETRY_AFTER, "1");

@@ -202,6 +202,26 @@ impl Error for StoreError {
     }
 }
 
+/// Returns an error, then what caused it, and so on.
+pub fn causes<'a>(
+    err: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(err), |err: &&'a (dyn Error + 'static)| (*err).source())
+}
+
+/// Says in one line what went wrong, and why. The number of an error of the operating system means
+/// nothing to a person.
+pub fn line(err: &(dyn Error + 'static)) -> String {
+    let texts = causes(err).map(|cause| {
+        let text = cause.to_string();
+        let code = cause.downcast_ref().and_then(io::Error::raw_os_error);
+        let number = code.map(|code| format!(" (os error {code})"));
+        let plain = number.and_then(|number| text.strip_suffix(&number).map(str::to_owned));
+        plain.unwrap_or(text)
+    });
+    texts.collect::<Vec<_>>().join(": ")
+}
+
 /// Adds to an I/O error what was tried, and on what: the two facts that `io::Error` leaves out.
 pub trait OrCannot<T> {
     /// Reads as a sentence: `File::open(path).or_cannot("open", path)?`.

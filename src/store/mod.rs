@@ -4,7 +4,7 @@
 //! each engine that implements it.
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`units`], [`entry`], [`put`], [`scan`],
-//! [`glob`], [`error`], [`location`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
+//! [`glob`], [`error`], [`percent`], [`location`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
 //! [`lists`], [`locks`], [`watch`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
 
 pub mod bulk;
@@ -20,6 +20,7 @@ pub mod location;
 pub mod locks;
 pub mod modify;
 pub mod namespace;
+pub mod percent;
 pub mod put;
 pub mod scan;
 pub mod time;

@@ -96,25 +96,3 @@ impl fmt::Display for BadNamespace {
 }
 
 impl std::error::Error for BadNamespace {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn accepts_names_and_refuses_paths() {
-        for good in ["default", "a b", "häuser", "a.b", &"n".repeat(255)] {
-            assert!(good.parse::<Namespace>().is_ok(), "refused {good:?}");
-        }
-        for (bad, why) in [
-            ("", BadNamespace::Empty),
-            (".hidden", BadNamespace::Dot),
-            ("..", BadNamespace::Dot),
-            ("a/b", BadNamespace::Character),
-            ("a\nb", BadNamespace::Character),
-            (&*"n".repeat(256), BadNamespace::TooLong),
-        ] {
-            assert_eq!(bad.parse::<Namespace>(), Err(why), "{bad:?}");
-        }
-    }
-}

@@ -114,6 +114,3 @@ fn times(number: &str, unit: u128) -> Option<u128> {
             .saturating_add(digits.parse::<u128>().ok()? * unit / scale),
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -265,19 +265,3 @@ fn info<S: Entries + ?Sized>(store: &S, namespace: &Namespace, now: Time) -> Res
     }
     Ok(Some(info))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_holds_numbers_of_as_many_digits() {
-        let mut rows = Vec::new();
-        for number in [0, 1, 2, 3, 4, 7, 8] {
-            add(&mut rows, number);
-        }
-        assert_eq!(rows, [1, 1, 2, 2, 1]);
-        add(&mut rows, u64::MAX);
-        assert_eq!(rows.len(), 65);
-    }
-}

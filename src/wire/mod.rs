@@ -9,7 +9,6 @@ pub mod json;
 pub mod lines;
 pub mod listed;
 pub mod memo;
-pub mod percent;
 pub mod quote;
 pub mod record;
 pub mod text;

@@ -97,6 +97,7 @@ mod sizes;
 mod sqlite;
 mod start;
 mod stat;
+mod store;
 mod stress;
 mod sweep;
 mod tidy;

@@ -19,6 +19,7 @@ use crate::commands::output::Output;
 use crate::commands::value::expect_stdin;
 use crate::exit::{Exit, UsageError};
 use crate::server::BatchRequest;
+use crate::store::error;
 use crate::wire::http::answer::{self, Ended};
 use crate::wire::http::frame;
 use crate::wire::words::Line;
@@ -190,10 +191,7 @@ impl<'a, 's> Batch<'a, 's> {
 /// Commands that are not answered may not have been carried out, so that even a closed pipe is a
 /// failure.
 fn replies_are_lost(err: io::Error) -> anyhow::Error {
-    anyhow::Error::msg(format!(
-        "cannot write the replies: {}",
-        super::describe(&err)
-    ))
+    anyhow::Error::msg(format!("cannot write the replies: {}", error::line(&err)))
 }
 
 fn read(reader: &mut Reader, line: Line) -> Result<Cli> {

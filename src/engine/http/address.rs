@@ -1,7 +1,7 @@
 //! Where an entry is below `/v1`.
 
+use crate::store::percent;
 use crate::store::{Key, Namespace};
-use crate::wire::percent;
 
 /// The most bytes of a key that stands in a path: who is between may take no more.
 const MAX_KEY: usize = 4096;

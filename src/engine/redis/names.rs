@@ -17,6 +17,7 @@
 //! change all of it in one step. BUCKET is two hexadecimal digits, below 40, of the key's XXH3-64; the
 //! elements of a list are all in the bucket `list`, as they have an order.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Namespace, lists};
@@ -108,15 +109,9 @@ pub(super) fn entries_pattern(prefix: &str, namespace: &Namespace) -> Vec<u8> {
 }
 
 /// Writes a namespace so that it holds no brace, colon or wildcard.
-fn encode(namespace: &Namespace) -> String {
-    let mut text = String::new();
-    for byte in namespace.as_str().bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => text.push(byte.into()),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+fn encode(namespace: &Namespace) -> PercentEncode<'_> {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+    percent_encode(namespace.as_str().as_bytes(), ENCODED)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::engine::Sync;
 use crate::os;
+use crate::store::percent;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
-use crate::wire::percent;
 
 use super::Sqlite;
 use super::schema::{self, Kind};

@@ -5,13 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
-use std::time::Instant;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::engine::flock::{self, Kind, Patience};
 use crate::engine::holder;
-use crate::os;
+use crate::os::{self, flock};
 use crate::store::{
     Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result,
 };
@@ -48,15 +46,7 @@ impl Locks for Sqlite {
             opened => opened,
         };
         let file = file.or_cannot("open the lock file", &path)?;
-        let kind = if request.is_shared {
-            Kind::Shared
-        } else {
-            Kind::Exclusive
-        };
-        let patience = match request.patience {
-            None => Patience::Endless,
-            Some(limit) => Patience::Until(Instant::now(), limit.max(holder::ONE_TRY)),
-        };
+        let (kind, patience) = holder::asked_for(request);
         let given_up = flock::lock(&file, kind, patience).or_cannot("lock", &path)?;
         if given_up.is_some() {
             return Ok(None);

@@ -265,7 +265,7 @@ pub(super) fn sweep_drafts(space: &Space, now: Time) -> Result<u64> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let is_free = || {
             let file = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty())?;
-            lock::try_exclusive(&file.into())
+            lock::try_lock(&file.into(), Kind::Exclusive)
         };
         if is_spare || is_free().unwrap_or(false) {
             swept += u64::from(disk::unlink(dir.fd.as_fd(), name).is_ok());

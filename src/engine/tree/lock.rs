@@ -10,14 +10,14 @@ use std::os::fd::AsFd as _;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::engine::flock;
+use crate::os::flock;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::create::random;
 use super::disk;
 use super::space::{Space, cannot, unusable};
 
-pub(super) use crate::engine::flock::{Kind, Patience, try_exclusive, try_shared};
+pub(super) use crate::os::flock::{Kind, Patience, try_lock};
 
 /// The maintenance lock: of whoever changes packs, or removes what it did not write.
 pub(super) const GC_LOCK: &str = "locks/gc";
@@ -159,7 +159,7 @@ pub(super) fn has_upkeep(space: &Space) -> Result<bool> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => File::from(opened.map_err(|err| unusable(err, "open the lock file", &path()))?),
     };
-    Ok(!try_shared(&file).or_cannot("lock", &path())? || is_unsettled(&file))
+    Ok(!try_lock(&file, Kind::Shared).or_cannot("lock", &path())? || is_unsettled(&file))
 }
 
 /// Tells by the file of the maintenance lock whether a MANIFEST may have its name and not be durable.

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::time::Instant;
 
 use rustix::fs::OFlags;
 
@@ -19,7 +18,7 @@ use crate::store::{
 use super::Tree;
 use super::disk;
 use super::layout::Place;
-use super::lock::{self, Kind, Lock, Patience};
+use super::lock::{self, Lock};
 use super::space::{Space, unusable};
 use super::tries::Tries;
 
@@ -40,15 +39,7 @@ impl Locks for Tree {
     ) -> Result<Option<Held>> {
         let place = &Place::of(name);
         let below = ["named/", place.hash()].concat();
-        let kind = if request.is_shared {
-            Kind::Shared
-        } else {
-            Kind::Exclusive
-        };
-        let patience = match request.patience {
-            None => Patience::Endless,
-            Some(limit) => Patience::Until(Instant::now(), limit.max(holder::ONE_TRY)),
-        };
+        let (kind, patience) = holder::asked_for(request);
         let mut tries = Tries::default();
         loop {
             let mut space = self.open_or_create_space(namespace)?;

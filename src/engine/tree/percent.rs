@@ -5,6 +5,10 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_encode_byte;
+
+use crate::store::percent;
+
 /// Encodes a key as a line of text, without a newline.
 pub(super) fn encode(key: &[u8]) -> Cow<'_, [u8]> {
     if is_plain(key) {
@@ -13,14 +17,13 @@ pub(super) fn encode(key: &[u8]) -> Cow<'_, [u8]> {
     let mut line = Vec::with_capacity(key.len() * 3);
     for chunk in key.utf8_chunks() {
         for &byte in chunk.valid().as_bytes() {
-            if must_be_encoded(byte) {
-                push_encoded(&mut line, byte)
-            } else {
-                line.push(byte)
+            match must_be_encoded(byte) {
+                true => line.extend(percent_encode_byte(byte).bytes()),
+                false => line.push(byte),
             }
         }
         for &byte in chunk.invalid() {
-            push_encoded(&mut line, byte);
+            line.extend(percent_encode_byte(byte).bytes());
         }
     }
     Cow::Owned(line)
@@ -31,18 +34,7 @@ pub(super) fn decode(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     if is_plain(line) {
         return Some(Cow::Borrowed(line));
     }
-    let mut key = Vec::with_capacity(line.len());
-    let mut bytes = line.iter();
-    while let Some(&byte) = bytes.next() {
-        if byte == b'%' {
-            let digits = [*bytes.next()?, *bytes.next()?];
-            let mut decoded = [0];
-            hex::decode_to_slice(digits, &mut decoded).ok()?;
-            key.extend_from_slice(&decoded);
-        } else {
-            key.push(byte);
-        }
-    }
+    let key = percent::decode(line)?;
     (*encode(&key) == *line).then_some(Cow::Owned(key))
 }
 
@@ -52,16 +44,6 @@ fn is_plain(bytes: &[u8]) -> bool {
 
 fn must_be_encoded(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7f || byte == b'%'
-}
-
-fn push_encoded(line: &mut Vec<u8>, byte: u8) {
-    let mut digits = [0; 2];
-    // Two digits always fit one byte.
-    if hex::encode_to_slice([byte], &mut digits).is_ok() {
-        digits.make_ascii_uppercase();
-        line.push(b'%');
-        line.extend_from_slice(&digits);
-    }
 }
 
 #[cfg(test)]

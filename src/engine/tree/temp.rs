@@ -14,7 +14,7 @@ use crate::store::Result;
 
 use super::create::random;
 use super::disk;
-use super::lock;
+use super::lock::{self, Kind};
 use super::space::{Dir, Space, cannot};
 use super::tries::Tries;
 
@@ -83,7 +83,9 @@ impl Temp {
                 is_published: false,
             };
             // A sweep that tries the lock at this moment lets go at once: the file is too young.
-            while !lock::try_exclusive(&temp.file).map_err(|err| cannot(err, "lock", &path))? {
+            while !lock::try_lock(&temp.file, Kind::Exclusive)
+                .map_err(|err| cannot(err, "lock", &path))?
+            {
                 tries.again(|| path.clone())?;
             }
             disk::set_mode(&temp.file, mode)

@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crate::store::percent;
+
 /// The port of a server that names none.
 pub const DEFAULT_PORT: u16 = 6379;
 
@@ -196,20 +198,8 @@ fn host_and_port(text: &str, default: u16) -> Result<(String, u16), &'static str
 
 /// Reads text in which `%2F` stands for `/` (RFC 3986); none where it is empty.
 fn decode(text: &str) -> Result<Option<String>, &'static str> {
-    const MALFORMED: &str = "`%` in a user or a password begins two hexadecimal digits";
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (digits, behind) = rest.split_at_checked(2).ok_or(MALFORMED)?;
-        bytes.push(hex::decode(digits).map_err(|_| MALFORMED)?[0]);
-        rest = behind;
-    }
-    let text = String::from_utf8(bytes).map_err(|_| MALFORMED)?;
+    let text = percent::decode(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.ok_or("`%` in a user or a password begins two hexadecimal digits")?;
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
@@ -264,86 +254,5 @@ impl fmt::Display for RedisLocation {
 impl fmt::Debug for RedisLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<RedisLocation, &'static str> {
-        let (scheme, rest) = text.split_once(':').unwrap();
-        RedisLocation::parse(scheme, rest).unwrap()
-    }
-
-    #[test]
-    fn is_shown_as_it_was_given_but_for_the_password() {
-        for (given, shown) in [
-            ("redis://h", "redis://h:6379"),
-            (
-                "redis://h:7000,[::1]:7001,[::2]/3",
-                "redis://h:7000,[::1]:7001,[::2]:6379/3",
-            ),
-            ("redis://me@h/?replicas=2", "redis://me@h:6379?replicas=2"),
-            (
-                "redis://me:sec/ret@h?prefix=a.b&replicas=0",
-                "redis://me:***@h:6379?replicas=0&prefix=a.b",
-            ),
-            ("redis://:s%40x@h", "redis://:***@h:6379"),
-            ("valkey://h", "valkey://h:6379"),
-            ("valkeys://h/2", "valkeys://h:6379/2"),
-            (
-                "redis+sentinel://a,b:1/mymaster/3",
-                "redis+sentinel://a:26379,b:1/mymaster/3",
-            ),
-            ("redis+unix:/run/r.sock", "redis+unix:/run/r.sock"),
-            (
-                "redis+unix:r?user=me&db=3&replicas=1",
-                "redis+unix:r?user=me&db=3&replicas=1",
-            ),
-            (
-                "redis://h?eviction=allowed&read=replica",
-                "redis://h:6379?read=replica&eviction=allowed",
-            ),
-        ] {
-            let location = read(given).unwrap();
-            assert_eq!(location.to_string(), shown);
-            assert_eq!(format!("{location:?}"), shown);
-        }
-        let location = read("rediss://:s%40x@h").unwrap();
-        assert_eq!(location.password.as_deref(), Some("s@x"));
-        assert!(location.tls);
-        let location = read("redis+sentinel://h/mymaster").unwrap();
-        assert_eq!(location.sentinel.as_deref(), Some("mymaster"));
-        assert!(RedisLocation::parse("redis2", "//h").is_none());
-    }
-
-    #[test]
-    fn what_is_malformed_is_refused() {
-        for text in [
-            "redis:h",
-            "redis://",
-            "redis://h:",
-            "redis://h:0",
-            "redis://h:99999",
-            "redis://h,",
-            "redis://h/x",
-            "redis://h?replicas=x",
-            "redis://h?replicas=101",
-            "redis://h?prefix=",
-            "redis://h?prefix=a{b",
-            "redis://h?what=1",
-            "redis://[::1",
-            "redis://a b",
-            "redis://u%4@h",
-            "redis://h:1:2",
-            "redis://h?db=3",
-            "redis://h?read=master",
-            "redis+unix:",
-            "redis+sentinel://h",
-            "redis+sentinel://h/",
-        ] {
-            assert!(read(text).is_err(), "{text}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::percent;
 use crate::store::units::patience;
-use crate::wire::percent;
 
 /// The parameters of a query, each of which may stand there once. Errors are texts for people.
 #[derive(Debug, Default)]

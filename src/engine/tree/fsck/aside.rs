@@ -14,7 +14,7 @@ use crate::store::Result;
 use crate::store::check::Severity;
 
 use super::super::expiry::{each_part, is_hint};
-use super::super::lock;
+use super::super::lock::{self, Kind};
 use super::super::loose::read_up_to;
 use super::super::range::{NOTE_LEN, is_note};
 use super::super::space::Dir;
@@ -62,7 +62,7 @@ impl Work<'_> {
         let Some(file) = open(dir, name)? else {
             return Ok(true);
         };
-        if lock::try_shared(&file).unwrap_or(false) {
+        if lock::try_lock(&file, Kind::Shared).unwrap_or(false) {
             let what = "a writer that was killed left it; the next gc deletes it";
             self.found(Severity::Note, dir.path.join(name), what);
         }

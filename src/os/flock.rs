@@ -14,7 +14,7 @@ const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Kind {
+pub(crate) enum Kind {
     /// Any number of holders; excludes only [`Kind::Exclusive`].
     Shared,
     Exclusive,
@@ -22,7 +22,7 @@ pub(in crate::engine) enum Kind {
 
 /// For how long to wait for other processes.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) enum Patience {
+pub(crate) enum Patience {
     /// Until so much time has passed since then.
     Until(Instant, Duration),
     Endless,
@@ -30,17 +30,13 @@ pub(in crate::engine) enum Patience {
 
 impl Patience {
     /// Tries once.
-    pub(in crate::engine) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::Until(Instant::now(), Duration::ZERO)
     }
 }
 
 /// Locks a file until it is closed. Returns for how long it was tried if others held it for too long.
-pub(in crate::engine) fn lock(
-    file: &File,
-    kind: Kind,
-    patience: Patience,
-) -> io::Result<Option<Duration>> {
+pub(crate) fn lock(file: &File, kind: Kind, patience: Patience) -> io::Result<Option<Duration>> {
     let mut pause = FIRST_PAUSE;
     while !try_lock(file, kind)? {
         let Patience::Until(started, limit) = patience else {
@@ -57,9 +53,9 @@ pub(in crate::engine) fn lock(
     Ok(None)
 }
 
-/// Tries once. Spelled `fs2::FileExt::…` on purpose: since Rust 1.89 `File` has methods of the same
+/// Tries once to lock a file. Spelled `fs2::FileExt::…` on purpose: since Rust 1.89 `File` has methods of the same
 /// names, and `file.try_lock_shared()` would silently call those.
-fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
+pub(crate) fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
     loop {
         let tried = match kind {
             Kind::Shared => fs2::FileExt::try_lock_shared(file),
@@ -90,12 +86,7 @@ fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
     }
 }
 
-/// Tries once to share the lock of a file.
-pub(in crate::engine) fn try_shared(file: &File) -> io::Result<bool> {
-    try_lock(file, Kind::Shared)
-}
-
-/// Tries once to lock a file exclusively.
-pub(in crate::engine) fn try_exclusive(file: &File) -> io::Result<bool> {
-    try_lock(file, Kind::Exclusive)
+/// Unlocks a file before it is closed.
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    fs2::FileExt::unlock(file)
 }

@@ -1,6 +1,8 @@
 //! Durations and sizes, and what is none.
 
-use super::*;
+use std::time::Duration;
+
+use kv::store::units::*;
 
 #[test]
 fn reads_durations() {

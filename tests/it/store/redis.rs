@@ -1,0 +1,84 @@
+//! Where a store on Redis, Valkey or a cluster of them is.
+
+use std::ffi::OsString;
+
+use kv::store::location::*;
+
+fn read(text: &str) -> Result<RedisLocation, BadLocation> {
+    match Location::from_variable(OsString::from(text))? {
+        Location::Redis(location) => Ok(location),
+        other => panic!("{text}: {other}"),
+    }
+}
+
+#[test]
+fn is_shown_as_it_was_given_but_for_the_password() {
+    for (given, shown) in [
+        ("redis://h", "redis://h:6379"),
+        (
+            "redis://h:7000,[::1]:7001,[::2]/3",
+            "redis://h:7000,[::1]:7001,[::2]:6379/3",
+        ),
+        ("redis://me@h/?replicas=2", "redis://me@h:6379?replicas=2"),
+        (
+            "redis://me:sec/ret@h?prefix=a.b&replicas=0",
+            "redis://me:***@h:6379?replicas=0&prefix=a.b",
+        ),
+        ("redis://:s%40x@h", "redis://:***@h:6379"),
+        ("valkey://h", "valkey://h:6379"),
+        ("valkeys://h/2", "valkeys://h:6379/2"),
+        (
+            "redis+sentinel://a,b:1/mymaster/3",
+            "redis+sentinel://a:26379,b:1/mymaster/3",
+        ),
+        ("redis+unix:/run/r.sock", "redis+unix:/run/r.sock"),
+        (
+            "redis+unix:r?user=me&db=3&replicas=1",
+            "redis+unix:r?user=me&db=3&replicas=1",
+        ),
+        (
+            "redis://h?eviction=allowed&read=replica",
+            "redis://h:6379?read=replica&eviction=allowed",
+        ),
+    ] {
+        let location = read(given).unwrap();
+        assert_eq!(location.to_string(), shown);
+        assert_eq!(format!("{location:?}"), shown);
+    }
+    let location = read("rediss://:s%40x@h").unwrap();
+    assert_eq!(location.password.as_deref(), Some("s@x"));
+    assert!(location.tls);
+    let location = read("redis+sentinel://h/mymaster").unwrap();
+    assert_eq!(location.sentinel.as_deref(), Some("mymaster"));
+    let other = Location::from_variable("redis2://h".into());
+    assert_eq!(other, Err(BadLocation::Scheme("redis2".to_owned())));
+}
+
+#[test]
+fn what_is_malformed_is_refused() {
+    for text in [
+        "redis:h",
+        "redis://",
+        "redis://h:",
+        "redis://h:0",
+        "redis://h:99999",
+        "redis://h,",
+        "redis://h/x",
+        "redis://h?replicas=x",
+        "redis://h?replicas=101",
+        "redis://h?prefix=",
+        "redis://h?prefix=a{b",
+        "redis://h?what=1",
+        "redis://[::1",
+        "redis://a b",
+        "redis://u%4@h",
+        "redis://h:1:2",
+        "redis://h?db=3",
+        "redis://h?read=master",
+        "redis+unix:",
+        "redis+sentinel://h",
+        "redis+sentinel://h/",
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
