@@ -56,6 +56,44 @@ fn a_process_opens_a_namespace_twice_however_often_it_looks() {
 }
 
 #[test]
+fn a_get_of_a_packed_key_takes_four_calls_however_many_packs_there_are() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    let kv = Sandbox::new();
+    for (name, count) in [("old", 4_000), ("new", 10)] {
+        let puts = (0..count).map(|n| format!("put {name}-{n} v\n"));
+        kv.feed(["batch"], puts.collect::<String>().as_bytes())
+            .ends(Exit::Success);
+        kv.run(["gc", "--now"]).ends(Exit::Success);
+    }
+    assert_eq!(
+        fs::read_dir(kv.store().join("default/packs"))
+            .unwrap()
+            .count(),
+        1 + 2
+    );
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    // Each key twice, and once more: its hash pages are there by then.
+    let run = |times| {
+        let gets: String = (0..100).map(|n| format!("get old-{n}\n")).collect();
+        fs::write(kv.path("commands"), gets.repeat(times)).unwrap();
+        let mut command = Command::new("strace");
+        let files = "open,openat,openat2,newfstatat,fstat,statx,pread64,close";
+        command.args(["-f", "-o", "trace", "-e", files, KV, "batch"]);
+        command.current_dir(kv.root()).env_clear();
+        command.stdin(fs::File::open(kv.path("commands")).unwrap());
+        command.env("KV_STORE", kv.store());
+        Ran::of(&mut command).ends(Exit::Success);
+        fs::read_to_string(kv.path("trace"))
+            .unwrap()
+            .lines()
+            .count()
+    };
+    assert_eq!(run(3) - run(2), 4 * 100);
+}
+
+#[test]
 fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
     if !has_program("strace") {
         return cannot_run("strace is missing: apt-get install strace");

@@ -331,6 +331,23 @@ def get2():
         if pc==3: return (0,t) if S['loose'] is not None else (4,l)
         if pc==4: return (0,t) if S['man']!=l[-2] else ('ret',('get',l[-1]))
     return step
+def getkept(packs):
+    """The packs were read before all this, and stay open: the clock, the loose name, the kept packs, MANIFEST still the one that named them; else G1"""
+    kept,names,slow=dict(packs),tuple(n for n,_ in reversed(packs)),get2()
+    found=next((kept[n] for n in names if kept[n] is not None),None)
+    def step(pc,l,S,pid,C):
+        v_=lambda r,now: r[0] if r is not None and r[0]!=TOMB and not(r[2] and now) else None
+        if pc==0: return ('look' if C.keptlook!='before' or S['man']==names else 's'),(S['now'],) if C.keptlook!='before' or S['man']==names else (0,())
+        if pc=='look':
+            lo=S['loose']
+            if lo: return 'ret',('get',v_(lo,l[0]))
+            return 'judge',l
+        if pc=='judge':
+            if C.keptlook!='after' or S['man']==names: return 'ret',('get',v_(found,S['now'] if C.latenow else l[0]))
+            return 's',(0,())
+        r=slow(l[0],l[1],S,pid,C)
+        return r if r is None or r[0]=='ret' else ('s',r)
+    return step
 def needtomb(S,C,pv,probe):
     if pv is not None and pv[0]!=TOMB and (C.liverule=='any' or vis(S,pv)): return True
     return probe
@@ -617,7 +634,7 @@ def explore2(C,loose,packs,procs,init,after=()):
     return len(seen),hist,bad
 def cfg2(**k):
     C=Cfg(); C.liverule='any'; C.sweepcheck='etag'; C.sweeprule='rm'; C.takecheck=True; C.draft=True; C.rmwcheck='all'
-    C.bulkcond='recheck'; C.g4=True; C.atomclock=False; C.nowstart=False; C.kill=(); C.killres=('nop',); C.waits={}
+    C.bulkcond='recheck'; C.g4=True; C.atomclock=False; C.nowstart=False; C.kill=(); C.killres=('nop',); C.waits={}; C.keptlook='after'; C.latenow=False
     for a,b in k.items(): setattr(C,a,b)
     return C
 def go2(title,C,sc):
@@ -687,6 +704,16 @@ go2('bulk put killed anywhere, gc and others beside and after; get with G4',cfg2
 go2('WRONG bulk put killed anywhere, get as written (G1-G3)',cfg2(kill=(0,),killres=('maybeput','b',0),g4=False),bk[:3])
 go2('bulk put killed anywhere over a TTL entry: clock, sweep (must not uncover the batch later)',cfg2(kill=(0,),killres=('maybeput','b',0)),[
  ('bulk(killed)||tick||sweep||get, loose ttl',V1X,[],lambda:[bulk2('b'),clock(1),rm2('sweep'),get2()],A1X)])
+kg=lambda lo,pk,iv,*others:[('kept get||'+'||'.join(n for n,_ in others),lo,pk,lambda:[getkept(pk)]+[m() for _,m in others],iv)]
+kp=(kg(V1,P0,A1,('gc',gc2),('put',lambda:put2('v2')))+kg(None,P0,A0,('gc',gc2),('put',lambda:put2('v2')),('get',get2))
+ +kg(None,P0,A0,('bulk',lambda:bulk2('b')),('rm',rm2))+kg(V1,P0,A1,('bulk',lambda:bulk2('b')),('get',get2))
+ +kg(V1,P0,A1,('rm',rm2),('gc',gc2),('add',lambda:add2('x')))+kg(None,P0,A0,('evict',lambda:gc2('g','lock')),('add',lambda:add2('x')))
+ +kg(V1X,P0,A1X,('tick',lambda:clock(1)),('sweep',lambda:rm2('sweep')),('gc',gc2))+kg(None,P0X,A0X,('tick',lambda:clock(1)),('put',lambda:put2('v2')),('gc',gc3)))
+go2('get by packs that were kept: no loose name, then MANIFEST still the one that named them',cfg2(atomclock=True),kp)
+go2('the same, a bulk put killed anywhere',cfg2(atomclock=True,kill=(1,),killres=('maybeput','b',0)),kg(V1,P0,A1,('bulk',lambda:bulk2('b')),('gc',gc2),('put',lambda:put2('v2'))))
+go2('WRONG the same, MANIFEST is not looked at again',cfg2(atomclock=True,keptlook='never'),kp[:1])
+go2('WRONG the same, MANIFEST is looked at before the loose name',cfg2(atomclock=True,keptlook='before'),kp[:1])
+go2('WRONG the same, the clock is read at the end',cfg2(atomclock=True,latenow=True),kp[-1:])
 bc=[
  ('bulk-if-absent||put||get, absent',None,[],lambda:[bulk2('b',cond='absent'),put2('v2'),get2()],AN),
  ('bulk-if-absent||add||rm, absent',None,[],lambda:[bulk2('b',cond='absent'),add2('x'),rm2()],AN),

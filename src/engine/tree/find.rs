@@ -4,8 +4,6 @@
 //! file is looked for first, then MANIFEST is read, and an answer that comes from packs, "nothing"
 //! too, holds only if afterwards the file is still missing and MANIFEST is still the same.
 
-use std::os::fd::AsFd as _;
-
 use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
@@ -99,7 +97,7 @@ impl Tree {
             .map(|present| present.meta()))
     }
 
-    /// As [`Tree::find_present`], with a look into a directory that is kept open first.
+    /// As [`Tree::find_present`], with a look into a namespace that is kept open first.
     fn find_soon(
         &self,
         namespace: &Namespace,
@@ -107,12 +105,10 @@ impl Tree {
         with_value: u64,
         now: Time,
     ) -> Result<Option<Present>> {
-        if let Some(dir) = self.kept_dir(namespace, now)? {
-            let name = loose_name(place);
-            let path = self.root.join(namespace.as_str()).join(&name);
-            if let Ok(Some(loose)) = loose::open(dir.as_fd(), &name, path, place, with_value) {
-                return Ok(Some(Present::Loose(loose)));
-            }
+        if let Some(kept) = self.kept_space(namespace, now)?
+            && let Some(found) = kept.find(place, with_value)
+        {
+            return Ok(found);
         }
         self.find_present(namespace, place, with_value)
     }
@@ -138,7 +134,7 @@ impl Tree {
 }
 
 /// Returns the path of a key's own file below its namespace.
-fn loose_name(place: &Place<'_>) -> String {
+pub(super) fn loose_name(place: &Place<'_>) -> String {
     ["objects/", place.shard(), "/", place.name()].concat()
 }
 

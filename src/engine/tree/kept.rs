@@ -1,33 +1,52 @@
-//! The directories of namespaces that stay open between the looks of one process, as `kv serve` and
-//! `kv mount` take very many.
+//! The namespaces that stay open between the looks of one process, as `kv batch`, `kv serve` and
+//! `kv mount` take very many: their directories, and their packs with the hash pages that were read.
 //!
 //! One look proves that such a directory is still the one at its path, and that nothing in it was
 //! replaced since its format was read: what is open keeps its number, and a directory tells when it
-//! was changed. Only what is found in it counts; what is not is looked for anew.
+//! was changed. A file that is found in it counts. Without one, what the packs hold counts if MANIFEST
+//! is still the one that named them: it was so when the file was looked for, and at that time the key
+//! had no file. All else is looked for anew.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Stat};
+use rustix::process::{Resource, getrlimit};
 
 use crate::store::{Namespace, Result, Time};
 
 use super::Tree;
+use super::find::{Present, loose_name};
+use super::layout::Place;
+use super::loose;
+use super::pack::Packs;
+use super::space::Space;
 
-/// So many are kept at most.
+/// So many namespaces are kept at most, and so many packs of each.
 const MANY: usize = 16;
+/// Who may open fewer files keeps none: they are needed for the work.
+const ENOUGH_FILES: u64 = 1024;
 /// What was changed this long ago has another time than what is changed now, on any file system.
 const SETTLED: u64 = 2;
 
-/// The directories of a process.
+/// The namespaces of a process.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     /// Whoever looks only once has no use for any.
     has_looked: AtomicBool,
-    dirs: Mutex<HashMap<Namespace, (Mark, Arc<OwnedFd>)>>,
+    spaces: Mutex<HashMap<Namespace, Arc<KeptSpace>>>,
+}
+
+/// A namespace that is kept.
+#[derive(Debug)]
+pub(super) struct KeptSpace {
+    mark: Mark,
+    dir: OwnedFd,
+    space: Space,
+    packs: Mutex<Option<Arc<Packs>>>,
 }
 
 /// Which directory it is, and as of when.
@@ -46,13 +65,57 @@ impl Mark {
     }
 }
 
+impl KeptSpace {
+    /// Finds what a key holds, as [`Tree::find_present`] does; the outer `None` says that this is not
+    /// known here.
+    pub(super) fn find(&self, place: &Place<'_>, with_value: u64) -> Option<Option<Present>> {
+        let name = loose_name(place);
+        let path = self.space.path_of(&name);
+        match loose::open(self.dir.as_fd(), &name, path, place, with_value) {
+            Ok(Some(loose)) => return Some(Some(Present::Loose(loose))),
+            Ok(None) => {}
+            // Whoever looks anew says what is wrong.
+            Err(_) => return None,
+        }
+        let mut kept = lock(&self.packs);
+        let packs = match &*kept {
+            Some(packs) => Arc::clone(packs),
+            None => {
+                let packs = Packs::read(&self.space).ok()??;
+                let many = packs.named().len();
+                if many <= MANY {
+                    for number in 0..many {
+                        packs.open(&self.space, number).ok()?.ok()?.keep_pages();
+                    }
+                    *kept = Some(Arc::new(packs));
+                }
+                return None;
+            }
+        };
+        drop(kept);
+        let found = packs.find(&self.space, place);
+        match (packs.is_current(&self.space), found) {
+            (Ok(true), Ok(Ok(found))) => Some(found.map(Present::Packed)),
+            (Ok(true), _) => None,
+            _ => {
+                *lock(&self.packs) = None;
+                None
+            }
+        }
+    }
+}
+
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Tree {
-    /// Returns the directory of a namespace of a format that is known, if it is kept.
-    pub(super) fn kept_dir(
+    /// Returns a namespace of a format that is known, if it is kept.
+    pub(super) fn kept_space(
         &self,
         namespace: &Namespace,
         now: Time,
-    ) -> Result<Option<Arc<OwnedFd>>> {
+    ) -> Result<Option<Arc<KeptSpace>>> {
         if !self.kept.has_looked.swap(true, Relaxed) {
             return Ok(None);
         }
@@ -61,36 +124,37 @@ impl Tree {
             return Ok(None);
         };
         let mark = Mark::of(&there);
-        let dirs = || {
-            self.kept
-                .dirs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some((known, dir)) = dirs().get(namespace)
-            && *known == mark
+        let spaces = || lock(&self.kept.spaces);
+        if let Some(kept) = spaces().get(namespace)
+            && kept.mark == mark
         {
-            return Ok(Some(Arc::clone(dir)));
+            return Ok(Some(Arc::clone(kept)));
         }
-        dirs().remove(namespace);
+        spaces().remove(namespace);
         let age = (now.0 / 1_000_000_000).checked_sub(mark.changed.0.cast_unsigned());
-        if age.is_none_or(|age| age < SETTLED) {
+        let may_open = getrlimit(Resource::Nofile).current;
+        if age.is_none_or(|age| age < SETTLED) || may_open.is_some_and(|n| n < ENOUGH_FILES) {
             return Ok(None);
         }
         let Some(space) = self.open_space(namespace)? else {
             return Ok(None);
         };
-        let Some(dir) = space.stand().map(Arc::new) else {
+        let is_it =
+            |dir: &OwnedFd| rustix::fs::fstat(dir).is_ok_and(|stat| Mark::of(&stat) == mark);
+        let Some(dir) = space.stand().filter(is_it) else {
             return Ok(None);
         };
-        if rustix::fs::fstat(&dir).is_ok_and(|stat| Mark::of(&stat) == mark) {
-            let mut dirs = dirs();
-            if dirs.len() >= MANY {
-                dirs.clear();
-            }
-            dirs.insert(namespace.clone(), (mark, Arc::clone(&dir)));
-            return Ok(Some(dir));
+        let kept = Arc::new(KeptSpace {
+            mark,
+            dir,
+            space,
+            packs: Mutex::default(),
+        });
+        let mut spaces = spaces();
+        if spaces.len() >= MANY {
+            spaces.clear();
         }
-        Ok(None)
+        spaces.insert(namespace.clone(), Arc::clone(&kept));
+        Ok(Some(kept))
     }
 }

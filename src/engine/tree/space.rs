@@ -251,8 +251,21 @@ impl Space {
 
     /// Tells whether an open file is still the one at its path below the namespace.
     pub(super) fn is_at_path(&self, below: &str, file: impl AsFd) -> Result<bool> {
-        is_at_path(self.store(), &self.relative(below), file)
-            .or_cannot("look at", &self.path_of(below))
+        let held = rustix::fs::fstat(file).or_cannot("look at", &self.path_of(below))?;
+        self.has_at_path(below, (held.st_dev, held.st_ino))
+    }
+
+    /// As [`Space::is_at_path`], for an open file of this device and inode. That nobody can say is no
+    /// answer: whoever took it for "no" would try again for ever on a disk that died.
+    pub(super) fn has_at_path(&self, below: &str, id: (u64, u64)) -> Result<bool> {
+        let path = self.relative(below);
+        match rustix::fs::statat(self.store(), &path, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            there => {
+                let there = there.or_cannot("look at", &self.path_of(below))?;
+                Ok((there.st_dev, there.st_ino) == id)
+            }
+        }
     }
 
     /// Tells whether anything has this name below the namespace.
@@ -305,17 +318,6 @@ pub(super) fn cannot(err: io::Error, action: &'static str, path: &Path) -> Store
         path: path.to_owned(),
         source,
     }
-}
-
-/// Tells whether an open file is still the one at its path below `dir`. That nobody can say is no
-/// answer: whoever took it for "no" would try again for ever on a disk that died.
-fn is_at_path(dir: BorrowedFd<'_>, path: &str, file: impl AsFd) -> io::Result<bool> {
-    let there = match rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
-        there => there?,
-    };
-    let held = rustix::fs::fstat(file)?;
-    Ok((held.st_dev, held.st_ino) == (there.st_dev, there.st_ino))
 }
 
 /// Tells whether anything has this name below `dir`.

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{OrCannot as _, Result, StoreError};
@@ -53,7 +53,9 @@ impl Named {
 pub(crate) struct Manifest {
     /// The newest first.
     pub(crate) packs: Vec<Named>,
-    file: File,
+    _file: File,
+    /// The device and inode of the file.
+    id: (u64, u64),
 }
 
 impl Manifest {
@@ -84,11 +86,11 @@ impl Manifest {
             opened => opened,
         };
         let file = File::from(file.map_err(|err| unusable(err, "open", &path()))?);
-        let stat = file.metadata().or_cannot("look at", &path())?;
-        if !stat.is_file() {
+        let stat = rustix::fs::fstat(&file).or_cannot("look at", &path())?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(damaged(path(), Damage::NotAFile));
         }
-        let size = stat.len();
+        let size = stat.st_size.cast_unsigned();
         if size > LONGEST {
             return Err(damaged(path(), Damage::NotAManifest));
         }
@@ -97,7 +99,11 @@ impl Manifest {
         let len = usize::try_from(size).map_or(usize::MAX, |len| len + 1);
         read_up_to(&file, &mut bytes, len).or_cannot("read", &path())?;
         match decode(&bytes) {
-            Ok(packs) => Ok(Some(Self { packs, file })),
+            Ok(packs) => Ok(Some(Self {
+                packs,
+                _file: file,
+                id: (stat.st_dev, stat.st_ino),
+            })),
             Err(Damage::Newer) => Err(StoreError::Newer {
                 path: path(),
                 what: "its first line is of another version".to_owned(),
@@ -108,7 +114,7 @@ impl Manifest {
 
     /// Tells whether this is still the MANIFEST of its namespace.
     pub(crate) fn is_current(&self, space: &Space) -> Result<bool> {
-        space.is_at_path(MANIFEST, &self.file)
+        space.has_at_path(MANIFEST, self.id)
     }
 }
 

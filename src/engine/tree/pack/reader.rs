@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_64;
@@ -27,6 +29,26 @@ pub(crate) struct Pack {
     path: PathBuf,
     geometry: Geometry,
     index: OnceLock<Index>,
+    /// The hash pages that are kept, by their numbers.
+    pages: OnceLock<Box<[KeptPage]>>,
+}
+
+type KeptPage = OnceLock<Box<[u8; PAGE_LEN]>>;
+
+/// Hash pages that one process keeps at most of all its packs: 64 MiB.
+const MOST_PAGES: usize = 16 * 1024;
+static PAGES: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Pack {
+    fn drop(&mut self) {
+        let kept = self
+            .pages
+            .get()
+            .into_iter()
+            .flatten()
+            .filter(|page| page.get().is_some());
+        PAGES.fetch_sub(kept.count(), Relaxed);
+    }
 }
 
 /// A record that was found, and its bytes.
@@ -87,6 +109,7 @@ impl Pack {
             path,
             geometry: named.geometry,
             index,
+            pages: OnceLock::new(),
         };
         Ok(Some((pack, stat.len())))
     }
@@ -143,8 +166,16 @@ impl Pack {
 
     fn candidates(&self, sha1: &[u8; 20]) -> Result<Candidates> {
         let (number, below) = page::place_of(page::hash_of(sha1), self.geometry.pages);
-        let bytes = self.page(number)?;
-        let page = Page::read(&bytes, self.geometry.id, number).map_err(|err| self.damaged(err))?;
+        let kept = self.kept_page(number)?;
+        let read;
+        let bytes = match kept {
+            Some(bytes) => bytes,
+            None => {
+                read = self.page(number)?;
+                &read
+            }
+        };
+        let page = Page::read(bytes, self.geometry.id, number).map_err(|err| self.damaged(err))?;
         let mut candidates = Candidates {
             found: Vec::new(),
             lost: page.is_incomplete,
@@ -157,6 +188,35 @@ impl Pack {
             }
         }
         Ok(candidates)
+    }
+
+    /// Keeps the hash pages that are read from now on, as far as there is room for them.
+    pub(crate) fn keep_pages(&self) {
+        let pages = usize::try_from(self.geometry.pages).unwrap_or(usize::MAX);
+        if pages <= MOST_PAGES {
+            let slots = || (0..pages).map(|_| OnceLock::new()).collect();
+            self.pages.get_or_init(slots);
+        }
+    }
+
+    /// Returns the bytes of a hash page that is kept, or is from now on.
+    fn kept_page(&self, number: u64) -> Result<Option<&[u8; PAGE_LEN]>> {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        let Some(slot) = self.pages.get().and_then(|pages| pages.get(at)) else {
+            return Ok(None);
+        };
+        if let Some(page) = slot.get() {
+            return Ok(Some(page));
+        }
+        if PAGES.load(Relaxed) >= MOST_PAGES {
+            return Ok(None);
+        }
+        let page = Box::new(self.page(number)?);
+        // What is damaged is read anew each time.
+        if Page::read(&page, self.geometry.id, number).is_ok() && slot.set(page).is_ok() {
+            PAGES.fetch_add(1, Relaxed);
+        }
+        Ok(slot.get().map(|page| &**page))
     }
 
     /// Reads the bytes of a hash page.
