@@ -1,12 +1,17 @@
-//! What the file of a named lock tells people: who holds it. It decides nothing.
+//! The files of named locks: how one is locked, and what it tells people, which decides nothing.
 //!
 //! Its content is `<pid> <since, nanoseconds since 1970> <x or s> <host>\n`, and a mark on it says
 //! that it is locked, to those who must not lock it themselves to find out.
+//!
+//! A collection of garbage removes the files that nobody holds, each while it holds it. Whoever gets a
+//! lock looks therefore whether its file is still the one at its path, and begins again where it is not;
+//! `tests/models/race.py` says why just so.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::os;
@@ -17,18 +22,39 @@ use crate::os::flock::{self, Kind, Patience};
 /// More than the longest content.
 const LONGEST: usize = 512;
 
-/// How long "one try" takes. Where there are no marks, who looks at a holder locks for a moment, and
-/// must not make a single try fail.
-const ONE_TRY: Duration = Duration::from_millis(if os::HAS_MARKS { 0 } else { 10 });
+/// How long "one try" takes where no holder is seen: who looks at one, or removes a file that nobody
+/// holds, locks it for a moment, and must not make a single try fail. Where there are marks, only such a
+/// one is waited for.
+const A_MOMENT: Duration = Duration::from_millis(if os::HAS_MARKS { 1_000 } else { 10 });
 
-/// Returns how a lock is to be taken.
-pub(in crate::engine) fn asked_for(request: LockRequest) -> (Kind, Patience) {
+/// Locks a file, as it was asked for at that time. Returns false if others hold it for too long.
+pub(in crate::engine) fn take(
+    file: &File,
+    request: LockRequest,
+    begun: Instant,
+) -> io::Result<bool> {
     let kind = match request.is_shared {
         true => Kind::Shared,
         false => Kind::Exclusive,
     };
-    let until = |limit: Duration| Patience::Until(Instant::now(), limit.max(ONE_TRY));
-    (kind, request.patience.map_or(Patience::Endless, until))
+    let patience = match request.patience {
+        None => Patience::Endless,
+        Some(limit) => Patience::Until(begun, limit),
+    };
+    let tried = Instant::now();
+    while flock::lock(file, kind, patience)?.is_some() {
+        let is_held = os::HAS_MARKS && !matches!(os::marked(file), Ok(None));
+        if is_held || tried.elapsed() > A_MOMENT {
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(true)
+}
+
+/// Tells whether a file has the name of one that a lock has.
+pub(in crate::engine) fn is_lock(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Tells who holds the lock of a file.
@@ -49,7 +75,7 @@ pub(in crate::engine) fn find(file: &File, path: &Path) -> Result<Option<Holder>
                     source: "it is locked but does not say by whom".into(),
                 });
             }
-            None => std::thread::sleep(Duration::from_millis(5)),
+            None => thread::sleep(Duration::from_millis(5)),
         }
     }
 }

@@ -57,6 +57,7 @@ mod last_sync;
 mod links;
 mod list_kills;
 mod lock;
+mod lock_files;
 mod looks;
 mod ls;
 mod man;

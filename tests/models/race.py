@@ -778,4 +778,73 @@ def gc_etag():
     return step
 go2('WRONG import keeps the etag of an edited value (or expire keeps it), C6 compares the etag alone',cfg2(),[('import(same etag)||gc||get, loose',V1,[],lambda:[put_same('edited'),gc_etag(),get2()],A1)])
 go2('the same, C6 compares the whole header line',cfg2(),[('import(same etag)||gc||get, loose',V1,[],lambda:[put_same('edited'),gc2(),get2()],A1)])
+
+# ======================================================================================================================
+# Part 3: named locks, whose files gc removes when nobody holds them. A lock is one on a file, not on a name: whoever
+# waits for one waits for a file that may have lost its name. S['at'] is the file that has the name, S['held'] who
+# holds which file, exclusively, and S['in'] who believes to hold the lock.
+# ======================================================================================================================
+def locker():
+    def step(pc,l,S,pid,C):
+        if pc==0: return (1,()) if S['at'] is None else (2,(S['at'],))   # opens it, or
+        if pc==1:                                                       # makes it, unless another has
+            if S['at'] is None: S['new']+=1; S['at']=S['new']
+            return 2,(S['at'],)
+        if pc==2:
+            if l[0] in dict(S['held']): return None
+            S['held']+=((l[0],pid),); return (3 if C.recheck else 4),l
+        if pc==3:
+            if S['at']==l[0]: return 4,l
+            S['held']=tuple(h for h in S['held'] if h[1]!=pid); return 0,()
+        if pc==4: S['in']+=(pid,); return 5,l
+        if pc==5: S['in']=tuple(p for p in S['in'] if p!=pid); return 6,l
+        if pc==6: S['held']=tuple(h for h in S['held'] if h[1]!=pid); return 'ret',()
+    return step
+def sweeper():
+    def step(pc,l,S,pid,C):
+        if pc==0: return ('ret',()) if S['at'] is None else (1,(S['at'],))
+        if pc==1:
+            if l[0] in dict(S['held']): return 'ret',()
+            S['held']+=((l[0],pid),); return 2,l
+        if pc==2:
+            if not C.holds: S['held']=tuple(h for h in S['held'] if h[1]!=pid)
+            return 3,(l[0],S['at']==l[0] or not C.looks)
+        if pc==3:
+            if l[1]: S['at']=None
+            return 4,l
+        if pc==4: S['held']=tuple(h for h in S['held'] if h[1]!=pid); return 'ret',()
+    return step
+def explore3(C,procs,at):
+    S0={'at':at,'new':1,'held':(),'in':()}
+    seen=set(); bad=[]; stack=[(S0,tuple((0,()) for _ in procs))]
+    while stack:
+        S,P=stack.pop()
+        k=(tuple(sorted(S.items())),P)
+        if k in seen: continue
+        seen.add(k)
+        if len(S['in'])>1: bad.append(P); continue
+        prog=all(pc=='done' for pc,_ in P)
+        for i,(pc,l) in enumerate(P):
+            if pc=='done': continue
+            S2=dict(S); r=procs[i](pc,l,S2,i,C)
+            if r is not None: prog=True; stack.append((S2,P[:i]+((('done',()) if r[0]=='ret' else r),)+P[i+1:]))
+            if pc!=0:                                                   # killed: the kernel frees what it holds
+                S2=dict(S); prog=True
+                S2['held']=tuple(h for h in S['held'] if h[1]!=i)
+                S2['in']=tuple(p for p in S['in'] if p!=i)
+                stack.append((S2,P[:i]+(('done',()),)+P[i+1:]))
+        if not prog: bad.append(('DEADLOCK',P))
+    return len(seen),bad
+def go3(title,**k):
+    C=Cfg(); C.recheck=True; C.holds=True; C.looks=True
+    for a,b in k.items(): setattr(C,a,b)
+    states,bad=0,[]
+    for procs in ([locker(),locker(),sweeper()],[locker(),locker(),sweeper(),sweeper()],[locker(),locker(),locker(),sweeper()]):
+        for at in (None,1):
+            n,b=explore3(C,procs,at); states+=n; bad+=b
+    TALLY.tell(title,states,len(bad),bad[:1])
+go3('gc removes the file of a named lock that it holds and finds at its path; who gets a lock looks whether its file is there still')
+go3('WRONG who gets a lock does not look whether its file is there still',recheck=False)
+go3('WRONG gc removes the file when it holds it no more',holds=False)
+go3('WRONG gc does not look whether the file that it holds is the one at the path',looks=False)
 TALLY.end()

@@ -1,15 +1,18 @@
 //! Named locks, for `kv lock` and `kv memo`: a flock on a file of its own for each name, in a
 //! directory beside the database, as a lock that is a row would outlive its holder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+use std::time::Instant;
 
 use sha1::{Digest as _, Sha1};
 
 use crate::engine::holder;
 use crate::os::{self, flock};
+use crate::store::modify::Conflicts;
 use crate::store::{
     Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result,
 };
@@ -35,22 +38,35 @@ impl Locks for Sqlite {
         drop(self.connect_or_create()?);
         let (dir, mode) = self.directory_beside("-locks")?;
         let path = dir.join(lock_name(namespace, name));
-        // Those of another are opened without O_CREAT, which may be forbidden (see
-        // `fs.protected_regular` in sysctl(8)).
-        let open = || OpenOptions::new().read(true).write(true).open(&path);
-        let file = match open() {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => match file::make(&path, mode) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => open(),
-                made => made,
-            },
-            opened => opened,
+        let begun = Instant::now();
+        let mut conflicts = Conflicts::default();
+        let file = loop {
+            // Those of another are opened without O_CREAT, which may be forbidden (see
+            // `fs.protected_regular` in sysctl(8)).
+            let file = match open(&path) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                    match file::make(&path, mode) {
+                        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => open(&path),
+                        made => made,
+                    }
+                }
+                opened => opened,
+            };
+            match file {
+                // It was removed between the two.
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                file => {
+                    let file = file.or_cannot("open the lock file", &path)?;
+                    if !holder::take(&file, request, begun).or_cannot("lock", &path)? {
+                        return Ok(None);
+                    }
+                    if is_at(&path, &file) {
+                        break file;
+                    }
+                }
+            }
+            conflicts.pause(self.settings.busy_timeout, name)?;
         };
-        let file = file.or_cannot("open the lock file", &path)?;
-        let (kind, patience) = holder::asked_for(request);
-        let given_up = flock::lock(&file, kind, patience).or_cannot("lock", &path)?;
-        if given_up.is_some() {
-            return Ok(None);
-        }
         // A lock that cannot say who holds it is still held. The mark comes last: who is marked has
         // said who it is.
         let text = holder::text(request.is_shared, clock.now());
@@ -68,6 +84,34 @@ impl Locks for Sqlite {
             opened => opened.or_cannot("open", &path)?,
         };
         holder::find(&file, &path)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Tells whether an open file is still the one at its path.
+fn is_at(path: &Path, file: &File) -> bool {
+    let identity = |meta: Metadata| (meta.dev(), meta.ino());
+    let there = fs::symlink_metadata(path).map(identity);
+    there.is_ok_and(|there| file.metadata().is_ok_and(|meta| identity(meta) == there))
+}
+
+impl Sqlite {
+    /// Removes the files of the locks that nobody holds, and that this user may remove.
+    pub(super) fn sweep_locks(&self) {
+        let entries = fs::read_dir(self.beside("-locks")).into_iter().flatten();
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_name().to_str().is_some_and(holder::is_lock)
+                && let Ok(file) = open(&path)
+                && flock::try_lock(&file, flock::Kind::Exclusive).unwrap_or(false)
+                && is_at(&path, &file)
+            {
+                _ = fs::remove_file(&path);
+            }
+        }
     }
 }
 

@@ -51,6 +51,7 @@ impl Upkeep for Sqlite {
         })?;
         self.freeing(|| self.give_back())?;
         self.drop_reserve();
+        self.sweep_locks();
         Ok(done)
     }
 

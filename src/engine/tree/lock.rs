@@ -1,8 +1,8 @@
 //! Lock files.
 //!
-//! A lock is one on the open file (see [`flock`]), and therefore a lock file is
-//! never removed: two processes would then lock two files of the same name. Only a namespace that goes takes its lock files along,
-//! and therefore whoever gets a lock checks that it is still the one at its path.
+//! A lock is one on the open file (see [`flock`]), and therefore a lock file of our own is never removed:
+//! two processes would then lock two files of the same name. Only a namespace that goes takes its lock
+//! files along, and therefore whoever gets a lock checks that it is still the one at its path.
 
 use std::fs::File;
 use std::io;
@@ -49,33 +49,9 @@ impl Lock {
         kind: Kind,
         patience: Patience,
     ) -> Result<Option<Self>> {
-        match open(space, below)? {
-            Some(file) => Self::hold(space, below, file, kind, patience),
-            None => Ok(None),
-        }
-    }
-
-    /// As [`Lock::acquire`], of a file that exists: it is made by [`make`]. `None` if it does not.
-    pub(super) fn acquire_made(
-        space: &Space,
-        below: &str,
-        kind: Kind,
-        patience: Patience,
-    ) -> Result<Option<Self>> {
-        match space.open(below, FLAGS) {
-            Ok(file) => Self::hold(space, below, file.into(), kind, patience),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(err) => Err(unusable(err, "open the lock file", &space.path_of(below))),
-        }
-    }
-
-    fn hold(
-        space: &Space,
-        below: &str,
-        file: File,
-        kind: Kind,
-        patience: Patience,
-    ) -> Result<Option<Self>> {
+        let Some(file) = open(space, below)? else {
+            return Ok(None);
+        };
         let given_up =
             flock::lock(&file, kind, patience).or_cannot("lock", &space.path_of(below))?;
         if let Some(waited) = given_up {
@@ -93,7 +69,7 @@ pub(super) fn make(space: &Space, below: &str) -> Result<()> {
     open(space, below).map(drop)
 }
 
-const FLAGS: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK);
+pub(super) const FLAGS: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK);
 
 /// Opens a lock file, and makes it only if there is none: with O_CREAT the kernel refuses another
 /// user's file in a sticky directory (proc(5), fs.protected_regular). Returns `None` if the

@@ -1,26 +1,28 @@
 //! Named locks, for `kv lock` and `kv memo`.
 //!
-//! The lock is a flock on `named/<SHA-1 of the name>`, which is never removed, and which ends with
-//! the process that holds it. What it tells people stands in [`holder`].
+//! The lock is a flock on `named/<SHA-1 of the name>`, which ends with the process that holds it. See
+//! [`holder`]. There are no tokens in these files, so that one which was removed is missed by nobody.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Instant;
 
 use rustix::fs::OFlags;
 
 use crate::engine::holder;
 use crate::os;
 use crate::store::{
-    Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, Result, StoreError, Time,
+    Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result, Time,
 };
 
 use super::Tree;
 use super::disk;
 use super::layout::Place;
-use super::lock::{self, Lock};
+use super::lock::{self, Kind, Lock, Patience};
 use super::space::{Space, unusable};
 use super::tries::Tries;
+use super::upkeep::names_in;
 
 /// The lock ends with the process, so that nothing has to be kept.
 impl Guard for Lock {
@@ -39,23 +41,24 @@ impl Locks for Tree {
     ) -> Result<Option<Held>> {
         let place = &Place::of(name);
         let below = ["named/", place.hash()].concat();
-        let (kind, patience) = holder::asked_for(request);
+        let begun = Instant::now();
         let mut tries = Tries::default();
         loop {
             let mut space = self.open_or_create_space(namespace)?;
             if !space.is_there(&below)? {
                 space = self.make_lock(namespace, place, &below)?;
             }
-            let lock = match Lock::acquire_made(&space, &below, kind, patience) {
-                Err(StoreError::Busy { .. }) => return Ok(None),
-                done => done?,
-            };
-            if let Some(lock) = lock {
-                // A lock that cannot say who holds it is still held. The mark comes last: who is
-                // marked has said who it is.
-                _ = write_holder(&lock.file, request.is_shared, clock.now());
-                _ = os::mark(&lock.file, request.is_shared);
-                return Ok(Some(Box::new(lock)));
+            if let Some(file) = open(&space, &below, lock::FLAGS)? {
+                if !holder::take(&file, request, begun).or_cannot("lock", &space.path_of(&below))? {
+                    return Ok(None);
+                }
+                if space.is_at_path(&below, &file)? {
+                    // A lock that cannot say who holds it is still held. The mark comes last: who is
+                    // marked has said who it is.
+                    _ = write_holder(&file, request.is_shared, clock.now());
+                    _ = os::mark(&file, request.is_shared);
+                    return Ok(Some(Box::new(Lock { file })));
+                }
             }
             tries.again(|| space.path_of(&below))?;
         }
@@ -68,12 +71,10 @@ impl Locks for Tree {
         };
         let below = ["named/", place.hash()].concat();
         let path = space.path_of(&below);
-        let file = match space.open(&below, OFlags::RDONLY | OFlags::NONBLOCK) {
-            Ok(file) => File::from(file),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(err) => return Err(unusable(err, "open", &path)),
-        };
-        holder::find(&file, &path)
+        match open(&space, &below, OFlags::RDONLY | OFlags::NONBLOCK)? {
+            Some(file) => holder::find(&file, &path),
+            None => Ok(None),
+        }
     }
 }
 
@@ -86,6 +87,28 @@ impl Tree {
         lock::make(&space, below)?;
         Ok(space)
     }
+}
+
+fn open(space: &Space, below: &str, flags: OFlags) -> Result<Option<File>> {
+    match space.open(below, flags) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(unusable(err, "open the lock file", &space.path_of(below))),
+    }
+}
+
+/// Removes the files of the locks that nobody holds, and that this user may remove. Whoever does so has
+/// the maintenance lock.
+pub(super) fn sweep(space: &Space) -> Result<()> {
+    for name in names_in(space, "named")? {
+        let below = ["named/", &name].concat();
+        if holder::is_lock(&name)
+            && let Ok(Some(_held)) = Lock::acquire(space, &below, Kind::Exclusive, Patience::none())
+        {
+            _ = disk::unlink(space.store(), &space.relative(&below));
+        }
+    }
+    Ok(())
 }
 
 fn write_holder(file: &File, is_shared: bool, now: Time) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! `gc`: collects garbage.
 //!
-//! 1. Under the maintenance lock, and only where MANIFEST is whole: what dead processes left goes.
+//! 1. Under the maintenance lock, and only where MANIFEST is whole: what dead processes left goes, and
+//!    the files of named locks that nobody holds.
 //! 2. What needs no space comes first: entries that have expired, and those that are evicted.
 //! 3. Every shard is locked and unlocked once. Whoever removes an entry from now on sees that gc is at
 //!    work and leaves a tombstone.
@@ -24,6 +25,7 @@ use super::disk;
 use super::expiry;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::named;
 use super::namespaces::sweep_litter;
 use super::space::{Space, cannot};
 use super::upkeep::Upkeep;
@@ -94,6 +96,7 @@ impl Collection<'_> {
         let space = &self.upkeep.space;
         self.done.litter += self.upkeep.sweep_packs()?;
         self.done.litter += expiry::sweep_drafts(space, now)?;
+        named::sweep(space)?;
         self.done.expired += self.tree.sweep_all(self.namespace, space, now)?;
         if request.evicts() {
             self.evict(request)?;
