@@ -20,15 +20,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 use tokio::time::{Instant, sleep_until};
-use utoipa::ToSchema;
 
 use crate::exit::Exit;
 use crate::store::units::patience;
 use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace};
+use crate::wire::http::answer::{self, Holds, LockWanted, line};
 use crate::wire::time::rfc3339;
 
 use super::App;
@@ -194,38 +193,19 @@ impl Locks {
     }
 }
 
-/// What `lock`, `keep`, `free` and `holder` take.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Lock)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    id: Option<String>,
-    name: Option<String>,
-    name_base64: Option<String>,
-    #[serde(default)]
-    shared: bool,
-    wait: Option<String>,
-    #[serde(default)]
-    pid: u32,
-    #[serde(default)]
-    host: String,
+fn id_of(wanted: &LockWanted) -> Result<Etag, Refusal> {
+    let id = wanted.id.as_ref().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Refusal::usage("`id` has 16 hexadecimal digits"))
 }
 
-impl Wanted {
-    fn id(&self) -> Result<Etag, Refusal> {
-        let id = self.id.as_ref().and_then(|id| id.parse().ok());
-        id.ok_or_else(|| Refusal::usage("`id` has 16 hexadecimal digits"))
-    }
-
-    fn name(&self) -> Result<Key, Refusal> {
-        let name = match (&self.name, &self.name_base64) {
-            (Some(name), None) => Some(name.as_bytes().to_vec()),
-            (None, Some(name)) => STANDARD.decode(name).ok(),
-            _ => None,
-        };
-        let name = name.ok_or_else(|| Refusal::usage("there is no `name`"))?;
-        Key::new(name).map_err(|err| Refusal::usage(err.to_string()))
-    }
+fn name_of(wanted: &LockWanted) -> Result<Key, Refusal> {
+    let name = match (&wanted.name, &wanted.name_base64) {
+        (Some(name), None) => Some(name.as_bytes().to_vec()),
+        (None, Some(name)) => STANDARD.decode(name).ok(),
+        _ => None,
+    };
+    let name = name.ok_or_else(|| Refusal::usage("there is no `name`"))?;
+    Key::new(name).map_err(|err| Refusal::usage(err.to_string()))
 }
 
 /// Carries out a verb on a lock.
@@ -240,24 +220,24 @@ pub(super) async fn carry_out(
     let body = Intake::new(headers, body, MAX_REQUEST)?
         .whole(app, 1)
         .await?;
-    let wanted: Wanted = serde_json::from_slice(&body)
+    let wanted: LockWanted = serde_json::from_slice(&body)
         .map_err(|err| Refusal::usage(format!("the body is not as it ought to be: {err}")))?;
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
     match op {
         "lock" => match lock(app, peer, namespace, &wanted).await? {
-            Some(token) => Ok(json(format!("{{\"token\":{token}}}\n"))),
+            Some(token) => Ok(json(line(&answer::Granted { token }))),
             None => Err(absent("the lock is held by others")),
         },
-        "keep" => match app.locks.keep(wanted.id()?) {
+        "keep" => match app.locks.keep(id_of(&wanted)?) {
             Some(_) => Ok(empty(StatusCode::NO_CONTENT)),
             None => Err(absent("the lock is held no more")),
         },
         "free" => {
-            give_back(app, app.locks.remove(wanted.id()?)).await?;
+            give_back(app, app.locks.remove(id_of(&wanted)?)).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => {
-            let place = (namespace, wanted.name()?);
+            let place = (namespace, name_of(&wanted)?);
             let known = app.locks.holder(&place);
             let holder = match known {
                 Some(holder) => Some(holder),
@@ -267,13 +247,12 @@ pub(super) async fn carry_out(
                 }
             };
             let holder = holder.ok_or_else(|| absent("nobody holds the lock"))?;
-            let told = serde_json::json!({
-                "pid": holder.pid,
-                "host": holder.host,
-                "since": rfc3339(holder.since),
-                "shared": holder.is_shared,
-            });
-            Ok(json(format!("{told}\n")))
+            Ok(json(line(&Holds {
+                pid: holder.pid,
+                host: holder.host,
+                since: rfc3339(holder.since),
+                shared: holder.is_shared,
+            })))
         }
     }
 }
@@ -284,9 +263,9 @@ async fn lock(
     app: &Arc<App>,
     peer: &Peer,
     namespace: Namespace,
-    wanted: &Wanted,
+    wanted: &LockWanted,
 ) -> Result<Option<u64>, Refusal> {
-    let (id, name) = (wanted.id()?, wanted.name()?);
+    let (id, name) = (id_of(wanted)?, name_of(wanted)?);
     let wait = wanted.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
     let wait = wait.map_err(|why| Refusal::usage(format!("invalid `wait`: {why}")))?;
     let until = Instant::now() + wait.min(LONGEST);
@@ -330,7 +309,7 @@ async fn attempt(
     app: &Arc<App>,
     id: Etag,
     of: &LockOf,
-    wanted: &Wanted,
+    wanted: &LockWanted,
 ) -> Result<Option<u64>, Refusal> {
     let place = Arc::clone(&app.locks.places).try_acquire_owned();
     let place = place.map_err(|_| Refusal::busy("too many locks are held here"))?;

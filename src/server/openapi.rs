@@ -4,7 +4,7 @@ use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{entry, list, locks, origin, page, reply, routes, verbs};
+use super::{entry, list, origin, page, reply, routes, verbs};
 use crate::wire::http::answer;
 
 #[derive(OpenApi)]
@@ -32,7 +32,7 @@ use crate::wire::http::answer;
     components(schemas(
         answer::Refused,
         Listed,
-        locks::Wanted,
+        answer::LockWanted,
         answer::Imported,
         origin::Wanted
     )),

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::engine::Settings;
@@ -15,15 +17,18 @@ use crate::store::{Fault, HttpLocation, HttpServer, Result, StoreError};
 use crate::wire::http::answer::{self, PROTOCOL, Refused, VERSION};
 
 use super::ask::Ask;
-use super::faults::{io_error, is_unreachable, unwrap};
+use super::deadline::Heedful;
+use super::faults::{io_error, is_unreachable, uncertain, unwrap};
 use super::incoming::Incoming;
 use super::socket::{NoResolver, UnixConnector};
 use super::tls::tls_config;
 
 /// How long a service may be silent at the least: one that lives gives a sign of it more often.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
-/// How long an answer may be late, as long as there are signs of life.
+/// How long the answer to a large upload may be late, as long as there are signs of life.
 const LATE: Duration = Duration::from_secs(600);
+/// How much longer than that an answer may be late for which the service waits as long as this side.
+const GRACE: Duration = Duration::from_millis(500);
 /// The pause before a request is sent once more.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 /// The fewest milliseconds for which a request waits.
@@ -79,7 +84,7 @@ impl Client {
             let sent = self.send(ask, SendBody::from_reader(&mut &*ask.body), true);
             let (err, may_repeat) = match sent {
                 Ok(reply) if reply.is_busy() => {
-                    let err = self.refusal(reply);
+                    let err = self.refusal(reply, ask);
                     // What was refused for now was not done.
                     let is_busy = matches!(
                         &err,
@@ -94,7 +99,7 @@ impl Client {
                 Err(err) => {
                     tries += 1;
                     let may_repeat = ask.is_safe && tries < 4 && !is_unreachable(&err);
-                    (self.unreachable(err), may_repeat)
+                    (self.unreachable(err, ask), may_repeat)
                 }
             };
             if !may_repeat || Instant::now() + PAUSE >= until {
@@ -107,7 +112,7 @@ impl Client {
     /// As [`Client::ask`], once, with a body that is read while it is sent.
     pub(super) fn stream(&self, ask: &Ask<'_>, body: &mut dyn Read) -> Result<Option<Reply>> {
         let sent = self.send(ask, SendBody::from_reader(body), false);
-        self.judge(sent.map_err(|err| self.unreachable(err))?, ask)
+        self.judge(sent.map_err(|err| self.unreachable(err, ask))?, ask)
     }
 
     fn send(
@@ -155,16 +160,22 @@ impl Client {
         let is_kv = headers
             .get(PROTOCOL)
             .is_some_and(|version| version == VERSION);
+        // No service of kv encodes anything, so that somebody has changed what it said.
+        let is_kv = is_kv && !headers.contains_key(header::CONTENT_ENCODING);
         let is_late = headers.contains_key(answer::LATE);
         let mut answered = Answered {
             code: parts.status,
-            body: Incoming::new(body.into_reader(), &headers, self.patience()),
+            body: Incoming::new(body.into_reader(), &headers, self.patience(), !ask.is_safe),
             headers,
             is_kv,
         };
         if is_kv && is_late {
-            let until = Instant::now() + LATE + ask.waits;
-            let head = answered.body.head(until);
+            let late = if is_whole {
+                self.patience() + GRACE
+            } else {
+                LATE
+            };
+            let head = answered.body.head(Instant::now() + late + ask.waits);
             (answered.code, answered.headers) = head.map_err(ureq::Error::Io)?;
         }
         Ok(answered)
@@ -194,14 +205,18 @@ impl Client {
             .timeout_per_write(patience);
         let agent = match &self.place.server {
             HttpServer::Socket(path) => {
-                let connector = UnixConnector(path.clone());
+                let connector = UnixConnector(path.clone()).chain(Heedful);
                 Agent::with_parts(config.build(), connector, NoResolver)
             }
-            HttpServer::Host { tls: false, .. } => Agent::new_with_config(config.build()),
-            HttpServer::Host { tls: true, .. } => {
-                let config = config.tls_config(tls_config()?);
-                let config = config.proxy(Proxy::try_from_env());
-                Agent::new_with_config(config.build())
+            HttpServer::Host { tls, .. } => {
+                let config = match tls {
+                    true => config
+                        .tls_config(tls_config()?)
+                        .proxy(Proxy::try_from_env()),
+                    false => config,
+                };
+                let connector = DefaultConnector::new().chain(Heedful);
+                Agent::with_parts(config.build(), connector, DefaultResolver::default())
             }
         };
         Ok(self.agent.get_or_init(|| agent))
@@ -236,19 +251,26 @@ impl Client {
             let torn = || self.no_service("it says no, and not what to");
             return is_told.then_some(None).ok_or_else(torn);
         }
-        Err(self.refusal(answer))
+        Err(self.refusal(answer, ask))
     }
 
-    fn refusal(&self, answer: Answered) -> StoreError {
+    fn refusal(&self, answer: Answered, ask: &Ask<'_>) -> StoreError {
         let Some(status) = answer.status() else {
             if answer.code == StatusCode::GATEWAY_TIMEOUT {
                 let shorter = self.longest_wait.load(Relaxed) / 2;
                 self.longest_wait.store(shorter, Relaxed);
             }
-            return self.no_service(&answer.describe());
+            let mut why = answer.describe();
+            if !ask.is_safe && answer.code.is_server_error() {
+                why += "; the change may have been made";
+            }
+            return self.no_service(&why);
         };
         if answer.code == StatusCode::UNAUTHORIZED {
-            let error = "it wants a token: set KV_TOKEN, or give --token-file FILE";
+            let error = match self.place.token {
+                Some(_) => "it does not take this token: KV_TOKEN, or --token-file, has another's",
+                None => "it wants a token: set KV_TOKEN, or give --token-file FILE",
+            };
             return self.told(status, error.to_owned());
         }
         let mut body = Vec::new();
@@ -316,15 +338,18 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, err: ureq::Error) -> StoreError {
-        let action = match is_unreachable(&err) {
-            true => "reach",
-            false => "get an answer from",
+    fn unreachable(&self, err: ureq::Error, ask: &Ask<'_>) -> StoreError {
+        let is_unreachable = is_unreachable(&err);
+        let source = io_error(err);
+        let (action, source) = match is_unreachable {
+            true => ("reach", source),
+            false if ask.is_safe => ("get an answer from", source),
+            false => ("get an answer from", uncertain(source)),
         };
         StoreError::Io {
             action,
             path: self.place.to_string().into(),
-            source: io_error(err),
+            source,
         }
     }
 }
@@ -360,6 +385,9 @@ impl Answered {
         let why = match (code.as_u16(), text(header::LOCATION)) {
             (300..400, Some(to)) => {
                 return format!("{who}, and sends to {}: name that place", to.escape_debug());
+            }
+            _ if self.headers.contains_key(header::CONTENT_ENCODING) => {
+                "somebody in between encodes its answers"
             }
             (407, _) => "a proxy wants to know who asks",
             (413, _) => "a proxy takes no values as large as this one",

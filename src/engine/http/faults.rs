@@ -7,17 +7,23 @@ pub(super) fn is_unreachable(err: &ureq::Error) -> bool {
     match err {
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::Http(_)
         | ureq::Error::Tls(_)
         | ureq::Error::Rustls(_)
         | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
         // The system's resolver has errors of its own, which the library tells as a text.
         ureq::Error::Io(err) if err.to_string().starts_with("failed to lookup") => true,
+        // What TLS has to say against the other side. Only behind a handshake is there a key with which
+        // something cannot be decrypted.
+        ureq::Error::Io(err) if err.kind() == io::ErrorKind::InvalidData => {
+            let tls = err.get_ref().and_then(|err| err.downcast_ref());
+            tls.is_some_and(|err| !matches!(err, rustls::Error::DecryptError))
+        }
         ureq::Error::Io(err) => matches!(
             err.kind(),
             io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::NotFound
-                // What TLS has to say against the other side.
-                | io::ErrorKind::InvalidData
                 | io::ErrorKind::PermissionDenied
                 | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable
@@ -43,4 +49,11 @@ pub(super) fn unwrap(err: io::Error) -> io::Error {
         Some(code) => io::Error::from_raw_os_error(code),
         None => err,
     }
+}
+
+/// Says of a change that was sent, and whose answer did not come, that nobody knows whether it was made.
+pub(super) fn uncertain(err: io::Error) -> io::Error {
+    let kind = err.kind();
+    let err = unwrap(err);
+    io::Error::new(kind, format!("{err}; the change may have been made"))
 }

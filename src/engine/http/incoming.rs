@@ -8,6 +8,9 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::wire::http::answer::{self, Head};
 
+use super::deadline::read_within;
+use super::faults::uncertain;
+
 /// The fewest bytes that come in a second, while they are waited for.
 const RATE: u64 = 1024;
 /// The most bytes of the head of a late answer.
@@ -19,6 +22,8 @@ pub(super) struct Incoming {
     /// How many bytes are to come, where that was said.
     left: Option<u64>,
     patience: Duration,
+    /// It is the answer to a change.
+    is_of_change: bool,
     /// For how long bytes have been waited for since it was looked at last, and how many have come.
     waited: Duration,
     come: u64,
@@ -27,11 +32,17 @@ pub(super) struct Incoming {
 impl Incoming {
     /// Reads a body whose headers are these. Without `patience` nothing at all may come for longer than
     /// a read may take.
-    pub(super) fn new(body: BodyReader<'static>, headers: &HeaderMap, patience: Duration) -> Self {
+    pub(super) fn new(
+        body: BodyReader<'static>,
+        headers: &HeaderMap,
+        patience: Duration,
+        is_of_change: bool,
+    ) -> Self {
         Self {
             body,
             left: length(headers),
             patience,
+            is_of_change,
             waited: Duration::ZERO,
             come: 0,
         }
@@ -44,7 +55,7 @@ impl Incoming {
         let mut come = 0;
         while line.last() != Some(&b'\n') {
             let mut byte = [0];
-            if self.body.read(&mut byte)? == 0 {
+            if read_within(&mut self.body, &mut byte, self.patience)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             come += 1;
@@ -79,6 +90,27 @@ impl Incoming {
         self.left.is_some()
     }
 
+    fn read_some(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let begun = Instant::now();
+        let n = read_within(&mut self.body, buf, self.patience)?;
+        match &mut self.left {
+            Some(0) if n == 0 => {}
+            Some(_) if n == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(left) if (n as u64) > *left => {
+                let error = "it is longer than its headers say";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            Some(left) => *left -= n as u64,
+            None => {}
+        }
+        if n > 0 {
+            self.note(begun.elapsed(), n)?;
+        }
+        Ok(n)
+    }
     /// Notes what a read has brought. Who sends a byte now and then is as good as silent.
     fn note(&mut self, took: Duration, n: usize) -> io::Result<()> {
         self.waited += took;
@@ -108,24 +140,9 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 
 impl Read for Incoming {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let begun = Instant::now();
-        let n = self.body.read(buf)?;
-        match &mut self.left {
-            Some(0) if n == 0 => {}
-            Some(_) if n == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Some(left) if (n as u64) > *left => {
-                let error = "it is longer than its headers say";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-            }
-            Some(left) => *left -= n as u64,
-            None => {}
-        }
-        if n > 0 {
-            self.note(begun.elapsed(), n)?;
-        }
-        Ok(n)
+        self.read_some(buf).map_err(|err| match self.is_of_change {
+            true => uncertain(err),
+            false => err,
+        })
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Whatever the store promises the service keeps: it is atomic, durable and expires there, by its
 //! clock. Over the network there is one thing more that can happen: a change is sent, and no answer
-//! comes. Then nobody knows whether it was made, and the error says that there was no answer; only what
+//! comes. Then nobody knows whether it was made, and the error says that it may have been; only what
 //! changes nothing is asked again. What the service refuses because it is busy was not done, and is
 //! asked again for as long as the busy timeout lasts.
 //!
 //! Keys stand in paths, every byte written as `%XX` that could mean anything to whoever is between. A key
 //! that might be changed on the way all the same, such as `a/../b`, is sent in a body; see [`odd`].
 //!
-//! Read the files in this order: [`socket`], [`tls`], [`incoming`], [`faults`], [`ask`], [`client`], [`address`], [`body`], [`entries`], [`odd`],
+//! Read the files in this order: [`socket`], [`tls`], [`deadline`], [`incoming`], [`faults`], [`ask`], [`client`], [`address`], [`body`], [`entries`], [`odd`],
 //! [`scan`], [`bulk`], [`watch`], [`named`], [`upkeep`].
 
 mod address;
@@ -17,6 +17,7 @@ mod ask;
 mod body;
 mod bulk;
 mod client;
+mod deadline;
 mod entries;
 mod faults;
 mod incoming;

@@ -21,8 +21,12 @@ use super::Http;
 use super::address::namespace_path;
 use super::ask::Ask;
 
-/// The most bytes of the replies to a batch.
+/// The most bytes of a reply to a command, and of all those to a batch.
+const MAX_REPLY: u64 = 512 * 1024;
 const MAX_REPLIES: u64 = 17 * 1024 * 1024;
+
+/// How much longer an answer may take for each command.
+const EACH: Duration = Duration::from_millis(100);
 
 /// What a command of a batch has printed, or why it failed; `None` is a no.
 type Printed = Result<Option<Vec<u8>>>;
@@ -57,11 +61,15 @@ impl Http {
         let path = namespace_path(namespace) + &batch.write();
         let ask = Ask {
             body: lines.as_bytes(),
+            // They are carried out one after another.
+            waits: EACH.saturating_mul(u32::try_from(commands.len()).unwrap_or(u32::MAX)),
             ..Ask::fetch(Method::POST, path)
         };
         let reply = self.client.ask(&ask)?;
         let reply = reply.ok_or_else(|| self.client.no_service("it says no to a batch"))?;
-        let frames = self.client.bytes(reply.body, MAX_REPLIES)?;
+        let end = commands.len() as u64;
+        let most = MAX_REPLY.saturating_mul(end).min(MAX_REPLIES);
+        let frames = self.client.bytes(reply.body, most)?;
         let mut frames = &*frames;
         let torn = || self.client.no_service("its replies are torn");
         let mut printed = Vec::with_capacity(commands.len());
@@ -74,7 +82,6 @@ impl Http {
                 status => Err(self.client.told(status, error_of(text))),
             });
         }
-        let end = commands.len() as u64;
         match answer::read::<Ended>(frames) {
             Some(ended) if ended.end == end => Ok(printed),
             _ => Err(torn()),

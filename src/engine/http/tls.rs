@@ -1,16 +1,16 @@
 //! Whom to trust.
 
-use std::io;
 use std::sync::Arc;
 
+use ureq::Error;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// Trusts what the system trusts, or the file that SSL_CERT_FILE names.
-pub(super) fn tls_config() -> io::Result<TlsConfig> {
+pub(super) fn tls_config() -> Result<TlsConfig, Error> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
         let error = "the system has no certificates to trust (ca-certificates)";
-        return Err(io::Error::other(error));
+        return Err(Error::Tls(error));
     }
     let certs: Vec<_> = found
         .certs

@@ -1,7 +1,9 @@
 //! What stands between kv and a service: proxies, and what they say of their own.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
@@ -47,6 +49,9 @@ fn answers(answers: Vec<String>) -> (String, Receiver<String>) {
                 let answer = &answers[count.min(answers.len() - 1)];
                 count += 1;
                 _ = stream.get_mut().write_all(answer.as_bytes());
+                if answer.is_empty() || answer.contains("Connection: close") {
+                    break;
+                }
             }
         }
     });
@@ -56,6 +61,180 @@ fn answers(answers: Vec<String>) -> (String, Receiver<String>) {
 fn answer(code: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {code}\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+}
+
+/// Hands on what is said to a server, and counts the connections.
+fn pipe_to(server: &Server) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let (counted, to) = (Arc::clone(&count), server.address());
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let server = TcpStream::connect(to).unwrap();
+            let ends = [&client, &server].map(|end| end.try_clone().unwrap());
+            let [mut from_client, mut from_server] = ends;
+            for (from, mut to) in [
+                (&mut from_client, server.try_clone().unwrap()),
+                (&mut from_server, client.try_clone().unwrap()),
+            ] {
+                let mut from = from.try_clone().unwrap();
+                thread::spawn(move || {
+                    _ = io::copy(&mut from, &mut to);
+                    _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    (place, count)
+}
+
+/// Whatever is asked, also in the body of a batch, the connection is there for the next request.
+#[test]
+fn a_command_has_one_connection() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let (place, count) = pipe_to(&server);
+    let run = |args: &[&str], input: &str| {
+        let before = count.load(Ordering::Relaxed);
+        let mut command = kv.kv(args);
+        command.env("KV_STORE", &place);
+        let ran = Ran::fed(&mut command, input.as_bytes());
+        let made = count.load(Ordering::Relaxed) - before;
+        assert_eq!(made, 1, "{args:?}: {}", ran.report());
+        ran
+    };
+    let large = "x".repeat(300_000);
+    let mut commands = String::new();
+    for key in ["k", "a//b"] {
+        for verb in [
+            "put KEY v",
+            "get KEY",
+            "stat KEY",
+            "put KEY w --if-absent",
+            "append KEY v",
+            "expire KEY 1h",
+            "incr KEY",
+            "put KEY LARGE",
+            "get KEY",
+            "get KEY --remove",
+            "get KEY",
+            "remove KEY",
+            "incr KEY",
+            "ls --values --limit 1",
+            "push l v",
+            "pop l",
+            "pop l",
+            // It is answered late.
+            "pop l --wait 700ms",
+        ] {
+            commands += &verb.replace("KEY", key).replace("LARGE", &large);
+            commands += "\n";
+        }
+    }
+    run(&["batch"], &commands).ends(Exit::Failure);
+    let keys: String = (0..2_500).map(|n| format!("a//{n}\n")).collect();
+    let lines = keys.replace('\n', "\tv\n");
+    run(&["import", "--tsv"], &lines).ends(Exit::Success);
+    run(&["remove", "--stdin"], &keys).ends(Exit::Success);
+    kv.run(["ls", "a//[0-9]*"]).ends(Exit::No).prints("");
+}
+
+/// Who has asked for a change and heard no whole answer is told that it may be made; who has only
+/// looked, or was not heard at all, is not.
+#[test]
+fn a_change_that_may_have_been_made_is_told_as_one() {
+    const UNSURE: &str = "the change may have been made";
+    let kv = Sandbox::new();
+    let changes: &[&[&str]] = &[
+        &["put", "k", "v"],
+        &["put", "k", "v", "--if-absent"],
+        &["put", "a//b", "v"],
+        &["get", "k", "--remove"],
+        &["get", "a//b", "--remove"],
+        &["remove", "k"],
+        &["remove", "a//b"],
+        &["append", "k", "v"],
+        &["incr", "k"],
+        &["incr", "a//b"],
+        &["expire", "k", "1h"],
+        &["push", "l", "v"],
+        &["pop", "l"],
+        &["namespaces", "--remove", "n"],
+    ];
+    let looks: &[&[&str]] = &[&["get", "k"], &["get", "a//b"], &["stat", "k"], &["ls"]];
+    let kvs = "KV-Protocol: 1\r\nConnection: close\r\n";
+    let late = format!("{kvs}KV-Late: 1\r\n");
+    let cut = "HTTP/1.1 200 OK\r\nKV-Protocol: 1\r\nKV-Late: 1\r\nConnection: close\r\n\
+               Content-Length: 99\r\n\r\n\n\n";
+    for answer in [
+        String::new(),
+        cut.to_owned(),
+        answer("200 OK", &late, "\n\nrubbish\n"),
+        answer("504 Gateway Timeout", "", ""),
+        answer("502 Bad Gateway", "", ""),
+    ] {
+        let (address, _asked) = answers(vec![answer.clone()]);
+        for (commands, is_unsure) in [(changes, true), (looks, false)] {
+            for args in commands {
+                let mut command = kv.kv(*args);
+                command
+                    .env("KV_STORE", format!("http://{address}"))
+                    .env("KV_BUSY_TIMEOUT", "1s");
+                let ran = Ran::of(&mut command).ends(Exit::Failure);
+                let said = ran.stderr_text();
+                assert_eq!(
+                    said.contains(UNSURE),
+                    is_unsure,
+                    "{args:?}: {answer}: {said}"
+                );
+                assert!(
+                    said.lines().count() == 1 && !said.contains("cannot reach"),
+                    "{said}"
+                );
+            }
+        }
+    }
+    // What an answer brings is gone with it.
+    let entry = "ETag: \"0123456789abcdef\"\r\nKV-Modified: 2026-01-01T00:00:00Z\r\n";
+    let torn = format!("HTTP/1.1 200 OK\r\n{kvs}{entry}Content-Length: 9\r\n\r\nabc");
+    let (address, _asked) = answers(vec![torn]);
+    for (args, is_unsure) in [
+        (&["pop", "l"][..], true),
+        (&["get", "k", "--remove"], true),
+        (&["get", "k"], false),
+    ] {
+        let mut command = kv.kv(args);
+        command.env("KV_STORE", format!("http://{address}"));
+        let said = Ran::of(&mut command).ends(Exit::Failure).stderr_text();
+        assert_eq!(said.contains(UNSURE), is_unsure, "{args:?}: {said}");
+    }
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    for args in changes {
+        let mut command = kv.kv(*args);
+        command.env("KV_STORE", format!("http://{address}"));
+        let said = Ran::of(&mut command).ends(Exit::Failure).stderr_text();
+        assert!(
+            said.contains("cannot reach") && !said.contains(UNSURE),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_is_wrong_is_not_told_as_none() {
+    let kv = Sandbox::new();
+    kv.secret("token", "s3cret0123456789");
+    let server = Server::of(&kv, &["--token-file", "token"]);
+    for (token, why) in [(None, "it wants a token"), (Some("wr0ng"), "this token")] {
+        let mut command = kv.kv(["get", "k"]);
+        command.env("KV_STORE", format!("http://{}", server.address()));
+        command.envs(token.map(|token| ("KV_TOKEN", token)));
+        Ran::of(&mut command).ends(Exit::Failure).complains(&[why]);
+    }
 }
 
 #[test]

@@ -7,13 +7,15 @@ pub enum Does {
     Flood(Vec<u8>),
     /// Sends a byte every now and then.
     Drip(Vec<u8>),
+    /// Sends the same every now and then.
+    Beat(Vec<u8>),
     /// Sends nothing, and waits until the other side has gone.
     Stall,
     /// Ends the connection; otherwise it waits for the next request.
     Close,
 }
 
-use Does::{Close, Drip, Flood, Send, Stall};
+use Does::{Beat, Close, Drip, Flood, Send, Stall};
 
 const ENTRY: &str = "ETag: \"0123456789abcdef\"\r\nKV-Modified: 2026-01-01T00:00:00Z\r\n";
 const LINE: &str = "{\"key\":\"x\",\"size\":5,\"modified\":\"2026-11-28T23:49:33Z\",\
@@ -46,7 +48,10 @@ pub const MODES: &[(&str, &[i32])] = &[
     ("200text", &[]),
     ("204plain", &[0]),
     ("201etag", &[]),
-    ("gzip", &[0]),
+    ("gzip", &[]),
+    ("gzip_chunks", &[]),
+    ("trailers", &[0]),
+    ("endless_trailers", &[]),
     ("redirect", &[]),
     ("redirect_file", &[]),
     ("1xx", &[]),
@@ -65,6 +70,9 @@ pub const MODES: &[(&str, &[i32])] = &[
     ("list_refusals", &[4]),
     ("list_endless_refusals", &[4]),
     ("list_order", &[]),
+    ("list_doubled", &[]),
+    ("list_empty_key", &[]),
+    ("list_nul", &[]),
     ("list_badjson", &[]),
     ("list_half", &[]),
     ("list_wrong_end", &[]),
@@ -79,6 +87,7 @@ pub const MODES: &[(&str, &[i32])] = &[
     ("nul", &[0]),
     ("late_and_silent", &[]),
     ("late_flood", &[]),
+    ("late_beats", &[]),
     ("late_rubbish", &[]),
     ("late_late", &[]),
 ];
@@ -175,7 +184,21 @@ pub fn does(mode: &str) -> Vec<Does> {
         "200text" => sized("200 OK", "", "ok"),
         "204plain" => vec![send("HTTP/1.1 204 No Content\r\n@\r\n")],
         "201etag" => sized("200 OK", "ETag: \"0123456789abcdef\"\r\n", ""),
-        // It is taken as it is, or it is not what it says it is.
+        "gzip_chunks" => flood(
+            "200 OK",
+            &format!("{ENTRY}Transfer-Encoding: gzip\r\n"),
+            "rubbish",
+            "rubbish",
+        ),
+        "trailers" | "endless_trailers" => {
+            let value = with_value("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n");
+            let trailer = "KV-Status: 4\r\n";
+            let value = send(&format!("{value}5\r\nabcde\r\n0\r\n{trailer}"));
+            match mode {
+                "trailers" => vec![value, send("\r\n")],
+                _ => vec![value, Flood(trailer.repeat(1000).into())],
+            }
+        }
         "gzip" => sized(
             "200 OK",
             &format!("{ENTRY}Content-Encoding: gzip\r\n"),
@@ -225,6 +248,9 @@ pub fn does(mode: &str) -> Vec<Does> {
             &"{\"status\":4,\"error\":\"bad\"}\n".repeat(1000),
         ),
         "list_order" => sized("200 OK", "", &(listing_of(&["b", "a"]) + "{\"end\":2}\n")),
+        "list_doubled" => sized("200 OK", "", &(listing_of(&["a", "a"]) + "{\"end\":2}\n")),
+        "list_empty_key" => sized("200 OK", "", &(listing_of(&[""]) + "{\"end\":1}\n")),
+        "list_nul" => sized("200 OK", "", &(listing_of(&["a\\u0000"]) + "{\"end\":1}\n")),
         "list_badjson" => sized("200 OK", "", "{\"key\":\"x\",\"size\":\n"),
         "list_half" => sized("200 OK", "", &format!("{LINE}{{\"key\":\"y\",\"size\":5,")),
         "list_wrong_end" => sized("200 OK", "", &format!("{LINE}{{\"end\":2}}\n")),
@@ -253,6 +279,10 @@ pub fn does(mode: &str) -> Vec<Does> {
             Stall,
         ],
         "late_flood" => flood("200 OK", "KV-Late: 1\r\n", "", &"\n".repeat(65_536)),
+        "late_beats" => vec![
+            send(&format!("HTTP/1.1 200 OK\r\n@{LATE}\r\n")),
+            Beat(chunk("\n")),
+        ],
         "late_rubbish" => sized("200 OK", "KV-Late: 1\r\n", "\n\nrubbish\n"),
         "late_late" => sized(
             "200 OK",
