@@ -2,7 +2,9 @@
 
 mod damage;
 mod files;
+mod moved;
 mod room;
+mod schema;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -98,6 +100,11 @@ fn what_is_no_store_is_refused_and_left_as_it_is() {
             .ends(Exit::Damaged)
             .complains(&["newer kv", "version 3"]);
     }
+    let file = database(&kv);
+    file.pragma_update(None, "user_version", 0).unwrap();
+    drop(file);
+    let ran = kv.run(["get", "k"]).ends(Exit::Damaged);
+    ran.complains(&["damaged", "user_version is 0"]);
 }
 
 #[test]
@@ -352,7 +359,7 @@ fn a_service_goes_on_with_the_file_that_has_the_name_now() {
         _ = fs::remove_file(kv.path(name));
     }
     let ran = kv.run(["get", "k"]).ends(Exit::Failure);
-    ran.complains(&["the store is gone from its place"]);
+    ran.complains(&["the store", "gone from its place"]);
     kv.at_home(["put", "k", "new"]).ends(Exit::Success);
     // While somebody has it open, what is written stays in the log beside it.
     let open = database(&kv);

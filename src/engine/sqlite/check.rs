@@ -7,6 +7,7 @@ use crate::store::{Check, End, Finding, Key, Namespace, Result, Source as _, Sto
 
 use super::Sqlite;
 use super::row::{COLUMNS, Found, WIDTH};
+use super::schema::{self, Difference, Kind};
 use super::transaction::Transaction;
 
 /// More than this many findings of SQLite say nothing new.
@@ -47,19 +48,22 @@ impl Sqlite {
         let Some((space, _)) = self.space_as_is(&lent, namespace)? else {
             return Ok(());
         };
-        let first: i64 = lent
-            .query_row("SELECT min(id) FROM namespace", [], |row| row.get(0))
-            .map_err(self.cannot("check"))?;
         // What concerns the file as a whole is told once.
-        if space.id == first {
-            self.check_file(&lent, tell)?;
+        if self.is_first(&lent, &space)? {
+            self.check_file(&lent, request, tell)?;
             self.check_homeless(request, tell)?;
         }
         let damaged = self.check_entries(&lent, (namespace, space.id), request, tell)?;
         self.check_count(namespace, damaged, request, tell)
     }
 
-    fn check_file(&self, connection: &Connection, tell: &mut dyn FnMut(Finding)) -> Result<()> {
+    fn check_file(
+        &self,
+        connection: &Connection,
+        request: &Check,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        self.check_schema(connection, request, tell)?;
         let pragma = format!("PRAGMA integrity_check({MOST})");
         let lines: Vec<String> = connection
             .prepare(&pragma)
@@ -68,20 +72,40 @@ impl Sqlite {
         for line in lines.into_iter().filter(|line| line != "ok") {
             tell(self.damage(line, None));
         }
-        let strays: i64 = connection
-            .query_row(
-                "SELECT count(*) FROM part WHERE large NOT IN (
-                 SELECT large FROM entry WHERE large IS NOT NULL
-                 UNION SELECT large FROM lost WHERE large IS NOT NULL)",
-                [],
-                |row| row.get(0),
-            )
-            .map_err(self.cannot("check"))?;
-        if strays > 0 {
-            tell(Finding {
-                severity: Severity::Warning,
-                ..self.damage(format!("{strays} parts of values belong to no entry"), None)
-            });
+        // What no entry names cannot be told apart where the tables are not there.
+        let strays = self.stray_parts(connection).unwrap_or_default();
+        if !strays.is_empty() {
+            let repair = self.repair(request, "removed", |tx| {
+                self.remove_parts(tx, &strays).map(|()| true)
+            })?;
+            let what = format!("values in parts that belong to no entry: {}", strays.len());
+            tell(self.finding(Severity::Warning, what, repair));
+        }
+        Ok(())
+    }
+
+    /// Compares the tables, the indexes and the triggers with those that kv makes.
+    fn check_schema(
+        &self,
+        connection: &Connection,
+        request: &Check,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        let differences = match schema::kind_of(connection) {
+            // A repair brings its tables to this version.
+            Ok(Kind::Old) => return Ok(()),
+            _ => schema::differences(connection).map_err(self.cannot("check"))?,
+        };
+        for Difference { what, mend } in differences {
+            let Some(mend) = mend else {
+                tell(self.finding(Severity::Warning, what, None));
+                continue;
+            };
+            let repair = self.repair(request, "made anew", |tx| {
+                tx.execute_batch(&mend).map_err(self.cannot("repair"))?;
+                Ok(true)
+            })?;
+            tell(self.damage(what, repair));
         }
         Ok(())
     }
@@ -338,8 +362,12 @@ impl Sqlite {
     }
 
     fn damage(&self, what: String, repair: Option<Repair>) -> Finding {
+        self.finding(Severity::Damage, what, repair)
+    }
+
+    fn finding(&self, severity: Severity, what: String, repair: Option<Repair>) -> Finding {
         Finding {
-            severity: Severity::Damage,
+            severity,
             path: self.path.clone(),
             what,
             key: None,

@@ -91,16 +91,17 @@ impl Drop for Lent<'_> {
 impl Sqlite {
     /// Connects to the file; `None` if there is none, or nothing in it.
     pub(super) fn connect(&self) -> Result<Option<Lent<'_>>> {
-        let Some(file) = self.file()? else {
+        let file = self.file();
+        // One to a file that has lost its name would store what nobody finds.
+        while let Some((connection, of)) = self.idle() {
+            if matches!(file, Ok(Some(file)) if file == of) {
+                return Ok(Some(self.lend(connection, of, None)));
+            }
+            self.bring_home(&connection)?;
+        }
+        let Some(file) = file? else {
             return Ok(None);
         };
-        // One to a file that has lost its name would store what nobody finds. To close it takes nothing
-        // of the file that has the name now: SQLite looks first (`databaseIsUnmoved` in its pager.c).
-        while let Some((connection, of)) = self.idle() {
-            if of == file {
-                return Ok(Some(self.lend(connection, file, None)));
-            }
-        }
         let (connection, kind, mut once) = self.open()?;
         match kind {
             Kind::Store => {}
@@ -114,6 +115,9 @@ impl Sqlite {
                     path: self.path.clone(),
                     what: format!("its tables have version {version}"),
                 });
+            }
+            Kind::Unnumbered => {
+                return Err(self.unsound("its user_version is 0, which no kv writes".to_owned()));
             }
             Kind::Foreign => {
                 let what = io::Error::other("it is a database of another program");
@@ -154,9 +158,16 @@ impl Sqlite {
             if let Some(lent) = self.connect_to_change()? {
                 return Ok(lent);
             }
-            self.create_file()?;
+            self.check_log()?;
+            let is_made = self.create_file()?;
             let (mut connection, ..) = self.open()?;
-            schema::create(&mut connection).map_err(self.cannot("make"))?;
+            if let Err(err) = schema::create(&mut connection) {
+                // Nothing is left of it, and who has it open too looks for its name before he commits.
+                if is_made && fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0) {
+                    _ = fs::remove_file(&self.path);
+                }
+                return Err(self.cannot("make")(err));
+            }
             // It stays so. Where somebody else is at work just now, the next who comes has it done.
             _ = connection.pragma_update(None, "journal_mode", "WAL");
         }
@@ -165,6 +176,7 @@ impl Sqlite {
     /// Opens the file. Where it cannot be written, SQLite would leave a log beside it that its owner
     /// cannot use, or cannot make one: such a file is read as it is, if there is no log.
     fn open(&self) -> Result<(Connection, Kind, Option<Once>)> {
+        self.check_log()?;
         // A name such as `:memory:` would mean something else to SQLite.
         let path = std::path::absolute(&self.path).or_cannot("find", &self.path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -242,23 +254,7 @@ impl Sqlite {
         Ok(Some((meta.len(), meta.mtime(), meta.mtime_nsec())))
     }
 
-    /// Finds the file; `None` if there is none.
-    pub(super) fn file(&self) -> Result<Option<FileId>> {
-        match fs::metadata(&self.path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => match self.settings.existing {
-                true => Err(StoreError::no_store(self.path.clone())),
-                false => Ok(None),
-            },
-            Err(err) => Err(err).or_cannot("open", &self.path),
-            Ok(meta) if !meta.is_file() => {
-                let what = io::Error::other("it is not a regular file");
-                Err(what).or_cannot("open", &self.path)
-            }
-            Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
-        }
-    }
-
-    fn idle(&self) -> Option<(Connection, FileId)> {
+    pub(super) fn idle(&self) -> Option<(Connection, FileId)> {
         self.pool.lock().ok()?.pop()
     }
 
@@ -356,7 +352,7 @@ impl Sqlite {
         let transaction = self.begin(lent)?;
         let done = work(&transaction)?;
         // Nobody would find what is stored in a file that has lost its name.
-        if self.file()? != Some(file) {
+        if self.find_file()? != Some(file) {
             let what =
                 io::Error::other("it was moved or removed meanwhile, and nothing was changed");
             return Err(what).or_cannot("change", &self.path);

@@ -7,13 +7,16 @@ use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::ErrorCode;
+use rustix::fs::{Access, access};
 
 use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
+use super::connection::FileId;
 
 /// A directory's bit that gives what is made in it to the directory's group.
 const FOR_A_GROUP: u32 = 0o2000;
@@ -32,8 +35,8 @@ impl Sqlite {
                 // tables are not those that kv asks for.
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
                 | None => StoreError::Damaged {
+                    source: format!("{err}{}", what_helps(&err)).into(),
                     path,
-                    source: err.to_string().into(),
                 },
                 Some(code) => StoreError::Io {
                     action,
@@ -48,11 +51,42 @@ impl Sqlite {
                         ErrorCode::SystemIoFailure if is_at_limit(&path) => {
                             io::Error::from(io::ErrorKind::FileTooLarge)
                         }
+                        ErrorCode::CannotOpen => match access(&path, Access::READ_OK) {
+                            Err(why) => why.into(),
+                            Ok(()) => io::Error::other(err.to_string()),
+                        },
                         _ => io::Error::other(err.to_string()),
                     },
                     path,
                 },
             }
+        }
+    }
+
+    /// Finds the file; `None` if there is none, and there was none before.
+    pub(super) fn file(&self) -> Result<Option<FileId>> {
+        let file = self.find_file()?;
+        if file.is_some() {
+            self.was_there.store(true, Relaxed);
+        } else if self.was_there.load(Relaxed) {
+            let what = io::Error::new(io::ErrorKind::NotFound, "it is gone from its place");
+            return Err(what).or_cannot("find the store", &self.path);
+        }
+        Ok(file)
+    }
+
+    pub(super) fn find_file(&self) -> Result<Option<FileId>> {
+        match fs::metadata(&self.path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => match self.settings.existing {
+                true => Err(StoreError::no_store(self.path.clone())),
+                false => Ok(None),
+            },
+            Err(err) => Err(err).or_cannot("open", &self.path),
+            Ok(meta) if !meta.is_file() => {
+                let what = io::Error::other("it is not a regular file");
+                Err(what).or_cannot("open", &self.path)
+            }
+            Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
         }
     }
 
@@ -79,8 +113,8 @@ impl Sqlite {
     }
 
     /// Makes a file of no bytes, with the directories above it. It is for its user alone, or for those
-    /// for whom its directory is, if that hands on its group.
-    pub(super) fn create_file(&self) -> Result<()> {
+    /// for whom its directory is, if that hands on its group. Tells whether there was none.
+    pub(super) fn create_file(&self) -> Result<bool> {
         let dir = self.directory();
         let missing: Vec<&Path> = dir
             .ancestors()
@@ -104,10 +138,10 @@ impl Sqlite {
             _ => above & 0o666,
         };
         match make(&self.path, mode) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                os::expect_target(&self.path).or_cannot("follow the symbolic link", &self.path)
-            }
-            done => done.map(|_| ()).or_cannot("make", &self.path),
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => os::expect_target(&self.path)
+                .map(|()| false)
+                .or_cannot("follow the symbolic link", &self.path),
+            done => done.map(|_| true).or_cannot("make", &self.path),
         }
     }
 
@@ -134,6 +168,15 @@ impl Sqlite {
             }
         }
         Ok((dir, mode))
+    }
+}
+
+/// Says behind an error that is damage what may help.
+fn what_helps(err: &rusqlite::Error) -> &'static str {
+    match err.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => "; `.recover` of sqlite3(1) saves what can be read",
+        _ if err.to_string().contains("no such index") => "; `kv fsck --repair` makes it anew",
+        _ => "",
     }
 }
 

@@ -11,6 +11,7 @@
 //! | call | sync full | sync off | checked first |
 //! |---|---|---|---|
 //! | put, push, expire, remove | survives a power cut | survives a kill; a power cut may take the last | under the write lock: the condition, by a row whose `head` is right; before the commit: that the file still has its name |
+//! | any, on a place where a store was | or 5: it is gone, or the log beside it is another's | the same | the file by its name, and who has its log open ([`moved`]) |
 //! | take, pop | the same, and the value was verified before it went | the same | `head` and `sum`, and both ends of a list by the table and by its index |
 //! | put, push, import on a disk with little room | the same, or nothing is changed | that there is room for the log of removals ([`reserve`]), and for what is in the log |
 //! | import | all or nothing | the same | as put, for each entry |
@@ -22,7 +23,7 @@
 //! counted and summed up once more, as its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
 //! another expiry, and not when only its value changes.
 //!
-//! Read the files in this order: [`schema`], [`mod@file`], [`transaction`], [`connection`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
+//! Read the files in this order: [`schema`], [`mod@file`], [`transaction`], [`connection`], [`moved`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
@@ -30,6 +31,7 @@ mod check;
 mod connection;
 mod file;
 mod list;
+mod moved;
 mod named;
 mod read;
 mod reserve;
@@ -45,6 +47,7 @@ mod write;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -64,6 +67,8 @@ pub struct Sqlite {
     settings: Settings,
     /// Connections that nobody uses at the moment, and which file each has open.
     pool: Mutex<Vec<(Connection, FileId)>>,
+    /// The file was there.
+    was_there: AtomicBool,
 }
 
 impl Sqlite {
@@ -73,6 +78,7 @@ impl Sqlite {
             path,
             settings,
             pool: Mutex::default(),
+            was_there: AtomicBool::default(),
         }
     }
 }
@@ -142,6 +148,6 @@ impl Entries for Sqlite {
     }
 
     fn exists(&self) -> Result<bool> {
-        self.file().map(|file| file.is_some())
+        self.find_file().map(|file| file.is_some())
     }
 }

@@ -13,6 +13,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 use super::Sqlite;
 use super::file;
 use super::transaction::Transaction;
+use super::upkeep::{EMPTY_LOG, run_to_end};
 
 /// A disk with fewer free bytes, or with room for fewer files, has little.
 const LITTLE: u64 = 64 << 20;
@@ -123,7 +124,7 @@ impl Sqlite {
     /// Has the log begin anew, if all of it can be brought home.
     fn shorten_log(&self) {
         if let Ok(Some(lent)) = self.connect() {
-            _ = lent.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+            _ = run_to_end(&lent, EMPTY_LOG);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The tables, and how a file comes to have them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 /// What tells a store from other databases: `kvsh`, in the file's header
@@ -98,6 +100,8 @@ pub(super) enum Kind {
     Empty,
     /// A store of a version that is not known.
     Newer(u32),
+    /// A store that has no version.
+    Unnumbered,
     /// Another program's.
     Foreign,
 }
@@ -127,6 +131,7 @@ fn look(number: Number<'_>) -> rusqlite::Result<Kind> {
         return Ok(match version {
             FORMAT => Kind::Store,
             OLD => Kind::Old,
+            0 => Kind::Unnumbered,
             _ => Kind::Newer(version),
         });
     }
@@ -160,6 +165,60 @@ pub(super) fn stand_in(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn upgrade(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(ADDED)?;
     transaction.pragma_update(None, "user_version", FORMAT)
+}
+
+/// Something in a database that is not as kv makes it.
+#[derive(Debug)]
+pub(super) struct Difference {
+    pub(super) what: String,
+    /// The statements that mend it; `None` where it is somebody's own.
+    pub(super) mend: Option<String>,
+}
+
+/// A table, an index or a trigger: its kind, its table, and the statement that makes it.
+type Object = (String, String, String);
+
+/// Compares what is in a database with what kv makes.
+pub(super) fn differences(connection: &Connection) -> rusqlite::Result<Vec<Difference>> {
+    let of_kv = Connection::open_in_memory()?;
+    of_kv.execute_batch(TABLES)?;
+    let (wanted, mut found) = (objects(&of_kv)?, objects(connection)?);
+    let mut differences = Vec::new();
+    for (name, (kind, table, sql)) in &wanted {
+        let (what, drop) = match found.remove(name) {
+            None => ("is not there", String::new()),
+            // A table of the version before has its columns in another order, and one that lacks some
+            // is told by every call.
+            Some((is, _, _)) if is == *kind && kind == "table" => continue,
+            Some((is, of, other)) if is == *kind && of == *table && other == *sql => continue,
+            Some((is, _, _)) => ("is another", format!("DROP {is} {name};")),
+        };
+        differences.push(Difference {
+            what: format!("the {kind} `{name}` {what}"),
+            mend: Some(format!("{drop}{sql};")),
+        });
+    }
+    for (name, (kind, table, _)) in found {
+        if kind != "table" && kind != "view" && wanted.contains_key(&table) {
+            differences.push(Difference {
+                what: format!(
+                    "the {kind} `{name}` on the table `{table}` is not kv's, and may keep it from \
+                     storing what it is given"
+                ),
+                mend: None,
+            });
+        }
+    }
+    Ok(differences)
+}
+
+fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Object>> {
+    connection
+        .prepare("SELECT name, type, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL")?
+        .query_map([], |row| {
+            Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))
+        })?
+        .collect()
 }
 
 #[cfg(test)]
@@ -210,5 +269,6 @@ mod tests {
         assert_eq!(of(1, 42, 1), Kind::Foreign);
         assert_eq!(of(1, APPLICATION_ID, 1), Kind::Old);
         assert_eq!(of(1, APPLICATION_ID, 3), Kind::Newer(3));
+        assert_eq!(of(1, APPLICATION_ID, 0), Kind::Unnumbered);
     }
 }

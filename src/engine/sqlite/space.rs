@@ -158,6 +158,15 @@ impl Sqlite {
         Ok(found)
     }
 
+    /// Tells whether a namespace is the first: what concerns the file as a whole is done once, with it.
+    pub(super) fn is_first(&self, connection: &Connection, space: &Space) -> Result<bool> {
+        connection
+            .query_row("SELECT min(id) = ?1 FROM namespace", [space.id], |row| {
+                row.get(0)
+            })
+            .map_err(self.cannot("read"))
+    }
+
     /// Reads the row of a namespace, which is made where there is no such thing.
     pub(super) fn space_or_create(
         &self,

@@ -15,6 +15,9 @@ use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
 use super::space::{Space, Tally};
 
+/// Brings the log home, and lets it begin anew.
+pub(super) const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+
 /// A collection pays when so many entries have expired, or a quarter of the file is free.
 const MANY_EXPIRED: u64 = 1_000;
 
@@ -38,6 +41,15 @@ impl Upkeep for Sqlite {
         let mut swept = (0, Vec::new());
         while let Some(last) = self.sweep(namespace, now, &swept, &mut done.expired)? {
             swept = last;
+        }
+        let strays = self.read_in(namespace, |moment, space| {
+            match self.is_first(moment, space)? {
+                true => self.stray_parts(moment),
+                false => Ok(Vec::new()),
+            }
+        })?;
+        if let Some(strays) = strays.filter(|strays| !strays.is_empty()) {
+            self.change_if_any(namespace, |tx, _| self.remove_parts(tx, &strays))?;
         }
         if request.evicts() {
             done.evicted = self.evict(namespace, request, now, progress)?;
@@ -177,7 +189,7 @@ impl Sqlite {
             run_to_end(&lent, &step).map_err(self.cannot("make smaller"))?;
             last = free;
         }
-        run_to_end(&lent, "PRAGMA wal_checkpoint(TRUNCATE)").map_err(self.cannot("make smaller"))
+        run_to_end(&lent, EMPTY_LOG).map_err(self.cannot("make smaller"))
     }
 
     /// Counts and measures what a namespace holds.
@@ -213,7 +225,7 @@ impl Sqlite {
 }
 
 /// Runs a pragma that works as long as it is asked for one more row.
-fn run_to_end(connection: &Connection, pragma: &str) -> rusqlite::Result<()> {
+pub(super) fn run_to_end(connection: &Connection, pragma: &str) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(pragma)?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}

@@ -117,6 +117,27 @@ impl Sqlite {
         Ok(Some(large))
     }
 
+    /// Finds what parts are kept under that no entry names, nor one that was moved to `lost`: a row that
+    /// was taken away by hand has left them.
+    pub(super) fn stray_parts(&self, connection: &Connection) -> Result<Vec<i64>> {
+        let sql = "SELECT DISTINCT large FROM part WHERE large NOT IN (
+                   SELECT large FROM entry WHERE large IS NOT NULL
+                   UNION SELECT large FROM lost WHERE large IS NOT NULL)";
+        connection
+            .prepare(sql)
+            .and_then(|mut select| select.query_map([], |row| row.get(0))?.collect())
+            .map_err(self.cannot("read"))
+    }
+
+    /// Removes parts that no entry names, and none will: a new value is kept under another number.
+    pub(super) fn remove_parts(&self, tx: &Transaction<'_>, strays: &[i64]) -> Result<()> {
+        for large in strays {
+            tx.execute("DELETE FROM part WHERE large = ?1", [large])
+                .map_err(self.cannot("change"))?;
+        }
+        Ok(())
+    }
+
     /// Checks a value that was in its row, and returns the entry.
     pub(super) fn verified(&self, key: &[u8], found: &Found, value: Vec<u8>) -> Result<Entry> {
         let sum = sum_of(key, &found.meta, xxh3_64(&value));

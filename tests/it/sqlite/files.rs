@@ -9,7 +9,7 @@ use std::process::Stdio;
 use kv::exit::Exit;
 
 use super::{database, sandbox};
-use crate::harness::{Ran, names_in, until};
+use crate::harness::{Ran, Sandbox, names_in, until};
 use crate::machine::{Commons, Mount, mode_and_group};
 use crate::process::Started;
 
@@ -84,6 +84,19 @@ fn what_cannot_be_written_can_be_read() {
             .complains(&["cannot open", "last changes are in", "store-wal"]);
         drop(owner);
         fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    let Some(commons) = Commons::new() else {
+        return;
+    };
+    directory(&commons, 0o755, 0);
+    run_as(&commons, (0, 0), &["put", "k", "v"]).ends(Exit::Success);
+    for args in [&["get", "k"][..], &["put", "k", "w"], &["fsck"]] {
+        let ran = run_as(&commons, NOBODY, args).ends(Exit::Failure);
+        ran.complains(&["cannot open", "store`", "Permission denied"]);
     }
 }
 
@@ -174,6 +187,14 @@ fn a_link_to_nothing_is_named() {
         .complains(&["cannot follow the symbolic link", "store"]);
 }
 
+/// Moves a store with its log.
+fn move_away(kv: &Sandbox) {
+    for suffix in ["", "-wal", "-shm"] {
+        let name = |base| kv.path(&format!("{base}{suffix}"));
+        _ = fs::rename(name("store"), name("away"));
+    }
+}
+
 #[test]
 fn a_slow_put_goes_into_the_file_that_has_the_name_in_the_end() {
     let kv = sandbox();
@@ -187,9 +208,11 @@ fn a_slow_put_goes_into_the_file_that_has_the_name_in_the_end() {
         links.any(|link| link == kv.store())
     });
     put.stdin.as_mut().unwrap().write_all(b"n").unwrap();
-    fs::rename(kv.store(), kv.path("away")).unwrap();
+    move_away(&kv);
+    kv.put("l", "there before");
     put.stdin.take().unwrap().write_all(b"ew").unwrap();
     assert!(put.wait().unwrap().success());
+    kv.run(["ls"]).ends(Exit::Success).prints("k\nl\n");
     kv.holds("k", "new");
 }
 
@@ -201,10 +224,7 @@ fn nothing_is_stored_in_a_file_that_loses_its_name_before_the_lock_is_had() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let put = Started::new(kv.kv(["put", "k", "new"]));
     until_it_waits(&put);
-    for suffix in ["", "-wal", "-shm"] {
-        let name = |base| kv.path(&format!("{base}{suffix}"));
-        fs::rename(name("store"), name("away")).unwrap();
-    }
+    move_away(&kv);
     other.execute_batch("COMMIT").unwrap();
     put.end()
         .ends(Exit::Failure)

@@ -99,6 +99,17 @@ fn what_is_on_a_full_disk_can_be_removed() {
 }
 
 #[test]
+fn what_cannot_be_made_leaves_nothing() {
+    let Some(small) = Small::new("size=1m") else {
+        return;
+    };
+    small.take_rest();
+    let ran = small.run(&["put", "k", "v"]).ends(Exit::Failure);
+    ran.complains(&["store", "full"]);
+    assert_eq!(names_in(small.disk.store().parent().unwrap()), ["rest"]);
+}
+
+#[test]
 fn a_disk_that_can_hold_no_more_files_can_be_emptied() {
     let Some(small) = Small::new("size=8m,nr_inodes=20") else {
         return;

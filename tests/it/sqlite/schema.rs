@@ -1,0 +1,124 @@
+//! Tables, indexes and triggers that somebody took away, or that are somebody's own.
+
+use std::fs;
+
+use kv::exit::Exit;
+
+use super::{LARGE, database, large, sandbox};
+use crate::harness::Ran;
+
+/// Demands that all of these are printed.
+#[track_caller]
+fn tells(ran: &Ran, wanted: &[&str]) {
+    let told = ran.stdout_text();
+    assert!(
+        wanted.iter().all(|want| told.contains(want)),
+        "{}",
+        ran.report()
+    );
+}
+
+#[test]
+fn what_is_not_there_is_told_and_made_anew() {
+    for what in [
+        "INDEX entry_key",
+        "INDEX entry_expires",
+        "TRIGGER entry_deleted",
+        "TRIGGER entry_replaced",
+        "TABLE part",
+        "TABLE lost",
+    ] {
+        let kv = sandbox();
+        kv.put("k", "v");
+        let drop = format!("DROP {what}");
+        database(&kv).execute_batch(&drop).unwrap();
+        let (kind, name) = what.split_once(' ').unwrap();
+        let told = format!("the {} `{name}` is not there", kind.to_lowercase());
+        tells(&kv.run(["fsck"]).ends(Exit::Damaged), &[&told]);
+        let dry = kv.run(["fsck", "--repair", "--dry-run"]);
+        tells(&dry.ends(Exit::Success), &[&told, "made anew"]);
+        let mended = kv.run(["fsck", "--repair"]).ends(Exit::Success);
+        tells(&mended, &[&told, "made anew"]);
+        kv.run(["fsck"]).ends(Exit::Success).is_silent();
+        kv.put("new", "v");
+        let put = kv.feed(["put", "large"], &large());
+        put.ends(Exit::Success);
+        kv.run(["ls"]).ends(Exit::Success).prints("k\nlarge\nnew\n");
+    }
+}
+
+#[test]
+fn what_a_key_cannot_be_stored_without_says_what_helps() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    database(&kv).execute_batch("DROP INDEX entry_key").unwrap();
+    let ran = kv.run(["put", "new", "v"]).ends(Exit::Damaged);
+    ran.complains(&["entry_key", "kv fsck --repair"]);
+}
+
+#[test]
+fn what_is_another_is_told_and_made_anew() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    let other = "DROP INDEX entry_key; CREATE INDEX entry_key ON entry (key);
+                 DROP TRIGGER entry_deleted;
+                 CREATE TRIGGER entry_deleted AFTER DELETE ON entry BEGIN SELECT 1; END";
+    database(&kv).execute_batch(other).unwrap();
+    let told = ["`entry_key` is another", "`entry_deleted` is another"];
+    tells(&kv.run(["fsck"]).ends(Exit::Damaged), &told);
+    tells(&kv.run(["fsck", "--repair"]).ends(Exit::Success), &told);
+    kv.run(["fsck"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
+fn what_is_somebodys_own_is_told_where_it_touches_the_stores() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    let own = "CREATE TABLE own (a); CREATE INDEX own_a ON own (a); ANALYZE";
+    database(&kv).execute_batch(own).unwrap();
+    kv.run(["fsck"]).ends(Exit::Success).is_silent();
+    let trigger = "CREATE TRIGGER mine AFTER INSERT ON entry BEGIN INSERT INTO own VALUES (1); END";
+    database(&kv).execute_batch(trigger).unwrap();
+    for args in [&["fsck"][..], &["fsck", "--repair"]] {
+        let ran = kv.run(args).ends(Exit::Success);
+        tells(
+            &ran,
+            &["warning", "the trigger `mine` on the table `entry`"],
+        );
+    }
+}
+
+#[test]
+fn parts_of_no_entry_are_told_and_freed() {
+    for free in [&["gc"][..], &["fsck", "--repair"]] {
+        let kv = sandbox();
+        kv.put("k", "v");
+        kv.feed(["put", "large"], &large()).ends(Exit::Success);
+        kv.feed(["put", "kept"], &large()).ends(Exit::Success);
+        let strays = "INSERT INTO part SELECT large + 1, number, bytes FROM part";
+        database(&kv).execute_batch(strays).unwrap();
+        let ran = kv.run(["fsck"]).ends(Exit::Success);
+        tells(&ran, &["warning", "belong to no entry: 2"]);
+        _ = kv.run(free).ends(Exit::Success);
+        kv.run(["fsck"]).ends(Exit::Success).is_silent();
+        let parts = "SELECT sum(length(bytes)) FROM part";
+        let left: u32 = database(&kv)
+            .query_row(parts, [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(left as usize, 2 * LARGE);
+        kv.holds("large", large());
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_says_what_saves_the_rest() {
+    let kv = sandbox();
+    for n in 0..200 {
+        kv.put(&format!("k{n}"), &"v".repeat(100));
+    }
+    let file = fs::OpenOptions::new().write(true).open(kv.store()).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 4096 / 2 * 4096)
+        .unwrap();
+    let ran = kv.run(["ls"]).ends(Exit::Damaged);
+    ran.complains(&["damaged", ".recover"]);
+}
