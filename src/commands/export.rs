@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cli::ExportArgs;
 use crate::commands::Session;
-use crate::commands::listing::{glob, only_damage, print_json, print_json_of};
+use crate::commands::listing::{glob, only_damage, print_json};
 use crate::commands::progress::Progress;
 use crate::commands::session::NamedBy;
 use crate::exit::{Exit, UsageError};
@@ -49,8 +49,9 @@ pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> 
                     if let Some(progress) = &mut progress {
                         progress.set(count, None);
                     }
-                    let print = if args.all { print_json_of } else { print_json };
-                    only_damage(print(&*session.store, &namespace, session.out, listed, now))?
+                    let store = &*session.store;
+                    let printed = print_json(store, &namespace, session.out, listed, now, args.all);
+                    only_damage(printed)?
                 }
                 Err(err) => Some(err),
             };

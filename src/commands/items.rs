@@ -24,7 +24,7 @@ pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
     while let Some(listed) = listing.next() {
         match listed {
             Ok(listed) if !lists::is_element(listed.key) => {}
-            Ok(listed) if args.json => print_json(&**store, &args.list, out, listed, now)?,
+            Ok(listed) if args.json => print_json(&**store, &args.list, out, listed, now, false)?,
             Ok(listed) => {
                 if let Some(mut value) = listed.value {
                     value

@@ -49,29 +49,8 @@ pub(super) fn only_damage(printed: Result<()>) -> Result<Option<StoreError>> {
     }
 }
 
-/// Prints one entry as JSON, with its value if that was listed.
+/// Prints one entry as JSON, with its value if that was listed; with `names_namespace` also what it is in.
 pub(super) fn print_json(
-    store: &dyn Store,
-    namespace: &Namespace,
-    out: &mut Output,
-    listed: Listed<'_>,
-    now: Time,
-) -> Result<()> {
-    print_object(store, namespace, out, listed, now, false)
-}
-
-/// Prints one entry as [`print_json`] does, and the namespace it is in.
-pub(super) fn print_json_of(
-    store: &dyn Store,
-    namespace: &Namespace,
-    out: &mut Output,
-    listed: Listed<'_>,
-    now: Time,
-) -> Result<()> {
-    print_object(store, namespace, out, listed, now, true)
-}
-
-fn print_object(
     store: &dyn Store,
     namespace: &Namespace,
     out: &mut Output,

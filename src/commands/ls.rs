@@ -78,7 +78,7 @@ fn print(
     now: Time,
 ) -> Result<()> {
     if args.json {
-        return print_json(store, namespace, out, listed, now);
+        return print_json(store, namespace, out, listed, now, false);
     }
     let Listed { key, meta, value } = listed;
     let end = line_end(args.null);

@@ -133,6 +133,12 @@ impl StoreError {
         }
     }
 
+    /// Tells whether one entry cannot be read by this version, for whatever reason; others may be sound.
+    #[must_use]
+    pub fn is_of_one_entry(&self) -> bool {
+        self.is_damage() || matches!(self, Self::Newer { .. })
+    }
+
     /// Says that there is no store at a place where the user demands one.
     pub fn no_store(path: PathBuf) -> Self {
         let why = "there is none, and --existing or KV_EXISTING says that there must be";

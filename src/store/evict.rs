@@ -1,8 +1,6 @@
 //! Evicting: the entries that were written first go, to keep what a user asked for.
 
-use crate::store::{
-    Collect, Entries, Etag, Key, Namespace, Progress, Result, Selection, StoreError, Time,
-};
+use crate::store::{Collect, Entries, Etag, Key, Namespace, Progress, Result, Selection, Time};
 
 /// Which entries are evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,11 +92,7 @@ impl Cutoff {
             let listed = match listed {
                 Ok(listed) => listed,
                 // It was told when the entries were counted, or is told when they are folded.
-                Err(
-                    StoreError::Damaged { .. }
-                    | StoreError::Newer { .. }
-                    | StoreError::OtherKey { .. },
-                ) => continue,
+                Err(err) if err.is_of_one_entry() => continue,
                 Err(err) => return Err(err),
             };
             let modified = listed.meta.modified;
@@ -151,7 +145,7 @@ pub fn each_round<S: Entries + ?Sized>(
     now: Time,
     progress: &mut dyn Progress,
     at_once: usize,
-    mut remove: impl FnMut(&[(Key, Etag)]) -> Result<u64>,
+    mut remove: impl FnMut(&[(Key, Etag)], &mut dyn Progress) -> Result<u64>,
 ) -> Result<u64> {
     let mut cutoff = Cutoff::find(store, namespace, request, now, progress)?;
     let mut evicted = 0;
@@ -161,7 +155,10 @@ pub fn each_round<S: Entries + ?Sized>(
             keys.push((key, etag));
             keys.len() < at_once
         })?;
-        let removed = remove(&keys)?;
+        if keys.is_empty() {
+            return Ok(evicted);
+        }
+        let removed = remove(&keys, progress)?;
         evicted += removed;
         for (key, _) in &keys {
             progress.evict(key);

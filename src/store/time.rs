@@ -11,7 +11,7 @@ pub const LATEST_DEADLINE_MS: u64 = 253_402_300_799_999;
 ///
 /// As it stands in a store; what comes from outside goes through [`Time::new`] or
 /// [`Time::of_file`], which know what every engine and every format keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub u64);
 
 impl Time {

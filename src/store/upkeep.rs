@@ -181,7 +181,7 @@ pub fn collect<S: Entries + ?Sized>(
     let evicted = if request.dry_run {
         evict::tell(store, namespace, request, now, progress)?
     } else if request.evicts() {
-        let remove = |keys: &[(Key, Etag)]| {
+        let remove = |keys: &[(Key, Etag)], _: &mut dyn Progress| {
             let mut removed = 0;
             for (key, etag) in keys {
                 removed +=

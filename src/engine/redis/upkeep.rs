@@ -151,10 +151,18 @@ impl Redis {
         now: Time,
         progress: &mut dyn Progress,
     ) -> Result<u64> {
-        evict::each_round(self, namespace, request, now, progress, AT_ONCE, |keys| {
-            let removed = self.remove_unchanged(namespace, keys, now)?;
-            Ok(removed.into_iter().filter(|&is_removed| is_removed).count() as u64)
-        })
+        evict::each_round(
+            self,
+            namespace,
+            request,
+            now,
+            progress,
+            AT_ONCE,
+            |keys, _| {
+                let removed = self.remove_unchanged(namespace, keys, now)?;
+                Ok(removed.into_iter().filter(|&is_removed| is_removed).count() as u64)
+            },
+        )
     }
 
     /// Returns the name of the hash that tells when garbage was collected, and its slot.

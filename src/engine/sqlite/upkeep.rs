@@ -162,15 +162,23 @@ impl Sqlite {
         now: Time,
         progress: &mut dyn Progress,
     ) -> Result<u64> {
-        evict::each_round(self, namespace, request, now, progress, AT_ONCE, |keys| {
-            self.in_steps(namespace, keys, |tx, space, (key, etag)| {
-                let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
+        evict::each_round(
+            self,
+            namespace,
+            request,
+            now,
+            progress,
+            AT_ONCE,
+            |keys, _| {
+                self.in_steps(namespace, keys, |tx, space, (key, etag)| {
+                    let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
                            RETURNING key, expires";
-                let id = space.id;
-                let row = params![id, key.as_bytes(), etag.0.cast_signed()];
-                self.delete_by(tx, space, sql, row)
-            })
-        })
+                    let id = space.id;
+                    let row = params![id, key.as_bytes(), etag.0.cast_signed()];
+                    self.delete_by(tx, space, sql, row)
+                })
+            },
+        )
     }
 
     /// Gives free pages back to the disk. It goes on where others use the file, and does then what can be

@@ -23,17 +23,18 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{Deadline, Etag, Meta, Time};
+use crate::store::{Deadline, Etag, Meta, StoreError, Time};
 
 /// Bytes of the first line, its newline included.
 pub(super) const LINE_LEN: usize = 120;
 /// Bytes of the first line that the header sum covers.
 pub(super) const SUMMED_LEN: usize = 102;
 const MAGIC: &[u8] = b"kv1 ";
-const TOMBSTONE: u8 = 1;
+const TOMBSTONE: u64 = 1;
 
 /// What the first line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,23 +60,12 @@ pub(super) fn encode(header: &Header, key_line: &[u8]) -> [u8; LINE_LEN] {
     put(&mut rest, MAGIC);
     put_hex(&mut rest, 16, header.meta.etag.0);
     // What packs of the past may hold beyond that has no more digits.
-    put_decimal(&mut rest, 19, header.meta.modified.min(Time::LATEST).0);
-    put_decimal(
-        &mut rest,
-        15,
-        header.meta.expires.map_or(0, Deadline::as_millis),
-    );
-    put_hex(
-        &mut rest,
-        2,
-        if header.tombstone {
-            u64::from(TOMBSTONE)
-        } else {
-            0
-        },
-    );
-    put_decimal(&mut rest, 5, header.key_len as u64);
-    put_decimal(&mut rest, 19, header.meta.size);
+    put_number(&mut rest, 19, header.meta.modified.min(Time::LATEST).0, 10);
+    let expires = header.meta.expires.map_or(0, Deadline::as_millis);
+    put_number(&mut rest, 15, expires, 10);
+    put_hex(&mut rest, 2, u64::from(header.tombstone) * TOMBSTONE);
+    put_number(&mut rest, 5, header.key_len as u64, 10);
+    put_number(&mut rest, 19, header.meta.size, 10);
     put_hex(&mut rest, 16, header.value_sum);
     let sum = header_sum(&line[..SUMMED_LEN], key_line);
     put_hex(&mut &mut line[SUMMED_LEN + 1..], 16, sum);
@@ -101,10 +91,6 @@ fn put_number(rest: &mut &mut [u8], digits: usize, mut number: u64, base: u64) {
 
 fn put_hex(rest: &mut &mut [u8], digits: usize, number: u64) {
     put_number(rest, digits, number, 16);
-}
-
-fn put_decimal(rest: &mut &mut [u8], digits: usize, number: u64) {
-    put_number(rest, digits, number, 10);
 }
 
 fn header_sum(summed: &[u8], key_line: &[u8]) -> u64 {
@@ -161,19 +147,19 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Header, &[u8], usize), Damage> {
     let mut fields = Fields {
         rest: &line[MAGIC.len()..],
     };
-    let etag = Etag(fields.hex(16)?);
-    let modified = Time(fields.decimal(19)?);
-    let expires = fields.decimal(15)?;
-    let flags = fields.hex(2)?;
-    let key_len = fields.decimal(5)?;
-    let size = fields.decimal(19)?;
-    let value_sum = fields.hex(16)?;
-    let sum = fields.hex(16)?;
+    let etag = Etag(fields.take(16, 16)?);
+    let modified = Time(fields.take(19, 10)?);
+    let expires = fields.take(15, 10)?;
+    let flags = fields.take(2, 16)?;
+    let key_len = fields.take(5, 10)?;
+    let size = fields.take(19, 10)?;
+    let value_sum = fields.take(16, 16)?;
+    let sum = fields.take(16, 16)?;
     if sum != header_sum(&line[..SUMMED_LEN], key_line) {
         return Err(Damage::HeaderSum);
     }
     // The sum holds: from here on a surprise is what another writer meant, not an accident.
-    if flags & !u64::from(TOMBSTONE) != 0 {
+    if flags & !TOMBSTONE != 0 {
         return Err(Damage::Newer);
     }
     let expires = match expires {
@@ -230,14 +216,6 @@ impl Fields<'_> {
         } else {
             Err(Damage::Field)
         }
-    }
-
-    fn hex(&mut self, digits: usize) -> Result<u64, Damage> {
-        self.take(digits, 16)
-    }
-
-    fn decimal(&mut self, digits: usize) -> Result<u64, Damage> {
-        self.take(digits, 10)
     }
 }
 
@@ -300,6 +278,22 @@ impl fmt::Display for Damage {
 }
 
 impl Error for Damage {}
+
+impl Damage {
+    /// Says which file it is that is damaged, or newer.
+    pub(super) fn at(self, path: PathBuf) -> StoreError {
+        match self {
+            Self::Newer => StoreError::Newer {
+                path,
+                what: self.to_string(),
+            },
+            _ => StoreError::Damaged {
+                path,
+                source: self.into(),
+            },
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

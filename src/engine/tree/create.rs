@@ -11,11 +11,12 @@ use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
+use super::dir::{cannot, make_dir};
 use super::disk;
 use super::layout::FORMAT;
 use super::lock::GC_LOCK;
 use super::namespaces;
-use super::space::{Space, cannot, make_dir, mode_of_dirs};
+use super::space::{Space, mode_of_dirs};
 use super::temp::{SPARE, SPARES};
 use super::tries::Tries;
 

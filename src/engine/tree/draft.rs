@@ -6,8 +6,9 @@ use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
 
 use super::codec::{self, Header, LINE_LEN};
 use super::create::random;
+use super::dir::{Dir, cannot};
 use super::layout::Place;
-use super::space::{Dir, Space, cannot};
+use super::space::Space;
 use super::temp::Temp;
 
 /// How much of a value is read, and written, at a time. A value of less takes one write.

@@ -22,12 +22,13 @@ use crate::os;
 use crate::store::{Deadline, Key, Namespace, Result, Time};
 
 use super::Tree;
+use super::dir::Dir;
 use super::disk;
 use super::find::KeptPacks;
 use super::layout::Place;
 use super::lock::{self, GC_LOCK, Kind, Lock, Patience};
 use super::loose;
-use super::space::{Dir, Space};
+use super::space::Space;
 
 /// Bytes of one hint.
 pub(super) const HINT_LEN: usize = 15 + 1 + 40 + 1;
@@ -152,11 +153,10 @@ impl Tree {
         let Some(dir) = shard.dir()? else {
             return Ok(false);
         };
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
+        let Ok(file) = dir.open(name) else {
             return Ok(false);
         };
-        let (header, key) = loose::read_header(&file.into(), parts, &|| dir.path.join(name))?;
+        let (header, key) = loose::read_header(&file, parts, &|| dir.path.join(name))?;
         let expires = header.meta.expires;
         if header.tombstone || !expires.is_some_and(|deadline| deadline.is_over(now)) {
             return Ok(false);
@@ -182,8 +182,7 @@ fn due(dir: &Dir, now: Time) -> Vec<String> {
 
 /// Opens a file of hints; `None` if there is none that could be read.
 fn open_hints(dir: &Dir, name: &str) -> Option<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let file = File::from(os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()).ok()?);
+    let file = dir.open(name).ok()?;
     file.metadata().ok()?.is_file().then_some(file)
 }
 
@@ -262,11 +261,7 @@ pub(super) fn sweep_drafts(space: &Space, now: Time) -> Result<u64> {
         // What has another name is a lock file that was made here. Its lock says nothing of who
         // made it, and may be the one that is held at this moment.
         let is_spare = meta.nlink() > 1;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let is_free = || {
-            let file = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty())?;
-            lock::try_lock(&file.into(), Kind::Exclusive)
-        };
+        let is_free = || lock::try_lock(&dir.open(name)?, Kind::Exclusive);
         if is_spare || is_free().unwrap_or(false) {
             swept += u64::from(disk::unlink(dir.fd.as_fd(), name).is_ok());
         }

@@ -74,13 +74,7 @@ impl Tree {
             info.tombstones += u64::from(found.state == State::Tombstone);
             info.expired += u64::from(found.state == State::Expired);
         }
-        let dead = walk
-            .loose
-            .found()
-            .iter()
-            .filter(|found| found.state != State::Live)
-            .count();
-        let mut folds = dead as u64;
+        let mut folds = info.tombstones + info.expired;
         while let Some(found) = walk.advance() {
             let spot = match found {
                 Err(err) => {
@@ -115,11 +109,9 @@ impl Tree {
 
 /// Counts what is damaged; what cannot be read may be as sound as it was.
 fn damage(err: StoreError) -> Result<u64> {
-    match err {
-        StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::OtherKey { .. } => {
-            Ok(1)
-        }
-        err => Err(err),
+    match err.is_of_one_entry() {
+        true => Ok(1),
+        false => Err(err),
     }
 }
 

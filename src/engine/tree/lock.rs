@@ -14,8 +14,9 @@ use crate::os::flock;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::create::random;
+use super::dir::{cannot, unusable};
 use super::disk;
-use super::space::{Space, cannot, unusable};
+use super::space::Space;
 
 pub(super) use crate::os::flock::{Kind, Patience, try_lock};
 
@@ -130,12 +131,11 @@ fn make_whole(space: &Space, below: &str, mode: Mode) -> io::Result<File> {
 /// Tells whether somebody changes the packs of a namespace, or has begun to and died. Nobody holds a
 /// lock whose file was never made.
 pub(super) fn has_upkeep(space: &Space) -> Result<bool> {
-    let path = || space.path_of(GC_LOCK);
-    let file = match space.open(GC_LOCK, OFlags::RDONLY | OFlags::NONBLOCK) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
-        opened => File::from(opened.map_err(|err| unusable(err, "open the lock file", &path()))?),
+    let Some(file) = space.open_if_any(GC_LOCK)? else {
+        return Ok(false);
     };
-    Ok(!try_lock(&file, Kind::Shared).or_cannot("lock", &path())? || is_unsettled(&file))
+    let is_free = try_lock(&file, Kind::Shared).or_cannot("lock", &space.path_of(GC_LOCK))?;
+    Ok(!is_free || is_unsettled(&file))
 }
 
 /// Tells by the file of the maintenance lock whether a MANIFEST may have its name and not be durable.

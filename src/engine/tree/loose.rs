@@ -8,16 +8,15 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::FileType;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-use crate::os;
 use crate::store::{Entry, Key, OrCannot as _, Result, Source, StoreError, Value};
 
 use super::codec::{self, Damage, Header, LINE_LEN};
+use super::dir::{if_any, open_file};
 use super::layout::{Place, hash_of};
 use super::percent;
-use super::space::unusable;
 
 /// A value of at most this many bytes is verified before any of it is handed out.
 pub(super) const WHOLE_LEN: u64 = 64 * 1024;
@@ -49,12 +48,8 @@ pub(super) fn open(
     place: &Place<'_>,
     with_value: u64,
 ) -> Result<Option<Loose>> {
-    // O_NONBLOCK: a pipe in the place of an entry must not make anybody wait.
-    let file = match os::open_beneath(dir, below, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
-    {
-        Ok(file) => File::from(file),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(err) => return Err(unusable(err, "open", &path)),
+    let Some(file) = if_any(open_file(dir, below), &|| path.clone())? else {
+        return Ok(None);
     };
     let stat = rustix::fs::fstat(&file).or_cannot("look at", &path)?;
     let size = stat.st_size.cast_unsigned();
@@ -66,19 +61,12 @@ pub(super) fn open(
     } else {
         header_len
     };
+    if !is_file {
+        return Err(Damage::NotAFile.at(path));
+    }
     let mut bytes = Vec::new();
-    let read = if is_file {
-        read_up_to(&file, &mut bytes, expected)
-    } else {
-        Ok(())
-    };
-    read.or_cannot("read", &path)?;
-    let judged = if is_file {
-        judge(&bytes, size, place)
-    } else {
-        Err(Verdict::Damage(Damage::NotAFile))
-    };
-    match judged {
+    read_up_to(&file, &mut bytes, expected).or_cannot("read", &path)?;
+    match judge(&bytes, size, place) {
         Ok((header, value_at)) => Ok(Some(Loose {
             header,
             file,
@@ -86,14 +74,7 @@ pub(super) fn open(
             bytes,
             value_at,
         })),
-        Err(Verdict::Damage(Damage::Newer)) => Err(StoreError::Newer {
-            path,
-            what: Damage::Newer.to_string(),
-        }),
-        Err(Verdict::Damage(damage)) => Err(StoreError::Damaged {
-            path,
-            source: damage.into(),
-        }),
+        Err(Verdict::Damage(damage)) => Err(damage.at(path)),
         Err(Verdict::LongerKey) => {
             // The entry of a key with a longer second line: damaged, or another key's.
             bytes.clear();
@@ -101,14 +82,8 @@ pub(super) fn open(
             read_up_to(&file, &mut bytes, longest).or_cannot("read", &path)?;
             Err(match codec::decode(&bytes) {
                 Ok((header, line, _)) if is_key(&header, line) => StoreError::OtherKey { path },
-                Ok(_) => StoreError::Damaged {
-                    path,
-                    source: Damage::KeyLine.into(),
-                },
-                Err(damage) => StoreError::Damaged {
-                    path,
-                    source: damage.into(),
-                },
+                Ok(_) => Damage::KeyLine.at(path),
+                Err(damage) => damage.at(path),
             })
         }
         Err(Verdict::OtherKey) => Err(StoreError::OtherKey { path }),
@@ -155,16 +130,7 @@ pub(super) fn read_header(
     (shard, name): (&str, &str),
     path: &dyn Fn() -> PathBuf,
 ) -> Result<(Header, Vec<u8>)> {
-    let damaged = |damage: Damage| match damage {
-        Damage::Newer => StoreError::Newer {
-            path: path(),
-            what: damage.to_string(),
-        },
-        _ => StoreError::Damaged {
-            path: path(),
-            source: damage.into(),
-        },
-    };
+    let damaged = |damage: Damage| damage.at(path());
     let mut bytes = [0; USUAL_HEADER];
     let n = match rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut bytes, 0)) {
         Err(rustix::io::Errno::ISDIR | rustix::io::Errno::SPIPE | rustix::io::Errno::INVAL) => {
@@ -202,13 +168,11 @@ pub(super) fn read_whole(
     let wanted = (value_at as u64).checked_add(header.meta.size);
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     if !is_file || wanted != Some(stat.st_size.cast_unsigned()) {
-        let damage = if is_file {
-            Damage::Size
-        } else {
-            Damage::NotAFile
+        let damage = match is_file {
+            true => Damage::Size,
+            false => Damage::NotAFile,
         };
-        let source = damage.into();
-        return Ok((header, key, Err(StoreError::Damaged { path, source })));
+        return Ok((header, key, Err(damage.at(path))));
     }
     let loose = Loose {
         header,
@@ -250,10 +214,7 @@ impl Loose {
         let in_memory = &self.bytes[self.value_at.min(self.bytes.len())..];
         let value = if in_memory.len() as u64 == meta.size {
             if xxh3_64(in_memory) != self.header.value_sum {
-                return Err(StoreError::Damaged {
-                    path: self.path,
-                    source: Damage::ValueSum.into(),
-                });
+                return Err(Damage::ValueSum.at(self.path));
             }
             Value::Whole {
                 bytes: self.bytes,
@@ -304,10 +265,6 @@ struct Stream {
 
 impl Source for Stream {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        let damaged = |damage: Damage, path: &PathBuf| StoreError::Damaged {
-            path: path.clone(),
-            source: damage.into(),
-        };
         let most = usize::try_from(self.left).map_or(buf.len(), |left| left.min(buf.len()));
         let n = loop {
             match self.file.read_at(&mut buf[..most], self.offset) {
@@ -316,14 +273,14 @@ impl Source for Stream {
             }
         };
         if n == 0 && most > 0 {
-            return Err(damaged(Damage::Size, &self.path));
+            return Err(Damage::Size.at(self.path.clone()));
         }
         self.sum.update(&buf[..n]);
         self.offset += n as u64;
         self.left -= n as u64;
         // The last bytes are given away when all of them are known to be right.
         if self.left == 0 && self.sum.digest() != self.expected {
-            return Err(damaged(Damage::ValueSum, &self.path));
+            return Err(Damage::ValueSum.at(self.path.clone()));
         }
         Ok(n)
     }

@@ -48,7 +48,7 @@
 //!   passed over for something older.
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
-//! Read the files in this order: [`layout`], [`codec`], [`percent`], [`space`], [`create`],
+//! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`space`], [`create`],
 //! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
@@ -57,6 +57,7 @@
 mod bulk;
 mod codec;
 mod create;
+mod dir;
 mod disk;
 mod draft;
 mod expiry;

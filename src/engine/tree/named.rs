@@ -8,8 +8,6 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
-use rustix::fs::OFlags;
-
 use crate::engine::holder;
 use crate::os;
 use crate::store::{
@@ -17,10 +15,11 @@ use crate::store::{
 };
 
 use super::Tree;
+use super::dir::if_any;
 use super::disk;
 use super::layout::Place;
 use super::lock::{self, Kind, Lock, Patience};
-use super::space::{Space, unusable};
+use super::space::Space;
 use super::tries::Tries;
 use super::upkeep::names_in;
 
@@ -48,7 +47,8 @@ impl Locks for Tree {
             if !space.is_there(&below)? {
                 space = self.make_lock(namespace, place, &below)?;
             }
-            if let Some(file) = open(&space, &below, lock::FLAGS)? {
+            let opened = space.open(&below, lock::FLAGS).map(File::from);
+            if let Some(file) = if_any(opened, &|| space.path_of(&below))? {
                 if !holder::take(&file, request, begun).or_cannot("lock", &space.path_of(&below))? {
                     return Ok(None);
                 }
@@ -70,9 +70,8 @@ impl Locks for Tree {
             return Ok(None);
         };
         let below = ["named/", place.hash()].concat();
-        let path = space.path_of(&below);
-        match open(&space, &below, OFlags::RDONLY | OFlags::NONBLOCK)? {
-            Some(file) => holder::find(&file, &path),
+        match space.open_if_any(&below)? {
+            Some(file) => holder::find(&file, &space.path_of(&below)),
             None => Ok(None),
         }
     }
@@ -86,14 +85,6 @@ impl Tree {
         let space = shard.space;
         lock::make(&space, below)?;
         Ok(space)
-    }
-}
-
-fn open(space: &Space, below: &str, flags: OFlags) -> Result<Option<File>> {
-    match space.open(below, flags) {
-        Ok(file) => Ok(Some(file.into())),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(err) => Err(unusable(err, "open the lock file", &space.path_of(below))),
     }
 }
 

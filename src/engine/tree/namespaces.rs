@@ -9,10 +9,11 @@ use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
 use super::create::random;
+use super::dir::cannot;
 use super::disk;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{GC_LOCK, Kind, LIST_LOCK, Lock};
-use super::space::{Space, cannot};
+use super::space::Space;
 use super::tries::Tries;
 use super::upkeep::names_in;
 

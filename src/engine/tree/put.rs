@@ -10,12 +10,13 @@ use crate::store::{
 };
 
 use super::Tree;
+use super::dir::Dir;
 use super::draft::{Draft, Times};
 use super::expiry;
 use super::find::{Present, find_in, find_packed};
 use super::layout::Place;
 use super::loose;
-use super::space::{Dir, Space};
+use super::space::Space;
 use super::tries::Tries;
 
 /// What a look at the key found before its lock was taken.

@@ -18,7 +18,6 @@
 //! number; that it is written tells those who wait that an element comes.
 
 use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -31,11 +30,12 @@ use crate::store::lists::key_of;
 use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
+use super::dir::{Dir, cannot, gone};
 use super::disk;
 use super::layout::{Place, SHARDS, shard_name};
 use super::lock::{LIST_LOCK, Lock};
 use super::pack::PACKS;
-use super::space::{Dir, Space, cannot};
+use super::space::Space;
 use super::temp::Temp;
 
 /// The directory of the range.
@@ -113,7 +113,7 @@ impl List {
         let dir = self.space.dir(ROOM)?;
         self.note("")?;
         self.rename(&dir, wider)?;
-        sync(&dir)?;
+        dir.sync()?;
         self.note_range(&dir)
     }
 
@@ -154,33 +154,24 @@ impl List {
         // It has its mode from the moment on at which it has its name: other users of the store could
         // not open it if its maker were killed in between.
         let name = name_of(&range);
-        let gone = || {
-            cannot(
-                io::ErrorKind::NotFound.into(),
-                "create",
-                &dir.path.join(&name),
-            )
-        };
+        let gone = || gone("create", &dir.path.join(&name));
         let mut temp = Temp::create(&self.space)?.ok_or_else(gone)?;
         if !temp.publish(&self.space, &dir, &name)? {
             return Err(gone());
         }
         // A first one that gets lost says nothing wrong.
         if old.is_some() {
-            sync(&dir)?;
+            dir.sync()?;
         }
         self.range = Some(range);
         self.note_range(&dir)?;
-        match disk::unlink(self.space.store(), &self.space.relative(ENDS)) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done.map_err(|err| cannot(err, "remove", &self.space.path_of(ENDS))),
-        }
+        self.space.dir("")?.remove(ENDS)
     }
 
     /// Removes the range for good, whatever there is of it.
     pub(super) fn forget(&mut self) -> Result<()> {
         match self.clear()? {
-            Some(dir) => sync(&dir),
+            Some(dir) => dir.sync(),
             None => Ok(()),
         }
     }
@@ -192,8 +183,7 @@ impl List {
         let dir = self.space.dir_if_any(ROOM)?;
         if let Some(dir) = &dir {
             for (name, _) in names_in(dir)? {
-                disk::unlink(dir.fd.as_fd(), &name)
-                    .map_err(|err| cannot(err, "remove", &dir.path.join(&name)))?;
+                dir.remove(&name)?;
             }
         }
         Ok(dir)
@@ -227,15 +217,10 @@ impl List {
         let kept = pushed
             .take()
             .filter(|kept| is_same(&kept.lock, &self.lock.file));
-        let open = || {
-            self.space
-                .open(LIST_LOCK, OFlags::RDONLY | OFlags::NONBLOCK)
-        };
+        let open = || self.space.open_if_any(LIST_LOCK).ok()?;
         let before = kept.as_ref().filter(|kept| kept.next + 1 == next);
         let row = before.map_or(0, |kept| kept.row) + 1;
-        let lock = kept
-            .map(|kept| kept.lock)
-            .or_else(|| Some(open().ok()?.into()));
+        let lock = kept.map(|kept| kept.lock).or_else(open);
         let list = list.clone();
         *pushed = lock.map(|lock| Pushed {
             list,
@@ -259,7 +244,7 @@ impl List {
         let dirs = shards.iter().map(|shard| ["objects/", shard].concat());
         for below in dirs.chain([PACKS.to_owned()]) {
             if let Some(dir) = self.space.dir_if_any(&below)? {
-                sync(&dir)?;
+                dir.sync()?;
             }
         }
         Ok(())
@@ -325,9 +310,8 @@ pub(super) fn read_range(space: &Space, lock: &File) -> Result<Option<Range<u64>
 
 /// Reads where a list may go on, without its lock; 1 if nobody knows.
 pub(super) fn guess(space: &Space) -> u64 {
-    let file = space.open(LIST_LOCK, OFlags::RDONLY | OFlags::NONBLOCK);
-    let next = file.ok().and_then(|file| read_next(&file.into()));
-    next.unwrap_or(1)
+    let file = space.open_if_any(LIST_LOCK).ok().flatten();
+    file.and_then(|file| read_next(&file)).unwrap_or(1)
 }
 
 fn read_next(lock: &File) -> Option<u64> {
@@ -381,10 +365,6 @@ pub(super) fn names_in(dir: &Dir) -> Result<Vec<(String, Range<u64>)>> {
         names.extend(range_of(name).map(|range| (name.to_owned(), range)));
     }
     Ok(names)
-}
-
-fn sync(dir: &Dir) -> Result<()> {
-    disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::store::modify::Conflicts;
 use crate::store::{Clock, Condition, Entry, Etag, Namespace, Result, StoreError, Time};
 
 use super::Tree;
+use super::dir::{Dir, unusable};
 use super::disk;
 use super::draft::Draft;
 use super::find::{Present, find_packed};
@@ -13,7 +14,6 @@ use super::layout::Place;
 use super::lock;
 use super::loose;
 use super::put::has_value;
-use super::space::{Dir, unusable};
 use super::tries::Tries;
 
 /// What a removal finds, under the lock.

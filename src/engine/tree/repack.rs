@@ -1,13 +1,12 @@
 //! Writes several packs anew as one.
 
-use std::io;
 use std::ops::Range;
 
 use crate::store::{Result, Time};
 
 use super::codec::Damage;
 use super::pack::{Bounds, Cursor, Geometry, Merge, PackWriter, Packs, Record};
-use super::space::{Space, cannot};
+use super::space::Space;
 use super::temp::Temp;
 
 /// Which packs are written anew, and what is left out.
@@ -51,15 +50,7 @@ impl Repack<'_> {
             if has_oldest && (!record.is_live(self.now) || leaves_out(&record)?) {
                 continue;
             }
-            let writer = match &mut writer {
-                Some(writer) => writer,
-                None => {
-                    let created = PackWriter::create(space, base)?;
-                    let gone = || cannot(io::ErrorKind::NotFound.into(), "write to", &space.path());
-                    writer.insert(created.ok_or_else(gone)?)
-                }
-            };
-            writer.add(&record)?;
+            PackWriter::begun(&mut writer, space, base)?.add(&record)?;
         }
         writer.map(PackWriter::finish).transpose()
     }

@@ -1,18 +1,17 @@
 //! A locked shard: the one place from which names in `objects/` change.
 
 use std::fs::File;
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use crate::engine::Sync;
 use crate::store::{Namespace, OrCannot as _, Result, Turn};
 
 use super::Tree;
+use super::dir::Dir;
 use super::disk;
 use super::layout::Place;
 use super::lock::{Kind, Lock, Patience};
-use super::space::{Dir, Space, cannot, make_dir};
-use super::tries::Tries;
+use super::space::Space;
 
 /// How long to wait for a turn before going on without.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
@@ -38,14 +37,16 @@ impl Tree {
         name: &str,
         patience: Patience,
     ) -> Result<Option<Shard>> {
-        lock_shard_of(name, patience, || self.open_space(namespace))
+        let locked = self.lock_one(namespace, false, &["locks/", name].concat(), patience)?;
+        Ok(locked.map(|locked| Shard::of(locked, name)))
     }
 
     /// Locks a shard of a namespace, and makes the namespace if it does not exist.
     pub(super) fn lock_new_shard(&self, namespace: &Namespace, name: &str) -> Result<Shard> {
-        let open = || self.open_or_create_space(namespace).map(Some);
-        let shard = lock_shard_of(name, self.patience(), open)?;
-        Ok(shard.expect("a namespace that is made where there is none exists"))
+        let below = ["locks/", name].concat();
+        let locked = self.lock_one(namespace, true, &below, self.patience())?;
+        let locked = locked.expect("a namespace that is made where there is none exists");
+        Ok(Shard::of(locked, name))
     }
 
     /// Locks the turn of a shard: those who read a value, change it and write it back line up here
@@ -68,9 +69,7 @@ impl Tree {
     /// Waits until the names in a shard's directory are durable; its lock is free by then.
     pub(super) fn sync_shard(&self, dir: Option<Dir>) -> Result<()> {
         match dir {
-            Some(dir) if self.syncs() => {
-                disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
-            }
+            Some(dir) if self.syncs() => dir.sync(),
             _ => Ok(()),
         }
     }
@@ -81,29 +80,12 @@ impl Tree {
     }
 }
 
-fn lock_shard_of(
-    name: &str,
-    patience: Patience,
-    mut open: impl FnMut() -> Result<Option<Space>>,
-) -> Result<Option<Shard>> {
-    let below = ["locks/", name].concat();
-    let mut tries = Tries::default();
-    loop {
-        let Some(space) = open()? else {
-            return Ok(None);
-        };
-        if let Some(lock) = Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
-            return Ok(Some(Shard {
-                space,
-                lock,
-                name: name.to_owned(),
-            }));
-        }
-        tries.again(|| space.path_of(&below))?;
-    }
-}
-
 impl Shard {
+    fn of((space, lock): (Space, Lock), name: &str) -> Self {
+        let name = name.to_owned();
+        Self { space, lock, name }
+    }
+
     /// Opens the directory of the shard; `None` if nothing was ever stored in it.
     pub(super) fn dir(&self) -> Result<Option<Dir>> {
         self.space.dir_if_any(&self.below())
@@ -134,15 +116,10 @@ pub(super) fn make_shard_dir(space: &Space, lock: &File, name: &str, durable: bo
         return Ok(dir);
     }
     let objects = space.kept_room("objects")?;
-    let mode = space.dir_mode()?;
-    make_dir(objects.fd.as_fd(), name, mode)
-        .map_err(|err| cannot(err, "make the directory", &objects.path.join(name)))?;
+    objects.make_dir(name, space.dir_mode()?)?;
     if durable {
-        let sync = |fd, path| disk::sync(fd).map_err(|err| cannot(err, "sync", path));
-        sync(objects.fd.as_fd(), &objects.path)?;
-        let namespace = space.dir("")?;
-        sync(namespace.fd.as_fd(), &namespace.path)?;
-        sync(space.store(), space.store_path())?;
+        objects.sync()?;
+        space.sync_above()?;
         // The byte itself need not last: without it the syncs are done once more.
         disk::write_at(lock, b"1", 0).or_cannot(
             "mark as durable",

@@ -7,6 +7,7 @@
 //! have come for hours, and what decides is what the namespace is when the entry gets its name. So
 //! `get` looks once, `put` twice, and `incr`, a `get` with a `put` on a condition, three times.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -19,10 +20,9 @@ use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 
 use super::Tree;
 use super::codec::Damage;
+use super::dir::{DIRECTORY, Dir, cannot, if_any, is_there, open_file, unusable};
 use super::disk;
 use super::layout::FORMAT;
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 /// An open namespace.
 #[derive(Debug)]
@@ -30,13 +30,6 @@ pub(super) struct Space {
     store: OwnedFd,
     store_path: PathBuf,
     name: String,
-}
-
-/// An open directory, and its path for messages.
-#[derive(Debug)]
-pub(super) struct Dir {
-    pub(super) fd: OwnedFd,
-    pub(super) path: PathBuf,
 }
 
 impl Tree {
@@ -116,23 +109,25 @@ impl Space {
         )
     }
 
+    /// As [`Dir::open_if_any`], below the namespace.
+    pub(super) fn open_if_any(&self, below: &str) -> Result<Option<File>> {
+        let opened = open_file(self.store.as_fd(), &self.relative(below));
+        if_any(opened, &|| self.path_of(below))
+    }
+
     /// Opens a directory below the namespace that must exist.
     pub(super) fn dir(&self, below: &str) -> Result<Dir> {
+        let opened = self.open(below, DIRECTORY);
+        let fd = opened.map_err(|err| unusable(err, "open", &self.path_of(below)))?;
         let path = self.path_of(below);
-        match self.open(below, DIRECTORY) {
-            Ok(fd) => Ok(Dir { fd, path }),
-            Err(err) => Err(unusable(err, "open", &path)),
-        }
+        Ok(Dir { fd, path })
     }
 
     /// Opens a directory below the namespace; `None` if it does not exist.
     pub(super) fn dir_if_any(&self, below: &str) -> Result<Option<Dir>> {
-        match self.dir(below) {
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(None)
-            }
-            done => done.map(Some),
-        }
+        let path = || self.path_of(below);
+        let found = if_any(self.open(below, DIRECTORY), &path)?;
+        Ok(found.map(|fd| Dir { fd, path: path() }))
     }
 
     /// Opens a directory in which something is to be made, and makes it if there is none: not every
@@ -144,9 +139,7 @@ impl Space {
         if self.has_vanished(name)? {
             return Ok(None);
         }
-        let root = self.dir("")?;
-        make_dir(root.fd.as_fd(), name, self.dir_mode()?)
-            .map_err(|err| cannot(err, "make the directory", &self.path_of(name)))?;
+        self.dir("")?.make_dir(name, self.dir_mode()?)?;
         self.dir_if_any(name)
     }
 
@@ -156,6 +149,12 @@ impl Space {
             Some(dir) => Ok(dir),
             None => self.dir(name),
         }
+    }
+
+    /// Makes the names of its directories durable, and its own, whoever made it.
+    pub(super) fn sync_above(&self) -> Result<()> {
+        self.dir("")?.sync()?;
+        disk::sync(self.store()).map_err(|err| cannot(err, "sync", &self.store_path))
     }
 
     /// Returns the permissions that directories of this store have: those of the store itself.
@@ -171,10 +170,8 @@ impl Space {
     /// Reads the format of the namespace. Returns false if there is no such namespace.
     pub(super) fn check_format(&self) -> Result<bool> {
         let path = || self.path_of("format");
-        let file = match self.open("format", OFlags::RDONLY | OFlags::NONBLOCK) {
-            Ok(file) => file,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return self.check_absent(),
-            Err(err) => return Err(unusable(err, "open", &path())),
+        let Some(file) = self.open_if_any("format")? else {
+            return self.check_absent();
         };
         // A few lines, which come in one read; no version has more.
         let mut bytes = [0; 256];
@@ -201,10 +198,10 @@ impl Space {
                 let why = "it has no file `format`";
                 match is_empty.or_cannot("read", &path)? {
                     true => Ok(false),
-                    false if self.is_ours() => Err(StoreError::Damaged {
-                        path,
-                        source: why.into(),
-                    }),
+                    false if self.is_ours() => {
+                        let source = why.into();
+                        Err(StoreError::Damaged { path, source })
+                    }
                     false => {
                         let what = format!("{why}, and what is in it is not kv's");
                         Err(io::Error::other(what)).or_cannot("use as a namespace", &path)
@@ -278,54 +275,6 @@ impl Space {
 pub(super) fn mode_of_dirs(store: BorrowedFd<'_>, path: &Path) -> Result<Mode> {
     let stat = rustix::fs::fstat(store).or_cannot("look at", path)?;
     Ok(Mode::from_raw_mode(stat.st_mode) & Mode::from_raw_mode(0o2777))
-}
-
-/// Makes a directory and gives it the mode, or makes none; one that exists already is left as it is.
-pub(super) fn make_dir(dir: BorrowedFd<'_>, name: &str, mode: Mode) -> io::Result<()> {
-    // Other readers of a group store may come upon it before its mode is set.
-    match disk::make_dir(dir, name, mode & Mode::from_raw_mode(0o777)) {
-        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        done => done?,
-    }
-    let made = os::open_beneath(dir, name, DIRECTORY, Mode::empty());
-    made.and_then(|made| disk::set_mode(made, mode))
-        .inspect_err(|_| {
-            // Nobody has had the time to put anything into it, or it stays.
-            _ = disk::remove_dir(dir, name);
-        })
-}
-
-/// Says what a file that cannot be opened means: one of another kind, or a link, is damage.
-pub(super) fn unusable(err: io::Error, action: &'static str, path: &Path) -> StoreError {
-    let wrong_kind = [Errno::LOOP, Errno::NOTDIR, Errno::NXIO, Errno::ISDIR];
-    if wrong_kind
-        .iter()
-        .any(|errno| err.raw_os_error() == Some(errno.raw_os_error()))
-    {
-        return StoreError::Damaged {
-            path: path.to_owned(),
-            source: Damage::NotAFile.into(),
-        };
-    }
-    cannot(err, action, path)
-}
-
-/// As [`crate::store::OrCannot`], for a change: tells apart what a full disk ran out of.
-pub(super) fn cannot(err: io::Error, action: &'static str, path: &Path) -> StoreError {
-    let source = os::explain_full(err, path);
-    StoreError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// Tells whether anything has this name below `dir`.
-pub(super) fn is_there(dir: BorrowedFd<'_>, path: &str) -> io::Result<bool> {
-    match rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-        there => Ok(there.map(|_| true)?),
-    }
 }
 
 /// Says what a `format` means that is another than ours. One of a later version is whole lines of text,

@@ -13,9 +13,10 @@ use rustix::fs::OFlags;
 use crate::store::Result;
 
 use super::create::random;
+use super::dir::{Dir, cannot};
 use super::disk;
 use super::lock::{self, Kind};
-use super::space::{Dir, Space, cannot};
+use super::space::Space;
 use super::tries::Tries;
 
 /// Two empty files that a namespace is born with, for a collection of garbage on a file system that

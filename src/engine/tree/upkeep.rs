@@ -13,11 +13,12 @@ use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
 use super::create::random;
+use super::dir::{Dir, cannot, gone, make_dir};
 use super::disk;
 use super::lock::{GC_LOCK, Kind, Lock, Patience, SETTLED_LEN, UNSETTLED_LEN, is_unsettled};
 use super::pack::manifest::{self, MANIFEST, Manifest};
 use super::pack::{Geometry, Named, PACKS, Pack, Packs};
-use super::space::{Dir, Space, cannot, make_dir};
+use super::space::Space;
 use super::temp::{SPARE, SPARES, Temp};
 use super::tries::Tries;
 
@@ -126,32 +127,24 @@ impl Upkeep {
         let dir = self.packs_dir()?;
         let named = Named::new(geometry);
         if !temp.publish(&self.space, &dir, &named.name)? {
-            let gone = io::Error::from(io::ErrorKind::NotFound);
-            return Err(cannot(gone, "name", &temp.path()));
+            return Err(gone("name", &temp.path()));
         }
         self.unnamed.push(named.name.clone());
-        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        dir.sync()?;
         Ok(named)
     }
 
     /// Opens a pack that was added, and may be somewhere else than it will be.
     pub(super) fn open_pack(&self, named: &Named) -> Result<Pack> {
         let dir = self.staged.as_deref().unwrap_or(PACKS);
-        let gone = || io::Error::from(io::ErrorKind::NotFound);
         let pack = Pack::open(&self.space, dir, named)?;
-        pack.ok_or_else(|| cannot(gone(), "open", &self.space.path_of(dir).join(&named.name)))
+        pack.ok_or_else(|| gone("open", &self.space.path_of(dir).join(&named.name)))
     }
 
     /// Writes a MANIFEST that names these packs, the newest first.
     pub(super) fn write_manifest(&mut self, packs: &[Named]) -> Result<NewManifest> {
         let dir = self.packs_dir()?;
-        let gone = || {
-            cannot(
-                io::ErrorKind::NotFound.into(),
-                "write",
-                &dir.path.join("MANIFEST"),
-            )
-        };
+        let gone = || gone("write", &dir.path.join("MANIFEST"));
         // The directory of the spare files may be this one by now.
         let spares = self.staged.as_deref().unwrap_or(SPARE);
         let mut temp = Temp::create_or_spare(&self.space, spares)?.ok_or_else(gone)?;
@@ -163,7 +156,7 @@ impl Upkeep {
         if !temp.publish(&self.space, &dir, "MANIFEST")? {
             return Err(gone());
         }
-        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+        dir.sync()?;
         Ok(NewManifest(None))
     }
 
@@ -188,17 +181,17 @@ impl Upkeep {
             self.staged = None;
             self.unnamed.clear();
             // Before anything is unlinked that is only there from now on.
-            return sync_above(&self.space);
+            return self.space.sync_above();
         }
         let dir = self.space.dir("packs")?;
         let mut temp = manifest
             .0
             .expect("only packs/ in the making has its MANIFEST already");
         if !temp.publish(&self.space, &dir, "MANIFEST")? {
-            return Err(cannot(io::ErrorKind::NotFound.into(), "write", &path));
+            return Err(gone("write", &path));
         }
         self.unnamed.clear();
-        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
+        dir.sync()
     }
 
     /// Opens `packs/`, or the directory that will be it.
@@ -312,8 +305,8 @@ impl Drop for Upkeep {
 /// what is done from now on relies on them.
 pub(super) fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
     if let Some(dir) = space.dir_if_any("packs")? {
-        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
-        sync_above(space)?;
+        dir.sync()?;
+        space.sync_above()?;
     }
     if is_unsettled(&lock.file) {
         settle(lock);
@@ -326,13 +319,6 @@ fn settle(lock: &Lock) {
     let mut first = [0];
     let has_note = lock.file.read_at(&mut first, 0).is_ok_and(|n| n == 1) && first != [0];
     _ = disk::truncate(&lock.file, if has_note { SETTLED_LEN } else { 0 });
-}
-
-/// Makes the name of `packs/` durable, and that of the namespace, whoever made that.
-fn sync_above(space: &Space) -> Result<()> {
-    let dir = space.dir("")?;
-    disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
-    disk::sync(space.store()).map_err(|err| cannot(err, "sync", space.store_path()))
 }
 
 fn make_spares(space: &Space) -> Result<()> {

@@ -5,21 +5,18 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
 use walkdir::WalkDir;
 
-use crate::os;
 use crate::store::{Meta, Result, Selection, StoreError, Time};
 
 use super::codec::Damage;
+use super::dir::Dir;
 use super::layout::NAME_LEN;
 use super::loose;
-use super::space::{Dir, Space};
+use super::space::Space;
 
 /// What is known of one entry found.
 #[derive(Clone, Copy, Debug)]
@@ -104,10 +101,7 @@ impl Entries {
                     }
                 } else if is_shard(entry.file_name()) {
                     // What cannot be looked into may hold any number of keys.
-                    self.damaged.push(StoreError::Damaged {
-                        path: entry.into_path(),
-                        source: Damage::NotAFile.into(),
-                    });
+                    self.damaged.push(Damage::NotAFile.at(entry.into_path()));
                 }
                 continue;
             }
@@ -116,11 +110,7 @@ impl Entries {
                 continue;
             };
             match self.read(dir, parent, name, selection, now) {
-                Err(
-                    err @ (StoreError::Damaged { .. }
-                    | StoreError::OtherKey { .. }
-                    | StoreError::Newer { .. }),
-                ) => {
+                Err(err) if err.is_of_one_entry() => {
                     self.damaged.push(err);
                     self.damaged_keys.insert([parent, name].concat());
                 }
@@ -140,11 +130,8 @@ impl Entries {
         now: Time,
     ) -> Result<()> {
         let path = || dir.path.join(name);
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(err) => return Err(super::space::unusable(err, "open", &path())),
-            Ok(file) => File::from(file),
+        let Some(file) = dir.open_if_any(name)? else {
+            return Ok(());
         };
         let (header, key) = loose::read_header(&file, (shard, name), &path)?;
         if selection.matches(&key) {

@@ -12,10 +12,11 @@ use crate::store::{
 use super::super::Tree;
 use super::super::codec::Header;
 use super::super::create::random;
+use super::super::dir::cannot;
 use super::super::find::has_file;
 use super::super::layout::sha1_of;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
-use super::super::space::{Space, cannot};
+use super::super::space::Space;
 use super::super::temp::Temp;
 use super::super::tries::Tries;
 use super::super::upkeep::Upkeep;
@@ -175,16 +176,7 @@ impl Plan {
                 self.touched.add(sha1);
                 continue;
             }
-            let writer = match &mut writer {
-                Some(writer) => writer,
-                None => {
-                    let created = PackWriter::create(&upkeep.space, base)?;
-                    let gone = || io::Error::from(io::ErrorKind::NotFound);
-                    writer.insert(
-                        created.ok_or_else(|| cannot(gone(), "write to", &upkeep.space.path()))?,
-                    )
-                }
-            };
+            let writer = PackWriter::begun(&mut writer, &upkeep.space, base)?;
             let meta = Meta {
                 etag: etags.next(),
                 modified,

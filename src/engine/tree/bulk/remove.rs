@@ -10,7 +10,6 @@ use super::super::create::random;
 use super::super::layout::sha1_of;
 use super::super::pack::{Geometry, PackWriter, Packs, Record};
 use super::super::repack::Repack;
-use super::super::space::cannot;
 use super::super::temp::Temp;
 use super::super::upkeep::Upkeep;
 use super::before::{Before, PackedBefore};
@@ -219,14 +218,7 @@ fn write_tombstones(
     now: Time,
 ) -> Result<Option<(Temp, Geometry)>> {
     let mut etags = Etags(random());
-    let gone = || {
-        cannot(
-            std::io::ErrorKind::NotFound.into(),
-            "write to",
-            &upkeep.space.path(),
-        )
-    };
-    let mut writer = PackWriter::create(&upkeep.space, now)?.ok_or_else(gone)?;
+    let mut writer = PackWriter::create(&upkeep.space, now)?;
     for fate in fates.iter().filter(|fate| fate.is_packed) {
         let meta = Meta {
             etag: etags.next(),

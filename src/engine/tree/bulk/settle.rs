@@ -3,18 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::os::fd::AsFd as _;
 
-use rustix::fs::{Mode, OFlags};
-
-use crate::os;
 use crate::store::{
     Clock, Expiry, Incoming, Key, Namespace, OrCannot as _, Result, StoreError, Time,
 };
 
 use super::super::Tree;
 use super::super::codec::Header;
+use super::super::dir::{Dir, cannot, gone, is_there};
 use super::super::disk;
 use super::super::draft::{Draft, Times};
 use super::super::expiry;
@@ -23,7 +20,7 @@ use super::super::lock::{Kind, Lock};
 use super::super::loose::read_header;
 use super::super::pack::Named;
 use super::super::shard::make_shard_dir;
-use super::super::space::{Dir, Space, cannot, is_there};
+use super::super::space::Space;
 use super::super::upkeep::{Upkeep, names_in};
 
 /// Up to so many keys are looked for one by one; beyond that, the directories are read.
@@ -101,10 +98,7 @@ fn unlink_all(space: &Space, sha1s: &[[u8; 20]]) -> Result<()> {
     for sha1 in sha1s {
         let digits = digits_of(sha1);
         let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-        match disk::unlink(dir.fd.as_fd(), name) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-            done => done.map_err(|err| cannot(err, "remove", &dir.path.join(name)))?,
-        }
+        dir.remove(name)?;
     }
     Ok(())
 }
@@ -176,8 +170,8 @@ impl Settlement<'_> {
         for &shard in &shards {
             let below = ["locks/", &shard_name(shard)].concat();
             let lock = Lock::acquire(&upkeep.space, &below, Kind::Exclusive, patience)?;
-            let gone = || io::Error::from(io::ErrorKind::NotFound);
-            locks.push(lock.ok_or_else(|| cannot(gone(), "lock", &upkeep.space.path_of(&below)))?);
+            let gone = || gone("lock", &upkeep.space.path_of(&below));
+            locks.push(lock.ok_or_else(gone)?);
         }
 
         let mut superseded = Vec::new();
@@ -202,7 +196,7 @@ impl Settlement<'_> {
         for shard in shards {
             let below = ["objects/", &shard_name(shard)].concat();
             if let Some(dir) = upkeep.space.dir_if_any(&below)? {
-                disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))?;
+                dir.sync()?;
             }
         }
         Ok(())
@@ -222,7 +216,7 @@ impl Settlement<'_> {
         for (sha1, draft) in drafts.of_shard(shard) {
             drafts.publish(sha1, draft, &dir, superseded)?;
         }
-        disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
+        dir.sync()
     }
 
     fn judge_shard(
@@ -241,13 +235,10 @@ impl Settlement<'_> {
             let digits = digits_of(&sha1);
             let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
             let path = || dir.path.join(name);
-            let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-            let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
-                Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened.or_cannot("open", &path()),
+            let Some(opened) = dir.open_if_any(name).transpose() else {
+                continue;
             };
-            let header =
-                file.and_then(|file| read_header(&File::from(file), (&parent, name), &path));
+            let header = opened.and_then(|file| read_header(&file, (&parent, name), &path));
             let loose = Loose {
                 sha1: &sha1,
                 header,
@@ -303,8 +294,7 @@ impl Drafts {
             modified: Some(modified),
         };
         let draft = Draft::write(space, &place, &mut { entry.value }, times, clock)?;
-        let gone = || cannot(io::ErrorKind::NotFound.into(), "write to", &self.tmp.path);
-        let draft = draft.ok_or_else(gone)?;
+        let draft = draft.ok_or_else(|| gone("write to", &self.tmp.path))?;
         draft.sync()?;
         if let Some(deadline) = entry.expires {
             expiry::hint(space, &place, deadline, clock.now());

@@ -3,21 +3,14 @@
 //! None of it has a say in what a key holds, so nothing here is more than a warning, unless it keeps
 //! somebody from working.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd as _;
-
-use rustix::fs::{Mode, OFlags};
-
-use crate::os;
 use crate::store::Result;
 use crate::store::check::Severity;
 
+use super::super::dir::Dir;
 use super::super::expiry::{each_part, is_hint};
 use super::super::lock::{self, Kind};
 use super::super::loose::read_up_to;
 use super::super::range::{NOTE_LEN, is_note};
-use super::super::space::Dir;
 use super::super::temp::SPARES;
 use super::Work;
 use super::nodes::{self, Node, is_hex};
@@ -59,7 +52,7 @@ impl Work<'_> {
         if !node.is_file() {
             return Ok(false);
         }
-        let Some(file) = open(dir, name)? else {
+        let Ok(file) = dir.open(name) else {
             return Ok(true);
         };
         if lock::try_lock(&file, Kind::Shared).unwrap_or(false) {
@@ -75,7 +68,7 @@ impl Work<'_> {
             return Ok(false);
         }
         self.suspects.look_at(dir, node);
-        let Some(file) = open(dir, name)? else {
+        let Ok(file) = dir.open(name) else {
             return Ok(true);
         };
         // Whoever appends at this moment may not be done.
@@ -122,17 +115,20 @@ impl Work<'_> {
             self.check_note(dir, name)?;
             return Ok(true);
         }
+        self.refuse_lock(dir, node, name, "lock-")
+    }
+
+    fn refuse_lock(&mut self, dir: &Dir, node: &Node, name: &str, stem: &str) -> Result<bool> {
         let what = format!("it is {} in the place of a lock file", node.kind_word());
-        let repair = self.move_away(dir, name, &["lock-", name].concat())?;
-        let path = dir.path.join(name);
-        self.found_with(Severity::Damage, path, what, None, repair);
+        let repair = self.move_away(dir, name, &[stem, name].concat())?;
+        self.damage(dir.path.join(name), what, repair);
         Ok(true)
     }
 
     /// Looks at what the maintenance lock says of the last collection, and that of a list of its range.
     fn check_note(&mut self, dir: &Dir, name: &str) -> Result<()> {
         if name == "list" {
-            let bytes = read_twice(dir, name, NOTE_LEN + 1)?;
+            let bytes = read_twice(dir, name, NOTE_LEN + 1);
             if bytes.is_some_and(|bytes| !is_note(&bytes)) {
                 let what = "it does not say which range the list has; who pushes or pops next \
                             counts its elements";
@@ -153,7 +149,7 @@ impl Work<'_> {
             let digits = bytes.strip_suffix(b"\n").unwrap_or_default();
             bytes.is_empty() || (digits.len() == 20 && digits.iter().all(u8::is_ascii_digit))
         };
-        let bytes = read_twice(dir, name, 64)?;
+        let bytes = read_twice(dir, name, 64);
         if bytes.is_some_and(|bytes| !is_note(&bytes)) {
             let what = "it does not say when garbage was collected last; the next gc writes it";
             self.found(Severity::Warning, dir.path.join(name), what);
@@ -169,37 +165,26 @@ impl Work<'_> {
             self.suspects.look_at(dir, node);
             return Ok(true);
         }
-        let what = format!("it is {} in the place of a lock file", node.kind_word());
-        let repair = self.move_away(dir, name, &["named-", name].concat())?;
-        let path = dir.path.join(name);
-        self.found_with(Severity::Damage, path, what, None, repair);
-        Ok(true)
+        self.refuse_lock(dir, node, name, "named-")
     }
-}
-
-/// Opens a file for reading; `None` if it is gone, or cannot be read, which has no say in anything.
-fn open(dir: &Dir, name: &str) -> Result<Option<File>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let opened: io::Result<_> = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty());
-    Ok(opened.ok().map(File::from))
 }
 
 /// Reads a file that is written in place until two looks in a row are the same; `None` if it is gone,
-/// or never the same.
-fn read_twice(dir: &Dir, name: &str, most: usize) -> Result<Option<Vec<u8>>> {
+/// cannot be read, which has no say in anything, or is never the same.
+fn read_twice(dir: &Dir, name: &str, most: usize) -> Option<Vec<u8>> {
     let mut last = None;
     for _ in 0..100 {
-        let Some(file) = open(dir, name)? else {
-            return Ok(None);
+        let Ok(file) = dir.open(name) else {
+            return None;
         };
         let mut bytes = Vec::new();
         if read_up_to(&file, &mut bytes, most).is_err() {
-            return Ok(None);
+            return None;
         }
         if last.as_ref() == Some(&bytes) {
-            return Ok(last);
+            return last;
         }
         last = Some(bytes);
     }
-    Ok(None)
+    None
 }

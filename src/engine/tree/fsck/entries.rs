@@ -1,22 +1,17 @@
 //! The loose entries: every file in `objects/`.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd as _;
+use rustix::fs::AtFlags;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
-
-use crate::os;
 use crate::store::check::{Repair, Severity};
 use crate::store::{Key, OrCannot as _, Result, StoreError};
 
 use super::super::bulk::sha1_of_name;
 use super::super::codec::Damage;
+use super::super::dir::{Dir, gone};
 use super::super::draft::Draft;
 use super::super::layout::{NAME_LEN, Place};
 use super::super::loose::read_whole;
 use super::super::pack::{Packs, is_lost};
-use super::super::space::{Dir, cannot, unusable};
 use super::Work;
 use super::nodes::{self, Node, is_hex};
 
@@ -73,8 +68,7 @@ impl Work<'_> {
             true => None,
             false => self.move_away(objects, shard, &["objects-", shard].concat())?,
         };
-        let path = objects.path.join(shard);
-        self.found_with(Severity::Damage, path, what, None, repair);
+        self.damage(objects.path.join(shard), what, repair);
         Ok(())
     }
 
@@ -177,14 +171,7 @@ impl Work<'_> {
         let tombstone = match heir {
             Heir::Tombstone(key) => {
                 let draft = Draft::tombstone(&self.space, &Place::of(&key), self.clock)?;
-                let gone = || {
-                    cannot(
-                        io::ErrorKind::NotFound.into(),
-                        "write to",
-                        &self.space.path(),
-                    )
-                };
-                let draft = draft.ok_or_else(gone)?;
+                let draft = draft.ok_or_else(|| gone("write to", &self.space.path()))?;
                 // Nothing is written under the lock of a shard.
                 draft.sync()?;
                 Some(draft)
@@ -264,21 +251,16 @@ fn judge(dir: &Dir, shard: &str, name: &str) -> Result<State> {
 /// Looks at an entry once.
 fn look(dir: &Dir, shard: &str, name: &str) -> Result<State> {
     let path = dir.path.join(name);
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(State::Gone),
-        Err(err) => Err(unusable(err, "open", &path)),
-        Ok(file) => Ok(File::from(file)),
+    let Some(opened) = dir.open_if_any(name).transpose() else {
+        return Ok(State::Gone);
     };
-    let read = file.and_then(
-        |file| match file.metadata().or_cannot("look at", &path)?.is_file() {
-            true => read_whole(file, (shard, name), path.clone()),
-            false => Err(StoreError::Damaged {
-                path: path.clone(),
-                source: Damage::NotAFile.into(),
-            }),
-        },
-    );
+    let read =
+        opened.and_then(
+            |file| match file.metadata().or_cannot("look at", &path)?.is_file() {
+                true => read_whole(file, (shard, name), path.clone()),
+                false => Err(Damage::NotAFile.at(path.clone())),
+            },
+        );
     let (header, key, value) = match read {
         Ok(read) => read,
         Err(StoreError::Damaged { source, .. }) => {

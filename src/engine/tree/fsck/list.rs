@@ -1,9 +1,6 @@
 //! The range of a list.
 
-use std::fs::File;
 use std::ops::Range;
-
-use rustix::fs::OFlags;
 
 use crate::store::check::{Repair, Severity};
 use crate::store::lists::{key_of, number_of};
@@ -30,7 +27,7 @@ impl Work<'_> {
             } else if !node.is_file() {
                 let what = format!("it is {}", node.kind_word());
                 let repair = self.move_away(&dir, name, "range")?;
-                self.found_with(Severity::Damage, path, what, None, repair);
+                self.damage(path, what, repair);
             } else {
                 self.suspects.look_at(&dir, &node);
             }
@@ -48,14 +45,13 @@ impl Work<'_> {
             false => self.would("moved to lost/"),
             true => self.forget()?,
         };
-        self.found_with(Severity::Damage, dir.path, what, None, repair);
+        self.damage(dir.path, what, repair);
         Ok(())
     }
 
     /// Reads the range that the next push or pop would believe.
     fn range(&self) -> Option<Range<u64>> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let lock = File::from(self.space.open(LIST_LOCK, flags).ok()?);
+        let lock = self.space.open_if_any(LIST_LOCK).ok()??;
         read_range(&self.space, &lock).ok()?
     }
 

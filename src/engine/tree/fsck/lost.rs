@@ -5,13 +5,13 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
+use crate::store::Result;
 use crate::store::check::Repair;
-use crate::store::{Result, StoreError};
 
 use super::super::create::random;
+use super::super::dir::{Dir, cannot, gone};
 use super::super::disk;
 use super::super::draft::Draft;
-use super::super::space::{Dir, cannot, make_dir};
 use super::Work;
 
 pub(super) const LOST: &str = "lost";
@@ -27,8 +27,8 @@ impl Work<'_> {
         let to = new_name(stem);
         disk::rename(dir.fd.as_fd(), name, lost.fd.as_fd(), &to)
             .map_err(|err| cannot(err, "move", &dir.path.join(name)))?;
-        sync(&lost)?;
-        sync(dir)?;
+        lost.sync()?;
+        dir.sync()?;
         Ok(Some(moved(&to, "")))
     }
 
@@ -44,16 +44,15 @@ impl Work<'_> {
         let lost = self.open_lost()?;
         let to = new_name(stem);
         if !tombstone.publish(&self.space, &lost, &to)? {
-            let gone = std::io::ErrorKind::NotFound.into();
-            return Err(cannot(gone, "write", &lost.path.join(&to)));
+            return Err(gone("write", &lost.path.join(&to)));
         }
         let to = match disk::exchange(lost.fd.as_fd(), &to, dir.fd.as_fd(), name) {
             Ok(()) => to,
             // Not every file system can do that.
             Err(_) => replace_by_rename((dir, name), (&lost, &to), new_name(stem))?,
         };
-        sync(&lost)?;
-        sync(dir)?;
+        lost.sync()?;
+        dir.sync()?;
         Ok(moved(&to, ", and the key is removed"))
     }
 
@@ -62,9 +61,8 @@ impl Work<'_> {
             return Ok(dir);
         }
         let space = self.space.dir("")?;
-        make_dir(space.fd.as_fd(), LOST, self.space.dir_mode()?)
-            .map_err(|err| cannot(err, "make the directory", &space.path.join(LOST)))?;
-        sync(&space)?;
+        space.make_dir(LOST, self.space.dir_mode()?)?;
+        space.sync()?;
         self.space.dir(LOST)
     }
 }
@@ -79,7 +77,7 @@ fn replace_by_rename(
     let failed = |err| cannot(err, "move", &dir.path.join(name));
     match disk::link(dir.fd.as_fd(), name, lost.fd.as_fd(), &aside) {
         // The rename takes the old name away, and that may last before the new one does.
-        Ok(()) => sync(lost)?,
+        Ok(()) => lost.sync()?,
         // A directory has one name only, and so has each file where there are no hard links. Then
         // there is a moment in which neither of the two is there.
         Err(_) => {
@@ -88,10 +86,6 @@ fn replace_by_rename(
     }
     disk::rename(lost.fd.as_fd(), tombstone, dir.fd.as_fd(), name).map_err(failed)?;
     Ok(aside)
-}
-
-pub(super) fn sync(dir: &Dir) -> Result<(), StoreError> {
-    disk::sync(&dir.fd).map_err(|err| cannot(err, "sync", &dir.path))
 }
 
 fn new_name(stem: &str) -> String {

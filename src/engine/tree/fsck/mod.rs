@@ -23,15 +23,15 @@ mod nodes;
 mod packs;
 mod rooms;
 
-use std::io;
 use std::path::PathBuf;
 
 use crate::store::check::{Repair, Severity};
 use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
 
 use super::Tree;
+use super::dir::gone;
 use super::lock::{GC_LOCK, Kind, Lock};
-use super::space::{Space, cannot};
+use super::space::Space;
 use super::tries::Tries;
 use super::upkeep::{Upkeep, sync_packs};
 
@@ -127,8 +127,7 @@ impl Work<'_> {
         let mut tries = Tries::default();
         loop {
             let space = self.tree.open_unchecked_space(self.namespace)?;
-            let gone = || cannot(io::ErrorKind::NotFound.into(), "open", &self.tree.root);
-            let space = space.ok_or_else(gone)?;
+            let space = space.ok_or_else(|| gone("open", &self.tree.root))?;
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
                 match sync_packs(&space, &lock) {
                     // What is not what it should be is told later.
@@ -158,6 +157,10 @@ impl Work<'_> {
 
     fn found(&mut self, severity: Severity, path: PathBuf, what: impl Into<String>) {
         self.found_with(severity, path, what, None, None);
+    }
+
+    fn damage(&mut self, path: PathBuf, what: impl Into<String>, repair: Option<Repair>) {
+        self.found_with(Severity::Damage, path, what, None, repair);
     }
 
     fn found_with(

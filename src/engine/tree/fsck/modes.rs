@@ -8,7 +8,8 @@ use rustix::fs::{AtFlags, CWD, Mode, Stat};
 use crate::store::check::Severity;
 use crate::store::{OrCannot as _, Result};
 
-use super::super::space::{Dir, Space};
+use super::super::dir::Dir;
+use super::super::space::Space;
 use super::Work;
 use super::nodes::Node;
 

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, Stat};
 
 use crate::store::{OrCannot as _, Result, Time};
 
-use super::super::space::Dir;
+use super::super::dir::Dir;
 
 /// A name in a directory, and what has it.
 #[derive(Debug)]

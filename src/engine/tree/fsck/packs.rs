@@ -9,8 +9,8 @@ use crate::store::check::{Repair, Severity};
 use crate::store::{Result, StoreError};
 
 use super::super::codec::Damage;
+use super::super::dir::gone;
 use super::super::pack::{Flaw, Manifest, Named, PACKS, Pack, Survey};
-use super::super::space::cannot;
 use super::Work;
 use super::nodes;
 
@@ -145,15 +145,9 @@ impl Work<'_> {
             return Ok(self.would(&format!("replaced by its {what}")));
         }
         let upkeep = self.upkeep.as_mut().expect("a repair holds the lock");
-        let gone = || {
-            cannot(
-                std::io::ErrorKind::NotFound.into(),
-                "write to",
-                &self.space.path(),
-            )
-        };
-        let (temp, geometry) = survey.save(pack, &self.space)?.ok_or_else(gone)?;
+        let (temp, geometry) = survey.save(pack, &self.space)?;
         let new = upkeep.add_pack(temp, geometry)?;
+        let gone = || gone("write to", &self.space.path());
         let packs = upkeep.packs()?.ok_or_else(gone)?;
         let mut all = packs.named().to_vec();
         for other in &mut all {

@@ -1,24 +1,23 @@
 //! `format`, and the directories of a namespace.
 
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, OFlags};
+use rustix::fs::{AtFlags, FileType};
 
 use crate::store::check::{Repair, Severity};
 use crate::store::{Result, StoreError};
 
 use super::super::create::ROOMS;
+use super::super::dir::{Dir, gone};
 use super::super::layout::{FORMAT, SHARDS, shard_name};
 use super::super::lock::{self, GC_LOCK};
 use super::super::loose::read_header;
 use super::super::pack::Manifest;
 use super::super::range::{ENDS, ROOM};
-use super::super::space::{Dir, cannot, make_dir};
 use super::super::temp::{SPARE, Temp};
 use super::super::upkeep::{STAGED, names_in};
 use super::Work;
-use super::lost::{LOST, sync};
+use super::lost::LOST;
 use super::nodes::{self, is_hex};
 
 /// What is left behind is told when it is older than this: before, somebody may be at work on it.
@@ -59,7 +58,7 @@ impl Work<'_> {
             (true, false) => self.would("written anew"),
             (true, true) => Some(self.write_format()?),
         };
-        self.found_with(Severity::Damage, path, what, None, repair);
+        self.damage(path, what, repair);
         Ok(())
     }
 
@@ -70,12 +69,11 @@ impl Work<'_> {
             let below = ["objects/", &shard].concat();
             for name in names_in(&self.space, &below).unwrap_or_default() {
                 let below = [&below, "/", &name].concat();
-                let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-                let Ok(file) = self.space.open(&below, flags) else {
+                let Ok(Some(file)) = self.space.open_if_any(&below) else {
                     continue;
                 };
                 let path = || self.space.path_of(&below);
-                match read_header(&file.into(), (&shard, &name), &path) {
+                match read_header(&file, (&shard, &name), &path) {
                     Ok(_) => return true,
                     Err(StoreError::Newer { .. }) => return false,
                     Err(_) => {}
@@ -92,14 +90,14 @@ impl Work<'_> {
             Ok(_) => self.move_away(&dir, "format", "format")?,
             Err(_) => None,
         };
-        let gone = || cannot(std::io::ErrorKind::NotFound.into(), "write", &dir.path);
+        let gone = || gone("write", &dir.path);
         let mut temp = Temp::create_or_spare(&self.space, SPARE)?.ok_or_else(gone)?;
         temp.write(FORMAT.as_bytes())?;
         temp.sync()?;
         if !temp.publish(&self.space, &dir, "format")? {
             return Err(gone());
         }
-        sync(&dir)?;
+        dir.sync()?;
         let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
         Ok(Repair {
             what: format!("{before}written anew"),
@@ -138,7 +136,7 @@ impl Work<'_> {
             } else if [ENDS, ROOM, "spare", "named"].contains(&name) {
                 let what = format!("it is {}", node.kind_word());
                 let repair = self.move_away(&dir, name, name)?;
-                self.found_with(Severity::Damage, path, what, None, repair);
+                self.damage(path, what, repair);
             } else if !ROOMS.contains(&name) && name != "packs" && name != "format" {
                 let what = format!("it is {}", node.kind_word());
                 self.found(Severity::Damage, path, what);
@@ -189,9 +187,8 @@ impl Work<'_> {
             Ok(_) => self.move_away(&dir, room, room)?,
             Err(_) => None,
         };
-        make_dir(dir.fd.as_fd(), room, self.space.dir_mode()?)
-            .map_err(|err| cannot(err, "make the directory", &dir.path.join(room)))?;
-        sync(&dir)?;
+        dir.make_dir(room, self.space.dir_mode()?)?;
+        dir.sync()?;
         let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
         Ok(Repair {
             what: format!("{before}made anew"),
@@ -219,8 +216,7 @@ impl Work<'_> {
         };
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             let repair = self.move_away(&dir, "gc", "lock-gc")?;
-            let path = self.space.path_of(GC_LOCK);
-            self.found_with(Severity::Damage, path, "it is no file", None, repair);
+            self.damage(self.space.path_of(GC_LOCK), "it is no file", repair);
         }
         Ok(())
     }

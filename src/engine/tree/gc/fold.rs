@@ -4,23 +4,19 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::os;
-use crate::store::{Key, Meta, Result, StoreError, Time};
+use crate::store::{Key, Meta, Result, Time};
 
 use super::super::bulk::sha1_of_name;
 use super::super::codec::{Damage, Header};
+use super::super::dir::{Dir, cannot};
 use super::super::find::KeptPacks;
 use super::super::layout::{Place, SHARDS, shard_name};
 use super::super::loose;
-use super::super::pack::manifest::damaged;
 use super::super::pack::{LONGEST_VALUE, PackWriter, Record, is_lost};
-use super::super::space::{Dir, cannot};
 use super::super::upkeep::names_in;
 use super::{Collection, round_len, unlink};
 
@@ -80,11 +76,7 @@ impl Collection<'_> {
                             len = 0;
                         }
                     }
-                    Err(
-                        err @ (StoreError::Damaged { .. }
-                        | StoreError::Newer { .. }
-                        | StoreError::OtherKey { .. }),
-                    ) => self.progress.damage(err),
+                    Err(err) if err.is_of_one_entry() => self.progress.damage(err),
                     Err(err) => return Err(err),
                 }
             }
@@ -102,12 +94,9 @@ impl Collection<'_> {
         packs: &mut KeptPacks,
     ) -> Result<Option<Candidate>> {
         let path = || dir.path.join(name);
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = match os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|err| super::super::space::unusable(err, "open", &path()))?,
+        let Some(file) = dir.open_if_any(name)? else {
+            return Ok(None);
         };
-        let file = File::from(file);
         let (header, key) = loose::read_header(&file, (shard, name), &path)?;
         let now = self.clock.now();
         if header.is_live(now) {
@@ -115,7 +104,7 @@ impl Collection<'_> {
                 return Ok(None);
             }
             let value = read_value(&file, &header, &key).map_err(|err| match err {
-                Ok(damage) => damaged(path(), damage),
+                Ok(damage) => damage.at(path()),
                 Err(err) => cannot(err, "read", &path()),
             })?;
             return Ok(Some(Candidate {
@@ -156,10 +145,7 @@ impl Collection<'_> {
             .map(|candidate| candidate.header.meta.modified)
             .min()
         {
-            let gone = || io::Error::from(io::ErrorKind::NotFound);
-            let space = &self.upkeep.space;
-            let writer = PackWriter::create(space, base)?;
-            let mut writer = writer.ok_or_else(|| cannot(gone(), "write to", &space.path()))?;
+            let mut writer = PackWriter::create(&self.upkeep.space, base)?;
             for candidate in written() {
                 let tombstone = candidate.becomes == Becomes::Tombstone;
                 let mut meta = candidate.header.meta;

@@ -137,19 +137,9 @@ mod tests {
     fn packs(sizes: &[u64]) -> Vec<Named> {
         let named = |&size| {
             Named::new(Geometry {
-                id: 0,
                 size,
                 records: size,
-                tombstones: 0,
-                base: Time(0),
-                min_expires: None,
-                index_at: 0,
-                index_len: 0,
-                blocks: 0,
-                index_sum: 0,
-                pages_at: 0,
-                pages: 0,
-                lost: 0,
+                ..Geometry::default()
             })
         };
         sizes.iter().map(named).collect()

@@ -10,7 +10,6 @@
 //! 5. Packs are merged where that pays; see [`merge`].
 //! 6. What is left of namespaces whose makers or removers died goes.
 
-mod evict;
 mod fold;
 mod merge;
 mod unlink;
@@ -18,16 +17,20 @@ mod unlink;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
-use crate::store::{Clock, Collect, Collected, Namespace, Progress, Result, StoreError, Time};
+use crate::store::{
+    Clock, Collect, Collected, Etag, Key, Namespace, Progress, Result, StoreError, Time, evict,
+};
 
 use super::Tree;
+use super::bulk::Removal;
+use super::dir::cannot;
 use super::disk;
 use super::expiry;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{GC_LOCK, Kind, Lock, Patience};
 use super::named;
 use super::namespaces::sweep_litter;
-use super::space::{Space, cannot};
+use super::space::Space;
 use super::upkeep::Upkeep;
 
 pub(super) use self::fold::folds;
@@ -37,6 +40,9 @@ use self::merge::round_len;
 
 /// For how long to try to be the one that collects: who removes a key holds the lock for a moment.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// So many entries are evicted at once, which bounds the memory for their keys.
+const AT_ONCE: usize = 1 << 20;
 
 /// One collection.
 struct Collection<'a> {
@@ -58,7 +64,10 @@ impl Tree {
         progress: &mut dyn Progress,
     ) -> Result<Collected> {
         if request.dry_run {
-            return self.tell_evicted(namespace, request, clock, progress);
+            return Ok(Collected {
+                evicted: evict::tell(self, namespace, request, clock.now(), progress)?,
+                ..Collected::default()
+            });
         }
         let patience = Patience::Until(Instant::now(), PATIENCE);
         let upkeep = match self.lock_upkeep(namespace, false, patience) {
@@ -99,7 +108,7 @@ impl Collection<'_> {
         named::sweep(space)?;
         self.done.expired += self.tree.sweep_all(self.namespace, space, now)?;
         if request.evicts() {
-            self.evict(request)?;
+            self.evict(request, now)?;
         }
         self.wait_for_removers()?;
         self.fold(request.at_once)?;
@@ -108,6 +117,26 @@ impl Collection<'_> {
         let space = &self.upkeep.space;
         let just_written = space.path_of(GC_LOCK);
         self.done.litter += sweep_litter(space.store_path(), &just_written, usize::MAX);
+        Ok(())
+    }
+
+    /// Removes the entries that are to go, unless they change meanwhile.
+    fn evict(&mut self, request: &Collect, now: Time) -> Result<()> {
+        let (tree, namespace, upkeep) = (self.tree, self.namespace, &mut self.upkeep);
+        let remove = |keys: &[(Key, Etag)], progress: &mut dyn Progress| {
+            let removals: Vec<Removal<'_>> = keys
+                .iter()
+                .map(|(key, etag)| Removal {
+                    key: key.as_bytes(),
+                    etag: Some(*etag),
+                })
+                .collect();
+            let failed = &mut |err| progress.damage(err);
+            tree.remove_sorted(namespace, upkeep, &removals, now, failed)
+        };
+        let progress = &mut *self.progress;
+        self.done.evicted +=
+            evict::each_round(tree, namespace, request, now, progress, AT_ONCE, remove)?;
         Ok(())
     }
 
@@ -139,13 +168,8 @@ fn note(upkeep: &Upkeep, now: Time) -> Result<()> {
 
 /// Returns when garbage was collected last.
 pub(super) fn last(space: &Space) -> Option<Time> {
-    let file = space.open(
-        GC_LOCK,
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK,
-    );
+    let file = space.open_if_any(GC_LOCK).ok()??;
     let mut digits = [0; 20];
-    std::fs::File::from(file.ok()?)
-        .read_exact_at(&mut digits, 0)
-        .ok()?;
+    file.read_exact_at(&mut digits, 0).ok()?;
     str::from_utf8(&digits).ok()?.parse().ok().map(Time)
 }

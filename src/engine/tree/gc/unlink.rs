@@ -7,17 +7,15 @@ use std::os::fd::AsFd as _;
 use std::sync::Mutex;
 use std::thread;
 
-use rustix::fs::{Mode, OFlags};
-
-use crate::os;
 use crate::store::Result;
 
 use super::super::Tree;
+use super::super::dir::cannot;
 use super::super::disk;
 use super::super::layout::{digits_of, shard_name};
 use super::super::lock::{Kind, Lock};
 use super::super::loose;
-use super::super::space::{Space, cannot};
+use super::super::space::Space;
 use super::fold::{Becomes, Candidate};
 
 /// So many are unlinked by several threads: a file system that keeps a journal lets each wait for it
@@ -86,12 +84,11 @@ fn unlink_shard(tree: &Tree, space: &Space, folded: &[Candidate]) -> Result<Unli
     for candidate in folded {
         let digits = digits_of(&candidate.sha1);
         let name = str::from_utf8(&digits[2..]).expect("digits are UTF-8");
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let Ok(file) = os::open_beneath(dir.fd.as_fd(), name, flags, Mode::empty()) else {
+        let Ok(file) = dir.open(name) else {
             continue;
         };
         let path = || dir.path.join(name);
-        let Ok((header, _)) = loose::read_header(&file.into(), (&parent, name), &path) else {
+        let Ok((header, _)) = loose::read_header(&file, (&parent, name), &path) else {
             continue;
         };
         if header == candidate.header {

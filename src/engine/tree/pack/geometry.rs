@@ -21,7 +21,7 @@ const NUMBERS: usize = 13;
 const LONGEST: u64 = 1 << 42;
 
 /// Where the parts of a pack are, and what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Geometry {
     /// The number of the pack, which is its name too.
     pub(crate) id: u64,

@@ -172,23 +172,13 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Time;
 
     fn geometry(index_at: u64, blocks: u64) -> Geometry {
         Geometry {
-            id: 1,
-            size: 0,
             records: blocks,
-            tombstones: 0,
-            base: Time(0),
-            min_expires: None,
             index_at,
-            index_len: 0,
             blocks,
-            index_sum: 0,
-            pages_at: 0,
-            pages: 1,
-            lost: 0,
+            ..Geometry::default()
         }
     }
 

@@ -11,17 +11,15 @@
 //! named here does not exist, whatever lies in the directory.
 
 use std::fs::File;
-use std::io;
-use std::path::PathBuf;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::FileType;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::super::codec::Damage;
 use super::super::loose::read_up_to;
-use super::super::space::{Space, unusable};
+use super::super::space::Space;
 use super::geometry::Geometry;
 
 /// Where MANIFEST is, below its namespace.
@@ -66,33 +64,27 @@ impl Manifest {
     /// [`StoreError::Damaged`] where it is not whole, and where there is `packs/` without it.
     pub(crate) fn read(space: &Space) -> Result<Option<Self>> {
         let path = || space.path_of(MANIFEST);
-        let open = || space.open(MANIFEST, OFlags::RDONLY | OFlags::NONBLOCK);
-        let file = match open() {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                // `packs/` comes with a MANIFEST inside: in between the two looks, perhaps.
-                if space.dir_if_any("packs")?.is_none() {
-                    return Ok(None);
-                }
-                match open() {
-                    Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                        if space.has_vanished("packs")? && space.dir_if_any("packs")?.is_none() {
-                            return Ok(None);
-                        }
-                        return Err(damaged(path(), Damage::Missing));
-                    }
-                    opened => opened,
-                }
+        let mut file = space.open_if_any(MANIFEST)?;
+        if file.is_none() {
+            // `packs/` comes with a MANIFEST inside: in between the two looks, perhaps.
+            if space.dir_if_any("packs")?.is_none() {
+                return Ok(None);
             }
-            opened => opened,
+            file = space.open_if_any(MANIFEST)?;
+        }
+        let Some(file) = file else {
+            return match space.has_vanished("packs")? && space.dir_if_any("packs")?.is_none() {
+                true => Ok(None),
+                false => Err(Damage::Missing.at(path())),
+            };
         };
-        let file = File::from(file.map_err(|err| unusable(err, "open", &path()))?);
         let stat = rustix::fs::fstat(&file).or_cannot("look at", &path())?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(damaged(path(), Damage::NotAFile));
+            return Err(Damage::NotAFile.at(path()));
         }
         let size = stat.st_size.cast_unsigned();
         if size > LONGEST {
-            return Err(damaged(path(), Damage::NotAManifest));
+            return Err(Damage::NotAManifest.at(path()));
         }
         let mut bytes = Vec::new();
         // One byte more than it has shows that it ends there.
@@ -108,7 +100,7 @@ impl Manifest {
                 path: path(),
                 what: "its first line is of another version".to_owned(),
             }),
-            Err(damage) => Err(damaged(path(), damage)),
+            Err(damage) => Err(damage.at(path())),
         }
     }
 
@@ -174,19 +166,6 @@ fn id_of(name: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok().filter(|_| is_name)
 }
 
-pub(crate) fn damaged(path: PathBuf, damage: Damage) -> StoreError {
-    match damage {
-        Damage::Newer => StoreError::Newer {
-            path,
-            what: damage.to_string(),
-        },
-        damage => StoreError::Damaged {
-            path,
-            source: damage.into(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,16 +176,14 @@ mod tests {
             id,
             size: 4096 * 2 + super::super::geometry::FOOTER_LEN as u64,
             records: 1,
-            tombstones: 0,
             base: Time(1),
-            min_expires: None,
             index_at: 16,
             index_len: 13,
             blocks: 1,
             index_sum: 1,
             pages_at: 4096,
             pages: 1,
-            lost: 0,
+            ..Geometry::default()
         };
         [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]
             .map(|id| Named::new(geometry(id)))

@@ -34,8 +34,9 @@ use std::sync::{Arc, OnceLock};
 use crate::store::{Result, StoreError};
 
 use super::codec::Damage;
+use super::dir::cannot;
 use super::layout::Place;
-use super::space::{Space, cannot};
+use super::space::Space;
 
 pub(super) use self::codec::{LONGEST_VALUE, Record};
 pub(super) use self::cursor::{Bounds, Cursor};
@@ -93,7 +94,7 @@ impl Packs {
             None if !self.is_current(space)? => Ok(Err(Changed)),
             None => {
                 let path = space.path_of(&["packs/", &named.name].concat());
-                Err(manifest::damaged(path, Damage::Missing))
+                Err(Damage::Missing.at(path))
             }
         }
     }

@@ -39,6 +39,9 @@ const LOST: u32 = LEN_LIMIT;
 /// Slots of this page are missing.
 const INCOMPLETE: u8 = 1;
 
+/// Bytes of a [`Slot`] that was put aside.
+pub(crate) const SLOT_BYTES: usize = 16;
+
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot {
@@ -68,20 +71,16 @@ impl Slot {
         }
     }
 
-    /// As bytes, for a file that is read back by the same process.
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.hash.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.place.to_le_bytes());
-        bytes
+    /// As bytes, in the order of slots, for a file that is read back by the same process.
+    pub(crate) fn to_bytes(self) -> [u8; SLOT_BYTES] {
+        (u128::from(self.hash) << 64 | u128::from(self.place)).to_be_bytes()
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
-        let (hash, place) = bytes.split_at(8);
-        let number = |part: &[u8]| part.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+    pub(crate) fn from_bytes(bytes: [u8; SLOT_BYTES]) -> Self {
+        let number = u128::from_be_bytes(bytes);
         Self {
-            hash: number(hash),
-            place: number(place),
+            hash: (number >> 64) as u64,
+            place: number as u64,
         }
     }
 }

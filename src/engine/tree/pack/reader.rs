@@ -8,18 +8,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Meta, OrCannot as _, Result};
 
 use super::super::codec::Damage;
 use super::super::layout::{Place, sha1_of};
-use super::super::space::{Space, unusable};
+use super::super::space::Space;
 use super::codec::{self, Frame, Record};
 use super::geometry::{FOOTER_LEN, Geometry};
 use super::index::Index;
-use super::manifest::{Named, damaged};
+use super::manifest::Named;
 use super::page::{self, Candidate, PAGE_LEN, Page};
 
 /// A pack, opened.
@@ -95,13 +94,12 @@ impl Pack {
     ) -> Result<Option<(Self, u64)>> {
         let below = [dir, "/", &named.name].concat();
         let path = space.path_of(&below);
-        let file = match space.open(&below, OFlags::RDONLY | OFlags::NONBLOCK) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => File::from(opened.map_err(|err| unusable(err, "open", &path))?),
+        let Some(file) = space.open_if_any(&below)? else {
+            return Ok(None);
         };
         let stat = file.metadata().or_cannot("look at", &path)?;
         if !stat.is_file() {
-            return Err(damaged(path, Damage::NotAFile));
+            return Err(Damage::NotAFile.at(path));
         }
         let index = OnceLock::new();
         let pack = Self {
@@ -284,7 +282,7 @@ impl Pack {
 
     /// Says that the pack is damaged.
     pub(crate) fn damaged(&self, damage: Damage) -> crate::store::StoreError {
-        damaged(self.path.clone(), damage)
+        damage.at(self.path.clone())
     }
 
     pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {

@@ -9,13 +9,15 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::store::{Deadline, Result, Time};
 
 use super::super::create::random;
+use super::super::dir::{cannot, gone};
 use super::super::layout::sha1_of;
-use super::super::space::{Space, cannot};
+use super::super::space::Space;
 use super::super::temp::{SPARE, Temp};
 use super::codec::{self, Frame, LONGEST_RECORD, Record};
 use super::geometry::{Geometry, MAGIC};
 use super::index::IndexBuilder;
-use super::page::{self, MOST_SLOTS, OFFSET_LIMIT, PAGE_LEN, Slot};
+use super::page::{self, MOST_SLOTS, OFFSET_LIMIT, PAGE_LEN, SLOT_BYTES, Slot};
+use super::{Merge, Sorted};
 
 /// How much is written at a time.
 const PART: usize = 256 * 1024;
@@ -58,16 +60,15 @@ pub(crate) struct PackWriter<'a> {
 }
 
 impl<'a> PackWriter<'a> {
-    /// Begins a pack in which no record was modified before `base`; `None` if the namespace was
-    /// removed meanwhile.
-    pub(crate) fn create(space: &'a Space, base: Time) -> Result<Option<Self>> {
-        let Some(temp) = Temp::create_or_spare(space, SPARE)? else {
-            return Ok(None);
-        };
+    /// Begins a pack in which no record was modified before `base`. The caller has the maintenance
+    /// lock, so that the namespace cannot be removed meanwhile.
+    pub(crate) fn create(space: &'a Space, base: Time) -> Result<Self> {
+        let temp = Temp::create_or_spare(space, SPARE)?;
+        let temp = temp.ok_or_else(|| gone("write to", &space.path()))?;
         let mut buffer = Vec::with_capacity(PART + LONGEST_RECORD);
         buffer.extend_from_slice(MAGIC);
         buffer.extend_from_slice(&base.0.to_le_bytes());
-        Ok(Some(Self {
+        Ok(Self {
             space,
             temp,
             frame: Frame { id: random(), base },
@@ -79,7 +80,19 @@ impl<'a> PackWriter<'a> {
             records: 0,
             tombstones: 0,
             min_expires: None,
-        }))
+        })
+    }
+
+    /// Returns the pack that is being written; begins it with its first record.
+    pub(crate) fn begun<'b>(
+        begun: &'b mut Option<Self>,
+        space: &'a Space,
+        base: Time,
+    ) -> Result<&'b mut Self> {
+        Ok(match begun {
+            Some(writer) => writer,
+            None => begun.insert(Self::create(space, base)?),
+        })
     }
 
     /// Adds the next record, and returns the SHA-1 of its key.
@@ -184,8 +197,15 @@ impl<'a> PackWriter<'a> {
         pages: u64,
         incomplete: &BTreeSet<u64>,
     ) -> Result<bool> {
-        let mut slots = Sorted::new(held, aside)?;
-        let mut next = slots.next()?;
+        let held = SlotRun(Slots::Held(held.iter()), [0; SLOT_BYTES]);
+        let aside = aside.iter().map(SlotRun::aside);
+        let runs = std::iter::once(Ok(held)).chain(aside);
+        let mut slots = Merge::new(runs.collect::<Result<_>>()?, false);
+        let mut next_slot = || -> Result<Option<Slot>> {
+            let run = slots.advance()?;
+            Ok(run.map(|run| Slot::from_bytes(slots.source(run).1)))
+        };
+        let mut next = next_slot()?;
         let mut in_page = Vec::with_capacity(MOST_SLOTS);
         for number in 0..pages {
             in_page.clear();
@@ -196,7 +216,7 @@ impl<'a> PackWriter<'a> {
                     return Ok(false);
                 }
                 in_page.push(slot);
-                next = slots.next()?;
+                next = next_slot()?;
             }
             let is_incomplete = incomplete.contains(&number);
             let page = page::encode(self.frame.id, number, pages, &in_page, is_incomplete);
@@ -226,10 +246,8 @@ impl<'a> PackWriter<'a> {
     /// Writes the slots held to a file of their own, sorted.
     fn put_aside(&mut self) -> Result<()> {
         self.slots.sort_unstable();
-        let gone = || io::Error::from(io::ErrorKind::NotFound);
-        let temp =
-            Temp::create(self.space)?.ok_or_else(|| cannot(gone(), "write", &self.temp.path()))?;
-        for part in self.slots.chunks(PART / 16) {
+        let temp = Temp::create(self.space)?.ok_or_else(|| gone("write", &self.temp.path()))?;
+        for part in self.slots.chunks(PART / SLOT_BYTES) {
             let bytes: Vec<u8> = part.iter().flat_map(|slot| slot.to_bytes()).collect();
             temp.write(&bytes)?;
         }
@@ -239,62 +257,42 @@ impl<'a> PackWriter<'a> {
     }
 }
 
-/// All slots in the order of their hashes.
-struct Sorted<'a> {
-    held: std::slice::Iter<'a, Slot>,
-    aside: Vec<Aside<'a>>,
-    /// The next of each source that has one, the last of them the first to come.
-    heads: Vec<(Slot, usize)>,
+/// Slots in order, held in memory or put aside.
+enum Slots<'a> {
+    Held(std::slice::Iter<'a, Slot>),
+    Aside(&'a Temp, BufReader<&'a File>),
 }
 
-struct Aside<'a> {
-    temp: &'a Temp,
-    reader: BufReader<&'a File>,
+/// Slots being read, and the bytes of the one that comes now.
+struct SlotRun<'a>(Slots<'a>, [u8; SLOT_BYTES]);
+
+impl<'a> SlotRun<'a> {
+    fn aside(temp: &'a Temp) -> Result<Self> {
+        let rewound = (&temp.file).rewind();
+        rewound.map_err(|err| cannot(err, "read", &temp.path()))?;
+        let reader = BufReader::with_capacity(PART, &temp.file);
+        Ok(Self(Slots::Aside(temp, reader), [0; SLOT_BYTES]))
+    }
 }
 
-impl<'a> Sorted<'a> {
-    fn new(held: &'a [Slot], aside: &'a [Temp]) -> Result<Self> {
-        let mut sorted = Self {
-            held: held.iter(),
-            aside: Vec::new(),
-            heads: Vec::new(),
-        };
-        for temp in aside {
-            let rewound = (&temp.file).rewind();
-            rewound.map_err(|err| cannot(err, "read", &temp.path()))?;
-            let reader = BufReader::with_capacity(PART, &temp.file);
-            sorted.aside.push(Aside { temp, reader });
-        }
-        for source in 0..=aside.len() {
-            sorted.refill(source)?;
-        }
-        Ok(sorted)
-    }
-
-    fn next(&mut self) -> Result<Option<Slot>> {
-        let Some((slot, source)) = self.heads.pop() else {
-            return Ok(None);
-        };
-        self.refill(source)?;
-        Ok(Some(slot))
-    }
-
-    fn refill(&mut self, source: usize) -> Result<()> {
-        let next = match self.aside.get_mut(source) {
-            None => self.held.next().copied(),
-            Some(aside) => {
-                let mut bytes = [0; 16];
-                match aside.reader.read_exact(&mut bytes) {
-                    Ok(()) => Some(Slot::from_bytes(bytes)),
-                    Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => None,
-                    Err(err) => return Err(cannot(err, "read", &aside.temp.path())),
-                }
+impl Sorted for SlotRun<'_> {
+    fn advance(&mut self) -> Result<bool> {
+        match &mut self.0 {
+            Slots::Held(slots) => {
+                let next = slots.next().map(|slot| slot.to_bytes());
+                self.1 = next.unwrap_or_default();
+                Ok(next.is_some())
             }
-        };
-        if let Some(slot) = next {
-            let place = self.heads.partition_point(|head| *head > (slot, source));
-            self.heads.insert(place, (slot, source));
+            Slots::Aside(temp, reader) => match reader.read_exact(&mut self.1) {
+                Err(err) if err.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+                read => read
+                    .map(|()| true)
+                    .map_err(|err| cannot(err, "read", &temp.path())),
+            },
         }
-        Ok(())
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.1
     }
 }

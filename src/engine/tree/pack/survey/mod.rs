@@ -97,12 +97,9 @@ impl Survey {
         self.sound.len() as u64
     }
 
-    /// Writes the sound records to a new pack, with marks of what was lost; `None` if the namespace
-    /// was removed meanwhile.
-    pub(crate) fn save(&self, pack: &Pack, space: &Space) -> Result<Option<(Temp, Geometry)>> {
-        let Some(mut writer) = PackWriter::create(space, pack.geometry().base)? else {
-            return Ok(None);
-        };
+    /// Writes the sound records to a new pack, with marks of what was lost.
+    pub(crate) fn save(&self, pack: &Pack, space: &Space) -> Result<(Temp, Geometry)> {
+        let mut writer = PackWriter::create(space, pack.geometry().base)?;
         let mut bytes = Vec::new();
         for &(offset, len) in &self.sound {
             bytes.resize(len as usize, 0);
@@ -110,7 +107,7 @@ impl Survey {
             let decoded = codec::decode(&bytes, pack.frame());
             writer.add(&decoded.map_err(|damage| pack.damaged(damage))?.0)?;
         }
-        writer.finish_with(&self.lost).map(Some)
+        writer.finish_with(&self.lost)
     }
 
     fn damage(&mut self, what: impl Into<String>) {
