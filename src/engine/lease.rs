@@ -7,12 +7,13 @@
 //! to hold what it has lost until it goes on. For that there is the token: it grows with each grant, and whoever is given
 //! work refuses an older one than the last that it has seen.
 
+use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::os;
-use crate::store::{Guard, Held, OnLoss, Result, Watcher};
+use crate::store::{Guard, Held, OnLoss, OrCannot as _, Result, Watcher};
 
 /// For how long a lock is granted.
 pub(super) const LASTS: Duration = Duration::from_secs(10);
@@ -122,7 +123,8 @@ pub(super) fn hold(grant: &Arc<dyn Grant>, token: u64, asked: Duration) -> Resul
             return Ok(None);
         }
     }
-    let lease = Lease::new(Arc::clone(grant), token, asked, PACE);
+    let lease = Lease::new(Arc::clone(grant), token, asked, PACE)
+        .or_cannot("start a thread for", "the lock".as_ref())?;
     Ok(Some(Box::new(lease)))
 }
 
@@ -152,7 +154,7 @@ struct State {
 }
 
 impl Lease {
-    fn new(grant: Arc<dyn Grant>, token: u64, asked: Duration, pace: Pace) -> Self {
+    fn new(grant: Arc<dyn Grant>, token: u64, asked: Duration, pace: Pace) -> io::Result<Self> {
         let state = State {
             until: asked + pace.lasts,
             is_lost: false,
@@ -165,16 +167,22 @@ impl Lease {
             pace,
         });
         let (sender, given_back) = mpsc::channel();
-        let kept = Arc::clone(&shared);
-        os::spawn_deaf(move || kept.keep(&*grant, asked, &sender));
+        let (kept, granted) = (Arc::clone(&shared), Arc::clone(&grant));
+        let started = os::spawn_deaf(move || kept.keep(&*granted, asked, &sender));
         // The keeper may wait for an answer that never comes.
         let watched = Arc::clone(&shared);
-        os::spawn_deaf(move || watched.watch());
-        Self {
+        let started = started.and_then(|_| os::spawn_deaf(move || watched.watch()));
+        let lease = Self {
             token,
             shared,
             given_back,
+        };
+        if let Err(err) = started {
+            drop(lease);
+            _ = grant.free();
+            return Err(err);
         }
+        Ok(lease)
     }
 
     /// Gives the lock back, unless that takes longer than the lock lasts. Returns false if it was lost.

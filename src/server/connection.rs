@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::listen::{Listener, Socket};
 use super::stream::{Peer, Stream, Timed};
-use super::{App, routes};
+use super::{App, MAX_CALLS, routes};
 
 /// How long a client may take to send a header, the time between two requests included.
 const HEADER_TIME: Duration = Duration::from_secs(30);
@@ -29,21 +29,25 @@ pub(super) const MAX_HEADER: usize = 64 * 1024;
 const MAX_HEADERS: usize = 64;
 /// The most connections at a time; the others wait in the system's queue.
 const MAX_CONNECTIONS: u64 = 16_384;
-/// Descriptors that are left to the store and to the locks that it holds.
+/// Descriptors that are left to the store and to the locks that it holds, where there are many; and
+/// how many a request takes there.
 const OTHER_FILES: u64 = 2_048;
+const FILES_PER_CALL: u64 = 8;
+/// How many the runtime takes.
+const RUNTIME_FILES: u64 = 7;
 
 /// Serves whoever connects, until a signal to stop.
 pub(super) async fn accept(
     listener: &mut Listener,
     app: Arc<App>,
-    files: u64,
+    places: usize,
     stopper: watch::Sender<bool>,
     ready: impl FnOnce(),
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let socket = Acceptor::of(listener.take_socket()?)?;
-    let places = Arc::new(Semaphore::new(connections(files)));
+    let places = Arc::new(Semaphore::new(places));
     let routes = routes::router(&app);
     // Each connection holds a sender; when the last is gone, so are all connections.
     let (running, mut finished) = mpsc::channel::<()>(1);
@@ -96,10 +100,21 @@ pub(super) fn files() -> u64 {
     }
 }
 
-/// Returns how many connections there can be with so many descriptors.
-fn connections(files: u64) -> usize {
-    let places = files.saturating_sub(OTHER_FILES).max(files / 2);
-    usize::try_from(places.min(MAX_CONNECTIONS)).unwrap_or(usize::MAX)
+/// Returns how many connections there can be with so many descriptors, of which the requests need some,
+/// too.
+pub(super) fn places(files: u64) -> io::Result<usize> {
+    // Where the system does not tell how many are open, it is about as many.
+    let open = std::fs::read_dir("/proc/self/fd").map_or(4, |open| open.count() as u64);
+    let least = open + RUNTIME_FILES + FILES_PER_CALL + 1;
+    if files < least {
+        let error = format!("{files} open files are too few (ulimit -n): it takes {least}");
+        return Err(io::Error::other(error));
+    }
+    let left = files - open - RUNTIME_FILES;
+    let for_calls = FILES_PER_CALL * MAX_CALLS as u64;
+    let places = (left / (1 + FILES_PER_CALL)).max(left.saturating_sub(for_calls));
+    let places = places.min((left / 2).max(left.saturating_sub(OTHER_FILES)));
+    Ok(usize::try_from(places.min(MAX_CONNECTIONS)).unwrap_or(usize::MAX))
 }
 
 /// Serves one connection to its end. What goes wrong with it concerns its client alone.

@@ -8,16 +8,15 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task;
 use tokio::time::{Instant, timeout};
 
 use crate::exit::Exit;
 use crate::store::{Source, StoreError};
 
-use super::App;
 use super::memory::Share;
 use super::reply::Refusal;
 use super::stream::{LEAST_RATE, Slowness, URGENT_RATE};
+use super::{App, begin};
 
 /// A body of at most this many bytes has come whole before a thread is taken for it.
 const HELD: usize = 64 * 1024;
@@ -136,10 +135,11 @@ impl Intake {
             has_ended: false,
         };
         let shared = Arc::clone(app);
-        let job = task::spawn_blocking(move || {
+        let job = begin(app, move || {
             shared.is_there()?;
             Ok(work(&shared, Fed::Stream(&mut upload)))
         });
+        let job = job.await?;
         // The fault of a client is told to it as such, and not as the failure that comes of it.
         self.pump(sender).await?;
         let done = job.await.unwrap_or_else(|_| Err(Refusal::bug()))?;

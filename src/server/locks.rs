@@ -30,11 +30,11 @@ use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace};
 use crate::wire::http::answer::{self, Holds, LockWanted, line};
 use crate::wire::time::rfc3339;
 
-use super::App;
 use super::intake::Intake;
 use super::reply::{Answer, Refusal, empty, json};
 use super::stream::Peer;
 use super::wait::{LONGEST, place};
+use super::{App, begin};
 
 /// For how long a lock is granted; clients ask for it again in time.
 const LASTS: Duration = Duration::from_secs(10);
@@ -338,11 +338,11 @@ async fn attempt(
 /// those who wait for it.
 async fn give_back(app: &Arc<App>, granted: Option<Granted>) -> Result<(), Refusal> {
     let shared = Arc::clone(app);
-    let given = task::spawn_blocking(move || {
+    let given = begin(app, move || {
         drop(granted);
         shared.locks.freed.notify_waiters();
     });
-    given.await.map_err(|_| Refusal::bug())
+    given.await?.await.map_err(|_| Refusal::bug())
 }
 
 /// Takes a lock from a client that does not ask for it any more.

@@ -48,14 +48,17 @@ mod wait;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task;
+use tokio::time::timeout;
 
 use crate::store::{Clock, Namespace, Store, StoreError};
 
@@ -206,10 +209,8 @@ impl App {
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let app = Arc::clone(self);
-        Job(task::spawn_blocking(move || {
-            work(&app).map_err(|err| app.failed(&err))
-        }))
-        .await
+        let work = move || work(&app).map_err(|err| app.failed(&err));
+        Job(begin(self, work).await?).await
     }
 
     /// Does as [`App::is_there`], for who has found nothing.
@@ -234,6 +235,26 @@ impl App {
     }
 }
 
+/// Begins what may take long on a thread of its own, and refuses where the system gives none.
+async fn begin<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<task::JoinHandle<T>, Refusal> {
+    let (sender, begun) = oneshot::channel();
+    let job = task::spawn_blocking(move || {
+        // Where nobody waits for it any more it was begun just then.
+        _ = sender.send(());
+        work()
+    });
+    if timeout(app.store().busy_timeout(), begun).await.is_err() {
+        job.abort();
+        return Err(Refusal::busy(
+            "the system gives the service no more threads",
+        ));
+    }
+    Ok(job)
+}
+
 /// A call on the store that was begun.
 struct Job<T>(task::JoinHandle<Result<T, Refusal>>);
 
@@ -254,15 +275,10 @@ impl<T> Future for Job<T> {
 ///
 /// Where the system has no sockets or threads to give.
 pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io::Result<()> {
-    let runtime = Builder::new_multi_thread()
-        .max_blocking_threads(MAX_STREAMS + MAX_LISTS + MAX_WAITS + MAX_ASIDE)
-        .enable_all()
-        .build()?;
-    let calls = Builder::new_current_thread()
-        .max_blocking_threads(MAX_CALLS)
-        .build()?;
-    let (stopper, stop) = watch::channel(false);
     let files = connection::files();
+    let places = connection::places(files)?;
+    let (runtime, calls) = runtimes()?;
+    let (stopper, stop) = watch::channel(false);
     let was_there = config.store.exists().unwrap_or_default();
     let app = Arc::new(App {
         config,
@@ -279,7 +295,7 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
     let served = runtime.block_on(connection::accept(
         &mut listener,
         app,
-        files,
+        places,
         stopper,
         ready,
     ));
@@ -287,4 +303,29 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
     runtime.shutdown_background();
     calls.shutdown_background();
     served
+}
+
+/// Starts the threads. The runtime would panic where the system refuses one, or wait for it for ever: it
+/// is asked for so many before. Those for `calls` begin with one and are kept, so that there always is one.
+fn runtimes() -> io::Result<(Runtime, Runtime)> {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let gate = Mutex::new(());
+    let given = thread::scope(|scope| {
+        let _closed = gate.lock();
+        let wait = || drop(gate.lock());
+        let start = |_| thread::Builder::new().spawn_scoped(scope, wait).map(drop);
+        (0..workers + 2).try_for_each(start)
+    });
+    given.map_err(|_| io::Error::other("the system gives too few threads (ulimit -u)"))?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(MAX_STREAMS + MAX_LISTS + MAX_WAITS + MAX_ASIDE)
+        .enable_all()
+        .build()?;
+    let calls = Builder::new_current_thread()
+        .max_blocking_threads(MAX_CALLS)
+        .thread_keep_alive(Duration::from_secs(u32::MAX.into()))
+        .build()?;
+    drop(calls.spawn_blocking(|| ()));
+    Ok((runtime, calls))
 }

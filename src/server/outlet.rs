@@ -9,12 +9,11 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::task;
 
 use crate::store::{Result, Source as _, Value};
 
-use super::App;
 use super::reply::Refusal;
+use super::{App, begin};
 
 /// Bytes that are sent at once.
 const PART: usize = 128 * 1024;
@@ -113,8 +112,9 @@ pub(super) async fn written(
     write: impl FnOnce(&App, &mut Outlet) -> Result<io::Result<()>> + Send + 'static,
 ) -> Result<Body, Refusal> {
     let (sender, mut parts) = mpsc::channel(2);
-    let app = Arc::clone(app);
-    task::spawn_blocking(move || {
+    let shared = Arc::clone(app);
+    let work = move || {
+        let app = shared;
         let mut outlet = Outlet {
             buffer: Vec::new(),
             sender,
@@ -133,7 +133,8 @@ pub(super) async fn written(
                 }
             }
         }
-    });
+    };
+    begin(app, work).await?;
     let first = match parts.recv().await {
         Some(Said::Refused(refusal)) => return Err(refusal),
         Some(said) => Some(said),

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, oneshot};
-use tokio::task;
 
 use crate::store::{self, Key, Namespace, WatchTarget};
 
-use super::App;
 use super::reply::Refusal;
 use super::stream::Peer;
+use super::{App, begin};
 
 /// The longest time that a request can wait; clients repeat it.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
@@ -64,10 +63,11 @@ pub(super) async fn wait<T: Send + 'static>(
         turn: Arc::clone(&turn),
         is_over,
     };
-    task::spawn_blocking(move || {
+    let run = move || {
         waiter.run(&mut look, first, sender);
         drop(place);
-    });
+    };
+    begin(app, run).await?;
     let is_stopping = tokio::select! {
         found = &mut result => return told(app, found),
         () = app.stops() => true,

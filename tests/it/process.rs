@@ -73,13 +73,15 @@ pub fn scripted(kv: &Sandbox, args: &[&str], script: &str) -> Command {
 
 /// Lets a process write files of so many bytes at the most.
 pub fn limit_files(pid: u32, bytes: u64) {
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
-    let limit = Rlimit {
-        current: Some(bytes),
-        maximum: None,
-    };
+    limit(pid, rustix::process::Resource::Fsize, bytes, None);
+}
+
+/// Limits what a process may have of something.
+pub fn limit(pid: u32, what: rustix::process::Resource, current: u64, maximum: Option<u64>) {
+    use rustix::process::{Pid, Rlimit, prlimit};
+    let current = Some(current);
     let pid = Pid::from_raw(pid.cast_signed());
-    prlimit(pid, Resource::Fsize, limit).unwrap();
+    prlimit(pid, what, Rlimit { current, maximum }).unwrap();
 }
 
 /// Returns the state of a process as ps(1) shows it, such as `S`; nothing if there is none.

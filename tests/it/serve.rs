@@ -7,6 +7,7 @@ mod curl;
 mod ends;
 mod guard;
 mod idle;
+mod limits;
 mod load;
 mod manager;
 mod memory;

@@ -79,7 +79,7 @@ fn keep(grant: &Arc<Scripted>, lasts: u64, every: u64) -> (Box<Lease>, Receiver<
         glance: Duration::from_millis(10),
     };
     let grant = Arc::clone(grant) as Arc<dyn Grant>;
-    let lease = Box::new(Lease::new(grant, 7, os::since_boot(), pace));
+    let lease = Box::new(Lease::new(grant, 7, os::since_boot(), pace).unwrap());
     let (sender, told) = mpsc::channel();
     lease.on_loss(Box::new(move || sender.send(()).unwrap()));
     (lease, told)

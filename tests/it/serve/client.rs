@@ -27,6 +27,11 @@ impl Server {
     /// Starts a server.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
+        Self::try_start(command).unwrap_or_else(|said| panic!("it does not listen: {said:?}"))
+    }
+
+    /// Starts a server, or returns what one says that does not listen.
+    pub fn try_start(command: &mut Command) -> Result<Self, String> {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -35,12 +40,16 @@ impl Server {
             .trim_end()
             .strip_prefix("kv: listening on http://")
             .and_then(|rest| rest.split(';').next()?.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("it does not listen: {line:?}"));
-        Self {
+        let Some(address) = address else {
+            stderr.read_to_string(&mut line).unwrap();
+            _ = child.wait();
+            return Err(line);
+        };
+        Ok(Self {
             child,
             address,
             stderr,
-        }
+        })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -230,6 +239,13 @@ impl Answer {
     #[track_caller]
     pub fn is(self, code: u16) -> Self {
         assert_eq!(self.code, code, "{:?}: {}", self.headers, self.text());
+        self
+    }
+
+    /// Demands that it was done.
+    #[track_caller]
+    pub fn is_done(self) -> Self {
+        assert!(self.code < 300, "{}: {}", self.code, self.text());
         self
     }
 
