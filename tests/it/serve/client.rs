@@ -244,7 +244,7 @@ impl Answer {
 
     /// Demands that it was done.
     #[track_caller]
-    pub fn is_done(self) -> Self {
+    pub fn done(self) -> Self {
         assert!(self.code < 300, "{}: {}", self.code, self.text());
         self
     }

@@ -64,7 +64,7 @@ fn few_descriptors_are_enough_or_refused() {
                         1 => server.ask(&format!("POST /v1/l{n}?op=push"), &[CLOSE], b"e"),
                         _ => server.ask("GET /v1/default?values=1", &[CLOSE], b""),
                     };
-                    answer.is_done();
+                    answer.done();
                 });
             }
         });
@@ -90,7 +90,7 @@ fn few_threads_are_enough_or_refused() {
         match serve(&mut command, "u", count) {
             Ok(server) => {
                 served += 1;
-                server.ask("PUT /v1/default/k", &[], b"v").is_done();
+                server.ask("PUT /v1/default/k", &[], b"v").done();
                 server.ask("GET /v1/default", &[], b"").is(200);
                 server.ask("POST /v1/q?op=pop&wait=1ms", &[], b"").is(404);
                 assert_eq!(server.stop(), "");
@@ -135,7 +135,7 @@ fn a_service_without_a_descriptor_left_says_so() {
             }
         }
         limit(server.pid(), Resource::Nofile, 1_000, Some(1_000));
-        client.ask("PUT /v1/default/k", &[], &value).is_done();
+        client.ask("PUT /v1/default/k", &[], &value).done();
         client
             .ask("GET /v1/default/k", &[], b"")
             .is(200)
