@@ -1,5 +1,8 @@
 //! The page of the service, in a browser that nobody sees.
 
+mod foreign;
+mod values;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -29,7 +32,7 @@ impl Tab {
             nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         }
         let script = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
-                      --user-data-dir=profile --window-size=1180,640 --remote-debugging-pipe \
+                      --host-resolver-rules='MAP *.example 127.0.0.1' --user-data-dir=profile --window-size=1180,640 --remote-debugging-pipe \
                       3<in 4>out >log 2>&1";
         let browser = Command::new("bash")
             .args(["-c", script])
@@ -85,8 +88,7 @@ impl Tab {
     /// Returns what an expression comes to.
     #[track_caller]
     fn value(&mut self, expression: &str) -> Value {
-        let wanted =
-            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let wanted = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true });
         let answer = self.ask("Runtime.evaluate", &wanted);
         assert!(
             answer["exceptionDetails"].is_null(),
