@@ -19,6 +19,9 @@ use crate::os::flock::{self, Kind};
 /// How often, and after which pause, others are waited for who make a socket.
 const TURN_TRIES: u32 = 200;
 const TURN_PAUSE: Duration = Duration::from_millis(10);
+/// How many may wait to be taken in, where the system allows that many. Where more come, Linux knows of
+/// some no more than a cookie, and resets them when what they send comes out of turn.
+const QUEUE: i32 = 4_096;
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,7 @@ impl Listener {
         match address {
             Address::Tcp(wanted) => {
                 let socket = TcpListener::bind(wanted)?;
+                rustix::net::listen(&socket, QUEUE)?;
                 socket.set_nonblocking(true)?;
                 let address = Address::Tcp(socket.local_addr()?);
                 let socket = Some(Socket::Tcp(socket));
@@ -72,6 +76,7 @@ impl Listener {
                 let socket = UnixListener::bind(&path);
                 rustix::process::umask(mask);
                 let socket = socket?;
+                rustix::net::listen(&socket, QUEUE)?;
                 socket.set_nonblocking(true)?;
                 let made = identity(&path);
                 let address = Address::Unix(path);

@@ -6,6 +6,7 @@ mod created;
 mod curl;
 mod ends;
 mod guard;
+mod hundreds;
 mod idle;
 mod limits;
 mod load;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use kv::exit::Exit;
 use nix::sys::signal::Signal;
 
-use super::{run, through};
+use super::{answers, run, through};
 use crate::harness::{KV, Ran, Sandbox, path_with_kv, until};
 use crate::process::{Started, scripted};
 use crate::serve::client::Server;
@@ -175,4 +175,36 @@ fn a_lease_cannot_be_inherited() {
     .complains(&["--inherit", "lease"]);
     assert!(!kv.path("ran").exists());
     run(&kv, &server, &["lock", "l", "--no-wait", "--", "true"]).ends(Exit::Success);
+}
+
+/// A service may tell anything of who holds a lock: it is shown in one line, and not all of it.
+#[test]
+fn what_a_service_calls_a_holder_is_shown_escaped_and_bounded() {
+    let kv = Sandbox::new();
+    for (host, shown) in [
+        (
+            r"a\u001b[2J\u001b]0;pwn\u0007\nb".to_owned(),
+            "host: a\\u{1b}[2J\\u{1b}]0;pwn\\u{7}\\nb\n",
+        ),
+        (
+            "x".repeat(100_000),
+            &*format!("host: {}\n", "x".repeat(255)),
+        ),
+    ] {
+        let body = format!(
+            "{{\"pid\":1,\"host\":\"{host}\",\"since\":\"2026-01-01T00:00:00Z\",\"shared\":false}}\n"
+        );
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nKV-Protocol: 1\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut command = kv.kv(["lock", "--show", "l"]);
+        command.env("KV_STORE", answers(answer.leak().as_bytes()));
+        let told = Ran::of(&mut command).ends(Exit::Success).stdout_text();
+        assert!(told.contains(shown) && told.lines().count() == 4, "{told}");
+        assert!(
+            !told.contains(|c: char| c.is_control() && c != '\n'),
+            "{told:?}"
+        );
+    }
 }

@@ -118,12 +118,17 @@ pub struct Client {
 
 impl Client {
     pub fn of(address: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::on(TcpStream::connect(address)?)
+    }
+
+    /// Speaks on a connection.
+    pub fn on(stream: TcpStream) -> std::io::Result<Self> {
         // It says that it hangs instead of hanging.
         stream.set_read_timeout(Some(Duration::from_secs(90)))?;
+        let host = stream.peer_addr()?.to_string();
         Ok(Self {
             stream: BufReader::new(stream),
-            host: address.to_string(),
+            host,
         })
     }
 
