@@ -16,7 +16,7 @@ pub enum Exit {
     No,
     /// The command line is wrong.
     Usage,
-    /// Something was not to be had in the time allowed.
+    /// It timed out waiting for a lock or a key.
     Busy,
     /// The data is damaged, or newer than this program.
     Damaged,
@@ -52,10 +52,7 @@ impl Exit {
                 2,
                 "The command line is wrong; an empty or too long key too.",
             ),
-            Self::Busy => (
-                3,
-                "Busy: a lock or a key was not to be had in the time allowed.",
-            ),
+            Self::Busy => (3, "Busy: timed out waiting for a lock or a key."),
             Self::Damaged => (4, "The data is damaged, or was written by a newer kv."),
             Self::Program(status) => (status, "The status of the program that was run."),
             Self::Signal(signal) => (
@@ -109,10 +106,7 @@ impl Exit {
 /// What the commands that run a program return when it is not the program's own status (as
 /// timeout(1) and env(1)). Where a signal killed it, kv dies of the same one.
 pub const PROGRAM_ROWS: [(u8, &str); 4] = [
-    (
-        124,
-        "Busy: the lock or the key was not to be had in the time allowed.",
-    ),
+    (124, "Busy: timed out waiting for the lock or the key."),
     (125, "kv itself failed, or the command line is wrong."),
     (126, "The program cannot be executed."),
     (127, "The program was not found."),

@@ -54,7 +54,12 @@ pub fn explain(err: &clap::Error) -> String {
         }
         (ErrorKind::InvalidValue, Some(arg), Some(value)) => {
             let known = text(ContextKind::ValidValue).unwrap_or_default();
-            format!("`{value}` is no {arg}: it is one of {known}")
+            let known = match known.rsplit_once(", ") {
+                Some((others, last)) => format!("{others} or {last}"),
+                None => known,
+            };
+            let (arg, _) = arg.split_once(' ').unwrap_or((&arg, ""));
+            format!("invalid value `{value}` for {arg}: use {known}")
         }
         (ErrorKind::ValueValidation, Some(arg), Some(value)) => {
             let why = std::error::Error::source(err)

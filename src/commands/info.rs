@@ -25,7 +25,7 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
         ("setting", session.setting.to_owned()),
     ];
     let namespaces = session.namespaces()?;
-    let mut told = Told {
+    let mut printer = Printer {
         store: &store,
         json: args.json,
         is_begun: false,
@@ -34,7 +34,8 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
     for namespace in &namespaces {
         match session.store.info(namespace, session.now()) {
             Ok(Some(info)) => {
-                told.print(session.out, Some((namespace, &info)))
+                printer
+                    .print(session.out, Some((namespace, &info)))
                     .or_cannot_write()?;
                 if info.damaged > 0 {
                     exit = exit.max(Exit::Damaged);
@@ -48,7 +49,7 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
             // It was removed since it was listed.
             Ok(None) => {}
             Err(err) => {
-                told.begin(session.out).or_cannot_write()?;
+                printer.begin(session.out).or_cannot_write()?;
                 let err = err.into();
                 exit = exit.max(Exit::from_error(&err));
                 session.complain(err);
@@ -56,20 +57,20 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
         }
     }
     // Where a store is, or will be, is worth telling when nothing is in it.
-    if !told.is_begun {
-        told.print(session.out, None).or_cannot_write()?;
+    if !printer.is_begun {
+        printer.print(session.out, None).or_cannot_write()?;
     }
     Ok(exit)
 }
 
 /// What has been printed so far.
-struct Told<'a> {
+struct Printer<'a> {
     store: &'a [(&'static str, String)],
     json: bool,
     is_begun: bool,
 }
 
-impl Told<'_> {
+impl Printer<'_> {
     fn print(&mut self, out: &mut Output, of: Option<(&Namespace, &Info)>) -> io::Result<()> {
         self.begin(out)?;
         if self.json {

@@ -23,7 +23,7 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
         mounted.wait().with_context(|| cannot(args))?;
         return Ok(Exit::Success);
     }
-    settle(&mut session.location).with_context(|| cannot(args))?;
+    make_absolute(&mut session.location).with_context(|| cannot(args))?;
     // What is open of a store is one process's: neither of the two goes on with it.
     session.reopen();
     match os::background().with_context(|| cannot(args))? {
@@ -161,7 +161,7 @@ fn has_program(point: &Path) -> Result<bool> {
 }
 
 /// Names what it opens later by full names, as it leaves its directory.
-fn settle(location: &mut Location) -> io::Result<()> {
+fn make_absolute(location: &mut Location) -> io::Result<()> {
     let path = match location {
         Location::Directory(path) | Location::Sqlite(path) => path,
         Location::Http(HttpLocation {

@@ -20,7 +20,7 @@ const HELD: usize = 16 * 1024 * 1024;
 
 /// Removes all the keys it can; a failure is told at once and decides the exit status.
 pub(super) fn run(args: &RemoveArgs, session: &mut Session<'_>) -> Result<Exit> {
-    let args = &Wanted::read(args)?;
+    let args = &Request::read(args)?;
     if let Some(pattern) = &args.options.glob {
         return remove_matching(args, glob(pattern)?, session);
     }
@@ -41,7 +41,7 @@ pub(super) fn run(args: &RemoveArgs, session: &mut Session<'_>) -> Result<Exit> 
 
 /// Removes what matches, a part of it at a time. What is damaged has no key that a pattern could
 /// match: it is told, and has its status.
-fn remove_matching(args: &Wanted<'_>, glob: Glob, session: &mut Session<'_>) -> Result<Exit> {
+fn remove_matching(args: &Request<'_>, glob: Glob, session: &mut Session<'_>) -> Result<Exit> {
     let selection = Selection {
         glob: Some(glob),
         ..Selection::default()
@@ -88,13 +88,13 @@ fn remove_matching(args: &Wanted<'_>, glob: Glob, session: &mut Session<'_>) -> 
 }
 
 /// What was asked for, with the meaning of its parts settled.
-struct Wanted<'a> {
+struct Request<'a> {
     options: &'a RemoveArgs,
     null: bool,
     condition: Condition,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> Request<'a> {
     fn read(options: &'a RemoveArgs) -> Result<Self, UsageError> {
         let wrong = |why: &str| Err(UsageError(why.to_owned()));
         // `-0` reads like a negative number, which is text; beside these it can only be the option.
@@ -230,7 +230,7 @@ fn read_keys(end: u8) -> Result<Vec<Key>> {
     Ok(keys)
 }
 
-fn would_remove(args: &Wanted<'_>, session: &mut Session<'_>, key: &Key) -> Result<bool> {
+fn would_remove(args: &Request<'_>, session: &mut Session<'_>, key: &Key) -> Result<bool> {
     let (store, namespace, now) = (&session.store, &session.namespace, session.now());
     let would = match &args.condition {
         Condition::Value(value) => match store.get(namespace, key, now)? {

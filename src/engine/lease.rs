@@ -168,10 +168,10 @@ impl Lease {
         });
         let (sender, given_back) = mpsc::channel();
         let (kept, granted) = (Arc::clone(&shared), Arc::clone(&grant));
-        let started = os::spawn_deaf(move || kept.keep(&*granted, asked, &sender));
+        let started = os::spawn_without_signals(move || kept.keep(&*granted, asked, &sender));
         // The keeper may wait for an answer that never comes.
         let watched = Arc::clone(&shared);
-        let started = started.and_then(|_| os::spawn_deaf(move || watched.watch()));
+        let started = started.and_then(|_| os::spawn_without_signals(move || watched.watch()));
         let lease = Self {
             token,
             shared,

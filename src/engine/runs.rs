@@ -33,18 +33,18 @@ pub(super) trait Scratch {
 
 /// A file without a name in the directory for temporary files, which is gone with the process however
 /// that ends.
-pub(super) struct Nameless(File);
+pub(super) struct UnnamedFile(File);
 
-const NAMELESS: &str = "a temporary file";
+const UNNAMED: &str = "a temporary file";
 
-impl Nameless {
+impl UnnamedFile {
     pub(super) fn make() -> Result<Self> {
         let file = tempfile::tempfile();
-        file.map(Self).or_cannot("make", NAMELESS.as_ref())
+        file.map(Self).or_cannot("make", UNNAMED.as_ref())
     }
 }
 
-impl Scratch for Nameless {
+impl Scratch for UnnamedFile {
     fn file(&self) -> &File {
         &self.0
     }
@@ -52,13 +52,13 @@ impl Scratch for Nameless {
     fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
         StoreError::Io {
             action,
-            path: NAMELESS.into(),
+            path: UNNAMED.into(),
             source,
         }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
-        io::Write::write_all(&mut &self.0, bytes).or_cannot("write", NAMELESS.as_ref())
+        io::Write::write_all(&mut &self.0, bytes).or_cannot("write", UNNAMED.as_ref())
     }
 }
 
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn the_last_of_each_key_comes_in_order_from_however_many_runs() {
         for run_len in [1, 10_000, 1 << 30] {
-            let mut sorter = Sorter::new(run_len, Nameless::make);
+            let mut sorter = Sorter::new(run_len, UnnamedFile::make);
             let mut want = std::collections::BTreeMap::new();
             for n in 0..1_000 {
                 let (key, value, modified) = entry(n);

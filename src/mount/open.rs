@@ -330,7 +330,7 @@ impl App {
         if gap <= LONGEST_TAIL as u64 {
             return Ok(());
         }
-        let room = os::room(&self.config.disk).map_err(|_| Errno::EIO)?;
+        let room = os::disk_space(&self.config.disk).map_err(|_| Errno::EIO)?;
         match gap > room.available.saturating_mul(room.block) {
             true => Err(Errno::ENOSPC),
             false => Ok(()),

@@ -28,9 +28,9 @@ pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mark::{HAS_MARKS, mark, marked};
-pub(crate) use self::mounts::{Spot, lacks_fuse, room, unmount};
+pub(crate) use self::mounts::{Spot, disk_space, lacks_fuse, unmount};
 pub(crate) use self::process::{
-    Supervisor, Waiter, detach, hand_down, host_name, spawn_deaf, survive_file_limit,
+    Supervisor, Waiter, detach, hand_down, host_name, spawn_without_signals, survive_file_limit,
 };
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, stdin_is_null};

@@ -141,7 +141,7 @@ fn plain(field: &[u8]) -> PathBuf {
 
 /// How much a disk has room for, in blocks of so many bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) struct DiskSpace {
     pub(crate) block: u64,
     pub(crate) blocks: u64,
     pub(crate) free: u64,
@@ -151,11 +151,11 @@ pub(crate) struct Room {
 
 /// Tells how much room the disk of a path has. What is not there yet is made in the nearest directory
 /// that is.
-pub(crate) fn room(path: &Path) -> io::Result<Room> {
+pub(crate) fn disk_space(path: &Path) -> io::Result<DiskSpace> {
     let mut above = path.ancestors();
     let there = above.find(|path| path.exists()).unwrap_or(Path::new("/"));
     let told = rustix::fs::statvfs(there)?;
-    Ok(Room {
+    Ok(DiskSpace {
         block: told.f_frsize.max(1),
         blocks: told.f_blocks,
         free: told.f_bfree,

@@ -300,7 +300,9 @@ pub(super) fn close_from(first: i32, but: Option<i32>) {
 
 /// Starts a thread that no signal is delivered to. Any other thread would take signals from whoever
 /// waits for them, and the end of a child would go unnoticed.
-pub(crate) fn spawn_deaf(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn_without_signals(
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
     let started = thread::Builder::new().spawn(work);
     if let Ok(before) = before {

@@ -43,7 +43,7 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     for name in authority.into_iter().chain(host) {
         if !is_ours(app, name, reached) {
             return Err(Refusal::forbidden(format!(
-                "this service has no name `{}`: --host gives it one",
+                "host `{0}` is not allowed; start kv serve with --host {0}",
                 shown(name)
             )));
         }
@@ -92,7 +92,7 @@ fn one(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Re
 }
 
 fn of_another_site() -> Refusal {
-    Refusal::forbidden("a page of another site has no business here")
+    Refusal::forbidden("cross-origin request refused")
 }
 
 /// Returns what a client has sent as it can stand in a line.

@@ -221,7 +221,7 @@ pub(super) async fn carry_out(
         .whole(app, 1)
         .await?;
     let wanted: LockWanted = serde_json::from_slice(&body)
-        .map_err(|err| Refusal::usage(format!("the body is not as it ought to be: {err}")))?;
+        .map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))?;
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
     match op {
         "lock" => match lock(app, peer, namespace, &wanted).await? {

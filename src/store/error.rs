@@ -114,7 +114,7 @@ impl StoreError {
 /// What kind of failure a service has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Something was not to be had in the time allowed; trying again may help.
+    /// It timed out waiting for a lock or a key; trying again may help.
     Busy,
     /// The data is damaged.
     Damaged,

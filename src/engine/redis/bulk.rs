@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::runs::{Nameless, Sorter};
+use crate::engine::runs::{Sorter, UnnamedFile};
 use crate::store::{
     Bulk, Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped,
     StoreError, Time,
@@ -43,7 +43,7 @@ impl Bulk for Redis {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        let mut sorter = Sorter::new(RUN_LEN, Nameless::make);
+        let mut sorter = Sorter::new(RUN_LEN, UnnamedFile::make);
         // All are read before the first is stored: a feed that stops leaves nothing behind.
         loop {
             match feed.next() {

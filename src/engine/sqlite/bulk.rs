@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use crate::engine::merge;
-use crate::engine::runs::{Nameless, Run, Sorter};
+use crate::engine::runs::{Run, Sorter, UnnamedFile};
 use crate::store::{
     Bulk, Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped, StoreError,
 };
@@ -15,7 +15,7 @@ use super::transaction::Transaction;
 use super::value::Spool;
 
 /// What is imported, in order.
-type Entries = merge::Merge<Run<Nameless>>;
+type Entries = merge::Merge<Run<UnnamedFile>>;
 
 /// Bytes of an import that are put in order in memory; what is more is written to a file.
 const RUN_LEN: usize = 16 << 20;
@@ -29,7 +29,7 @@ impl Bulk for Sqlite {
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
         // What comes may come slowly, and nobody else has to wait for that.
-        let mut sorter = Sorter::new(RUN_LEN, Nameless::make);
+        let mut sorter = Sorter::new(RUN_LEN, UnnamedFile::make);
         loop {
             match feed.next() {
                 Ok(Some(incoming)) => sorter.push(&incoming)?,

@@ -15,24 +15,24 @@ use super::dir::{cannot, make_dir};
 use super::disk;
 use super::layout::FORMAT;
 use super::lock::GC_LOCK;
+use super::namespace_dir::{NamespaceDir, mode_of_dirs};
 use super::namespaces;
-use super::space::{Space, mode_of_dirs};
 use super::temp::{SPARE, SPARES};
 use super::tries::Tries;
 
 /// The directories that every namespace begins with.
-pub(super) const ROOMS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
+pub(super) const SUBDIRS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
 
 impl Tree {
     /// Opens a namespace, and makes it and its store first if they do not exist.
-    pub(super) fn open_or_create_space(&self, namespace: &Namespace) -> Result<Space> {
+    pub(super) fn open_or_create(&self, namespace: &Namespace) -> Result<NamespaceDir> {
         let mut tries = Tries::default();
         loop {
-            if let Some(space) = self.open_space(namespace)? {
+            if let Some(space) = self.open_namespace(namespace)? {
                 return Ok(space);
             }
             self.create_store()?;
-            self.create_space(namespace)?;
+            self.create_namespace(namespace)?;
             tries.again(|| self.root.join(namespace.as_str()))?;
         }
     }
@@ -57,14 +57,14 @@ impl Tree {
 
     /// Makes a namespace: built under another name, then renamed, so that it is whole or absent.
     /// Of several processes one is first, and its namespace is everybody's.
-    fn create_space(&self, namespace: &Namespace) -> Result<()> {
+    fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
         let Some(store) = self.open_store()? else {
             return Ok(());
         };
         let store = store.as_fd();
         let name = format!(".new-{:016x}", random());
         let path = self.root.join(&name);
-        let built = self.build_space(store, &name).and_then(|()| {
+        let built = self.build_namespace(store, &name).and_then(|()| {
             namespaces::sweep_litter(&self.root, &path, namespaces::LOOKED_AT);
             // From here on whoever finds the namespace may rely on the path that leads to it.
             self.sync_path_above()?;
@@ -90,7 +90,7 @@ impl Tree {
         Ok(())
     }
 
-    fn build_space(&self, store: BorrowedFd<'_>, name: &str) -> Result<()> {
+    fn build_namespace(&self, store: BorrowedFd<'_>, name: &str) -> Result<()> {
         let path = self.root.join(name);
         let mode = mode_of_dirs(store, &self.root)?;
         let failed = |err| cannot(err, "make", &path);
@@ -98,8 +98,8 @@ impl Tree {
         make_dir(store, name, mode).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let dir = os::open_beneath(store, name, flags, Mode::empty()).map_err(failed)?;
-        for room in ROOMS {
-            make_dir(dir.as_fd(), room, mode).map_err(failed)?;
+        for subdir in SUBDIRS {
+            make_dir(dir.as_fd(), subdir, mode).map_err(failed)?;
         }
         // What a collection of garbage needs where no more files can be made.
         make_dir(dir.as_fd(), SPARE, mode).map_err(failed)?;

@@ -7,8 +7,8 @@ use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
 use super::codec::{self, Header, LINE_LEN};
 use super::create::random;
 use super::dir::{Dir, cannot};
-use super::layout::Place;
-use super::space::Space;
+use super::layout::HashedKey;
+use super::namespace_dir::NamespaceDir;
 use super::temp::Temp;
 
 /// How much of a value is read, and written, at a time. A value of less takes one write.
@@ -27,19 +27,19 @@ impl Draft {
     ///
     /// Returns `None`, and has read nothing, if the namespace was removed meanwhile.
     pub(super) fn write(
-        space: &Space,
-        place: &Place<'_>,
+        space: &NamespaceDir,
+        hashed: &HashedKey<'_>,
         value: &mut dyn Source,
         times: Times,
         clock: &dyn Clock,
     ) -> Result<Option<Self>> {
-        let Some(mut draft) = Self::create(space, place)? else {
+        let Some(mut draft) = Self::create(space, hashed)? else {
             return Ok(None);
         };
-        let head = LINE_LEN + place.line.len() + 1;
+        let head = LINE_LEN + hashed.line.len() + 1;
         let mut bytes = Vec::with_capacity(head + 4096);
         bytes.resize(LINE_LEN, b'?');
-        bytes.extend_from_slice(&place.line);
+        bytes.extend_from_slice(&hashed.line);
         bytes.push(b'\n');
         fill(&mut bytes, head, value)?;
         if bytes.len() < head + PART {
@@ -49,7 +49,7 @@ impl Draft {
                 (bytes.len() - head) as u64,
                 xxh3_64(&bytes[head..]),
             );
-            bytes[..LINE_LEN].copy_from_slice(&codec::encode(&draft.header, &place.line));
+            bytes[..LINE_LEN].copy_from_slice(&codec::encode(&draft.header, &hashed.line));
             draft.temp.write(&bytes)?;
             return Ok(Some(draft));
         }
@@ -65,11 +65,11 @@ impl Draft {
             fill(&mut bytes, head, value)?;
         }
         draft.stamp(times, clock, written, sum.digest());
-        draft.write_line(place)?;
+        draft.write_line(hashed)?;
         Ok(Some(draft))
     }
 
-    fn create(space: &Space, place: &Place<'_>) -> Result<Option<Self>> {
+    fn create(space: &NamespaceDir, hashed: &HashedKey<'_>) -> Result<Option<Self>> {
         let Some(temp) = Temp::create(space)? else {
             return Ok(None);
         };
@@ -81,7 +81,7 @@ impl Draft {
                 size: 0,
             },
             tombstone: false,
-            key_len: place.key.as_bytes().len(),
+            key_len: hashed.key.as_bytes().len(),
             value_sum: xxh3_64(b""),
         };
         Ok(Some(Self { temp, header }))
@@ -91,19 +91,19 @@ impl Draft {
     ///
     /// Returns `None` if the namespace was removed meanwhile.
     pub(super) fn tombstone(
-        space: &Space,
-        place: &Place<'_>,
+        space: &NamespaceDir,
+        hashed: &HashedKey<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Self>> {
-        let Some(mut draft) = Self::create(space, place)? else {
+        let Some(mut draft) = Self::create(space, hashed)? else {
             return Ok(None);
         };
         draft.header.tombstone = true;
         draft.header.meta.modified = clock.now();
-        let line = codec::encode(&draft.header, &place.line);
+        let line = codec::encode(&draft.header, &hashed.line);
         draft
             .temp
-            .write(&[&line[..], &place.line, b"\n"].concat())?;
+            .write(&[&line[..], &hashed.line, b"\n"].concat())?;
         Ok(Some(draft))
     }
 
@@ -119,28 +119,32 @@ impl Draft {
     /// Gives the draft another expiry.
     pub(super) fn set_expiry(
         &mut self,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         expires: Option<Deadline>,
     ) -> Result<()> {
         self.header.meta.expires = expires;
-        self.write_line(place)
+        self.write_line(hashed)
     }
 
     /// Makes it the entry of another key, which must be of the same length and plain text.
-    pub(super) fn set_place(&self, place: &Place<'_>) -> Result<()> {
-        self.write_line(place)?;
-        self.temp.write_at(&place.line, LINE_LEN as u64)
+    pub(super) fn set_key(&self, hashed: &HashedKey<'_>) -> Result<()> {
+        self.write_line(hashed)?;
+        self.temp.write_at(&hashed.line, LINE_LEN as u64)
     }
 
-    fn write_line(&self, place: &Place<'_>) -> Result<()> {
-        let line = codec::encode(&self.header, &place.line);
+    fn write_line(&self, hashed: &HashedKey<'_>) -> Result<()> {
+        let line = codec::encode(&self.header, &hashed.line);
         self.temp.write_at(&line, 0)
     }
 
     /// Writes the same entry again, as a draft of the namespace that is there now; `None` if that
     /// was removed meanwhile too.
-    pub(super) fn copy_to(&self, space: &Space, place: &Place<'_>) -> Result<Option<Self>> {
-        let Some(mut copy) = Self::create(space, place)? else {
+    pub(super) fn copy_to(
+        &self,
+        space: &NamespaceDir,
+        hashed: &HashedKey<'_>,
+    ) -> Result<Option<Self>> {
+        let Some(mut copy) = Self::create(space, hashed)? else {
             return Ok(None);
         };
         copy.header = self.header;
@@ -175,7 +179,12 @@ impl Draft {
 
     /// Makes the draft the entry of that name, in place of whatever had it. Returns false if the
     /// draft is gone: its namespace was removed, or somebody cleared `tmp/`.
-    pub(super) fn publish(&mut self, space: &Space, shard: &Dir, name: &str) -> Result<bool> {
+    pub(super) fn publish(
+        &mut self,
+        space: &NamespaceDir,
+        shard: &Dir,
+        name: &str,
+    ) -> Result<bool> {
         self.temp.publish(space, shard, name)
     }
 }
@@ -195,8 +204,8 @@ fn fill(bytes: &mut Vec<u8>, head: usize, value: &mut dyn Source) -> Result<()> 
         let have = bytes.len();
         // A small value needs no large buffer: it grows with what comes. A pipe may leave less than
         // a page of the part to be read.
-        let room = (have - head).max(4096).min(head + PART - have);
-        bytes.resize(have + room, 0);
+        let subdir = (have - head).max(4096).min(head + PART - have);
+        bytes.resize(have + subdir, 0);
         let n = value.read(&mut bytes[have..])?;
         bytes.truncate(have + n);
         if n == 0 {

@@ -25,10 +25,10 @@ use super::Tree;
 use super::dir::Dir;
 use super::disk;
 use super::find::KeptPacks;
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::lock::{self, GC_LOCK, Kind, Lock, Patience};
 use super::loose;
-use super::space::Space;
+use super::namespace_dir::NamespaceDir;
 
 /// Bytes of one hint.
 pub(super) const HINT_LEN: usize = 15 + 1 + 40 + 1;
@@ -42,7 +42,7 @@ const SHORTEST_SPAN: u64 = 1 << 16;
 const LITTER_AGE: Duration = Duration::from_secs(60);
 
 /// Notes that an entry expires at `deadline`. A note that cannot be made is left out.
-pub(super) fn hint(space: &Space, place: &Place<'_>, deadline: Deadline, now: Time) {
+pub(super) fn hint(space: &NamespaceDir, hashed: &HashedKey<'_>, deadline: Deadline, now: Time) {
     let Ok(mode) = space.file_mode() else {
         return;
     };
@@ -50,11 +50,13 @@ pub(super) fn hint(space: &Space, place: &Place<'_>, deadline: Deadline, now: Ti
     let below = format!("expiry/{:015}", end_of_span(due, now));
     let open = || disk::open_append(space.store(), &space.relative(&below), mode);
     let opened = match open() {
-        Err(err) if err.kind() == io::ErrorKind::NotFound && space.room("expiry").is_ok() => open(),
+        Err(err) if err.kind() == io::ErrorKind::NotFound && space.subdir("expiry").is_ok() => {
+            open()
+        }
         opened => opened,
     };
     if let Ok(file) = opened {
-        _ = disk::write(&file, format!("{due:015} {}\n", place.hash()).as_bytes());
+        _ = disk::write(&file, format!("{due:015} {}\n", hashed.hash()).as_bytes());
     }
 }
 
@@ -70,7 +72,7 @@ impl Tree {
     /// who never runs gc does not fill the disk with them. Gives up at the first trouble: the put
     /// that called is acknowledged already, and what is left is hidden or harmless.
     pub(super) fn sweep_some(&self, namespace: &Namespace, now: Time) {
-        let Ok(Some(space)) = self.open_space(namespace) else {
+        let Ok(Some(space)) = self.open_namespace(namespace) else {
             return;
         };
         // Shared: gc is kept out, and removals, which look whether gc runs, are not misled.
@@ -79,7 +81,7 @@ impl Tree {
             return;
         };
         // What no pack has now may come back with a power cut.
-        if lock::is_unsettled(&gc.file) {
+        if lock::is_pending(&gc.file) {
             return;
         }
         _ = self.sweep_due(namespace, &space, now);
@@ -87,7 +89,12 @@ impl Tree {
     }
 
     /// Clears away all entries that are due by their hints, and returns how many there were.
-    pub(super) fn sweep_all(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<u64> {
+    pub(super) fn sweep_all(
+        &self,
+        namespace: &Namespace,
+        space: &NamespaceDir,
+        now: Time,
+    ) -> Result<u64> {
         let mut swept = 0;
         let Some(dir) = space.dir_if_any("expiry")? else {
             return Ok(swept);
@@ -109,7 +116,7 @@ impl Tree {
         Ok(swept)
     }
 
-    fn sweep_due(&self, namespace: &Namespace, space: &Space, now: Time) -> Result<()> {
+    fn sweep_due(&self, namespace: &Namespace, space: &NamespaceDir, now: Time) -> Result<()> {
         let Some(dir) = space.dir_if_any("expiry")? else {
             return Ok(());
         };
@@ -163,7 +170,7 @@ impl Tree {
         }
         // What hides a packed record stays, or an older value would be seen again.
         let key = Key::new(key).expect("a header has a sound key");
-        let is_packed = packs.find(&shard.space, &Place::of(&key))?.is_some();
+        let is_packed = packs.find(&shard.space, &HashedKey::of(&key))?.is_some();
         Ok(!is_packed && disk::unlink(dir.fd.as_fd(), name).is_ok())
     }
 }
@@ -242,7 +249,7 @@ pub(super) fn is_hint(line: &[u8]) -> bool {
 }
 
 /// Removes drafts whose writers are dead: nobody holds their lock, and they are not just made.
-pub(super) fn sweep_drafts(space: &Space, now: Time) -> Result<u64> {
+pub(super) fn sweep_drafts(space: &NamespaceDir, now: Time) -> Result<u64> {
     let mut swept = 0;
     let Some(dir) = space.dir_if_any("tmp")? else {
         return Ok(swept);

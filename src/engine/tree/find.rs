@@ -7,10 +7,10 @@
 use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
-use super::layout::{Place, digits_of};
+use super::layout::{HashedKey, digits_of};
 use super::loose::{self, Loose, WHOLE_LEN};
+use super::namespace_dir::NamespaceDir;
 use super::pack::{Packed, Packs};
-use super::space::Space;
 use super::tries::Tries;
 
 /// What a key holds, dead or alive.
@@ -75,10 +75,10 @@ impl Tree {
     pub(super) fn find(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         now: Time,
     ) -> Result<Option<Entry>> {
-        match self.find_soon(namespace, place, WHOLE_LEN, now)? {
+        match self.find_soon(namespace, hashed, WHOLE_LEN, now)? {
             Some(present) if present.is_live(now) => Ok(Some(present.into_entry()?)),
             _ => Ok(None),
         }
@@ -88,10 +88,10 @@ impl Tree {
     pub(super) fn find_meta(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         now: Time,
     ) -> Result<Option<Meta>> {
-        let present = self.find_soon(namespace, place, 0, now)?;
+        let present = self.find_soon(namespace, hashed, 0, now)?;
         Ok(present
             .filter(|present| present.is_live(now))
             .map(|present| present.meta()))
@@ -101,31 +101,31 @@ impl Tree {
     fn find_soon(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         with_value: u64,
         now: Time,
     ) -> Result<Option<Present>> {
         if let Some(kept) = self.kept_space(namespace, now)?
-            && let Some(found) = kept.find(place, with_value)
+            && let Some(found) = kept.find(hashed, with_value)
         {
             return Ok(found);
         }
-        self.find_present(namespace, place, with_value)
+        self.find_present(namespace, hashed, with_value)
     }
 
     /// Finds what a key holds, dead or alive, and reads along a value of at most `with_value` bytes.
     pub(super) fn find_present(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         with_value: u64,
     ) -> Result<Option<Present>> {
         let mut tries = Tries::default();
         loop {
-            let Some(space) = self.open_space(namespace)? else {
+            let Some(space) = self.open_namespace(namespace)? else {
                 return Ok(None);
             };
-            if let Ok(found) = find_once(&space, place, with_value)? {
+            if let Ok(found) = find_once(&space, hashed, with_value)? {
                 return Ok(found);
             }
             tries.again(|| space.path_of("packs"))?;
@@ -134,8 +134,8 @@ impl Tree {
 }
 
 /// Returns the path of a key's own file below its namespace.
-pub(super) fn loose_name(place: &Place<'_>) -> String {
-    ["objects/", place.shard(), "/", place.name()].concat()
+pub(super) fn loose_name(hashed: &HashedKey<'_>) -> String {
+    ["objects/", hashed.shard(), "/", hashed.name()].concat()
 }
 
 /// Something moved during the look.
@@ -144,21 +144,21 @@ pub(super) struct Moved;
 
 /// As [`Tree::find_present`], in a namespace that is open already.
 pub(super) fn find_once(
-    space: &Space,
-    place: &Place<'_>,
+    space: &NamespaceDir,
+    hashed: &HashedKey<'_>,
     with_value: u64,
 ) -> Result<Result<Option<Present>, Moved>> {
-    let name = loose_name(place);
+    let name = loose_name(hashed);
     let below = space.relative(&name);
     let path = space.store_path().join(&below);
-    if let Some(loose) = loose::open(space.store(), &below, path, place, with_value)? {
+    if let Some(loose) = loose::open(space.store(), &below, path, hashed, with_value)? {
         return Ok(Ok(Some(Present::Loose(loose))));
     }
     // Where there are no packs now there were none before, and the key had nothing.
     let Some(packs) = Packs::read(space)? else {
         return Ok(Ok(None));
     };
-    let found = packs.find(space, place);
+    let found = packs.find(space, hashed);
     if !packs.is_current(space)? || space.is_there(&name)? {
         return Ok(Err(Moved));
     }
@@ -170,13 +170,13 @@ pub(super) fn find_once(
 
 /// As [`Tree::find_present`], in a namespace that cannot be removed meanwhile.
 pub(super) fn find_in(
-    space: &Space,
-    place: &Place<'_>,
+    space: &NamespaceDir,
+    hashed: &HashedKey<'_>,
     with_value: u64,
 ) -> Result<Option<Present>> {
     let mut tries = Tries::default();
     loop {
-        if let Ok(found) = find_once(space, place, with_value)? {
+        if let Ok(found) = find_once(space, hashed, with_value)? {
             return Ok(found);
         }
         tries.again(|| space.path_of("packs"))?;
@@ -185,8 +185,8 @@ pub(super) fn find_in(
 
 /// Finds the newest packed record of a key, for a caller that holds the lock of its shard: nothing
 /// but a merge of packs can happen meanwhile.
-pub(super) fn find_packed(space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {
-    KeptPacks::default().find(space, place)
+pub(super) fn find_packed(space: &NamespaceDir, hashed: &HashedKey<'_>) -> Result<Option<Packed>> {
+    KeptPacks::default().find(space, hashed)
 }
 
 /// The packs as they were read last, for a caller that looks for many keys: they are opened once, and
@@ -196,7 +196,11 @@ pub(super) struct KeptPacks(Option<Packs>);
 
 impl KeptPacks {
     /// As [`find_packed`].
-    pub(super) fn find(&mut self, space: &Space, place: &Place<'_>) -> Result<Option<Packed>> {
+    pub(super) fn find(
+        &mut self,
+        space: &NamespaceDir,
+        hashed: &HashedKey<'_>,
+    ) -> Result<Option<Packed>> {
         let mut tries = Tries::default();
         loop {
             let packs = match self.0.take() {
@@ -206,7 +210,7 @@ impl KeptPacks {
                     None => return Ok(None),
                 },
             };
-            match packs.find(space, place) {
+            match packs.find(space, hashed) {
                 Ok(Ok(found)) => {
                     self.0 = Some(packs);
                     return Ok(found);
@@ -225,7 +229,7 @@ impl KeptPacks {
 }
 
 /// Tells whether the key with this SHA-1 has a file of its own.
-pub(super) fn has_file(space: &Space, sha1: &[u8; 20]) -> Result<bool> {
+pub(super) fn has_file(space: &NamespaceDir, sha1: &[u8; 20]) -> Result<bool> {
     let digits = digits_of(sha1);
     let (shard, name) = str::from_utf8(&digits)
         .expect("digits are UTF-8")

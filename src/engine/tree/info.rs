@@ -12,10 +12,10 @@ use crate::store::{
 
 use super::Tree;
 use super::gc;
+use super::maintenance::names_in;
+use super::namespace_dir::NamespaceDir;
 use super::pack::Packs;
 use super::scan::Spot;
-use super::space::Space;
-use super::upkeep::names_in;
 use super::walk::State;
 
 /// A collection of garbage pays from so many loose entries on: they take 4 MiB and more.
@@ -43,8 +43,8 @@ impl Upkeep for Tree {
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        let space = self.open_unchecked_space(namespace)?;
-        let stood = space.as_ref().and_then(Space::stand);
+        let space = self.open_unchecked(namespace)?;
+        let stood = space.as_ref().and_then(NamespaceDir::stand);
         let told = self.tell_info(namespace, now);
         match space {
             Some(space) if space.is_removed(stood.as_ref()) => Ok(None),
@@ -56,7 +56,7 @@ impl Upkeep for Tree {
 impl Tree {
     /// Tells what is known; see [`crate::store::Upkeep::info`].
     pub(super) fn tell_info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        let Some(space) = self.open_space(namespace)? else {
+        let Some(space) = self.open_namespace(namespace)? else {
             return Ok(None);
         };
         let Some(mut walk) = self.walk(namespace, &Selection::default(), now)? else {
@@ -116,7 +116,7 @@ fn damage(err: StoreError) -> Result<u64> {
 }
 
 /// Adds up the blocks and the inodes of a namespace, as du(1) does.
-fn disk_usage(space: &Space) -> (Option<u64>, Option<u64>) {
+fn disk_usage(space: &NamespaceDir) -> (Option<u64>, Option<u64>) {
     let (mut bytes, mut inodes) = (0, 0);
     for entry in WalkDir::new(space.path()).into_iter().flatten() {
         if let Ok(meta) = entry.metadata() {

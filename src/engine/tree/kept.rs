@@ -20,10 +20,10 @@ use crate::store::{Namespace, Result, Time};
 
 use super::Tree;
 use super::find::{Present, loose_name};
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::loose;
+use super::namespace_dir::NamespaceDir;
 use super::pack::Packs;
-use super::space::Space;
 
 /// So many namespaces are kept at most, and so many packs of each.
 const MANY: usize = 16;
@@ -45,7 +45,7 @@ pub(super) struct Kept {
 pub(super) struct KeptSpace {
     mark: Mark,
     dir: OwnedFd,
-    space: Space,
+    space: NamespaceDir,
     packs: Mutex<Option<Arc<Packs>>>,
 }
 
@@ -68,10 +68,10 @@ impl Mark {
 impl KeptSpace {
     /// Finds what a key holds, as [`Tree::find_present`] does; the outer `None` says that this is not
     /// known here.
-    pub(super) fn find(&self, place: &Place<'_>, with_value: u64) -> Option<Option<Present>> {
-        let name = loose_name(place);
+    pub(super) fn find(&self, hashed: &HashedKey<'_>, with_value: u64) -> Option<Option<Present>> {
+        let name = loose_name(hashed);
         let path = self.space.path_of(&name);
-        match loose::open(self.dir.as_fd(), &name, path, place, with_value) {
+        match loose::open(self.dir.as_fd(), &name, path, hashed, with_value) {
             Ok(Some(loose)) => return Some(Some(Present::Loose(loose))),
             Ok(None) => {}
             // Whoever looks anew says what is wrong.
@@ -93,7 +93,7 @@ impl KeptSpace {
             }
         };
         drop(kept);
-        let found = packs.find(&self.space, place);
+        let found = packs.find(&self.space, hashed);
         match (packs.is_current(&self.space), found) {
             (Ok(true), Ok(Ok(found))) => Some(found.map(Present::Packed)),
             (Ok(true), _) => None,
@@ -136,7 +136,7 @@ impl Tree {
         if age.is_none_or(|age| age < SETTLED) || may_open.is_some_and(|n| n < ENOUGH_FILES) {
             return Ok(None);
         }
-        let Some(space) = self.open_space(namespace)? else {
+        let Some(space) = self.open_namespace(namespace)? else {
             return Ok(None);
         };
         let is_it =

@@ -17,7 +17,7 @@ pub(super) const NAME_LEN: usize = 38;
 
 /// Where the entry of one key is.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct HashedKey<'a> {
     pub(super) key: &'a Key,
     /// The key as the second line of its entry.
     pub(super) line: Cow<'a, [u8]>,
@@ -25,7 +25,7 @@ pub(super) struct Place<'a> {
     hash: [u8; 40],
 }
 
-impl<'a> Place<'a> {
+impl<'a> HashedKey<'a> {
     pub(super) fn of(key: &'a Key) -> Self {
         let sha1 = sha1_of(key.as_bytes());
         Self {
@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn a_place_is_what_sha1sum_prints() {
         let key = Key::new(b"color".to_vec()).unwrap();
-        let place = Place::of(&key);
-        assert_eq!(place.hash(), "6dd0fe8001145bec4a12d0e22da711c4970d000b");
-        assert_eq!((place.shard(), place.name().len()), ("6d", NAME_LEN));
+        let hashed = HashedKey::of(&key);
+        assert_eq!(hashed.hash(), "6dd0fe8001145bec4a12d0e22da711c4970d000b");
+        assert_eq!((hashed.shard(), hashed.name().len()), ("6d", NAME_LEN));
     }
 
     /// The two prefixes published at shattered.io (Stevens et al., "The first collision for full

@@ -14,13 +14,13 @@ use crate::store::{
 use super::Tree;
 use super::draft::Times;
 use super::find::find_in;
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::loose;
+use super::namespace_dir::NamespaceDir;
 use super::pack::{Bounds, Changed, Cursor, Merge, PACKS, Packs, Sorted as _};
 use super::put::{Looks, Verdict};
 use super::range::{self, BLOCK, List, WIDEST};
 use super::remove::Outcome;
-use super::space::Space;
 use super::tries::Tries;
 
 /// More numbers than this are not looked up one after another: elements that were put by their keys
@@ -29,7 +29,7 @@ const LONGEST_WALK: u64 = 256;
 
 impl Lists for Tree {
     fn push(&self, namespace: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
-        let space = self.open_or_create_space(namespace)?;
+        let space = self.open_or_create(namespace)?;
         // The number is a guess, so that nothing is written or synced under the lock if it holds.
         let guess = range::guess(&space);
         let times = Times {
@@ -39,8 +39,8 @@ impl Lists for Tree {
         };
         let mut written_for = guess;
         let key = key_of(guess);
-        let place = Place::of(&key);
-        let mut draft = self.write_draft(namespace, Some(space), &place, value, times, clock)?;
+        let hashed = HashedKey::of(&key);
+        let mut draft = self.write_draft(namespace, Some(space), &hashed, value, times, clock)?;
         if self.syncs() {
             draft.sync()?;
         }
@@ -50,9 +50,9 @@ impl Lists for Tree {
         let mut number = self.next_number(namespace, &mut list)?;
         loop {
             let key = next_key(namespace, number)?;
-            let place = Place::of(&key);
+            let hashed = HashedKey::of(&key);
             if number != written_for {
-                draft.set_place(&place)?;
+                draft.set_key(&hashed)?;
                 if self.syncs() {
                     draft.sync()?;
                 }
@@ -76,7 +76,7 @@ impl Lists for Tree {
                 Err(_) => Ok(Verdict::Refuse),
             };
             let (verdict, dir) =
-                self.publish(namespace, &place, &mut draft, Looks::Loose, judge, clock)?;
+                self.publish(namespace, &hashed, &mut draft, Looks::Loose, judge, clock)?;
             if matches!(verdict, Verdict::Publish) {
                 list.keep(namespace, &self.pushed, number + 1);
                 drop(list);
@@ -113,8 +113,8 @@ impl Lists for Tree {
             };
             let rest = behind(&left, end, passed);
             let key = key_of(number);
-            let place = Place::of(&key);
-            let Some(present) = find_in(&list.space, &place, loose::WHOLE_LEN)? else {
+            let hashed = HashedKey::of(&key);
+            let Some(present) = find_in(&list.space, &hashed, loose::WHOLE_LEN)? else {
                 left = rest;
                 continue;
             };
@@ -124,7 +124,7 @@ impl Lists for Tree {
             }
             let entry = present.into_verified_entry()?;
             give_up(&mut list, &behind(&left, end, passed - 1), end)?;
-            match self.unlink(namespace, &place, Some(entry.meta.etag), clock)? {
+            match self.unlink(namespace, &hashed, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => {
                     drop(list);
                     return Ok(Some(self.sync_taken(dir, entry)));
@@ -150,9 +150,9 @@ impl Tree {
     pub(super) fn note_element(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
     ) -> Result<Option<List>> {
-        let Some(number) = number_of(place.key.as_bytes()) else {
+        let Some(number) = number_of(hashed.key.as_bytes()) else {
             return Ok(None);
         };
         let Some(mut list) = self.lock_list(namespace, true)? else {
@@ -273,13 +273,13 @@ fn give_up(list: &mut List, left: &Range<u64>, end: End) -> Result<()> {
 
 /// Finds the first or the last of these numbers that has an entry, dead, damaged or alive. Files are
 /// looked for before packs are, as gc makes packs of files.
-fn seek(space: &Space, within: &Range<u64>, end: End) -> Result<Option<u64>> {
+fn seek(space: &NamespaceDir, within: &Range<u64>, end: End) -> Result<Option<u64>> {
     let mut tries = Tries::default();
     loop {
         let has_file = |&number: &u64| {
             let key = key_of(number);
-            let place = Place::of(&key);
-            space.is_there(&["objects/", place.shard(), "/", place.name()].concat())
+            let hashed = HashedKey::of(&key);
+            space.is_there(&["objects/", hashed.shard(), "/", hashed.name()].concat())
         };
         let mut loose = None;
         for at in 0..within.end - within.start {
@@ -312,7 +312,7 @@ fn seek(space: &Space, within: &Range<u64>, end: End) -> Result<Option<u64>> {
 
 /// As [`seek`], in packs, tombstones passed over.
 fn seek_packed(
-    space: &Space,
+    space: &NamespaceDir,
     packs: &Packs,
     within: &Range<u64>,
     end: End,
@@ -348,7 +348,7 @@ fn seek_packed(
 
 /// As [`seek_packed`], number by number: of a record that was damaged nobody knows but who looks it up.
 fn seek_each(
-    space: &Space,
+    space: &NamespaceDir,
     packs: &Packs,
     within: &Range<u64>,
     reverse: bool,
@@ -358,7 +358,7 @@ fn seek_each(
             false => within.start + at,
             true => within.end - 1 - at,
         };
-        match packs.find(space, &Place::of(&key_of(number))) {
+        match packs.find(space, &HashedKey::of(&key_of(number))) {
             Ok(Err(changed)) => return Ok(Err(changed)),
             Ok(Ok(found)) if found.as_ref().is_none_or(|packed| packed.tombstone) => {}
             Ok(Ok(_)) | Err(StoreError::Damaged { .. }) => return Ok(Ok(Some(number))),

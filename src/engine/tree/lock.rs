@@ -16,7 +16,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 use super::create::random;
 use super::dir::{cannot, unusable};
 use super::disk;
-use super::space::Space;
+use super::namespace_dir::NamespaceDir;
 
 pub(super) use crate::os::flock::{Kind, Patience, try_lock};
 
@@ -26,8 +26,8 @@ pub(super) const GC_LOCK: &str = "locks/gc";
 pub(super) const LIST_LOCK: &str = "locks/list";
 /// How long the file of [`GC_LOCK`] is while a MANIFEST has its name and may not be durable, and at other times at
 /// the most: the time of the last collection of garbage is in it.
-pub(super) const UNSETTLED_LEN: u64 = 22;
-pub(super) const SETTLED_LEN: u64 = 21;
+pub(super) const PENDING_LEN: u64 = 22;
+pub(super) const DURABLE_LEN: u64 = 21;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Lock {
     ///
     /// [`StoreError::Busy`] if others hold it for too long.
     pub(super) fn acquire(
-        space: &Space,
+        space: &NamespaceDir,
         below: &str,
         kind: Kind,
         patience: Patience,
@@ -66,7 +66,7 @@ impl Lock {
 }
 
 /// Makes a lock file if there is none.
-pub(super) fn make(space: &Space, below: &str) -> Result<()> {
+pub(super) fn make(space: &NamespaceDir, below: &str) -> Result<()> {
     open(space, below).map(drop)
 }
 
@@ -75,7 +75,7 @@ pub(super) const FLAGS: OFlags = OFlags::RDWR.union(OFlags::NONBLOCK);
 /// Opens a lock file, and makes it only if there is none: with O_CREAT the kernel refuses another
 /// user's file in a sticky directory (proc(5), fs.protected_regular). Returns `None` if the
 /// namespace was removed meanwhile.
-fn open(space: &Space, below: &str) -> Result<Option<File>> {
+fn open(space: &NamespaceDir, below: &str) -> Result<Option<File>> {
     let path = || space.path_of(below);
     match space.open(below, FLAGS) {
         Ok(file) => return Ok(Some(file.into())),
@@ -96,10 +96,10 @@ fn open(space: &Space, below: &str) -> Result<Option<File>> {
         }
     }
     let create = || disk::open_or_create(space.store(), &space.relative(below), mode);
-    let (room, _) = below.split_once('/').unwrap_or_default();
+    let (subdir, _) = below.split_once('/').unwrap_or_default();
     match create() {
         Ok(file) => Ok(Some(file)),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => match space.room(room)? {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => match space.subdir(subdir)? {
             None => Ok(None),
             Some(_) => match create() {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -114,10 +114,10 @@ fn open(space: &Space, below: &str) -> Result<Option<File>> {
 
 /// Makes a lock file that has its mode from the moment on at which it has its name: another user of
 /// the store could not open it before, nor ever if its maker were killed in between.
-fn make_whole(space: &Space, below: &str, mode: Mode) -> io::Result<File> {
+fn make_whole(space: &NamespaceDir, below: &str, mode: Mode) -> io::Result<File> {
     let directory = OFlags::RDONLY | OFlags::DIRECTORY;
-    let (room, name) = below.split_once('/').unwrap_or(("", below));
-    let locks = space.open(room, directory)?;
+    let (subdir, name) = below.split_once('/').unwrap_or(("", below));
+    let locks = space.open(subdir, directory)?;
     let tmp = space.open("tmp", directory)?;
     let aside = format!("{:016x}", random());
     let file = disk::create(tmp.as_fd(), &aside)?;
@@ -130,16 +130,15 @@ fn make_whole(space: &Space, below: &str, mode: Mode) -> io::Result<File> {
 
 /// Tells whether somebody changes the packs of a namespace, or has begun to and died. Nobody holds a
 /// lock whose file was never made.
-pub(super) fn has_upkeep(space: &Space) -> Result<bool> {
+pub(super) fn is_in_maintenance(space: &NamespaceDir) -> Result<bool> {
     let Some(file) = space.open_if_any(GC_LOCK)? else {
         return Ok(false);
     };
     let is_free = try_lock(&file, Kind::Shared).or_cannot("lock", &space.path_of(GC_LOCK))?;
-    Ok(!is_free || is_unsettled(&file))
+    Ok(!is_free || is_pending(&file))
 }
 
 /// Tells by the file of the maintenance lock whether a MANIFEST may have its name and not be durable.
-pub(super) fn is_unsettled(file: &File) -> bool {
-    file.metadata()
-        .is_ok_and(|meta| meta.len() == UNSETTLED_LEN)
+pub(super) fn is_pending(file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| meta.len() == PENDING_LEN)
 }

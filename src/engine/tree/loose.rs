@@ -15,7 +15,7 @@ use crate::store::{Entry, Key, OrCannot as _, Result, Source, StoreError, Value}
 
 use super::codec::{self, Damage, Header, LINE_LEN};
 use super::dir::{if_any, open_file};
-use super::layout::{Place, hash_of};
+use super::layout::{HashedKey, hash_of};
 use super::percent;
 
 /// A value of at most this many bytes is verified before any of it is handed out.
@@ -45,7 +45,7 @@ pub(super) fn open(
     dir: BorrowedFd<'_>,
     below: &str,
     path: PathBuf,
-    place: &Place<'_>,
+    hashed: &HashedKey<'_>,
     with_value: u64,
 ) -> Result<Option<Loose>> {
     let Some(file) = if_any(open_file(dir, below), &|| path.clone())? else {
@@ -55,7 +55,7 @@ pub(super) fn open(
     let size = stat.st_size.cast_unsigned();
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
 
-    let header_len = LINE_LEN + place.line.len() + 1;
+    let header_len = LINE_LEN + hashed.line.len() + 1;
     let expected = if size <= header_len as u64 + with_value {
         usize::try_from(size).unwrap_or(header_len)
     } else {
@@ -66,7 +66,7 @@ pub(super) fn open(
     }
     let mut bytes = Vec::new();
     read_up_to(&file, &mut bytes, expected).or_cannot("read", &path)?;
-    match judge(&bytes, size, place) {
+    match judge(&bytes, size, hashed) {
         Ok((header, value_at)) => Ok(Some(Loose {
             header,
             file,
@@ -98,14 +98,14 @@ enum Verdict {
 }
 
 /// Judges what was read of a file of `size` bytes: the header, and where the value begins.
-fn judge(bytes: &[u8], size: u64, place: &Place<'_>) -> Result<(Header, usize), Verdict> {
+fn judge(bytes: &[u8], size: u64, hashed: &HashedKey<'_>) -> Result<(Header, usize), Verdict> {
     let (header, line, value_at) = match codec::decode(bytes) {
         Err(Damage::Truncated) if (bytes.len() as u64) < size && bytes.len() > LINE_LEN => {
             return Err(Verdict::LongerKey);
         }
         decoded => decoded.map_err(Verdict::Damage)?,
     };
-    if *line != *place.line || header.key_len != place.key.as_bytes().len() {
+    if *line != *hashed.line || header.key_len != hashed.key.as_bytes().len() {
         return Err(if is_key(&header, line) {
             Verdict::OtherKey
         } else {

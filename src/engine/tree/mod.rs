@@ -48,9 +48,9 @@
 //!   passed over for something older.
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
-//! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`space`], [`create`],
+//! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`namespace_dir`], [`create`],
 //! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
-//! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`upkeep`], [`bulk`], [`repack`], [`gc`],
+//! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`maintenance`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
 //! ends what they try again.
 
@@ -72,7 +72,9 @@ mod layout;
 mod list;
 mod lock;
 mod loose;
+mod maintenance;
 mod named;
+mod namespace_dir;
 mod namespaces;
 mod pack;
 mod percent;
@@ -82,10 +84,8 @@ mod remove;
 mod repack;
 mod scan;
 mod shard;
-mod space;
 mod temp;
 mod tries;
-mod upkeep;
 mod walk;
 mod watch;
 
@@ -100,9 +100,9 @@ use crate::store::{
 };
 
 use self::kept::Kept;
-use self::layout::Place;
+use self::layout::HashedKey;
+use self::namespace_dir::NamespaceDir;
 use self::range::Pushed;
-use self::space::Space;
 use self::tries::Tries;
 
 /// A store that is a directory.
@@ -129,11 +129,11 @@ impl Tree {
 
 impl Entries for Tree {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
-        self.find(namespace, &Place::of(key), now)
+        self.find(namespace, &HashedKey::of(key), now)
     }
 
     fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
-        self.find_meta(namespace, &Place::of(key), now)
+        self.find_meta(namespace, &HashedKey::of(key), now)
     }
 
     fn put(
@@ -143,7 +143,7 @@ impl Entries for Tree {
         put: Put<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
-        self.put_entry(namespace, &Place::of(key), put, clock)
+        self.put_entry(namespace, &HashedKey::of(key), put, clock)
     }
 
     fn remove(
@@ -153,11 +153,11 @@ impl Entries for Tree {
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        self.remove_entry(namespace, &Place::of(key), condition, clock)
+        self.remove_entry(namespace, &HashedKey::of(key), condition, clock)
     }
 
     fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
-        self.take_entry(namespace, &Place::of(key), clock)
+        self.take_entry(namespace, &HashedKey::of(key), clock)
     }
 
     fn scan<'a>(
@@ -168,8 +168,8 @@ impl Entries for Tree {
     ) -> Result<Listing<'a>> {
         let mut tries = Tries::default();
         loop {
-            let space = self.open_unchecked_space(namespace)?;
-            let stood = space.as_ref().and_then(Space::stand);
+            let space = self.open_unchecked(namespace)?;
+            let stood = space.as_ref().and_then(NamespaceDir::stand);
             match (self.list_entries(namespace, selection, now), space) {
                 (Err(_), Some(space)) if space.is_removed(stood.as_ref()) => {
                     tries.again(|| space.path())?;
@@ -188,7 +188,7 @@ impl Entries for Tree {
     }
 
     fn turn(&self, namespace: &Namespace, key: &Key) -> Option<Turn> {
-        self.lock_turn(namespace, &Place::of(key))
+        self.lock_turn(namespace, &HashedKey::of(key))
     }
 
     fn busy_timeout(&self) -> Duration {

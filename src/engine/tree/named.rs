@@ -17,11 +17,11 @@ use crate::store::{
 use super::Tree;
 use super::dir::if_any;
 use super::disk;
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::lock::{self, Kind, Lock, Patience};
-use super::space::Space;
+use super::maintenance::names_in;
+use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;
-use super::upkeep::names_in;
 
 /// The lock ends with the process, so that nothing has to be kept.
 impl Guard for Lock {
@@ -38,14 +38,14 @@ impl Locks for Tree {
         request: LockRequest,
         clock: &dyn Clock,
     ) -> Result<Option<Held>> {
-        let place = &Place::of(name);
-        let below = ["named/", place.hash()].concat();
+        let hashed = &HashedKey::of(name);
+        let below = ["named/", hashed.hash()].concat();
         let begun = Instant::now();
         let mut tries = Tries::default();
         loop {
-            let mut space = self.open_or_create_space(namespace)?;
+            let mut space = self.open_or_create(namespace)?;
             if !space.is_there(&below)? {
-                space = self.make_lock(namespace, place, &below)?;
+                space = self.make_lock(namespace, hashed, &below)?;
             }
             let opened = space.open(&below, lock::FLAGS).map(File::from);
             if let Some(file) = if_any(opened, &|| space.path_of(&below))? {
@@ -65,11 +65,11 @@ impl Locks for Tree {
     }
 
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let place = &Place::of(name);
-        let Some(space) = self.open_space(namespace)? else {
+        let hashed = &HashedKey::of(name);
+        let Some(space) = self.open_namespace(namespace)? else {
             return Ok(None);
         };
-        let below = ["named/", place.hash()].concat();
+        let below = ["named/", hashed.hash()].concat();
         match space.open_if_any(&below)? {
             Some(file) => holder::find(&file, &space.path_of(&below)),
             None => Ok(None),
@@ -80,7 +80,12 @@ impl Locks for Tree {
 impl Tree {
     /// Makes the file of a named lock, under the lock of a shard: whoever removes the namespace has
     /// all of these before it looks which named locks there are to be taken.
-    fn make_lock(&self, namespace: &Namespace, name: &Place<'_>, below: &str) -> Result<Space> {
+    fn make_lock(
+        &self,
+        namespace: &Namespace,
+        name: &HashedKey<'_>,
+        below: &str,
+    ) -> Result<NamespaceDir> {
         let shard = self.lock_new_shard(namespace, name.shard())?;
         let space = shard.space;
         lock::make(&space, below)?;
@@ -90,7 +95,7 @@ impl Tree {
 
 /// Removes the files of the locks that nobody holds, and that this user may remove. Whoever does so has
 /// the maintenance lock.
-pub(super) fn sweep(space: &Space) -> Result<()> {
+pub(super) fn sweep(space: &NamespaceDir) -> Result<()> {
     for name in names_in(space, "named")? {
         let below = ["named/", &name].concat();
         if holder::is_lock(&name)

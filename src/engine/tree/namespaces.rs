@@ -13,9 +13,9 @@ use super::dir::cannot;
 use super::disk;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{GC_LOCK, Kind, LIST_LOCK, Lock};
-use super::space::Space;
+use super::maintenance::names_in;
+use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;
-use super::upkeep::names_in;
 
 /// Names that a killed process left in a store are litter when they are older than this.
 const LITTER_AGE: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ impl Tree {
         let patience = self.patience();
         let mut tries = Tries::default();
         'again: loop {
-            let Some(space) = self.open_space(namespace)? else {
+            let Some(space) = self.open_namespace(namespace)? else {
                 return Ok(false);
             };
             let mut locks = Vec::with_capacity(usize::from(SHARDS) + 2);
@@ -107,27 +107,27 @@ impl Tree {
 
 /// Names the locks of a namespace in the order in which they are taken: gc, the list, the shards
 /// ascending.
-fn own_locks(_: &Space) -> Result<Vec<String>> {
+fn own_locks(_: &NamespaceDir) -> Result<Vec<String>> {
     let mut below = vec![GC_LOCK.to_owned(), LIST_LOCK.to_owned()];
     below.extend((0..SHARDS).map(|shard| ["locks/", &shard_name(shard)].concat()));
     Ok(below)
 }
 
 /// Names the locks that programs have taken by name, who would otherwise lose them unnoticed.
-fn named_locks(space: &Space) -> Result<Vec<String>> {
+fn named_locks(space: &NamespaceDir) -> Result<Vec<String>> {
     let names = names_in(space, "named")?;
     Ok(names.iter().map(|name| ["named/", name].concat()).collect())
 }
 
 /// Deletes a namespace that cannot lose its name, all of whose locks are held. Until nothing else is
 /// left it is one, so that a removal that was killed can be begun again.
-fn remove_in_place(space: &Space) -> io::Result<()> {
+fn remove_in_place(space: &NamespaceDir) -> io::Result<()> {
     let path = space.path();
     let last = ["format", "locks", "objects", "tmp"];
-    let mut rooms = vec![path.clone()];
-    rooms.extend(["objects", "tmp"].map(|room| path.join(room)));
-    for room in rooms {
-        for entry in fs::read_dir(room).into_iter().flatten() {
+    let mut dirs = vec![path.clone()];
+    dirs.extend(["objects", "tmp"].map(|name| path.join(name)));
+    for subdir in dirs {
+        for entry in fs::read_dir(subdir).into_iter().flatten() {
             let (entry, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
             let is_last = last.iter().any(|name| entry == path.join(name));
             match (is_last, kind.is_dir()) {

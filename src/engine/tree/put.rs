@@ -14,9 +14,9 @@ use super::dir::Dir;
 use super::draft::{Draft, Times};
 use super::expiry;
 use super::find::{Present, find_in, find_packed};
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::loose;
-use super::space::Space;
+use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;
 
 /// What a look at the key found before its lock was taken.
@@ -49,7 +49,7 @@ impl Tree {
     pub(super) fn put_entry(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         put: Put<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
@@ -67,8 +67,8 @@ impl Tree {
             let mut seen = None;
             let mut space = None;
             if condition != Condition::Always || expiry == Expiry::Keep {
-                space = self.open_space(namespace)?;
-                seen = Some(look(space.as_ref(), place, &condition, clock.now())?);
+                space = self.open_namespace(namespace)?;
+                seen = Some(look(space.as_ref(), hashed, &condition, clock.now())?);
                 // The answer "no" needs no draft and no lock.
                 if !condition_allows(&condition, seen) {
                     return Ok(None);
@@ -82,11 +82,11 @@ impl Tree {
                         kept,
                         modified,
                     };
-                    self.write_draft(namespace, space, place, value, times, clock)?
+                    self.write_draft(namespace, space, hashed, value, times, clock)?
                 }
                 Some(mut draft) => {
                     if expiry == Expiry::Keep {
-                        draft.set_expiry(place, kept)?;
+                        draft.set_expiry(hashed, kept)?;
                     }
                     draft
                 }
@@ -106,14 +106,14 @@ impl Tree {
                 judge(&condition, expiry, seen, present, clock.now())
             };
             // An element that is written by its key is a part of its list, wherever it comes.
-            let list = self.note_element(namespace, place)?;
+            let list = self.note_element(namespace, hashed)?;
             // What a pack holds is nothing to a put that takes place in any case, unless somebody asks.
             let looks = if seen.is_some() || asks {
                 Looks::Everywhere
             } else {
                 Looks::Loose
             };
-            let published = self.publish(namespace, place, &mut ready, looks, judge, clock);
+            let published = self.publish(namespace, hashed, &mut ready, looks, judge, clock);
             drop(list);
             let (verdict, dir) = published?;
             match verdict {
@@ -131,7 +131,7 @@ impl Tree {
                 Verdict::Refuse => return Ok(None),
                 Verdict::LookAgain => draft = Some(ready),
             }
-            conflicts.pause(self.settings.busy_timeout, place.key)?;
+            conflicts.pause(self.settings.busy_timeout, hashed.key)?;
         }
     }
 
@@ -140,8 +140,8 @@ impl Tree {
     pub(super) fn write_draft(
         &self,
         namespace: &Namespace,
-        mut opened: Option<Space>,
-        place: &Place<'_>,
+        mut opened: Option<NamespaceDir>,
+        hashed: &HashedKey<'_>,
         value: &mut dyn Source,
         times: Times,
         clock: &dyn Clock,
@@ -150,9 +150,9 @@ impl Tree {
         loop {
             let space = match opened.take() {
                 Some(space) => space,
-                None => self.open_or_create_space(namespace)?,
+                None => self.open_or_create(namespace)?,
             };
-            if let Some(draft) = Draft::write(&space, place, value, times, clock)? {
+            if let Some(draft) = Draft::write(&space, hashed, value, times, clock)? {
                 return Ok(draft);
             }
             tries.again(|| space.path_of("tmp"))?;
@@ -165,7 +165,7 @@ impl Tree {
     pub(super) fn publish(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         draft: &mut Draft,
         looks: Looks,
         judge: impl Fn(Result<Option<Present>>) -> Result<Verdict>,
@@ -173,12 +173,12 @@ impl Tree {
     ) -> Result<(Verdict, Option<Dir>)> {
         let mut tries = Tries::default();
         loop {
-            let shard = self.lock_new_shard(namespace, place.shard())?;
+            let shard = self.lock_new_shard(namespace, hashed.shard())?;
             let dir = shard.make_dir(self.syncs())?;
-            let path = dir.path.join(place.name());
-            let present = match loose::open(dir.fd.as_fd(), place.name(), path, place, 0) {
+            let path = dir.path.join(hashed.name());
+            let present = match loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0) {
                 Ok(None) if looks == Looks::Everywhere => {
-                    find_packed(&shard.space, place).map(|packed| packed.map(Present::Packed))
+                    find_packed(&shard.space, hashed).map(|packed| packed.map(Present::Packed))
                 }
                 loose => loose.map(|loose| loose.map(Present::Loose)),
             };
@@ -187,16 +187,16 @@ impl Tree {
                 return Ok((verdict, None));
             }
             if let Some(deadline) = draft.meta().expires {
-                expiry::hint(&shard.space, place, deadline, clock.now());
+                expiry::hint(&shard.space, hashed, deadline, clock.now());
             }
-            if draft.publish(&shard.space, &dir, place.name())? {
+            if draft.publish(&shard.space, &dir, hashed.name())? {
                 return Ok((Verdict::Publish, Some(dir)));
             }
             // The draft's name is gone, but its bytes are still open here.
             drop(shard);
             *draft = loop {
-                let space = self.open_or_create_space(namespace)?;
-                if let Some(copy) = draft.copy_to(&space, place)? {
+                let space = self.open_or_create(namespace)?;
+                if let Some(copy) = draft.copy_to(&space, hashed)? {
                     break copy;
                 }
                 tries.again(|| space.path_of("tmp"))?;
@@ -204,7 +204,7 @@ impl Tree {
             if self.syncs() {
                 draft.sync()?;
             }
-            tries.again(|| dir.path.join(place.name()))?;
+            tries.again(|| dir.path.join(hashed.name()))?;
         }
     }
 }
@@ -253,8 +253,8 @@ fn condition_allows(condition: &Condition, seen: Option<Seen>) -> bool {
 
 /// Looks at what a key holds, and at its value if the condition is about that.
 fn look(
-    space: Option<&Space>,
-    place: &Place<'_>,
+    space: Option<&NamespaceDir>,
+    hashed: &HashedKey<'_>,
     condition: &Condition,
     now: Time,
 ) -> Result<Seen> {
@@ -262,7 +262,7 @@ fn look(
         Condition::Value(_) => loose::WHOLE_LEN,
         _ => 0,
     };
-    let found = space.map(|space| find_in(space, place, with_value));
+    let found = space.map(|space| find_in(space, hashed, with_value));
     let found = found.transpose()?.flatten();
     let mut meta = None;
     if let Some(present) = found.filter(|present| present.is_live(now)) {

@@ -32,14 +32,14 @@ use crate::store::{Namespace, OrCannot as _, Result};
 use super::Tree;
 use super::dir::{Dir, cannot, gone};
 use super::disk;
-use super::layout::{Place, SHARDS, shard_name};
+use super::layout::{HashedKey, SHARDS, shard_name};
 use super::lock::{LIST_LOCK, Lock};
+use super::namespace_dir::NamespaceDir;
 use super::pack::PACKS;
-use super::space::Space;
 use super::temp::Temp;
 
 /// The directory of the range.
-pub(super) const ROOM: &str = "list";
+pub(super) const LIST_DIR: &str = "list";
 /// What earlier versions keep instead: while it is there, one of them may have added elements.
 pub(super) const ENDS: &str = "ends";
 /// How much wider the range is made than it has to be, and how much is missing when it is narrowed.
@@ -69,7 +69,7 @@ fn is_same(a: &File, b: &File) -> bool {
 /// A list that is locked.
 #[derive(Debug)]
 pub(super) struct List {
-    pub(super) space: Space,
+    pub(super) space: NamespaceDir,
     lock: Lock,
     /// The range, where it can be believed.
     pub(super) range: Option<Range<u64>>,
@@ -110,7 +110,7 @@ impl List {
         }
         let first = range.start.min(number.saturating_sub(BLOCK - 1));
         let wider = first..range.end.max(number.saturating_add(block));
-        let dir = self.space.dir(ROOM)?;
+        let dir = self.space.dir(LIST_DIR)?;
         self.note("")?;
         self.rename(&dir, wider)?;
         dir.sync()?;
@@ -128,7 +128,7 @@ impl List {
             false => range.start..missing.start,
         };
         self.sync_removals(missing)?;
-        let dir = self.space.dir(ROOM)?;
+        let dir = self.space.dir(LIST_DIR)?;
         self.rename(&dir, narrower)?;
         self.note_range(&dir)
     }
@@ -138,7 +138,7 @@ impl List {
     pub(super) fn trim(&mut self, end: u64) -> Result<()> {
         match self.range.clone() {
             Some(range) if (range.start..range.end).contains(&end) => {
-                let dir = self.space.dir(ROOM)?;
+                let dir = self.space.dir(LIST_DIR)?;
                 self.rename(&dir, range.start..end)?;
                 self.note_range(&dir)
             }
@@ -150,7 +150,7 @@ impl List {
     pub(super) fn make(&mut self, range: Range<u64>) -> Result<()> {
         self.sync_removals(0..u64::MAX)?;
         let old = self.clear()?;
-        let dir = self.space.kept_room(ROOM)?;
+        let dir = self.space.kept_subdir(LIST_DIR)?;
         // It has its mode from the moment on at which it has its name: other users of the store could
         // not open it if its maker were killed in between.
         let name = name_of(&range);
@@ -180,7 +180,7 @@ impl List {
     fn clear(&mut self) -> Result<Option<Dir>> {
         self.range = None;
         self.note("")?;
-        let dir = self.space.dir_if_any(ROOM)?;
+        let dir = self.space.dir_if_any(LIST_DIR)?;
         if let Some(dir) = &dir {
             for (name, _) in names_in(dir)? {
                 dir.remove(&name)?;
@@ -235,7 +235,7 @@ impl List {
     fn sync_removals(&self, numbers: Range<u64>) -> Result<()> {
         let mut shards: Vec<String> = match numbers.end - numbers.start < u64::from(SHARDS) {
             true => numbers
-                .map(|number| Place::of(&key_of(number)).shard().to_owned())
+                .map(|number| HashedKey::of(&key_of(number)).shard().to_owned())
                 .collect(),
             false => (0..SHARDS).map(shard_name).collect(),
         };
@@ -266,7 +266,7 @@ impl List {
         let Some(range) = &self.range else {
             return Ok(());
         };
-        let below = [ROOM, "/", &name_of(range)].concat();
+        let below = [LIST_DIR, "/", &name_of(range)].concat();
         // Opened, as only then a network file system asks its server.
         let file = self.space.open(&below, OFlags::RDONLY | OFlags::NONBLOCK);
         let proof = file.and_then(|file| File::from(file).metadata());
@@ -290,8 +290,8 @@ impl List {
 }
 
 /// Reads the range, if its file is the only one and the one that is noted in the file of the lock.
-pub(super) fn read_range(space: &Space, lock: &File) -> Result<Option<Range<u64>>> {
-    let Some(dir) = space.dir_if_any(ROOM)? else {
+pub(super) fn read_range(space: &NamespaceDir, lock: &File) -> Result<Option<Range<u64>>> {
+    let Some(dir) = space.dir_if_any(LIST_DIR)? else {
         return Ok(None);
     };
     let [(name, range)] = &names_in(&dir)?[..] else {
@@ -309,7 +309,7 @@ pub(super) fn read_range(space: &Space, lock: &File) -> Result<Option<Range<u64>
 }
 
 /// Reads where a list may go on, without its lock; 1 if nobody knows.
-pub(super) fn guess(space: &Space) -> u64 {
+pub(super) fn guess(space: &NamespaceDir) -> u64 {
     let file = space.open_if_any(LIST_LOCK).ok().flatten();
     file.and_then(|file| read_next(&file)).unwrap_or(1)
 }

@@ -10,7 +10,7 @@ use super::dir::{Dir, unusable};
 use super::disk;
 use super::draft::Draft;
 use super::find::{Present, find_packed};
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::lock;
 use super::loose;
 use super::put::has_value;
@@ -30,7 +30,7 @@ impl Tree {
     pub(super) fn remove_entry(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
@@ -38,7 +38,7 @@ impl Tree {
         loop {
             let now = clock.now();
             let seen = match condition {
-                Condition::Value(wanted) => match self.find(namespace, place, now)? {
+                Condition::Value(wanted) => match self.find(namespace, hashed, now)? {
                     Some(entry) => {
                         let etag = entry.meta.etag;
                         if !has_value(entry, wanted)? {
@@ -52,10 +52,10 @@ impl Tree {
                 _ => None,
             };
             // What is not there needs no lock, and no lock file is made for it.
-            if matches!(self.find_present(namespace, place, 0), Ok(None)) {
+            if matches!(self.find_present(namespace, hashed, 0), Ok(None)) {
                 return Ok(false);
             }
-            match self.unlink(namespace, place, seen, clock)? {
+            match self.unlink(namespace, hashed, seen, clock)? {
                 Outcome::Removed(dir) => {
                     self.sync_shard(Some(dir))?;
                     return Ok(true);
@@ -64,7 +64,7 @@ impl Tree {
                 Outcome::Changed if matches!(condition, Condition::Value(_)) => {}
                 Outcome::Changed => return Ok(false),
             }
-            conflicts.pause(self.settings.busy_timeout, place.key)?;
+            conflicts.pause(self.settings.busy_timeout, hashed.key)?;
         }
     }
 
@@ -72,21 +72,21 @@ impl Tree {
     pub(super) fn take_entry(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Entry>> {
         let mut conflicts = Conflicts::default();
         loop {
-            let found = self.find_present(namespace, place, loose::WHOLE_LEN)?;
+            let found = self.find_present(namespace, hashed, loose::WHOLE_LEN)?;
             let Some(present) = found.filter(|present| present.is_live(clock.now())) else {
                 return Ok(None);
             };
             // The file stays open, and so readable, when its name is gone.
             let entry = present.into_verified_entry()?;
-            match self.unlink(namespace, place, Some(entry.meta.etag), clock)? {
+            match self.unlink(namespace, hashed, Some(entry.meta.etag), clock)? {
                 Outcome::Removed(dir) => return Ok(Some(self.sync_taken(dir, entry))),
                 Outcome::No => return Ok(None),
-                Outcome::Changed => conflicts.pause(self.settings.busy_timeout, place.key)?,
+                Outcome::Changed => conflicts.pause(self.settings.busy_timeout, hashed.key)?,
             }
         }
     }
@@ -109,14 +109,14 @@ impl Tree {
     pub(super) fn unlink(
         &self,
         namespace: &Namespace,
-        place: &Place<'_>,
+        hashed: &HashedKey<'_>,
         seen: Option<Etag>,
         clock: &dyn Clock,
     ) -> Result<Outcome> {
         let mut tombstone: Option<Draft> = None;
         let mut tries = Tries::default();
         loop {
-            let Some(shard) = self.lock_shard(namespace, place.shard())? else {
+            let Some(shard) = self.lock_shard(namespace, hashed.shard())? else {
                 return Ok(Outcome::No);
             };
             let space = &shard.space;
@@ -124,13 +124,13 @@ impl Tree {
             let loose = match &dir {
                 None => Ok(None),
                 Some(dir) => {
-                    let path = dir.path.join(place.name());
-                    loose::open(dir.fd.as_fd(), place.name(), path, place, 0)
+                    let path = dir.path.join(hashed.name());
+                    loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0)
                 }
             };
             // Before MANIFEST is read: gc commits after it has waited for this lock once.
-            let gc_is_at_work = lock::has_upkeep(space)?;
-            let packed = find_packed(space, place);
+            let gc_is_at_work = lock::is_in_maintenance(space)?;
+            let packed = find_packed(space, hashed);
             let may_come_back = match &packed {
                 Ok(packed) => packed.as_ref().is_some_and(|packed| !packed.tombstone),
                 // Nobody can say what a damaged pack holds of the key.
@@ -147,22 +147,22 @@ impl Tree {
             }
             if !may_come_back && !gc_is_at_work {
                 let dir = dir.expect("what no pack holds has a file");
-                disk::unlink(dir.fd.as_fd(), place.name())
-                    .map_err(|err| unusable(err, "remove", &dir.path.join(place.name())))?;
+                disk::unlink(dir.fd.as_fd(), hashed.name())
+                    .map_err(|err| unusable(err, "remove", &dir.path.join(hashed.name())))?;
                 return Ok(Outcome::Removed(dir));
             }
             if let Some(mut ready) = tombstone.take() {
                 let dir = shard.make_dir(self.syncs())?;
-                if ready.publish(space, &dir, place.name())? {
+                if ready.publish(space, &dir, hashed.name())? {
                     return Ok(Outcome::Removed(dir));
                 }
             }
             // Nothing is written under the lock.
             drop(shard);
-            let Some(space) = self.open_space(namespace)? else {
+            let Some(space) = self.open_namespace(namespace)? else {
                 return Ok(Outcome::No);
             };
-            tombstone = Draft::tombstone(&space, place, clock)?;
+            tombstone = Draft::tombstone(&space, hashed, clock)?;
             if let Some(draft) = &tombstone {
                 // Whatever --sync says: gc would make the loss of what it hides last.
                 draft.sync()?;

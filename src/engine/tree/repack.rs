@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::store::{Result, Time};
 
 use super::codec::Damage;
+use super::namespace_dir::NamespaceDir;
 use super::pack::{Bounds, Cursor, Geometry, Merge, PackWriter, Packs, Record};
-use super::space::Space;
 use super::temp::Temp;
 
 /// Which packs are written anew, and what is left out.
@@ -28,7 +28,7 @@ impl Repack<'_> {
     /// Any damage: what cannot be read must not be lost by writing the rest anew.
     pub(super) fn write(
         &self,
-        space: &Space,
+        space: &NamespaceDir,
         leaves_out: &mut dyn FnMut(&Record<'_>) -> Result<bool>,
     ) -> Result<Option<(Temp, Geometry)>> {
         let mut cursors = Vec::new();

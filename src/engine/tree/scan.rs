@@ -11,9 +11,9 @@ use crate::store::{
 };
 
 use super::Tree;
-use super::layout::{Place, digits_of, sha1_of};
+use super::layout::{HashedKey, digits_of, sha1_of};
+use super::namespace_dir::NamespaceDir;
 use super::pack::{Bounds, Changed, Cursor, Merge, Pack, Packs, Sorted as _};
-use super::space::Space;
 use super::tries::Tries;
 use super::walk::{Entries, State};
 
@@ -49,7 +49,7 @@ impl Tree {
     ) -> Result<Option<Walk>> {
         let mut tries = Tries::default();
         loop {
-            let Some(space) = self.open_space(namespace)? else {
+            let Some(space) = self.open_namespace(namespace)? else {
                 return Ok(None);
             };
             let mut loose = Entries::default();
@@ -89,7 +89,7 @@ type Opened = (Vec<Cursor>, Vec<Blind>);
 /// Opens all packs, the newest first. One that cannot be read is told, and does not keep the others
 /// from being listed.
 fn open_cursors(
-    space: &Space,
+    space: &NamespaceDir,
     selection: &Selection,
     damaged: &mut Vec<StoreError>,
 ) -> Result<Result<Opened, Changed>> {
@@ -158,7 +158,9 @@ impl Scan for TreeScan<'_> {
                     Spot::Loose(_) => {
                         let key = Key::new(walk.key(spot).to_vec());
                         let key = key.expect("a header has a sound key");
-                        let found = self.tree.find(&self.namespace, &Place::of(&key), self.now);
+                        let found = self
+                            .tree
+                            .find(&self.namespace, &HashedKey::of(&key), self.now);
                         match found {
                             // An entry that was removed since is left out, one that was replaced is
                             // shown as it is.
@@ -305,16 +307,16 @@ impl Walk {
         let Ok(key) = Key::new(key.to_vec()) else {
             return Ok(true);
         };
-        let place = Place::of(&key);
+        let hashed = HashedKey::of(&key);
         for blind in self.blind.iter().filter(|blind| blind.newer <= head) {
             // That it cannot be read was told already.
-            let found = blind.pack.as_ref().map(|pack| pack.find(&place));
+            let found = blind.pack.as_ref().map(|pack| pack.find(&hashed));
             if !matches!(found, Some(Ok(None))) {
                 return Ok(true);
             }
         }
         for cursor in newer.iter().filter(|cursor| misses_some(cursor)) {
-            match cursor.pack().find(&place) {
+            match cursor.pack().find(&hashed) {
                 Ok(None) => {}
                 Ok(Some(_)) => return Ok(true),
                 Err(_) if cursor.is_damaged => return Ok(true),

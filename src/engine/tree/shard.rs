@@ -9,9 +9,9 @@ use crate::store::{Namespace, OrCannot as _, Result, Turn};
 use super::Tree;
 use super::dir::Dir;
 use super::disk;
-use super::layout::Place;
+use super::layout::HashedKey;
 use super::lock::{Kind, Lock, Patience};
-use super::space::Space;
+use super::namespace_dir::NamespaceDir;
 
 /// How long to wait for a turn before going on without.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const LONGEST_TURN: Duration = Duration::from_secs(1);
 /// A shard of a namespace, locked.
 #[derive(Debug)]
 pub(super) struct Shard {
-    pub(super) space: Space,
+    pub(super) space: NamespaceDir,
     lock: Lock,
     name: String,
 }
@@ -52,9 +52,9 @@ impl Tree {
     /// Locks the turn of a shard: those who read a value, change it and write it back line up here
     /// once they got in each other's way. It decides nothing, so whoever holds it for too long,
     /// asleep perhaps, is passed by. No other lock is held while one waits for it.
-    pub(super) fn lock_turn(&self, namespace: &Namespace, place: &Place<'_>) -> Option<Turn> {
-        let space = self.open_space(namespace).ok()??;
-        let below = ["locks/", place.shard(), ".turn"].concat();
+    pub(super) fn lock_turn(&self, namespace: &Namespace, hashed: &HashedKey<'_>) -> Option<Turn> {
+        let space = self.open_namespace(namespace).ok()??;
+        let below = ["locks/", hashed.shard(), ".turn"].concat();
         let limit = LONGEST_TURN.min(self.settings.busy_timeout);
         let patience = Patience::Until(Instant::now(), limit);
         let lock = Lock::acquire(&space, &below, Kind::Exclusive, patience);
@@ -81,7 +81,7 @@ impl Tree {
 }
 
 impl Shard {
-    fn of((space, lock): (Space, Lock), name: &str) -> Self {
+    fn of((space, lock): (NamespaceDir, Lock), name: &str) -> Self {
         let name = name.to_owned();
         Self { space, lock, name }
     }
@@ -106,7 +106,12 @@ impl Shard {
 ///
 /// Finding the directory proves nothing: whoever made it may have been killed before it was synced.
 /// The lock file has one byte once the syncs were done.
-pub(super) fn make_shard_dir(space: &Space, lock: &File, name: &str, durable: bool) -> Result<Dir> {
+pub(super) fn make_shard_dir(
+    space: &NamespaceDir,
+    lock: &File,
+    name: &str,
+    durable: bool,
+) -> Result<Dir> {
     let below = ["objects/", name].concat();
     let found = space.dir_if_any(&below)?;
     let is_marked = lock.metadata().is_ok_and(|meta| meta.len() > 0);
@@ -115,7 +120,7 @@ pub(super) fn make_shard_dir(space: &Space, lock: &File, name: &str, durable: bo
     {
         return Ok(dir);
     }
-    let objects = space.kept_room("objects")?;
+    let objects = space.kept_subdir("objects")?;
     objects.make_dir(name, space.dir_mode()?)?;
     if durable {
         objects.sync()?;

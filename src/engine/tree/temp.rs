@@ -16,7 +16,7 @@ use super::create::random;
 use super::dir::{Dir, cannot};
 use super::disk;
 use super::lock::{self, Kind};
-use super::space::Space;
+use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;
 
 /// Two empty files that a namespace is born with, for a collection of garbage on a file system that
@@ -37,13 +37,13 @@ pub(super) struct Temp {
 
 impl Temp {
     /// Creates a file; `None` if the namespace was removed meanwhile.
-    pub(super) fn create(space: &Space) -> Result<Option<Self>> {
+    pub(super) fn create(space: &NamespaceDir) -> Result<Option<Self>> {
         Self::create_with(space, |dir, name, _| disk::create(dir, name))
     }
 
     /// As [`Temp::create`], and takes one of the spare files if there can be no new one. They are in
     /// [`SPARE`], or where that was moved to.
-    pub(super) fn create_or_spare(space: &Space, spares: &str) -> Result<Option<Self>> {
+    pub(super) fn create_or_spare(space: &NamespaceDir, spares: &str) -> Result<Option<Self>> {
         Self::create_with(space, |dir, name, space| match disk::create(dir, name) {
             Err(err) if err.kind() == io::ErrorKind::StorageFull => {
                 take_spare(space, spares, dir, name).unwrap_or(Err(err))
@@ -53,10 +53,10 @@ impl Temp {
     }
 
     fn create_with(
-        space: &Space,
-        create: impl Fn(BorrowedFd<'_>, &str, &Space) -> io::Result<File>,
+        space: &NamespaceDir,
+        create: impl Fn(BorrowedFd<'_>, &str, &NamespaceDir) -> io::Result<File>,
     ) -> Result<Option<Self>> {
-        let Some(dir) = space.room("tmp")? else {
+        let Some(dir) = space.subdir("tmp")? else {
             return Ok(None);
         };
         let mode = space.file_mode()?;
@@ -114,7 +114,7 @@ impl Temp {
 
     /// Gives the file a name in another directory, in place of whatever had it. Returns false if
     /// the file is gone: its namespace was removed, or somebody cleared `tmp/`.
-    pub(super) fn publish(&mut self, space: &Space, to: &Dir, name: &str) -> Result<bool> {
+    pub(super) fn publish(&mut self, space: &NamespaceDir, to: &Dir, name: &str) -> Result<bool> {
         let Some(dir) = space.dir_if_any("tmp")? else {
             return Ok(false);
         };
@@ -151,7 +151,7 @@ impl Drop for Temp {
 
 /// Moves a spare file to a place in `tmp/`; `None` if there is none left.
 fn take_spare(
-    space: &Space,
+    space: &NamespaceDir,
     spares: &str,
     tmp: BorrowedFd<'_>,
     name: &str,

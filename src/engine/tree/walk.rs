@@ -16,7 +16,7 @@ use super::codec::Damage;
 use super::dir::Dir;
 use super::layout::NAME_LEN;
 use super::loose;
-use super::space::Space;
+use super::namespace_dir::NamespaceDir;
 
 /// What is known of one entry found.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Entries {
     /// Finds the entries that were asked for, dead ones too.
     pub(super) fn collect(
         &mut self,
-        space: &Space,
+        space: &NamespaceDir,
         selection: &Selection,
         now: Time,
     ) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result, Watch, WatchTarget, Watcher};
 
 use super::Tree;
-use super::layout::Place;
+use super::layout::HashedKey;
 
 /// A watch on the directories that lead to what is waited for.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Watch for Tree {
         let space = root.join(namespace.as_str());
         let dirs = match target {
             WatchTarget::Key(key) => vec![
-                space.join("objects").join(Place::of(key).shard()),
+                space.join("objects").join(HashedKey::of(key).shard()),
                 space.join("packs"),
             ],
             // In the file of the list's lock is written with every push, and when many elements come.

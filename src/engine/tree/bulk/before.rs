@@ -2,9 +2,9 @@
 
 use crate::store::{Key, Result, StoreError};
 
-use super::super::layout::Place;
+use super::super::layout::HashedKey;
+use super::super::namespace_dir::NamespaceDir;
 use super::super::pack::{Bounds, Cursor, Packs, Record, Sorted as _};
-use super::super::space::Space;
 
 /// What packs hold of a key.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(in super::super) struct PackedBefore {
 
 impl PackedBefore {
     /// Opens all packs.
-    pub(in super::super) fn open(space: &Space, packs: Option<&Packs>) -> Result<Self> {
+    pub(in super::super) fn open(space: &NamespaceDir, packs: Option<&Packs>) -> Result<Self> {
         let mut cursors = Vec::new();
         let count = packs.map_or(0, |packs| packs.named().len());
         for (number, packs) in (0..count).zip(std::iter::repeat(packs).flatten()) {
@@ -45,7 +45,7 @@ impl PackedBefore {
             }
             if cursor.pack().geometry().lost > 0 {
                 let key = Key::new(key.to_vec()).expect("only keys are looked for");
-                match cursor.pack().find(&Place::of(&key)) {
+                match cursor.pack().find(&HashedKey::of(&key)) {
                     Ok(_) => {}
                     Err(StoreError::Damaged { .. }) => return Ok(Before::Lost),
                     Err(err) => return Err(err),

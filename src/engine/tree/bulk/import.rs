@@ -15,13 +15,13 @@ use super::super::create::random;
 use super::super::dir::cannot;
 use super::super::find::has_file;
 use super::super::layout::sha1_of;
+use super::super::maintenance::Maintenance;
+use super::super::namespace_dir::NamespaceDir;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
-use super::super::space::Space;
 use super::super::temp::Temp;
 use super::super::tries::Tries;
-use super::super::upkeep::Upkeep;
 use super::before::{Before, PackedBefore};
-use super::settle::{Drafts, Loose, Settlement, Touched, Verdict};
+use super::commit::{Commit, Drafts, Loose, Touched, Verdict};
 
 /// Bytes held in memory before they are sorted and written.
 const RUN_LEN: usize = 64 * 1024 * 1024;
@@ -55,7 +55,7 @@ impl Tree {
         let mut sorter = Sorter::new(RUN_LEN, || {
             let mut tries = Tries::default();
             loop {
-                let space = self.open_or_create_space(namespace)?;
+                let space = self.open_or_create(namespace)?;
                 if let Some(temp) = Temp::create(&space)? {
                     return Ok(temp);
                 }
@@ -72,10 +72,10 @@ impl Tree {
         let (count, first, waits) = (sorter.count, sorter.first, feed.waits());
         let mut entries = sorter.finish()?;
         if count > bulk::MANY as u64 || merge == Merge::Replace {
-            let upkeep = self.lock_for_many(namespace, true, waits)?;
-            let upkeep = upkeep.expect("it is made where there is none");
+            let maintenance = self.lock_for_many(namespace, true, waits)?;
+            let maintenance = maintenance.expect("it is made where there is none");
             return self
-                .import_sorted(namespace, upkeep, &mut entries, first, merge, clock)
+                .import_sorted(namespace, maintenance, &mut entries, first, merge, clock)
                 .map(Some);
         }
         let mut done = Imported::default();
@@ -93,13 +93,13 @@ impl Tree {
     fn import_sorted(
         &self,
         namespace: &Namespace,
-        mut upkeep: Upkeep,
+        mut maintenance: Maintenance,
         entries: &mut Entries,
         first: Option<Time>,
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Imported> {
-        let packs = upkeep.packs()?;
+        let packs = maintenance.packs()?;
         let now = clock.now();
         let mut plan = Plan {
             merge,
@@ -107,18 +107,18 @@ impl Tree {
             before: match merge {
                 Merge::Overwrite | Merge::Replace => None,
                 Merge::IfAbsent | Merge::Newer => {
-                    Some(PackedBefore::open(&upkeep.space, packs.as_ref())?)
+                    Some(PackedBefore::open(&maintenance.space, packs.as_ref())?)
                 }
             },
             touched: Touched::default(),
-            drafts: Drafts::new(&upkeep.space)?,
+            drafts: Drafts::new(&maintenance.space)?,
             has_elements: false,
             done: Imported::default(),
         };
         let base = first.map_or(now, |first| first.min(now));
-        let packed = plan.write(&upkeep, entries, base, clock)?;
+        let packed = plan.write(&maintenance, entries, base, clock)?;
         let new = match packed {
-            Some((temp, geometry)) => Some(upkeep.add_pack(temp, geometry)?),
+            Some((temp, geometry)) => Some(maintenance.add_pack(temp, geometry)?),
             None => None,
         };
         let older = match (&packs, merge) {
@@ -128,12 +128,12 @@ impl Tree {
         let changes = new.is_some() || merge == Merge::Replace;
         let named: Vec<Named> = new.iter().chain(older).cloned().collect();
         let named = changes.then_some(&named[..]);
-        let done = plan.settle(self, namespace, &mut upkeep, new.as_ref(), named)?;
+        let done = plan.mark_durable(self, namespace, &mut maintenance, new.as_ref(), named)?;
         if merge == Merge::Replace
             && let Some(packs) = &packs
         {
             // What was replaced is of no use to anybody who comes now.
-            upkeep.delete_packs(packs.named());
+            maintenance.delete_packs(packs.named());
         }
         Ok(done)
     }
@@ -155,7 +155,7 @@ impl Plan {
     /// Writes the entries that are to be stored; `None` if there are none that a pack can hold.
     fn write(
         &mut self,
-        upkeep: &Upkeep,
+        maintenance: &Maintenance,
         entries: &mut Entries,
         base: Time,
         clock: &dyn Clock,
@@ -165,18 +165,20 @@ impl Plan {
         while let Some(run) = entries.advance()? {
             let entry = entries.source_mut(run).entry()?;
             let modified = entry.modified.unwrap_or(self.now);
-            if self.keeps_packed(&upkeep.space, &entry, modified)? {
+            if self.keeps_packed(&maintenance.space, &entry, modified)? {
                 self.done.left += 1;
                 continue;
             }
             self.done.stored += 1;
             self.has_elements |= lists::is_element(entry.key);
             if entry.value.len() as u64 > LONGEST_VALUE {
-                let sha1 = self.drafts.add(&upkeep.space, &entry, modified, clock)?;
+                let sha1 = self
+                    .drafts
+                    .add(&maintenance.space, &entry, modified, clock)?;
                 self.touched.add(sha1);
                 continue;
             }
-            let writer = PackWriter::begun(&mut writer, &upkeep.space, base)?;
+            let writer = PackWriter::begun(&mut writer, &maintenance.space, base)?;
             let meta = Meta {
                 etag: etags.next(),
                 modified,
@@ -198,7 +200,7 @@ impl Plan {
     /// is judged later, and cannot go before, as whoever removes a packed key leaves a tombstone.
     fn keeps_packed(
         &mut self,
-        space: &Space,
+        space: &NamespaceDir,
         entry: &Incoming<'_>,
         modified: Time,
     ) -> Result<bool> {
@@ -217,11 +219,11 @@ impl Plan {
     }
 
     /// Commits what was written.
-    fn settle(
+    fn mark_durable(
         self,
         tree: &Tree,
         namespace: &Namespace,
-        upkeep: &mut Upkeep,
+        maintenance: &mut Maintenance,
         new: Option<&Named>,
         named: Option<&[Named]>,
     ) -> Result<Imported> {
@@ -234,7 +236,7 @@ impl Plan {
             mut done,
             ..
         } = self;
-        let pack = new.map(|new| upkeep.open_pack(new)).transpose()?;
+        let pack = new.map(|new| maintenance.open_pack(new)).transpose()?;
         if merge == Merge::Replace {
             touched = Touched::all();
             has_elements = true;
@@ -276,13 +278,13 @@ impl Plan {
                 Verdict::Unlink
             })
         };
-        let settlement = Settlement {
+        let commit = Commit {
             tree,
             namespace,
             touched,
             has_elements,
         };
-        settlement.carry_out(upkeep, named, &mut judge, &drafts)?;
+        commit.carry_out(maintenance, named, &mut judge, &drafts)?;
         Ok(done)
     }
 }

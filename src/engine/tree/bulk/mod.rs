@@ -3,7 +3,7 @@
 //! 1. Everything is read and put in order, under no lock; see [`crate::engine::runs`].
 //! 2. Under the maintenance lock, which keeps the packs as they are, a pack is written, synced and
 //!    named. What is too large for a pack is drafted.
-//! 3. The locks of all shards that are touched are taken, in order; see [`settle`]. Loose entries are
+//! 3. The locks of all shards that are touched are taken, in order; see [`commit`]. Loose entries are
 //!    judged now, as nobody can change them any more.
 //! 4. Drafts get their names, durably: a MANIFEST that replaces all would leave their keys without.
 //! 5. MANIFEST is committed. It decides: before it nothing else has happened, and after it everything
@@ -15,16 +15,16 @@
 //! moment.
 
 mod before;
+mod commit;
 mod import;
 mod remove;
-mod settle;
 
 use crate::store::{Bulk, Clock, Feed, Imported, Key, Merge, Namespace, Result, StoreError};
 
 use super::Tree;
 
+pub(super) use self::commit::sha1_of_name;
 pub(super) use self::remove::Removal;
-pub(super) use self::settle::sha1_of_name;
 
 impl Bulk for Tree {
     fn import(

@@ -8,13 +8,13 @@ use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, 
 use super::super::Tree;
 use super::super::create::random;
 use super::super::layout::sha1_of;
+use super::super::maintenance::Maintenance;
 use super::super::pack::{Geometry, PackWriter, Packs, Record};
 use super::super::repack::Repack;
 use super::super::temp::Temp;
-use super::super::upkeep::Upkeep;
 use super::before::{Before, PackedBefore};
+use super::commit::{Commit, Drafts, FEW, Loose, Touched, Verdict};
 use super::import::Etags;
-use super::settle::{Drafts, FEW, Loose, Settlement, Touched, Verdict};
 
 /// A key that is to be removed.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ impl Tree {
         if keys.len() <= bulk::MANY {
             return bulk::remove_all(self, namespace, keys, clock, failed);
         }
-        let Some(mut upkeep) = self.lock_for_many(namespace, false, true)? else {
+        let Some(mut maintenance) = self.lock_for_many(namespace, false, true)? else {
             return Ok(0);
         };
         let mut removals: Vec<_> = keys
@@ -57,20 +57,20 @@ impl Tree {
             .collect();
         removals.sort_unstable_by_key(|removal| removal.key);
         removals.dedup_by_key(|removal| removal.key);
-        self.remove_sorted(namespace, &mut upkeep, &removals, clock.now(), failed)
+        self.remove_sorted(namespace, &mut maintenance, &removals, clock.now(), failed)
     }
 
     /// Removes keys, which come in order and once each, and returns how many there were.
     pub(in super::super) fn remove_sorted(
         &self,
         namespace: &Namespace,
-        upkeep: &mut Upkeep,
+        maintenance: &mut Maintenance,
         removals: &[Removal<'_>],
         now: Time,
         failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
-        let packs = upkeep.packs()?;
-        let mut fates = judge_packed(upkeep, packs.as_ref(), removals, now)?;
+        let packs = maintenance.packs()?;
+        let mut fates = judge_packed(maintenance, packs.as_ref(), removals, now)?;
         let packed = fates.iter().filter(|fate| fate.is_packed).count() as u64;
         let mut named = packs
             .as_ref()
@@ -89,13 +89,13 @@ impl Tree {
                 // Of each key there is one record at least: where as many go, none is left.
                 match packed == records {
                     true => None,
-                    false => write_rest(upkeep, packs, &fates, now)?,
+                    false => write_rest(maintenance, packs, &fates, now)?,
                 }
             } else {
-                write_tombstones(upkeep, &fates, now)?
+                write_tombstones(maintenance, &fates, now)?
             };
             if let Some((temp, geometry)) = written {
-                named.insert(0, upkeep.add_pack(temp, geometry)?);
+                named.insert(0, maintenance.add_pack(temp, geometry)?);
             }
         }
         let touched = match removals.len() {
@@ -122,32 +122,32 @@ impl Tree {
             };
             judge_loose(&mut fates[number], loose, now, failed)
         };
-        let drafts = Drafts::new(&upkeep.space)?;
+        let drafts = Drafts::new(&maintenance.space)?;
         let changes = (packed > 0).then_some(&named[..]);
-        Settlement {
+        Commit {
             tree: self,
             namespace,
             touched,
             has_elements,
         }
-        .carry_out(upkeep, changes, &mut judge, &drafts)?;
+        .carry_out(maintenance, changes, &mut judge, &drafts)?;
         // What was replaced is of no use to anybody who comes now.
         if let Some(packs) = &packs
             && is_rewritten
         {
-            upkeep.delete_packs(packs.named());
+            maintenance.delete_packs(packs.named());
         }
         Ok(fates.iter().filter(|fate| fate.goes).count() as u64)
     }
 }
 
 fn judge_packed<'a>(
-    upkeep: &Upkeep,
+    maintenance: &Maintenance,
     packs: Option<&Packs>,
     removals: &[Removal<'a>],
     now: Time,
 ) -> Result<Vec<Fate<'a>>> {
-    let mut before = PackedBefore::open(&upkeep.space, packs)?;
+    let mut before = PackedBefore::open(&maintenance.space, packs)?;
     let mut fates = Vec::with_capacity(removals.len());
     for &removal in removals {
         let record = match before.find(removal.key)? {
@@ -213,12 +213,12 @@ fn judge_loose(
 }
 
 fn write_tombstones(
-    upkeep: &Upkeep,
+    maintenance: &Maintenance,
     fates: &[Fate<'_>],
     now: Time,
 ) -> Result<Option<(Temp, Geometry)>> {
     let mut etags = Etags(random());
-    let mut writer = PackWriter::create(&upkeep.space, now)?;
+    let mut writer = PackWriter::create(&maintenance.space, now)?;
     for fate in fates.iter().filter(|fate| fate.is_packed) {
         let meta = Meta {
             etag: etags.next(),
@@ -239,7 +239,7 @@ fn write_tombstones(
 
 /// Writes all packs anew without the keys that go.
 fn write_rest(
-    upkeep: &Upkeep,
+    maintenance: &Maintenance,
     packs: &Packs,
     fates: &[Fate<'_>],
     now: Time,
@@ -256,5 +256,5 @@ fn write_rest(
             .is_some_and(|first| first.removal.key == record.key))
     };
     let range = 0..packs.named().len();
-    Repack { packs, range, now }.write(&upkeep.space, &mut leaves_out)
+    Repack { packs, range, now }.write(&maintenance.space, &mut leaves_out)
 }

@@ -13,8 +13,8 @@ use super::super::loose::read_up_to;
 use super::super::range::{NOTE_LEN, is_note};
 use super::super::temp::SPARES;
 use super::Work;
+use super::dirs::LITTER_AGE;
 use super::nodes::{self, Node, is_hex};
-use super::rooms::LITTER_AGE;
 
 impl Work<'_> {
     pub(super) fn check_aside(&mut self) -> Result<()> {
@@ -27,10 +27,10 @@ impl Work<'_> {
 
     fn check_each(
         &mut self,
-        room: &str,
+        subdir: &str,
         check: fn(&mut Self, &Dir, &Node, &str) -> Result<bool>,
     ) -> Result<()> {
-        let Some(dir) = self.room(room)? else {
+        let Some(dir) = self.subdir(subdir)? else {
             return Ok(());
         };
         for node in nodes::read(&dir)? {

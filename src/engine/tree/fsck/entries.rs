@@ -9,7 +9,7 @@ use super::super::bulk::sha1_of_name;
 use super::super::codec::Damage;
 use super::super::dir::{Dir, gone};
 use super::super::draft::Draft;
-use super::super::layout::{NAME_LEN, Place};
+use super::super::layout::{HashedKey, NAME_LEN};
 use super::super::loose::read_whole;
 use super::super::pack::{Packs, is_lost};
 use super::Work;
@@ -24,13 +24,13 @@ enum State {
     Gone,
     Sound,
     /// It holds, and there is something to be said of it.
-    Odd(&'static str, Vec<u8>),
+    Suspect(&'static str, Vec<u8>),
     Newer,
     Damaged(String, Option<Vec<u8>>),
 }
 
 /// What must be in the place of an entry when it goes.
-enum Heir {
+enum Successor {
     Nothing,
     /// A tombstone of this key, as a pack holds an older value.
     Tombstone(Key),
@@ -40,7 +40,7 @@ enum Heir {
 
 impl Work<'_> {
     pub(super) fn check_entries(&mut self) -> Result<()> {
-        let Some(objects) = self.room("objects")? else {
+        let Some(objects) = self.subdir("objects")? else {
             return Ok(());
         };
         for node in nodes::read(&objects)? {
@@ -79,7 +79,7 @@ impl Work<'_> {
         let mut is_listed = !node.is_dir() && node.name().is_some_and(is_hex);
         if node.is_dir()
             && let Some(name) = node.name()
-            && let Some(dir) = self.room(&["objects/", name].concat())?
+            && let Some(dir) = self.subdir(&["objects/", name].concat())?
         {
             // A listing takes these for entries, and says that they are damaged.
             is_listed = nodes::read(&dir)?
@@ -96,7 +96,7 @@ impl Work<'_> {
     }
 
     fn check_shard(&mut self, shard: &str) -> Result<()> {
-        let Some(dir) = self.room(&["objects/", shard].concat())? else {
+        let Some(dir) = self.subdir(&["objects/", shard].concat())? else {
             return Ok(());
         };
         for node in nodes::read(&dir)? {
@@ -126,7 +126,7 @@ impl Work<'_> {
         let path = dir.path.join(name);
         match judge(dir, shard, name)? {
             State::Gone | State::Sound => {}
-            State::Odd(what, key) => {
+            State::Suspect(what, key) => {
                 self.found_with(Severity::Warning, path, what, Some(key), None);
             }
             State::Newer => self.found(Severity::Warning, path, Damage::Newer.to_string()),
@@ -145,18 +145,20 @@ impl Work<'_> {
     ) -> Result<()> {
         let mut repair = None;
         if self.request.repair {
-            match self.heir(shard, name, key.as_deref())? {
-                Heir::Unknown => {
+            match self.successor(shard, name, key.as_deref())? {
+                Successor::Unknown => {
                     what += ": it stays, as its key is unknown and packs that cannot be read may \
                              hold an older value";
                 }
-                heir if self.mends() => match self.bury(shard, name, heir)? {
-                    Some(done) => repair = Some(done),
-                    // Somebody has put it right in the meantime.
-                    None => return Ok(()),
-                },
-                Heir::Nothing => repair = self.would("moved to lost/"),
-                Heir::Tombstone(_) => {
+                successor if self.mends() => {
+                    match self.move_damaged_away(shard, name, successor)? {
+                        Some(done) => repair = Some(done),
+                        // Somebody has put it right in the meantime.
+                        None => return Ok(()),
+                    }
+                }
+                Successor::Nothing => repair = self.would("moved to lost/"),
+                Successor::Tombstone(_) => {
                     repair = self.would("moved to lost/, and the key be removed");
                 }
             }
@@ -167,10 +169,15 @@ impl Work<'_> {
     }
 
     /// Moves a damaged entry away, if it still is one when its shard is locked.
-    fn bury(&mut self, shard: &str, name: &str, heir: Heir) -> Result<Option<Repair>> {
-        let tombstone = match heir {
-            Heir::Tombstone(key) => {
-                let draft = Draft::tombstone(&self.space, &Place::of(&key), self.clock)?;
+    fn move_damaged_away(
+        &mut self,
+        shard: &str,
+        name: &str,
+        successor: Successor,
+    ) -> Result<Option<Repair>> {
+        let tombstone = match successor {
+            Successor::Tombstone(key) => {
+                let draft = Draft::tombstone(&self.space, &HashedKey::of(&key), self.clock)?;
                 let draft = draft.ok_or_else(|| gone("write to", &self.space.path()))?;
                 // Nothing is written under the lock of a shard.
                 draft.sync()?;
@@ -195,11 +202,11 @@ impl Work<'_> {
     }
 
     /// Finds out what must be in the place of an entry when it goes.
-    fn heir(&self, shard: &str, name: &str, key: Option<&[u8]>) -> Result<Heir> {
+    fn successor(&self, shard: &str, name: &str, key: Option<&[u8]>) -> Result<Successor> {
         let key = key.and_then(|key| Key::new(key.to_vec()).ok());
-        let unknown = |key: Option<Key>| key.map_or(Heir::Unknown, Heir::Tombstone);
+        let unknown = |key: Option<Key>| key.map_or(Successor::Unknown, Successor::Tombstone);
         let packs = match Packs::read(&self.space) {
-            Ok(None) => return Ok(Heir::Nothing),
+            Ok(None) => return Ok(Successor::Nothing),
             Ok(Some(packs)) => packs,
             Err(_) => return Ok(unknown(key)),
         };
@@ -214,18 +221,18 @@ impl Work<'_> {
             });
             match (found, newest) {
                 (Ok(_), None) => {}
-                (Ok(_), Some((_, true))) => return Ok(Heir::Nothing),
+                (Ok(_), Some((_, true))) => return Ok(Successor::Nothing),
                 (Ok(_), Some((key, false))) => {
-                    return Ok(Key::new(key).map_or(Heir::Unknown, Heir::Tombstone));
+                    return Ok(Key::new(key).map_or(Successor::Unknown, Successor::Tombstone));
                 }
                 // The mark answers for a key that nobody knows.
                 (Err(err), _) if is_lost(&err) => {
-                    return Ok(key.map_or(Heir::Nothing, Heir::Tombstone));
+                    return Ok(key.map_or(Successor::Nothing, Successor::Tombstone));
                 }
                 (Err(_), _) => return Ok(unknown(key)),
             }
         }
-        Ok(Heir::Nothing)
+        Ok(Successor::Nothing)
     }
 }
 
@@ -277,7 +284,7 @@ fn look(dir: &Dir, shard: &str, name: &str) -> Result<State> {
         Err(StoreError::Damaged { source, .. }) => State::Damaged(source.to_string(), Some(key)),
         Err(err) => return Err(err),
         Ok(()) if header.tombstone && (header.meta.size > 0 || header.meta.expires.is_some()) => {
-            State::Odd(
+            State::Suspect(
                 "it says that its key is removed, and has a value or an expiry",
                 key,
             )

@@ -6,15 +6,15 @@ use crate::store::check::{Repair, Severity};
 use crate::store::lists::{key_of, number_of};
 use crate::store::{Result, Selection};
 
-use super::super::layout::Place;
+use super::super::layout::HashedKey;
 use super::super::lock::LIST_LOCK;
-use super::super::range::{ROOM, names_in, range_of, read_range};
+use super::super::range::{LIST_DIR, names_in, range_of, read_range};
 use super::Work;
 use super::nodes;
 
 impl Work<'_> {
     pub(super) fn check_list(&mut self) -> Result<()> {
-        let Some(dir) = self.room(ROOM)? else {
+        let Some(dir) = self.subdir(LIST_DIR)? else {
             return Ok(());
         };
         for node in nodes::read(&dir)? {
@@ -77,12 +77,12 @@ impl Work<'_> {
                     continue;
                 };
                 let key = listed.to_key();
-                let place = Place::of(&key);
-                let found = self.tree.find_meta(self.namespace, &place, now);
+                let hashed = HashedKey::of(&key);
+                let found = self.tree.find_meta(self.namespace, &hashed, now);
                 // An element is taken before the range is narrowed, and comes after it was widened;
                 // so that one that is there now is in the range of now.
                 if matches!(found, Ok(Some(_))) && self.range().as_ref() == Some(range) {
-                    let again = self.tree.find_meta(self.namespace, &place, now);
+                    let again = self.tree.find_meta(self.namespace, &hashed, now);
                     if matches!(again, Ok(Some(_))) {
                         return Ok(Some(number));
                     }
@@ -97,7 +97,7 @@ impl Work<'_> {
         let Some(mut list) = self.tree.lock_list(self.namespace, false)? else {
             return Ok(None);
         };
-        let dir = self.space.dir(ROOM)?;
+        let dir = self.space.dir(LIST_DIR)?;
         let mut moved = None;
         for (name, _) in names_in(&dir)? {
             moved = self.move_away(&dir, &name, "range")?;

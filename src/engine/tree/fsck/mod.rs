@@ -1,6 +1,6 @@
 //! `fsck`: looks at all that a namespace is made of, and repairs what can be repaired without a guess.
 //!
-//! 1. [`rooms`] looks at `format` and at the directories: what is missing, and what is not ours.
+//! 1. [`dirs`] looks at `format` and at the directories: what is missing, and what is not ours.
 //! 2. [`packs`] looks at MANIFEST and at every byte of every pack, and saves the records of damaged
 //!    ones.
 //! 3. [`entries`] looks at every loose entry, its value too.
@@ -15,13 +15,13 @@
 //! or removed comes back, and no key whose value is lost answers that it never was.
 
 mod aside;
+mod dirs;
 mod entries;
 mod list;
 mod lost;
 mod modes;
 mod nodes;
 mod packs;
-mod rooms;
 
 use std::path::PathBuf;
 
@@ -31,9 +31,9 @@ use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
 use super::Tree;
 use super::dir::gone;
 use super::lock::{GC_LOCK, Kind, Lock};
-use super::space::Space;
+use super::maintenance::{Maintenance, sync_packs};
+use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;
-use super::upkeep::{Upkeep, sync_packs};
 
 use self::modes::Suspects;
 
@@ -41,12 +41,12 @@ use self::modes::Suspects;
 struct Work<'a> {
     tree: &'a Tree,
     namespace: &'a Namespace,
-    space: Space,
+    space: NamespaceDir,
     request: &'a Check,
     clock: &'a dyn Clock,
     tell: &'a mut dyn FnMut(Finding),
     /// Held by a repair.
-    upkeep: Option<Upkeep>,
+    maintenance: Option<Maintenance>,
     /// What kept something from being looked at, the first of all that did.
     trouble: Option<StoreError>,
     suspects: Suspects,
@@ -61,10 +61,10 @@ impl Tree {
         clock: &dyn Clock,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
-        let Some(space) = self.open_unchecked_space(namespace)? else {
+        let Some(space) = self.open_unchecked(namespace)? else {
             return Ok(());
         };
-        let root = self.open_unchecked_space(namespace)?;
+        let root = self.open_unchecked(namespace)?;
         let stood = space.stand();
         let is_removed = || {
             let root = root.as_ref();
@@ -83,7 +83,7 @@ impl Tree {
             request,
             clock,
             tell: &mut tell,
-            upkeep: None,
+            maintenance: None,
             trouble: None,
             suspects,
         };
@@ -106,7 +106,7 @@ impl Work<'_> {
         self.check_format()?;
         // What cannot be looked at keeps nothing else from being looked at.
         let stages: [fn(&mut Self) -> Result<()>; 5] = [
-            Work::check_rooms,
+            Work::check_dirs,
             Work::check_packs,
             Work::check_entries,
             Work::check_aside,
@@ -122,11 +122,11 @@ impl Work<'_> {
 
     /// Takes the maintenance lock.
     fn lock(&mut self) -> Result<()> {
-        self.mend_locks()?;
+        self.repair_locks()?;
         let patience = self.tree.patience();
         let mut tries = Tries::default();
         loop {
-            let space = self.tree.open_unchecked_space(self.namespace)?;
+            let space = self.tree.open_unchecked(self.namespace)?;
             let space = space.ok_or_else(|| gone("open", &self.tree.root))?;
             if let Some(lock) = Lock::acquire(&space, GC_LOCK, Kind::Exclusive, patience)? {
                 match sync_packs(&space, &lock) {
@@ -134,7 +134,7 @@ impl Work<'_> {
                     Ok(()) | Err(StoreError::Damaged { .. }) => {}
                     Err(err) => return Err(err),
                 }
-                self.upkeep = Some(Upkeep::of(space, lock));
+                self.maintenance = Some(Maintenance::of(space, lock));
                 return Ok(());
             }
             tries.again(|| space.path_of(GC_LOCK))?;

@@ -9,7 +9,7 @@ use crate::store::check::Severity;
 use crate::store::{OrCannot as _, Result};
 
 use super::super::dir::Dir;
-use super::super::space::Space;
+use super::super::namespace_dir::NamespaceDir;
 use super::Work;
 use super::nodes::Node;
 
@@ -26,7 +26,7 @@ pub(super) struct Suspects {
 }
 
 impl Suspects {
-    pub(super) fn of(space: &Space) -> Result<Self> {
+    pub(super) fn of(space: &NamespaceDir) -> Result<Self> {
         Ok(Self {
             store: rustix::fs::fstat(space.store()).or_cannot("look at", space.store_path())?,
             found: Vec::new(),

@@ -144,19 +144,19 @@ impl Work<'_> {
         if !self.mends() {
             return Ok(self.would(&format!("replaced by its {what}")));
         }
-        let upkeep = self.upkeep.as_mut().expect("a repair holds the lock");
+        let maintenance = self.maintenance.as_mut().expect("a repair holds the lock");
         let (temp, geometry) = survey.save(pack, &self.space)?;
-        let new = upkeep.add_pack(temp, geometry)?;
+        let new = maintenance.add_pack(temp, geometry)?;
         let gone = || gone("write to", &self.space.path());
-        let packs = upkeep.packs()?.ok_or_else(gone)?;
+        let packs = maintenance.packs()?.ok_or_else(gone)?;
         let mut all = packs.named().to_vec();
         for other in &mut all {
             if other == named {
                 *other = new.clone();
             }
         }
-        let manifest = upkeep.write_manifest(&all)?;
-        upkeep.commit(manifest)?;
+        let manifest = maintenance.write_manifest(&all)?;
+        maintenance.commit(manifest)?;
         let dir = self.space.dir("packs")?;
         let moved = self.move_away(&dir, &named.name, &named.name)?;
         let moved = moved.map_or(String::new(), |moved| moved.what);
@@ -169,7 +169,7 @@ impl Work<'_> {
     /// Looks at what lies beside the packs.
     fn check_beside(&mut self) -> Result<()> {
         for _ in 0..MOST_LOOKS {
-            let Some(dir) = self.room("packs")? else {
+            let Some(dir) = self.subdir("packs")? else {
                 return Ok(());
             };
             let Ok(Some(manifest)) = Manifest::read(&self.space) else {
@@ -186,7 +186,7 @@ impl Work<'_> {
             });
             // A pack has its name before MANIFEST names it, and still has it a little after; all
             // that time the lock is held.
-            let is_settled = strays.is_empty() || !self.is_upkept();
+            let is_settled = strays.is_empty() || !self.has_maintainer();
             if !manifest.is_current(&self.space)? {
                 continue;
             }

@@ -14,10 +14,10 @@ use super::super::bulk::sha1_of_name;
 use super::super::codec::{Damage, Header};
 use super::super::dir::{Dir, cannot};
 use super::super::find::KeptPacks;
-use super::super::layout::{Place, SHARDS, shard_name};
+use super::super::layout::{HashedKey, SHARDS, shard_name};
 use super::super::loose;
+use super::super::maintenance::names_in;
 use super::super::pack::{LONGEST_VALUE, PackWriter, Record, is_lost};
-use super::super::upkeep::names_in;
 use super::{Collection, round_len, unlink};
 
 /// What expires sooner is not worth the move.
@@ -36,11 +36,11 @@ pub(super) struct Candidate {
     /// What its first line said.
     pub(super) header: Header,
     /// What the pack is to say of the key.
-    pub(super) becomes: Becomes,
+    pub(super) fold_as: FoldAs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Becomes {
+pub(super) enum FoldAs {
     Entry,
     /// It is dead, and hides what an older pack says.
     Tombstone,
@@ -59,10 +59,10 @@ impl Collection<'_> {
             self.progress.step(u64::from(shard), u64::from(SHARDS));
             let parent = shard_name(shard);
             let below = ["objects/", &parent].concat();
-            let Some(dir) = self.upkeep.space.dir_if_any(&below)? else {
+            let Some(dir) = self.maintenance.space.dir_if_any(&below)? else {
                 continue;
             };
-            for name in names_in(&self.upkeep.space, &below)? {
+            for name in names_in(&self.maintenance.space, &below)? {
                 let Some(sha1) = sha1_of_name(&parent, &name) else {
                     continue;
                 };
@@ -71,7 +71,7 @@ impl Collection<'_> {
                     Ok(Some(candidate)) => {
                         len += candidate.key.len() + candidate.value.len() + OVERHEAD;
                         round.push(candidate);
-                        if len >= round_len(&self.upkeep.space) {
+                        if len >= round_len(&self.maintenance.space) {
                             self.fold_round(&mut round)?;
                             len = 0;
                         }
@@ -112,15 +112,15 @@ impl Collection<'_> {
                 value,
                 sha1,
                 header,
-                becomes: Becomes::Entry,
+                fold_as: FoldAs::Entry,
             }));
         }
         let key = Key::new(key).expect("a header has a sound key");
-        let becomes = match packs.find(&self.upkeep.space, &Place::of(&key)) {
-            Ok(Some(packed)) if !packed.tombstone => Becomes::Tombstone,
-            Ok(_) => Becomes::Nothing,
+        let fold_as = match packs.find(&self.maintenance.space, &HashedKey::of(&key)) {
+            Ok(Some(packed)) if !packed.tombstone => FoldAs::Tombstone,
+            Ok(_) => FoldAs::Nothing,
             // The mark of what was lost is to stay hidden too.
-            Err(err) if is_lost(&err) => Becomes::Tombstone,
+            Err(err) if is_lost(&err) => FoldAs::Tombstone,
             Err(err) => return Err(err),
         };
         let key = key.as_bytes().to_vec();
@@ -129,7 +129,7 @@ impl Collection<'_> {
             value: Vec::new(),
             sha1,
             header,
-            becomes,
+            fold_as,
         }))
     }
 
@@ -139,15 +139,15 @@ impl Collection<'_> {
         let written = || {
             round
                 .iter()
-                .filter(|candidate| candidate.becomes != Becomes::Nothing)
+                .filter(|candidate| candidate.fold_as != FoldAs::Nothing)
         };
         if let Some(base) = written()
             .map(|candidate| candidate.header.meta.modified)
             .min()
         {
-            let mut writer = PackWriter::create(&self.upkeep.space, base)?;
+            let mut writer = PackWriter::create(&self.maintenance.space, base)?;
             for candidate in written() {
-                let tombstone = candidate.becomes == Becomes::Tombstone;
+                let tombstone = candidate.fold_as == FoldAs::Tombstone;
                 let mut meta = candidate.header.meta;
                 if tombstone {
                     (meta.expires, meta.size) = (None, 0);
@@ -161,14 +161,14 @@ impl Collection<'_> {
                 })?;
             }
             let (temp, geometry) = writer.finish()?;
-            let packs = self.upkeep.packs()?;
-            let mut named = vec![self.upkeep.add_pack(temp, geometry)?];
+            let packs = self.maintenance.packs()?;
+            let mut named = vec![self.maintenance.add_pack(temp, geometry)?];
             named.extend(packs.iter().flat_map(|packs| packs.named()).cloned());
-            let manifest = self.upkeep.write_manifest(&named)?;
-            self.upkeep.commit(manifest)?;
+            let manifest = self.maintenance.write_manifest(&named)?;
+            self.maintenance.commit(manifest)?;
         }
         round.sort_unstable_by_key(|candidate| candidate.sha1);
-        let unlinked = unlink::all(self.tree, &self.upkeep.space, round)?;
+        let unlinked = unlink::all(self.tree, &self.maintenance.space, round)?;
         self.done.folded += unlinked.folded;
         self.done.expired += unlinked.expired;
         round.clear();

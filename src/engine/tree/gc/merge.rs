@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::store::{Result, StoreError, Time};
 
+use super::super::namespace_dir::NamespaceDir;
 use super::super::pack::{Geometry, Named};
 use super::super::repack::Repack;
-use super::super::space::Space;
 use super::Collection;
 
 /// Packs are merged with an older one that is at most so many times as large as all of them.
@@ -25,14 +25,14 @@ impl Collection<'_> {
     /// Merges packs as long as that pays.
     pub(super) fn merge(&mut self) -> Result<()> {
         loop {
-            let Some(packs) = self.upkeep.packs()? else {
+            let Some(packs) = self.maintenance.packs()? else {
                 return Ok(());
             };
             let now = self.clock.now();
             let Some(range) = due(packs.named(), now) else {
                 return Ok(());
             };
-            let space = &self.upkeep.space;
+            let space = &self.maintenance.space;
             let size: u64 = packs.named()[range.clone()]
                 .iter()
                 .map(|n| n.geometry.size)
@@ -56,14 +56,14 @@ impl Collection<'_> {
             };
             let mut named = packs.named().to_vec();
             let merged = match written {
-                Some((temp, geometry)) => vec![self.upkeep.add_pack(temp, geometry)?],
+                Some((temp, geometry)) => vec![self.maintenance.add_pack(temp, geometry)?],
                 None => vec![],
             };
             self.done.merged += range.len() as u64;
             let replaced = named.splice(range, merged).collect::<Vec<_>>();
-            let manifest = self.upkeep.write_manifest(&named)?;
-            self.upkeep.commit(manifest)?;
-            self.upkeep.delete_packs(&replaced);
+            let manifest = self.maintenance.write_manifest(&named)?;
+            self.maintenance.commit(manifest)?;
+            self.maintenance.delete_packs(&replaced);
         }
     }
 }
@@ -116,7 +116,7 @@ fn due_by_size(packs: &[Named]) -> Option<Range<usize>> {
 }
 
 /// Returns how much a round of folding may take: a part of what is free.
-pub(in super::super) fn round_len(space: &Space) -> usize {
+pub(in super::super) fn round_len(space: &NamespaceDir) -> usize {
     let free = available(space).map_or(usize::MAX, |free| {
         usize::try_from(free).unwrap_or(usize::MAX)
     });
@@ -124,7 +124,7 @@ pub(in super::super) fn round_len(space: &Space) -> usize {
 }
 
 /// Returns how many bytes can still be written, as far as that is known.
-fn available(space: &Space) -> Option<u64> {
+fn available(space: &NamespaceDir) -> Option<u64> {
     let stat = rustix::fs::fstatvfs(space.store()).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

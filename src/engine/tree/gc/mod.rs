@@ -28,10 +28,10 @@ use super::disk;
 use super::expiry;
 use super::layout::{SHARDS, shard_name};
 use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::maintenance::Maintenance;
 use super::named;
+use super::namespace_dir::NamespaceDir;
 use super::namespaces::sweep_litter;
-use super::space::Space;
-use super::upkeep::Upkeep;
 
 pub(super) use self::fold::folds;
 pub(super) use self::merge::is_due;
@@ -48,7 +48,7 @@ const AT_ONCE: usize = 1 << 20;
 struct Collection<'a> {
     tree: &'a Tree,
     namespace: &'a Namespace,
-    upkeep: Upkeep,
+    maintenance: Maintenance,
     clock: &'a dyn Clock,
     progress: &'a mut dyn Progress,
     done: Collected,
@@ -70,7 +70,7 @@ impl Tree {
             });
         }
         let patience = Patience::Until(Instant::now(), PATIENCE);
-        let upkeep = match self.lock_upkeep(namespace, false, patience) {
+        let maintenance = match self.lock_maintenance(namespace, false, patience) {
             Err(StoreError::Busy { .. }) => {
                 return Ok(Collected {
                     is_busy: true,
@@ -78,22 +78,22 @@ impl Tree {
                 });
             }
             Ok(None) => return Ok(Collected::default()),
-            upkeep => upkeep?.expect("there is one"),
+            maintenance => maintenance?.expect("there is one"),
         };
         // Where MANIFEST is damaged nothing is deleted: what it named might be among it.
-        upkeep.packs()?;
+        maintenance.packs()?;
         let done = Collected::default();
         let mut collection = Collection {
             tree: self,
             namespace,
-            upkeep,
+            maintenance,
             clock,
             progress,
             done,
         };
         let ran = collection.run(request);
         // It may have used them up, and got nowhere.
-        collection.upkeep.restock_spares();
+        collection.maintenance.restock_spares();
         ran?;
         Ok(collection.done)
     }
@@ -102,8 +102,8 @@ impl Tree {
 impl Collection<'_> {
     fn run(&mut self, request: &Collect) -> Result<()> {
         let now = self.clock.now();
-        let space = &self.upkeep.space;
-        self.done.litter += self.upkeep.sweep_packs()?;
+        let space = &self.maintenance.space;
+        self.done.litter += self.maintenance.sweep_packs()?;
         self.done.litter += expiry::sweep_drafts(space, now)?;
         named::sweep(space)?;
         self.done.expired += self.tree.sweep_all(self.namespace, space, now)?;
@@ -113,8 +113,8 @@ impl Collection<'_> {
         self.wait_for_removers()?;
         self.fold(request.at_once)?;
         self.merge()?;
-        note(&self.upkeep, now)?;
-        let space = &self.upkeep.space;
+        note(&self.maintenance, now)?;
+        let space = &self.maintenance.space;
         let just_written = space.path_of(GC_LOCK);
         self.done.litter += sweep_litter(space.store_path(), &just_written, usize::MAX);
         Ok(())
@@ -122,7 +122,7 @@ impl Collection<'_> {
 
     /// Removes the entries that are to go, unless they change meanwhile.
     fn evict(&mut self, request: &Collect, now: Time) -> Result<()> {
-        let (tree, namespace, upkeep) = (self.tree, self.namespace, &mut self.upkeep);
+        let (tree, namespace, maintenance) = (self.tree, self.namespace, &mut self.maintenance);
         let remove = |keys: &[(Key, Etag)], progress: &mut dyn Progress| {
             let removals: Vec<Removal<'_>> = keys
                 .iter()
@@ -132,7 +132,7 @@ impl Collection<'_> {
                 })
                 .collect();
             let failed = &mut |err| progress.damage(err);
-            tree.remove_sorted(namespace, upkeep, &removals, now, failed)
+            tree.remove_sorted(namespace, maintenance, &removals, now, failed)
         };
         let progress = &mut *self.progress;
         self.done.evicted +=
@@ -145,7 +145,7 @@ impl Collection<'_> {
     fn wait_for_removers(&self) -> Result<()> {
         for shard in 0..SHARDS {
             let below = ["locks/", &shard_name(shard)].concat();
-            let space = &self.upkeep.space;
+            let space = &self.maintenance.space;
             if space.path_of(&below).symlink_metadata().is_ok() {
                 drop(Lock::acquire(
                     space,
@@ -160,14 +160,14 @@ impl Collection<'_> {
 }
 
 /// Notes in the lock's file when garbage was collected: for people, and never synced.
-fn note(upkeep: &Upkeep, now: Time) -> Result<()> {
+fn note(maintenance: &Maintenance, now: Time) -> Result<()> {
     let text = format!("{:020}\n", now.0);
-    disk::write_at(upkeep.lock_file(), text.as_bytes(), 0)
-        .map_err(|err| cannot(err, "write", &upkeep.space.path_of(GC_LOCK)))
+    disk::write_at(maintenance.lock_file(), text.as_bytes(), 0)
+        .map_err(|err| cannot(err, "write", &maintenance.space.path_of(GC_LOCK)))
 }
 
 /// Returns when garbage was collected last.
-pub(super) fn last(space: &Space) -> Option<Time> {
+pub(super) fn last(space: &NamespaceDir) -> Option<Time> {
     let file = space.open_if_any(GC_LOCK).ok()??;
     let mut digits = [0; 20];
     file.read_exact_at(&mut digits, 0).ok()?;

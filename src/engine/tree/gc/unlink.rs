@@ -15,8 +15,8 @@ use super::super::disk;
 use super::super::layout::{digits_of, shard_name};
 use super::super::lock::{Kind, Lock};
 use super::super::loose;
-use super::super::space::Space;
-use super::fold::{Becomes, Candidate};
+use super::super::namespace_dir::NamespaceDir;
+use super::fold::{Candidate, FoldAs};
 
 /// So many are unlinked by several threads: a file system that keeps a journal lets each wait for it
 /// now and then, and they wait together.
@@ -33,7 +33,7 @@ pub(super) struct Unlinked {
 }
 
 /// Unlinks entries that are still what was read. They are in the order of their SHA-1.
-pub(super) fn all(tree: &Tree, space: &Space, folded: &[Candidate]) -> Result<Unlinked> {
+pub(super) fn all(tree: &Tree, space: &NamespaceDir, folded: &[Candidate]) -> Result<Unlinked> {
     let shards = folded.chunk_by(|a, b| a.sha1[0] == b.sha1[0]);
     if folded.len() < MANY {
         let mut done = Unlinked::default();
@@ -75,7 +75,7 @@ impl Unlinked {
 }
 
 /// Unlinks entries of one shard.
-fn unlink_shard(tree: &Tree, space: &Space, folded: &[Candidate]) -> Result<Unlinked> {
+fn unlink_shard(tree: &Tree, space: &NamespaceDir, folded: &[Candidate]) -> Result<Unlinked> {
     let mut done = Unlinked::default();
     let parent = shard_name(u16::from(folded[0].sha1[0]));
     let below = ["locks/", &parent].concat();
@@ -93,8 +93,8 @@ fn unlink_shard(tree: &Tree, space: &Space, folded: &[Candidate]) -> Result<Unli
         };
         if header == candidate.header {
             disk::unlink(dir.fd.as_fd(), name).map_err(|err| cannot(err, "remove", &path()))?;
-            match candidate.becomes {
-                Becomes::Entry => done.folded += 1,
+            match candidate.fold_as {
+                FoldAs::Entry => done.folded += 1,
                 _ if !header.tombstone => done.expired += 1,
                 _ => {}
             }

@@ -19,7 +19,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::super::codec::Damage;
 use super::super::loose::read_up_to;
-use super::super::space::Space;
+use super::super::namespace_dir::NamespaceDir;
 use super::geometry::Geometry;
 
 /// Where MANIFEST is, below its namespace.
@@ -62,7 +62,7 @@ impl Manifest {
     /// # Errors
     ///
     /// [`StoreError::Damaged`] where it is not whole, and where there is `packs/` without it.
-    pub(crate) fn read(space: &Space) -> Result<Option<Self>> {
+    pub(crate) fn read(space: &NamespaceDir) -> Result<Option<Self>> {
         let path = || space.path_of(MANIFEST);
         let mut file = space.open_if_any(MANIFEST)?;
         if file.is_none() {
@@ -105,7 +105,7 @@ impl Manifest {
     }
 
     /// Tells whether this is still the MANIFEST of its namespace.
-    pub(crate) fn is_current(&self, space: &Space) -> Result<bool> {
+    pub(crate) fn is_current(&self, space: &NamespaceDir) -> Result<bool> {
         space.has_at_path(MANIFEST, self.id)
     }
 }

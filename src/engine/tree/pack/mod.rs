@@ -35,8 +35,8 @@ use crate::store::{Result, StoreError};
 
 use super::codec::Damage;
 use super::dir::cannot;
-use super::layout::Place;
-use super::space::Space;
+use super::layout::HashedKey;
+use super::namespace_dir::NamespaceDir;
 
 pub(super) use self::codec::{LONGEST_VALUE, Record};
 pub(super) use self::cursor::{Bounds, Cursor};
@@ -63,7 +63,7 @@ pub(super) struct Changed;
 
 impl Packs {
     /// Reads which packs a namespace has; `None` if it never had any. Opens none of them yet.
-    pub(super) fn read(space: &Space) -> Result<Option<Self>> {
+    pub(super) fn read(space: &NamespaceDir) -> Result<Option<Self>> {
         let manifest = Manifest::read(space)?;
         Ok(manifest.map(|manifest| {
             let opened = manifest.packs.iter().map(|_| OnceLock::new()).collect();
@@ -77,12 +77,16 @@ impl Packs {
     }
 
     /// Tells whether this is still what MANIFEST says.
-    pub(super) fn is_current(&self, space: &Space) -> Result<bool> {
+    pub(super) fn is_current(&self, space: &NamespaceDir) -> Result<bool> {
         self.manifest.is_current(space)
     }
 
     /// Opens a pack, by its place in MANIFEST.
-    pub(super) fn open(&self, space: &Space, number: usize) -> Result<Result<Arc<Pack>, Changed>> {
+    pub(super) fn open(
+        &self,
+        space: &NamespaceDir,
+        number: usize,
+    ) -> Result<Result<Arc<Pack>, Changed>> {
         if let Some(pack) = self.opened[number].get() {
             return Ok(Ok(Arc::clone(pack)));
         }
@@ -101,7 +105,7 @@ impl Packs {
 
     /// As [`Packs::open`], for who holds the maintenance lock: only what does not heed that can have
     /// changed MANIFEST.
-    pub(super) fn open_kept(&self, space: &Space, number: usize) -> Result<Arc<Pack>> {
+    pub(super) fn open_kept(&self, space: &NamespaceDir, number: usize) -> Result<Arc<Pack>> {
         self.open(space, number)?.map_err(|Changed| {
             let what = io::Error::other("something that heeds no lock has replaced it");
             cannot(what, "go on with", &space.path_of(manifest::MANIFEST))
@@ -111,15 +115,15 @@ impl Packs {
     /// Finds the newest record of a key, whatever it says.
     pub(super) fn find(
         &self,
-        space: &Space,
-        place: &Place<'_>,
+        space: &NamespaceDir,
+        hashed: &HashedKey<'_>,
     ) -> Result<Result<Option<Packed>, Changed>> {
         for number in 0..self.opened.len() {
             let pack = match self.open(space, number)? {
                 Ok(pack) => pack,
                 Err(changed) => return Ok(Err(changed)),
             };
-            let found = pack.find(place)?;
+            let found = pack.find(hashed)?;
             if found.is_some() {
                 return Ok(Ok(found));
             }

@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::store::{Meta, OrCannot as _, Result};
 
 use super::super::codec::Damage;
-use super::super::layout::{Place, sha1_of};
-use super::super::space::Space;
+use super::super::layout::{HashedKey, sha1_of};
+use super::super::namespace_dir::NamespaceDir;
 use super::codec::{self, Frame, Record};
 use super::geometry::{FOOTER_LEN, Geometry};
 use super::index::Index;
@@ -79,7 +79,7 @@ impl Candidates {
 
 impl Pack {
     /// Opens a pack in a directory, which is `packs` or will be; `None` if there is no such file.
-    pub(crate) fn open(space: &Space, dir: &str, named: &Named) -> Result<Option<Self>> {
+    pub(crate) fn open(space: &NamespaceDir, dir: &str, named: &Named) -> Result<Option<Self>> {
         match Self::open_any_size(space, dir, named)? {
             Some((pack, size)) if size != named.geometry.size => Err(pack.damaged(Damage::Size)),
             opened => Ok(opened.map(|(pack, _)| pack)),
@@ -88,7 +88,7 @@ impl Pack {
 
     /// As [`Pack::open`], and says what size the file has, which may be wrong.
     pub(crate) fn open_any_size(
-        space: &Space,
+        space: &NamespaceDir,
         dir: &str,
         named: &Named,
     ) -> Result<Option<(Self, u64)>> {
@@ -121,12 +121,12 @@ impl Pack {
     /// # Errors
     ///
     /// Damage, and where the record was lost to it before.
-    pub(crate) fn find(&self, place: &Place<'_>) -> Result<Option<Packed>> {
-        let candidates = self.candidates(place.sha1())?;
+    pub(crate) fn find(&self, hashed: &HashedKey<'_>) -> Result<Option<Packed>> {
+        let candidates = self.candidates(hashed.sha1())?;
         for &candidate in &candidates.found {
             let bytes = self.read_candidate(candidate)?;
             let record = self.decode_whole(&bytes)?;
-            if record.key == place.key.as_bytes() {
+            if record.key == hashed.key.as_bytes() {
                 let (meta, tombstone) = (record.meta, record.tombstone);
                 let value_at = bytes.len() - record.value.len();
                 return Ok(Some(Packed {

@@ -11,7 +11,7 @@ use crate::store::{Deadline, Result, Time};
 use super::super::create::random;
 use super::super::dir::{cannot, gone};
 use super::super::layout::sha1_of;
-use super::super::space::Space;
+use super::super::namespace_dir::NamespaceDir;
 use super::super::temp::{SPARE, Temp};
 use super::codec::{self, Frame, LONGEST_RECORD, Record};
 use super::geometry::{Geometry, MAGIC};
@@ -44,7 +44,7 @@ impl Lost {
 /// A pack being written.
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
-    space: &'a Space,
+    space: &'a NamespaceDir,
     temp: Temp,
     frame: Frame,
     buffer: Vec<u8>,
@@ -62,7 +62,7 @@ pub(crate) struct PackWriter<'a> {
 impl<'a> PackWriter<'a> {
     /// Begins a pack in which no record was modified before `base`. The caller has the maintenance
     /// lock, so that the namespace cannot be removed meanwhile.
-    pub(crate) fn create(space: &'a Space, base: Time) -> Result<Self> {
+    pub(crate) fn create(space: &'a NamespaceDir, base: Time) -> Result<Self> {
         let temp = Temp::create_or_spare(space, SPARE)?;
         let temp = temp.ok_or_else(|| gone("write to", &space.path()))?;
         let mut buffer = Vec::with_capacity(PART + LONGEST_RECORD);
@@ -86,7 +86,7 @@ impl<'a> PackWriter<'a> {
     /// Returns the pack that is being written; begins it with its first record.
     pub(crate) fn begun<'b>(
         begun: &'b mut Option<Self>,
-        space: &'a Space,
+        space: &'a NamespaceDir,
         base: Time,
     ) -> Result<&'b mut Self> {
         Ok(match begun {

@@ -13,7 +13,7 @@ use crate::store::check::Severity;
 use crate::store::{Result, StoreError};
 
 use super::super::codec::Damage;
-use super::super::space::Space;
+use super::super::namespace_dir::NamespaceDir;
 use super::super::temp::Temp;
 use super::codec;
 use super::geometry::{Geometry, HEAD_LEN, MAGIC};
@@ -98,7 +98,7 @@ impl Survey {
     }
 
     /// Writes the sound records to a new pack, with marks of what was lost.
-    pub(crate) fn save(&self, pack: &Pack, space: &Space) -> Result<(Temp, Geometry)> {
+    pub(crate) fn save(&self, pack: &Pack, space: &NamespaceDir) -> Result<(Temp, Geometry)> {
         let mut writer = PackWriter::create(space, pack.geometry().base)?;
         let mut bytes = Vec::new();
         for &(offset, len) in &self.sound {

@@ -15,13 +15,13 @@ use super::super::dir::{Dir, cannot, gone, is_there};
 use super::super::disk;
 use super::super::draft::{Draft, Times};
 use super::super::expiry;
-use super::super::layout::{NAME_LEN, Place, SHARDS, digits_of, shard_name};
+use super::super::layout::{HashedKey, NAME_LEN, SHARDS, digits_of, shard_name};
 use super::super::lock::{Kind, Lock};
 use super::super::loose::read_header;
+use super::super::maintenance::{Maintenance, names_in};
+use super::super::namespace_dir::NamespaceDir;
 use super::super::pack::Named;
 use super::super::shard::make_shard_dir;
-use super::super::space::Space;
-use super::super::upkeep::{Upkeep, names_in};
 
 /// Up to so many keys are looked for one by one; beyond that, the directories are read.
 pub(super) const FEW: usize = 16 * 1024;
@@ -71,7 +71,7 @@ impl Touched {
     }
 
     /// Returns the names in a shard that may be there.
-    fn names(&self, space: &Space, shard: u16) -> Result<Vec<[u8; 20]>> {
+    fn names(&self, space: &NamespaceDir, shard: u16) -> Result<Vec<[u8; 20]>> {
         Ok(match self {
             Self::Few(few) => few
                 .iter()
@@ -93,7 +93,7 @@ impl Touched {
 }
 
 /// Unlinks the entries of one shard, which is locked.
-fn unlink_all(space: &Space, sha1s: &[[u8; 20]]) -> Result<()> {
+fn unlink_all(space: &NamespaceDir, sha1s: &[[u8; 20]]) -> Result<()> {
     let dir = space.dir(&["objects/", &shard_name(u16::from(sha1s[0][0]))].concat())?;
     for sha1 in sha1s {
         let digits = digits_of(sha1);
@@ -139,7 +139,7 @@ pub(in super::super) enum Verdict {
 pub(in super::super) type Judge<'a> = &'a mut dyn FnMut(Loose<'_>) -> Result<Verdict>;
 
 /// A bulk change whose pack is written.
-pub(in super::super) struct Settlement<'a> {
+pub(in super::super) struct Commit<'a> {
     pub(in super::super) tree: &'a Tree,
     pub(in super::super) namespace: &'a Namespace,
     pub(in super::super) touched: Touched,
@@ -147,18 +147,18 @@ pub(in super::super) struct Settlement<'a> {
     pub(in super::super) has_elements: bool,
 }
 
-impl Settlement<'_> {
+impl Commit<'_> {
     /// Lets MANIFEST name these packs, unlinks what `judge` says, and gives drafts their names.
     /// Without packs MANIFEST stays as it is.
     pub(in super::super) fn carry_out(
         &self,
-        upkeep: &mut Upkeep,
+        maintenance: &mut Maintenance,
         named: Option<&[Named]>,
         judge: Judge<'_>,
         drafts: &Drafts,
     ) -> Result<()> {
         let manifest = named
-            .map(|named| upkeep.write_manifest(named))
+            .map(|named| maintenance.write_manifest(named))
             .transpose()?;
         let list = match self.has_elements {
             true => self.tree.forget_range(self.namespace)?,
@@ -169,25 +169,25 @@ impl Settlement<'_> {
         let mut locks = Vec::with_capacity(shards.len());
         for &shard in &shards {
             let below = ["locks/", &shard_name(shard)].concat();
-            let lock = Lock::acquire(&upkeep.space, &below, Kind::Exclusive, patience)?;
-            let gone = || gone("lock", &upkeep.space.path_of(&below));
+            let lock = Lock::acquire(&maintenance.space, &below, Kind::Exclusive, patience)?;
+            let gone = || gone("lock", &maintenance.space.path_of(&below));
             locks.push(lock.ok_or_else(gone)?);
         }
 
         let mut superseded = Vec::new();
         for &shard in &shards {
-            self.judge_shard(&upkeep.space, shard, judge, &mut superseded)?;
+            self.judge_shard(&maintenance.space, shard, judge, &mut superseded)?;
         }
         // Before MANIFEST is another: what it replaces may be all that a draft's key has.
         for (&shard, lock) in shards.iter().zip(&locks) {
-            self.publish_drafts(&upkeep.space, (shard, &lock.file), drafts, &superseded)?;
+            self.publish_drafts(&maintenance.space, (shard, &lock.file), drafts, &superseded)?;
         }
         if let Some(manifest) = manifest {
-            upkeep.commit(manifest)?;
+            maintenance.commit(manifest)?;
         }
         superseded.retain(|sha1| drafts.find(sha1).is_none());
         for sha1s in superseded.chunk_by(|a, b| a[0] == b[0]) {
-            unlink_all(&upkeep.space, sha1s)?;
+            unlink_all(&maintenance.space, sha1s)?;
         }
         drop(locks);
         drop(list);
@@ -195,7 +195,7 @@ impl Settlement<'_> {
         // back and hide what is acknowledged now.
         for shard in shards {
             let below = ["objects/", &shard_name(shard)].concat();
-            if let Some(dir) = upkeep.space.dir_if_any(&below)? {
+            if let Some(dir) = maintenance.space.dir_if_any(&below)? {
                 dir.sync()?;
             }
         }
@@ -204,7 +204,7 @@ impl Settlement<'_> {
 
     fn publish_drafts(
         &self,
-        space: &Space,
+        space: &NamespaceDir,
         (shard, lock): (u16, &File),
         drafts: &Drafts,
         superseded: &[[u8; 20]],
@@ -221,7 +221,7 @@ impl Settlement<'_> {
 
     fn judge_shard(
         &self,
-        space: &Space,
+        space: &NamespaceDir,
         shard: u16,
         judge: Judge<'_>,
         superseded: &mut Vec<[u8; 20]>,
@@ -271,9 +271,9 @@ struct Parked {
 }
 
 impl Drafts {
-    pub(in super::super) fn new(space: &Space) -> Result<Self> {
+    pub(in super::super) fn new(space: &NamespaceDir) -> Result<Self> {
         Ok(Self {
-            tmp: space.kept_room("tmp")?,
+            tmp: space.kept_subdir("tmp")?,
             all: BTreeMap::new(),
         })
     }
@@ -281,31 +281,31 @@ impl Drafts {
     /// Drafts an entry, and returns the SHA-1 of its key.
     pub(super) fn add(
         &mut self,
-        space: &Space,
+        space: &NamespaceDir,
         entry: &Incoming<'_>,
         modified: Time,
         clock: &dyn Clock,
     ) -> Result<[u8; 20]> {
         let key = Key::new(entry.key.to_vec()).expect("a feed yields keys");
-        let place = Place::of(&key);
+        let hashed = HashedKey::of(&key);
         let times = Times {
             expiry: entry.expires.map_or(Expiry::Never, Expiry::At),
             kept: None,
             modified: Some(modified),
         };
-        let draft = Draft::write(space, &place, &mut { entry.value }, times, clock)?;
+        let draft = Draft::write(space, &hashed, &mut { entry.value }, times, clock)?;
         let draft = draft.ok_or_else(|| gone("write to", &self.tmp.path))?;
         draft.sync()?;
         if let Some(deadline) = entry.expires {
-            expiry::hint(space, &place, deadline, clock.now());
+            expiry::hint(space, &hashed, deadline, clock.now());
         }
         let parked = Parked {
             key: entry.key.to_vec(),
             modified,
             name: draft.park(),
         };
-        self.all.insert(*place.sha1(), parked);
-        Ok(*place.sha1())
+        self.all.insert(*hashed.sha1(), parked);
+        Ok(*hashed.sha1())
     }
 
     /// Finds the draft of the key with this SHA-1: its key, and when it was written.

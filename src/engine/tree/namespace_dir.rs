@@ -26,7 +26,7 @@ use super::layout::FORMAT;
 
 /// An open namespace.
 #[derive(Debug)]
-pub(super) struct Space {
+pub(super) struct NamespaceDir {
     store: OwnedFd,
     store_path: PathBuf,
     name: String,
@@ -51,8 +51,8 @@ impl Tree {
     /// # Errors
     ///
     /// [`StoreError::Newer`] if its format is one that this version does not know.
-    pub(super) fn open_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
-        match self.open_unchecked_space(namespace)? {
+    pub(super) fn open_namespace(&self, namespace: &Namespace) -> Result<Option<NamespaceDir>> {
+        match self.open_unchecked(namespace)? {
             Some(space) => Ok(space.check_format()?.then_some(space)),
             None => Ok(None),
         }
@@ -60,9 +60,9 @@ impl Tree {
 
     /// Opens what is in the place of a namespace, which nobody has looked at yet; `None` if there is
     /// no store.
-    pub(super) fn open_unchecked_space(&self, namespace: &Namespace) -> Result<Option<Space>> {
+    pub(super) fn open_unchecked(&self, namespace: &Namespace) -> Result<Option<NamespaceDir>> {
         let store = self.open_store()?;
-        Ok(store.map(|store| Space {
+        Ok(store.map(|store| NamespaceDir {
             store,
             store_path: self.root.clone(),
             name: namespace.as_str().to_owned(),
@@ -70,7 +70,7 @@ impl Tree {
     }
 }
 
-impl Space {
+impl NamespaceDir {
     /// Returns the path of the namespace.
     pub(super) fn path(&self) -> PathBuf {
         self.store_path.join(&self.name)
@@ -132,7 +132,7 @@ impl Space {
 
     /// Opens a directory in which something is to be made, and makes it if there is none: not every
     /// tool copies empty ones. `None` if the namespace was removed meanwhile.
-    pub(super) fn room(&self, name: &str) -> Result<Option<Dir>> {
+    pub(super) fn subdir(&self, name: &str) -> Result<Option<Dir>> {
         if let Some(dir) = self.dir_if_any(name)? {
             return Ok(Some(dir));
         }
@@ -143,9 +143,9 @@ impl Space {
         self.dir_if_any(name)
     }
 
-    /// As [`Space::room`], for a caller whose lock keeps the namespace from being removed.
-    pub(super) fn kept_room(&self, name: &str) -> Result<Dir> {
-        match self.room(name)? {
+    /// As [`NamespaceDir::subdir`], for a caller whose lock keeps the namespace from being removed.
+    pub(super) fn kept_subdir(&self, name: &str) -> Result<Dir> {
+        match self.subdir(name)? {
             Some(dir) => Ok(dir),
             None => self.dir(name),
         }
@@ -213,7 +213,7 @@ impl Space {
 
     /// Tells a namespace that has lost its format from somebody else's directory.
     pub(super) fn is_ours(&self) -> bool {
-        let has = |room| self.dir_if_any(room).is_ok_and(|dir| dir.is_some());
+        let has = |subdir| self.dir_if_any(subdir).is_ok_and(|dir| dir.is_some());
         ["objects", "locks", "tmp"].into_iter().all(has)
     }
 
@@ -235,7 +235,7 @@ impl Space {
     }
 
     /// Opens the directory at the path of the namespace, to be compared later by
-    /// [`Space::is_removed`]; `None` if there is none, or it cannot be opened.
+    /// [`NamespaceDir::is_removed`]; `None` if there is none, or it cannot be opened.
     pub(super) fn stand(&self) -> Option<OwnedFd> {
         self.open("", DIRECTORY).ok()
     }
@@ -252,7 +252,7 @@ impl Space {
         self.has_at_path(below, (held.st_dev, held.st_ino))
     }
 
-    /// As [`Space::is_at_path`], for an open file of this device and inode. That nobody can say is no
+    /// As [`NamespaceDir::is_at_path`], for an open file of this device and inode. That nobody can say is no
     /// answer: whoever took it for "no" would try again for ever on a disk that died.
     pub(super) fn has_at_path(&self, below: &str, id: (u64, u64)) -> Result<bool> {
         let path = self.relative(below);

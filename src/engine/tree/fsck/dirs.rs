@@ -7,15 +7,15 @@ use rustix::fs::{AtFlags, FileType};
 use crate::store::check::{Repair, Severity};
 use crate::store::{Result, StoreError};
 
-use super::super::create::ROOMS;
+use super::super::create::SUBDIRS;
 use super::super::dir::{Dir, gone};
 use super::super::layout::{FORMAT, SHARDS, shard_name};
 use super::super::lock::{self, GC_LOCK};
 use super::super::loose::read_header;
+use super::super::maintenance::{STAGED, names_in};
 use super::super::pack::Manifest;
-use super::super::range::{ENDS, ROOM};
+use super::super::range::{ENDS, LIST_DIR};
 use super::super::temp::{SPARE, Temp};
-use super::super::upkeep::{STAGED, names_in};
 use super::Work;
 use super::lost::LOST;
 use super::nodes::{self, is_hex};
@@ -23,7 +23,7 @@ use super::nodes::{self, is_hex};
 /// What is left behind is told when it is older than this: before, somebody may be at work on it.
 pub(super) const LITTER_AGE: Duration = Duration::from_secs(60);
 /// Directories that a namespace has once it needs them.
-const LATER: [&str; 5] = ["spare", "named", "packs", ROOM, LOST];
+const LATER: [&str; 5] = ["spare", "named", "packs", LIST_DIR, LOST];
 
 const MISSING: &str = "it is missing";
 
@@ -106,18 +106,18 @@ impl Work<'_> {
     }
 
     /// Looks at all names in the namespace's own directory.
-    pub(super) fn check_rooms(&mut self) -> Result<()> {
-        for room in ROOMS {
-            self.check_room(room)?;
+    pub(super) fn check_dirs(&mut self) -> Result<()> {
+        for subdir in SUBDIRS {
+            self.check_subdir(subdir)?;
         }
         let dir = self.space.dir("")?;
         for node in nodes::read(&dir)? {
             let path = dir.path.join(&node.name);
             let name = node.name().unwrap_or_default();
-            let is_room = ROOMS.contains(&name) || LATER.contains(&name);
+            let is_subdir = SUBDIRS.contains(&name) || LATER.contains(&name);
             let is_right = match name {
                 "format" | ENDS => node.is_file(),
-                _ if is_room => node.is_dir(),
+                _ if is_subdir => node.is_dir(),
                 _ if name
                     .strip_prefix(STAGED)
                     .is_some_and(|name| is_hex(name, 16)) =>
@@ -133,11 +133,11 @@ impl Work<'_> {
             };
             if is_right {
                 self.suspects.look_at(&dir, &node);
-            } else if [ENDS, ROOM, "spare", "named"].contains(&name) {
+            } else if [ENDS, LIST_DIR, "spare", "named"].contains(&name) {
                 let what = format!("it is {}", node.kind_word());
                 let repair = self.move_away(&dir, name, name)?;
                 self.damage(path, what, repair);
-            } else if !ROOMS.contains(&name) && name != "packs" && name != "format" {
+            } else if !SUBDIRS.contains(&name) && name != "packs" && name != "format" {
                 let what = format!("it is {}", node.kind_word());
                 self.found(Severity::Damage, path, what);
             }
@@ -146,21 +146,21 @@ impl Work<'_> {
     }
 
     /// Sees to it that a directory is there that every namespace begins with.
-    fn check_room(&mut self, room: &'static str) -> Result<()> {
-        let what = match self.space.dir_if_any(room) {
+    fn check_subdir(&mut self, subdir: &'static str) -> Result<()> {
+        let what = match self.space.dir_if_any(subdir) {
             Ok(Some(_)) => return Ok(()),
-            Ok(None) if self.space.has_vanished(room)? => return Ok(()),
+            Ok(None) if self.space.has_vanished(subdir)? => return Ok(()),
             Ok(None) => MISSING,
             Err(StoreError::Damaged { .. }) => "it is no directory",
             Err(err) => return Err(err),
         };
         // What has its place may hide it, and its entries may be newer than what packs have.
-        let may_be_newer = room == "objects" && self.has_packs();
+        let may_be_newer = subdir == "objects" && self.has_packs();
         let is_hidden = may_be_newer && what != MISSING;
         let repair = match (is_hidden, self.mends()) {
             (true, _) => None,
             (false, false) => self.would("made anew"),
-            (false, true) => Some(self.make_room(room)?),
+            (false, true) => Some(self.make_subdir(subdir)?),
         };
         // What needs it makes it: not every tool copies empty directories.
         let is_harmless = what == MISSING && !may_be_newer;
@@ -176,18 +176,18 @@ impl Work<'_> {
             true => Severity::Note,
             false => Severity::Damage,
         };
-        let path = self.space.path_of(room);
+        let path = self.space.path_of(subdir);
         self.found_with(severity, path, what, None, repair);
         Ok(())
     }
 
-    fn make_room(&self, room: &str) -> Result<Repair> {
+    fn make_subdir(&self, subdir: &str) -> Result<Repair> {
         let dir = self.space.dir("")?;
-        let moved = match rustix::fs::statat(&dir.fd, room, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => self.move_away(&dir, room, room)?,
+        let moved = match rustix::fs::statat(&dir.fd, subdir, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => self.move_away(&dir, subdir, subdir)?,
             Err(_) => None,
         };
-        dir.make_dir(room, self.space.dir_mode()?)?;
+        dir.make_dir(subdir, self.space.dir_mode()?)?;
         dir.sync()?;
         let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
         Ok(Repair {
@@ -206,8 +206,8 @@ impl Work<'_> {
     }
 
     /// Sees to it that the maintenance lock can be taken, before anything else is done.
-    pub(super) fn mend_locks(&mut self) -> Result<()> {
-        self.check_room("locks")?;
+    pub(super) fn repair_locks(&mut self) -> Result<()> {
+        self.check_subdir("locks")?;
         let Some(dir) = self.space.dir_if_any("locks")? else {
             return Ok(());
         };
@@ -223,7 +223,7 @@ impl Work<'_> {
 
     /// Looks at what will be `packs/`, if whoever makes it is still there.
     fn check_staged(&mut self, path: std::path::PathBuf) {
-        if self.is_upkept() || path.symlink_metadata().is_err() {
+        if self.has_maintainer() || path.symlink_metadata().is_err() {
             return;
         }
         let what = "a process that was killed left it; the next gc deletes it";
@@ -231,12 +231,12 @@ impl Work<'_> {
     }
 
     /// Tells whether somebody else may hold the maintenance lock.
-    pub(super) fn is_upkept(&self) -> bool {
-        self.upkeep.is_none() && lock::has_upkeep(&self.space).unwrap_or(true)
+    pub(super) fn has_maintainer(&self) -> bool {
+        self.maintenance.is_none() && lock::is_in_maintenance(&self.space).unwrap_or(true)
     }
 
     /// Opens a directory of the namespace; what is wrong with it is told elsewhere.
-    pub(super) fn room(&self, name: &str) -> Result<Option<Dir>> {
+    pub(super) fn subdir(&self, name: &str) -> Result<Option<Dir>> {
         match self.space.dir_if_any(name) {
             Err(StoreError::Damaged { .. }) => Ok(None),
             done => done,

@@ -15,10 +15,10 @@ use super::Tree;
 use super::create::random;
 use super::dir::{Dir, cannot, gone, make_dir};
 use super::disk;
-use super::lock::{GC_LOCK, Kind, Lock, Patience, SETTLED_LEN, UNSETTLED_LEN, is_unsettled};
+use super::lock::{DURABLE_LEN, GC_LOCK, Kind, Lock, PENDING_LEN, Patience, is_pending};
+use super::namespace_dir::NamespaceDir;
 use super::pack::manifest::{self, MANIFEST, Manifest};
 use super::pack::{Geometry, Named, PACKS, Pack, Packs};
-use super::space::Space;
 use super::temp::{SPARE, SPARES, Temp};
 use super::tries::Tries;
 
@@ -31,8 +31,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// A namespace whose packs nobody else can change.
 #[derive(Debug)]
-pub(super) struct Upkeep {
-    pub(super) space: Space,
+pub(super) struct Maintenance {
+    pub(super) space: NamespaceDir,
     lock: Lock,
     /// `packs/` before it has that name.
     staged: Option<String>,
@@ -46,34 +46,34 @@ pub(super) struct Upkeep {
 pub(super) struct NewManifest(Option<Temp>);
 
 impl Tree {
-    /// Takes the maintenance lock for many entries at once: as [`Tree::lock_upkeep`], with patience for
+    /// Takes the maintenance lock for many entries at once: as [`Tree::lock_maintenance`], with patience for
     /// others who have it, or none.
     pub(super) fn lock_for_many(
         &self,
         namespace: &Namespace,
         makes: bool,
         waits: bool,
-    ) -> Result<Option<Upkeep>> {
+    ) -> Result<Option<Maintenance>> {
         let patience = match waits {
             true => Patience::Until(Instant::now(), self.settings.busy_timeout.max(LONGEST_WAIT)),
             false => Patience::none(),
         };
-        self.lock_upkeep(namespace, makes, patience)
+        self.lock_maintenance(namespace, makes, patience)
     }
 
     /// Takes the maintenance lock of a namespace; `None` if there is no namespace, unless it is to
     /// be made.
-    pub(super) fn lock_upkeep(
+    pub(super) fn lock_maintenance(
         &self,
         namespace: &Namespace,
         makes: bool,
         patience: Patience,
-    ) -> Result<Option<Upkeep>> {
+    ) -> Result<Option<Maintenance>> {
         let Some((space, lock)) = self.lock_one(namespace, makes, GC_LOCK, patience)? else {
             return Ok(None);
         };
         sync_packs(&space, &lock)?;
-        Ok(Some(Upkeep::of(space, lock)))
+        Ok(Some(Maintenance::of(space, lock)))
     }
 
     /// Takes one of a namespace's own locks; `None` if there is no namespace, unless it is to be made.
@@ -83,12 +83,12 @@ impl Tree {
         makes: bool,
         below: &str,
         patience: Patience,
-    ) -> Result<Option<(Space, Lock)>> {
+    ) -> Result<Option<(NamespaceDir, Lock)>> {
         let mut tries = Tries::default();
         loop {
             let space = match makes {
-                true => self.open_or_create_space(namespace)?,
-                false => match self.open_space(namespace)? {
+                true => self.open_or_create(namespace)?,
+                false => match self.open_namespace(namespace)? {
                     Some(space) => space,
                     None => return Ok(None),
                 },
@@ -101,9 +101,9 @@ impl Tree {
     }
 }
 
-impl Upkeep {
+impl Maintenance {
     /// Takes over a maintenance lock that is held.
-    pub(super) fn of(space: Space, lock: Lock) -> Self {
+    pub(super) fn of(space: NamespaceDir, lock: Lock) -> Self {
         Self {
             space,
             lock,
@@ -165,10 +165,10 @@ impl Upkeep {
     /// For a moment it has its name and is not durable. Should this process die then, nobody may unlink
     /// a file because the packs have no older value: the length of the lock's file says so.
     pub(super) fn commit(&mut self, manifest: NewManifest) -> Result<()> {
-        disk::truncate(&self.lock.file, UNSETTLED_LEN)
+        disk::truncate(&self.lock.file, PENDING_LEN)
             .map_err(|err| cannot(err, "mark", &self.space.path_of(GC_LOCK)))?;
         self.rename_manifest(manifest)?;
-        settle(&self.lock);
+        mark_durable(&self.lock);
         Ok(())
     }
 
@@ -295,7 +295,7 @@ impl Upkeep {
     }
 }
 
-impl Drop for Upkeep {
+impl Drop for Maintenance {
     fn drop(&mut self) {
         self.give_up();
     }
@@ -303,25 +303,25 @@ impl Drop for Upkeep {
 
 /// Makes the packs durable that whoever held the lock before may not have synced, as it was killed:
 /// what is done from now on relies on them.
-pub(super) fn sync_packs(space: &Space, lock: &Lock) -> Result<()> {
+pub(super) fn sync_packs(space: &NamespaceDir, lock: &Lock) -> Result<()> {
     if let Some(dir) = space.dir_if_any("packs")? {
         dir.sync()?;
         space.sync_above()?;
     }
-    if is_unsettled(&lock.file) {
-        settle(lock);
+    if is_pending(&lock.file) {
+        mark_durable(lock);
     }
     Ok(())
 }
 
 /// Says that MANIFEST is durable. Where that is not said, removals take a little longer.
-fn settle(lock: &Lock) {
+fn mark_durable(lock: &Lock) {
     let mut first = [0];
     let has_note = lock.file.read_at(&mut first, 0).is_ok_and(|n| n == 1) && first != [0];
-    _ = disk::truncate(&lock.file, if has_note { SETTLED_LEN } else { 0 });
+    _ = disk::truncate(&lock.file, if has_note { DURABLE_LEN } else { 0 });
 }
 
-fn make_spares(space: &Space) -> Result<()> {
+fn make_spares(space: &NamespaceDir) -> Result<()> {
     let dir = space.dir("")?;
     let failed = |err| cannot(err, "make", &dir.path.join(SPARE));
     make_dir(dir.fd.as_fd(), SPARE, space.dir_mode()?).map_err(failed)?;
@@ -339,7 +339,7 @@ fn make_spares(space: &Space) -> Result<()> {
 
 /// Names what is in a directory below a namespace; nothing if there is none. A directory that cannot
 /// be read to its end is an error: what is not seen is not superseded.
-pub(super) fn names_in(space: &Space, below: &str) -> Result<Vec<String>> {
+pub(super) fn names_in(space: &NamespaceDir, below: &str) -> Result<Vec<String>> {
     let path = space.path_of(below);
     let entries = match fs::read_dir(&path) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
