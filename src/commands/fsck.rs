@@ -21,8 +21,16 @@ pub(super) fn run(args: &FsckArgs, session: &mut Session<'_>) -> Result<Exit> {
         repair: args.repair,
         dry_run: args.dry_run,
     };
-    let namespaces = session.namespaces()?;
     let mut exit = Exit::Success;
+    let namespaces = match session.namespaces() {
+        // What is wrong with the list of them may be mended with any.
+        Err(err) if Exit::from_error(&err) == Exit::Damaged => {
+            let namespace = session.namespace.clone();
+            exit = check(&namespace, &request, args.json, session)?;
+            session.namespaces()?
+        }
+        namespaces => namespaces?,
+    };
     for namespace in &namespaces {
         exit = exit.max(check(namespace, &request, args.json, session)?);
     }

@@ -65,6 +65,8 @@ pub enum StoreError {
     Unreplicated {
         /// The store.
         place: String,
+        /// The key, where it is about one.
+        key: Option<String>,
         /// How many replicas were asked for.
         wanted: u32,
         /// How many have it.
@@ -172,15 +174,20 @@ impl fmt::Display for StoreError {
             ),
             Self::Unreplicated {
                 place,
+                key,
                 wanted,
                 reached,
                 waited,
-            } => write!(
-                f,
-                "stored in `{place}` but not replicated: {reached} of {wanted} replicas had it after \
-                 {:.1} s",
-                waited.as_secs_f32()
-            ),
+            } => {
+                let key = key.as_ref().map(|key| format!("the change of `{key}` is "));
+                write!(
+                    f,
+                    "{}stored in `{place}` but not replicated: {reached} of {wanted} replicas had it \
+                     after {:.1} s",
+                    key.unwrap_or_default(),
+                    waited.as_secs_f32()
+                )
+            }
             Self::Service { place, error, .. } => write!(f, "{place}: {error}"),
             Self::Busy { path, waited } => write!(
                 f,

@@ -8,6 +8,7 @@ mod format;
 mod histories;
 mod hostile;
 mod imports;
+mod kinds;
 mod late;
 mod leases;
 pub mod locations;

@@ -6,7 +6,7 @@ use crate::store::{Entries, Etag, Key, Namespace, Result, StoreError, Time};
 use super::Redis;
 use super::codec::Bad;
 use super::command::Command;
-use super::names::{Bucket, Room, registry};
+use super::names::{Bucket, Room};
 use super::resp::Reply;
 use super::script::Script;
 use super::wait::has_written;
@@ -65,6 +65,11 @@ impl Redis {
 
     /// Has a script change an entry, and registers the namespace first where that is needed.
     pub(super) fn carry_out(&self, change: &Change<'_>) -> Result<Outcome> {
+        self.try_to_carry_out(change)
+            .map_err(|err| about(err, change.key.to_string()))
+    }
+
+    fn try_to_carry_out(&self, change: &Change<'_>) -> Result<Outcome> {
         let mut is_registered = false;
         let mut unreplicated = None;
         loop {
@@ -144,10 +149,25 @@ impl Redis {
 
     /// Makes sure that a namespace is among those that are listed.
     pub(super) fn register(&self, namespace: &Namespace) -> Result<()> {
-        let (name, slot) = registry(&self.link.place().prefix);
         // HSET is a write even where it changes nothing, and so what WAIT waits for.
         let words = [b"HSET".to_vec(), namespace.as_str().into(), b"1".to_vec()];
-        self.link.run_one(plain(slot, name, &words)).map(drop)
+        self.run_plain(&[plain(&self.of_all(), 'n', &words)])
+    }
+
+    /// Returns what the keys begin with that are not of one namespace.
+    pub(super) fn of_all(&self) -> Room {
+        Room::of_all(&self.link.place().prefix)
+    }
+
+    /// Carries out what [`plain`] has prepared.
+    pub(super) fn run_plain(&self, commands: &[Command]) -> Result<()> {
+        for reply in self.link.run(commands)? {
+            match self.word_of(reply) {
+                Some(word) if word.starts_with("foreign ") => return Err(self.foreign(&word)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn new_etag(&self) -> Result<Etag> {
@@ -201,10 +221,18 @@ impl Redis {
 }
 
 /// Prepares a command that changes one key and, when it comes again, nothing more.
-pub(super) fn plain(slot: u16, name: Vec<u8>, words: &[Vec<u8>]) -> Command {
+pub(super) fn plain(room: &Room, kind: char, words: &[Vec<u8>]) -> Command {
     let mut call = Script::Plain.call(1);
-    call.push(name);
-    Command::write(slot, &call, words)
+    call.push(room.single(kind));
+    Command::write(room.slot, &call, words)
+}
+
+/// Says which key was not replicated.
+pub(super) fn about(mut err: StoreError, name: String) -> StoreError {
+    if let StoreError::Unreplicated { key, .. } = &mut err {
+        *key = Some(name);
+    }
+    err
 }
 
 /// Says that a key is not what kv has made.

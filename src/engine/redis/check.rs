@@ -31,6 +31,7 @@ impl Redis {
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
         let now = clock.now();
+        self.check_kinds(namespace, request, now, tell)?;
         let mut stale = 0_u64;
         let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
         loop {
@@ -62,9 +63,6 @@ impl Redis {
                     self.settle_damage(damage, request, now, tell)?;
                 }
             }
-        }
-        while let Some(room) = pages.take_foreign() {
-            self.settle_foreign(&room, request, now, tell)?;
         }
         self.tell_policy(namespace, tell)?;
         if stale > 0 {
@@ -108,7 +106,8 @@ impl Redis {
                 Some(seen) => seen,
                 None => self.type_of(room, &room.entry(key))?,
             };
-            match self.repair(room, key, "entry", &seen, aside, now)? {
+            let name = room.entry(key);
+            match self.repair(room, (&name, key), "move", &seen, aside, now)? {
                 Some(there) => aside = there,
                 // Somebody has removed it since, or written it anew.
                 None => return Ok(()),
@@ -124,48 +123,20 @@ impl Redis {
         Ok(())
     }
 
-    /// Tells of an index that is a key of another type, and moves it out of the way if that is asked for:
-    /// the entries of its bucket are added to a new one then.
-    fn settle_foreign(
-        &self,
-        room: &Room,
-        request: &Check,
-        now: Time,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let name = room.single('i');
-        let kind = self.type_of(room, &name)?;
-        let mut aside = room.single('y');
-        if request.repair && !request.dry_run {
-            match self.repair(room, b"", "index", &kind, aside, now)? {
-                Some(there) => aside = there,
-                None => return Ok(()),
-            }
-        }
-        tell(Finding {
-            severity: Severity::Damage,
-            path: path_of(&name),
-            what: format!("it is a key of type {kind}, and no listing shows what is in its bucket"),
-            key: None,
-            repair: request.repair.then(|| moved_to(&aside)),
-        });
-        Ok(())
-    }
-
     /// Returns the type of a key.
-    fn type_of(&self, room: &Room, name: &[u8]) -> Result<String> {
+    pub(super) fn type_of(&self, room: &Room, name: &[u8]) -> Result<String> {
         let words = [b"TYPE", name];
         let reply = self.link.run_one(Command::read(room.slot, &words))?;
         let kind = self.link.bytes(reply)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&kind).into_owned())
     }
 
-    /// Moves an `entry` or an `index` away, or adds a key to its index (`list`), if it is still what was
-    /// `seen`. Returns where it is now.
-    fn repair(
+    /// Moves what has a name away (`move`), or adds a key to its index (`list`), if it is still what was
+    /// `seen`: SHA-1 of a string, the type of anything else. Returns where it is now.
+    pub(super) fn repair(
         &self,
         room: &Room,
-        key: &[u8],
+        (name, key): (&[u8], &[u8]),
         what: &str,
         seen: &str,
         aside: Vec<u8>,
@@ -177,7 +148,7 @@ impl Redis {
         let mut call = Script::Repair.call(6);
         call.extend([
             room.single('i'),
-            room.entry(key),
+            name.to_vec(),
             room.note(id.0),
             room.single('c'),
             aside.clone(),
@@ -227,6 +198,17 @@ impl Redis {
         now: Time,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
+        self.each_entry(Some(namespace), &mut |name| {
+            self.check_listed(namespace, name, request, now, tell)
+        })
+    }
+
+    /// Hands the names of all entries that the servers have to `each`, whether or not an index names them.
+    pub(super) fn each_entry(
+        &self,
+        namespace: Option<&Namespace>,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let pattern = entries_pattern(&self.link.place().prefix, namespace);
         let mut seen = HashSet::new();
         for server in self.link.map(false)?.masters() {
@@ -242,7 +224,7 @@ impl Redis {
                     .ok_or_else(|| self.link.odd())?;
                 for name in self.link.array(names.unwrap_or(Reply::Nil))? {
                     if let Some(name) = name.into_bytes().filter(|name| seen.insert(name.clone())) {
-                        self.check_listed(namespace, &name, request, now, tell)?;
+                        each(&name)?;
                     }
                 }
                 if cursor == b"0" {
@@ -288,7 +270,7 @@ impl Redis {
             self.register(namespace)?;
             // Nothing is moved; all keys of a call are in one slot.
             let aside = room.many('x', key.as_bytes());
-            let listed = self.repair(&room, key.as_bytes(), "list", "", aside, now)?;
+            let listed = self.repair(&room, (name, key.as_bytes()), "list", "", aside, now)?;
             if listed.is_none() {
                 return Ok(());
             }
@@ -316,13 +298,13 @@ struct Damage<'a> {
     seen: Option<String>,
 }
 
-fn moved_to(aside: &[u8]) -> Repair {
+pub(super) fn moved_to(aside: &[u8]) -> Repair {
     Repair {
         what: format!("moved to `{}`", String::from_utf8_lossy(aside)),
         settles: true,
     }
 }
 
-fn path_of(name: &[u8]) -> std::path::PathBuf {
+pub(super) fn path_of(name: &[u8]) -> std::path::PathBuf {
     String::from_utf8_lossy(name).into_owned().into()
 }

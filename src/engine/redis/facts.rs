@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::os;
 
+use super::link::RULE;
 use super::resp::{Reply, write_command};
 use super::socket::Socket;
 
@@ -116,9 +117,7 @@ impl Facts {
 pub(super) fn unknown(what: &str, reply: Reply) -> io::Error {
     let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
     match reply {
-        Reply::Error(text) if text.starts_with("NOPERM") => denied(format!(
-            "{text}; kv-format(5) has the rule of what a user must be allowed"
-        )),
+        Reply::Error(text) if text.starts_with("NOPERM") => denied(format!("{text}{RULE}")),
         Reply::Error(text) if text.starts_with("NOAUTH") => denied(text),
         Reply::Error(text) => io::Error::other(text),
         _ => io::Error::new(

@@ -158,6 +158,7 @@ impl Link {
             if let Some((wanted, reached)) = round.reached {
                 return Err(StoreError::Unreplicated {
                     place: self.place.to_string(),
+                    key: None,
                     wanted,
                     reached,
                     waited: os::since_boot().saturating_sub(begun),
@@ -238,10 +239,20 @@ impl Link {
 
     /// Makes an error of what a server said.
     fn refused(&self, text: &str) -> StoreError {
+        // Which line of a script it was means nothing to a person.
+        let text = text.split(" script: ").next().unwrap_or_default();
+        let text = match text.split(' ').next() {
+            Some("OOM") => {
+                "its memory is full (`maxmemory`): what frees some, as `kv rm` and `kv gc`, works"
+            }
+            _ => text,
+        };
+        let is_forbidden = text.starts_with("NOPERM") || text.contains("user executing the script");
+        let rule = if is_forbidden { RULE } else { "" };
         StoreError::Io {
             action: "use",
             path: self.place.to_string().into(),
-            source: io::Error::other(text.to_owned()),
+            source: io::Error::other(format!("{text}{rule}")),
         }
     }
 
@@ -320,12 +331,22 @@ fn pause(
         false => "",
     };
     let path = place.to_string().into();
+    let action = match why.kind() {
+        // It was reached, and said so itself.
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::Other => {
+            "use"
+        }
+        _ => "reach",
+    };
     Err(StoreError::Io {
-        action: "reach",
+        action,
         path,
         source: io::Error::new(why.kind(), format!("{server}{text}{unsure}")),
     })
 }
+
+/// What helps a user who may not do something.
+pub(super) const RULE: &str = "; kv-format(5) has the rule of what a user must be allowed";
 
 /// Returns what is wrong without the number of the error, which means nothing to a person.
 pub(super) fn plain_text(why: &io::Error) -> String {

@@ -45,7 +45,7 @@
 //!
 //! Read the files in this order: [`resp`], [`socket`], [`slots`], [`facts`], [`map`], [`reply`],
 //! [`command`], [`wait`], [`ready`], [`sentinel`], [`round`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
-//! [`number`], [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`watch`], [`named`].
+//! [`number`], [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`kinds`], [`watch`], [`named`].
 
 mod bulk;
 mod call;
@@ -55,6 +55,7 @@ mod command;
 mod entries;
 mod facts;
 pub mod fuzz;
+mod kinds;
 mod link;
 mod list;
 mod map;

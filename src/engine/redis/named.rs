@@ -10,6 +10,7 @@ use crate::store::{
 };
 
 use super::Redis;
+use super::call::about;
 use super::command::Command;
 use super::link::Link;
 use super::names::{Bucket, Room};
@@ -47,7 +48,8 @@ impl RedisGrant {
             self.room.single('w'),
         ];
         let command = Command::write(self.room.slot, &call, &args);
-        let reply = link.run_one(command)?;
+        let about_it = |err| about(err, String::from_utf8_lossy(&self.name).into_owned());
+        let reply = link.run_one(command).map_err(about_it)?;
         let answer = link.bytes(reply)?.unwrap_or_default();
         let answer = String::from_utf8_lossy(&answer).into_owned();
         match answer.split_once(' ') {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {PREFIX}n                     a hash: the names of the namespaces
+//! {PREFIX}g                     a hash: when garbage was last collected in each
 //! {PREFIX:NAMESPACE:BUCKET}i    a sorted set: the keys in this bucket, in the order of their bytes
 //! {PREFIX:NAMESPACE:BUCKET}e:…  a string: the entry of a key; see the codec
 //! {PREFIX:NAMESPACE:BUCKET}o:…  that a call was carried out, and its answer; goes after a while
@@ -10,7 +11,7 @@
 //! {PREFIX:NAMESPACE:BUCKET}t    the last token of a lock
 //! {PREFIX:NAMESPACE:BUCKET}w    a channel, on which every change of the bucket is told
 //! {PREFIX:NAMESPACE:BUCKET}x:…  what a repair moved out of the way
-//! {PREFIX:NAMESPACE:BUCKET}y    the same, where it stood in the place of a sorted set
+//! {PREFIX:NAMESPACE:BUCKET}y    the same, where it stood in the place of one of the others
 //! ```
 //!
 //! What stands in braces is what a cluster hashes, so that a bucket is in one slot and a script can
@@ -72,7 +73,15 @@ impl Room {
         }
     }
 
-    /// Returns the name of one of the keys that are there once: `i`, `c`, `t`, `w`.
+    /// Returns what the keys begin with that are not of one namespace.
+    pub(super) fn of_all(prefix: &str) -> Self {
+        Self {
+            slot: slot_of(prefix.as_bytes()),
+            tag: format!("{{{prefix}}}"),
+        }
+    }
+
+    /// Returns the name of one of the keys that are there once: `i`, `c`, `t`, `w`, `n`, `g`.
     pub(super) fn single(&self, kind: char) -> Vec<u8> {
         format!("{}{kind}", self.tag).into_bytes()
     }
@@ -94,18 +103,19 @@ impl Room {
     }
 }
 
-/// Returns the name of the hash of all namespaces, and its slot.
-pub(super) fn registry(prefix: &str) -> (Vec<u8>, u16) {
-    (
-        format!("{{{prefix}}}n").into_bytes(),
-        slot_of(prefix.as_bytes()),
-    )
+/// Returns the pattern that the entries of a namespace match, or of all, for SCAN.
+pub(super) fn entries_pattern(prefix: &str, namespace: Option<&Namespace>) -> Vec<u8> {
+    // What is special in a pattern is in neither of the two.
+    let namespace = namespace.map_or_else(|| "*".to_owned(), |name| encode(name).to_string());
+    format!("{{{prefix}:{namespace}:*}}e:*").into_bytes()
 }
 
-/// Returns the pattern that the entries of a namespace match, for SCAN.
-pub(super) fn entries_pattern(prefix: &str, namespace: &Namespace) -> Vec<u8> {
-    // What is special in a pattern is in neither of the two.
-    format!("{{{prefix}:{}:*}}e:*", encode(namespace)).into_bytes()
+/// Returns the namespace of an entry by its name.
+pub(super) fn namespace_of(prefix: &str, name: &[u8]) -> Option<Namespace> {
+    let rest = name.strip_prefix(format!("{{{prefix}:").as_bytes())?;
+    let end = rest.iter().position(|byte| *byte == b':')?;
+    let name = percent_encoding::percent_decode(&rest[..end]);
+    name.decode_utf8().ok()?.parse().ok()
 }
 
 /// Writes a namespace so that it holds no brace, colon or wildcard.
@@ -130,7 +140,14 @@ mod tests {
             "{kv:a%7Db%3A%2A:list}e:00000000000000000007"
         );
         assert_eq!(room("default", b"a").slot, slot_of(b"kv:default:1f"));
-        assert_eq!(registry("kv").0, b"{kv}n");
+        assert_eq!(Room::of_all("kv").single('n'), b"{kv}n");
+        assert_eq!(
+            namespace_of("kv", &room("a}b:*", element).entry(element))
+                .unwrap()
+                .as_str(),
+            "a}b:*"
+        );
+        assert_eq!(namespace_of("kv", b"{kv:%zz:00}e:"), None);
     }
 
     #[test]

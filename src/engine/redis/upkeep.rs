@@ -8,13 +8,14 @@ use crate::store::{
 };
 
 use super::Redis;
-use super::call::plain;
+use super::call::{foreign_key, plain};
 use super::codec::Bad;
 use super::command::Command;
 use super::entries::header_words;
 use super::facts::eviction;
-use super::names::{Bucket, Room, registry};
+use super::names::{Bucket, Room};
 use super::pages::{Pages, foreign_index};
+use super::resp::Reply;
 
 /// Keys that are looked at together.
 const AT_ONCE: usize = 1024;
@@ -72,10 +73,9 @@ impl Upkeep for Redis {
         if request.evicts() {
             done.evicted = self.evict(namespace, request, now, progress)?;
         }
-        let (name, slot) = self.collections();
         let time = clock.now().0.to_string().into_bytes();
         let words = [b"HSET".to_vec(), namespace.as_str().into(), time];
-        self.link.run_one(plain(slot, name, &words))?;
+        self.run_plain(&[plain(&self.of_all(), 'g', &words)])?;
         Ok(done)
     }
 
@@ -110,9 +110,9 @@ impl Upkeep for Redis {
         })?;
         info.evicts = Some(!self.evicting_servers()?.is_empty());
         info.damaged += foreign.len() as u64;
-        let (name, slot) = self.collections();
-        let words = [b"HGET".to_vec(), name, namespace.as_str().into()];
-        let time = self.link.run_one(Command::read(slot, &words))?.as_int();
+        let all = self.of_all();
+        let words = [b"HGET".to_vec(), all.single('g'), namespace.as_str().into()];
+        let time = self.link.answer(Command::read(all.slot, &words))?.as_int();
         info.collected = time.and_then(|time| u64::try_from(time).ok()).map(Time);
         info.collection_pays = info.expired > 1_000.max(info.entries / 4);
         Ok(Some(info))
@@ -165,13 +165,6 @@ impl Redis {
         )
     }
 
-    /// Returns the name of the hash that tells when garbage was collected, and its slot.
-    fn collections(&self) -> (Vec<u8>, u16) {
-        let (mut name, slot) = registry(&self.link.place().prefix);
-        *name.last_mut().expect("a name is not empty") = b'g';
-        (name, slot)
-    }
-
     /// Returns the servers that drop entries when their memory is full, each with the policy by which.
     pub(super) fn evicting_servers(&self) -> Result<Vec<(String, String)>> {
         let servers = self.link.map(false)?.masters();
@@ -190,10 +183,7 @@ impl Redis {
 
     /// Names all namespaces; see [`crate::store::Entries::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
-        let (name, slot) = registry(&self.link.place().prefix);
-        let reply = self
-            .link
-            .run_one(Command::read(slot, &[b"HKEYS".to_vec(), name]))?;
+        let reply = self.ask_names(&[b"HKEYS"])?;
         let namespace = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
         let names = self.link.array(reply)?.into_iter();
         let mut names: Vec<Namespace> = names
@@ -204,10 +194,23 @@ impl Redis {
     }
 
     pub(super) fn is_registered(&self, namespace: &Namespace) -> Result<bool> {
-        let (name, slot) = registry(&self.link.place().prefix);
-        let words = [b"HEXISTS".to_vec(), name, namespace.as_str().into()];
-        let reply = self.link.run_one(Command::read(slot, &words))?;
+        let reply = self.ask_names(&[b"HEXISTS", namespace.as_str().as_bytes()])?;
         Ok(self.link.int(reply)? == 1)
+    }
+
+    /// Asks the hash of the names of all namespaces.
+    fn ask_names(&self, words: &[&[u8]]) -> Result<Reply> {
+        let all = self.of_all();
+        let name = all.single('n');
+        let words = [&[words[0], &name[..]], &words[1..]].concat();
+        let reply = self.link.answer(Command::read(all.slot, &words))?;
+        match reply.is_foreign() {
+            true => Err(foreign_key(
+                &String::from_utf8_lossy(&name),
+                "other than a hash",
+            )),
+            false => Ok(reply),
+        }
     }
 
     /// Removes a namespace; see [`crate::store::Entries::remove_namespace`].
@@ -233,13 +236,12 @@ impl Redis {
         }
         pages.demand_all()?;
         let room = self.room(namespace, Bucket::LIST);
-        let (name, slot) = registry(&self.link.place().prefix);
+        let all = self.of_all();
         let forget = [b"HDEL".to_vec(), namespace.as_str().into()];
-        let (times, _) = self.collections();
-        self.link.run(&[
-            plain(room.slot, room.single('c'), &[b"UNLINK".to_vec()]),
-            plain(slot, times, &forget),
-            plain(slot, name, &forget),
+        self.run_plain(&[
+            plain(&room, 'c', &[b"UNLINK".to_vec()]),
+            plain(&all, 'g', &forget),
+            plain(&all, 'n', &forget),
         ])?;
         // Who wrote meanwhile found the namespace registered: then it stays.
         if self.is_used(namespace)? {

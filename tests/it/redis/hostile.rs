@@ -44,19 +44,32 @@ const ELEMENT: &str = "00000000000000000001";
 const INFO: &str = "redis_version:7.0.15\r\nrole:master\r\nconnected_slaves:0\r\n\
                     repl_backlog_active:0\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n";
 
+/// The name of a node of a cluster.
+const NODE: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// What a server seems to be by what it tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It tells nothing of itself.
+    Odd,
+    Single,
+    Cluster,
+}
+
 /// Starts a server that answers so, and returns its port. It ends with the test's process.
-fn start(answer: &'static [u8], is_plausible: bool) -> u16 {
+fn start(answer: &'static [u8], kind: Kind) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || _ = serve(client, answer, is_plausible));
+            thread::spawn(move || _ = serve(client, answer, kind));
         }
     });
     port
 }
 
-fn serve(mut client: TcpStream, answer: &[u8], is_plausible: bool) -> std::io::Result<()> {
+fn serve(mut client: TcpStream, answer: &[u8], kind: Kind) -> std::io::Result<()> {
+    let is_plausible = kind != Kind::Odd;
     let mut from = BufReader::new(client.try_clone()?);
     let number = |from: &mut BufReader<TcpStream>| -> std::io::Result<usize> {
         let mut line = String::new();
@@ -76,6 +89,18 @@ fn serve(mut client: TcpStream, answer: &[u8], is_plausible: bool) -> std::io::R
             until("it is let go", || SLOW_IS_LET_GO.load(Ordering::SeqCst));
         }
         match words[0].as_str() {
+            "CLUSTER" if kind == Kind::Cluster => {
+                let port = client.local_addr()?.port();
+                let nodes =
+                    format!("{NODE} 127.0.0.1:{port}@1 myself,master - 0 0 1 connected 0-16383\n");
+                let answer = match words[1].as_str() {
+                    "SLOTS" => format!(
+                        "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:{port}\r\n$40\r\n{NODE}\r\n"
+                    ),
+                    _ => format!("${}\r\n{nodes}\r\n", nodes.len()),
+                };
+                client.write_all(answer.as_bytes())?;
+            }
             "CLUSTER" if is_plausible => {
                 client.write_all(b"-ERR This instance has cluster support disabled\r\n")?;
             }
@@ -105,14 +130,14 @@ fn whatever_a_server_answers_is_no_silent_answer() {
     // Most of the time each of them waits.
     thread::scope(|scope| {
         for (number, answer) in ANSWERS.into_iter().enumerate() {
-            for is_plausible in [false, true] {
-                scope.spawn(move || is_no_silent_answer(number, answer, is_plausible));
+            for kind in [Kind::Odd, Kind::Single, Kind::Cluster] {
+                scope.spawn(move || is_no_silent_answer(number, answer, kind));
             }
         }
     });
 }
 
-fn is_no_silent_answer(number: usize, answer: &'static [u8], is_plausible: bool) {
+fn is_no_silent_answer(number: usize, answer: &'static [u8], kind: Kind) {
     let commands = [
         &["put", "k", "v"][..],
         &["incr", "k"],
@@ -124,7 +149,7 @@ fn is_no_silent_answer(number: usize, answer: &'static [u8], is_plausible: bool)
         &["namespaces"],
         &["pop", "l"],
     ];
-    let on = On::new(format!("redis://127.0.0.1:{}", start(answer, is_plausible)));
+    let on = On::new(format!("redis://127.0.0.1:{}", start(answer, kind)));
     for args in commands {
         let mut command = on.command(args);
         command.env("KV_BUSY_TIMEOUT", "300ms");
@@ -132,7 +157,7 @@ fn is_no_silent_answer(number: usize, answer: &'static [u8], is_plausible: bool)
         let code = ran.status().code();
         let shown = || format!("{}\n{}", answer.escape_ascii(), ran.report());
         // What is answered to all may be an answer to some.
-        let is_one = is_plausible
+        let is_one = kind != Kind::Odd
             && matches!(
                 (number, args[0]),
                 (1, "get") | (3, "pop" | "ls" | "namespaces") | (4, "put" | "push")
@@ -151,7 +176,7 @@ fn is_no_silent_answer(number: usize, answer: &'static [u8], is_plausible: bool)
 #[test]
 fn nobody_begins_again_for_ever() {
     for (answer, args) in AGAIN.into_iter().zip([["pop", "l"], ["incr", "k"]]) {
-        let on = On::new(format!("redis://127.0.0.1:{}", start(answer, true)));
+        let on = On::new(format!("redis://127.0.0.1:{}", start(answer, Kind::Single)));
         let mut command = on.command(&args);
         command.env("KV_BUSY_TIMEOUT", "300ms");
         Ran::of(&mut command).ends(Exit::Busy).complains(&[]);
@@ -160,7 +185,7 @@ fn nobody_begins_again_for_ever() {
 
 #[test]
 fn who_waits_for_a_server_keeps_nobody_else_waiting() {
-    let server = start(b"$-1\r\n", true);
+    let server = start(b"$-1\r\n", Kind::Single);
     let place = std::ffi::OsString::from(format!("redis://127.0.0.1:{server}"));
     let settings = Settings {
         sync: Sync::Full,
@@ -184,7 +209,7 @@ fn who_waits_for_a_server_keeps_nobody_else_waiting() {
 
 #[test]
 fn who_sends_elsewhere_for_ever_is_named() {
-    let server = start(b"-MOVED 1234 127.0.0.1:1\r\n", true);
+    let server = start(b"-MOVED 1234 127.0.0.1:1\r\n", Kind::Single);
     let on = On::new(format!("redis://127.0.0.1:{server}"));
     let mut command = on.command(&["get", "k"]);
     command.env("KV_BUSY_TIMEOUT", "200ms");

@@ -12,7 +12,7 @@ use kv::exit::Exit;
 
 use super::cases::On;
 use super::lost_answers::relay;
-use super::servers::server;
+use super::servers::{Server, each_server};
 use crate::harness::{Ran, until};
 
 /// Stands between kv and a server. It keeps a call of a script back until it is let go, and can turn away
@@ -94,9 +94,15 @@ impl Gate {
     }
 }
 
-/// A store, and the same one through a gate.
-fn through_gate() -> Option<(On, On, Gate)> {
-    let server = server()?;
+/// Hands a case a store, and the same one through a gate, on a server and on a cluster.
+fn through_gate(case: fn(&Server, &On, &On, &Gate)) {
+    for server in each_server() {
+        let (straight, gated, gate) = gate_before(server);
+        case(server, &straight, &gated, &gate);
+    }
+}
+
+fn gate_before(server: &Server) -> (On, On, Gate) {
     let straight = On::new(server.store());
     // The scripts are there, so that the first call is the one that counts.
     straight.put("loaded", "");
@@ -106,95 +112,90 @@ fn through_gate() -> Option<(On, On, Gate)> {
     let gate = Gate::new(server.port);
     let [from, to] = [server.port, gate.port].map(|port| format!(":{port}?"));
     let gated = On::new(straight.store.replace(&from, &to));
-    Some((straight, gated, gate))
+    (straight, gated, gate)
 }
 
 #[test]
 fn a_call_that_comes_after_its_time_changes_nothing() {
-    let Some((straight, gated, gate)) = through_gate() else {
-        return;
-    };
-    gate.keeps_next.store(true, Ordering::SeqCst);
-    let mut incr = gated.command(&["incr", "n", "--busy-timeout", "1s"]);
-    let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap();
-    gate.wait_until_kept();
-    gate.is_shut.store(true, Ordering::SeqCst);
-    Ran::with(&incr, child.wait_with_output().unwrap())
-        .ends(Exit::Failure)
-        .complains(&["may have been made all the same"]);
-    // As a network does that comes back, when the time is over by any clock.
-    thread::sleep(Duration::from_secs(2));
-    let answer = gate.let_go();
-    assert!(answer.contains("late"), "{answer}");
-    straight.holds("n", "1");
+    through_gate(|_, straight, gated, gate| {
+        gate.keeps_next.store(true, Ordering::SeqCst);
+        let mut incr = gated.command(&["incr", "n", "--busy-timeout", "1s"]);
+        let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.unwrap();
+        gate.wait_until_kept();
+        gate.is_shut.store(true, Ordering::SeqCst);
+        Ran::with(&incr, child.wait_with_output().unwrap())
+            .ends(Exit::Failure)
+            .complains(&["may have been made all the same"]);
+        // As a network does that comes back, when the time is over by any clock.
+        thread::sleep(Duration::from_secs(2));
+        let answer = gate.let_go();
+        assert!(answer.contains("late"), "{answer}");
+        straight.holds("n", "1");
+    });
 }
 
 #[test]
 fn what_was_answered_stays_so_though_the_call_comes_once_more() {
-    let Some((straight, gated, gate)) = through_gate() else {
-        return;
-    };
-    gate.keeps_next.store(true, Ordering::SeqCst);
-    straight.put("k", "old");
-    // The first time is kept back, and the second is told that there is one.
-    gated
-        .run(&["put", "k", "new", "--if-absent"])
-        .ends(Exit::No)
-        .is_silent();
-    straight.run(&["rm", "k"]).ends(Exit::Success);
-    let answer = gate.let_go();
-    assert!(answer.contains("no"), "{answer}");
-    straight.run(&["get", "k"]).ends(Exit::No);
+    through_gate(|_, straight, gated, gate| {
+        gate.keeps_next.store(true, Ordering::SeqCst);
+        straight.put("k", "old");
+        // The first time is kept back, and the second is told that there is one.
+        gated
+            .run(&["put", "k", "new", "--if-absent"])
+            .ends(Exit::No)
+            .is_silent();
+        straight.run(&["rm", "k"]).ends(Exit::Success);
+        let answer = gate.let_go();
+        assert!(answer.contains("no"), "{answer}");
+        straight.run(&["get", "k"]).ends(Exit::No);
+    });
 }
 
 #[test]
 fn who_was_stopped_for_too_long_sends_nothing_again() {
-    let Some((straight, gated, gate)) = through_gate() else {
-        return;
-    };
-    gate.loses_answer.store(true, Ordering::SeqCst);
-    let mut incr = gated.command(&["incr", "n", "--busy-timeout", "2s"]);
-    let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap();
-    gate.wait_until_kept();
-    let signal = |signal: &str| {
-        let pid = child.id().to_string();
-        let mut kill = std::process::Command::new("kill");
-        assert!(kill.args([signal, &pid]).status().unwrap().success());
-    };
-    signal("-STOP");
-    let calls = gate.calls.load(Ordering::SeqCst);
-    gate.is_shut.store(false, Ordering::SeqCst);
-    // Its time passes while it is stopped.
-    thread::sleep(Duration::from_millis(2_500));
-    signal("-CONT");
-    Ran::with(&incr, child.wait_with_output().unwrap())
-        .ends(Exit::Failure)
-        .prints("")
-        .complains(&["may have been made all the same"]);
-    assert_eq!(gate.calls.load(Ordering::SeqCst), calls);
-    straight.holds("n", "2");
+    through_gate(|_, straight, gated, gate| {
+        gate.loses_answer.store(true, Ordering::SeqCst);
+        let mut incr = gated.command(&["incr", "n", "--busy-timeout", "2s"]);
+        let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.unwrap();
+        gate.wait_until_kept();
+        let signal = |signal: &str| {
+            let pid = child.id().to_string();
+            let mut kill = std::process::Command::new("kill");
+            assert!(kill.args([signal, &pid]).status().unwrap().success());
+        };
+        signal("-STOP");
+        let calls = gate.calls.load(Ordering::SeqCst);
+        gate.is_shut.store(false, Ordering::SeqCst);
+        // Its time passes while it is stopped.
+        thread::sleep(Duration::from_millis(2_500));
+        signal("-CONT");
+        Ran::with(&incr, child.wait_with_output().unwrap())
+            .ends(Exit::Failure)
+            .prints("")
+            .complains(&["may have been made all the same"]);
+        assert_eq!(gate.calls.load(Ordering::SeqCst), calls);
+        straight.holds("n", "2");
+    });
 }
 
 #[test]
 fn a_repair_leaves_what_was_written_since() {
-    let Some((straight, gated, gate)) = through_gate() else {
-        return;
-    };
-    let server = server().unwrap();
-    straight.put("k", "old");
-    let prefix = straight.store.split_once("prefix=").unwrap().1;
-    let pattern = format!("{{{prefix}:*e:k");
-    let name = server.cli(&["--scan", "--pattern", &pattern]);
-    server.cli(&["SETRANGE", &name, "100", "zzzz"]);
-    gate.keeps_next.store(true, Ordering::SeqCst);
-    let mut fsck = gated.command(&["fsck", "--repair"]);
-    let child = fsck.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap();
-    gate.wait_until_kept();
-    straight.put("k", "new");
-    gate.let_go();
-    Ran::with(&fsck, child.wait_with_output().unwrap()).ends(Exit::Success);
-    straight.holds("k", "new");
+    through_gate(|server, straight, gated, gate| {
+        straight.put("k", "old");
+        let prefix = straight.store.split_once("prefix=").unwrap().1;
+        let pattern = format!("{{{prefix}:*e:k");
+        let name = server.cli(&["--scan", "--pattern", &pattern]);
+        server.cli(&["SETRANGE", &name, "100", "zzzz"]);
+        gate.keeps_next.store(true, Ordering::SeqCst);
+        let mut fsck = gated.command(&["fsck", "--repair"]);
+        let child = fsck.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.unwrap();
+        gate.wait_until_kept();
+        straight.put("k", "new");
+        gate.let_go();
+        Ran::with(&fsck, child.wait_with_output().unwrap()).ends(Exit::Success);
+        straight.holds("k", "new");
+    });
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use kv::exit::Exit;
 
 use super::cases::On;
-use super::servers::{Cluster, Server, free_port};
+use super::servers::{Cluster, Server, free_port, start_lone, until_served};
 use crate::harness::{Ran, until};
 
 /// Starts a server and a replica of it, and waits until that is in step.
@@ -176,20 +176,26 @@ fn a_master_that_drops_entries_is_not_written_to() {
 
 #[test]
 fn what_frees_memory_works_when_it_is_full() {
-    let Some(server) = Server::start(&[]) else {
-        return;
-    };
-    let on = On::new(server.store());
+    if let Some(server) = Server::start(&[]) {
+        frees_memory(&On::new(server.store()), std::slice::from_ref(&server));
+    }
+    if let Some(cluster) = Cluster::start() {
+        frees_memory(&On::new(cluster.store()), &cluster.nodes);
+    }
+}
+
+fn frees_memory(on: &On, nodes: &[Server]) {
     for key in ["a", "b", "c", "d"] {
         on.put(key, "v");
     }
     on.run(&["put", "t", "v", "--ttl", "1ms"])
         .ends(Exit::Success);
     on.run(&["push", "l", "x"]).ends(Exit::Success);
-    server.cli(&["config", "set", "maxmemory", "1"]);
-    on.run(&["put", "e", "v"])
-        .ends(Exit::Failure)
-        .complains(&["OOM"]);
+    for node in nodes {
+        node.cli(&["config", "set", "maxmemory", "1"]);
+    }
+    let full = on.run(&["put", "e", "v"]).ends(Exit::Failure);
+    full.complains(&["cannot use `redis://", "memory is full", "`kv gc`"]);
     on.run(&["lock", "job", "--", "true"]).ends(Exit::Success);
     on.run(&["rm", "a"]).ends(Exit::Success);
     on.run(&["pop", "l"]).ends(Exit::Success).prints("x");
@@ -203,9 +209,17 @@ fn what_frees_memory_works_when_it_is_full() {
 
 #[test]
 fn a_token_is_larger_than_all_before_though_the_server_has_lost_them() {
-    let Some(mut server) = Server::start(&[]) else {
-        return;
-    };
+    if let Some(server) = Server::start(&[]) {
+        tokens_grow(server, &[]);
+    }
+    if let Some(lone) = start_lone() {
+        lone.cli(&["cluster", "addslotsrange", "0", "16383"]);
+        until_served(Some(&lone));
+        tokens_grow(lone, &["--cluster-enabled", "yes"]);
+    }
+}
+
+fn tokens_grow(mut server: Server, args: &[&str]) {
     let on = On::new(format!("redis://127.0.0.1:{}", server.port));
     let mut last = 0;
     for _ in 0..3 {
@@ -217,7 +231,10 @@ fn a_token_is_larger_than_all_before_though_the_server_has_lost_them() {
             assert!(token > last, "{token} after {last}");
             last = token;
         }
-        server = server.restart(&[]);
+        server = server.restart(args);
+        if !args.is_empty() {
+            until_served(Some(&server));
+        }
     }
 }
 

@@ -188,6 +188,30 @@ pub fn cluster() -> Option<&'static Cluster> {
     cluster
 }
 
+/// Returns the server, and a cluster of one node, for what stands between kv and one server.
+pub fn each_server() -> impl Iterator<Item = &'static Server> {
+    static LONE: OnceLock<Option<Server>> = OnceLock::new();
+    let lone = LONE.get_or_init(|| {
+        let lone = start_lone()?;
+        lone.cli(&["cluster", "addslotsrange", "0", "16383"]);
+        Some(lone)
+    });
+    until_served(lone.as_ref());
+    server().into_iter().chain(lone)
+}
+
+/// Starts a cluster of one node, which is given no slots yet.
+pub fn start_lone() -> Option<Server> {
+    Server::start(&["--cluster-enabled", "yes"])
+}
+
+/// Waits until a node serves its slots.
+pub fn until_served(node: Option<&Server>) {
+    until("every slot is served", || {
+        node.is_none_or(|node| node.cli(&["cluster", "info"]).contains("cluster_state:ok"))
+    });
+}
+
 /// Three masters and a replica of each.
 #[derive(Debug)]
 pub struct Cluster {

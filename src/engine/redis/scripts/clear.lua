@@ -37,7 +37,7 @@ for number = 4, #KEYS do
   end
   answers = answers .. (is_live and '1' or '0')
 end
-if string.match(KEYS[2], ':list}c$') and largest > (redis.call('GET', KEYS[2]) or '') then
+if string.match(KEYS[2], ':list}c$') and largest > number_in(KEYS[2]) then
   redis.call('SET', KEYS[2], largest)
 end
 redis.call('SET', KEYS[3], answers, 'PXAT', stays)

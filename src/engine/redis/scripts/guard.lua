@@ -31,6 +31,12 @@ local function refusal(commands, kinds)
   end
 end
 
+-- Returns the number of 20 digits that a key holds; nothing where it is none.
+local function number_in(name)
+  local number = redis.call('GET', name) or ''
+  return #number == 20 and not string.find(number, '%D') and number or ''
+end
+
 -- Tells those who wait. Who may not tell them changes the store all the same: they look again by themselves.
 local function tell(command, channel)
   redis.pcall(command, channel, '')

@@ -76,7 +76,7 @@ end
 
 local function drop()
   -- The number of an element that was there is never given again.
-  if KEYS[4] and ARGV[6] > (redis.call('GET', KEYS[4]) or '') then
+  if KEYS[4] and ARGV[6] > number_in(KEYS[4]) then
     redis.call('SET', KEYS[4], ARGV[6])
   end
   redis.call('UNLINK', KEYS[2])

@@ -7,7 +7,7 @@ if not registered() then
   return 'register'
 end
 local last = redis.call('ZREVRANGEBYLEX', KEYS[1], '(18446744073709551615', '-', 'LIMIT', 0, 1)[1] or ''
-local used = redis.call('GET', KEYS[4]) or ''
+local used = number_in(KEYS[4])
 -- Of the largest, once it is gone, nothing is behind, and the others can be had.
 if used > last and used < '18446744073709551614' then
   last = used

@@ -1,6 +1,7 @@
 -- Moves damage out of the way, or names an entry in its index, if all is still as it was found. KEYS: as
 -- ever, then 5 and 6 where what is moved goes: the second where something is at the first.
--- Answers with where that is. ARGV: 7 `index` or `entry`, which of them is moved, or `list`; 8 what was found there.
+-- Answers with where that is. ARGV: 7 `move`, which moves what is in the place of the entry, or `list`; 8 what
+-- was found there.
 local refused = refusal({ 'SET', 'RENAME', 'PERSIST', 'ZADD', 'ZREM', 'PEXPIREAT' }, { [3] = 'string' })
 if refused then
   return refused
@@ -18,18 +19,17 @@ if ARGV[7] == 'list' then
   redis.call('ZADD', KEYS[1], 0, ARGV[6])
   return done('done')
 end
-local moved = ARGV[7] == 'index' and KEYS[1] or KEYS[2]
-local found = kind_of(moved)
-if found == 'string' and moved == KEYS[2] then
-  found = redis.sha1hex(redis.call('GET', moved))
+local found = kind_of(KEYS[2])
+if found == 'string' then
+  found = redis.sha1hex(redis.call('GET', KEYS[2]))
 end
 if found ~= ARGV[8] then
   return no('no')
 end
 local there = redis.call('EXISTS', KEYS[5]) == 0 and 5 or 6
-redis.call('RENAME', moved, KEYS[there])
+redis.call('RENAME', KEYS[2], KEYS[there])
 redis.call('PERSIST', KEYS[there])
-if moved == KEYS[2] and is_index then
+if is_index then
   redis.call('ZREM', KEYS[1], ARGV[6])
 end
 return done('aside ' .. there)
