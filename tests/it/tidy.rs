@@ -1,5 +1,7 @@
 //! Rules about the sources that no lint can state.
 
+mod imports;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -10,27 +12,6 @@ use crate::harness::{cannot_run, has_program};
 
 const LONGEST_FILE: usize = 400;
 const LONGEST_MEDIAN: usize = 150;
-
-/// Which modules each module may import, as the crate documentation draws it.
-const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("os", &[]),
-    ("store", &[]),
-    ("exit", &["store"]),
-    ("wire", &["store"]),
-    ("cli", &["exit", "store"]),
-    ("engine", &["os", "store", "wire"]),
-    (
-        "commands",
-        &[
-            "cli", "engine", "exit", "mount", "os", "server", "store", "wire",
-        ],
-    ),
-    ("server", &["exit", "os", "store", "wire"]),
-    ("mount", &["os", "store", "wire"]),
-    ("fuzz", &["cli", "engine", "store", "wire"]),
-    ("lib", &[]),
-    ("main", &[]),
-];
 
 /// What only the two topmost lines of that drawing do: print, exit, look around.
 const EDGE_ONLY: &[&str] = &[
@@ -119,26 +100,6 @@ fn files_are_short() {
     lengths.sort_unstable();
     let median = lengths[lengths.len() / 2];
     assert!(median <= LONGEST_MEDIAN, "half of src/ is above {median}");
-}
-
-#[test]
-fn imports_point_downward() {
-    for (path, text) in sources("src") {
-        let module = module_of(&path);
-        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
-            panic!("{path}: `{module}` has no line in the table of who may import whom");
-        };
-        for line in code(&text) {
-            for target in line.split("crate::").skip(1) {
-                let target = target
-                    .split(|c: char| !c.is_ascii_lowercase())
-                    .next()
-                    .unwrap();
-                let fine = target == module || allowed.contains(&target);
-                assert!(fine, "{path}: `{module}` may not import `{target}`: {line}");
-            }
-        }
-    }
 }
 
 #[test]

@@ -13,15 +13,10 @@ use crate::store::{Namespace, OrCannot as _, Result};
 use super::Tree;
 use super::dir::{cannot, make_dir};
 use super::disk;
-use super::layout::FORMAT;
-use super::lock::GC_LOCK;
+use super::layout::{FORMAT, GC_LOCK, SPARE, SPARES, SUBDIRS, random};
 use super::namespace_dir::{NamespaceDir, mode_of_dirs};
 use super::namespaces;
-use super::temp::{SPARE, SPARES};
 use super::tries::Tries;
-
-/// The directories that every namespace begins with.
-pub(super) const SUBDIRS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
 
 impl Tree {
     /// Opens a namespace, and makes it and its store first if they do not exist.
@@ -135,15 +130,6 @@ impl Tree {
         }
         Ok(())
     }
-}
-
-/// Returns 64 random bits from the operating system.
-///
-/// # Panics
-///
-/// Where the system has no randomness, which no supported system does.
-pub(super) fn random() -> u64 {
-    os::random().expect("the operating system gives random bytes")
 }
 
 fn is_missing(dir: &Path) -> bool {

@@ -5,9 +5,8 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
 
 use super::codec::{self, Header, LINE_LEN};
-use super::create::random;
 use super::dir::{Dir, cannot};
-use super::layout::HashedKey;
+use super::layout::{HashedKey, random};
 use super::namespace_dir::NamespaceDir;
 use super::temp::Temp;
 

@@ -25,8 +25,8 @@ use super::Tree;
 use super::dir::Dir;
 use super::disk;
 use super::find::KeptPacks;
-use super::layout::HashedKey;
-use super::lock::{self, GC_LOCK, Kind, Lock, Patience};
+use super::layout::{GC_LOCK, HashedKey};
+use super::lock::{self, Kind, Lock, Patience};
 use super::loose;
 use super::namespace_dir::NamespaceDir;
 

@@ -12,8 +12,7 @@ use crate::store::{
 
 use super::Tree;
 use super::gc;
-use super::maintenance::names_in;
-use super::namespace_dir::NamespaceDir;
+use super::namespace_dir::{NamespaceDir, names_in};
 use super::pack::Packs;
 use super::scan::Spot;
 use super::walk::State;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sha1::{Digest as _, Sha1};
 
+use crate::os;
 use crate::store::Key;
 
 use super::percent;
@@ -15,6 +16,34 @@ pub(super) const FORMAT: &str = "kv 1\nhash sha1\nshards 256\n";
 /// Hexadecimal digits of a file's name in its shard.
 pub(super) const NAME_LEN: usize = 38;
 
+/// The directories that every namespace begins with.
+pub(super) const SUBDIRS: [&str; 4] = ["objects", "locks", "tmp", "expiry"];
+
+/// The directory of the packs.
+pub(super) const PACKS: &str = "packs";
+
+/// What `packs/` is called while it is made.
+pub(super) const STAGED: &str = ".packs-";
+
+/// The maintenance lock: of whoever changes packs, or removes what it did not write.
+pub(super) const GC_LOCK: &str = "locks/gc";
+/// The lock of a list; after gc's and before the shards'.
+pub(super) const LIST_LOCK: &str = "locks/list";
+/// How long the file of [`GC_LOCK`] is while a MANIFEST has its name and may not be durable, and at other times at
+/// the most: the time of the last collection of garbage is in it.
+pub(super) const PENDING_LEN: u64 = 22;
+pub(super) const DURABLE_LEN: u64 = 21;
+
+/// Two empty files that a namespace is born with, for a collection of garbage on a file system that
+/// can hold no more files.
+pub(super) const SPARES: [&str; 2] = ["1", "2"];
+/// Their directory.
+pub(super) const SPARE: &str = "spare";
+
+/// The directory of the range.
+pub(super) const LIST_DIR: &str = "list";
+/// What earlier versions keep instead: while it is there, one of them may have added elements.
+pub(super) const ENDS: &str = "ends";
 /// Where the entry of one key is.
 #[derive(Debug)]
 pub(super) struct HashedKey<'a> {
@@ -55,6 +84,15 @@ impl<'a> HashedKey<'a> {
     pub(super) fn hash(&self) -> &str {
         std::str::from_utf8(&self.hash).expect("hexadecimal digits are UTF-8")
     }
+}
+
+/// Returns 64 random bits from the operating system.
+///
+/// # Panics
+///
+/// Where the system has no randomness, which no supported system does.
+pub(super) fn random() -> u64 {
+    os::random().expect("the operating system gives random bytes")
 }
 
 /// Returns the SHA-1 of a key in hexadecimal.

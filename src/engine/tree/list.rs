@@ -14,11 +14,11 @@ use crate::store::{
 use super::Tree;
 use super::draft::Times;
 use super::find::find_in;
-use super::layout::HashedKey;
+use super::layout::{HashedKey, PACKS};
 use super::loose;
 use super::namespace_dir::NamespaceDir;
-use super::pack::{Bounds, Changed, Cursor, Merge, PACKS, Packs, Sorted as _};
-use super::put::{Looks, Verdict};
+use super::pack::{Bounds, Changed, Cursor, Merge, Packs, Sorted as _};
+use super::publish::{Looks, Verdict};
 use super::range::{self, BLOCK, List, WIDEST};
 use super::remove::Outcome;
 use super::tries::Tries;

@@ -13,21 +13,12 @@ use rustix::fs::{Mode, OFlags};
 use crate::os::flock;
 use crate::store::{OrCannot as _, Result, StoreError};
 
-use super::create::random;
 use super::dir::{cannot, unusable};
 use super::disk;
+use super::layout::{GC_LOCK, PENDING_LEN, random};
 use super::namespace_dir::NamespaceDir;
 
 pub(super) use crate::os::flock::{Kind, Patience, try_lock};
-
-/// The maintenance lock: of whoever changes packs, or removes what it did not write.
-pub(super) const GC_LOCK: &str = "locks/gc";
-/// The lock of a list; after gc's and before the shards'.
-pub(super) const LIST_LOCK: &str = "locks/list";
-/// How long the file of [`GC_LOCK`] is while a MANIFEST has its name and may not be durable, and at other times at
-/// the most: the time of the last collection of garbage is in it.
-pub(super) const PENDING_LEN: u64 = 22;
-pub(super) const DURABLE_LEN: u64 = 21;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]

@@ -9,21 +9,18 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
-use crate::store::{Namespace, OrCannot as _, Result};
+use crate::store::{Namespace, Result};
 
 use super::Tree;
-use super::create::random;
 use super::dir::{Dir, cannot, gone, make_dir};
 use super::disk;
-use super::lock::{DURABLE_LEN, GC_LOCK, Kind, Lock, PENDING_LEN, Patience, is_pending};
-use super::namespace_dir::NamespaceDir;
+use super::layout::{DURABLE_LEN, GC_LOCK, PACKS, PENDING_LEN, SPARE, SPARES, STAGED, random};
+use super::lock::{Kind, Lock, Patience, is_pending};
+use super::namespace_dir::{NamespaceDir, names_in};
 use super::pack::manifest::{self, MANIFEST, Manifest};
-use super::pack::{Geometry, Named, PACKS, Pack, Packs};
-use super::temp::{SPARE, SPARES, Temp};
+use super::pack::{Geometry, Named, Pack, Packs};
+use super::temp::Temp;
 use super::tries::Tries;
-
-/// What `packs/` is called while it is made.
-pub(super) const STAGED: &str = ".packs-";
 
 /// Many entries at once wait so long for who collects garbage or comes with as many, whatever is asked of
 /// other locks: that takes as long as there is to do, and what was read of the entries would be lost.
@@ -335,20 +332,4 @@ fn make_spares(space: &NamespaceDir) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Names what is in a directory below a namespace; nothing if there is none. A directory that cannot
-/// be read to its end is an error: what is not seen is not superseded.
-pub(super) fn names_in(space: &NamespaceDir, below: &str) -> Result<Vec<String>> {
-    let path = space.path_of(below);
-    let entries = match fs::read_dir(&path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.or_cannot("read", &path)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.or_cannot("read", &path)?.file_name();
-        names.extend(name.into_string());
-    }
-    Ok(names)
 }

@@ -49,7 +49,7 @@
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`namespace_dir`], [`create`],
-//! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`put`], [`remove`],
+//! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`publish`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`maintenance`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
 //! ends what they try again.
@@ -78,6 +78,7 @@ mod namespace_dir;
 mod namespaces;
 mod pack;
 mod percent;
+mod publish;
 mod put;
 mod range;
 mod remove;

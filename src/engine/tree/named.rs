@@ -19,8 +19,7 @@ use super::dir::if_any;
 use super::disk;
 use super::layout::HashedKey;
 use super::lock::{self, Kind, Lock, Patience};
-use super::maintenance::names_in;
-use super::namespace_dir::NamespaceDir;
+use super::namespace_dir::{NamespaceDir, names_in};
 use super::tries::Tries;
 
 /// The lock ends with the process, so that nothing has to be kept.

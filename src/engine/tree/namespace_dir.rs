@@ -277,6 +277,22 @@ pub(super) fn mode_of_dirs(store: BorrowedFd<'_>, path: &Path) -> Result<Mode> {
     Ok(Mode::from_raw_mode(stat.st_mode) & Mode::from_raw_mode(0o2777))
 }
 
+/// Names what is in a directory below a namespace; nothing if there is none. A directory that cannot
+/// be read to its end is an error: what is not seen is not superseded.
+pub(super) fn names_in(space: &NamespaceDir, below: &str) -> Result<Vec<String>> {
+    let path = space.path_of(below);
+    let entries = match std::fs::read_dir(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.or_cannot("read", &path)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.or_cannot("read", &path)?.file_name();
+        names.extend(name.into_string());
+    }
+    Ok(names)
+}
+
 /// Says what a `format` means that is another than ours. One of a later version is whole lines of text,
 /// and differs in more than a bit.
 fn refuse_format(bytes: &[u8], path: PathBuf) -> StoreError {

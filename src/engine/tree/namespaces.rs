@@ -8,13 +8,11 @@ use std::time::Duration;
 use crate::store::{Namespace, OrCannot as _, Result};
 
 use super::Tree;
-use super::create::random;
 use super::dir::cannot;
 use super::disk;
-use super::layout::{SHARDS, shard_name};
-use super::lock::{GC_LOCK, Kind, LIST_LOCK, Lock};
-use super::maintenance::names_in;
-use super::namespace_dir::NamespaceDir;
+use super::layout::{GC_LOCK, LIST_LOCK, SHARDS, random, shard_name};
+use super::lock::{Kind, Lock};
+use super::namespace_dir::{NamespaceDir, names_in};
 use super::tries::Tries;
 
 /// Names that a killed process left in a store are litter when they are older than this.

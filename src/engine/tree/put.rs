@@ -1,7 +1,6 @@
 //! `put`: publishes a draft under the shard's lock.
 
 use std::cell::Cell;
-use std::os::fd::AsFd as _;
 
 use crate::store::modify::Conflicts;
 use crate::store::{
@@ -10,38 +9,18 @@ use crate::store::{
 };
 
 use super::Tree;
-use super::dir::Dir;
 use super::draft::{Draft, Times};
-use super::expiry;
-use super::find::{Present, find_in, find_packed};
+use super::find::{Present, find_in};
 use super::layout::HashedKey;
 use super::loose;
 use super::namespace_dir::NamespaceDir;
-use super::tries::Tries;
+use super::publish::{Looks, Verdict};
 
 /// What a look at the key found before its lock was taken.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     etag: Option<Etag>,
     expires: Option<Deadline>,
-}
-
-/// What is to be done when the key's present entry is known, under the lock.
-pub(super) enum Verdict {
-    Publish,
-    /// The condition does not hold.
-    Refuse,
-    /// The key is not what it was when its value was looked at.
-    LookAgain,
-}
-
-/// Where to look for what a key holds now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Looks {
-    /// Only at its file.
-    Loose,
-    /// At its file, and without one in the packs.
-    Everywhere,
 }
 
 impl Tree {
@@ -132,79 +111,6 @@ impl Tree {
                 Verdict::LookAgain => draft = Some(ready),
             }
             conflicts.pause(self.settings.busy_timeout, hashed.key)?;
-        }
-    }
-
-    /// Writes a draft, in the namespace as it was opened for a look just before; without one it is
-    /// opened now, or made.
-    pub(super) fn write_draft(
-        &self,
-        namespace: &Namespace,
-        mut opened: Option<NamespaceDir>,
-        hashed: &HashedKey<'_>,
-        value: &mut dyn Source,
-        times: Times,
-        clock: &dyn Clock,
-    ) -> Result<Draft> {
-        let mut tries = Tries::default();
-        loop {
-            let space = match opened.take() {
-                Some(space) => space,
-                None => self.open_or_create(namespace)?,
-            };
-            if let Some(draft) = Draft::write(&space, hashed, value, times, clock)? {
-                return Ok(draft);
-            }
-            tries.again(|| space.path_of("tmp"))?;
-        }
-    }
-
-    /// Renames a draft into its place, if `judge` allows it for what is there now. Returns the
-    /// directory that is to be synced before the write is acknowledged. The caller has seen to the
-    /// list which the key may belong to.
-    pub(super) fn publish(
-        &self,
-        namespace: &Namespace,
-        hashed: &HashedKey<'_>,
-        draft: &mut Draft,
-        looks: Looks,
-        judge: impl Fn(Result<Option<Present>>) -> Result<Verdict>,
-        clock: &dyn Clock,
-    ) -> Result<(Verdict, Option<Dir>)> {
-        let mut tries = Tries::default();
-        loop {
-            let shard = self.lock_new_shard(namespace, hashed.shard())?;
-            let dir = shard.make_dir(self.syncs())?;
-            let path = dir.path.join(hashed.name());
-            let present = match loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0) {
-                Ok(None) if looks == Looks::Everywhere => {
-                    find_packed(&shard.space, hashed).map(|packed| packed.map(Present::Packed))
-                }
-                loose => loose.map(|loose| loose.map(Present::Loose)),
-            };
-            let verdict = judge(present)?;
-            if !matches!(verdict, Verdict::Publish) {
-                return Ok((verdict, None));
-            }
-            if let Some(deadline) = draft.meta().expires {
-                expiry::hint(&shard.space, hashed, deadline, clock.now());
-            }
-            if draft.publish(&shard.space, &dir, hashed.name())? {
-                return Ok((Verdict::Publish, Some(dir)));
-            }
-            // The draft's name is gone, but its bytes are still open here.
-            drop(shard);
-            *draft = loop {
-                let space = self.open_or_create(namespace)?;
-                if let Some(copy) = draft.copy_to(&space, hashed)? {
-                    break copy;
-                }
-                tries.again(|| space.path_of("tmp"))?;
-            };
-            if self.syncs() {
-                draft.sync()?;
-            }
-            tries.again(|| dir.path.join(hashed.name()))?;
         }
     }
 }

@@ -32,16 +32,11 @@ use crate::store::{Namespace, OrCannot as _, Result};
 use super::Tree;
 use super::dir::{Dir, cannot, gone};
 use super::disk;
-use super::layout::{HashedKey, SHARDS, shard_name};
-use super::lock::{LIST_LOCK, Lock};
+use super::layout::{ENDS, HashedKey, LIST_DIR, LIST_LOCK, PACKS, SHARDS, shard_name};
+use super::lock::Lock;
 use super::namespace_dir::NamespaceDir;
-use super::pack::PACKS;
 use super::temp::Temp;
 
-/// The directory of the range.
-pub(super) const LIST_DIR: &str = "list";
-/// What earlier versions keep instead: while it is there, one of them may have added elements.
-pub(super) const ENDS: &str = "ends";
 /// How much wider the range is made than it has to be, and how much is missing when it is narrowed.
 pub(super) const BLOCK: u64 = 64;
 /// By so much at most it is made wider for a process that pushes many elements: as many as it has pushed.

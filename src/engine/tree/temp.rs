@@ -12,18 +12,12 @@ use rustix::fs::OFlags;
 
 use crate::store::Result;
 
-use super::create::random;
 use super::dir::{Dir, cannot};
 use super::disk;
+use super::layout::{SPARES, random};
 use super::lock::{self, Kind};
 use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;
-
-/// Two empty files that a namespace is born with, for a collection of garbage on a file system that
-/// can hold no more files.
-pub(super) const SPARES: [&str; 2] = ["1", "2"];
-/// Their directory.
-pub(super) const SPARE: &str = "spare";
 
 /// A file being written. Dropped without having got a name, it is removed.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use super::super::expiry;
 use super::super::layout::{HashedKey, NAME_LEN, SHARDS, digits_of, shard_name};
 use super::super::lock::{Kind, Lock};
 use super::super::loose::read_header;
-use super::super::maintenance::{Maintenance, names_in};
-use super::super::namespace_dir::NamespaceDir;
+use super::super::maintenance::Maintenance;
+use super::super::namespace_dir::{NamespaceDir, names_in};
 use super::super::pack::Named;
 use super::super::shard::make_shard_dir;
 

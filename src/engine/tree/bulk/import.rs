@@ -11,10 +11,9 @@ use crate::store::{
 
 use super::super::Tree;
 use super::super::codec::Header;
-use super::super::create::random;
 use super::super::dir::cannot;
 use super::super::find::has_file;
-use super::super::layout::sha1_of;
+use super::super::layout::{random, sha1_of};
 use super::super::maintenance::Maintenance;
 use super::super::namespace_dir::NamespaceDir;
 use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, bulk, lists};
 
 use super::super::Tree;
-use super::super::create::random;
-use super::super::layout::sha1_of;
+use super::super::layout::{random, sha1_of};
 use super::super::maintenance::Maintenance;
 use super::super::pack::{Geometry, PackWriter, Packs, Record};
 use super::super::repack::Repack;

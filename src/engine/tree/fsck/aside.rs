@@ -8,10 +8,10 @@ use crate::store::check::Severity;
 
 use super::super::dir::Dir;
 use super::super::expiry::{each_part, is_hint};
+use super::super::layout::SPARES;
 use super::super::lock::{self, Kind};
 use super::super::loose::read_up_to;
 use super::super::range::{NOTE_LEN, is_note};
-use super::super::temp::SPARES;
 use super::Work;
 use super::dirs::LITTER_AGE;
 use super::nodes::{self, Node, is_hex};

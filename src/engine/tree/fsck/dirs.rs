@@ -7,15 +7,15 @@ use rustix::fs::{AtFlags, FileType};
 use crate::store::check::{Repair, Severity};
 use crate::store::{Result, StoreError};
 
-use super::super::create::SUBDIRS;
 use super::super::dir::{Dir, gone};
-use super::super::layout::{FORMAT, SHARDS, shard_name};
-use super::super::lock::{self, GC_LOCK};
+use super::super::layout::{
+    ENDS, FORMAT, GC_LOCK, LIST_DIR, SHARDS, SPARE, STAGED, SUBDIRS, shard_name,
+};
+use super::super::lock;
 use super::super::loose::read_header;
-use super::super::maintenance::{STAGED, names_in};
+use super::super::namespace_dir::names_in;
 use super::super::pack::Manifest;
-use super::super::range::{ENDS, LIST_DIR};
-use super::super::temp::{SPARE, Temp};
+use super::super::temp::Temp;
 use super::Work;
 use super::lost::LOST;
 use super::nodes::{self, is_hex};

@@ -6,9 +6,8 @@ use crate::store::check::{Repair, Severity};
 use crate::store::lists::{key_of, number_of};
 use crate::store::{Result, Selection};
 
-use super::super::layout::HashedKey;
-use super::super::lock::LIST_LOCK;
-use super::super::range::{LIST_DIR, names_in, range_of, read_range};
+use super::super::layout::{HashedKey, LIST_DIR, LIST_LOCK};
+use super::super::range::{names_in, range_of, read_range};
 use super::Work;
 use super::nodes;
 

@@ -8,10 +8,10 @@ use std::path::Path;
 use crate::store::Result;
 use crate::store::check::Repair;
 
-use super::super::create::random;
 use super::super::dir::{Dir, cannot, gone};
 use super::super::disk;
 use super::super::draft::Draft;
+use super::super::layout::random;
 use super::Work;
 
 pub(super) const LOST: &str = "lost";

@@ -30,7 +30,8 @@ use crate::store::{Check, Clock, Finding, Namespace, Result, StoreError};
 
 use super::Tree;
 use super::dir::gone;
-use super::lock::{GC_LOCK, Kind, Lock};
+use super::layout::GC_LOCK;
+use super::lock::{Kind, Lock};
 use super::maintenance::{Maintenance, sync_packs};
 use super::namespace_dir::NamespaceDir;
 use super::tries::Tries;

@@ -10,7 +10,8 @@ use crate::store::{Result, StoreError};
 
 use super::super::codec::Damage;
 use super::super::dir::gone;
-use super::super::pack::{Flaw, Manifest, Named, PACKS, Pack, Survey};
+use super::super::layout::PACKS;
+use super::super::pack::{Flaw, Manifest, Named, Pack, Survey};
 use super::Work;
 use super::nodes;
 

@@ -16,8 +16,9 @@ use super::super::dir::{Dir, cannot};
 use super::super::find::KeptPacks;
 use super::super::layout::{HashedKey, SHARDS, shard_name};
 use super::super::loose;
-use super::super::maintenance::names_in;
+use super::super::namespace_dir::names_in;
 use super::super::pack::{LONGEST_VALUE, PackWriter, Record, is_lost};
+use super::candidate::{Candidate, FoldAs, OVERHEAD};
 use super::{Collection, round_len, unlink};
 
 /// What expires sooner is not worth the move.
@@ -25,29 +26,6 @@ const SHORT_TTL: Duration = Duration::from_secs(60 * 60);
 /// What was written since then may be written again soon, and rests in its own file: a counter that
 /// counts each minute would be packed by every gc, and stay in the packs until they are merged.
 const REST: Duration = Duration::from_secs(60 * 60);
-/// What a candidate takes in memory beside its key and its value.
-const OVERHEAD: usize = size_of::<Candidate>() + 32;
-
-/// A loose entry that was read to be folded.
-pub(super) struct Candidate {
-    key: Vec<u8>,
-    value: Vec<u8>,
-    pub(super) sha1: [u8; 20],
-    /// What its first line said.
-    pub(super) header: Header,
-    /// What the pack is to say of the key.
-    pub(super) fold_as: FoldAs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FoldAs {
-    Entry,
-    /// It is dead, and hides what an older pack says.
-    Tombstone,
-    /// It is dead and hides nothing: it goes, and the pack says nothing of it.
-    Nothing,
-}
-
 impl Collection<'_> {
     /// Folds all loose entries that are small, have rested and do not expire soon, in rounds; with
     /// `at_once` what has not rested too.

@@ -10,6 +10,7 @@
 //! 5. Packs are merged where that pays; see [`merge`].
 //! 6. What is left of namespaces whose makers or removers died goes.
 
+mod candidate;
 mod fold;
 mod merge;
 mod unlink;
@@ -26,8 +27,8 @@ use super::bulk::Removal;
 use super::dir::cannot;
 use super::disk;
 use super::expiry;
-use super::layout::{SHARDS, shard_name};
-use super::lock::{GC_LOCK, Kind, Lock, Patience};
+use super::layout::{GC_LOCK, SHARDS, shard_name};
+use super::lock::{Kind, Lock, Patience};
 use super::maintenance::Maintenance;
 use super::named;
 use super::namespace_dir::NamespaceDir;

@@ -16,7 +16,7 @@ use super::super::layout::{digits_of, shard_name};
 use super::super::lock::{Kind, Lock};
 use super::super::loose;
 use super::super::namespace_dir::NamespaceDir;
-use super::fold::{Candidate, FoldAs};
+use super::candidate::{Candidate, FoldAs};
 
 /// So many are unlinked by several threads: a file system that keeps a journal lets each wait for it
 /// now and then, and they wait together.

@@ -35,7 +35,7 @@ use crate::store::{Result, StoreError};
 
 use super::codec::Damage;
 use super::dir::cannot;
-use super::layout::HashedKey;
+use super::layout::{HashedKey, PACKS};
 use super::namespace_dir::NamespaceDir;
 
 pub(super) use self::codec::{LONGEST_VALUE, Record};
@@ -46,9 +46,6 @@ pub(super) use self::reader::{Pack, Packed};
 pub(super) use self::survey::{Flaw, Survey};
 pub(super) use self::writer::PackWriter;
 pub(super) use crate::engine::merge::{Merge, Sorted};
-
-/// The directory of the packs.
-pub(super) const PACKS: &str = "packs";
 
 /// The packs that a MANIFEST names.
 #[derive(Debug)]

@@ -8,11 +8,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Deadline, Result, Time};
 
-use super::super::create::random;
 use super::super::dir::{cannot, gone};
-use super::super::layout::sha1_of;
+use super::super::layout::{SPARE, random, sha1_of};
 use super::super::namespace_dir::NamespaceDir;
-use super::super::temp::{SPARE, Temp};
+use super::super::temp::Temp;
 use super::codec::{self, Frame, LONGEST_RECORD, Record};
 use super::geometry::{Geometry, MAGIC};
 use super::index::IndexBuilder;
