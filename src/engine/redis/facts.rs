@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::os;
 
-use super::link::RULE;
 use super::resp::{Reply, write_command};
 use super::socket::Socket;
+
+/// What helps a user who may not do something.
+pub(super) const RULE: &str = "; kv-format(5) has the rule of what a user must be allowed";
 
 /// What is known of one server.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ use crate::os;
 use crate::store::{RedisLocation, Result, StoreError};
 
 use super::command::Command;
+use super::facts::RULE;
 use super::map::Map;
 use super::resp::Reply;
 use super::round::{State, Trouble};
@@ -344,9 +345,6 @@ fn pause(
         source: io::Error::new(why.kind(), format!("{server}{text}{unsure}")),
     })
 }
-
-/// What helps a user who may not do something.
-pub(super) const RULE: &str = "; kv-format(5) has the rule of what a user must be allowed";
 
 /// Returns what is wrong without the number of the error, which means nothing to a person.
 pub(super) fn plain_text(why: &io::Error) -> String {

@@ -55,7 +55,7 @@ const MOST_FILES: usize = 3;
 const SPREAD: &[(&str, usize)] = &[
     ("engine/tree Tree", 21),
     ("engine/sqlite Sqlite", 15),
-    ("engine/redis Redis", 11),
+    ("engine/redis Redis", 12),
     ("mount App", 10),
     ("engine/tree Work", 8),
     ("engine/http Http", 5),
