@@ -112,6 +112,3 @@ impl Lines {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

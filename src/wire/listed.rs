@@ -121,6 +121,3 @@ fn bytes(text: Option<Cow<'_, str>>, base64: Option<&str>) -> Option<Vec<u8>> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

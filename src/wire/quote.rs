@@ -16,24 +16,3 @@ pub fn quote(word: &[u8], line: &mut Vec<u8>) {
     }
     line.push(b'\'');
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quotes_only_what_needs_it() {
-        for (word, want) in [
-            ("date", "date"),
-            ("+%s", "+%s"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("it's", "'it'\\''s'"),
-            (";", "';'"),
-        ] {
-            let mut line = Vec::new();
-            quote(word.as_bytes(), &mut line);
-            assert_eq!(line, want.as_bytes(), "{word:?}");
-        }
-    }
-}

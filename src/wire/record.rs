@@ -132,6 +132,3 @@ fn explain(err: &serde_json::Error) -> String {
         None => text,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -71,6 +71,3 @@ fn unescape(mut bytes: &[u8], decoded: &mut Vec<u8>) -> Result<(), String> {
     decoded.extend_from_slice(bytes);
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -109,3 +109,4 @@ mod users;
 mod values;
 mod vanish;
 mod wait;
+mod wire;

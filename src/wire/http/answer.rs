@@ -142,6 +142,3 @@ pub fn read<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     let is_object = line.trim_ascii_start().first() == Some(&b'{');
     serde_json::from_slice(line).ok().filter(|_| is_object)
 }
-
-#[cfg(test)]
-mod tests;

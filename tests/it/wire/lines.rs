@@ -1,6 +1,10 @@
 //! Lines of any length.
 
-use super::*;
+use kv::store::{Result, Source};
+use kv::wire::lines::*;
+
+/// So much is read at a time.
+const PART: usize = 256 * 1024;
 
 /// Yields its bytes in parts of a fixed size.
 struct Parts<'a>(&'a [u8], usize);

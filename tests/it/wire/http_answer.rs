@@ -1,8 +1,10 @@
 //! Answers there and back, and what no service of kv says.
 
-use std::fmt::Debug;
+use kv::wire::http::answer::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::*;
+use std::fmt::Debug;
 
 /// Texts that mean something where they are not written as they ought to be.
 const NASTY: [&str; 5] = ["", "a\"\\\n\u{0}", "\u{1b}[2J", "ä\u{1F600}", "{\"end\":1}"];

@@ -1,6 +1,7 @@
 //! Times there and back, and what is none.
 
-use super::*;
+use kv::store::{Deadline, Time};
+use kv::wire::time::*;
 
 #[test]
 fn has_all_its_digits() {
@@ -10,7 +11,7 @@ fn has_all_its_digits() {
     );
     let deadline = Deadline::from_millis(1_732_158_611_500).unwrap();
     assert_eq!(rfc3339_deadline(deadline), "2024-11-21T03:10:11.500Z");
-    let latest = Deadline::from_millis(crate::store::time::LATEST_DEADLINE_MS).unwrap();
+    let latest = Deadline::from_millis(kv::store::time::LATEST_DEADLINE_MS).unwrap();
     assert_eq!(rfc3339_deadline(latest), "9999-12-31T23:59:59.999Z");
 }
 
@@ -23,7 +24,7 @@ fn reads_back_exactly_what_it_writes() {
     {
         assert_eq!(read_rfc3339(&rfc3339(Time(nanos))), Some(Time(nanos)));
     }
-    let latest = crate::store::time::LATEST_DEADLINE_MS;
+    let latest = kv::store::time::LATEST_DEADLINE_MS;
     for millis in (1..=1_001)
         .map(|n| n * (latest / 1_001))
         .chain([1, 999, latest])
@@ -109,7 +110,7 @@ fn refuses_what_cannot_be_kept() {
         assert!(why.contains("cannot be kept"), "{why}");
     }
     let last = read_expires("9999-12-31T23:59:59.999Z").unwrap();
-    assert_eq!(last.as_millis(), crate::store::time::LATEST_DEADLINE_MS);
+    assert_eq!(last.as_millis(), kv::store::time::LATEST_DEADLINE_MS);
     for text in [
         "9999-12-31T23:59:59-00:01",
         "1969-12-31T23:59:59Z",

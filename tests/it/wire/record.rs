@@ -1,8 +1,10 @@
 //! Records there and back, and lines that are none.
 
-use super::*;
-use crate::store::{Etag, Meta};
-use crate::wire::json;
+use kv::store::{Deadline, Time};
+use kv::wire::record::*;
+
+use kv::store::{Etag, Meta};
+use kv::wire::json;
 
 type Read = (Vec<u8>, Vec<u8>, Record);
 

@@ -1,9 +1,11 @@
 //! Listings in each of their forms.
 
-use super::*;
-use crate::store::{Deadline, Time};
-use crate::wire::http::answer;
-use crate::wire::json;
+use kv::store::{Etag, Meta};
+use kv::wire::listed::*;
+
+use kv::store::{Deadline, Time};
+use kv::wire::http::answer;
+use kv::wire::json;
 
 #[test]
 fn what_is_written_is_read_back() {

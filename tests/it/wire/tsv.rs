@@ -1,6 +1,6 @@
 //! Tables, and lines that are none.
 
-use super::*;
+use kv::wire::tsv::*;
 
 fn read_line(line: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
     let mut decoded = b"what was there before".to_vec();
@@ -49,9 +49,13 @@ fn any_bytes_come_back() {
 fn a_line_without_an_escape_is_not_copied() {
     let mut decoded = Vec::new();
     let record = read(b"key\tvalue", &mut decoded).unwrap();
-    assert!(!record.is_decoded && decoded.is_empty());
+    assert!(decoded.is_empty());
+    let entry = record.entry(b"key\tvalue", &decoded);
+    assert_eq!(entry, (&b"key"[..], &b"value"[..]));
     let record = read(b"key\tva\\\\lue", &mut decoded).unwrap();
-    assert!(record.is_decoded && decoded == b"keyva\\lue");
+    assert!(decoded == b"keyva\\lue");
+    let entry = record.entry(b"key\tva\\\\lue", &decoded);
+    assert_eq!(entry, (&b"key"[..], &b"va\\lue"[..]));
 }
 
 #[test]
