@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use axum::http::{HeaderMap, header};
+use http_range_header::parse_range_header;
 
 use crate::store::Etag;
 
@@ -31,32 +32,14 @@ pub(super) fn wanted(headers: &HeaderMap, etag: Etag, size: u64) -> Wanted {
 }
 
 fn read(text: &str, size: u64) -> Option<Wanted> {
-    let (unit, range) = text.split_once('=')?;
-    if !unit.eq_ignore_ascii_case("bytes") {
+    let asked = parse_range_header(text).ok()?;
+    // Several parts would want an answer of several parts.
+    if asked.len() != 1 {
         return None;
     }
-    let (first, last) = range.trim().split_once('-')?;
-    let range = match (first, last) {
-        ("", suffix) => size.saturating_sub(number(suffix)?)..size,
-        (first, "") => number(first)?..size,
-        (first, last) => {
-            let (first, last) = (number(first)?, number(last)?);
-            if last < first {
-                return None;
-            }
-            first..size.min(last.saturating_add(1))
-        }
-    };
-    Some(match range.is_empty() {
-        true => Wanted::Nothing,
-        false => Wanted::Part(range),
-    })
-}
-
-/// Reads digits and nothing else; more than fit are the most that do.
-fn number(text: &str) -> Option<u64> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+    let parts = asked.validate(size).unwrap_or_default();
+    let part = parts.first().map(|part| *part.start()..*part.end() + 1);
+    Some(part.map_or(Wanted::Nothing, Wanted::Part))
 }
 
 #[cfg(test)]
@@ -81,6 +64,8 @@ mod tests {
         ] {
             assert_eq!(read(text, 10), want, "{text}");
         }
-        assert_eq!(read("bytes=0-", 0), Some(Wanted::Nothing));
+        for text in ["bytes=0-", "bytes=-3"] {
+            assert_eq!(read(text, 0), Some(Wanted::Nothing));
+        }
     }
 }
