@@ -128,8 +128,11 @@ impl Stream {
         }
     }
 
-    /// Reads what a client that was refused is still sending, so that the answer reaches it.
+    /// Ends what is sent, and reads what a client that was refused is still sending, so that the answer
+    /// reaches it. Who was sent a part of what was announced learns at once that it is all there is.
     pub(super) async fn linger(&self) {
+        // A client that is gone already hears nothing.
+        _ = rustix::net::shutdown(self, rustix::net::Shutdown::Write);
         let mut buf = vec![0; 64 * 1024];
         let drained = async {
             loop {

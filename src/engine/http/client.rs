@@ -18,7 +18,7 @@ use crate::wire::http::answer::{self, PROTOCOL, Refused, VERSION};
 
 use super::ask::Ask;
 use super::deadline::Heedful;
-use super::faults::{io_error, is_unreachable, uncertain, unwrap};
+use super::faults::{io_error, is_unreachable, uncertain};
 use super::incoming::Incoming;
 use super::socket::{NoResolver, UnixConnector};
 use super::tls::tls_config;
@@ -334,7 +334,7 @@ impl Client {
         StoreError::Io {
             action: "read the answer of",
             path: self.place.to_string().into(),
-            source: unwrap(source),
+            source: io_error(source.into()),
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn io_error(err: ureq::Error) -> io::Error {
 }
 
 /// Takes out what the client has wrapped.
-pub(super) fn unwrap(err: io::Error) -> io::Error {
+fn unwrap(err: io::Error) -> io::Error {
     match err.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => err,
@@ -54,6 +54,6 @@ pub(super) fn unwrap(err: io::Error) -> io::Error {
 /// Says of a change that was sent, and whose answer did not come, that nobody knows whether it was made.
 pub(super) fn uncertain(err: io::Error) -> io::Error {
     let kind = err.kind();
-    let err = unwrap(err);
+    let err = io_error(err.into());
     io::Error::new(kind, format!("{err}; the change may have been made"))
 }
