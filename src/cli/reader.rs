@@ -45,10 +45,6 @@ impl Reader {
     }
 
     /// Reads a command line, as [`parse`].
-    ///
-    /// # Errors
-    ///
-    /// As [`parse`].
     pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
         let at = command_at(&self.command, args).unwrap_or(args.len());
         let before = args[..at].iter().map(OsString::as_os_str);
@@ -121,10 +117,6 @@ pub(super) fn runs_a_program(name: &str) -> bool {
 }
 
 /// Reads a duration, as [`super::PutArgs::ttl`] does.
-///
-/// # Errors
-///
-/// A text for people.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     value::patience(text)
 }

@@ -35,9 +35,8 @@ pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> 
         let mut listing = match session.store.scan(&namespace, &selection, now) {
             Ok(listing) => listing,
             Err(err) if args.all => {
-                let err = anyhow::Error::from(err);
-                failed.get_or_insert(Exit::from_error(&err));
-                session.complain(err);
+                let exit = session.fails(err);
+                failed.get_or_insert(exit);
                 continue;
             }
             Err(err) => return Err(err.into()),
@@ -56,12 +55,11 @@ pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> 
                 Err(err) => Some(err),
             };
             if let Some(err) = damage {
-                let err = anyhow::Error::from(err);
-                failed.get_or_insert(Exit::from_error(&err));
                 if let Some(progress) = &mut progress {
                     progress.clear();
                 }
-                session.complain(err);
+                let exit = session.fails(err);
+                failed.get_or_insert(exit);
             }
         }
     }

@@ -72,9 +72,7 @@ fn check(
     let done = store.check(namespace, request, clock, &mut tell);
     written.or_cannot_write()?;
     if let Err(err) = done {
-        let err = err.into();
-        exit = exit.max(Exit::from_error(&err));
-        session.complain(err);
+        exit = exit.max(session.fails(err));
     }
     Ok(exit)
 }

@@ -50,9 +50,7 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
             Ok(None) => {}
             Err(err) => {
                 printer.begin(session.out).or_cannot_write()?;
-                let err = err.into();
-                exit = exit.max(Exit::from_error(&err));
-                session.complain(err);
+                exit = exit.max(session.fails(err));
             }
         }
     }

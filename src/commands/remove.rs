@@ -66,10 +66,7 @@ fn remove_matching(args: &Request<'_>, glob: Glob, session: &mut Session<'_>) ->
                 held += size_of::<Key>() + listed.key.len();
                 keys.push(listed.to_key());
             }
-            Err(err) => {
-                exit = exit.max(Exit::from_error(&err));
-                session.complain(err);
-            }
+            Err(err) => exit = exit.max(session.fails(err)),
         }
         if is_end || held >= HELD {
             let keys = std::mem::take(&mut keys);
@@ -161,10 +158,7 @@ impl<'a> Request<'a> {
             Err(err) => match Exit::from_error(&err) {
                 // Nobody reads what is printed.
                 Exit::Success => Err(err),
-                failed => {
-                    session.complain(err);
-                    Ok(failed)
-                }
+                _ => Ok(session.fails(err)),
             },
         }
     }
@@ -193,10 +187,8 @@ impl<'a> Request<'a> {
         keys.dedup();
         let (mut exit, mut failures) = (Exit::Success, 0);
         let mut failed = |err| {
-            let err = anyhow::Error::from(err);
-            exit = exit.max(Exit::from_error(&err));
+            exit = exit.max(session.fails(err));
             failures += 1;
-            session.complain(err);
         };
         let (store, namespace) = (&session.store, &session.namespace);
         let removed = store.remove_all(namespace, &keys, &session.clock, &mut failed)?;

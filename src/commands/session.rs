@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::cli::{self, Durability, Global};
 use crate::commands::output::Output;
 use crate::engine::{self, Settings, Sync};
-use crate::exit::UsageError;
+use crate::exit::{Exit, UsageError};
 use crate::store::{Clock, Location, Namespace, Store, StoreError, Time};
 use crate::wire::text::escape;
 
@@ -241,6 +241,14 @@ impl<'a> Session<'a> {
                 told.push('\n');
             }
         }
+    }
+
+    /// As [`Session::complain`], and returns the status that it stands for.
+    pub(super) fn fails(&self, err: impl Into<anyhow::Error>) -> Exit {
+        let err = err.into();
+        let exit = Exit::from_error(&err);
+        self.complain(err);
+        exit
     }
 
     /// Returns the namespaces that a command about the whole store is to treat: the one that was

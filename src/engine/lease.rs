@@ -58,17 +58,9 @@ pub(super) trait Grant: Send + Sync + 'static {
 
     /// Asks for the lock again, while it is held, and takes no longer than [`KEEP_EVERY`]. Returns
     /// false when it is held no more.
-    ///
-    /// # Errors
-    ///
-    /// As [`Grant::take`].
     fn keep(&self) -> Result<bool>;
 
     /// Gives the lock back.
-    ///
-    /// # Errors
-    ///
-    /// As [`Grant::take`]; then it ends by itself.
     fn free(&self) -> Result<()>;
 }
 

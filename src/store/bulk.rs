@@ -153,14 +153,6 @@ fn import<S: Entries + ?Sized>(
 }
 
 /// Stores one of the entries of an import. Returns false if its key stays as it is.
-///
-/// # Errors
-///
-/// As [`Entries::put`].
-///
-/// # Panics
-///
-/// Where its key is none.
 pub fn import_one<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -198,10 +190,6 @@ pub fn import_one<S: Entries + ?Sized>(
 }
 
 /// Removes keys one after another; see [`Bulk::remove_all`].
-///
-/// # Errors
-///
-/// None: what fails is told to `failed`.
 pub fn remove_all<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,

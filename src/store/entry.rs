@@ -127,10 +127,6 @@ pub enum Value {
 
 impl Value {
     /// Reads what is left of the value into memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`Source::read`].
     pub fn into_vec(mut self) -> Result<Vec<u8>> {
         if let Self::Whole { mut bytes, next } = self {
             bytes.drain(..next);
@@ -141,10 +137,6 @@ impl Value {
 
     /// Hands what is left of the value to `each`, part by part and at most 256 KiB at a time, until
     /// its end or an error of `each`, which is returned inside.
-    ///
-    /// # Errors
-    ///
-    /// As [`Source::read`].
     pub fn for_each(
         &mut self,
         mut each: impl FnMut(&[u8]) -> io::Result<()>,
@@ -169,10 +161,6 @@ impl Value {
 }
 
 /// Reads what is left of a source into memory.
-///
-/// # Errors
-///
-/// As [`Source::read`].
 pub fn read_to_end(source: &mut dyn Source) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     let mut part = vec![0; 64 * 1024];

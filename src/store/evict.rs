@@ -13,10 +13,6 @@ pub struct Cutoff {
 
 impl Cutoff {
     /// Finds out which entries are to go.
-    ///
-    /// # Errors
-    ///
-    /// Where the store as a whole cannot be read.
     pub fn find<S: Entries + ?Sized>(
         store: &S,
         namespace: &Namespace,
@@ -76,10 +72,6 @@ impl Cutoff {
 
     /// Hands each entry to `each` that is to go, in the order of their keys, as long as it wants more.
     /// The cutoff moves on with them: it then names those that are left.
-    ///
-    /// # Errors
-    ///
-    /// Where the store as a whole cannot be read.
     pub fn each<S: Entries + ?Sized>(
         &mut self,
         store: &S,
@@ -109,10 +101,6 @@ impl Cutoff {
 }
 
 /// Tells which entries would be evicted, and changes nothing. Returns how many they are.
-///
-/// # Errors
-///
-/// Where the store as a whole cannot be read.
 pub fn tell<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -134,10 +122,6 @@ pub fn tell<S: Entries + ?Sized>(
 
 /// Has the entries that are to go removed, so many at once, by `remove`, which leaves those whose etag
 /// is another by then and returns how many went. Returns how many went in all.
-///
-/// # Errors
-///
-/// Where the store as a whole cannot be read, and those of `remove`.
 pub fn each_round<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,

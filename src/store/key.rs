@@ -22,10 +22,6 @@ impl Key {
     }
 
     /// Tells whether raw bytes are a key.
-    ///
-    /// # Errors
-    ///
-    /// As [`Key::new`].
     pub fn check(bytes: &[u8]) -> Result<(), BadKey> {
         match bytes.len() {
             0 => Err(BadKey::Empty),

@@ -15,13 +15,7 @@ use crate::store::{
 /// A pause between two tries is shorter than this.
 const LONGEST_PAUSE_MICROS: u64 = 2_000;
 
-/// Adds `by` to the decimal number that a key holds, and returns the sum. A key that is absent
-/// counts as 0, and only then does `ttl` count; otherwise the expiry stays.
-///
-/// # Errors
-///
-/// [`StoreError::Unfit`] if the value is no number or the sum does not fit 64 bits; then nothing
-/// is changed.
+/// Adds `by` to the decimal number that a key holds; see [`Entries::incr`].
 pub fn incr<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -80,11 +74,7 @@ fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
         .ok_or(NO_NUMBER)
 }
 
-/// Adds bytes to the end of a value; a key that is absent gets them as its value. The expiry stays.
-///
-/// # Errors
-///
-/// As [`Entries::get`] and [`Entries::put`].
+/// Adds bytes to the end of a value; see [`Entries::append`].
 pub fn append<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -97,10 +87,6 @@ pub fn append<S: Entries + ?Sized>(
 
 /// Adds bytes as [`append`] does to a key that is there. Returns false when there is none, and
 /// makes none.
-///
-/// # Errors
-///
-/// As [`Entries::get`] and [`Entries::put`].
 pub fn append_to_live<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -147,10 +133,6 @@ fn add<S: Entries + ?Sized>(
 }
 
 /// Gives a key a new expiry; see [`Entries::expire`].
-///
-/// # Errors
-///
-/// As [`Entries::get`] and [`Entries::put`].
 pub fn expire<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -163,10 +145,6 @@ pub fn expire<S: Entries + ?Sized>(
 
 /// Puts the value that a key holds once more, with another expiry or time of modification. Returns
 /// the etags of the entry before and after; `None` when there is no such key.
-///
-/// # Errors
-///
-/// As [`Entries::get`] and [`Entries::put`].
 pub fn put_again<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -191,10 +169,6 @@ pub fn put_again<S: Entries + ?Sized>(
 }
 
 /// Removes a key and returns what it held; see [`Entries::take`]. The value is held in memory.
-///
-/// # Errors
-///
-/// As [`Entries::take`].
 pub fn take<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
@@ -259,10 +233,6 @@ impl Conflicts {
     }
 
     /// Waits for a turn, or a random moment where the engine has no turns.
-    ///
-    /// # Errors
-    ///
-    /// As [`Conflicts::pause`].
     fn queue<S: Entries + ?Sized>(
         &mut self,
         store: &S,
@@ -280,10 +250,6 @@ impl Conflicts {
     }
 
     /// Notes a conflict, for a caller that waits in another way.
-    ///
-    /// # Errors
-    ///
-    /// As [`Conflicts::pause`].
     fn count(&mut self, limit: Duration, key: &Key) -> Result<()> {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
         if waited > limit {

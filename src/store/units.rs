@@ -6,10 +6,6 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(7_000 * 365 * 86_400);
 
 /// Reads a time to live, which cannot be zero.
-///
-/// # Errors
-///
-/// A text for people.
 pub fn ttl(text: &str) -> Result<Duration, String> {
     match patience(text)? {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
@@ -18,10 +14,6 @@ pub fn ttl(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a duration: numbers with the units ms, s, m, h, d, w, or one number of seconds.
-///
-/// # Errors
-///
-/// A text for people.
 pub fn patience(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err("it cannot be negative".to_owned());
@@ -63,10 +55,6 @@ pub fn patience(text: &str) -> Result<Duration, String> {
 
 /// Reads a number of bytes: a number alone, or with K, M, G or T as truncate(1) has them: alone or
 /// with `iB` they are powers of 1024, with `B` of 1000.
-///
-/// # Errors
-///
-/// A text for people.
 pub fn size(text: &str) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err("it cannot be negative".to_owned());

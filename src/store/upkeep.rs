@@ -166,10 +166,6 @@ pub trait Upkeep: Entries {
 const EVICTED_AT_ONCE: usize = 10_000;
 
 /// Evicts what was asked for; what has expired is the engine's own to sweep.
-///
-/// # Errors
-///
-/// As [`Upkeep::collect`].
 pub fn collect<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,

@@ -165,11 +165,7 @@ impl<'a, 's> Batch<'a, 's> {
         self.session.line = Some(number);
         let mut exit = Exit::Usage;
         let mut reply = Output::collect(self.session, |session| {
-            exit = run(session).unwrap_or_else(|err| {
-                let exit = Exit::from_error(&err);
-                session.complain(err);
-                exit
-            });
+            exit = run(session).unwrap_or_else(|err| session.fails(err));
         });
         if let Some(told) = self.session.complaints.get_mut() {
             reply.add(std::mem::take(told).as_bytes());

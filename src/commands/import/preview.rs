@@ -33,11 +33,7 @@ pub(super) fn preview(
         }
     }
     let mut exit = Exit::Success;
-    let mut complain = |session: &Session<'_>, err| {
-        let err = anyhow::Error::from(err);
-        exit = exit.max(Exit::from_error(&err));
-        session.complain(err);
-    };
+    let mut complain = |session: &Session<'_>, err| exit = exit.max(session.fails(err));
     if merge == Merge::Replace {
         let mut all = session.store.scan(namespace, &Selection::default(), now)?;
         while let Some(listed) = all.next() {

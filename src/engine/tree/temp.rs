@@ -36,7 +36,7 @@ impl Temp {
     }
 
     /// As [`Temp::create`], and takes one of the spare files if there can be no new one. They are in
-    /// [`SPARE`], or where that was moved to.
+    /// `spare`, or where that was moved to.
     pub(super) fn create_or_spare(space: &NamespaceDir, spares: &str) -> Result<Option<Self>> {
         Self::create_with(space, |dir, name, space| match disk::create(dir, name) {
             Err(err) if err.kind() == io::ErrorKind::StorageFull => {

@@ -141,10 +141,6 @@ impl Pack {
     }
 
     /// Tells whether there is a record of a key with this SHA-1, and hands it to `each`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pack::find`].
     pub(crate) fn find_sha1(
         &self,
         sha1: &[u8; 20],
