@@ -187,7 +187,7 @@ pub(super) async fn put(
     app: &Arc<App>,
     at: At,
     headers: &HeaderMap,
-    body: Body,
+    intake: Intake,
     if_value: Option<Vec<u8>>,
 ) -> Answer {
     if headers.contains_key(header::CONTENT_RANGE) {
@@ -197,7 +197,6 @@ pub(super) async fn put(
     }
     let expiry = expiry(headers)?;
     let modified = modified(headers)?;
-    let intake = Intake::new(headers, body, app.config.max_value)?;
     let condition = condition(app, &at, headers, if_value).await?;
     let work = move |app: &App, mut body: Fed<'_>| {
         let At { namespace, key } = &at;

@@ -28,6 +28,8 @@ pub(super) struct Intake {
     /// How many bytes it has, at the most.
     most: u64,
     received: u64,
+    /// What was received and is still to be handed on.
+    front: Bytes,
     /// How many bytes its client has to send in a second.
     rate: u32,
     slowness: Slowness,
@@ -53,6 +55,7 @@ impl Intake {
             max,
             most: length.unwrap_or(max),
             received: 0,
+            front: Bytes::new(),
             rate: LEAST_RATE,
             slowness: Slowness::default(),
             has_ended: false,
@@ -61,6 +64,9 @@ impl Intake {
 
     /// Returns the next part, `None` at the end.
     async fn part(&mut self) -> Result<Option<Bytes>, Refusal> {
+        if !self.front.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.front)));
+        }
         loop {
             let asked = Instant::now();
             let frame = timeout(self.slowness.patience(), self.body.frame()).await;
@@ -90,6 +96,16 @@ impl Intake {
                 None => break,
             }
         }
+        Ok(head)
+    }
+
+    /// Takes the first so many bytes of a body.
+    pub(super) async fn take(&mut self, len: usize) -> Result<Vec<u8>, Refusal> {
+        let mut head = self.read(len).await?;
+        if head.len() < len {
+            return Err(Refusal::usage("the body is shorter than its key"));
+        }
+        self.front = Bytes::from(head.split_off(len));
         Ok(head)
     }
 

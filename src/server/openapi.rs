@@ -102,6 +102,7 @@ pub(super) enum NamespaceVerb {
     Wait,
     Get,
     Take,
+    Put,
     Batch,
     Import,
     Drop,

@@ -17,6 +17,7 @@ use crate::wire::http::request::op;
 use super::address::{Place, place};
 use super::condition::Asked;
 use super::entry::{self, At};
+use super::intake::Intake;
 use super::reply::{Answer, Refusal, Refusals};
 use super::stream::Peer;
 use super::{App, fields, guard, list, openapi, origin, page, speak, verbs};
@@ -94,7 +95,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let puts = *method == Method::PUT || (is_post && op == "put");
     fields::check_headers(headers, puts)?;
     // These look at the conditions themselves.
-    let heeds = matches!(place, Place::Key(..)) && (!is_post || ["put", "remove"].contains(&op));
+    let heeds = puts || (matches!(place, Place::Key(..)) && (!is_post || op == "remove"));
     if !heeds {
         Asked::refuse(headers, reads)?;
     }
@@ -120,7 +121,10 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
             match *method {
                 Method::GET => entry::get(&app, at, headers).await,
                 Method::HEAD => entry::head(&app, at, headers).await,
-                Method::PUT => entry::put(&app, at, headers, body, None).await,
+                Method::PUT => {
+                    let intake = Intake::new(headers, body, app.config.max_value)?;
+                    entry::put(&app, at, headers, intake, None).await
+                }
                 Method::DELETE => entry::remove(&app, at, headers, None).await,
                 _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE, POST")),
             }

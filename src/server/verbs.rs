@@ -58,7 +58,10 @@ pub(super) async fn on_key(
     body: Body,
 ) -> Answer {
     match OnKey::read(query).map_err(Refusal::usage)? {
-        OnKey::Put { if_value } => entry::put(app, at, headers, body, if_value).await,
+        OnKey::Put { if_value } => {
+            let intake = Intake::new(headers, body, app.config.max_value)?;
+            entry::put(app, at, headers, intake, if_value).await
+        }
         OnKey::Remove { if_value } => entry::remove(app, at, headers, if_value).await,
         OnKey::Incr { by, ttl } => incr(app, at, by, ttl).await,
         OnKey::Append => {
@@ -89,6 +92,7 @@ pub(super) async fn on_key(
         ("json" = Option<String>, Query, description = "batch: each command is an array"),
         ("stop" = Option<String>, Query, description = "batch: the first failure ends it"),
         ("end" = Option<String>, Query, description = "batch: say at the end that there it is"),
+        ("key" = Option<usize>, Query, description = "put: so many bytes of the body are the key"),
         ("merge" = Option<String>, Query, description = "import: overwrite, absent, newer or replace"),
         ("now" = Option<String>, Query, description = "import: do not wait for a gc, say"),
     ),
@@ -132,6 +136,15 @@ pub(super) async fn on_namespace(
             entry::get(app, at, headers).await
         }
         OnNamespace::Take => take(app, in_body(app, list, headers, body).await?).await,
+        OnNamespace::Put(len) => {
+            if len > MAX_KEY_LEN {
+                return Err(Refusal::usage("no key is so long"));
+            }
+            let max = app.config.max_value.saturating_add(len as u64);
+            let mut intake = Intake::new(headers, body, max)?;
+            let at = placed(list, intake.take(len).await?)?;
+            entry::put(app, at, headers, intake, None).await
+        }
         OnNamespace::Batch { json, stop, end } => {
             let options = bulk::Options { json, stop, end };
             bulk::batch(app, list, options, headers, body).await
@@ -161,7 +174,11 @@ async fn in_body(
 ) -> Result<At, Refusal> {
     let max = MAX_KEY_LEN as u64;
     let key = Intake::new(headers, body, max)?.whole(app, 1).await?;
-    let key = Key::new(key.to_vec()).map_err(|err| Refusal::usage(err.to_string()))?;
+    placed(namespace, key.to_vec())
+}
+
+fn placed(namespace: Namespace, key: Vec<u8>) -> Result<At, Refusal> {
+    let key = Key::new(key).map_err(|err| Refusal::usage(err.to_string()))?;
     Ok(At { namespace, key })
 }
 

@@ -18,7 +18,7 @@ use crate::wire::json;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
-use super::address::{key_path, namespace_path};
+use super::address::namespace_path;
 use super::ask::Ask;
 use super::entries::LONG_WORK;
 use super::odd::word;
@@ -38,7 +38,6 @@ impl Bulk for Http {
             ..Ask::fetch(Method::POST, path)
         };
         let mut lines = Lines {
-            namespace,
             feed,
             line: Vec::new(),
             sent: 0,
@@ -94,7 +93,6 @@ impl Bulk for Http {
 
 /// The entries of a feed, as lines of JSON.
 struct Lines<'a> {
-    namespace: &'a Namespace,
     feed: &'a mut dyn Feed,
     line: Vec<u8>,
     sent: usize,
@@ -160,10 +158,7 @@ impl Read for Lines<'_> {
                 Ok(Some(entry)) => {
                     // Of equal keys the last counts.
                     self.large.retain(|large| large.key != entry.key);
-                    let key = || Key::new(entry.key.to_vec()).ok();
-                    let has_path =
-                        || key().is_some_and(|key| key_path(self.namespace, &key).is_some());
-                    match entry.value.len() > MAX_IN_LINE && has_path() {
+                    match entry.value.len() > MAX_IN_LINE {
                         true => self.large.push(Large::keep(&entry)?),
                         false => write_line(&mut self.line, entry)?,
                     }

@@ -44,7 +44,7 @@ impl Lists for Http {
     fn push(&self, list: &Namespace, value: &mut dyn Source, _clock: &dyn Clock) -> Result<()> {
         let path = namespace_path(list) + &OnNamespace::Push.write();
         let ask = Ask::change(Method::POST, path);
-        self.done(Body::read(value)?.send(&self.client, &ask)?)
+        self.done(Body::read(b"", value)?.send(&self.client, &ask)?)
     }
 
     fn pop(&self, list: &Namespace, end: End, _clock: &dyn Clock) -> Result<Option<Entry>> {
@@ -92,10 +92,15 @@ impl Http {
         key: &Key,
         put: Put<'_>,
     ) -> Result<Option<Etag>> {
-        let Some(path) = key_path(namespace, key) else {
-            return self.put_odd(namespace, key, put);
+        let path = key_path(namespace, key);
+        // A key that cannot stand in a path is the beginning of the body.
+        let mut ask = match &path {
+            Some(path) => Ask::change(Method::PUT, path.clone()),
+            None => {
+                let put = OnNamespace::Put(key.as_bytes().len()).write();
+                Ask::change(Method::POST, namespace_path(namespace) + &put)
+            }
         };
-        let mut ask = Ask::change(Method::PUT, path.clone());
         match put.expiry {
             Expiry::Never => {}
             Expiry::After(ttl) => ask.headers.push(("kv-ttl", millis(ttl))),
@@ -107,16 +112,17 @@ impl Http {
         }
         let is_always = put.condition == Condition::Always;
         let mut wanted = add_condition(&mut ask, &put.condition);
-        if let Some(value) = wanted
+        if let (Some(value), Some(path)) = (wanted, &path)
             && value.len() <= MAX_IN_QUERY
         {
             ask.method = Method::POST;
             let if_value = Some(value.to_vec());
-            ask.path = path + &OnKey::Put { if_value }.write();
+            ask.path = path.clone() + &OnKey::Put { if_value }.write();
             wanted = None;
         }
         let usual = ask.headers.len();
-        let mut body = Body::read(put.value)?;
+        let prefix = path.map_or(key.as_bytes(), |_| b"");
+        let mut body = Body::read(prefix, put.value)?;
         let mut conflicts = modify::Conflicts::default();
         loop {
             if let Some(value) = wanted {
@@ -300,9 +306,11 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn read(source: &'a mut dyn Source) -> Result<Self> {
-        let mut head = vec![0; HELD];
-        let mut filled = 0;
+    /// Reads the beginning of a value, to be sent behind some bytes.
+    fn read(prefix: &[u8], source: &'a mut dyn Source) -> Result<Self> {
+        let mut head = prefix.to_vec();
+        let mut filled = head.len();
+        head.resize(filled + HELD, 0);
         while filled < head.len() {
             match source.read(&mut head[filled..])? {
                 0 => {

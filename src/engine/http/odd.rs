@@ -8,10 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use ureq::http::Method;
 
-use crate::store::{
-    Condition, Entry, Etag, Expiry, Key, Meta, Namespace, Put, Result, StoreError,
-    entry::read_to_end,
-};
+use crate::store::{Condition, Entry, Key, Meta, Namespace, Result};
 use crate::wire::http::answer::{self, Ended};
 use crate::wire::http::request::OnNamespace;
 use crate::wire::http::{frame, millis};
@@ -131,49 +128,6 @@ impl Http {
     fn read_meta(&self, line: &[u8]) -> Result<Meta> {
         let listed = listed::read(line).map_err(|why| self.client.no_service(&why))?;
         Ok(listed.meta)
-    }
-
-    pub(super) fn put_odd(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        put: Put<'_>,
-    ) -> Result<Option<Etag>> {
-        let mut options = vec![Json::from("put"), Json::from("--print-etag")];
-        let mut add = |words: &[Json]| options.extend_from_slice(words);
-        match &put.condition {
-            Condition::Always => {}
-            Condition::Absent => add(&[Json::from("--if-absent")]),
-            Condition::Exists => add(&[Json::from("--if-exists")]),
-            Condition::Etag(etag) => add(&[Json::from(format!("--if-etag={etag}"))]),
-            Condition::Value(value) => add(&[Json::from("--if-value"), word(value)]),
-        }
-        match put.expiry {
-            Expiry::Never => {}
-            Expiry::After(ttl) => add(&[Json::from(format!("--ttl={}", millis(ttl)))]),
-            Expiry::Keep => add(&[Json::from("--keep-ttl")]),
-            Expiry::At(_) => return Err(self.cannot_set_times(key)),
-        }
-        if put.modified.is_some() {
-            return Err(self.cannot_set_times(key));
-        }
-        // The batch does not tell, and no key of this kind is many writers' at once.
-        let was_there = put.was_there.is_some() && self.find_odd_meta(namespace, key)?.is_some();
-        put.was_there.into_iter().for_each(|told| *told = was_there);
-        let value = read_to_end(put.value)?;
-        add(&[Json::from("--"), word(key.as_bytes()), word(&value)]);
-        let printed = self.one(namespace, Json::from(options))?;
-        let etag = printed.map(|text| String::from_utf8_lossy(&text).trim_end().parse());
-        etag.transpose()
-            .map_err(|_| self.client.no_service("it gives no etag"))
-    }
-
-    fn cannot_set_times(&self, key: &Key) -> StoreError {
-        StoreError::Unfit {
-            action: "set the times of",
-            key: key.to_string(),
-            why: "over HTTP that wants a key that can stand in a path",
-        }
     }
 
     pub(super) fn remove_odd(

@@ -9,5 +9,6 @@ pub mod frame;
 mod listing;
 mod query;
 pub mod request;
+mod wait;
 
 pub use self::query::millis;

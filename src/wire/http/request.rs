@@ -2,14 +2,16 @@
 //!
 //! All errors are texts for people.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::store::units::ttl;
-use crate::store::{End, Etag, Expiry, Merge};
+use crate::store::{End, Expiry, Merge};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
 pub use super::listing::{INFO, List, read_info, read_namespaces, write_namespaces};
 use super::query::Query;
+pub use super::wait::{Until, Wait};
 
 /// What `POST /v1/NAMESPACE/KEY?op=` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,26 +43,6 @@ pub enum OnKey {
     Wait(Wait),
 }
 
-/// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// For how long; the service has a limit of its own.
-    pub wait: Duration,
-    /// What has to hold.
-    pub until: Until,
-}
-
-/// What has to hold of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    /// It is there.
-    There,
-    /// It is not.
-    Gone,
-    /// Its etag is another, or it is gone.
-    Changed(Etag),
-}
-
 /// What `POST /v1/NAMESPACE?op=` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnNamespace {
@@ -79,6 +61,8 @@ pub enum OnNamespace {
     Get,
     /// As [`OnKey::Take`], with the key in the body.
     Take,
+    /// To store the body under the key that its first so many bytes are.
+    Put(usize),
     /// To carry out the commands in the body.
     Batch {
         /// Each is an array of JSON.
@@ -168,10 +152,6 @@ impl OnKey {
             "append" => read(&["op"]).map(|_| Self::Append)?,
             "incr" => {
                 let query = read(&["op", "by", "ttl"])?;
-                let number = |text: &str| {
-                    text.parse()
-                        .map_err(|_| "it is no number of 64 bits".to_owned())
-                };
                 Self::Incr {
                     by: query.parse("by", number)?.unwrap_or(1),
                     ttl: query.parse("ttl", ttl)?,
@@ -185,6 +165,11 @@ impl OnKey {
             }
         })
     }
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let parsed = text.parse();
+    parsed.map_err(|_| "it is no number of 64 bits".to_owned())
 }
 
 fn expiry(query: &Query) -> Result<Expiry, String> {
@@ -202,36 +187,6 @@ fn expiry(query: &Query) -> Result<Expiry, String> {
     }
 }
 
-impl Wait {
-    fn add_to(&self, query: &mut Query) {
-        query.add("op", "wait");
-        query.add_millis("wait", self.wait);
-        match self.until {
-            Until::There => {}
-            Until::Gone => query.add_flag("gone", true),
-            Until::Changed(etag) => query.add("changed", etag.to_string()),
-        }
-    }
-
-    fn read(query: Option<&str>) -> Result<Self, String> {
-        let query = Query::read(query, &["op", "wait", "gone", "changed"])?;
-        let changed = query.parse("changed", |text| {
-            let etag = text.parse::<Etag>();
-            etag.map_err(|err| err.to_string())
-        })?;
-        let until = match (query.flag("gone")?, changed) {
-            (false, None) => Until::There,
-            (true, None) => Until::Gone,
-            (false, Some(etag)) => Until::Changed(etag),
-            (true, Some(_)) => return Err("`gone` and `changed` exclude each other".to_owned()),
-        };
-        Ok(Self {
-            wait: query.wait()?,
-            until,
-        })
-    }
-}
-
 /// The words for what an import does to what is there.
 const MERGES: [(&str, Merge); 4] = [
     ("overwrite", Merge::Overwrite),
@@ -240,12 +195,23 @@ const MERGES: [(&str, Merge); 4] = [
     ("replace", Merge::Replace),
 ];
 
+/// The verbs on a namespace that have no parameters.
+const PLAIN: [(&str, OnNamespace); 8] = [
+    ("push", OnNamespace::Push),
+    ("get", OnNamespace::Get),
+    ("take", OnNamespace::Take),
+    ("drop", OnNamespace::Drop),
+    ("lock", OnNamespace::Lock),
+    ("keep", OnNamespace::Keep),
+    ("free", OnNamespace::Free),
+    ("holder", OnNamespace::Holder),
+];
+
 impl OnNamespace {
     /// Writes the query, with its `?`.
     pub fn write(&self) -> String {
         let mut query = Query::default();
         match self {
-            Self::Push => query.add("op", "push"),
             Self::Pop { end, wait } => {
                 query.add("op", "pop");
                 query.add_flag("last", *end == End::Last);
@@ -266,13 +232,14 @@ impl OnNamespace {
                 word.iter().for_each(|(word, _)| query.add("merge", word));
                 query.add_flag("now", *now);
             }
-            Self::Get => query.add("op", "get"),
-            Self::Take => query.add("op", "take"),
-            Self::Drop => query.add("op", "drop"),
-            Self::Lock => query.add("op", "lock"),
-            Self::Keep => query.add("op", "keep"),
-            Self::Free => query.add("op", "free"),
-            Self::Holder => query.add("op", "holder"),
+            Self::Put(key) => {
+                query.add("op", "put");
+                query.add("key", key.to_string());
+            }
+            plain => {
+                let word = PLAIN.iter().find(|(_, other)| other == plain);
+                word.iter().for_each(|(word, _)| query.add("op", word));
+            }
         }
         query.write()
     }
@@ -284,9 +251,10 @@ impl OnNamespace {
     /// Where it asks for nothing that there is.
     pub fn read(query: Option<&str>) -> Result<Self, String> {
         let read = |known: &[&str]| Query::read(query, known);
-        let only = |verb| read(&["op"]).map(|_| verb);
+        if let Some((_, verb)) = PLAIN.iter().find(|(word, _)| *word == op(query)) {
+            return read(&["op"]).map(|_| *verb);
+        }
         match op(query) {
-            "push" => only(Self::Push),
             "pop" => {
                 let query = read(&["op", "last", "wait"])?;
                 let last = query.flag("last")?;
@@ -313,15 +281,13 @@ impl OnNamespace {
                 let (merge, now) = (merge.unwrap_or_default(), query.flag("now")?);
                 Ok(Self::Import(merge, now))
             }
-            "get" => only(Self::Get),
-            "take" => only(Self::Take),
-            "drop" => only(Self::Drop),
-            "lock" => only(Self::Lock),
-            "keep" => only(Self::Keep),
-            "free" => only(Self::Free),
-            "holder" => only(Self::Holder),
+            "put" => {
+                let key = read(&["op", "key"])?.parse("key", number)?;
+                let why = "`put` wants `key`, how many bytes of the body are the key";
+                key.map(Self::Put).ok_or_else(|| why.to_owned())
+            }
             op => {
-                let known = "push, pop, wait, get, take, batch, import, drop, lock, keep, free and holder; \
+                let known = "push, pop, wait, get, take, put, batch, import, drop, lock, keep, free and holder; \
                              the others want a key";
                 Err(unknown(op, known))
             }
@@ -332,7 +298,7 @@ impl OnNamespace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Deadline;
+    use crate::store::{Deadline, Etag};
 
     /// Values that mean something where they are not written as they ought to be.
     const NASTY: [&[u8]; 6] = [b"", b"a&b=c", b"%2F%", b"+ \n", b"\0\xff", b"\xc3\xa4"];
@@ -378,8 +344,9 @@ mod tests {
 
     #[test]
     fn every_request_on_a_namespace_comes_back() {
-        use OnNamespace::{Batch, Drop, Free, Get, Holder, Import, Keep, Lock, Pop, Push, Take};
-        let mut all = vec![Push, Get, Take, Drop, Lock, Keep, Free, Holder];
+        use OnNamespace::{Batch, Import, Pop, Put};
+        let mut all = PLAIN.map(|(_, verb)| verb).to_vec();
+        all.push(Put(65_535));
         for end in [End::First, End::Last] {
             let waits = [0, 1, 60_000].map(Duration::from_millis);
             all.extend(waits.map(|wait| Pop { end, wait }));

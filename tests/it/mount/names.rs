@@ -11,7 +11,7 @@ use kv::exit::Exit;
 use super::{Mount, on_each};
 use crate::harness::{Engine, Sandbox};
 
-const BOTH: &[Engine] = &[Engine::Tree, Engine::Sqlite];
+const ALL: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
 /// Returns all files below a directory, by their paths in it, with what they hold.
 fn files(dir: &Path) -> BTreeSet<(PathBuf, Vec<u8>)> {
@@ -81,7 +81,7 @@ fn odd_keys() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_key_is_a_file_and_can_be_copied_there_and_back() {
-    on_each(BOTH, |kv, mount| {
+    on_each(ALL, |kv, mount| {
         let keys = odd_keys();
         store(kv, &keys);
         let shown = files(&mount.path(""));
@@ -104,9 +104,47 @@ fn every_key_is_a_file_and_can_be_copied_there_and_back() {
     });
 }
 
+/// Behind a service these are keys that no path of a request can hold.
+#[test]
+fn a_key_that_no_path_can_hold_is_written_as_any_other() {
+    on_each(ALL, |kv, mount| {
+        let deep = format!("{}/%2E/file", vec!["d".repeat(200); 21].join("/"));
+        let keys = ["odd/", "odd/.", "odd/..", &deep.replace("%2E", ".")];
+        let names = ["odd/%", "odd/%2E", "odd/%2E%2E", &deep];
+        for (name, key) in names.into_iter().zip(keys) {
+            // So long a path is walked step by step.
+            let (dir, file) = name.rsplit_once('/').unwrap();
+            let enter = dir
+                .split('/')
+                .map(|part| format!("mkdir -p {part}; cd {part}\n"));
+            let run = |script: &str| {
+                let script = format!("{}f='{file}'\n{script}", enter.clone().collect::<String>());
+                mount.shell(kv, &script).ends(Exit::Success)
+            };
+            run("echo one > $f; [ $(cat $f) = one ]");
+            kv.holds(key, "one\n");
+            run("echo two >> $f; touch -d 2001-02-03T04:05:06Z $f");
+            kv.holds(key, "one\ntwo\n");
+            assert_eq!(kv.field("modified", key), "2001-02-03T04:05:06.000000000Z");
+            kv.run(["expire", key, "2h"]).ends(Exit::Success);
+            let end = kv.field("expires", key);
+            run("dd if=/dev/zero of=$f bs=1M count=20 conv=fsync status=none; mv $f moved");
+            let moved = format!("{}/moved", key.rsplit_once('/').unwrap().0);
+            assert_eq!(kv.field("size", &moved), (20 << 20).to_string());
+            assert_eq!(kv.field("expires", &moved), end);
+            run("mv moved $f; set -C; (echo no > $f) 2>/dev/null && exit 1; true");
+            assert_eq!(kv.field("expires", key), end);
+            run("rm $f; set -C; echo new > $f");
+            kv.holds(key, "new\n");
+            run("rm $f");
+            kv.lacks(key);
+        }
+    });
+}
+
 #[test]
 fn a_key_and_keys_below_it_are_a_directory_with_its_value() {
-    on_each(BOTH, |kv, mount| {
+    on_each(ALL, |kv, mount| {
         kv.put("a", "self");
         mount.holds("a", "self");
         kv.put("a/b", "below");
@@ -128,7 +166,7 @@ fn a_key_and_keys_below_it_are_a_directory_with_its_value() {
 
 #[test]
 fn namespaces_are_the_directories_at_the_top() {
-    on_each(BOTH, |kv, mount| {
+    on_each(ALL, |kv, mount| {
         kv.run(["-n", "one", "put", "k", "v"]).ends(Exit::Success);
         fs::create_dir(mount.point().join("two")).unwrap();
         fs::write(mount.point().join("two/k"), "w").unwrap();
@@ -183,7 +221,7 @@ fn a_store_of_many_loose_keys_shows_what_changes() {
 
 #[test]
 fn litter_never_becomes_a_key() {
-    on_each(BOTH, |kv, mount| {
+    on_each(ALL, |kv, mount| {
         for name in [
             ".k.swp",
             ".DS_Store",
@@ -224,7 +262,7 @@ fn litter_never_becomes_a_key() {
 
 #[test]
 fn it_is_told_when_a_key_expires() {
-    on_each(BOTH, |kv, mount| {
+    on_each(ALL, |kv, mount| {
         kv.put("k", "v");
         let path = mount.path("k");
         let get = |name: &str| {
