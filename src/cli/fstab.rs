@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-/// The name that mount(8) looks for, in /sbin.
-const NAME: &str = "mount.kv";
+/// The names that mount(8) looks for, in /sbin: of the types `kv` and `fuse.kv`.
+const NAMES: [&str; 2] = ["mount.kv", "mount.fuse.kv"];
 
 /// Options that are for mount(8) and the system, or say what is so anyway.
 const PASSED_OVER: &[&str] = &[
@@ -18,7 +18,8 @@ const PASSED_OVER: &[&str] = &[
 /// kv without its dashes, as `allow-other` or `namespace=NAME`.
 pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     let (program, args) = args.split_first()?;
-    if Path::new(program).file_name() != Some(OsStr::new(NAME)) {
+    let name = Path::new(program).file_name().and_then(OsStr::to_str);
+    if !name.is_some_and(|name| NAMES.contains(&name)) {
         return None;
     }
     let mut places = Vec::new();

@@ -1,6 +1,8 @@
 //! Open files, and whose turn it is to change them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use fuser::Errno;
@@ -9,6 +11,7 @@ use crate::os::Writer;
 use crate::store::{Key, Namespace, Time};
 
 use super::content::{Content, Kind, State};
+use super::names;
 use super::reader::Reader;
 use super::{Answer, App, hold};
 
@@ -70,7 +73,16 @@ impl Files {
         of_body.cloned().collect()
     }
 
-    /// Returns the files whose keys begin so.
+    /// Counts the openings of a file to be written by a process that has not closed them.
+    pub(super) fn count_of(&self, body: &Arc<Body>, opener: &Writer) -> usize {
+        let is_its = |handle: &&Arc<Handle>| {
+            let by = handle.opener.as_ref();
+            by.is_some_and(|by| by.is_with(opener)) && !handle.is_left.load(SeqCst)
+        };
+        self.handles_of(body).iter().filter(is_its).count()
+    }
+
+    /// Returns the files that are shown below a directory.
     pub(super) fn below<'a>(
         &'a self,
         namespace: &'a Namespace,
@@ -79,6 +91,7 @@ impl Files {
         self.named
             .range((namespace.clone(), prefix.to_vec())..)
             .take_while(move |((of, key), _)| of == namespace && key.starts_with(prefix))
+            .filter(move |((_, key), _)| names::leads(prefix, key))
             .map(|((_, key), body)| (&key[..], body))
     }
 
@@ -146,6 +159,8 @@ pub(super) struct Handle {
     pub(super) writes: bool,
     pub(super) appends: bool,
     pub(super) opener: Option<Arc<Writer>>,
+    /// Whether the process that has opened it has closed it.
+    pub(super) is_left: AtomicBool,
     /// The value that it was opened on.
     pub(super) reader: Mutex<Option<Reader>>,
 }
@@ -205,7 +220,14 @@ impl Body {
         let state = content.state();
         let is_done = state.writers == 0 && state.kind == Kind::Key;
         drop(state);
-        if is_done && self.is_current(content) {
+        if is_done {
+            self.forget(content);
+        }
+    }
+
+    /// Lets nobody go on with a content any more.
+    pub(super) fn forget(&self, content: &Arc<Content>) {
+        if self.is_current(content) {
             *hold(&self.content) = None;
             *hold(&self.seen) = Seen::default();
         }

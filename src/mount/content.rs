@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use fuser::Errno;
+
 use crate::os::Writer;
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Deadline, Etag, Expiry, Meta, Put, Result, StoreError, Time};
@@ -196,7 +198,12 @@ impl App {
                 true => self.store_draft(&file, state),
                 false => self.store_tail(&file, state),
             };
-            self.answer(stored)?;
+            let stored = self.answer(stored);
+            if stored == Err(Errno::ESTALE) {
+                // It never will be, and nobody else is to go on with it.
+                body.forget(content);
+            }
+            stored?;
             self.shape(&file.0).note(file.1.as_bytes(), true);
             self.memory().unhide(&file.0);
         }

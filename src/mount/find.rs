@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use fuser::{Errno, FileAttr, FileType, INodeNo};
@@ -25,6 +24,8 @@ pub(super) struct Attributes {
     pub(super) modified: Time,
     pub(super) is_dir: bool,
     pub(super) executable: bool,
+    /// Whether it is open and has no name any more.
+    pub(super) is_gone: bool,
 }
 
 impl App {
@@ -100,10 +101,8 @@ impl App {
         let seen = body.seen().whole.or(last);
         let (size, modified) = seen.unwrap_or((0, self.now()));
         Ok(Attributes {
-            size,
-            modified,
-            is_dir: false,
-            executable: false,
+            is_gone: true,
+            ..Attributes::file(size, modified)
         })
     }
 
@@ -114,17 +113,15 @@ impl App {
         let seen = body.map(|body| body.seen()).unwrap_or_default();
         if let Some((size, modified)) = seen.whole {
             return Ok(Some(Attributes {
-                size,
-                modified,
-                is_dir: false,
                 executable,
+                ..Attributes::file(size, modified)
             }));
         }
         let told = match self.look(&file.0, &file.1) {
             // It can be removed and written anew, which takes that it is found.
             Err(err) if err.is_damage() => {
                 (self.config.tell)(&err);
-                Some(Attributes::UNKNOWN)
+                Some(Attributes::file(0, Time(0)))
             }
             found => self.answer(found)?.as_ref().map(Attributes::of),
         };
@@ -151,11 +148,11 @@ impl App {
 
     /// Returns what is told of a directory.
     pub(super) fn dir_attributes(&self, dir: &Place) -> Attributes {
+        let modified = self.memory().time_of(dir).unwrap_or(self.began);
         Attributes {
-            size: 0,
-            modified: self.memory().time_of(dir).unwrap_or(self.began),
             is_dir: true,
             executable: true,
+            ..Attributes::file(0, modified)
         }
     }
 
@@ -268,20 +265,6 @@ impl App {
         }
     }
 
-    /// Returns where a file is shown, as seen from the mount point.
-    pub(super) fn path_of(&self, (namespace, key): &Full) -> Option<PathBuf> {
-        let mut path = PathBuf::from(namespace.as_str());
-        let mut at = 0;
-        loop {
-            let step = names::step(key.as_bytes(), at)?;
-            path.push(OsStr::from_bytes(&step.name));
-            if step.is_last {
-                return Some(path);
-            }
-            at = step.end;
-        }
-    }
-
     /// Returns what the kernel is told.
     pub(super) fn told(&self, number: u64, attributes: &Attributes) -> FileAttr {
         let shared = if self.config.allow_other {
@@ -306,7 +289,7 @@ impl App {
                 false => FileType::RegularFile,
             },
             perm: (shared & changeable) | executable,
-            nlink: 1,
+            nlink: u32::from(!attributes.is_gone),
             uid: self.owner.0,
             gid: self.owner.1,
             rdev: 0,
@@ -317,22 +300,19 @@ impl App {
 }
 
 impl Attributes {
-    /// What is told of an entry that is damaged.
-    const UNKNOWN: Self = Self {
-        size: 0,
-        modified: Time(0),
-        is_dir: false,
-        executable: false,
-    };
+    fn file(size: u64, modified: Time) -> Self {
+        Self {
+            size,
+            modified,
+            is_dir: false,
+            executable: false,
+            is_gone: false,
+        }
+    }
 
     /// Returns what is told of an entry.
     pub(super) fn of(meta: &Meta) -> Self {
-        Self {
-            size: meta.size,
-            modified: meta.modified,
-            is_dir: false,
-            executable: false,
-        }
+        Self::file(meta.size, meta.modified)
     }
 }
 

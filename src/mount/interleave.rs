@@ -67,7 +67,7 @@ impl Run {
             namespace: Namespace::default(),
             tell: Box::new(|_| {}),
         };
-        let app = App::new(config, "/nowhere".into());
+        let app = App::new(config);
         let dir = app
             .nodes()
             .tell(&Place::Dir(Namespace::default(), Vec::new()));
@@ -91,10 +91,10 @@ impl Run {
     fn other_puts(&mut self, name: usize, value: &[u8]) {
         let end =
             (self.below(3) == 0).then(|| Deadline::after(self.fake.now(), Duration::from_secs(5)));
-        let mut value = value;
+        let mut source = value;
         let put = Put {
             expiry: end.map_or(Expiry::Never, Expiry::At),
-            ..Put::new(&mut value, Condition::Always)
+            ..Put::new(&mut source, Condition::Always)
         };
         let done = self
             .fake

@@ -324,7 +324,7 @@ impl App {
         for dir in self.memory().dirs_below(namespace, prefix) {
             if dir.len() > prefix.len() {
                 // It is as if a key stood below it.
-                found.add(&[dir, b"x"].concat(), None);
+                found.add(&[dir, names::INSIDE].concat(), None);
             }
         }
         (found, failed)

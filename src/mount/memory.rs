@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::store::{Key, Namespace, Time};
 
+use super::names;
 use super::nodes::Place;
 
 /// What is in no store.
@@ -54,6 +55,7 @@ impl Memory {
         self.dirs
             .range(from..)
             .take_while(move |(of, dir)| of == namespace && dir.starts_with(prefix))
+            .filter(move |(_, dir)| names::leads(prefix, &[dir, names::INSIDE].concat()))
             .map(|(_, dir)| &dir[..])
     }
 

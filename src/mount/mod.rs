@@ -43,8 +43,10 @@
 //! ```text
 //! event                            what it does
 //! another opens it to write        goes on with what is pending, or with the content whose pin is the entry
-//!                                  of now; else has a content of its own, as with O_TRUNC
+//!                                  of now, which is a part of that from then on; else has a content of its
+//!                                  own, as with O_TRUNC
 //! stored                           the pin is the new entry
+//! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first
@@ -64,7 +66,8 @@
 //!
 //! Who closes a file, and how that process ended, is asked of the kernel (`os/writer.rs`), because the
 //! kernel says "flush" as well when a descriptor was only duplicated, as every shell does for `> file`,
-//! and when a process is killed half-way. Without asking, `{ a; kv get k; b; } > mnt/k` would store three
+//! and when a process is killed half-way. As long as the process that has opened the file has as many
+//! descriptors of it as openings, none was closed, only a duplicate. Without asking, `{ a; kv get k; b; } > mnt/k` would store three
 //! values, and a killed `sort > mnt/k` half of one: what a file system does, and what kv does not. It is
 //! asked only when something is pending, and by a thread of its own, as the kernel tells nothing of a
 //! process that is just becoming another program: without that thread such a process hangs, and cannot
@@ -106,8 +109,8 @@ mod shape;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::{Clock, Namespace, Store, StoreError, Time, error};
@@ -154,10 +157,8 @@ struct Spill {
 struct App {
     config: Config,
     spill: Spill,
-    /// Where it is mounted.
-    point: PathBuf,
-    /// Whether it is being unmounted, and has no place among the other files any more.
-    is_ending: Arc<AtomicBool>,
+    /// The number of its device, once it is mounted.
+    device: Arc<AtomicU64>,
     /// Whether there was a store at its place when it was mounted, or at any time since.
     was_there: AtomicBool,
     owner: (u32, u32),
@@ -173,7 +174,7 @@ struct App {
 }
 
 impl App {
-    fn new(config: Config, point: PathBuf) -> Self {
+    fn new(config: Config) -> Self {
         let spill = Spill {
             dir: config.spill.clone(),
         };
@@ -187,8 +188,7 @@ impl App {
             began: config.clock.now(),
             config,
             spill,
-            point,
-            is_ending: Arc::default(),
+            device: Arc::default(),
             was_there,
             owner,
             nodes: Mutex::default(),

@@ -133,6 +133,9 @@ impl Model {
                 let same = current.filter(|at| {
                     (self.changes[*at].pin, self.changes[*at].end) == (Some(entry.0), entry.2)
                 });
+                if let Some(at) = same {
+                    self.changes[at].is_whole = false;
+                }
                 open.change = Some(same.unwrap_or_else(|| {
                     let change = Change {
                         pin: Some(entry.0),
@@ -237,6 +240,14 @@ impl Model {
     }
 
     fn store(&mut self, file: usize, at: usize) -> Result<(), Errno> {
+        let stored = self.try_to_store(file, at);
+        if stored.is_err() && self.files[file].current == Some(at) {
+            self.files[file].current = None;
+        }
+        stored
+    }
+
+    fn try_to_store(&mut self, file: usize, at: usize) -> Result<(), Errno> {
         let change = self.changes[at].clone();
         if change.is_pending
             && let Some(name) = self.files[file].name

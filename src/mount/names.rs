@@ -26,6 +26,9 @@ const CUT: usize = MAX_NAME - MORE.len();
 /// Parts that no name can hold, and the names that they have instead.
 const SPECIAL: [(&[u8], &[u8]); 3] = [(b"", b"%"), (b".", b"%2E"), (b"..", b"%2E%2E")];
 
+/// Behind the prefix of a directory it makes a key that is shown in that, whatever that is.
+pub(super) const INSIDE: &[u8] = b"xxx";
+
 /// The next name on the way from a directory to a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
@@ -65,6 +68,13 @@ pub(super) fn step(key: &[u8], at: usize) -> Option<Step> {
         end: slash.map_or(key.len(), |slash| slash + 1),
         is_last: slash.is_none(),
     })
+}
+
+/// Tells whether a key is shown below the directory of those that begin so: a part of a part leads
+/// only to what is too long for one name.
+pub(super) fn leads(prefix: &[u8], key: &[u8]) -> bool {
+    let is_whole = prefix.is_empty() || prefix.ends_with(b"/");
+    key.starts_with(prefix) && (is_whole || step(key, prefix.len()).is_some())
 }
 
 /// What a name in a directory may stand for.
@@ -240,6 +250,8 @@ mod tests {
     fn a_name_that_is_not_shown_is_none() {
         let long = vec![b'x'; 253];
         // The part would fit, and has its name in the directory above.
+        assert!(!leads(&long, &[&long[..], b"/b"].concat()) && !leads(&long, &long));
+        assert!(leads(&long, &[&long[..], INSIDE].concat()));
         assert_eq!(read(&long, b"a").key, None);
         assert_eq!(step(&[&long[..], b"/b"].concat(), 253), None);
         assert_eq!(read(b"a/", b"%value").key, Some(b"a".to_vec()));

@@ -1,6 +1,7 @@
 //! Opening, reading, writing and closing files.
 
-use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use fuser::Errno;
@@ -83,6 +84,8 @@ impl App {
         if let Some(content) = current
             && content.state().pin == pin
         {
+            // Whoever goes on with it changes what is stored.
+            content.state().is_whole = false;
             return Ok((Some(content), reader));
         }
         let content = Arc::new(Content::new(State {
@@ -128,6 +131,7 @@ impl App {
             writes: mode.writes,
             appends: mode.appends,
             opener: mode.writes.then(|| Arc::new(Writer::of(mode.thread))),
+            is_left: AtomicBool::default(),
             reader: Mutex::new(reader),
         })
     }
@@ -209,18 +213,18 @@ impl App {
         }
         // Whoever has opened it may have handed it on, as a shell does with its standard output, and
         // goes on with it.
-        let point = match self.is_ending.load(std::sync::atomic::Ordering::SeqCst) {
-            true => Path::new("/"),
-            false => &self.point,
-        };
         let body = &handle.body;
-        if let Some(opener) = &handle.opener
-            && let Some(path) = body.place().and_then(|file| self.path_of(&file))
-            && opener.holds_open(&point.join(path))
-        {
-            return Ok(());
+        let opener = handle.opener.as_deref();
+        if let Some(opener) = opener {
+            let device = self.device.load(SeqCst);
+            let open = opener.count_open(device, handle.number);
+            // Of each of these openings it has a descriptor, unless this was the last of this one.
+            if open > 0 && open >= self.files().count_of(body, opener) {
+                return Ok(());
+            }
+            handle.is_left.store(true, SeqCst);
         }
-        let was_killed = os::is_killed(handle.opener.as_deref(), writer.as_deref(), process);
+        let was_killed = os::is_killed(opener, writer.as_deref(), process);
         let _turn = hold(&body.turn);
         let mut state = content.state();
         state.was_killed = was_killed;

@@ -13,6 +13,7 @@ use crate::store::{Condition, Etag, Expiry, Key, Namespace, Put, Selection};
 use super::body::{Body, Full};
 use super::content::{Change, Kind};
 use super::litter::is_litter;
+use super::names;
 use super::nodes::Place;
 use super::shape::each_key;
 use super::{Answer, App};
@@ -180,7 +181,9 @@ impl App {
             ..Selection::default()
         };
         let listed = each_key(self, from.0, &selection, &mut |listed| {
-            keys.push(listed.key.to_vec());
+            if names::leads(from.1, listed.key) {
+                keys.push(listed.key.to_vec());
+            }
             true
         });
         self.answer(listed)?;
@@ -188,17 +191,24 @@ impl App {
         keys.extend(open.below(from.0, from.1).map(|(key, _)| key.to_vec()));
         drop(open);
         // The value of the key that the directory is named after is shown in it.
-        if let (Some(value), Some(_)) = (from.1.strip_suffix(b"/"), to.1.strip_suffix(b"/")) {
-            keys.push(value.to_vec());
+        if let Some(Ok(value)) = from.1.strip_suffix(b"/").map(|key| Key::new(key.to_vec()))
+            && self
+                .file_attributes(&(from.0.clone(), value.clone()))?
+                .is_some()
+        {
+            keys.push(value.as_bytes().to_vec());
         }
         keys.sort_unstable();
         keys.dedup();
         let mut moves = Vec::with_capacity(keys.len());
         for key in keys {
             let moved = match key.get(from.1.len()..) {
-                Some(rest) if key.len() >= from.1.len() => [to.1, rest].concat(),
-                _ => to.1[..to.1.len() - 1].to_vec(),
+                Some(rest) => Some([to.1, rest].concat()).filter(|key| names::leads(to.1, key)),
+                None => to.1.strip_suffix(b"/").map(<[u8]>::to_vec),
             };
+            // Not in every directory there is a place for the value of a key of its name, or for
+            // what is not too long for one name.
+            let moved = moved.filter(|key| !key.is_empty()).ok_or(Errno::EINVAL)?;
             let (Ok(old), Ok(new)) = (Key::new(key), Key::new(moved)) else {
                 return Err(Errno::ENAMETOOLONG);
             };
@@ -208,7 +218,7 @@ impl App {
         }
         for (old, new) in moves {
             match self.rename_file(&old, &new, false) {
-                // It is gone, or was the name of the directory alone.
+                // It is gone.
                 Err(err) if err == Errno::ENOENT => {}
                 done => done?,
             }
@@ -216,7 +226,9 @@ impl App {
         self.memory().move_dirs(from, to);
         let dirs = self.nodes().below(from.0, from.1);
         for dir in dirs {
-            if let Place::Dir(_, prefix) = &dir {
+            if let Place::Dir(_, prefix) = &dir
+                && names::leads(from.1, &[prefix, names::INSIDE].concat())
+            {
                 let prefix = [to.1, &prefix[from.1.len()..]].concat();
                 let moved = Place::Dir(to.0.clone(), prefix);
                 self.nodes().rename(&dir, &moved);

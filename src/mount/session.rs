@@ -4,7 +4,6 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -28,7 +27,6 @@ pub struct Mounted {
     /// Never dropped: it would unmount once more, whatever is mounted there by then.
     _session: ManuallyDrop<BackgroundSession>,
     end: oneshot::Receiver<()>,
-    is_ending: Arc<AtomicBool>,
     point: PathBuf,
     runtime: Runtime,
     signals: Signals,
@@ -89,16 +87,19 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
         false => SessionACL::Owner,
     };
     how.n_threads = Some(THREADS);
-    let app = App::new(config, point.clone());
+    let app = App::new(config);
     app.memory().keep_dir(&app.config.namespace, b"");
-    let is_ending = Arc::clone(&app.is_ending);
+    let device = Arc::clone(&app.device);
     let (ended, end) = oneshot::channel();
     let session = Session::new(Requests::new(app, ended), &point, &how);
     let session = session.map_err(without_newline)?.spawn()?;
+    device.store(
+        rustix::fs::stat(&point).map_or(0, |told| told.st_dev),
+        SeqCst,
+    );
     Ok(Mounted {
         _session: ManuallyDrop::new(session),
         end,
-        is_ending,
         point,
         runtime,
         signals,
@@ -122,7 +123,6 @@ impl Mounted {
     pub fn wait(self) -> io::Result<()> {
         let Self {
             mut end,
-            is_ending,
             point,
             runtime,
             mut signals,
@@ -133,7 +133,6 @@ impl Mounted {
                 _ = &mut end => return Ok(()),
                 () = signals.any() => {}
             }
-            is_ending.store(true, SeqCst);
             os::unmount(&point)?;
             // What is open can be used until then, and what is being stored is stored.
             tokio::select! {

@@ -14,7 +14,7 @@ use crate::store::error::Result;
 use crate::store::{Listed, Meta, Namespace, Selection};
 
 use super::index::{Changes, Index};
-use super::{App, hold};
+use super::{App, hold, names};
 
 /// For how long a list of all keys is believed.
 pub(super) const BELIEVED: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ impl Shape {
         }
     }
 
-    /// Tells whether any key begins so. Where entries are damaged whose keys nobody knows, it fails
+    /// Tells whether any key is shown below a directory. Where entries are damaged whose keys nobody knows, it fails
     /// unless a sound one does.
     pub(super) fn has_below(
         &self,
@@ -86,9 +86,16 @@ impl Shape {
         care: Care,
     ) -> Result<bool> {
         let mut found = false;
-        let walked = self.walk(app, namespace, prefix, care, Some(1), &mut |_, _| {
-            found = true;
-            Err(())
+        // Below a part of a part there may be keys that are shown elsewhere.
+        let limit = names::leads(prefix, prefix).then_some(1);
+        let walked = self.walk(app, namespace, prefix, care, limit, &mut |key, _| {
+            found = names::leads(prefix, key);
+            let rest = &key[prefix.len()..];
+            let slash = memchr::memchr(b'/', rest).map(|len| prefix.len() + len);
+            match found {
+                true => Err(()),
+                false => Ok(slash.map(|slash| [&key[..slash], b"0"].concat())),
+            }
         });
         match walked {
             Err(err) if !found => Err(err),

@@ -1,8 +1,6 @@
 //! What becomes of a process that writes to a file, as far as the kernel tells (proc(5), and
 //! PIDFD_GET_INFO in pidfd_open(2)).
 
-use std::path::Path;
-
 /// A process that has written, so that its end can be told from any other's.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -29,10 +27,19 @@ impl Writer {
 
 #[cfg(target_os = "linux")]
 impl Writer {
-    /// Tells whether the process has a file open for writing, by any of its descriptors.
-    pub(crate) fn holds_open(&self, path: &Path) -> bool {
-        let (thread, path) = (self.thread, path.to_owned());
-        linux::in_time(move || linux::holds_open(thread, &path)).unwrap_or(false)
+    /// Counts the descriptors by which the process has a file of this device and number open for
+    /// writing. Its path would not do: that is another where the file was looked up anew, in another
+    /// root, or by another place where the same is mounted.
+    pub(crate) fn count_open(&self, device: u64, number: u64) -> usize {
+        let thread = self.thread;
+        linux::in_time(move || linux::count_open(thread, device, number)).unwrap_or(0)
+    }
+
+    /// Tells whether another is of the same process.
+    pub(crate) fn is_with(&self, other: &Self) -> bool {
+        let process = |writer: &Self| Some(writer.process.as_ref()?.number);
+        let is_same = process(self).is_some_and(|number| process(other) == Some(number));
+        self.thread == other.thread || is_same
     }
 }
 
@@ -56,11 +63,11 @@ pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer
 #[cfg(target_os = "linux")]
 mod linux {
     use std::os::fd::OwnedFd;
-    use std::path::Path;
     use std::sync::mpsc;
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
     use rustix::ioctl::{Updater, ioctl, opcode};
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -132,10 +139,10 @@ mod linux {
     /// More descriptors than this are not looked at.
     const MANY: usize = 256;
 
-    /// Tells whether a process has a file open for writing.
-    pub(super) fn holds_open(process: u32, path: &Path) -> bool {
+    /// Counts how often a process has a file open for writing, without asking who keeps the file.
+    pub(super) fn count_open(process: u32, device: u64, number: u64) -> usize {
         let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
-            return false;
+            return 0;
         };
         let writes = |number: &std::ffi::OsStr| {
             let info = format!("/proc/{process}/fdinfo/{}", number.display());
@@ -144,16 +151,22 @@ mod linux {
             // In octal digits; the last one has the mode of access.
             flags.is_some_and(|flags| flags.ends_with(['1', '2']))
         };
-        descriptors.take(MANY).flatten().any(|fd| {
-            let link = std::fs::read_link(fd.path());
-            link.is_ok_and(|link| link == path) && writes(&fd.file_name())
-        })
+        let open = descriptors.take(MANY).flatten().filter(|fd| {
+            let told = statx(CWD, fd.path(), AtFlags::STATX_DONT_SYNC, StatxFlags::INO);
+            let is = |told: Statx| told.stx_ino == number && device_of(&told) == device;
+            told.is_ok_and(is) && writes(&fd.file_name())
+        });
+        open.count()
+    }
+
+    pub(super) fn device_of(told: &Statx) -> u64 {
+        makedev(told.stx_dev_major, told.stx_dev_minor)
     }
 
     /// A process by what stays its own when its number is another's.
     #[derive(Debug)]
     pub(super) struct Process {
-        number: u32,
+        pub(super) number: u32,
         handle: OwnedFd,
     }
 
@@ -219,9 +232,14 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 impl Writer {
-    /// Tells whether the process has a file open for writing, by any of its descriptors.
-    pub(crate) fn holds_open(&self, _path: &Path) -> bool {
-        false
+    /// Counts the descriptors by which the process has a file open for writing.
+    pub(crate) fn count_open(&self, _device: u64, _number: u64) -> usize {
+        0
+    }
+
+    /// Tells whether another is of the same process.
+    pub(crate) fn is_with(&self, other: &Self) -> bool {
+        self.thread == other.thread
     }
 }
 

@@ -7,6 +7,7 @@ mod gone;
 mod mounted;
 mod names;
 mod open;
+mod threads;
 mod tools;
 mod writers;
 

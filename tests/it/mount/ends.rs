@@ -174,17 +174,20 @@ fn a_line_of_fstab_mounts_a_store() {
         mkdir real sbin mnt
         mount --bind /usr/sbin real
         for file in \"$PWD\"/real/*; do ln -s \"$file\" sbin; done
-        rm -f sbin/mount.kv; ln -s \"$1\" sbin/mount.kv
+        for type in kv fuse.kv; do rm -f sbin/mount.$type; ln -s \"$1\" sbin/mount.$type; done
         umount=$(command -v umount); mount --bind sbin \"$(readlink -f /sbin)\"
         echo \"$PWD/store $PWD/mnt kv nofail,noatime,x-systemd.automount 0 0\" > fstab
         mount -T fstab mnt; cat mnt/default/k; $umount mnt
         mount -t kv -o ro \"kv#$PWD/store\" mnt; cat mnt/default/k
-        ! touch mnt/default/new 2>&- && $umount mnt";
+        ! touch mnt/default/new 2>&- && $umount mnt
+        mount -t fuse.kv \"$PWD/store\" mnt; cat mnt/default/k; $umount mnt
+        echo \"$PWD/store $PWD/mnt fuse.kv nofail,_netdev 0 0\" > fstab
+        mount -a -T fstab; mount -a -T fstab; cat mnt/default/k; $umount mnt";
     let mut command = Command::new("unshare");
     command
         .args(["-m", "sh", "-euc", script, "sh", KV])
         .current_dir(kv.root());
-    Ran::of(&mut command).ends(Exit::Success).prints("vv");
+    Ran::of(&mut command).ends(Exit::Success).prints("vvvv");
 }
 
 #[test]

@@ -143,6 +143,50 @@ fn a_key_that_no_path_can_hold_is_written_as_any_other() {
 }
 
 #[test]
+fn a_part_of_a_part_is_a_directory_like_any_other() {
+    on_each(ALL, |kv, mount| {
+        let long = |len| "n".repeat(len);
+        let cut = format!("{}%+", long(253));
+        let names = |dir: &str| mount.names(dir);
+        // What begins as it does and fits one name is none of its files.
+        let mut beside = vec![long(253), long(254), long(255)];
+        kv.put(&long(253), "v");
+        kv.put(&format!("{}/k", long(254)), "v");
+        kv.put(&long(255), "v");
+        mount.lacks(&cut);
+        kv.put(&format!("{}/k", long(600)), "v");
+        kv.put(&long(300), "v");
+        mount.shell(kv, &format!("rm -r {cut}")).ends(Exit::Success);
+        assert_eq!(names(""), beside);
+        // Without anything in it it can be seen, moved and removed.
+        fs::create_dir_all(mount.path(format!("{cut}/{cut}/xxx"))).unwrap();
+        beside.push(cut.clone());
+        beside.sort();
+        assert_eq!(
+            (names(""), names(&cut)),
+            (beside.clone(), vec![cut.clone()])
+        );
+        fs::remove_dir_all(mount.path(&cut)).unwrap();
+        // It is moved with what is in it, to where that has a place.
+        kv.put(&long(300), "v");
+        fs::rename(mount.path(&cut), mount.path("moved")).unwrap();
+        kv.holds(&format!("moved/{}", long(47)), "v");
+        kv.holds(&format!("{}/k", long(254)), "v");
+        fs::rename(mount.path("moved"), mount.path(&cut)).unwrap();
+        kv.holds(&long(300), "v");
+        kv.put("short/k", "v");
+        let refused = fs::rename(
+            mount.path("short"),
+            mount.path(format!("{}%+", "s".repeat(253))),
+        );
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+        kv.holds("short/k", "v");
+        mount.shell(kv, "rm -r *").ends(Exit::Success);
+        kv.run(["ls"]).ends(Exit::Success).prints("");
+    });
+}
+
+#[test]
 fn a_key_and_keys_below_it_are_a_directory_with_its_value() {
     on_each(ALL, |kv, mount| {
         kv.put("a", "self");

@@ -30,7 +30,7 @@ fn open(mount: &Mount, name: &str) -> File {
 }
 
 /// Closes a file, and tells what that says.
-fn close(file: File) -> io::Result<()> {
+pub(super) fn close(file: File) -> io::Result<()> {
     use std::os::fd::IntoRawFd as _;
     let fd = OwnedFd::from(file).into_raw_fd();
     nix::unistd::close(fd).map_err(io::Error::from)

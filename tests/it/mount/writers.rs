@@ -68,6 +68,25 @@ fn a_shell_that_hands_a_file_on_stores_it_once() {
 
 /// Asked how it is doing at that moment, the kernel would answer when the other program runs, which
 /// does not begin before the file is closed.
+/// Not only a duplicate of its descriptor is closed, though the process has the file open once more.
+#[test]
+fn each_of_two_openings_is_stored_when_it_is_closed() {
+    on_each(MOST, |kv, mount| {
+        for _ in 0..20 {
+            let mut first = fs::File::create(mount.path("k")).unwrap();
+            let mut second = fs::File::create(mount.path("k")).unwrap();
+            first.write_all(b"first").unwrap();
+            second.write_all(b"second").unwrap();
+            let duplicate = second.try_clone().unwrap();
+            drop(duplicate);
+            drop(second);
+            kv.holds("k", "second");
+            drop(first);
+            kv.holds("k", "first");
+        }
+    });
+}
+
 #[test]
 fn a_writer_that_becomes_another_program_closes_its_file() {
     if !crate::harness::has_program("perl") {
