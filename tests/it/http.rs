@@ -3,6 +3,7 @@
 mod between;
 mod hostile;
 mod locks;
+mod odd;
 mod tls;
 
 use std::fs;
