@@ -54,8 +54,12 @@ impl App {
         let current = body.content();
         let kind = current.as_ref().map(|content| content.state().kind);
         if mode.truncates {
-            let pin = self.pin(body)?.or_else(|| kind.map(|_| Pin::default()));
-            let mut state = State::emptied(pin.ok_or(Errno::ESTALE)?, self.now());
+            // What others have removed since it was found is made anew, as by who found nothing.
+            let pin = match self.pin(body)? {
+                None if kind.is_none() && body.place().is_none() => return Err(Errno::ESTALE),
+                pin => pin.unwrap_or_default(),
+            };
+            let mut state = State::emptied(pin, self.now());
             state.kind = kind.unwrap_or_default();
             let content = Arc::new(Content::new(state));
             body.replace(&content);
@@ -218,8 +222,14 @@ impl App {
         if let Some(opener) = opener {
             let device = self.device.load(SeqCst);
             let open = opener.count_open(device, handle.number);
-            // Of each of these openings it has a descriptor, unless this was the last of this one.
-            if open > 0 && open >= self.files().count_of(body, opener) {
+            let closes = opener.is_with(&Writer::of(process));
+            // Of each of its openings a process has a descriptor, unless it closes the last of one.
+            let kept = if closes {
+                self.files().count_of(body, opener)
+            } else {
+                1
+            };
+            if open > 0 && open >= kept {
                 return Ok(());
             }
             handle.is_left.store(true, SeqCst);
