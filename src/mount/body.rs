@@ -73,13 +73,20 @@ impl Files {
         of_body.cloned().collect()
     }
 
-    /// Counts the openings of a file to be written by a process that has not closed them.
-    pub(super) fn count_of(&self, body: &Arc<Body>, opener: &Writer) -> usize {
-        let is_its = |handle: &&Arc<Handle>| {
-            let by = handle.opener.as_ref();
-            by.is_some_and(|by| by.is_with(opener)) && !handle.is_left.load(SeqCst)
+    /// Counts the openings of a file to be written by a process that has not closed them, or which
+    /// are newer than one.
+    pub(super) fn count_of(&self, number: u64, opener: &Writer, than: Option<u64>) -> usize {
+        let is_its = |(id, handle): &(&u64, &Arc<Handle>)| {
+            let by = handle.opener.as_ref().filter(|_| handle.number == number);
+            let counts = than.map_or(!handle.is_left.load(SeqCst), |than| **id > than);
+            counts && by.is_some_and(|by| by.is_with(opener))
         };
-        self.handles_of(body).iter().filter(is_its).count()
+        self.handles.iter().filter(is_its).count()
+    }
+
+    /// Returns the newest opening.
+    pub(super) fn newest(&self) -> u64 {
+        self.last
     }
 
     /// Returns the files that are shown below a directory.

@@ -218,7 +218,8 @@ impl App {
             0 => Ok(()),
             _ => self.resize_file(&handle, size),
         };
-        resized.and(self.close_file(opened))
+        let stored = resized.and_then(|()| self.sync_file(opened));
+        stored.and(self.close_file(opened))
     }
 
     fn set_modified(&self, file: &Full, time: Time) -> Answer<()> {

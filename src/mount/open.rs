@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use fuser::Errno;
 
@@ -17,6 +19,10 @@ use super::{Answer, App, failure, hold};
 
 /// What is appended is kept up to so many bytes, to be added to the value in one step.
 const LONGEST_TAIL: usize = 1 << 20;
+/// What was removed since it was found is looked for so often more, after a pause each time: it may
+/// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(2);
 
 impl App {
     /// Opens a file that is there. Where it is not any more, the kernel looks again for the name.
@@ -75,7 +81,13 @@ impl App {
             true => (self.pin(body)?, None),
             false => {
                 let (namespace, key) = body.place().ok_or(Errno::ESTALE)?;
-                let reader = self.answer(Reader::open(self, &namespace, &key))?;
+                let mut reader = self.answer(Reader::open(self, &namespace, &key))?;
+                for _ in 0..LOOKS {
+                    if reader.is_none() {
+                        thread::sleep(PAUSE);
+                        reader = self.answer(Reader::open(self, &namespace, &key))?;
+                    }
+                }
                 let reader = reader.ok_or(Errno::ESTALE)?;
                 *hold(&body.last) = Some(reader.told());
                 (Some(reader.pin()), Some(reader))
@@ -189,7 +201,8 @@ impl App {
         if let Ok(content) = handle.written() {
             let _turn = hold(&handle.body.turn);
             let mut state = content.state();
-            if !state.was_killed {
+            // What others still write to is stored when they close it.
+            if !state.was_killed && state.writers == 1 {
                 stored = self.store_content(&handle.body, content, &mut state);
             }
             state.writers -= 1;
@@ -221,15 +234,14 @@ impl App {
         let opener = handle.opener.as_deref();
         if let Some(opener) = opener {
             let device = self.device.load(SeqCst);
+            let count = |than| self.files().count_of(handle.number, opener, than);
+            let newest = self.files().newest();
+            let known = count(None);
             let open = opener.count_open(device, handle.number);
-            let closes = opener.is_with(&Writer::of(process));
             // Of each of its openings a process has a descriptor, unless it closes the last of one.
-            let kept = if closes {
-                self.files().count_of(body, opener)
-            } else {
-                1
-            };
-            if open > 0 && open >= kept {
+            // Some may have come while they were counted.
+            let closes = opener.is_with(&Writer::of(process));
+            if open > 0 && (!closes || open >= known + count(Some(newest))) {
                 return Ok(());
             }
             handle.is_left.store(true, SeqCst);

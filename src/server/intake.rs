@@ -20,6 +20,8 @@ use super::{App, begin};
 
 /// A body of at most this many bytes has come whole before a thread is taken for it.
 const HELD: usize = 64 * 1024;
+/// So much of a body that is refused is received all the same.
+const PASSED_OVER: u64 = 16 * 1024 * 1024;
 
 /// A body on its way in.
 pub(super) struct Intake {
@@ -163,15 +165,21 @@ impl Intake {
         done.map_err(|err| app.failed(&err))
     }
 
-    /// Hands on what comes, and that it has ended, until nobody wants it any more.
+    /// Hands on what comes, and that it has ended. When nobody wants it any more a part of the rest is
+    /// passed over: a client that is still sending when the connection closes gets no answer.
     async fn pump(&mut self, sender: mpsc::Sender<Option<Bytes>>) -> Result<(), Refusal> {
-        loop {
+        let mut passed_over = None;
+        while passed_over.is_none_or(|from| self.received - from < PASSED_OVER) {
             let part = self.part().await?;
             let has_ended = part.is_none();
-            if sender.send(part).await.is_err() || has_ended {
-                return Ok(());
+            if passed_over.is_none() && sender.send(part).await.is_err() {
+                passed_over = Some(self.received);
+            }
+            if has_ended {
+                break;
             }
         }
+        Ok(())
     }
 }
 
