@@ -90,38 +90,3 @@ fn option(given: &[u8]) -> Option<OsString> {
     };
     Some(OsString::from_vec([b"--", &name[..], value].concat()))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(line: &str) -> Option<String> {
-        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let words = translated(&args)?;
-        let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap()).collect();
-        Some(words.join(" "))
-    }
-
-    #[test]
-    fn a_line_of_fstab_is_a_command_line() {
-        assert_eq!(read("kv mount.kv dir"), None);
-        for (line, want) in [
-            (
-                "mount.kv /srv/s /mnt",
-                "mount.kv --store /srv/s mount -- /mnt",
-            ),
-            (
-                "/sbin/mount.kv kv#redis://h /mnt -sn -o rw,nofail,x-systemd.automount",
-                "/sbin/mount.kv --store redis://h mount -- /mnt",
-            ),
-            (
-                "mount.kv s /mnt -v -t kv -o ro,allow_other,namespace=a=b,busy-timeout=2s",
-                "mount.kv --store s mount --read-only --allow-other --namespace=a=b --busy-timeout=2s -- /mnt",
-            ),
-            ("mount.kv s /mnt -f", "mount.kv --version"),
-            ("mount.kv", "mount.kv mount --"),
-        ] {
-            assert_eq!(read(line).as_deref(), Some(want), "{line}");
-        }
-    }
-}

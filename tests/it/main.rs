@@ -104,6 +104,7 @@ mod sweep;
 mod tidy;
 mod times;
 mod ttl;
+mod typed;
 mod update;
 mod users;
 mod values;
