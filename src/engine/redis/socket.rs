@@ -90,7 +90,8 @@ impl Socket {
         let mut socket = Self {
             stream: BufReader::new(Limited {
                 stream,
-                limit,
+                // It has none yet.
+                limit: Duration::ZERO,
                 waited: Duration::ZERO,
                 bytes: 0,
             }),
@@ -105,6 +106,9 @@ impl Socket {
         // Zero would be without limit.
         let limit = limit.max(Duration::from_millis(1));
         let limited = self.stream.get_mut();
+        if limited.limit == limit {
+            return Ok(());
+        }
         limited.limit = limit;
         limited.stream.limit(limit)
     }

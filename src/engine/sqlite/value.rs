@@ -1,5 +1,6 @@
 //! Values on their way in and out, a part at a time where they are large.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 
@@ -229,12 +230,12 @@ pub(super) struct Parts<C> {
     path: std::path::PathBuf,
 }
 
-impl<C: AsConnection> Source for Parts<C> {
+impl<C: Borrow<Connection>> Source for Parts<C> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         if self.at == self.part.len() && self.left > 0 {
             let part: Vec<u8> = self
                 .connection
-                .get()
+                .borrow()
                 .prepare_cached("SELECT bytes FROM part WHERE large = ?1 AND number = ?2")
                 .and_then(|mut select| {
                     select.query_row(params![self.large, self.next], |row| row.get(0))
@@ -257,23 +258,6 @@ impl<C: AsConnection> Source for Parts<C> {
         buf[..n].copy_from_slice(&self.part[self.at..self.at + n]);
         self.at += n;
         Ok(n)
-    }
-}
-
-/// A connection of one's own, or a borrowed one.
-pub(super) trait AsConnection {
-    fn get(&self) -> &Connection;
-}
-
-impl AsConnection for Connection {
-    fn get(&self) -> &Connection {
-        self
-    }
-}
-
-impl AsConnection for &Connection {
-    fn get(&self) -> &Connection {
-        self
     }
 }
 
