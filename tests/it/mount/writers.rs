@@ -132,7 +132,7 @@ fn what_was_closed_survives_the_death_of_the_mount() {
 #[test]
 fn writers_here_and_elsewhere_do_not_mix() {
     on_each(
-        &[Engine::Tree, Engine::Sqlite, Engine::Redis],
+        &[Engine::Tree, Engine::Sqlite, Engine::Redis, Engine::Http],
         |kv, mount| {
             const EACH: usize = 12;
             kv.put("whole", &"0".repeat(100_000));
@@ -187,7 +187,7 @@ fn append(mount: &Mount, name: &str) -> fs::File {
 fn a_file_does_what_its_model_does() {
     const STEPS: u64 = 400;
     on_each(
-        &[Engine::Tree, Engine::Sqlite, Engine::Redis],
+        &[Engine::Tree, Engine::Sqlite, Engine::Redis, Engine::Http],
         |kv, mount| {
             let mut random = 0x9e37_79b9_7f4a_7c15_u64;
             let mut below = |limit: usize| {
