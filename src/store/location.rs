@@ -139,6 +139,30 @@ fn scheme(text: &[u8]) -> Option<&str> {
     (begins && word.bytes().all(rest_is_fine)).then_some(word)
 }
 
+/// Reads `HOST[:PORT]`; an address of IPv6 stands in brackets.
+fn host_and_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
+    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((host, ""))) => (host, None),
+        Some(Some((host, rest))) => (host, Some(rest.strip_prefix(':').unwrap_or("?"))),
+        Some(None) => return Err("a host is malformed"),
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let is_fine = |b: u8| b.is_ascii_alphanumeric() || b".-_:%".contains(&b);
+    if host.is_empty() || !host.bytes().all(is_fine) {
+        return Err("it names no host");
+    }
+    let number = |text: &str| {
+        let is_digits = text.bytes().all(|b| b.is_ascii_digit());
+        let port = text.parse().ok();
+        port.filter(|port: &u16| is_digits && *port != 0)
+    };
+    let read = port.map(|text| number(text).ok_or("a port is a number from 1 to 65535"));
+    Ok((host, read.transpose()?))
+}
+
 /// Why text is no location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadLocation {

@@ -10,6 +10,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use super::host_and_port;
+
 /// A service, and what it has to be told to let somebody in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpLocation {
@@ -73,33 +75,14 @@ impl HttpLocation {
     }
 }
 
-/// Checks `HOST[:PORT]`; an address of IPv6 stands in brackets.
+/// Checks `HOST[:PORT]`.
 fn check_authority(text: &str) -> Result<(), &'static str> {
     if text.contains('@') {
         return Err("a service takes no user and no password: give KV_TOKEN or --token-file");
     }
-    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
-        Some(Some((host, ""))) => (host, None),
-        Some(Some((host, rest))) => (host, Some(rest.strip_prefix(':').unwrap_or("?"))),
-        Some(None) => return Err("a host is malformed"),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let is_six = text.starts_with('[');
-    let is_fine =
-        |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b) || (is_six && b":".contains(&b));
-    if host.is_empty() || !host.bytes().all(is_fine) {
-        return Err("it names no host");
-    }
-    let is_port = |text: &str| {
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        digits && text.parse::<u16>().is_ok_and(|port| port != 0)
-    };
-    match port {
-        Some(port) if !is_port(port) => Err("a port is a number from 1 to 65535"),
-        _ => Ok(()),
+    match host_and_port(text)?.0.contains('%') {
+        true => Err("it names no host"),
+        false => Ok(()),
     }
 }
 

@@ -13,6 +13,8 @@ use std::fmt;
 
 use crate::store::percent;
 
+use super::host_and_port;
+
 /// The port of a server that names none.
 pub const DEFAULT_PORT: u16 = 6379;
 
@@ -126,8 +128,10 @@ impl RedisLocation {
             }
             port = SENTINEL_PORT;
         }
-        let hosts = hosts.split(',').map(|host| host_and_port(host, port));
-        self.hosts = hosts.collect::<Result<_, _>>()?;
+        for host in hosts.split(',') {
+            let (host, given) = host_and_port(host)?;
+            self.hosts.push((host.to_owned(), given.unwrap_or(port)));
+        }
         if !database.is_empty() {
             self.set_database(database)?;
         }
@@ -165,35 +169,6 @@ impl RedisLocation {
         }
         Ok(())
     }
-}
-
-/// Reads `HOST[:PORT]`; an address of IPv6 stands in brackets.
-fn host_and_port(text: &str, default: u16) -> Result<(String, u16), &'static str> {
-    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
-        Some(Some((host, ""))) => (host, None),
-        Some(Some((host, rest))) => (
-            host,
-            Some(rest.strip_prefix(':').ok_or("a host is malformed")?),
-        ),
-        Some(None) => return Err("a host is malformed"),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || ".-_:%".contains(c);
-    if host.is_empty() || !host.chars().all(is_fine) {
-        return Err("it names no host");
-    }
-    let port = match port {
-        None => default,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or("a port is a number from 1 to 65535")?,
-    };
-    Ok((host.to_owned(), port))
 }
 
 /// Reads text in which `%2F` stands for `/` (RFC 3986); none where it is empty.
