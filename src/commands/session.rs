@@ -16,6 +16,7 @@ use crate::cli::{self, Durability, Global};
 use crate::commands::output::Output;
 use crate::engine::{self, Settings, Sync};
 use crate::exit::{Exit, UsageError};
+use crate::store::error::line;
 use crate::store::{Clock, Location, Namespace, Store, StoreError, Time};
 use crate::wire::text::escape;
 
@@ -234,7 +235,7 @@ impl<'a> Session<'a> {
                 let stored = err.chain().find_map(|err| err.downcast_ref::<StoreError>());
                 let text = super::complaint(err.as_ref());
                 let text = match stored {
-                    Some(stored) => stored.without_place(text),
+                    Some(stored) => text.replace(&line(stored), &stored.without_place()),
                     None => text,
                 };
                 told.push_str(&escape(text.as_bytes()));

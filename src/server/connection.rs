@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -15,7 +16,10 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::exit::Exit;
+
 use super::listen::{Listener, Socket};
+use super::reply::Refusal;
 use super::stream::{Peer, Stream, Timed};
 use super::{App, MAX_CALLS, routes};
 
@@ -143,6 +147,15 @@ async fn serve(peer: Peer, routes: Router, app: &Arc<App>) {
             connection.await
         }
     };
+    if let Err(err) = &ended
+        && err.is_parse_version_h2()
+    {
+        let error = "this service speaks HTTP/1.1, and no HTTP/2";
+        let code = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+        peer.stream()
+            .say(&Refusal::new(code, Exit::Usage, error).raw())
+            .await;
+    }
     if ended.is_err() || peer.is_refused() {
         peer.stream().linger().await;
     }

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::exit::Exit;
 use crate::store::{Condition, Entry, Etag, Key, Meta, Namespace, Put, StoreError, Value};
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
@@ -124,7 +125,9 @@ async fn value(
         Wanted::All => (StatusCode::OK, 0..meta.size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => {
-            let mut response = empty(StatusCode::RANGE_NOT_SATISFIABLE);
+            let code = StatusCode::RANGE_NOT_SATISFIABLE;
+            let error = format!("the value has {} bytes, and none there", meta.size);
+            let mut response = Refusal::new(code, Exit::No, error).into_response();
             let text = format!("bytes */{}", meta.size);
             set(response.headers_mut(), header::CONTENT_RANGE, &text);
             return Ok(response);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName, Request, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use sha1::{Digest as _, Sha1};
 
 use crate::exit::Exit;
@@ -34,6 +34,12 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
         let error = format!("the header is larger than {MAX_HEADER} bytes");
         return Err(Refusal::new(code, Exit::Usage, error));
     }
+    let coding = one(headers, header::TRANSFER_ENCODING)?;
+    if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("chunked")) {
+        let error = "`Transfer-Encoding` is `chunked` here, and nothing else";
+        let refusal = Refusal::new(StatusCode::NOT_IMPLEMENTED, Exit::Usage, error);
+        return Err(refusal.with(header::CONNECTION, "close"));
+    }
     let path = request.uri().path();
     let is_open = path == "/healthz" || page::is_part(path);
     let reached = request.extensions().get::<Peer>().and_then(Peer::reached);
@@ -44,7 +50,7 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
         if !is_ours(app, name, reached) {
             return Err(Refusal::forbidden(format!(
                 "host `{0}` is not allowed; start kv serve with --host {0}",
-                shown(name)
+                name.chars().take(MAX_SHOWN).collect::<String>()
             )));
         }
     }
@@ -70,14 +76,20 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     if is_open {
         return Ok(());
     }
-    match &app.config.token {
-        Some(token) if !knows(headers, token) => {
-            let error = "the request needs the token: `Authorization: Bearer TOKEN`";
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, Exit::Failure, error);
-            Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer"))
-        }
-        _ => Ok(()),
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let authorization = given.next().map(HeaderValue::as_bytes);
+    if given.next().is_some() {
+        return Err(Refusal::usage("`authorization` is given twice"));
     }
+    let error = match (&app.config.token, authorization) {
+        (Some(_), None) => "the request needs the token: `Authorization: Bearer TOKEN`",
+        (Some(token), Some(given)) if !is_token(given, token) => {
+            "the token is another than that of this service"
+        }
+        _ => return Ok(()),
+    };
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, Exit::Failure, error);
+    Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer"))
 }
 
 /// Returns a header that can stand in a request once.
@@ -93,14 +105,6 @@ fn one(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Re
 
 fn of_another_site() -> Refusal {
     Refusal::forbidden("cross-origin request refused")
-}
-
-/// Returns what a client has sent as it can stand in a line.
-fn shown(text: &str) -> String {
-    text.chars()
-        .take(MAX_SHOWN)
-        .flat_map(char::escape_debug)
-        .collect()
 }
 
 /// Tells whether an origin is that of our page. What stands before us may encrypt, under a name that
@@ -145,11 +149,8 @@ fn is_ours(app: &App, host: &str, reached: Option<IpAddr>) -> bool {
 
 /// Tells whether the token was given. Digests are compared, all of each, so that the time tells
 /// neither how much was right nor how long it ought to be.
-fn knows(headers: &HeaderMap, token: &[u8]) -> bool {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .map(|value| value.as_bytes());
-    let Some((scheme, given)) = given.and_then(|given| given.split_at_checked(7)) else {
+fn is_token(given: &[u8], token: &[u8]) -> bool {
+    let Some((scheme, given)) = given.split_at_checked(7) else {
         return false;
     };
     let differs = Sha1::digest(given)

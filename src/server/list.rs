@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::exit::Exit;
 use crate::store::{Namespace, StoreError};
 use crate::wire::entry;
 use crate::wire::http::answer::{self, Cursor, Ended, Named};
@@ -206,14 +205,7 @@ pub(super) async fn info(app: &Arc<App>, namespace: Namespace, query: Option<&st
     read_info(query).map_err(Refusal::usage)?;
     let name = namespace.clone();
     let info = app.start(move |app| app.store().info(&name, app.clock().now()));
-    let nothing = || {
-        Refusal::new(
-            StatusCode::NOT_FOUND,
-            Exit::No,
-            "there is no such namespace",
-        )
-    };
-    let info = info.await?.ok_or_else(nothing)?;
+    let info = info.await?.ok_or_else(Refusal::no_namespace)?;
     let mut line = Vec::new();
     // Writing to memory cannot fail.
     _ = write_info(&mut line, &[], Some((namespace.as_str(), &info)));

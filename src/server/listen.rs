@@ -157,9 +157,11 @@ fn turn(path: &Path) -> Option<File> {
 
 /// Removes the socket of a service that was killed. What is no socket stays.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    if !is_socket {
-        return Ok(());
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.file_type().is_socket() => {}
+        Ok(_) => return Err(io::Error::other("there is something that is no socket")),
+        // It is told when the socket is made.
+        Err(_) => return Ok(()),
     }
     match UnixStream::connect(path) {
         Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),

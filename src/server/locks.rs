@@ -28,11 +28,13 @@ use crate::exit::Exit;
 use crate::store::units::patience;
 use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace};
 use crate::wire::http::answer::{self, Holds, LockWanted, line};
+use crate::wire::text::is_hidden;
 use crate::wire::time::rfc3339;
 
 use super::intake::Intake;
 use super::reply::{Answer, Refusal, empty, json};
 use super::stream::Peer;
+use super::verbs::not_yet;
 use super::wait::{LONGEST, place};
 use super::{App, begin};
 
@@ -224,10 +226,14 @@ pub(super) async fn carry_out(
         .map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))?;
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
     match op {
-        "lock" => match lock(app, peer, namespace, &wanted).await? {
-            Some(token) => Ok(json(line(&answer::Granted { token }))),
-            None => Err(absent("the lock is held by others")),
-        },
+        "lock" => {
+            let wait = wanted.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
+            let wait = wait.map_err(|why| Refusal::usage(format!("invalid `wait`: {why}")))?;
+            match lock(app, peer, namespace, &wanted, wait).await? {
+                Some(token) => Ok(json(line(&answer::Granted { token }))),
+                None => Err(not_yet("the lock is held by others", wait)),
+            }
+        }
         "keep" => match app.locks.keep(id_of(&wanted)?) {
             Some(_) => Ok(empty(StatusCode::NO_CONTENT)),
             None => Err(absent("the lock is held no more")),
@@ -264,12 +270,11 @@ async fn lock(
     peer: &Peer,
     namespace: Namespace,
     wanted: &LockWanted,
+    wait: Duration,
 ) -> Result<Option<u64>, Refusal> {
     let (id, name) = (id_of(wanted)?, name_of(wanted)?);
-    let wait = wanted.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
-    let wait = wait.map_err(|why| Refusal::usage(format!("invalid `wait`: {why}")))?;
     let until = Instant::now() + wait.min(LONGEST);
-    if wanted.host.len() > MAX_HOST || wanted.host.contains(char::is_control) {
+    if wanted.host.len() > MAX_HOST || wanted.host.contains(is_hidden) {
         return Err(Refusal::usage("`host` is no name of a machine"));
     }
     let of = LockOf {

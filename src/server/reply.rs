@@ -12,6 +12,7 @@ use utoipa::openapi::{self, RefOr};
 use crate::exit::Exit;
 use crate::store::{StoreError, error};
 use crate::wire::http::answer::{self, Refused};
+use crate::wire::text::escape;
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -65,6 +66,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, Exit::No, "there is no such key")
     }
 
+    /// There is no such namespace.
+    pub(super) fn no_namespace() -> Self {
+        let code = StatusCode::NOT_FOUND;
+        Self::new(code, Exit::No, "there is no such namespace")
+    }
+
     /// The condition does not hold.
     pub(super) fn condition() -> Self {
         let code = StatusCode::PRECONDITION_FAILED;
@@ -104,7 +111,7 @@ impl Refusal {
     /// What went wrong with the store. Where the store is stays between it and its operator.
     pub(super) fn of(err: &StoreError) -> Self {
         let exit = Exit::of_store(err);
-        let text = err.without_place(error::line(err));
+        let text = err.without_place();
         if error::causes(err).any(|cause| cause.downcast_ref().is_some_and(is_out_of)) {
             let error = format!("the service has too much open: {text}");
             let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, Exit::Failure, error);
@@ -131,8 +138,24 @@ impl Refusal {
     pub(super) fn body(&self) -> Vec<u8> {
         answer::line(&Refused {
             status: self.exit.row().0,
-            error: self.error.clone(),
+            error: escape(self.error.as_bytes()),
         })
+    }
+
+    /// Returns the whole answer as it is sent to who speaks something else.
+    pub(super) fn raw(&self) -> Vec<u8> {
+        let body = self.body();
+        let head = format!(
+            "HTTP/1.1 {}\r\n{}: {}\r\n{}: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            self.code,
+            answer::PROTOCOL,
+            answer::VERSION,
+            answer::STATUS,
+            self.exit.row().0,
+            body.len()
+        );
+        [head.as_bytes(), &body].concat()
     }
 
     /// Adds a header to the answer.

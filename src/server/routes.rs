@@ -106,6 +106,10 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
         }
         (Place::Namespace(namespace), &Method::GET) => list::entries(&app, namespace, query).await,
         (Place::Namespace(namespace), &Method::HEAD) => list::head(&app, namespace, query).await,
+        // A key that is empty by mistake is not to be the whole namespace.
+        (Place::Namespace(_), &Method::POST) if parts.uri.path().ends_with('/') => Err(
+            Refusal::usage("the path has no key behind its `/`: a namespace is `/v1/NAMESPACE`"),
+        ),
         (Place::Namespace(list), &Method::POST) => {
             verbs::on_namespace(&app, peer, list, query, headers, body).await
         }

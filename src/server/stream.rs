@@ -128,6 +128,13 @@ impl Stream {
         }
     }
 
+    /// Sends a few bytes, if the client takes them.
+    pub(super) async fn say(&self, bytes: &[u8]) {
+        let parts = [IoSlice::new(bytes)];
+        let wrote = std::future::poll_fn(|cx| self.poll_write(cx, &parts));
+        _ = timeout(LINGER_PAUSE, wrote).await;
+    }
+
     /// Ends what is sent, and reads what a client that was refused is still sending, so that the answer
     /// reaches it. Who was sent a part of what was announced learns at once that it is all there is.
     pub(super) async fn linger(&self) {

@@ -156,7 +156,7 @@ pub(super) async fn on_namespace(
             let dropped = app.change(move |app| app.store().remove_namespace(&list));
             match dropped.await? {
                 true => Ok(empty(StatusCode::NO_CONTENT)),
-                false => Err(Refusal::absent()),
+                false => Err(Refusal::no_namespace()),
             }
         }
         OnNamespace::Lock | OnNamespace::Keep | OnNamespace::Free | OnNamespace::Holder => {
@@ -172,7 +172,8 @@ async fn in_body(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<At, Refusal> {
-    let max = MAX_KEY_LEN as u64;
+    // One that is a little too long is told as that.
+    let max = 2 * MAX_KEY_LEN as u64;
     let key = Intake::new(headers, body, max)?.whole(app, 1).await?;
     placed(namespace, key.to_vec())
 }
@@ -208,13 +209,23 @@ async fn expire(app: &Arc<App>, at: At, expiry: Expiry) -> Answer {
     }
 }
 
+/// Tells a client that what it waits for has not come, and if it would have waited for longer than it
+/// may.
+pub(super) fn not_yet(what: &str, patience: Duration) -> Refusal {
+    let longer = match patience > LONGEST {
+        true => format!(": a request waits for {} s at the most", LONGEST.as_secs()),
+        false => String::new(),
+    };
+    Refusal::new(StatusCode::NOT_FOUND, Exit::No, format!("{what}{longer}"))
+}
+
 async fn pop(app: &Arc<App>, peer: &Peer, list: Namespace, end: End, patience: Duration) -> Answer {
     let target = Target::List(list.clone());
     let pop = move |app: &App| {
         let popped = app.store().pop(&list, end, app.clock())?;
         Ok(popped.map_or(Look::NotYet(None), Look::Found))
     };
-    let nothing = || Refusal::new(StatusCode::NOT_FOUND, Exit::No, "the list is empty");
+    let nothing = || not_yet("the list is empty", patience);
     let popped = wait(app, peer, target, patience.min(LONGEST), pop)
         .await?
         .ok_or_else(nothing)?;
@@ -239,8 +250,7 @@ async fn wait_for(app: &Arc<App>, peer: &Peer, at: At, wanted: request::Wait) ->
             false => Look::NotYet(left),
         })
     };
-    let code = StatusCode::NOT_FOUND;
-    let nothing = || Refusal::new(code, Exit::No, "it does not hold yet");
+    let nothing = || not_yet("it does not hold yet", wanted.wait);
     wait(app, peer, target, wanted.wait.min(LONGEST), look)
         .await?
         .ok_or_else(nothing)?;

@@ -93,22 +93,27 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Takes the directory of what this is about out of a text that tells of it, for those who are not
-    /// to know where the store is.
-    pub fn without_place(&self, text: String) -> String {
-        let path = match self {
-            Self::Io { path, .. }
-            | Self::Damaged { path, .. }
-            | Self::Newer { path, .. }
-            | Self::OtherKey { path }
-            | Self::Busy { path, .. } => path,
-            _ => return text,
-        };
-        match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => {
-                text.replace(&format!("{}/", parent.display()), "")
+    /// Says in one line what went wrong to those who are not to know where the store is, nor which files
+    /// it has.
+    pub fn without_place(&self) -> String {
+        match self {
+            Self::Io { action, source, .. } => {
+                let why = line(source);
+                format!("at the store of the service, `{action}` failed: {why}")
             }
-            _ => text,
+            Self::Busy { waited, .. } => format!(
+                "the store of the service is in use: another process held it for {:.1} s",
+                waited.as_secs_f32()
+            ),
+            Self::Damaged { path, .. } | Self::Newer { path, .. } | Self::OtherKey { path } => {
+                match path.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => {
+                        line(self).replace(&format!("{}/", parent.display()), "")
+                    }
+                    _ => line(self),
+                }
+            }
+            _ => line(self),
         }
     }
 }

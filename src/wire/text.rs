@@ -2,13 +2,20 @@
 
 use std::fmt::Write as _;
 
-/// Escapes what would move the cursor, colour the screen or break the line: control characters as
-/// `\n`, `\t`, `\r` or `\u{1b}`, and bytes that are not UTF-8 as `\xff`.
+/// Tells whether a character would move the cursor, colour the screen, break the line, turn the text
+/// around (Unicode's bidirectional controls), or not be seen at all.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Escapes what is hidden as `\n`, `\t`, `\r` or `\u{1b}`, and bytes that are not UTF-8 as `\xff`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() {
+            if is_hidden(c) {
                 text.extend(c.escape_default());
             } else {
                 text.push(c);

@@ -13,6 +13,7 @@ mod load;
 mod manager;
 mod memory;
 mod openapi;
+mod told;
 mod verbs;
 mod waiting;
 mod whole;

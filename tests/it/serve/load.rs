@@ -294,9 +294,9 @@ fn files_that_may_not_grow_are_no_space() {
         let server = Server::of(&kv, &[]);
         crate::process::limit_files(server.pid(), 300_000);
         for size in [500_000, 2_000_000] {
-            server
-                .ask("PUT /v1/default/k", &[], &bytes(size))
-                .refuses(507, Exit::Failure);
+            let full = server.ask("PUT /v1/default/k", &[], &bytes(size));
+            let told = full.refuses(507, Exit::Failure).text();
+            assert!(!told.contains("tmp") && !told.contains('/'), "{told}");
         }
         kv.holds("k", "old");
         server

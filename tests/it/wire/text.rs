@@ -6,6 +6,11 @@ use kv::wire::text::*;
 fn keeps_text_and_escapes_the_rest() {
     assert_eq!(escape("naïve \\ key".as_bytes()), "naïve \\ key");
     assert_eq!(escape(b"a\n\x1b[31m\xff"), "a\\n\\u{1b}[31m\\xff");
+    let turned = "\u{202e}a\u{2066}\u{200b}e\u{301}";
+    assert_eq!(
+        escape(turned.as_bytes()),
+        "\\u{202e}a\\u{2066}\\u{200b}e\u{301}"
+    );
 }
 
 #[test]
