@@ -46,6 +46,7 @@ mod stream;
 mod verbs;
 mod wait;
 
+use std::fs;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -83,6 +84,7 @@ const MAX_ASIDE: usize = 8;
 /// Calls on the store that are short, at the same time. They have threads of their own: among those
 /// of the others a new one would be begun whenever the last call has not quite ended, and kept.
 const MAX_CALLS: usize = 64;
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Carries out the commands of a client, and writes the replies to them.
 pub type Batch = dyn Fn(BatchRequest, &mut dyn io::Write) -> io::Result<()> + Send + Sync;
@@ -306,9 +308,12 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
 }
 
 /// Starts the threads. The runtime would panic where the system refuses one, or wait for it for ever: it
-/// is asked for so many before. Those for `calls` begin with one and are kept, so that there always is one.
+/// is asked for so many before. It would panic later, too, where it has none for what blocks: each begins
+/// with one, and they are kept.
 fn runtimes() -> io::Result<(Runtime, Runtime)> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
+    let count = || fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    let before = count();
     let gate = Mutex::new(());
     let given = thread::scope(|scope| {
         let _closed = gate.lock();
@@ -317,15 +322,25 @@ fn runtimes() -> io::Result<(Runtime, Runtime)> {
         (0..workers + 2).try_for_each(start)
     });
     given.map_err(|_| io::Error::other("the system gives too few threads (ulimit -u)"))?;
+    // The system counts each until it has ended altogether.
+    for _ in 0..1_000 {
+        if count() <= before {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(MAX_STREAMS + MAX_LISTS + MAX_WAITS + MAX_ASIDE)
+        .thread_keep_alive(FOR_EVER)
         .enable_all()
         .build()?;
     let calls = Builder::new_current_thread()
         .max_blocking_threads(MAX_CALLS)
-        .thread_keep_alive(Duration::from_secs(u32::MAX.into()))
+        .thread_keep_alive(FOR_EVER)
         .build()?;
-    drop(calls.spawn_blocking(|| ()));
+    for one in [&runtime, &calls] {
+        drop(one.spawn_blocking(|| ()));
+    }
     Ok((runtime, calls))
 }

@@ -282,7 +282,7 @@ fn a_unix_socket_is_its_users_alone() {
     fs::write(&path, "a file").unwrap();
     kv.run(["serve", "--listen", "unix:socket"])
         .ends(Exit::Failure)
-        .complains(&["in use"]);
+        .complains(&["no socket"]);
     assert_eq!(fs::read(&path).unwrap(), b"a file");
 }
 
