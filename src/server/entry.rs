@@ -190,7 +190,7 @@ pub(super) async fn put(
     app: &Arc<App>,
     at: At,
     headers: &HeaderMap,
-    intake: Intake,
+    intake: Result<Intake, Refusal>,
     if_value: Option<Vec<u8>>,
 ) -> Answer {
     if headers.contains_key(header::CONTENT_RANGE) {
@@ -200,6 +200,7 @@ pub(super) async fn put(
     }
     let expiry = expiry(headers)?;
     let modified = modified(headers)?;
+    let intake = intake?;
     let condition = condition(app, &at, headers, if_value).await?;
     let work = move |app: &App, mut body: Fed<'_>| {
         let At { namespace, key } = &at;

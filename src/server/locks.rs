@@ -34,8 +34,7 @@ use crate::wire::time::rfc3339;
 use super::intake::Intake;
 use super::reply::{Answer, Refusal, empty, json};
 use super::stream::Peer;
-use super::verbs::not_yet;
-use super::wait::{LONGEST, place};
+use super::wait::{LONGEST, not_yet, place};
 use super::{App, begin};
 
 /// For how long a lock is granted; clients ask for it again in time.

@@ -126,7 +126,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
                 Method::GET => entry::get(&app, at, headers).await,
                 Method::HEAD => entry::head(&app, at, headers).await,
                 Method::PUT => {
-                    let intake = Intake::new(headers, body, app.config.max_value)?;
+                    let intake = Intake::new(headers, body, app.config.max_value);
                     entry::put(&app, at, headers, intake, None).await
                 }
                 Method::DELETE => entry::remove(&app, at, headers, None).await,

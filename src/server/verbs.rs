@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 
-use crate::exit::Exit;
 use crate::store::key::MAX_KEY_LEN;
 use crate::store::{End, Expiry, Key, Namespace, lists};
 use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
@@ -17,7 +16,7 @@ use super::intake::Intake;
 use super::openapi::{KeyVerb, NamespaceVerb, Raw};
 use super::reply::{Answer, Refusal, Refusals, empty};
 use super::stream::Peer;
-use super::wait::{LONGEST, Look, Target, wait};
+use super::wait::{LONGEST, Look, Target, not_yet, wait};
 use super::{App, bulk, locks};
 
 /// The most bytes that are added to a value in one step: they have to be in memory.
@@ -59,7 +58,7 @@ pub(super) async fn on_key(
 ) -> Answer {
     match OnKey::read(query).map_err(Refusal::usage)? {
         OnKey::Put { if_value } => {
-            let intake = Intake::new(headers, body, app.config.max_value)?;
+            let intake = Intake::new(headers, body, app.config.max_value);
             entry::put(app, at, headers, intake, if_value).await
         }
         OnKey::Remove { if_value } => entry::remove(app, at, headers, if_value).await,
@@ -143,7 +142,7 @@ pub(super) async fn on_namespace(
             let max = app.config.max_value.saturating_add(len as u64);
             let mut intake = Intake::new(headers, body, max)?;
             let at = placed(list, intake.take(len).await?)?;
-            entry::put(app, at, headers, intake, None).await
+            entry::put(app, at, headers, Ok(intake), None).await
         }
         OnNamespace::Batch { json, stop, end } => {
             let options = bulk::Options { json, stop, end };
@@ -207,16 +206,6 @@ async fn expire(app: &Arc<App>, at: At, expiry: Expiry) -> Answer {
         true => Ok(empty(StatusCode::NO_CONTENT)),
         false => Err(Refusal::absent()),
     }
-}
-
-/// Tells a client that what it waits for has not come, and if it would have waited for longer than it
-/// may.
-pub(super) fn not_yet(what: &str, patience: Duration) -> Refusal {
-    let longer = match patience > LONGEST {
-        true => format!(": a request waits for {} s at the most", LONGEST.as_secs()),
-        false => String::new(),
-    };
-    Refusal::new(StatusCode::NOT_FOUND, Exit::No, format!("{what}{longer}"))
 }
 
 async fn pop(app: &Arc<App>, peer: &Peer, list: Namespace, end: End, patience: Duration) -> Answer {

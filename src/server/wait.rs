@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, oneshot};
 
+use crate::exit::Exit;
 use crate::store::{self, Key, Namespace, WatchTarget};
 
 use super::reply::Refusal;
@@ -93,6 +95,16 @@ fn told<T>(
         Ok(Err(err)) => Err(app.failed(&err)),
         Err(_) => Err(Refusal::bug()),
     }
+}
+
+/// Tells a client that what it waits for has not come, and if it would have waited for longer than it
+/// may.
+pub(super) fn not_yet(what: &str, patience: Duration) -> Refusal {
+    let longer = match patience > LONGEST {
+        true => format!(": a request waits for {} s at the most", LONGEST.as_secs()),
+        false => String::new(),
+    };
+    Refusal::new(StatusCode::NOT_FOUND, Exit::No, format!("{what}{longer}"))
 }
 
 /// Returns one of the places that there are for requests that wait.
