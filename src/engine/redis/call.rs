@@ -156,7 +156,7 @@ impl Redis {
 
     /// Returns what the keys begin with that are not of one namespace.
     pub(super) fn of_all(&self) -> Room {
-        Room::of_all(&self.link.place().prefix)
+        Room::of_all(&self.link.location().prefix)
     }
 
     /// Carries out what [`plain`] has prepared.
@@ -173,7 +173,7 @@ impl Redis {
     pub(super) fn new_etag(&self) -> Result<Etag> {
         os::random().map(Etag).map_err(|source| StoreError::Io {
             action: "get random bits for",
-            path: self.link.place().to_string().into(),
+            path: self.link.location().to_string().into(),
             source,
         })
     }
@@ -212,7 +212,7 @@ impl Redis {
     pub(super) fn odd_answer(&self, script: Script) -> StoreError {
         StoreError::Io {
             action: "use",
-            path: self.link.place().to_string().into(),
+            path: self.link.location().to_string().into(),
             source: std::io::Error::other(format!(
                 "it answers to the script {script:?} what that cannot; nobody knows what was done"
             )),

@@ -209,7 +209,7 @@ impl Redis {
         namespace: Option<&Namespace>,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let pattern = entries_pattern(&self.link.place().prefix, namespace);
+        let pattern = entries_pattern(&self.link.location().prefix, namespace);
         let mut seen = HashSet::new();
         for server in self.link.map(false)?.masters() {
             let mut cursor = b"0".to_vec();

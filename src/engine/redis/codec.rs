@@ -37,6 +37,9 @@ pub(super) enum Bad {
     Newer,
 }
 
+/// What an index names: an entry, nothing, or something damaged.
+pub(super) type Indexed = Option<Result<Meta, Bad>>;
+
 /// What is said of a key of Redis that is no string, where an entry is to be.
 pub(super) const FOREIGN: Bad = Bad::Damaged("it is of a type that another program made");
 

@@ -10,12 +10,11 @@ use crate::store::{
 
 use super::Redis;
 use super::call::{Change, Outcome};
-use super::codec::{self, Bad, HEADER_LEN};
+use super::codec::{self, Bad, HEADER_LEN, Indexed};
 use super::command::Command;
 use super::names::{Bucket, Room};
 use super::resp::Reply;
 use super::script::Script;
-use super::upkeep::Indexed;
 
 /// The largest value. A server holds it in memory, and copies all of it more than once on its way.
 pub(super) const MAX_VALUE_LEN: usize = 8 << 20;
@@ -152,7 +151,7 @@ impl Entries for Redis {
 
 impl Redis {
     pub(super) fn room(&self, namespace: &Namespace, bucket: Bucket) -> Room {
-        Room::new(&self.link.place().prefix, namespace, bucket)
+        Room::new(&self.link.location().prefix, namespace, bucket)
     }
 
     pub(super) fn room_of(&self, namespace: &Namespace, key: &Key) -> Room {

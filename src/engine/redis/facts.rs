@@ -6,10 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::os;
-
 use super::resp::{Reply, write_command};
-use super::socket::Socket;
 
 /// What helps a user who may not do something.
 pub(super) const RULE: &str = "; kv-format(5) has the rule of what a user must be allowed";
@@ -19,7 +16,7 @@ pub(super) const RULE: &str = "; kv-format(5) has the rule of what a user must b
 pub(super) struct Facts {
     /// Its clock, in milliseconds since 1970, when this machine had run for `asked`.
     clock: u64,
-    /// When it said so, as [`os::since_boot`] has it.
+    /// When it said so, as [`crate::os::since_boot`] has it.
     pub(super) asked: Duration,
     /// Whether it is a replica itself.
     pub(super) is_replica: bool,
@@ -37,7 +34,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// How many answers there are to the questions.
-    const COUNT: usize = 4;
+    pub(super) const COUNT: usize = 4;
 
     /// Adds the questions to what is to be sent.
     pub(super) fn write(bytes: &mut Vec<u8>) {
@@ -49,20 +46,7 @@ impl Facts {
         write_command(bytes, &["WAITAOF", "0", "0", "1"]);
     }
 
-    /// Reads the answers.
-    pub(super) fn read(socket: &mut Socket) -> io::Result<Self> {
-        let mut replies = Vec::new();
-        let mut asked = Duration::ZERO;
-        for number in 0..Self::COUNT {
-            replies.push(socket.receive()?);
-            if number == 0 {
-                // Not before it was said: then the clock of the server is rather late here than early.
-                asked = os::since_boot();
-            }
-        }
-        Self::of(replies, asked)
-    }
-
+    /// Reads the answers, of which the first came at `asked`.
     pub(super) fn of(replies: Vec<Reply>, asked: Duration) -> io::Result<Self> {
         let mut replies = replies.into_iter();
         let mut next = || replies.next().unwrap_or(Reply::Nil);

@@ -115,7 +115,7 @@ impl Redis {
     fn register_all(&self) -> Result<()> {
         let mut namespaces = BTreeSet::new();
         self.each_entry(None, &mut |name| {
-            namespaces.extend(namespace_of(&self.link.place().prefix, name));
+            namespaces.extend(namespace_of(&self.link.location().prefix, name));
             Ok(())
         })?;
         namespaces

@@ -5,7 +5,6 @@
 //! busy timeout allows; whatever is sent can be sent twice. What a write promises is waited for on the
 //! connection that carried the write, behind it: `WAIT` on any other would speak of other writes.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -16,19 +15,18 @@ use crate::os;
 use crate::store::{RedisLocation, Result, StoreError};
 
 use super::command::Command;
+use super::dispatch::State;
 use super::facts::RULE;
 use super::map::Map;
+use super::pending::{Failure, Pending, plain_text};
 use super::resp::Reply;
-use super::round::{State, Trouble};
-use super::slots::Address;
+use super::target::Target;
 
 /// So much is sent before the answers are read.
 const LARGEST_ROUND: usize = 1 << 20;
 /// So many commands are sent before the answers are read.
 const MOST_IN_ROUND: usize = 1024;
 
-/// No call is tried for longer, whatever the busy timeout: so long are notes of calls kept.
-const LONGEST: Duration = Duration::from_secs(3_600);
 /// So many sets of connections are kept for the calls that come next.
 const MOST_IDLE: usize = 16;
 
@@ -36,38 +34,40 @@ const MOST_IDLE: usize = 16;
 /// that none waits for what a server does for another.
 #[derive(Debug)]
 pub(super) struct Link {
-    place: RedisLocation,
-    settings: Settings,
+    target: Target,
     idle: Mutex<Vec<State>>,
 }
 
 impl Link {
-    pub(super) fn new(place: RedisLocation, settings: Settings) -> Self {
+    pub(super) fn new(location: RedisLocation, settings: Settings) -> Self {
+        Self::to(Target { location, settings })
+    }
+
+    fn to(target: Target) -> Self {
         Self {
-            place,
-            settings,
+            target,
             idle: Mutex::default(),
         }
     }
 
     /// Makes another link to the same servers.
     pub(super) fn another(&self) -> Self {
-        Self::new(self.place.clone(), self.settings)
+        Self::to(self.target.clone())
     }
 
     /// As [`Link::another`], for calls that are of no use when they take longer than this.
     pub(super) fn another_within(&self, limit: Duration) -> Self {
-        let mut settings = self.settings;
-        settings.busy_timeout = settings.busy_timeout.min(limit);
-        Self::new(self.place.clone(), settings)
+        let mut target = self.target.clone();
+        target.settings.busy_timeout = target.settings.busy_timeout.min(limit);
+        Self::to(target)
     }
 
-    pub(super) fn place(&self) -> &RedisLocation {
-        &self.place
+    pub(super) fn location(&self) -> &RedisLocation {
+        &self.target.location
     }
 
     pub(super) fn settings(&self) -> Settings {
-        self.settings
+        self.target.settings
     }
 
     /// Takes connections that nobody uses, those that were used last, or a place for new ones.
@@ -95,13 +95,13 @@ impl Link {
     }
 
     fn ask_map(&self, writes: bool, is_stale: bool) -> Result<Map> {
-        let deadline = self.deadline();
+        let deadline = self.target.deadline();
         let mut state = self.take();
         state.is_stale |= is_stale;
         let map = loop {
-            match state.map(self, writes) {
+            match state.map(&self.target, writes) {
                 Ok(map) => break map.clone(),
-                Err(trouble) => pause(&self.place, trouble, deadline, false)?,
+                Err(failure) => pause(self.location(), failure, deadline, false)?,
             }
         };
         self.give_back(state);
@@ -151,14 +151,14 @@ impl Link {
         let mut state = self.take();
         state.begin();
         let begun = os::since_boot();
-        let deadline = self.deadline();
-        let mut calls = Calls::new(commands.len());
-        let mut hopes = 0_u32;
+        let deadline = self.target.deadline();
+        let mut calls = Pending::new(commands.len());
+        let mut tries = 0_u32;
         loop {
-            let round = state.round(self, commands, &mut calls, deadline);
+            let round = state.dispatch(&self.target, commands, &mut calls, deadline);
             if let Some((wanted, reached)) = round.reached {
                 return Err(StoreError::Unreplicated {
-                    place: self.place.to_string(),
+                    place: self.location().to_string(),
                     key: None,
                     wanted,
                     reached,
@@ -168,25 +168,30 @@ impl Link {
             if calls.replies.iter().all(Option::is_some) {
                 break;
             }
-            hopes += 1;
+            tries += 1;
             let unsure = |number: usize| {
                 commands[number].writes() && calls.sent[number] && calls.replies[number].is_none()
             };
             let is_unsure = (0..commands.len()).any(unsure);
-            match round.trouble {
-                // A server may send here and there for a while, but not for ever at full speed; and what
+            match round.failure {
+                // A server may redirect a few times at once, and then after a pause each time; and what
                 // may have been carried out is not sent again when its time is over.
-                _ if round.is_hopeful
-                    && hopes <= 8
+                _ if round.retry_now
+                    && tries <= 8
                     && !(is_unsure && os::since_boot() >= deadline) => {}
-                Some(trouble) => pause(&self.place, trouble, deadline, is_unsure)?,
+                Some(failure) => pause(self.location(), failure, deadline, is_unsure)?,
                 None => {
                     let (server, there) = round.sent_elsewhere.unwrap_or_default();
                     let why = io::Error::other(format!(
-                        "it sends to {there}, and nobody takes the command, after {hopes} tries: \
-                         compare what `CLUSTER SLOTS` tells at both"
+                        "the cluster keeps redirecting (MOVED, ASK), last to {there}, after {tries} tries: \
+                         compare the answers of both servers to `CLUSTER SLOTS`"
                     ));
-                    pause(&self.place, Trouble { server, why }, deadline, is_unsure)?;
+                    pause(
+                        self.location(),
+                        Failure { server, why },
+                        deadline,
+                        is_unsure,
+                    )?;
                 }
             }
         }
@@ -252,52 +257,8 @@ impl Link {
         let rule = if is_forbidden { RULE } else { "" };
         StoreError::Io {
             action: "use",
-            path: self.place.to_string().into(),
+            path: self.location().to_string().into(),
             source: io::Error::other(format!("{text}{rule}")),
-        }
-    }
-
-    /// Until when a call that begins now is tried, as [`os::since_boot`] has it.
-    fn deadline(&self) -> Duration {
-        os::since_boot() + self.settings.busy_timeout.min(LONGEST)
-    }
-
-    /// For how long to wait for one answer, so that there is time left to ask another server.
-    pub(super) fn patience(&self) -> Duration {
-        let third = self.settings.busy_timeout / 3;
-        third.clamp(Duration::from_millis(500), Duration::from_secs(5))
-    }
-}
-
-/// How far commands are on their way, each at the place that it has among them.
-#[derive(Debug)]
-pub(super) struct Calls {
-    pub(super) replies: Vec<Option<Reply>>,
-    /// It was sent, and nobody knows whether it was carried out.
-    pub(super) sent: Vec<bool>,
-    /// That was so before it was sent the last time.
-    pub(super) sent_before: Vec<bool>,
-    /// Whom to ask this once.
-    pub(super) asks: HashMap<usize, Address>,
-}
-
-impl Calls {
-    /// Notes that a command is sent.
-    pub(super) fn send(&mut self, number: usize) {
-        self.sent_before[number] = std::mem::replace(&mut self.sent[number], true);
-    }
-
-    /// Notes that it was not carried out when it was sent the last time.
-    pub(super) fn refuse(&mut self, number: usize) {
-        self.sent[number] = self.sent_before[number];
-    }
-
-    fn new(count: usize) -> Self {
-        Self {
-            replies: vec![None; count],
-            sent: vec![false; count],
-            sent_before: vec![false; count],
-            asks: HashMap::new(),
         }
     }
 }
@@ -305,8 +266,8 @@ impl Calls {
 /// Waits a moment before the next try, if there is time for one. With `is_unsure` something was sent that
 /// may have been carried out.
 fn pause(
-    place: &RedisLocation,
-    Trouble { server, why }: Trouble,
+    location: &RedisLocation,
+    Failure { server, why }: Failure,
     deadline: Duration,
     is_unsure: bool,
 ) -> Result<()> {
@@ -331,7 +292,7 @@ fn pause(
         true => "; the change may have been made all the same: look before you try again",
         false => "",
     };
-    let path = place.to_string().into();
+    let path = location.to_string().into();
     let action = match why.kind() {
         // It was reached, and said so itself.
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::Other => {
@@ -344,11 +305,4 @@ fn pause(
         path,
         source: io::Error::new(why.kind(), format!("{server}{text}{unsure}")),
     })
-}
-
-/// Returns what is wrong without the number of the error, which means nothing to a person.
-pub(super) fn plain_text(why: &io::Error) -> String {
-    let text = why.to_string();
-    let text = text.split(" (os error").next();
-    text.unwrap_or_default().to_owned()
 }

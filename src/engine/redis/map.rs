@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::os;
 
 use super::facts::{Facts, field, unknown};
+use super::ready::read_facts;
 use super::resp::{Reply, write_command};
 use super::slots::{Address, Range, ranges};
 use super::socket::Socket;
@@ -42,7 +43,7 @@ impl Map {
         }
         socket.send(&bytes)?;
         let (slots, nodes, role) = (socket.receive()?, socket.receive()?, socket.receive()?);
-        let facts = writes.then(|| Facts::read(socket));
+        let facts = writes.then(|| read_facts(socket));
         let map = Self::read(slots, nodes, role, asked, since)?;
         // A replica is not written to, and may say other things of itself.
         if map.is_cluster || map.is_master {

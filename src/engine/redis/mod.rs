@@ -44,7 +44,7 @@
 //! - Nothing is connected before the first call. No password gets into a message.
 //!
 //! Read the files in this order: [`resp`], [`socket`], [`slots`], [`facts`], [`map`], [`reply`],
-//! [`command`], [`wait`], [`ready`], [`sentinel`], [`round`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
+//! [`command`], [`wait`], [`ready`], [`sentinel`], [`target`], [`pending`], [`dispatch`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
 //! [`number`], [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`kinds`], [`watch`], [`named`].
 
 mod bulk;
@@ -52,6 +52,7 @@ mod call;
 mod check;
 mod codec;
 mod command;
+mod dispatch;
 mod entries;
 mod facts;
 pub mod fuzz;
@@ -63,15 +64,16 @@ mod named;
 mod names;
 mod number;
 mod pages;
+mod pending;
 mod ready;
 mod reply;
 mod resp;
-mod round;
 mod scan;
 mod script;
 mod sentinel;
 mod slots;
 mod socket;
+mod target;
 mod upkeep;
 mod wait;
 mod watch;
@@ -94,9 +96,9 @@ pub struct Redis {
 
 impl Redis {
     /// Names servers that have a store, or will have one with the first write.
-    pub fn new(place: RedisLocation, settings: Settings) -> Self {
+    pub fn new(location: RedisLocation, settings: Settings) -> Self {
         Self {
-            link: Link::new(place, settings),
+            link: Link::new(location, settings),
             guesses: Mutex::default(),
         }
     }

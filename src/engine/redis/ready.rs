@@ -18,9 +18,12 @@ use super::socket::Socket;
 pub(super) const BELIEVED: Duration = Duration::from_secs(10);
 
 /// Returns the addresses that the location names.
-pub(super) fn given(place: &RedisLocation) -> Vec<Address> {
-    let hosts = place.hosts.iter().map(|(host, port)| address(host, port));
-    let socket = place.socket.iter().map(|path| {
+pub(super) fn given(location: &RedisLocation) -> Vec<Address> {
+    let hosts = location
+        .hosts
+        .iter()
+        .map(|(host, port)| address(host, port));
+    let socket = location.socket.iter().map(|path| {
         // What has a slash in it is a path.
         Path::new(".").join(path).to_string_lossy().into_owned()
     });
@@ -44,17 +47,20 @@ pub(super) fn load_scripts(socket: &mut Socket) -> io::Result<()> {
 }
 
 /// Returns what is known of a server that is about to be written to, which may not drop what it holds.
-pub(super) fn facts_of<'a>(socket: &'a mut Socket, place: &RedisLocation) -> io::Result<&'a Facts> {
+pub(super) fn facts_of<'a>(
+    socket: &'a mut Socket,
+    location: &RedisLocation,
+) -> io::Result<&'a Facts> {
     let is_old = |facts: &Facts| os::since_boot().saturating_sub(facts.asked) > BELIEVED;
     if socket.facts.as_ref().is_none_or(is_old) {
         let mut bytes = Vec::new();
         Facts::write(&mut bytes);
         socket.send(&bytes)?;
-        socket.facts = Some(Facts::read(socket)?);
+        socket.facts = Some(read_facts(socket)?);
     }
     let facts = socket.facts.as_ref().expect("it was asked just now");
     match &facts.evicts {
-        Some(policy) if !place.allows_eviction => Err(io::Error::new(
+        Some(policy) if !location.allows_eviction => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             format!(
                 "it drops entries when its memory is full (maxmemory-policy is {policy}): set it to \
@@ -63,4 +69,14 @@ pub(super) fn facts_of<'a>(socket: &'a mut Socket, place: &RedisLocation) -> io:
         )),
         _ => Ok(facts),
     }
+}
+
+/// Reads the answers to what [`Facts::write`] asks.
+pub(super) fn read_facts(socket: &mut Socket) -> io::Result<Facts> {
+    let clock = socket.receive()?;
+    // Not before it was said: then the clock of the server is rather late here than early.
+    let asked = os::since_boot();
+    let others = (1..Facts::COUNT).map(|_| socket.receive());
+    let others = others.collect::<io::Result<Vec<_>>>()?;
+    Facts::of([vec![clock], others].concat(), asked)
 }

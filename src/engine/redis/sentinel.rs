@@ -13,33 +13,33 @@ use super::socket::Socket;
 
 /// Asks one sentinel for the master that it knows by this name.
 fn master_of(
-    place: &RedisLocation,
+    location: &RedisLocation,
     sentinel: &str,
     name: &str,
     limit: Duration,
 ) -> io::Result<Address> {
     // The user is the servers'. A sentinel that wants a password wants the same one.
-    let mut socket = Socket::reach(place, sentinel, limit)?;
+    let mut socket = Socket::reach(location, sentinel, limit)?;
     let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name];
     let mut reply = socket.ask(&question)?;
     let wants_login = matches!(&reply, Reply::Error(text) if text.starts_with("NOAUTH"));
-    if wants_login && (place.user.is_some() || place.password.is_some()) {
-        socket.log_in(place)?;
+    if wants_login && (location.user.is_some() || location.password.is_some()) {
+        socket.log_in(location)?;
         reply = socket.ask(&question)?;
     }
     read(reply, name)
 }
 
-/// Asks the sentinels of a place, one after the other, until one knows the master. What is told where none
+/// Asks the sentinels of a store, one after the other, until one knows the master. What is told where none
 /// does is what the first says, and which that is.
 pub(super) fn word_of_all(
-    place: &RedisLocation,
+    location: &RedisLocation,
     name: &str,
     limit: Duration,
 ) -> Result<Address, (Address, io::Error)> {
     let mut trouble = None;
-    for sentinel in given(place) {
-        match master_of(place, &sentinel, name, limit) {
+    for sentinel in given(location) {
+        match master_of(location, &sentinel, name, limit) {
             Ok(master) => return Ok(master),
             Err(why) => _ = trouble.get_or_insert((sentinel, why)),
         }

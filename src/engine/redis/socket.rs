@@ -34,20 +34,20 @@ impl fmt::Debug for Socket {
 impl Socket {
     /// Connects to a server, and waits that long at most for each of its answers.
     pub(super) fn connect(
-        place: &RedisLocation,
+        location: &RedisLocation,
         address: &str,
         limit: Duration,
     ) -> io::Result<Self> {
-        let mut socket = Self::reach(place, address, limit)?;
-        if place.user.is_some() || place.password.is_some() {
-            socket.log_in(place)?;
+        let mut socket = Self::reach(location, address, limit)?;
+        if location.user.is_some() || location.password.is_some() {
+            socket.log_in(location)?;
         }
-        if place.database != 0 {
-            let reply = socket.ask(&["SELECT", &place.database.to_string()])?;
+        if location.database != 0 {
+            let reply = socket.ask(&["SELECT", &location.database.to_string()])?;
             if let Reply::Error(text) = reply {
                 let text = match text.contains("cluster mode") {
                     true => "a cluster has no database but 0".to_owned(),
-                    false => format!("database {}: {text}", place.database),
+                    false => format!("database {}: {text}", location.database),
                 };
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }
@@ -57,16 +57,16 @@ impl Socket {
 
     /// Says who it is. A user that needs no password takes any, the empty one too; and who has one is not
     /// to act as another.
-    pub(super) fn log_in(&mut self, place: &RedisLocation) -> io::Result<()> {
-        let password = place.password.as_deref().unwrap_or_default();
-        let reply = match &place.user {
+    pub(super) fn log_in(&mut self, location: &RedisLocation) -> io::Result<()> {
+        let password = location.password.as_deref().unwrap_or_default();
+        let reply = match &location.user {
             Some(user) => self.ask(&["AUTH", user, password])?,
             None => self.ask(&["AUTH", password])?,
         };
         let Reply::Error(mut text) = reply else {
             return Ok(());
         };
-        if let Some(user) = &place.user
+        if let Some(user) = &location.user
             && password.is_empty()
         {
             text = format!("`{user}` needs a password, and KV_PASSWORD has none: {text}");
@@ -75,13 +75,17 @@ impl Socket {
     }
 
     /// Connects, and says nothing yet.
-    pub(super) fn reach(place: &RedisLocation, address: &str, limit: Duration) -> io::Result<Self> {
+    pub(super) fn reach(
+        location: &RedisLocation,
+        address: &str,
+        limit: Duration,
+    ) -> io::Result<Self> {
         let limit = limit.max(Duration::from_millis(1));
         let stream: Box<dyn Stream> = match address.contains('/') {
             true => Box::new(UnixStream::connect(address)?),
             false => {
                 let tcp = connect_tcp(address, limit)?;
-                match place.tls {
+                match location.tls {
                     true => Box::new(tls(address, tcp)?),
                     false => Box::new(tcp),
                 }
@@ -225,8 +229,8 @@ impl Write for Limited {
 /// Connects to the first address of a host that takes it.
 fn connect_tcp(address: &str, limit: Duration) -> io::Result<TcpStream> {
     let mut failed = io::Error::other("its name has no address");
-    for place in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&place, limit) {
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, limit) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::store::{Check, Finding, Upkeep, evict};
 use crate::store::{
-    Clock, Collect, Collected, Info, Key, Meta, Namespace, Progress, Result, StoreError, Time,
+    Clock, Collect, Collected, Info, Key, Namespace, Progress, Result, StoreError, Time,
 };
 
 use super::Redis;
 use super::call::{foreign_key, plain};
-use super::codec::Bad;
+use super::codec::Indexed;
 use super::command::Command;
 use super::entries::header_words;
 use super::facts::eviction;
@@ -21,9 +21,6 @@ use super::resp::Reply;
 const AT_ONCE: usize = 1024;
 /// The version of the form in which entries are kept.
 const FORMAT: u32 = 1;
-
-/// What an index names: an entry, nothing, or something damaged.
-pub(super) type Indexed = Option<Result<Meta, Bad>>;
 
 /// Hears of each key that an index names.
 type Each<'a> = dyn FnMut(&[u8], &Room, Indexed) -> Result<()> + 'a;

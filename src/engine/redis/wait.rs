@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::engine::Sync;
 
 use super::facts::{Facts, unknown};
-use super::link::Link;
 use super::map::Map;
 use super::resp::{Reply, write_command};
 use super::socket::Socket;
+use super::target::Target;
 
 /// Tells whether an answer to a write may stand for a change.
 pub(super) fn has_written(reply: &Reply) -> bool {
@@ -53,16 +53,21 @@ impl Wait {
     /// # Errors
     ///
     /// Where that is not known, or may not be waited for: then nothing is to be written.
-    pub(super) fn new(link: &Link, map: &Map, facts: &Facts, left: Duration) -> io::Result<Self> {
+    pub(super) fn new(
+        target: &Target,
+        map: &Map,
+        facts: &Facts,
+        left: Duration,
+    ) -> io::Result<Self> {
         let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
-        if facts.is_replica && link.place().reads_replica && !map.is_cluster {
+        if facts.is_replica && target.location.reads_replica && !map.is_cluster {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "it is a replica, which `?read=replica` lets answer: only a master is written to",
             ));
         }
-        let is_full = link.settings().sync == Sync::Full;
-        let replicas = match (link.place().replicas, map.is_cluster) {
+        let is_full = target.settings.sync == Sync::Full;
+        let replicas = match (target.location.replicas, map.is_cluster) {
             _ if !is_full => 0,
             (Some(number), _) => number,
             (None, false) => u32::from(facts.has_replicas),

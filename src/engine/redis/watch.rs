@@ -61,7 +61,7 @@ impl RedisWatcher {
             "SUBSCRIBE"
         };
         let subscribe = || -> io::Result<Option<Socket>> {
-            let mut socket = Socket::connect(self.link.place(), server, LOOK_AGAIN)?;
+            let mut socket = Socket::connect(self.link.location(), server, LOOK_AGAIN)?;
             let reply = socket.ask(&[command.as_bytes(), &self.room.single('w')])?;
             Ok(match reply {
                 // Who may not listen looks again and again.

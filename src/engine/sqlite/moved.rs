@@ -17,7 +17,7 @@ use crate::store::{OrCannot as _, Result};
 
 use super::Sqlite;
 use super::connection::FileId;
-use super::upkeep::{EMPTY_LOG, run_to_end};
+use super::transaction::{EMPTY_LOG, run_to_end};
 
 /// The byte that is locked in the index of a log by whoever has the log open, and the first that may be
 /// locked in the file, and their number (`UNIX_SHM_DMS` and `PENDING_BYTE` in SQLite's `os_unix.c` and

@@ -12,8 +12,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 use super::file;
-use super::transaction::Transaction;
-use super::upkeep::{EMPTY_LOG, run_to_end};
+use super::transaction::{EMPTY_LOG, Transaction, run_to_end};
 
 /// A disk with fewer free bytes, or with room for fewer files, has little.
 const LITTLE: u64 = 64 << 20;

@@ -1,8 +1,11 @@
-//! Transactions, begun and ended by statements that a connection keeps.
+//! Transactions, begun and ended by statements that a connection keeps; pragmas that take many steps.
 
 use std::ops::Deref;
 
 use rusqlite::{Connection, Result};
+
+/// Brings the log home, and lets it begin anew.
+pub(super) const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 /// A transaction: what is done in it is undone when this is dropped, unless it was committed.
 #[derive(Debug)]
@@ -42,4 +45,12 @@ impl Drop for Transaction<'_> {
 
 fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}
+
+/// Runs a pragma that works as long as it is asked for one more row.
+pub(super) fn run_to_end(connection: &Connection, pragma: &str) -> Result<()> {
+    let mut statement = connection.prepare(pragma)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }

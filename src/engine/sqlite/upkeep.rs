@@ -14,9 +14,7 @@ use super::reserve::AT_ONCE;
 use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
 use super::space::{Space, Tally};
-
-/// Brings the log home, and lets it begin anew.
-pub(super) const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+use super::transaction::{EMPTY_LOG, run_to_end};
 
 /// A collection pays when so many entries have expired, or a quarter of the file is free.
 const MANY_EXPIRED: u64 = 1_000;
@@ -230,12 +228,4 @@ impl Sqlite {
         }
         self.judge(space, tally)
     }
-}
-
-/// Runs a pragma that works as long as it is asked for one more row.
-pub(super) fn run_to_end(connection: &Connection, pragma: &str) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(pragma)?;
-    let mut rows = statement.query([])?;
-    while rows.next()?.is_some() {}
-    Ok(())
 }

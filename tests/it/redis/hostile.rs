@@ -208,7 +208,7 @@ fn who_waits_for_a_server_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn who_sends_elsewhere_for_ever_is_named() {
+fn a_cluster_that_keeps_redirecting_is_named() {
     let server = start(b"-MOVED 1234 127.0.0.1:1\r\n", Kind::Single);
     let on = On::new(format!("redis://127.0.0.1:{server}"));
     let mut command = on.command(&["get", "k"]);
@@ -216,7 +216,7 @@ fn who_sends_elsewhere_for_ever_is_named() {
     let ran = Ran::of(&mut command).ends(Exit::Failure).prints("");
     ran.complains(&[
         &format!("127.0.0.1:{server}"),
-        "sends to 127.0.0.1:1",
+        "redirecting (MOVED, ASK), last to 127.0.0.1:1",
         "CLUSTER SLOTS",
     ]);
 }

@@ -7,17 +7,19 @@ use std::time::Duration;
 use crate::os;
 
 use super::command::{Command, To, until};
-use super::link::{Calls, Link, plain_text};
 use super::map::{Map, ROLE, is_master};
+use super::pending::{Failure, Pending, plain_text};
 use super::ready::{BELIEVED, facts_of, given, load_scripts};
 use super::reply::{Answer, judge};
 use super::resp::{Reply, write_command};
 use super::sentinel::word_of_all;
 use super::slots::Address;
 use super::socket::Socket;
+use super::target::Target;
 use super::wait::{Wait, has_written};
 
-/// Whoever is alive answers this quickly which servers there are, and others are to be asked as well.
+/// At most this long per server for the map: a live one answers at once, and a dead one must leave time to
+/// try the next.
 const QUICK: Duration = Duration::from_secs(2);
 
 /// What a link knows and has.
@@ -35,30 +37,14 @@ pub(super) struct State {
 
 /// What one round of sending left to be done.
 #[derive(Debug, Default)]
-pub(super) struct Round {
-    pub(super) trouble: Option<Trouble>,
+pub(super) struct Dispatch {
+    pub(super) failure: Option<Failure>,
     /// It is worth trying again at once.
-    pub(super) is_hopeful: bool,
+    pub(super) retry_now: bool,
     /// A server that sent elsewhere, and where.
     pub(super) sent_elsewhere: Option<(Address, Address)>,
     /// How many replicas were to have a write, and the fewest that it reached, where it was too few.
     pub(super) reached: Option<(u32, u32)>,
-}
-
-/// Why there is no answer yet, and of which server; of none in particular where that is empty.
-#[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) server: Address,
-    pub(super) why: io::Error,
-}
-
-impl Trouble {
-    fn of(server: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self {
-            server: server.to_owned(),
-            why: io::Error::other(why),
-        }
-    }
 }
 
 /// What was sent to a server behind its commands.
@@ -74,10 +60,10 @@ impl State {
     }
 
     /// Returns the map, after a look for a better one if it is known to be out of date.
-    pub(super) fn map(&mut self, link: &Link, writes: bool) -> Result<&mut Map, Trouble> {
+    pub(super) fn map(&mut self, target: &Target, writes: bool) -> Result<&mut Map, Failure> {
         let is_old = |map: &Map| os::since_boot().saturating_sub(map.since) > BELIEVED;
         if self.is_stale || self.map.as_ref().is_none_or(is_old) {
-            let map = self.find_map(link, writes)?;
+            let map = self.find_map(target, writes)?;
             self.is_stale = false;
             self.is_fresh = true;
             self.map = Some(map);
@@ -86,56 +72,61 @@ impl State {
     }
 
     /// Asks one server after another for the map, those first that are known to be masters.
-    fn find_map(&mut self, link: &Link, writes: bool) -> Result<Map, Trouble> {
-        let place = link.place();
-        let mut trouble = None;
-        let mut servers: Vec<Address> = match &place.sentinel {
+    fn find_map(&mut self, target: &Target, writes: bool) -> Result<Map, Failure> {
+        let location = &target.location;
+        let mut failure = None;
+        let mut servers: Vec<Address> = match &location.sentinel {
             // Of a master that was replaced only they know.
-            Some(name) => match word_of_all(place, name, link.patience().min(QUICK)) {
+            Some(name) => match word_of_all(location, name, target.patience().min(QUICK)) {
                 Ok(server) => vec![server],
-                Err((server, why)) => return Err(Trouble { server, why }),
+                Err((server, why)) => return Err(Failure { server, why }),
             },
             None => {
                 let known = self.map.iter().flat_map(Map::masters);
-                known.chain(given(place)).collect()
+                known.chain(given(location)).collect()
             }
         };
         let mut seen = HashSet::new();
         servers.retain(|server| seen.insert(server.clone()));
         let mut second_best = None;
         for server in servers {
-            match self.ask_map(link, &server, writes) {
+            match self.ask_map(target, &server, writes) {
                 Ok(map) if map.is_cluster || map.is_master => return Ok(map),
                 Ok(map) => second_best = Some(map),
                 Err(err) => {
                     self.sockets.remove(&server);
-                    trouble.get_or_insert(Trouble { server, why: err });
+                    failure.get_or_insert(Failure { server, why: err });
                 }
             }
         }
-        match (second_best, trouble) {
-            (Some(map), _) if place.reads_replica => Ok(map),
+        match (second_best, failure) {
+            (Some(map), _) if location.reads_replica => Ok(map),
             // It may be behind its master, or empty: what it lacks is not known to be absent.
-            (Some(map), trouble) => {
-                let master = trouble.map_or(String::new(), |Trouble { server, why }| {
+            (Some(map), failure) => {
+                let master = failure.map_or(String::new(), |Failure { server, why }| {
                     format!(", and {server}: {}", plain_text(&why))
                 });
                 let why = format!("it is a replica{master}; `?read=replica` reads it all the same");
-                Err(Trouble::of(&map.asked, why))
+                Err(Failure::of(&map.asked, why))
             }
-            (None, Some(trouble)) => Err(trouble),
-            (None, None) => Err(Trouble::of("", "it names no host")),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Err(Failure::of("", "it names no host")),
         }
     }
 
-    fn ask_map(&mut self, link: &Link, server: &str, writes: bool) -> io::Result<Map> {
-        let socket = self.socket(link, server, link.patience().min(QUICK))?;
+    fn ask_map(&mut self, target: &Target, server: &str, writes: bool) -> io::Result<Map> {
+        let socket = self.socket(target, server, target.patience().min(QUICK))?;
         Map::ask(socket, server, writes)
     }
 
-    fn socket(&mut self, link: &Link, server: &str, limit: Duration) -> io::Result<&mut Socket> {
+    fn socket(
+        &mut self,
+        target: &Target,
+        server: &str,
+        limit: Duration,
+    ) -> io::Result<&mut Socket> {
         if !self.sockets.contains_key(server) {
-            let socket = Socket::connect(link.place(), server, limit)?;
+            let socket = Socket::connect(&target.location, server, limit)?;
             self.sockets.insert(server.to_owned(), socket);
         }
         let socket = self.sockets.get_mut(server).expect("it is there");
@@ -144,19 +135,19 @@ impl State {
     }
 
     /// Sends what has no answer yet, and reads what comes back.
-    pub(super) fn round(
+    pub(super) fn dispatch(
         &mut self,
-        link: &Link,
+        target: &Target,
         commands: &[Command],
-        calls: &mut Calls,
+        calls: &mut Pending,
         deadline: Duration,
-    ) -> Round {
-        let mut round = Round::default();
+    ) -> Dispatch {
+        let mut round = Dispatch::default();
         let writes = commands.iter().any(Command::writes);
-        let map = match self.map(link, writes) {
+        let map = match self.map(target, writes) {
             Ok(map) => map.clone(),
-            Err(trouble) => {
-                round.trouble = Some(trouble);
+            Err(failure) => {
+                round.failure = Some(failure);
                 return round;
             }
         };
@@ -175,14 +166,14 @@ impl State {
                 Some(server) => parts.entry(server).or_default().push((number, asking)),
                 None => {
                     self.is_stale = true;
-                    round.trouble = Some(Trouble::of("", "no server has the slot of the key"));
+                    round.failure = Some(Failure::of("", "no server has the slot of the key"));
                 }
             }
         }
         // All servers work at the same time: each is told what to do before any is listened to.
         let mut sent = Vec::new();
         for (server, part) in parts {
-            match self.send(link, &map, &server, &part, commands, calls, deadline) {
+            match self.send(target, &map, &server, &part, commands, calls, deadline) {
                 Ok(behind) => sent.push((server, part, behind)),
                 Err(err) => self.lose(&mut round, server, err),
             }
@@ -212,44 +203,44 @@ impl State {
     }
 
     /// Notes that a server cannot be reached.
-    fn lose(&mut self, round: &mut Round, server: Address, err: io::Error) {
+    fn lose(&mut self, round: &mut Dispatch, server: Address, err: io::Error) {
         // A connection that was idle for long may have been closed: a new one is worth a try at once.
         let may_help = !matches!(
             err.kind(),
             io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
         );
-        round.is_hopeful |= self.sockets.remove(&server).is_some() && may_help;
+        round.retry_now |= self.sockets.remove(&server).is_some() && may_help;
         self.is_stale = true;
-        round.trouble = Some(Trouble { server, why: err });
+        round.failure = Some(Failure { server, why: err });
     }
 
     /// Sends one server its part. Returns what was sent behind it.
     #[allow(clippy::too_many_arguments)] // All of it belongs to the round that is under way.
     fn send(
         &mut self,
-        link: &Link,
+        target: &Target,
         map: &Map,
         server: &str,
         part: &[(usize, bool)],
         commands: &[Command],
-        calls: &mut Calls,
+        calls: &mut Pending,
         deadline: Duration,
     ) -> io::Result<Behind> {
         let writes = part.iter().any(|(number, _)| commands[*number].writes());
         let asks_role =
-            !map.is_cluster && !self.is_fresh && (writes || !link.place().reads_replica);
+            !map.is_cluster && !self.is_fresh && (writes || !target.location.reads_replica);
         let is_unscripted = self.unscripted.contains(server);
-        let socket = self.socket(link, server, link.patience())?;
+        let socket = self.socket(target, server, target.patience())?;
         if is_unscripted {
             load_scripts(socket)?;
         }
         let left = deadline.saturating_sub(os::since_boot());
         let facts = match writes {
-            true => Some(facts_of(socket, link.place())?.clone()),
+            true => Some(facts_of(socket, &target.location)?.clone()),
             false => None,
         };
         let wait = match &facts {
-            Some(facts) => Some(Wait::new(link, map, facts, left)?).filter(Wait::is_needed),
+            Some(facts) => Some(Wait::new(target, map, facts, left)?).filter(Wait::is_needed),
             None => None,
         };
         let mut bytes = Vec::new();
@@ -266,7 +257,7 @@ impl State {
             bytes.extend_from_slice(command);
             if let (Some(at), Some(facts)) = (until_at, &facts) {
                 // Whoever sends in time also waits for the answer.
-                let last = facts.clock_at(deadline + link.patience());
+                let last = facts.clock_at(deadline + target.patience());
                 let until = until(calls.sent[*number], last);
                 bytes[begin + at..][..until.len()].copy_from_slice(&until);
                 calls.send(*number);
@@ -277,7 +268,7 @@ impl State {
         }
         if let Some(wait) = &wait {
             wait.write(&mut bytes);
-            socket.limit(link.patience() + wait.limit)?;
+            socket.limit(target.patience() + wait.limit)?;
         }
         socket.send(&bytes)?;
         self.unscripted.remove(server);
@@ -288,12 +279,12 @@ impl State {
     #[allow(clippy::too_many_arguments)] // All of it belongs to the round that is under way.
     fn receive(
         &mut self,
-        round: &mut Round,
+        round: &mut Dispatch,
         socket: &mut Socket,
         server: &str,
         part: &[(usize, bool)],
         commands: &[Command],
-        calls: &mut Calls,
+        calls: &mut Pending,
         behind: Behind,
     ) -> io::Result<()> {
         let mut answered = Vec::new();
@@ -313,7 +304,7 @@ impl State {
                     calls.refuse(*number);
                     socket.facts = None;
                     let why = "by its clock the call came too late";
-                    round.trouble = Some(Trouble::of(server, why));
+                    round.failure = Some(Failure::of(server, why));
                 }
                 Answer::Final(reply) => answered.push((*number, reply)),
                 Answer::Moved(slot, there) => {
@@ -322,21 +313,24 @@ impl State {
                         map.note_moved(slot, there);
                     }
                     self.is_stale = true;
-                    round.is_hopeful = true;
+                    round.retry_now = true;
                 }
                 Answer::Ask(there) => {
                     round.sent_elsewhere = Some((server.to_owned(), there.clone()));
                     calls.asks.insert(*number, there);
-                    round.is_hopeful = true;
+                    round.retry_now = true;
                 }
                 Answer::NoScript => {
                     self.unscripted.insert(server.to_owned());
-                    round.is_hopeful = true;
-                    round.trouble = Some(Trouble::of(server, "it forgets the scripts it is given"));
+                    round.retry_now = true;
+                    round.failure = Some(Failure::of(
+                        server,
+                        "it forgets scripts right after SCRIPT LOAD",
+                    ));
                 }
                 Answer::Later(text, is_stale) => {
                     self.is_stale |= is_stale;
-                    round.trouble = Some(Trouble::of(server, text));
+                    round.failure = Some(Failure::of(server, text));
                 }
             }
         }
@@ -364,7 +358,7 @@ impl State {
         if !is_master {
             // What it answered may be what its master had once.
             self.is_stale = true;
-            round.trouble = Some(Trouble::of(server, "it has become a replica"));
+            round.failure = Some(Failure::of(server, "it has become a replica"));
             return Ok(());
         }
         self.keep(calls, answered, commands, true);
@@ -374,7 +368,7 @@ impl State {
     /// Keeps the answers, those to writes only if they are known to be safe.
     fn keep(
         &self,
-        calls: &mut Calls,
+        calls: &mut Pending,
         answered: Vec<(usize, Reply)>,
         commands: &[Command],
         with_writes: bool,
