@@ -287,8 +287,13 @@ async fn condition(
             )),
         };
     }
-    if let Some(condition) = asked.simple() {
-        return Ok(condition);
+    // Whoever waits to be told to send a body is told first where the condition fails already.
+    let looks = headers.contains_key(header::EXPECT);
+    let simple = asked.simple();
+    if let Some(condition) = &simple
+        && (*condition == Condition::Always || !looks)
+    {
+        return Ok(condition.clone());
     }
     let At { namespace, key } = at.clone();
     let found = app.start(move |app| -> Result<_, StoreError> {
@@ -296,7 +301,8 @@ async fn condition(
     });
     let found = found.await?;
     match asked.allows(current(found.as_ref())) {
-        true => Ok(found.map_or(Condition::Absent, |meta| Condition::Etag(meta.etag))),
+        true => Ok(simple
+            .unwrap_or_else(|| found.map_or(Condition::Absent, |meta| Condition::Etag(meta.etag)))),
         false => Err(Refusal::condition()),
     }
 }

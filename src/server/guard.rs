@@ -1,6 +1,6 @@
 //! Who may come in: whoever knows the token, and no page of another site.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use sha1::{Digest as _, Sha1};
@@ -48,10 +48,13 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     let authority = authority.map(|authority| authority.as_str());
     for name in authority.into_iter().chain(host) {
         if !is_ours(app, name, reached) {
-            return Err(Refusal::forbidden(format!(
-                "host `{0}` is not allowed; start kv serve with --host {0}",
-                name.chars().take(MAX_SHOWN).collect::<String>()
-            )));
+            let shown: String = name.chars().take(MAX_SHOWN).collect();
+            return Err(Refusal::forbidden(match name_of(name) {
+                Some(name) if name.len() <= MAX_SHOWN => {
+                    format!("host `{shown}` is not allowed; start kv serve with --host {name}")
+                }
+                _ => format!("host `{shown}` is not a name or an address"),
+            }));
         }
     }
     // Those who watch over services ask as in HTTP/1.0.
@@ -117,12 +120,18 @@ fn is_same(app: &App, scheme: &str, site: &str, host: Option<&str>) -> bool {
     Some(site) == host && (scheme == "http" || (scheme == "https" && is_secured()))
 }
 
-/// Returns the name before a port, if there is one.
+/// Returns the name before a port, if there is one, where it is one that `--host` takes.
 fn name_of(host: &str) -> Option<&str> {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let (name, behind) = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
+        Some(rest) => rest
+            .split_once(']')
+            .filter(|(name, _)| name.parse::<Ipv6Addr>().is_ok())?,
         None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
+    if name.is_empty() || (!host.starts_with('[') && !name.bytes().all(is_of_name)) {
+        return None;
+    }
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let is_sound = behind.is_empty()
         || behind

@@ -1,6 +1,7 @@
 //! How connections end: half-closed, cut, refused in the middle of a body; and a store that goes away.
 
 use std::fs;
+use std::io::BufRead as _;
 use std::thread;
 
 use kv::exit::Exit;
@@ -190,4 +191,30 @@ fn what_a_client_is_told_names_no_place_of_the_store() {
         );
     }
     assert!(server.stop().contains(place));
+}
+
+#[test]
+fn who_asks_before_a_body_is_sent_is_told_that_its_condition_fails() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    kv.put("k", "1");
+    let other = "If-Match: \"0000000000000001\"";
+    for condition in ["If-None-Match: *", other] {
+        let mut client = server.connect();
+        let headers = [condition, "Expect: 100-continue"];
+        client.begin("PUT /v1/default/k", &headers, 1).unwrap();
+        let mut line = String::new();
+        client.stream().read_line(&mut line).unwrap();
+        assert!(line.starts_with("HTTP/1.1 412 "), "{condition}: {line}");
+    }
+    let mut client = server.connect();
+    let headers = ["If-Match: *", "Expect: 100-continue"];
+    client.begin("PUT /v1/default/k", &headers, 1).unwrap();
+    let mut line = String::new();
+    client.stream().read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 100 "), "{line}");
+    client.stream().read_line(&mut line).unwrap();
+    client.send(b"2").unwrap();
+    client.answer(false).unwrap().is(204);
+    kv.holds("k", "2");
 }

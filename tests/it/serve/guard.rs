@@ -82,6 +82,21 @@ fn no_page_of_another_site_comes_in() {
     ] {
         get(&[&format!("Host: {host}")]).refuses(403, Exit::Failure);
     }
+    // What is offered as a name is one that --host takes.
+    for (host, offered) in [
+        ("evil.example:8080", Some("--host evil.example\"")),
+        ("[::1]:80", Some("--host ::1\"")),
+        ("[::1]x", None),
+        ("[evil]", None),
+        ("a b", None),
+        ("", None),
+    ] {
+        let text = get(&[&format!("Host: {host}")]).text();
+        match offered {
+            Some(offered) => assert!(text.contains(offered), "{text}"),
+            None => assert!(!text.contains("--host"), "{text}"),
+        }
+    }
     get(&["Host: localhost", "Host: localhost"]).refuses(400, Exit::Usage);
     let absolute = server.ask("GET http://evil.example/v1/default/k", &[], b"");
     absolute.refuses(403, Exit::Failure);
@@ -309,4 +324,21 @@ fn metrics_tell_what_was_done() {
         .lines()
         .find_map(|line| line.strip_prefix("kv_http_received_bytes_total "));
     assert!(received.unwrap().parse::<u64>().unwrap() > 100, "{text}");
+}
+
+#[test]
+fn metrics_are_bounded_in_number() {
+    const ALL: usize = 150;
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let lines: String = (0..ALL).map(|n| format!("push a{n} x\n")).collect();
+    kv.feed(["batch"], lines.as_bytes()).ends(Exit::Success);
+    let server = Server::of(&kv, &[]);
+    let text = server.ask("GET /metrics", &[], b"").is(200).text();
+    let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(series("kv_entries{"), 100, "{text}");
+    assert_eq!(series("kv_bytes{"), 100, "{text}");
+    let all = format!("kv_namespaces {}", ALL + 1);
+    assert!(text.lines().any(|line| line == all), "{text}");
+    assert_eq!(series("kv_entries{namespace=\"default\"} 1"), 1, "{text}");
 }

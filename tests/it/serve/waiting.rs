@@ -170,3 +170,28 @@ fn what_a_client_calls_itself_is_shown_in_one_line() {
         post(&server, "lock", &lock).refuses(400, Exit::Usage);
     }
 }
+
+#[test]
+fn who_would_wait_for_longer_than_a_request_may_is_told_so() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let server = Server::of(&kv, &[]);
+    post(&server, "lock", &json!({"id": id(0), "name": "L"})).is(200);
+    for (wait, is_told) in [("60s", false), ("61s", true)] {
+        let lock = json!({"id": id(1), "name": "L", "wait": wait}).to_string();
+        for (request, body) in [
+            (format!("POST /v1/jobs?op=pop&wait={wait}"), ""),
+            (format!("POST /v1/default/k?op=wait&gone=1&wait={wait}"), ""),
+            ("POST /v1/default?op=lock".to_owned(), &lock),
+        ] {
+            let mut client = server.connect();
+            client.begin(&request, &[], body.len()).unwrap();
+            client.send(body.as_bytes()).unwrap();
+            // Whoever sends no more is answered at once.
+            client.end();
+            let text = client.answer(false).unwrap().refuses(404, Exit::No).text();
+            let told = text.contains(": a request waits for 60 s at the most");
+            assert_eq!(told, is_told, "{request}: {text}");
+        }
+    }
+}
