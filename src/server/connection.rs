@@ -21,14 +21,12 @@ use crate::exit::Exit;
 use super::listen::{Listener, Socket};
 use super::reply::Refusal;
 use super::stream::{Peer, Stream, Timed};
-use super::{App, MAX_CALLS, routes};
+use super::{App, MAX_CALLS, MAX_HEADER, routes};
 
 /// How long a client may take to send a header, the time between two requests included.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(30);
-/// The most bytes of a request line and its headers.
-pub(super) const MAX_HEADER: usize = 64 * 1024;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;
 /// The most connections at a time; the others wait in the system's queue.

@@ -16,10 +16,10 @@ use super::App;
 use super::condition::{Asked, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
 use super::intake::{Fed, Intake, place};
-use super::openapi::Raw;
 use super::outlet;
 use super::range::{Wanted, wanted};
 use super::reply::{Answer, Refusal, Refusals, empty};
+use super::schema::Raw;
 
 /// An entry's place.
 #[derive(Clone, Debug)]

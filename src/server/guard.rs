@@ -7,10 +7,9 @@ use sha1::{Digest as _, Sha1};
 
 use crate::exit::Exit;
 
-use super::connection::MAX_HEADER;
 use super::reply::Refusal;
 use super::stream::Peer;
-use super::{App, page};
+use super::{App, MAX_HEADER, page};
 
 /// What a browser says of who asks (the Fetch standard and its metadata).
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

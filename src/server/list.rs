@@ -17,9 +17,9 @@ use crate::wire::info::write_json as write_info;
 
 use super::App;
 use super::intake::place;
-use super::openapi::Listed;
 use super::outlet::{self, Outlet};
 use super::reply::{Answer, Refusal, Refusals};
+use super::schema::Listed;
 
 /// The most bytes of what could not be listed that wait for an entry.
 const MAX_HELD: usize = 64 * 1024;

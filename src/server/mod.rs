@@ -15,9 +15,9 @@
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
 //!   origin      /get and /set
-//!   openapi     what the handlers say of themselves
+//!   openapi     what the handlers say of themselves;  schema  and of bodies
 //!   page        a page to look around with
-//!   metrics     what was done, for Prometheus
+//!   health      what is told to those who watch;  metrics  what was done, for Prometheus
 //!   intake, outlet, reply   bodies in, bodies out, and errors;  memory  how much is held
 //! ```
 
@@ -28,6 +28,7 @@ mod connection;
 mod entry;
 mod fields;
 mod guard;
+mod health;
 mod intake;
 mod list;
 mod listen;
@@ -41,6 +42,7 @@ mod page;
 mod range;
 mod reply;
 mod routes;
+mod schema;
 mod speak;
 mod stream;
 mod verbs;
@@ -84,6 +86,8 @@ const MAX_ASIDE: usize = 8;
 /// Calls on the store that are short, at the same time. They have threads of their own: among those
 /// of the others a new one would be begun whenever the last call has not quite ended, and kept.
 const MAX_CALLS: usize = 64;
+/// The most bytes of a request line and its headers.
+const MAX_HEADER: usize = 64 * 1024;
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Carries out the commands of a client, and writes the replies to them.

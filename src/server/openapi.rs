@@ -2,9 +2,10 @@
 
 use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi};
 
-use super::{entry, list, origin, page, reply, routes, verbs};
+use super::schema::Listed;
+use super::{entry, health, list, origin, page, reply, verbs};
 use crate::wire::http::answer;
 
 #[derive(OpenApi)]
@@ -24,8 +25,8 @@ use crate::wire::http::answer;
         list::entries,
         origin::get,
         origin::set,
-        routes::health,
-        routes::metrics,
+        health::health,
+        health::metrics,
         page::html,
         document,
     ),
@@ -50,66 +51,6 @@ impl Modify for Token {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         components.add_security_scheme("token", scheme);
     }
-}
-
-/// A line of a listing: an entry; or `cursor`, where there is more; or `status` and `error`, where
-/// something is damaged; or `end`, where that was asked for. A namespace is a line with `namespace`.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its description is used")]
-pub(super) struct Listed {
-    key: Option<String>,
-    key_base64: Option<String>,
-    value: Option<String>,
-    value_base64: Option<String>,
-    size: Option<u64>,
-    modified: Option<String>,
-    expires: Option<String>,
-    etag: Option<String>,
-    cursor: Option<String>,
-    namespace: Option<String>,
-    status: Option<u8>,
-    error: Option<String>,
-    end: Option<u64>,
-}
-
-/// A value as it is: any bytes.
-#[derive(ToSchema)]
-#[schema(value_type = String, format = Binary)]
-#[allow(dead_code, reason = "only its description is used")]
-pub(super) struct Raw(Vec<u8>);
-
-/// What can be done to an entry.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[allow(dead_code, reason = "only its description is used")]
-pub(super) enum KeyVerb {
-    Put,
-    Remove,
-    Take,
-    Incr,
-    Append,
-    Expire,
-    Wait,
-}
-
-/// What can be done to a namespace.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[allow(dead_code, reason = "only its description is used")]
-pub(super) enum NamespaceVerb {
-    Push,
-    Pop,
-    Wait,
-    Get,
-    Take,
-    Put,
-    Batch,
-    Import,
-    Drop,
-    Lock,
-    Keep,
-    Free,
-    Holder,
 }
 
 /// Answers with this description.

@@ -18,9 +18,9 @@ use super::address::{Place, place};
 use super::condition::Asked;
 use super::entry::{self, At};
 use super::intake::Intake;
-use super::reply::{Answer, Refusal, Refusals};
+use super::reply::{Answer, Refusal};
 use super::stream::Peer;
-use super::{App, fields, guard, list, openapi, origin, page, speak, verbs};
+use super::{App, fields, guard, health, list, openapi, origin, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -35,8 +35,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::script))
         .route("/openapi.json", get(openapi::document))
-        .route("/healthz", get(health))
-        .route("/metrics", get(metrics))
+        .route("/healthz", get(health::health))
+        .route("/metrics", get(health::metrics))
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, Exit::Usage, "there is no such path")
         })
@@ -150,36 +150,4 @@ fn method_not_allowed(allowed: &'static str) -> Refusal {
         true => refusal.with(header::ALLOW, allowed),
         false => refusal,
     }
-}
-
-/// Tells whether the store can be read.
-#[utoipa::path(
-    get,
-    path = "/healthz",
-    responses(
-        (status = 200, description = "It can", content_type = "text/plain", body = String),
-        Refusals
-    )
-)]
-pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
-    app.still_there().await?;
-    app.aside(|app| app.store().namespaces()).await?;
-    Ok("ok\n".into_response())
-}
-
-/// Tells what was done, and what there is, for Prometheus.
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    responses(
-        (status = 200, description = "Its text format 0.0.4", content_type = "text/plain", body = String),
-        Refusals
-    )
-)]
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
-    let text = app.metrics_text().await?;
-    let mut response = text.into_response();
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
 }

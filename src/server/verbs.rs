@@ -13,8 +13,8 @@ use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
 
 use super::entry::{self, At};
 use super::intake::Intake;
-use super::openapi::{KeyVerb, NamespaceVerb, Raw};
 use super::reply::{Answer, Refusal, Refusals, empty};
+use super::schema::{KeyVerb, NamespaceVerb, Raw};
 use super::stream::Peer;
 use super::wait::{LONGEST, Look, Target, not_yet, wait};
 use super::{App, bulk, locks};

@@ -1,0 +1,42 @@
+//! What is told to those who watch over the service.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse as _;
+
+use super::App;
+use super::reply::{Answer, Refusals};
+
+/// Tells whether the store can be read.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses(
+        (status = 200, description = "It can", content_type = "text/plain", body = String),
+        Refusals
+    )
+)]
+pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
+    app.still_there().await?;
+    app.aside(|app| app.store().namespaces()).await?;
+    Ok("ok\n".into_response())
+}
+
+/// Tells what was done, and what there is, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses(
+        (status = 200, description = "Its text format 0.0.4", content_type = "text/plain", body = String),
+        Refusals
+    )
+)]
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
+    let text = app.metrics_text().await?;
+    let mut response = text.into_response();
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
