@@ -33,13 +33,18 @@ pub trait Watch {
     ///
     /// Where the system cannot watch.
     fn watch(&self, _namespace: &Namespace, _target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
-        Ok(Box::new(Poll(SHORTEST_PAUSE)))
+        Ok(poll())
     }
 }
 
 /// The first pause between two looks; each is twice as long as the one before, up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Returns what only looks again and again.
+pub fn poll() -> Box<dyn Watcher> {
+    Box::new(Poll(SHORTEST_PAUSE))
+}
 
 /// Waits for nothing but the time.
 struct Poll(Duration);

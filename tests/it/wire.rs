@@ -3,6 +3,7 @@
 mod finding;
 mod http_answer;
 mod http_frame;
+mod http_request;
 mod info;
 mod json;
 mod lines;

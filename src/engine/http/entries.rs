@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ureq::http::{Method, StatusCode};
 
 use crate::store::{
-    Clock, Condition, End, Entry, Etag, Expiry, Key, Lists, Meta, Namespace, Put, Result, Source,
-    StoreError, modify,
+    Clock, Condition, End, Entries, Entry, Etag, Expiry, Key, Listing, Lists, Meta, Namespace, Put,
+    Result, Selection, Source, StoreError, Time, modify,
 };
 use crate::wire::http::millis;
 use crate::wire::http::request::{OnKey, OnNamespace};
@@ -65,8 +65,8 @@ impl Lists for Http {
     }
 }
 
-impl Http {
-    pub(super) fn find(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>> {
+impl Entries for Http {
+    fn get(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Entry>> {
         let Some(path) = key_path(namespace, key) else {
             return self.find_odd(namespace, key);
         };
@@ -76,7 +76,7 @@ impl Http {
             .transpose()
     }
 
-    pub(super) fn find_meta(&self, namespace: &Namespace, key: &Key) -> Result<Option<Meta>> {
+    fn stat(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Meta>> {
         let Some(path) = key_path(namespace, key) else {
             return self.find_odd_meta(namespace, key);
         };
@@ -86,11 +86,12 @@ impl Http {
             .transpose()
     }
 
-    pub(super) fn put_entry(
+    fn put(
         &self,
         namespace: &Namespace,
         key: &Key,
         put: Put<'_>,
+        _clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
         let path = key_path(namespace, key);
         // A key that cannot stand in a path is the beginning of the body.
@@ -156,28 +157,12 @@ impl Http {
         }
     }
 
-    /// Returns the etag of an entry if it has exactly this value.
-    fn etag_of_value(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        value: &[u8],
-    ) -> Result<Option<Etag>> {
-        let Some(entry) = self.find(namespace, key)? else {
-            return Ok(None);
-        };
-        if entry.meta.size != value.len() as u64 {
-            return Ok(None);
-        }
-        let is_same = entry.value.into_vec()? == value;
-        Ok(is_same.then_some(entry.meta.etag))
-    }
-
-    pub(super) fn remove_entry(
+    fn remove(
         &self,
         namespace: &Namespace,
         key: &Key,
         condition: &Condition,
+        _clock: &dyn Clock,
     ) -> Result<bool> {
         let Some(path) = key_path(namespace, key) else {
             return self.remove_odd(namespace, key, condition);
@@ -193,8 +178,8 @@ impl Http {
             Some(value) => {
                 let mut conflicts = modify::Conflicts::default();
                 while let Some(etag) = self.etag_of_value(namespace, key, value)? {
-                    let condition = Condition::Etag(etag);
-                    if self.remove_entry(namespace, key, &condition)? {
+                    ask.headers = vec![("if-match", format!("\"{etag}\""))];
+                    if self.client.ask(&ask)?.is_some() {
                         return Ok(true);
                     }
                     conflicts.pause(self.client.settings().busy_timeout, key)?;
@@ -205,7 +190,7 @@ impl Http {
         Ok(self.client.ask(&ask)?.is_some())
     }
 
-    pub(super) fn take_entry(&self, namespace: &Namespace, key: &Key) -> Result<Option<Entry>> {
+    fn take(&self, namespace: &Namespace, key: &Key, _clock: &dyn Clock) -> Result<Option<Entry>> {
         let Some(path) = key_path(namespace, key) else {
             return self.take_odd(namespace, key);
         };
@@ -216,7 +201,7 @@ impl Http {
             .transpose()
     }
 
-    pub(super) fn expire_entry(
+    fn expire(
         &self,
         namespace: &Namespace,
         key: &Key,
@@ -224,7 +209,7 @@ impl Http {
         clock: &dyn Clock,
     ) -> Result<bool> {
         if expiry == Expiry::Keep {
-            return Ok(self.find_meta(namespace, key)?.is_some());
+            return Ok(self.stat(namespace, key, clock.now())?.is_some());
         }
         match (key_path(namespace, key), expiry) {
             (Some(path), _) => {
@@ -237,12 +222,13 @@ impl Http {
         }
     }
 
-    pub(super) fn add(
+    fn incr(
         &self,
         namespace: &Namespace,
         key: &Key,
         by: i64,
         ttl: Option<Duration>,
+        _clock: &dyn Clock,
     ) -> Result<i64> {
         let text = match key_path(namespace, key) {
             None => self.add_odd(namespace, key, by, ttl)?,
@@ -258,7 +244,7 @@ impl Http {
         sum.ok_or_else(|| self.client.no_service("it gives no number"))
     }
 
-    pub(super) fn append_bytes(
+    fn append(
         &self,
         namespace: &Namespace,
         key: &Key,
@@ -276,6 +262,46 @@ impl Http {
             ..Ask::change(Method::POST, path + &OnKey::Append.write())
         };
         self.done(self.client.ask(&ask)?)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        _now: Time,
+    ) -> Result<Listing<'a>> {
+        self.list_entries(namespace, selection)
+    }
+
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
+    }
+
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        self.drop_namespace(namespace)
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.client.settings().busy_timeout
+    }
+}
+
+impl Http {
+    /// Returns the etag of an entry if it has exactly this value.
+    fn etag_of_value(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        value: &[u8],
+    ) -> Result<Option<Etag>> {
+        let Some(entry) = self.get(namespace, key, Time(0))? else {
+            return Ok(None);
+        };
+        if entry.meta.size != value.len() as u64 {
+            return Ok(None);
+        }
+        let is_same = entry.value.into_vec()? == value;
+        Ok(is_same.then_some(entry.meta.etag))
     }
 
     /// Takes a no for no answer where there is nothing to say no to.

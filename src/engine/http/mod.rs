@@ -30,13 +30,9 @@ mod upkeep;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::engine::Settings;
-use crate::store::{
-    Clock, Condition, Entries, Entry, Etag, Expiry, HttpLocation, Key, Listing, Meta, Namespace,
-    Put, Result, Selection, Time,
-};
+use crate::store::HttpLocation;
 
 use self::client::Client;
 
@@ -52,91 +48,5 @@ impl Http {
     pub fn new(place: HttpLocation, settings: Settings) -> Self {
         let client = Arc::new(Client::new(place, settings));
         Self { client }
-    }
-}
-
-impl Entries for Http {
-    fn get(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Entry>> {
-        self.find(namespace, key)
-    }
-
-    fn stat(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Meta>> {
-        self.find_meta(namespace, key)
-    }
-
-    fn put(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        put: Put<'_>,
-        _clock: &dyn Clock,
-    ) -> Result<Option<Etag>> {
-        self.put_entry(namespace, key, put)
-    }
-
-    fn remove(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        condition: &Condition,
-        _clock: &dyn Clock,
-    ) -> Result<bool> {
-        self.remove_entry(namespace, key, condition)
-    }
-
-    fn take(&self, namespace: &Namespace, key: &Key, _clock: &dyn Clock) -> Result<Option<Entry>> {
-        self.take_entry(namespace, key)
-    }
-
-    fn expire(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        expiry: Expiry,
-        clock: &dyn Clock,
-    ) -> Result<bool> {
-        self.expire_entry(namespace, key, expiry, clock)
-    }
-
-    fn incr(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        by: i64,
-        ttl: Option<Duration>,
-        _clock: &dyn Clock,
-    ) -> Result<i64> {
-        self.add(namespace, key, by, ttl)
-    }
-
-    fn append(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        addition: &[u8],
-        clock: &dyn Clock,
-    ) -> Result<()> {
-        self.append_bytes(namespace, key, addition, clock)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        namespace: &Namespace,
-        selection: &Selection,
-        _now: Time,
-    ) -> Result<Listing<'a>> {
-        self.list_entries(namespace, selection)
-    }
-
-    fn namespaces(&self) -> Result<Vec<Namespace>> {
-        self.list_namespaces()
-    }
-
-    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        self.drop_namespace(namespace)
-    }
-
-    fn busy_timeout(&self) -> Duration {
-        self.client.settings().busy_timeout
     }
 }

@@ -6,7 +6,8 @@ use ureq::http::Method;
 
 use crate::store::key::MAX_KEY_LEN;
 use crate::store::{
-    Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Value,
+    Entries, Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Time,
+    Value,
 };
 use crate::wire::http::request::List;
 use crate::wire::lines::Lines;
@@ -194,7 +195,7 @@ impl HttpScan<'_> {
     /// Opens a value that was too large for the listing; `None` where the entry is gone.
     fn open(&self) -> Result<Option<(Meta, Value)>> {
         let key = Key::new(self.key.clone()).map_err(|err| self.odd(&err.to_string()))?;
-        let entry = self.store.find(&self.namespace, &key)?;
+        let entry = self.store.get(&self.namespace, &key, Time(0))?;
         Ok(entry.map(|entry| (entry.meta, entry.value)))
     }
 

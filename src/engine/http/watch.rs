@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
-use crate::store::{Etag, Key, Namespace, Result, StoreError, Watch, WatchTarget, Watcher};
-
+use crate::store::{
+    Entries, Etag, Key, Namespace, Result, StoreError, Time, Watch, WatchTarget, Watcher,
+    watch::poll,
+};
 use crate::wire::http::request::{self, OnNamespace, Until};
 
 use super::Http;
@@ -16,8 +18,6 @@ use super::address::namespace_path;
 use super::ask::Ask;
 use super::client::Client;
 
-/// How often a list is looked at by those who do not take from it in a request that waits.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The pause after a request that failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -32,24 +32,14 @@ struct HttpWatcher {
     failing: Cell<Option<Instant>>,
 }
 
-/// Waits for nothing but the time: an element is waited for by the request that takes it, and only
-/// who serves this store once more watches a list.
-struct ListWatcher;
-
-impl Watcher for ListWatcher {
-    fn wait(&mut self, until: Option<Instant>) -> Result<()> {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        thread::sleep(left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN)));
-        Ok(())
-    }
-}
-
 impl Watch for Http {
     fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
         let WatchTarget::Key(key) = target else {
-            return Ok(Box::new(ListWatcher));
+            // An element is waited for by the request that takes it: only who serves this store once more
+            // watches a list.
+            return Ok(poll());
         };
-        let meta = self.find_meta(namespace, key)?;
+        let meta = self.stat(namespace, key, Time(0))?;
         Ok(Box::new(HttpWatcher {
             store: Http {
                 client: Arc::clone(&self.client),
@@ -110,7 +100,7 @@ impl Watcher for HttpWatcher {
             }
         }
         // Whoever is woken looks at it; the next wait is for what comes after this look.
-        let meta = self.store.find_meta(&self.namespace, &self.key)?;
+        let meta = self.store.stat(&self.namespace, &self.key, Time(0))?;
         let etag = meta.map(|meta| meta.etag);
         if etag == self.etag {
             // There was a change, it said, and there is none: it is not asked again at once.

@@ -103,24 +103,3 @@ impl Query {
 pub fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_nanos().div_ceil(1_000_000))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_has_known_names_once() {
-        let query = Query::read(Some("a=%00+&b"), &["a", "b"]).unwrap();
-        assert_eq!(query.bytes("a"), Some(b"\0+".to_vec()));
-        assert!(query.flag("b").unwrap());
-        for bad in ["c", "a=1&a=2", "a=%"] {
-            assert!(Query::read(Some(bad), &["a"]).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_duration_is_never_shorter_than_it_was() {
-        assert_eq!(millis(Duration::from_nanos(1)), "1ms");
-        assert_eq!(millis(Duration::from_millis(1500)), "1500ms");
-    }
-}
