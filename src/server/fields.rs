@@ -26,7 +26,11 @@ pub(super) fn check_headers(headers: &HeaderMap, puts: bool) -> Result<(), Refus
 
 /// Reads a header that is text.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
-    let value = headers.get(name).map(|value| value.to_str());
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(|value| value.to_str());
+    if values.next().is_some() {
+        return Err(Refusal::usage(format!("`{name}` is given twice")));
+    }
     value
         .transpose()
         .map_err(|_| Refusal::usage(format!("`{name}` is not text")))

@@ -24,6 +24,8 @@ use crate::exit::Exit;
 use crate::store::{Condition, Key, Namespace, Put, Selection, Value, lists};
 
 use super::App;
+use super::condition::Asked;
+use super::fields;
 use super::intake::{Held, Intake, place};
 use super::outlet;
 use super::reply::{Answer, Refusal, Refusals};
@@ -67,6 +69,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
     if app.config.read_only {
         return Err(Refusal::forbidden("this service is read-only"));
     }
+    Asked::refuse(request.headers(), false)?;
     let (object, value, held) = read(&app, request).await?;
     let value = value.ok_or_else(|| Refusal::usage("there is no `value`"))?;
     let work = move |app: &App| {
@@ -97,6 +100,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
     )
 )]
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
+    Asked::refuse(request.headers(), true)?;
     let (object, value, _) = read(&app, request).await?;
     if value.is_some() {
         return Err(Refusal::usage("`value` is for /set"));
@@ -171,6 +175,7 @@ async fn read(
     request: Request,
 ) -> Result<(Object, Option<Box<RawValue>>, Held), Refusal> {
     let (parts, body) = request.into_parts();
+    fields::check_headers(&parts.headers, false)?;
     if !is_json(&parts.headers) {
         let error = "this wants `Content-Type: application/json`";
         return Err(Refusal::new(

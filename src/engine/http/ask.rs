@@ -24,7 +24,9 @@ pub(super) struct Ask<'a> {
 /// What an answer that brings something has for a code.
 pub(super) const BRINGS: &[StatusCode] = &[StatusCode::OK];
 /// What an answer has for a code that brings nothing, as that was done.
-pub(super) const DONE: &[StatusCode] = &[StatusCode::NO_CONTENT, StatusCode::CREATED];
+pub(super) const DONE: &[StatusCode] = &[StatusCode::NO_CONTENT];
+/// The same of a put, which may have made what it stored.
+pub(super) const STORED: &[StatusCode] = &[StatusCode::NO_CONTENT, StatusCode::CREATED];
 
 impl Ask<'_> {
     /// Asks for something, which changes nothing.

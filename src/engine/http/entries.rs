@@ -14,7 +14,7 @@ use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
 use super::address::{key_path, namespace_path};
-use super::ask::Ask;
+use super::ask::{Ask, STORED};
 use super::body::Upload;
 use super::client::{Client, Reply};
 
@@ -102,6 +102,7 @@ impl Entries for Http {
                 Ask::change(Method::POST, namespace_path(namespace) + &put)
             }
         };
+        ask.yes = STORED;
         match put.expiry {
             Expiry::Never => {}
             Expiry::After(ttl) => ask.headers.push(("kv-ttl", millis(ttl))),

@@ -61,6 +61,10 @@ impl HttpLocation {
                 return Err("the path before /v1 is letters, digits and `/-._~%`");
             }
             check_authority(authority)?;
+            // As it stands before curl, where a namespace may follow.
+            if base.ends_with("/v1") || base.rsplit('/').nth(1) == Some("v1") {
+                return Err("leave out /v1 and what follows: -n names the namespace");
+            }
             let server = HttpServer::Host {
                 tls: scheme == "https",
                 authority: authority.to_owned(),

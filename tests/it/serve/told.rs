@@ -35,6 +35,25 @@ fn what_is_not_understood_is_told_as_that() {
     assert_eq!(part.header("content-range"), Some("bytes */5"));
     kv.holds("k", "value");
 
+    // Whoever says it wants it to count, in JSON too.
+    for field in [
+        "If-None-Match: *",
+        "If-Match: \"x\"",
+        "KV-TTL: 1h",
+        "KV-Foo: 1",
+    ] {
+        let fields = [field, "Content-Type: application/json"];
+        let set = server.ask("POST /set", &fields, b"{\"id\":\"k\",\"value\":1}");
+        let name = field.split(':').next().unwrap().to_ascii_lowercase();
+        assert!(set.refuses(400, Exit::Usage).text().contains(&name));
+    }
+    for field in ["KV-TTL", "KV-Modified"] {
+        let twice = [&*format!("{field}: 1h"), &*format!("{field}: 1h")];
+        let put = server.ask("PUT /v1/default/k", &twice, b"new");
+        assert!(put.refuses(400, Exit::Usage).text().contains("twice"));
+    }
+    kv.holds("k", "value");
+
     let dropped = server.ask("POST /v1/none?op=drop", &[], b"");
     assert!(dropped.refuses(404, Exit::No).text().contains("namespace"));
     // A key that is empty by mistake is no namespace to be changed.

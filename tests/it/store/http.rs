@@ -47,6 +47,9 @@ fn what_is_no_service_is_refused() {
         ("http://a b", "no host"),
         ("http://a/?x=1", "path"),
         ("http://a#b", "no host"),
+        ("http://a/v1", "-n names the namespace"),
+        ("http://a/v1/default/", "-n names the namespace"),
+        ("http://a/base/v1/default", "-n names the namespace"),
         ("http+unix:", "socket"),
     ] {
         let err = parse(text).unwrap_err().to_string();

@@ -183,7 +183,7 @@ pub fn does(mode: &str) -> Vec<Does> {
         "200empty" => sized("200 OK", "", ""),
         "200text" => sized("200 OK", "", "ok"),
         "204plain" => vec![send("HTTP/1.1 204 No Content\r\n@\r\n")],
-        "201etag" => sized("200 OK", "ETag: \"0123456789abcdef\"\r\n", ""),
+        "201etag" => sized("201 Created", "ETag: \"0123456789abcdef\"\r\n", ""),
         "gzip_chunks" => flood(
             "200 OK",
             &format!("{ENTRY}Transfer-Encoding: gzip\r\n"),
