@@ -10,7 +10,7 @@ use super::reply::Refusal;
 
 /// What a path below `/v1` names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Resource {
     Store,
     Namespace(Namespace),
     Key(Namespace, Key),
@@ -18,23 +18,23 @@ pub(super) enum Place {
 
 /// Reads a path. A `%2F` in it is a `/`; nothing else is made equal, so that `a//b` and `a/../b`
 /// are keys like any other.
-pub(super) fn place(path: &str) -> Result<Place, Refusal> {
+pub(super) fn resource(path: &str) -> Result<Resource, Refusal> {
     let below = path.strip_prefix("/v1").unwrap_or(path);
     let below = below.strip_prefix('/').unwrap_or(below);
     let bytes = percent::decode(below.as_bytes())
         .ok_or_else(|| Refusal::usage("the path has a `%` without two hexadecimal digits"))?;
     if bytes.is_empty() {
-        return Ok(Place::Store);
+        return Ok(Resource::Store);
     }
     let slash = bytes.iter().position(|&byte| byte == b'/');
     let name = bytes[..slash.unwrap_or(bytes.len())].to_vec();
     let namespace = Namespace::try_from(OsString::from_vec(name))
         .map_err(|err| Refusal::usage(err.to_string()))?;
     match slash.map(|slash| &bytes[slash + 1..]) {
-        None | Some([]) => Ok(Place::Namespace(namespace)),
+        None | Some([]) => Ok(Resource::Namespace(namespace)),
         Some(key) => {
             let key = Key::new(key.to_vec()).map_err(|err| Refusal::usage(err.to_string()))?;
-            Ok(Place::Key(namespace, key))
+            Ok(Resource::Key(namespace, key))
         }
     }
 }
@@ -44,8 +44,8 @@ mod tests {
     use super::*;
 
     fn key(path: &str) -> Option<(String, Vec<u8>)> {
-        match place(path) {
-            Ok(Place::Key(namespace, key)) => {
+        match resource(path) {
+            Ok(Resource::Key(namespace, key)) => {
                 Some((namespace.to_string(), key.as_bytes().to_vec()))
             }
             _ => None,
@@ -63,9 +63,9 @@ mod tests {
         ] {
             assert_eq!(key(path), Some(("a".to_owned(), want.to_vec())), "{path}");
         }
-        assert!(matches!(place("/v1"), Ok(Place::Store)));
-        assert!(matches!(place("/v1/"), Ok(Place::Store)));
-        assert!(matches!(place("/v1/a/"), Ok(Place::Namespace(_))));
+        assert!(matches!(resource("/v1"), Ok(Resource::Store)));
+        assert!(matches!(resource("/v1/"), Ok(Resource::Store)));
+        assert!(matches!(resource("/v1/a/"), Ok(Resource::Namespace(_))));
         for bad in [
             "/v1/../a",
             "/v1/.a/b",
@@ -74,7 +74,7 @@ mod tests {
             "/v1/a/%00",
             "/v1/%ff/a",
         ] {
-            assert!(place(bad).is_err(), "{bad}");
+            assert!(resource(bad).is_err(), "{bad}");
         }
     }
 }

@@ -4,8 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::Response;
+use axum::http::HeaderMap;
 use memchr::memrchr;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -14,10 +13,10 @@ use crate::wire::http::answer;
 use crate::wire::lines::Lines;
 use crate::wire::record::{self, Record};
 
-use super::intake::{Fed, Intake, place};
 use super::memory::{BEGIN, BUDGET, Share, too_many};
-use super::reply::{Answer, Refusal, json};
-use super::{App, BatchRequest, outlet};
+use super::reply::{Answer, Refusal, json, typed};
+use super::request_body::{Fed, RequestBody, permit};
+use super::{App, BatchRequest, response_body};
 
 /// The most bytes of the commands of a request: they have to be in memory.
 const MAX_COMMANDS: u64 = 16 * 1024 * 1024;
@@ -48,13 +47,13 @@ pub(super) async fn batch(
     body: Body,
 ) -> Answer {
     let Options { json, stop, end } = options;
-    let commands = Intake::new(headers, body, MAX_COMMANDS)?
+    let commands = RequestBody::new(headers, body, MAX_COMMANDS)?
         .whole(app, COPIES)
         .await?;
     let (commands, share) = commands.into_parts();
     app.still_there().await?;
-    let place = place(app, &app.lists).await?;
-    let body = outlet::written(app, Some(place), move |app, out| {
+    let permit = permit(app, &app.lists).await?;
+    let body = response_body::written(app, Some(permit), move |app, out| {
         let request = BatchRequest {
             namespace,
             commands,
@@ -69,10 +68,7 @@ pub(super) async fn batch(
         Ok(done)
     })
     .await?;
-    let mut response = Response::new(body);
-    let kind = HeaderValue::from_static("application/octet-stream");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
+    Ok(typed("application/octet-stream", body))
 }
 
 /// Stores the entries of lines as `kv export` writes them, or none of them if a line is wrong or the
@@ -84,7 +80,7 @@ pub(super) async fn import(
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let intake = Intake::new(headers, body, u64::MAX)?;
+    let request = RequestBody::new(headers, body, u64::MAX)?;
     let work = move |app: &App, mut body: Fed<'_>| {
         let mut body = Metered {
             app,
@@ -102,13 +98,13 @@ pub(super) async fn import(
             None => imported.map(|done| Ok(done.unwrap_or_default())),
         }
     };
-    let imported = intake.feed(app, work).await?.map_err(Refusal::usage)?;
-    let told = answer::Imported {
+    let imported = request.feed(app, work).await?.map_err(Refusal::usage)?;
+    let done = answer::Imported {
         stored: imported.stored,
         left: imported.left,
         removed: imported.removed,
     };
-    Ok(json(answer::line(&told)))
+    Ok(json(answer::line(&done)))
 }
 
 /// A body whose longest line counts among what is in memory.
@@ -130,8 +126,8 @@ impl Metered<'_> {
             return self.share.fit_here(self.app, 3 * BEGIN);
         }
         if self.long.is_none() {
-            let place = Arc::clone(&self.app.memory.long_lines).try_acquire_owned();
-            self.long = Some(place.map_err(|_| too_many())?);
+            let permit = Arc::clone(&self.app.memory.long_lines).try_acquire_owned();
+            self.long = Some(permit.map_err(|_| too_many())?);
             self.share = Share::default();
         }
         self.share.fit_here(self.app, 3 * MAX_LINE)

@@ -11,7 +11,7 @@ use super::reply::Refusal;
 /// What `If-Match`, `If-None-Match` and the two headers with a time say. A time counts only where the
 /// etags beside it do not.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct Preconditions {
     matches: Option<Tags>,
     none: Option<Tags>,
     unmodified_since: Option<SystemTime>,
@@ -55,7 +55,7 @@ impl Tags {
     }
 }
 
-impl Asked {
+impl Preconditions {
     /// Reads them.
     pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
         let time = |name: HeaderName| {
@@ -84,7 +84,7 @@ impl Asked {
             .chain(of_reads)
             .find(|name| headers.contains_key(name))
         {
-            Some(name) => Err(Refusal::usage(format!("`{name}` cannot be heeded here"))),
+            Some(name) => Err(Refusal::usage(format!("`{name}` is not supported here"))),
             None => Ok(()),
         }
     }
@@ -182,10 +182,10 @@ fn read(text: &str) -> Option<Vec<Tag>> {
 mod tests {
     use super::*;
 
-    fn asked(name: HeaderName, text: &str) -> Asked {
+    fn preconditions(name: HeaderName, text: &str) -> Preconditions {
         let mut headers = HeaderMap::new();
         headers.insert(name, text.parse().unwrap());
-        Asked::read(&headers).unwrap()
+        Preconditions::read(&headers).unwrap()
     }
 
     const ONE: &str = "\"0000000000000001\"";
@@ -199,11 +199,15 @@ mod tests {
             ("\"0000000000000001\", \"0000000000000002\"", None),
             ("\"other\"", None),
         ] {
-            assert_eq!(asked(header::IF_MATCH, text).simple(), condition, "{text}");
+            assert_eq!(
+                preconditions(header::IF_MATCH, text).simple(),
+                condition,
+                "{text}"
+            );
         }
-        let absent = asked(header::IF_NONE_MATCH, "*");
+        let absent = preconditions(header::IF_NONE_MATCH, "*");
         assert_eq!(absent.simple(), Some(Condition::Absent));
-        assert_eq!(asked(header::IF_NONE_MATCH, ONE).simple(), None);
+        assert_eq!(preconditions(header::IF_NONE_MATCH, ONE).simple(), None);
     }
 
     #[test]
@@ -226,9 +230,9 @@ mod tests {
             ),
         ];
         for (name, text, want) in table {
-            let asked = asked(name, text);
+            let preconditions = preconditions(name, text);
             let got = [Some(Etag(1)), Some(Etag(2)), None]
-                .map(|etag| asked.allows(etag.map(|etag| (etag, Time(0)))));
+                .map(|etag| preconditions.allows(etag.map(|etag| (etag, Time(0)))));
             assert_eq!(got, want, "{text}");
         }
         for bad in [
@@ -240,17 +244,21 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_MATCH, bad.parse().unwrap());
-            assert!(Asked::read(&headers).is_err(), "{bad}");
+            assert!(Preconditions::read(&headers).is_err(), "{bad}");
         }
     }
     #[test]
     fn a_time_has_whole_seconds() {
         let second = "Sat, 21 Nov 2026 08:15:30 GMT";
         let at = |nanos: u64| Time(1_795_248_930_000_000_000 + nanos);
-        let asked = asked(header::IF_UNMODIFIED_SINCE, second);
+        let preconditions = preconditions(header::IF_UNMODIFIED_SINCE, second);
         for (nanos, holds) in [(0, true), (999_999_999, true), (1_000_000_000, false)] {
-            assert_eq!(asked.holds(Some((Etag(1), at(nanos)))), holds, "{nanos}");
+            assert_eq!(
+                preconditions.holds(Some((Etag(1), at(nanos)))),
+                holds,
+                "{nanos}"
+            );
         }
-        assert!(asked.holds(None) && asked.simple().is_none());
+        assert!(preconditions.holds(None) && preconditions.simple().is_none());
     }
 }

@@ -55,12 +55,12 @@ pub(super) async fn accept(
     let (running, mut finished) = mpsc::channel::<()>(1);
     ready();
     loop {
-        let place = Arc::clone(&places).acquire_owned();
+        let permit = Arc::clone(&places).acquire_owned();
         let accepted = async {
-            let place = place.await;
-            (socket.accept().await, place)
+            let permit = permit.await;
+            (socket.accept().await, permit)
         };
-        let (accepted, place) = tokio::select! {
+        let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -75,7 +75,7 @@ pub(super) async fn accept(
             app.metrics.connections.fetch_add(1, Relaxed);
             serve(peer, routes, &app).await;
             app.metrics.connections.fetch_sub(1, Relaxed);
-            drop((place, running));
+            drop((permit, running));
         });
     }
     drop((socket, running));

@@ -13,12 +13,12 @@ use crate::store::{Condition, Entry, Etag, Key, Meta, Namespace, Put, StoreError
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::App;
-use super::condition::{Asked, current};
+use super::condition::{Preconditions, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
-use super::intake::{Fed, Intake, place};
-use super::outlet;
-use super::range::{Wanted, wanted};
+use super::range::{Requested, requested};
 use super::reply::{Answer, Refusal, Refusals, empty};
+use super::request_body::{Fed, RequestBody, permit};
+use super::response_body;
 use super::schema::Raw;
 
 /// An entry's place.
@@ -54,19 +54,19 @@ pub(super) struct At {
     )
 )]
 pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
-    let asked = Asked::read(headers)?;
+    let preconditions = Preconditions::read(headers)?;
     let found = app.start(move |app| app.store().get(&at.namespace, &at.key, app.clock().now()));
     let found = found.await?;
     let meta = found.as_ref().map(|entry| &entry.meta);
-    if let Some(answer) = before_reading(&asked, meta)? {
+    if let Some(answer) = before_reading(&preconditions, meta)? {
         return Ok(answer);
     }
     let entry = found.ok_or_else(Refusal::absent)?;
-    let place = match entry.value {
+    let permit = match entry.value {
         Value::Whole { .. } => None,
-        Value::Stream(_) => Some(place(app, &app.streams).await?),
+        Value::Stream(_) => Some(permit(app, &app.streams).await?),
     };
-    value(app, entry.meta, entry.value, headers, place).await
+    value(app, entry.meta, entry.value, headers, permit).await
 }
 
 /// Tells what is known of an entry.
@@ -86,10 +86,10 @@ pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     )
 )]
 pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
-    let asked = Asked::read(headers)?;
+    let preconditions = Preconditions::read(headers)?;
     let found = app.start(move |app| app.store().stat(&at.namespace, &at.key, app.clock().now()));
     let found = found.await?;
-    if let Some(answer) = before_reading(&asked, found.as_ref())? {
+    if let Some(answer) = before_reading(&preconditions, found.as_ref())? {
         return Ok(answer);
     }
     let meta = found.ok_or_else(Refusal::absent)?;
@@ -100,12 +100,15 @@ pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer 
 }
 
 /// Answers a reader who has the entry already, or wants another.
-fn before_reading(asked: &Asked, found: Option<&Meta>) -> Result<Option<Response>, Refusal> {
+fn before_reading(
+    preconditions: &Preconditions,
+    found: Option<&Meta>,
+) -> Result<Option<Response>, Refusal> {
     let now = current(found);
-    if !asked.holds(now) {
+    if !preconditions.holds(now) {
         return Err(Refusal::condition());
     }
-    let Some(meta) = found.filter(|_| asked.is_known(now)) else {
+    let Some(meta) = found.filter(|_| preconditions.is_known(now)) else {
         return Ok(None);
     };
     let mut response = empty(StatusCode::NOT_MODIFIED);
@@ -119,12 +122,12 @@ async fn value(
     meta: Meta,
     value: Value,
     headers: &HeaderMap,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Answer {
-    let (code, range) = match wanted(headers, meta.etag, meta.size) {
-        Wanted::All => (StatusCode::OK, 0..meta.size),
-        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Nothing => {
+    let (code, range) = match requested(headers, meta.etag, meta.size) {
+        Requested::All => (StatusCode::OK, 0..meta.size),
+        Requested::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Requested::Nothing => {
             let code = StatusCode::RANGE_NOT_SATISFIABLE;
             let error = format!("the value has {} bytes, and none there", meta.size);
             let mut response = Refusal::new(code, Exit::No, error).into_response();
@@ -137,14 +140,14 @@ async fn value(
     let body = match value {
         Value::Whole { bytes, next } => {
             let bytes = Bytes::from(bytes).slice(next..);
-            let within = |place| {
-                usize::try_from(place)
+            let within = |offset| {
+                usize::try_from(offset)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len())
             };
             Body::from(bytes.slice(within(start)..within(end)))
         }
-        value => outlet::value(app, place, value, range).await?,
+        value => response_body::value(app, permit, value, range).await?,
     };
     let mut response = Response::new(body);
     *response.status_mut() = code;
@@ -161,8 +164,8 @@ async fn value(
 /// Answers with a value that was taken out of the store. It has nowhere else to go, so that it does
 /// not wait for a place.
 pub(super) async fn taken(app: &Arc<App>, entry: Entry) -> Answer {
-    let place = Arc::clone(&app.streams).try_acquire_owned().ok();
-    value(app, entry.meta, entry.value, &HeaderMap::new(), place).await
+    let permit = Arc::clone(&app.streams).try_acquire_owned().ok();
+    value(app, entry.meta, entry.value, &HeaderMap::new(), permit).await
 }
 
 /// Stores a value.
@@ -190,7 +193,7 @@ pub(super) async fn put(
     app: &Arc<App>,
     at: At,
     headers: &HeaderMap,
-    intake: Result<Intake, Refusal>,
+    body: Result<RequestBody, Refusal>,
     if_value: Option<Vec<u8>>,
 ) -> Answer {
     if headers.contains_key(header::CONTENT_RANGE) {
@@ -200,7 +203,7 @@ pub(super) async fn put(
     }
     let expiry = expiry(headers)?;
     let modified = modified(headers)?;
-    let intake = intake?;
+    let body = body?;
     let condition = condition(app, &at, headers, if_value).await?;
     let work = move |app: &App, mut body: Fed<'_>| {
         let At { namespace, key } = &at;
@@ -215,10 +218,7 @@ pub(super) async fn put(
         let etag = app.store().put(namespace, key, put, app.clock())?;
         Ok(etag.map(|etag| (etag, was_there)))
     };
-    let (etag, was_there) = intake
-        .feed(app, work)
-        .await?
-        .ok_or_else(Refusal::condition)?;
+    let (etag, was_there) = body.feed(app, work).await?.ok_or_else(Refusal::condition)?;
     let mut response = empty(match was_there {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::CREATED,
@@ -278,9 +278,9 @@ async fn condition(
     headers: &HeaderMap,
     if_value: Option<Vec<u8>>,
 ) -> Result<Condition, Refusal> {
-    let asked = Asked::read(headers)?;
+    let preconditions = Preconditions::read(headers)?;
     if let Some(value) = if_value {
-        return match asked == Asked::default() {
+        return match preconditions == Preconditions::default() {
             true => Ok(Condition::Value(value)),
             false => Err(Refusal::usage(
                 "`if_value` and `If-` headers exclude each other",
@@ -289,7 +289,7 @@ async fn condition(
     }
     // Whoever waits to be told to send a body is told first where the condition fails already.
     let looks = headers.contains_key(header::EXPECT);
-    let simple = asked.simple();
+    let simple = preconditions.simple();
     if let Some(condition) = &simple
         && (*condition == Condition::Always || !looks)
     {
@@ -300,7 +300,7 @@ async fn condition(
         app.store().stat(&namespace, &key, app.clock().now())
     });
     let found = found.await?;
-    match asked.allows(current(found.as_ref())) {
+    match preconditions.allows(current(found.as_ref())) {
         true => Ok(simple
             .unwrap_or_else(|| found.map_or(Condition::Absent, |meta| Condition::Etag(meta.etag)))),
         false => Err(Refusal::condition()),

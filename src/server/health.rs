@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse as _;
 
 use super::App;
-use super::reply::{Answer, Refusals};
+use super::reply::{Answer, Refusals, typed};
 
 /// Tells whether the store can be read.
 #[utoipa::path(
@@ -35,8 +34,5 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
     let text = app.metrics_text().await?;
-    let mut response = text.into_response();
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
+    Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
 }

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,9 +15,9 @@ use crate::wire::http::request::{List, read_info, read_namespaces};
 use crate::wire::info::write_json as write_info;
 
 use super::App;
-use super::intake::place;
-use super::outlet::{self, Outlet};
-use super::reply::{Answer, Refusal, Refusals};
+use super::reply::{Answer, Refusal, Refusals, typed};
+use super::request_body::permit;
+use super::response_body::{self, BodyWriter};
 use super::schema::Listed;
 
 /// The most bytes of what could not be listed that wait for an entry.
@@ -80,9 +79,9 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
 pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
     let request = List::read(query).map_err(Refusal::usage)?;
     app.still_there().await?;
-    let place = place(app, &app.lists).await?;
-    let write = move |app: &App, out: &mut Outlet| write(app, &namespace, request, out);
-    let body = outlet::written(app, Some(place), write).await?;
+    let permit = permit(app, &app.lists).await?;
+    let write = move |app: &App, out: &mut BodyWriter| write(app, &namespace, request, out);
+    let body = response_body::written(app, Some(permit), write).await?;
     Ok(json_lines(body))
 }
 
@@ -104,7 +103,7 @@ fn write(
     app: &App,
     namespace: &Namespace,
     request: List,
-    out: &mut Outlet,
+    out: &mut BodyWriter,
 ) -> Result<io::Result<()>, StoreError> {
     let List {
         mut selection,
@@ -172,7 +171,7 @@ struct Damage {
 }
 
 impl Damage {
-    fn note(&mut self, err: StoreError, holds: bool, out: &mut Outlet) -> io::Result<()> {
+    fn note(&mut self, err: StoreError, holds: bool, out: &mut BodyWriter) -> io::Result<()> {
         self.held.extend(Refusal::of(&err).body());
         if self.first.is_none() {
             self.first = Some(err);
@@ -183,7 +182,7 @@ impl Damage {
         }
     }
 
-    fn tell(&mut self, out: &mut Outlet) -> io::Result<()> {
+    fn tell(&mut self, out: &mut BodyWriter) -> io::Result<()> {
         out.write_all(&self.held)?;
         self.held.clear();
         Ok(())
@@ -213,8 +212,5 @@ pub(super) async fn info(app: &Arc<App>, namespace: Namespace, query: Option<&st
 }
 
 fn json_lines(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let lines = HeaderValue::from_static("application/x-ndjson");
-    response.headers_mut().insert(header::CONTENT_TYPE, lines);
-    response
+    typed("application/x-ndjson", body)
 }

@@ -31,10 +31,10 @@ use crate::wire::http::answer::{self, Holds, LockWanted, line};
 use crate::wire::text::is_hidden;
 use crate::wire::time::rfc3339;
 
-use super::intake::Intake;
 use super::reply::{Answer, Refusal, empty, json};
+use super::request_body::RequestBody;
 use super::stream::Peer;
-use super::wait::{LONGEST, not_yet, place};
+use super::wait::{LONGEST, not_yet, permit};
 use super::{App, begin};
 
 /// For how long a lock is granted; clients ask for it again in time.
@@ -72,7 +72,7 @@ struct Granted {
     token: u64,
     holder: Holder,
     until: Instant,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Which lock an id stands for.
@@ -145,7 +145,7 @@ impl Locks {
         of: LockOf,
         held: Held,
         holder: Holder,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Result<u64, Refusal> {
         let mut state = self.state();
         if let Some(granted) = state.granted.get(&id)
@@ -163,7 +163,7 @@ impl Locks {
             token,
             holder,
             until: Instant::now() + LASTS,
-            _place: place,
+            _permit: permit,
         };
         let before = state.granted.insert(id, granted);
         drop(state);
@@ -218,7 +218,7 @@ pub(super) async fn carry_out(
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let body = Intake::new(headers, body, MAX_REQUEST)?
+    let body = RequestBody::new(headers, body, MAX_REQUEST)?
         .whole(app, 1)
         .await?;
     let wanted: LockWanted = serde_json::from_slice(&body)
@@ -297,7 +297,7 @@ async fn lock(
             return Ok(None);
         }
         if waits.is_none() {
-            waits = Some(place(app)?);
+            waits = Some(permit(app)?);
         }
         tokio::select! {
             () = freed => {}
@@ -315,8 +315,8 @@ async fn attempt(
     of: &LockOf,
     wanted: &LockWanted,
 ) -> Result<Option<u64>, Refusal> {
-    let place = Arc::clone(&app.locks.places).try_acquire_owned();
-    let place = place.map_err(|_| Refusal::busy("too many locks are held here"))?;
+    let permit = Arc::clone(&app.locks.places).try_acquire_owned();
+    let permit = permit.map_err(|_| Refusal::busy("too many locks are held here"))?;
     let request = LockRequest {
         is_shared: of.is_shared,
         patience: Some(Duration::ZERO),
@@ -333,7 +333,7 @@ async fn attempt(
         since: app.clock().now(),
         is_shared: of.is_shared,
     };
-    let token = app.locks.grant(id, of.clone(), held, holder, place)?;
+    let token = app.locks.grant(id, of.clone(), held, holder, permit)?;
     watch_over(Arc::clone(app), id);
     Ok(Some(token))
 }

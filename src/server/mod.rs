@@ -14,11 +14,11 @@
 //!   verbs       POST: the other atomic steps;  wait  those that may take a while
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
-//!   origin      /get and /set
+//!   objects     /get and /set: objects and lists as JSON
 //!   openapi     what the handlers say of themselves;  schema  and of bodies
 //!   page        a page to look around with
 //!   health      what is told to those who watch;  metrics  what was done, for Prometheus
-//!   intake, outlet, reply   bodies in, bodies out, and errors;  memory  how much is held
+//!   request_body, response_body, reply   bodies in, bodies out, and errors;  memory  how much is held
 //! ```
 
 mod address;
@@ -29,18 +29,18 @@ mod entry;
 mod fields;
 mod guard;
 mod health;
-mod intake;
 mod list;
 mod listen;
 mod locks;
 mod memory;
 mod metrics;
+mod objects;
 mod openapi;
-mod origin;
-mod outlet;
 mod page;
 mod range;
 mod reply;
+mod request_body;
+mod response_body;
 mod routes;
 mod schema;
 mod speak;

@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::schema::Listed;
-use super::{entry, health, list, origin, page, reply, verbs};
+use super::{entry, health, list, objects, page, reply, verbs};
 use crate::wire::http::answer;
 
 #[derive(OpenApi)]
@@ -23,8 +23,8 @@ use crate::wire::http::answer;
         verbs::on_namespace,
         list::namespaces,
         list::entries,
-        origin::get,
-        origin::set,
+        objects::get,
+        objects::set,
         health::health,
         health::metrics,
         page::html,
@@ -35,7 +35,7 @@ use crate::wire::http::answer;
         Listed,
         answer::LockWanted,
         answer::Imported,
-        origin::Wanted
+        objects::ObjectRequest
     )),
     modifiers(&Token),
     security((), ("token" = []))

@@ -9,7 +9,7 @@ use crate::store::Etag;
 
 /// What a request wants of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Requested {
     /// All of it: it asks for no part, or in a way that is not known here and may be passed over.
     All,
     /// These bytes, at least one.
@@ -19,27 +19,27 @@ pub(super) enum Wanted {
 }
 
 /// Reads the headers of a request for a value of this size.
-pub(super) fn wanted(headers: &HeaderMap, etag: Etag, size: u64) -> Wanted {
+pub(super) fn requested(headers: &HeaderMap, etag: Etag, size: u64) -> Requested {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     if let Some(condition) = text(header::IF_RANGE)
         && condition != format!("\"{etag}\"")
     {
-        return Wanted::All;
+        return Requested::All;
     }
-    text(header::RANGE).map_or(Wanted::All, |range| {
-        read(range, size).unwrap_or(Wanted::All)
+    text(header::RANGE).map_or(Requested::All, |range| {
+        read(range, size).unwrap_or(Requested::All)
     })
 }
 
-fn read(text: &str, size: u64) -> Option<Wanted> {
-    let asked = parse_range_header(text).ok()?;
+fn read(text: &str, size: u64) -> Option<Requested> {
+    let ranges = parse_range_header(text).ok()?;
     // Several parts would want an answer of several parts.
-    if asked.len() != 1 {
+    if ranges.len() != 1 {
         return None;
     }
-    let parts = asked.validate(size).unwrap_or_default();
+    let parts = ranges.validate(size).unwrap_or_default();
     let part = parts.first().map(|part| *part.start()..*part.end() + 1);
-    Some(part.map_or(Wanted::Nothing, Wanted::Part))
+    Some(part.map_or(Requested::Nothing, Requested::Part))
 }
 
 #[cfg(test)]
@@ -49,13 +49,13 @@ mod tests {
     #[test]
     fn a_range_is_cut_to_the_value() {
         for (text, want) in [
-            ("bytes=0-0", Some(Wanted::Part(0..1))),
-            ("Bytes=2-", Some(Wanted::Part(2..10))),
-            ("bytes=-3", Some(Wanted::Part(7..10))),
-            ("bytes=-30", Some(Wanted::Part(0..10))),
-            ("bytes=9-99999999999999999999", Some(Wanted::Part(9..10))),
-            ("bytes=10-", Some(Wanted::Nothing)),
-            ("bytes=-0", Some(Wanted::Nothing)),
+            ("bytes=0-0", Some(Requested::Part(0..1))),
+            ("Bytes=2-", Some(Requested::Part(2..10))),
+            ("bytes=-3", Some(Requested::Part(7..10))),
+            ("bytes=-30", Some(Requested::Part(0..10))),
+            ("bytes=9-99999999999999999999", Some(Requested::Part(9..10))),
+            ("bytes=10-", Some(Requested::Nothing)),
+            ("bytes=-0", Some(Requested::Nothing)),
             ("bytes=3-2", None),
             ("bytes=0-1,3-4", None),
             ("bytes=+1-2", None),
@@ -65,7 +65,7 @@ mod tests {
             assert_eq!(read(text, 10), want, "{text}");
         }
         for text in ["bytes=0-", "bytes=-3"] {
-            assert_eq!(read(text, 0), Some(Wanted::Nothing));
+            assert_eq!(read(text, 0), Some(Requested::Nothing));
         }
     }
 }

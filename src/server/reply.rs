@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoResponses;
@@ -31,9 +30,9 @@ pub(super) struct Refusals;
 
 impl IntoResponses for Refusals {
     fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        let told = openapi::Ref::from_schema_name("Refusal");
+        let schema = openapi::Ref::from_schema_name("Refusal");
         let refusal = |why| {
-            let content = openapi::Content::new(Some(told.clone()));
+            let content = openapi::Content::new(Some(schema.clone()));
             let response = openapi::ResponseBuilder::new().description(why);
             response.content("application/json", content).build().into()
         };
@@ -76,6 +75,16 @@ impl Refusal {
     pub(super) fn condition() -> Self {
         let code = StatusCode::PRECONDITION_FAILED;
         Self::new(code, Exit::No, "the condition does not hold")
+    }
+
+    /// The namespace cannot be a list.
+    pub(super) fn no_list() -> Self {
+        Self::usage("that namespace is not for lists")
+    }
+
+    /// The service lets nobody change anything.
+    pub(super) fn read_only() -> Self {
+        Self::forbidden("this service is read-only")
     }
 
     /// The client is not to have this.
@@ -185,29 +194,28 @@ fn is_full(err: &io::Error) -> bool {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body()));
-        *response.status_mut() = self.code;
+        let mut response = json((self.code, self.body()));
         for (name, value) in self.headers {
             let value = HeaderValue::from_static(value);
             response.headers_mut().insert(name, value);
         }
-        let json = HeaderValue::from_static("application/json");
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, json);
         // An answer to HEAD has no body to tell it.
-        headers.insert(
-            answer::STATUS,
-            HeaderValue::from(u16::from(self.exit.row().0)),
-        );
+        let status = HeaderValue::from(u16::from(self.exit.row().0));
+        response.headers_mut().insert(answer::STATUS, status);
         response
     }
 }
 
 /// Makes an answer of a text that is JSON.
 pub(super) fn json(text: impl IntoResponse) -> Response {
-    let mut response = text.into_response();
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    typed("application/json", text)
+}
+
+/// Makes an answer whose body is of this type.
+pub(super) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 

@@ -14,13 +14,13 @@ use axum::routing::{any, get, post};
 use crate::exit::Exit;
 use crate::wire::http::request::op;
 
-use super::address::{Place, place};
-use super::condition::Asked;
+use super::address::{Resource, resource};
+use super::condition::Preconditions;
 use super::entry::{self, At};
-use super::intake::Intake;
 use super::reply::{Answer, Refusal};
+use super::request_body::RequestBody;
 use super::stream::Peer;
-use super::{App, fields, guard, health, list, openapi, origin, page, speak, verbs};
+use super::{App, fields, guard, health, list, objects, openapi, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -29,8 +29,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/v1", any(v1))
         .route("/v1/", any(v1))
         .route("/v1/{*rest}", any(v1))
-        .route("/get", post(origin::get))
-        .route("/set", post(origin::set))
+        .route("/get", post(objects::get))
+        .route("/set", post(objects::set))
         .route("/", get(page::html))
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::script))
@@ -87,33 +87,35 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let method = &parts.method;
     let reads = [Method::GET, Method::HEAD].contains(method);
     if app.config.read_only && !reads && !may_read(method, query) {
-        return Err(Refusal::forbidden("this service is read-only"));
+        return Err(Refusal::read_only());
     }
-    let place = place(parts.uri.path())?;
+    let resource = resource(parts.uri.path())?;
     let op = op(query);
     let is_post = *method == Method::POST;
     let puts = *method == Method::PUT || (is_post && op == "put");
     fields::check_headers(headers, puts)?;
     // These look at the conditions themselves.
-    let heeds = puts || (matches!(place, Place::Key(..)) && (!is_post || op == "remove"));
+    let heeds = puts || (matches!(resource, Resource::Key(..)) && (!is_post || op == "remove"));
     if !heeds {
-        Asked::refuse(headers, reads)?;
+        Preconditions::refuse(headers, reads)?;
     }
-    match (place, method) {
-        (Place::Store, &Method::GET | &Method::HEAD) => list::namespaces(&app, query).await,
-        (Place::Namespace(namespace), &Method::GET | &Method::HEAD) if op == "info" => {
+    match (resource, method) {
+        (Resource::Store, &Method::GET | &Method::HEAD) => list::namespaces(&app, query).await,
+        (Resource::Namespace(namespace), &Method::GET | &Method::HEAD) if op == "info" => {
             list::info(&app, namespace, query).await
         }
-        (Place::Namespace(namespace), &Method::GET) => list::entries(&app, namespace, query).await,
-        (Place::Namespace(namespace), &Method::HEAD) => list::head(&app, namespace, query).await,
+        (Resource::Namespace(namespace), &Method::GET) => {
+            list::entries(&app, namespace, query).await
+        }
+        (Resource::Namespace(namespace), &Method::HEAD) => list::head(&app, namespace, query).await,
         // A key that is empty by mistake is not to be the whole namespace.
-        (Place::Namespace(_), &Method::POST) if parts.uri.path().ends_with('/') => Err(
+        (Resource::Namespace(_), &Method::POST) if parts.uri.path().ends_with('/') => Err(
             Refusal::usage("the path has no key behind its `/`: a namespace is `/v1/NAMESPACE`"),
         ),
-        (Place::Namespace(list), &Method::POST) => {
+        (Resource::Namespace(list), &Method::POST) => {
             verbs::on_namespace(&app, peer, list, query, headers, body).await
         }
-        (Place::Key(namespace, key), method) => {
+        (Resource::Key(namespace, key), method) => {
             let at = At { namespace, key };
             if *method == Method::POST {
                 return verbs::on_key(&app, peer, at, query, headers, body).await;
@@ -126,15 +128,15 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
                 Method::GET => entry::get(&app, at, headers).await,
                 Method::HEAD => entry::head(&app, at, headers).await,
                 Method::PUT => {
-                    let intake = Intake::new(headers, body, app.config.max_value);
-                    entry::put(&app, at, headers, intake, None).await
+                    let body = RequestBody::new(headers, body, app.config.max_value);
+                    entry::put(&app, at, headers, body, None).await
                 }
                 Method::DELETE => entry::remove(&app, at, headers, None).await,
                 _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE, POST")),
             }
         }
-        (Place::Namespace(_), _) => Err(method_not_allowed("GET, HEAD, POST")),
-        (Place::Store, _) => Err(method_not_allowed("GET, HEAD")),
+        (Resource::Namespace(_), _) => Err(method_not_allowed("GET, HEAD, POST")),
+        (Resource::Store, _) => Err(method_not_allowed("GET, HEAD")),
     }
 }
 
@@ -144,7 +146,7 @@ fn may_read(method: &Method, query: Option<&str>) -> bool {
 }
 
 fn method_not_allowed(allowed: &'static str) -> Refusal {
-    let error = format!("this path wants {allowed}");
+    let error = format!("this path takes {allowed}");
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Exit::Usage, error);
     match allowed.starts_with(char::is_uppercase) {
         true => refusal.with(header::ALLOW, allowed),

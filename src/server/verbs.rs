@@ -12,8 +12,8 @@ use crate::store::{End, Expiry, Key, Namespace, lists};
 use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
 
 use super::entry::{self, At};
-use super::intake::Intake;
 use super::reply::{Answer, Refusal, Refusals, empty};
+use super::request_body::RequestBody;
 use super::schema::{KeyVerb, NamespaceVerb, Raw};
 use super::stream::Peer;
 use super::wait::{LONGEST, Look, Target, not_yet, wait};
@@ -58,14 +58,14 @@ pub(super) async fn on_key(
 ) -> Answer {
     match OnKey::read(query).map_err(Refusal::usage)? {
         OnKey::Put { if_value } => {
-            let intake = Intake::new(headers, body, app.config.max_value);
-            entry::put(app, at, headers, intake, if_value).await
+            let request = RequestBody::new(headers, body, app.config.max_value);
+            entry::put(app, at, headers, request, if_value).await
         }
         OnKey::Remove { if_value } => entry::remove(app, at, headers, if_value).await,
         OnKey::Incr { by, ttl } => incr(app, at, by, ttl).await,
         OnKey::Append => {
             let max = app.config.max_value.min(MAX_ADDITION);
-            let addition = Intake::new(headers, body, max)?.whole(app, 1).await?;
+            let addition = RequestBody::new(headers, body, max)?.whole(app, 1).await?;
             let work = move |app: &App| {
                 let At { namespace, key } = &at;
                 app.store().append(namespace, key, &addition, app.clock())
@@ -114,11 +114,11 @@ pub(super) async fn on_namespace(
 ) -> Answer {
     match OnNamespace::read(query).map_err(Refusal::usage)? {
         OnNamespace::Pop { .. } | OnNamespace::Push if !lists::can_be(&list) => {
-            Err(Refusal::usage("that namespace is not for lists"))
+            Err(Refusal::no_list())
         }
         OnNamespace::Push => {
-            let intake = Intake::new(headers, body, app.config.max_value)?;
-            let push = intake.feed(app, move |app, mut value| {
+            let request = RequestBody::new(headers, body, app.config.max_value)?;
+            let push = request.feed(app, move |app, mut value| {
                 app.store().push(&list, &mut value, app.clock())
             });
             push.await?;
@@ -140,9 +140,9 @@ pub(super) async fn on_namespace(
                 return Err(Refusal::usage("no key is so long"));
             }
             let max = app.config.max_value.saturating_add(len as u64);
-            let mut intake = Intake::new(headers, body, max)?;
-            let at = placed(list, intake.take(len).await?)?;
-            entry::put(app, at, headers, Ok(intake), None).await
+            let mut request = RequestBody::new(headers, body, max)?;
+            let at = placed(list, request.take(len).await?)?;
+            entry::put(app, at, headers, Ok(request), None).await
         }
         OnNamespace::Batch { json, stop, end } => {
             let options = bulk::Options { json, stop, end };
@@ -173,7 +173,7 @@ async fn in_body(
 ) -> Result<At, Refusal> {
     // One that is a little too long is told as that.
     let max = 2 * MAX_KEY_LEN as u64;
-    let key = Intake::new(headers, body, max)?.whole(app, 1).await?;
+    let key = RequestBody::new(headers, body, max)?.whole(app, 1).await?;
     placed(namespace, key.to_vec())
 }
 

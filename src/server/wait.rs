@@ -50,7 +50,7 @@ pub(super) async fn wait<T: Send + 'static>(
             Look::NotYet(_) => None,
         });
     }
-    let place = place(app)?;
+    let permit = permit(app)?;
     let (sender, mut result) = oneshot::channel();
     let (first, looked) = oneshot::channel();
     // Held during a look, so that what it takes away is not forgotten.
@@ -67,11 +67,11 @@ pub(super) async fn wait<T: Send + 'static>(
     };
     let run = move || {
         waiter.run(&mut look, first, sender);
-        drop(place);
+        drop(permit);
     };
     begin(app, run).await?;
     let is_stopping = tokio::select! {
-        found = &mut result => return told(app, found),
+        found = &mut result => return answer_of(app, found),
         () = app.stops() => true,
         () = peer.has_ended() => false,
     };
@@ -80,13 +80,13 @@ pub(super) async fn wait<T: Send + 'static>(
     drop(over);
     _ = turn.lock().await;
     match result.try_recv() {
-        Ok(found) => told(app, Ok(found)),
+        Ok(found) => answer_of(app, Ok(found)),
         Err(_) if is_stopping => Err(Refusal::busy("the service stops")),
         Err(_) => Ok(None),
     }
 }
 
-fn told<T>(
+fn answer_of<T>(
     app: &App,
     found: Result<store::Result<Option<T>>, oneshot::error::RecvError>,
 ) -> Result<Option<T>, Refusal> {
@@ -108,9 +108,9 @@ pub(super) fn not_yet(what: &str, patience: Duration) -> Refusal {
 }
 
 /// Returns one of the places that there are for requests that wait.
-pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Refusal> {
-    let place = Arc::clone(&app.waits).try_acquire_owned();
-    place.map_err(|_| Refusal::busy("too many requests wait here"))
+pub(super) fn permit(app: &App) -> Result<OwnedSemaphorePermit, Refusal> {
+    let permit = Arc::clone(&app.waits).try_acquire_owned();
+    permit.map_err(|_| Refusal::busy("too many requests wait here"))
 }
 
 /// Tells a waiter that nobody waits for it any more.

@@ -19,7 +19,7 @@ use super::{App, begin};
 const PART: usize = 128 * 1024;
 
 /// What the thread that makes a body says of it.
-enum Said {
+enum Event {
     Part(Bytes),
     /// It has come to its end.
     End,
@@ -31,10 +31,10 @@ enum Said {
 /// has come to the end, the body fails too, and the connection is closed short of its end.
 struct Parts {
     /// What was said before the answer was begun.
-    first: Option<Said>,
-    parts: mpsc::Receiver<Said>,
+    first: Option<Event>,
+    parts: mpsc::Receiver<Event>,
     is_torn: bool,
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl hyper::body::Body for Parts {
@@ -45,17 +45,17 @@ impl hyper::body::Body for Parts {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let said = match self.first.take() {
-            Some(said) => Some(said),
+        let event = match self.first.take() {
+            Some(event) => Some(event),
             None => ready!(self.parts.poll_recv(cx)),
         };
-        Poll::Ready(match said {
-            Some(Said::Part(part)) => Some(Ok(Frame::data(part))),
-            Some(Said::End) => None,
-            Some(Said::Refused(_)) | None if self.is_torn => {
+        Poll::Ready(match event {
+            Some(Event::Part(part)) => Some(Ok(Frame::data(part))),
+            Some(Event::End) => None,
+            Some(Event::Refused(_)) | None if self.is_torn => {
                 Some(Err(io::Error::other("the answer could not be made")))
             }
-            Some(Said::Refused(_)) | None => {
+            Some(Event::Refused(_)) | None => {
                 // What was made is sent before the connection is closed, if the client takes it.
                 self.is_torn = true;
                 cx.waker().wake_by_ref();
@@ -66,26 +66,26 @@ impl hyper::body::Body for Parts {
 }
 
 /// Writes the parts of a body; dropped before its end it leaves the body torn.
-pub(super) struct Outlet {
+pub(super) struct BodyWriter {
     buffer: Vec<u8>,
-    sender: mpsc::Sender<Said>,
+    sender: mpsc::Sender<Event>,
     has_begun: bool,
 }
 
-impl Outlet {
-    fn send(&mut self, said: Said) -> io::Result<()> {
+impl BodyWriter {
+    fn send(&mut self, event: Event) -> io::Result<()> {
         self.has_begun = true;
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.sender.blocking_send(said).map_err(gone)
+        self.sender.blocking_send(event).map_err(gone)
     }
 
     fn finish(mut self) -> io::Result<()> {
         self.flush()?;
-        self.send(Said::End)
+        self.send(Event::End)
     }
 }
 
-impl Write for Outlet {
+impl Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PART {
@@ -99,7 +99,7 @@ impl Write for Outlet {
             return Ok(());
         }
         let part = std::mem::take(&mut self.buffer);
-        self.send(Said::Part(part.into()))
+        self.send(Event::Part(part.into()))
     }
 }
 
@@ -108,43 +108,43 @@ impl Write for Outlet {
 /// client sees a body that is cut off.
 pub(super) async fn written(
     app: &Arc<App>,
-    place: Option<OwnedSemaphorePermit>,
-    write: impl FnOnce(&App, &mut Outlet) -> Result<io::Result<()>> + Send + 'static,
+    permit: Option<OwnedSemaphorePermit>,
+    write: impl FnOnce(&App, &mut BodyWriter) -> Result<io::Result<()>> + Send + 'static,
 ) -> Result<Body, Refusal> {
     let (sender, mut parts) = mpsc::channel(2);
     let shared = Arc::clone(app);
     let work = move || {
         let app = shared;
-        let mut outlet = Outlet {
+        let mut writer = BodyWriter {
             buffer: Vec::new(),
             sender,
             has_begun: false,
         };
-        match write(&app, &mut outlet) {
+        match write(&app, &mut writer) {
             // Whoever is gone needs no end.
-            Ok(Ok(())) => _ = outlet.finish(),
+            Ok(Ok(())) => _ = writer.finish(),
             Ok(Err(_)) => {}
             Err(err) => {
                 // What is sound is sent before it is cut off.
-                _ = outlet.flush();
+                _ = writer.flush();
                 let refusal = app.failed(&err);
-                if !outlet.has_begun {
-                    _ = outlet.send(Said::Refused(refusal));
+                if !writer.has_begun {
+                    _ = writer.send(Event::Refused(refusal));
                 }
             }
         }
     };
     begin(app, work).await?;
     let first = match parts.recv().await {
-        Some(Said::Refused(refusal)) => return Err(refusal),
-        Some(said) => Some(said),
+        Some(Event::Refused(refusal)) => return Err(refusal),
+        Some(event) => Some(event),
         None => return Err(Refusal::bug()),
     };
     Ok(Body::new(Parts {
         first,
         parts,
         is_torn: false,
-        _place: place,
+        _permit: permit,
     }))
 }
 
@@ -152,18 +152,18 @@ pub(super) async fn written(
 /// before the whole value is verified, so that nobody takes damage for a value.
 pub(super) async fn value(
     app: &Arc<App>,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
     mut value: Value,
     range: Range<u64>,
 ) -> Result<Body, Refusal> {
-    written(app, place, move |_, outlet| {
+    written(app, permit, move |_, writer| {
         let mut buf = vec![0; PART];
         let mut at = 0_u64;
         let mut held: Vec<u8> = Vec::new();
         loop {
             let n = value.read(&mut buf)?;
             if n == 0 {
-                return Ok(outlet.write_all(&held));
+                return Ok(writer.write_all(&held));
             }
             let part = clip(&buf[..n], at, &range);
             at += n as u64;
@@ -171,7 +171,7 @@ pub(super) async fn value(
                 continue;
             }
             let ready = std::mem::replace(&mut held, part.to_vec());
-            if let Err(err) = outlet.write_all(&ready) {
+            if let Err(err) = writer.write_all(&ready) {
                 return Ok(Err(err));
             }
         }
@@ -181,9 +181,9 @@ pub(super) async fn value(
 
 /// Returns what of the bytes at `at` belongs to a range.
 pub(super) fn clip<'a>(bytes: &'a [u8], at: u64, range: &Range<u64>) -> &'a [u8] {
-    let within = |place: u64| {
-        let place = place.saturating_sub(at).min(bytes.len() as u64);
-        usize::try_from(place).unwrap_or(bytes.len())
+    let within = |offset: u64| {
+        let offset = offset.saturating_sub(at).min(bytes.len() as u64);
+        usize::try_from(offset).unwrap_or(bytes.len())
     };
     &bytes[within(range.start)..within(range.end)]
 }

@@ -10,10 +10,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
@@ -24,11 +22,11 @@ use crate::exit::Exit;
 use crate::store::{Condition, Key, Namespace, Put, Selection, Value, lists};
 
 use super::App;
-use super::condition::Asked;
+use super::condition::Preconditions;
 use super::fields;
-use super::intake::{Held, Intake, place};
-use super::outlet;
-use super::reply::{Answer, Refusal, Refusals};
+use super::reply::{Answer, Refusal, Refusals, json};
+use super::request_body::{Held, RequestBody, permit};
+use super::response_body;
 
 /// The most bytes of an object: it has to be in memory to be JSON.
 const MAX_OBJECT: u64 = 16 * 1024 * 1024;
@@ -36,7 +34,7 @@ const MAX_OBJECT: u64 = 16 * 1024 * 1024;
 /// What `/get` and `/set` take: an `id` or a `list`, and for `/set` a `value`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct ObjectRequest {
     id: Option<String>,
     list: Option<String>,
     #[schema(value_type = Value)]
@@ -59,7 +57,7 @@ enum Object {
 #[utoipa::path(
     post,
     path = "/set",
-    request_body(content = Wanted, content_type = "application/json"),
+    request_body(content = ObjectRequest, content_type = "application/json"),
     responses(
         (status = 200, description = "It is stored", content_type = "application/json", body = Object),
         Refusals
@@ -67,9 +65,9 @@ enum Object {
 )]
 pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer {
     if app.config.read_only {
-        return Err(Refusal::forbidden("this service is read-only"));
+        return Err(Refusal::read_only());
     }
-    Asked::refuse(request.headers(), false)?;
+    Preconditions::refuse(request.headers(), false)?;
     let (object, value, held) = read(&app, request).await?;
     let value = value.ok_or_else(|| Refusal::usage("there is no `value`"))?;
     let work = move |app: &App| {
@@ -85,14 +83,14 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
         put.map(drop)
     };
     app.change(work).await?;
-    Ok(json(StatusCode::OK, Body::from("{\"result\":true}\n")))
+    Ok(json("{\"result\":true}\n"))
 }
 
 /// Answers with an object, or with all of a list.
 #[utoipa::path(
     post,
     path = "/get",
-    request_body(content = Wanted, content_type = "application/json"),
+    request_body(content = ObjectRequest, content_type = "application/json"),
     responses(
         (status = 200, description = "The object", content_type = "application/json", body = Object),
         (status = 404, description = "There is none", content_type = "application/json", body = Object),
@@ -100,7 +98,7 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
     )
 )]
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
-    Asked::refuse(request.headers(), true)?;
+    Preconditions::refuse(request.headers(), true)?;
     let (object, value, _) = read(&app, request).await?;
     if value.is_some() {
         return Err(Refusal::usage("`value` is for /set"));
@@ -122,14 +120,14 @@ pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer
         Ok(Ok(Some(entry.value.into_vec()?)))
     };
     let Some(value) = app.start(work).await?? else {
-        let none = Body::from("{\"result\":null}\n");
-        return Ok(json(StatusCode::NOT_FOUND, none));
+        let none = "{\"result\":null}\n";
+        return Ok(json((StatusCode::NOT_FOUND, none)));
     };
     let mut body = b"{\"result\":".to_vec();
     // Writing to memory cannot fail.
     _ = write_object(&mut body, &value);
     body.extend_from_slice(b"}\n");
-    Ok(json(StatusCode::OK, Body::from(body)))
+    Ok(json(body))
 }
 
 fn too_large() -> Refusal {
@@ -139,8 +137,8 @@ fn too_large() -> Refusal {
 
 /// Answers with the elements of a list, the oldest first.
 async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
-    let place = place(app, &app.lists).await?;
-    let body = outlet::written(app, Some(place), move |app, out| {
+    let permit = permit(app, &app.lists).await?;
+    let body = response_body::written(app, Some(permit), move |app, out| {
         let selection = Selection {
             values: true,
             ..Selection::default()
@@ -166,7 +164,7 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
         Ok(written.and_then(|()| out.write_all(b"]}\n")))
     })
     .await?;
-    Ok(json(StatusCode::OK, body))
+    Ok(json(body))
 }
 
 /// Reads what is wanted, and what is held for it.
@@ -177,7 +175,7 @@ async fn read(
     let (parts, body) = request.into_parts();
     fields::check_headers(&parts.headers, false)?;
     if !is_json(&parts.headers) {
-        let error = "this wants `Content-Type: application/json`";
+        let error = "the request needs `Content-Type: application/json`";
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Exit::Usage,
@@ -185,12 +183,12 @@ async fn read(
         ));
     }
     let max = app.config.max_value.min(MAX_OBJECT);
-    let body = Intake::new(&parts.headers, body, max)?
+    let body = RequestBody::new(&parts.headers, body, max)?
         .whole(app, 1)
         .await?;
-    let wanted: Wanted = serde_json::from_slice(&body)
-        .map_err(|err| Refusal::usage(format!("the body is not what is wanted here: {err}")))?;
-    let object = match (wanted.id, wanted.list) {
+    let request: ObjectRequest = serde_json::from_slice(&body)
+        .map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))?;
+    let object = match (request.id, request.list) {
         (Some(id), None) => {
             let key = Key::new(id.into_bytes());
             Object::Entry(key.map_err(|err| Refusal::usage(err.to_string()))?)
@@ -202,13 +200,13 @@ async fn read(
                         Refusal::usage(err.to_string())
                     })?;
             if !lists::can_be(&list) {
-                return Err(Refusal::usage("that namespace is not for lists"));
+                return Err(Refusal::no_list());
             }
             Object::List(list)
         }
         _ => return Err(Refusal::usage("there is either an `id` or a `list`")),
     };
-    Ok((object, wanted.value, body))
+    Ok((object, request.value, body))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -228,12 +226,4 @@ fn write_object(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
         Ok(text) => serde_json::to_writer(out, text).map_err(io::Error::from),
         Err(_) => write!(out, "{{\"base64\":\"{}\"}}", STANDARD.encode(value)),
     }
-}
-
-fn json(code: StatusCode, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = code;
-    let kind = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }

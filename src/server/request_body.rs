@@ -24,7 +24,7 @@ const HELD: usize = 64 * 1024;
 const PASSED_OVER: u64 = 16 * 1024 * 1024;
 
 /// A body on its way in.
-pub(super) struct Intake {
+pub(super) struct RequestBody {
     body: Body,
     max: u64,
     /// How many bytes it has, at the most.
@@ -38,7 +38,7 @@ pub(super) struct Intake {
     has_ended: bool,
 }
 
-impl Intake {
+impl RequestBody {
     /// Looks at what the headers say of a body before any of it is read.
     pub(super) fn new(headers: &HeaderMap, body: Body, max: u64) -> Result<Self, Refusal> {
         let coding = headers.get(header::CONTENT_ENCODING);
@@ -145,7 +145,7 @@ impl Intake {
         if self.has_ended {
             return app.change(move |app| work(app, Fed::Held(&head))).await;
         }
-        let _place = place(app, &app.streams).await?;
+        let _permit = permit(app, &app.streams).await?;
         let (sender, parts) = mpsc::channel(4);
         let mut upload = Upload {
             now: Bytes::from(head),
@@ -184,19 +184,19 @@ impl Intake {
 }
 
 /// Waits for one of the places that there are for what takes long, but not for ever.
-pub(super) async fn place(
+pub(super) async fn permit(
     app: &App,
     places: &Arc<Semaphore>,
 ) -> Result<OwnedSemaphorePermit, Refusal> {
-    let place = Arc::clone(places).acquire_owned();
-    match timeout(app.store().busy_timeout(), place).await {
-        Ok(Ok(place)) => Ok(place),
+    let permit = Arc::clone(places).acquire_owned();
+    match timeout(app.store().busy_timeout(), permit).await {
+        Ok(Ok(permit)) => Ok(permit),
         _ => Err(Refusal::busy("too many large values are on their way")),
     }
 }
 
 fn slow() -> Refusal {
-    let error = "the body has not come in the time allowed";
+    let error = "timed out waiting for the body";
     let slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, Exit::Failure, error);
     slow.with(header::CONNECTION, "close")
 }
