@@ -24,8 +24,8 @@ pub(super) fn check_headers(headers: &HeaderMap, puts: bool) -> Result<(), Refus
     }
 }
 
-/// Reads a header that is text.
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+/// Reads a header that is text and can stand in a request once.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().map(|value| value.to_str());
     if values.next().is_some() {

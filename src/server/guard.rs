@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Version, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use sha1::{Digest as _, Sha1};
 
 use crate::exit::Exit;
 
+use super::fields::text;
 use super::reply::Refusal;
 use super::stream::Peer;
 use super::{App, MAX_HEADER, page};
@@ -33,7 +34,7 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
         let error = format!("the header is larger than {MAX_HEADER} bytes");
         return Err(Refusal::new(code, Exit::Usage, error));
     }
-    let coding = one(headers, header::TRANSFER_ENCODING)?;
+    let coding = text(headers, header::TRANSFER_ENCODING.as_str())?;
     if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("chunked")) {
         let error = "`Transfer-Encoding` is `chunked` here, and nothing else";
         let refusal = Refusal::new(StatusCode::NOT_IMPLEMENTED, Exit::Usage, error);
@@ -42,7 +43,7 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     let path = request.uri().path();
     let is_open = path == "/healthz" || page::is_part(path);
     let reached = request.extensions().get::<Peer>().and_then(Peer::reached);
-    let host = one(headers, header::HOST)?;
+    let host = text(headers, header::HOST.as_str())?;
     let authority = request.uri().authority();
     let authority = authority.map(|authority| authority.as_str());
     for name in authority.into_iter().chain(host) {
@@ -61,15 +62,15 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     if host.is_none() && !(is_old && path == "/healthz") {
         return Err(Refusal::forbidden("the request has no `Host`"));
     }
-    if let Some(origin) = one(headers, header::ORIGIN)? {
+    if let Some(origin) = text(headers, header::ORIGIN.as_str())? {
         let site = origin.split_once("://");
         if !site.is_some_and(|(scheme, site)| is_same(app, scheme, site, host)) {
             return Err(of_another_site());
         }
     }
     // A browser tells so for what pages do that has no origin, such as to show a picture.
-    if let Some(site) = one(headers, SITE)? {
-        let is_link = page::is_part(path) && one(headers, MODE)? == Some("navigate");
+    if let Some(site) = text(headers, SITE.as_str())? {
+        let is_link = page::is_part(path) && text(headers, MODE.as_str())? == Some("navigate");
         if !["same-origin", "none"].contains(&site) && !is_link {
             return Err(of_another_site());
         }
@@ -92,17 +93,6 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     };
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, Exit::Failure, error);
     Err(refusal.with(header::WWW_AUTHENTICATE, "Bearer"))
-}
-
-/// Returns a header that can stand in a request once.
-fn one(headers: &HeaderMap, name: header::HeaderName) -> Result<Option<&str>, Refusal> {
-    let mut values = headers.get_all(&name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(Refusal::usage(format!("`{name}` is given twice")));
-    }
-    let text = first.map(|value| value.to_str()).transpose();
-    text.map_err(|_| Refusal::usage(format!("`{name}` is not text")))
 }
 
 fn of_another_site() -> Refusal {
