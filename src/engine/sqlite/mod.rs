@@ -48,15 +48,10 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::engine::Settings;
-use crate::store::{
-    Clock, Condition, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Put, Result,
-    Selection, Time,
-};
 
 use self::connection::FileId;
 
@@ -80,74 +75,5 @@ impl Sqlite {
             pool: Mutex::default(),
             was_there: AtomicBool::default(),
         }
-    }
-}
-
-impl Entries for Sqlite {
-    fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
-        self.find(namespace, key, now)
-    }
-
-    fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
-        self.find_meta(namespace, key, now)
-    }
-
-    fn put(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        put: Put<'_>,
-        clock: &dyn Clock,
-    ) -> Result<Option<Etag>> {
-        self.put_entry(namespace, key, put, clock)
-    }
-
-    fn remove(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        condition: &Condition,
-        clock: &dyn Clock,
-    ) -> Result<bool> {
-        self.remove_entry(namespace, key, condition, clock)
-    }
-
-    fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
-        self.take_entry(namespace, key, clock)
-    }
-
-    fn expire(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        expiry: Expiry,
-        clock: &dyn Clock,
-    ) -> Result<bool> {
-        self.expire_entry(namespace, key, expiry, clock)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        namespace: &Namespace,
-        selection: &Selection,
-        now: Time,
-    ) -> Result<Listing<'a>> {
-        self.list_entries(namespace, selection, now)
-    }
-
-    fn namespaces(&self) -> Result<Vec<Namespace>> {
-        self.list_namespaces()
-    }
-
-    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        self.drop_namespace(namespace)
-    }
-
-    fn busy_timeout(&self) -> Duration {
-        self.settings.busy_timeout
-    }
-
-    fn exists(&self) -> Result<bool> {
-        self.find_file().map(|file| file.is_some())
     }
 }

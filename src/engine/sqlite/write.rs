@@ -1,12 +1,14 @@
-//! Changing one key: each change is one transaction.
+//! The verbs on entries, and changing one key: each change is one transaction.
+
+use std::time::Duration;
 
 use rusqlite::{Connection, Params, params};
 
 use crate::os;
 use crate::store::lists::number_of;
 use crate::store::{
-    Clock, Condition, Deadline, Entry, Etag, Expiry, Key, Meta, Namespace, OrCannot as _, Put,
-    Result, Time,
+    Clock, Condition, Deadline, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace,
+    OrCannot as _, Put, Result, Selection, Time,
 };
 
 use super::Sqlite;
@@ -15,9 +17,16 @@ use super::space::Space;
 use super::transaction::Transaction;
 use super::value::Spool;
 
-impl Sqlite {
-    /// Stores a value; see [`crate::store::Entries::put`].
-    pub(super) fn put_entry(
+impl Entries for Sqlite {
+    fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
+        self.find(namespace, key, now)
+    }
+
+    fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
+        self.find_meta(namespace, key, now)
+    }
+
+    fn put(
         &self,
         namespace: &Namespace,
         key: &Key,
@@ -64,6 +73,107 @@ impl Sqlite {
         })
     }
 
+    fn remove(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        condition: &Condition,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let removed = self.change_if_any(namespace, |tx, space| {
+            let now = clock.now();
+            if !self.is_to_remove(tx, space, key, now)?
+                || !self.allows(tx, space, key, condition, now)?
+            {
+                return Ok(false);
+            }
+            self.delete(tx, space, key.as_bytes())
+        })?;
+        Ok(removed == Some(true))
+    }
+
+    fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
+        let taken = self.change_if_any(namespace, |tx, space| {
+            self.take_row(tx, space, key.as_bytes(), clock.now())
+        })?;
+        Ok(taken.flatten())
+    }
+
+    fn expire(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        expiry: Expiry,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let done = self.change_if_any(namespace, |tx, space| {
+            let now = clock.now();
+            let found = self.select(tx, space, key.as_bytes())?;
+            let Some(found) = found.filter(|found| found.is_live(now)) else {
+                return Ok(false);
+            };
+            let Found {
+                meta, sum, large, ..
+            } = found;
+            let new = Meta {
+                etag: new_etag()?,
+                expires: expiry.resolve(now, meta.expires),
+                ..meta
+            };
+            let value_sum = sum_of(key.as_bytes(), &meta, sum);
+            let sum = sum_of(key.as_bytes(), &new, value_sum);
+            let head = Found::new(new, sum, large).head_of(space.id, key.as_bytes());
+            tx.execute(
+                "UPDATE entry SET etag = ?3, expires = ?4, sum = ?5, head = ?6
+                 WHERE namespace = ?1 AND key = ?2",
+                params![
+                    space.id,
+                    key.as_bytes(),
+                    new.etag.0.cast_signed(),
+                    millis(new.expires),
+                    sum.cast_signed(),
+                    head.cast_signed(),
+                ],
+            )
+            .map_err(self.cannot("change"))?;
+            space.put(key.as_bytes(), Some(meta.expires), new.expires);
+            Ok(true)
+        })?;
+        Ok(done == Some(true))
+    }
+
+    fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
+        let removed = self.change_if_any(namespace, |tx, space| {
+            tx.execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
+                .and_then(|_| tx.execute("DELETE FROM namespace WHERE id = ?1", [space.id]))
+                .map_err(self.cannot("change"))
+        })?;
+        Ok(removed.is_some())
+    }
+
+    fn scan<'a>(
+        &'a self,
+        namespace: &Namespace,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<Listing<'a>> {
+        self.list_entries(namespace, selection, now)
+    }
+
+    fn namespaces(&self) -> Result<Vec<Namespace>> {
+        self.list_namespaces()
+    }
+
+    fn busy_timeout(&self) -> Duration {
+        self.settings.busy_timeout
+    }
+
+    fn exists(&self) -> Result<bool> {
+        self.find_file().map(|file| file.is_some())
+    }
+}
+
+impl Sqlite {
     /// Writes an entry in the place of whatever its key held before, a damaged one too.
     pub(super) fn upsert(
         &self,
@@ -119,39 +229,6 @@ impl Sqlite {
         Ok(meta.etag)
     }
 
-    /// Removes a key; see [`crate::store::Entries::remove`].
-    pub(super) fn remove_entry(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        condition: &Condition,
-        clock: &dyn Clock,
-    ) -> Result<bool> {
-        let removed = self.change_if_any(namespace, |tx, space| {
-            let now = clock.now();
-            if !self.is_to_remove(tx, space, key, now)?
-                || !self.allows(tx, space, key, condition, now)?
-            {
-                return Ok(false);
-            }
-            self.delete(tx, space, key.as_bytes())
-        })?;
-        Ok(removed == Some(true))
-    }
-
-    /// Removes a key and returns what it held; see [`crate::store::Entries::take`].
-    pub(super) fn take_entry(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        clock: &dyn Clock,
-    ) -> Result<Option<Entry>> {
-        let taken = self.change_if_any(namespace, |tx, space| {
-            self.take_row(tx, space, key.as_bytes(), clock.now())
-        })?;
-        Ok(taken.flatten())
-    }
-
     /// Removes a live entry and returns it, verified.
     pub(super) fn take_row(
         &self,
@@ -175,50 +252,6 @@ impl Sqlite {
         };
         self.delete(tx, space, key)?;
         Ok(Some(entry))
-    }
-
-    /// Gives a key a new expiry; see [`crate::store::Entries::expire`].
-    pub(super) fn expire_entry(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        expiry: Expiry,
-        clock: &dyn Clock,
-    ) -> Result<bool> {
-        let done = self.change_if_any(namespace, |tx, space| {
-            let now = clock.now();
-            let found = self.select(tx, space, key.as_bytes())?;
-            let Some(found) = found.filter(|found| found.is_live(now)) else {
-                return Ok(false);
-            };
-            let Found {
-                meta, sum, large, ..
-            } = found;
-            let new = Meta {
-                etag: new_etag()?,
-                expires: expiry.resolve(now, meta.expires),
-                ..meta
-            };
-            let value_sum = sum_of(key.as_bytes(), &meta, sum);
-            let sum = sum_of(key.as_bytes(), &new, value_sum);
-            let head = Found::new(new, sum, large).head_of(space.id, key.as_bytes());
-            tx.execute(
-                "UPDATE entry SET etag = ?3, expires = ?4, sum = ?5, head = ?6
-                 WHERE namespace = ?1 AND key = ?2",
-                params![
-                    space.id,
-                    key.as_bytes(),
-                    new.etag.0.cast_signed(),
-                    millis(new.expires),
-                    sum.cast_signed(),
-                    head.cast_signed(),
-                ],
-            )
-            .map_err(self.cannot("change"))?;
-            space.put(key.as_bytes(), Some(meta.expires), new.expires);
-            Ok(true)
-        })?;
-        Ok(done == Some(true))
     }
 
     /// Tells whether a key is there to be removed: it is live, or damaged.
@@ -265,16 +298,6 @@ impl Sqlite {
                 Ok(gone)
             })
             .map_err(self.cannot("change"))
-    }
-
-    /// Removes a namespace; see [`crate::store::Entries::remove_namespace`].
-    pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        let removed = self.change_if_any(namespace, |tx, space| {
-            tx.execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
-                .and_then(|_| tx.execute("DELETE FROM namespace WHERE id = ?1", [space.id]))
-                .map_err(self.cannot("change"))
-        })?;
-        Ok(removed.is_some())
     }
 
     /// Tells whether a condition holds of what a key holds.
