@@ -276,8 +276,8 @@ impl Client {
         let mut body = Vec::new();
         _ = answer.body.take(MAX_REFUSAL).read_to_end(&mut body);
         match answer::read::<Refused>(&body) {
-            Some(told) => self.told(told.status, told.error),
-            None => self.told(status, format!("it answers {}", answer.code)),
+            Some(told) if !told.error.is_empty() => self.told(told.status, told.error),
+            _ => self.told(status, format!("it answers {}", answer.code)),
         }
     }
 
