@@ -32,11 +32,13 @@ pub(super) fn resource(path: &str) -> Result<Resource, Refusal> {
         .map_err(|err| Refusal::usage(err.to_string()))?;
     match slash.map(|slash| &bytes[slash + 1..]) {
         None | Some([]) => Ok(Resource::Namespace(namespace)),
-        Some(key) => {
-            let key = Key::new(key.to_vec()).map_err(|err| Refusal::usage(err.to_string()))?;
-            Ok(Resource::Key(namespace, key))
-        }
+        Some(key) => Ok(Resource::Key(namespace, key_of(key.to_vec())?)),
     }
+}
+
+/// Reads a key.
+pub(super) fn key_of(bytes: Vec<u8>) -> Result<Key, Refusal> {
+    Key::new(bytes).map_err(|err| Refusal::usage(err.to_string()))
 }
 
 #[cfg(test)]

@@ -63,8 +63,9 @@ impl Preconditions {
             Some(httpdate::parse_http_date(text))
         };
         let unmodified = time(header::IF_UNMODIFIED_SINCE).transpose();
-        let unmodified = unmodified
-            .map_err(|_| Refusal::usage("`If-Unmodified-Since` is no time as in Last-Modified"))?;
+        let unmodified = unmodified.map_err(|_| {
+            Refusal::usage("invalid `If-Unmodified-Since`: write it as `Last-Modified` shows it")
+        })?;
         Ok(Self {
             matches: tags(headers, header::IF_MATCH)?,
             none: tags(headers, header::IF_NONE_MATCH)?,
@@ -74,8 +75,8 @@ impl Preconditions {
         })
     }
 
-    /// Refuses what a request cannot heed, for what it would do without it is not what is wanted. A
-    /// reader is told more than it needs where it is not heeded.
+    /// Refuses conditions on a request that has none: a change would take place without them. Those
+    /// that only save a reader bytes may be ignored.
     pub(super) fn refuse(headers: &HeaderMap, reads: bool) -> Result<(), Refusal> {
         let of_changes = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
         let of_reads = Some(header::IF_NONE_MATCH).filter(|_| !reads);

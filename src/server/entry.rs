@@ -129,7 +129,10 @@ async fn value(
         Requested::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Requested::Nothing => {
             let code = StatusCode::RANGE_NOT_SATISFIABLE;
-            let error = format!("the value has {} bytes, and none there", meta.size);
+            let error = format!(
+                "the range begins behind the end of the value ({} bytes)",
+                meta.size
+            );
             let mut response = Refusal::new(code, Exit::No, error).into_response();
             let text = format!("bytes */{}", meta.size);
             set(response.headers_mut(), header::CONTENT_RANGE, &text);

@@ -36,7 +36,7 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     }
     let coding = text(headers, header::TRANSFER_ENCODING.as_str())?;
     if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("chunked")) {
-        let error = "`Transfer-Encoding` is `chunked` here, and nothing else";
+        let error = "unsupported `Transfer-Encoding`: use chunked";
         let refusal = Refusal::new(StatusCode::NOT_IMPLEMENTED, Exit::Usage, error);
         return Err(refusal.with(header::CONNECTION, "close"));
     }

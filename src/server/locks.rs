@@ -31,6 +31,7 @@ use crate::wire::http::answer::{self, Holds, LockWanted, line};
 use crate::wire::text::is_hidden;
 use crate::wire::time::rfc3339;
 
+use super::address::key_of;
 use super::reply::{Answer, Refusal, empty, json};
 use super::request_body::RequestBody;
 use super::stream::Peer;
@@ -92,7 +93,7 @@ impl Granted {
 }
 
 fn other() -> Refusal {
-    let error = "this `id` holds another lock: each lock wants an id of its own";
+    let error = "this `id` holds another lock: use a new id for each lock";
     Refusal::new(StatusCode::CONFLICT, Exit::Failure, error)
 }
 
@@ -206,7 +207,7 @@ fn name_of(wanted: &LockWanted) -> Result<Key, Refusal> {
         _ => None,
     };
     let name = name.ok_or_else(|| Refusal::usage("there is no `name`"))?;
-    Key::new(name).map_err(|err| Refusal::usage(err.to_string()))
+    key_of(name)
 }
 
 /// Carries out a verb on a lock.
@@ -274,7 +275,9 @@ async fn lock(
     let (id, name) = (id_of(wanted)?, name_of(wanted)?);
     let until = Instant::now() + wait.min(LONGEST);
     if wanted.host.len() > MAX_HOST || wanted.host.contains(is_hidden) {
-        return Err(Refusal::usage("`host` is no name of a machine"));
+        return Err(Refusal::usage(
+            "invalid `host`: use a machine's name of at most 255 bytes",
+        ));
     }
     let of = LockOf {
         place: (namespace, name),

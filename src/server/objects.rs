@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::store::{Condition, Key, Namespace, Put, Selection, Value, lists};
 
 use super::App;
+use super::address::key_of;
 use super::condition::Preconditions;
 use super::fields;
 use super::reply::{Answer, Refusal, Refusals, json};
@@ -189,10 +190,7 @@ async fn read(
     let request: ObjectRequest = serde_json::from_slice(&body)
         .map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))?;
     let object = match (request.id, request.list) {
-        (Some(id), None) => {
-            let key = Key::new(id.into_bytes());
-            Object::Entry(key.map_err(|err| Refusal::usage(err.to_string()))?)
-        }
+        (Some(id), None) => Object::Entry(key_of(id.into_bytes())?),
         (None, Some(name)) => {
             let list: Namespace =
                 name.parse()

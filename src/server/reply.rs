@@ -122,7 +122,7 @@ impl Refusal {
         let exit = Exit::of_store(err);
         let text = err.without_place();
         if error::causes(err).any(|cause| cause.downcast_ref().is_some_and(is_out_of)) {
-            let error = format!("the service has too much open: {text}");
+            let error = format!("the service is out of open files: {text}");
             let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, Exit::Failure, error);
             return refusal.with(header::RETRY_AFTER, "1");
         }

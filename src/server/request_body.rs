@@ -191,7 +191,7 @@ pub(super) async fn permit(
     let permit = Arc::clone(places).acquire_owned();
     match timeout(app.store().busy_timeout(), permit).await {
         Ok(Ok(permit)) => Ok(permit),
-        _ => Err(Refusal::busy("too many large values are on their way")),
+        _ => Err(Refusal::busy("too many large values are being sent")),
     }
 }
 

@@ -8,9 +8,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 
 use crate::store::key::MAX_KEY_LEN;
-use crate::store::{End, Expiry, Key, Namespace, lists};
+use crate::store::{End, Expiry, Namespace, lists};
 use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
 
+use super::address::key_of;
 use super::entry::{self, At};
 use super::reply::{Answer, Refusal, Refusals, empty};
 use super::request_body::RequestBody;
@@ -137,7 +138,7 @@ pub(super) async fn on_namespace(
         OnNamespace::Take => take(app, in_body(app, list, headers, body).await?).await,
         OnNamespace::Put(len) => {
             if len > MAX_KEY_LEN {
-                return Err(Refusal::usage("no key is so long"));
+                return Err(Refusal::usage("the key is too long"));
             }
             let max = app.config.max_value.saturating_add(len as u64);
             let mut request = RequestBody::new(headers, body, max)?;
@@ -178,7 +179,7 @@ async fn in_body(
 }
 
 fn placed(namespace: Namespace, key: Vec<u8>) -> Result<At, Refusal> {
-    let key = Key::new(key).map_err(|err| Refusal::usage(err.to_string()))?;
+    let key = key_of(key)?;
     Ok(At { namespace, key })
 }
 
