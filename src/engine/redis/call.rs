@@ -11,6 +11,9 @@ use super::resp::Reply;
 use super::script::Script;
 use super::wait::has_written;
 
+/// What tells a change to those who wait for it, in a cluster.
+const IN_CLUSTER: &str = "SPUBLISH";
+
 /// What a script answered to a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -108,16 +111,26 @@ impl Redis {
     pub(super) fn command_of(&self, change: &Change<'_>, is_registered: bool) -> Result<Command> {
         let room = &change.room;
         let key = change.key.as_bytes();
-        let others = change.keys.len();
+        let publish = self.publish()?;
+        // In a cluster the names of the namespaces are in another slot, which no script reaches from here.
+        let (registered, names) = match is_registered {
+            true => ("1".to_owned(), None),
+            false if publish == IN_CLUSTER => ("0".to_owned(), None),
+            false => (
+                format!("?{}", change.namespace),
+                Some(self.of_all().single('n')),
+            ),
+        };
+        let others = change.keys.len() + usize::from(names.is_some());
         let mut call = change.script.call(3 + others);
         call.push(room.single('i'));
         call.push(room.entry(key));
         call.push(room.note(change.id));
-        call.extend(change.keys.iter().cloned());
+        call.extend(change.keys.iter().cloned().chain(names));
         let mut args = vec![
             change.now.as_millis().to_string().into_bytes(),
-            u8::from(is_registered).to_string().into_bytes(),
-            self.publish()?.into(),
+            registered.into_bytes(),
+            publish.into(),
             room.single('w'),
             key.to_vec(),
         ];
@@ -141,7 +154,7 @@ impl Redis {
     pub(super) fn publish(&self) -> Result<&'static str> {
         // In a cluster a channel has a slot, so that not every server has to hear of every change.
         Ok(if self.link.map(true)?.is_cluster {
-            "SPUBLISH"
+            IN_CLUSTER
         } else {
             "PUBLISH"
         })

@@ -32,6 +32,7 @@ impl Redis {
     ) -> Result<()> {
         let now = clock.now();
         self.check_kinds(namespace, request, now, tell)?;
+        self.find_lost(namespace, request, tell)?;
         let mut stale = 0_u64;
         let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
         loop {

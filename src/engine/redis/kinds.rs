@@ -1,17 +1,17 @@
 //! Checking the keys of a store that are no entries: whether each is of the type, and holds the number, that
 //! kv gives it. What is not is moved away, and kv makes another.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::store::check::Severity;
-use crate::store::{Check, Finding, Namespace, Result, Time};
+use crate::store::check::{Repair, Severity};
+use crate::store::{Check, Finding, Namespace, Result, StoreError, Time};
 
 use super::Redis;
 use super::check::{moved_to, path_of};
 use super::command::Command;
-use super::names::{Bucket, Room, namespace_of};
+use super::names::{Bucket, Room, namespace_of, tag_slot};
 
 /// What such a key is to be, and what is not to be had where it is not.
 fn kind_of(name: char) -> (&'static str, &'static str) {
@@ -97,9 +97,6 @@ impl Redis {
                 // Somebody has removed it since, or written it anew.
                 None => return Ok(()),
             }
-            if kind == 'n' {
-                self.register_all()?;
-            }
         }
         tell(Finding {
             severity: Severity::Damage,
@@ -111,15 +108,57 @@ impl Redis {
         Ok(())
     }
 
-    /// Lists all namespaces anew of which there is an entry.
-    fn register_all(&self) -> Result<()> {
-        let mut namespaces = BTreeSet::new();
+    /// Finds namespaces that have entries and are not listed: in the check of the first that is listed, so
+    /// that all servers are searched once, and of any that is not.
+    pub(super) fn find_lost(
+        &self,
+        namespace: &Namespace,
+        request: &Check,
+        tell: &mut dyn FnMut(Finding),
+    ) -> Result<()> {
+        let listed = match self.listed_namespaces() {
+            // It is a key of another type, which was told.
+            Err(StoreError::Damaged { .. }) => return Ok(()),
+            listed => listed?,
+        };
+        if listed.first().is_some_and(|first| first != namespace) && listed.contains(namespace) {
+            return Ok(());
+        }
+        let mut lost = BTreeMap::new();
         self.each_entry(None, &mut |name| {
-            namespaces.extend(namespace_of(&self.link.location().prefix, name));
+            let namespace = namespace_of(&self.link.location().prefix, name);
+            let is_new = |namespace: &Namespace| !listed.contains(namespace);
+            if let Some(namespace) = namespace.filter(is_new) {
+                lost.insert(namespace, name.to_vec());
+            }
             Ok(())
         })?;
-        namespaces
-            .iter()
-            .try_for_each(|namespace| self.register(namespace))
+        if lost.is_empty() {
+            return Ok(());
+        }
+        // They may have been made, or removed, since.
+        let listed = self.listed_namespaces()?;
+        lost.retain(|namespace, _| !listed.contains(namespace));
+        let all = self.of_all();
+        for (namespace, name) in lost {
+            let exists = Command::read(tag_slot(&name), &[b"EXISTS".to_vec(), name.clone()]);
+            if self.link.int(self.link.answer(exists)?)? == 0 {
+                continue;
+            }
+            if request.repair && !request.dry_run {
+                self.register(&namespace)?;
+            }
+            tell(Finding {
+                severity: Severity::Damage,
+                path: path_of(&all.single('n')),
+                what: format!("it does not name the namespace `{namespace}`, which has entries"),
+                key: None,
+                repair: request.repair.then(|| Repair {
+                    what: "listed again".to_owned(),
+                    settles: true,
+                }),
+            });
+        }
+        Ok(())
     }
 }

@@ -246,6 +246,9 @@ impl Link {
     /// Makes an error of what a server said.
     fn refused(&self, text: &str) -> StoreError {
         // Which line of a script it was means nothing to a person.
+        let denied = text.strip_prefix("ERR ACL failure in script: ");
+        let denied = denied.map(|why| format!("NOPERM {why}"));
+        let text = denied.as_deref().unwrap_or(text);
         let text = text.split(" script: ").next().unwrap_or_default();
         let text = match text.split(' ').next() {
             Some("OOM") => {

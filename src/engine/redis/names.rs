@@ -118,6 +118,12 @@ pub(super) fn namespace_of(prefix: &str, name: &[u8]) -> Option<Namespace> {
     name.decode_utf8().ok()?.parse().ok()
 }
 
+/// Returns the slot of an entry by its name.
+pub(super) fn tag_slot(name: &[u8]) -> u16 {
+    let inner = name.split(|byte| matches!(byte, b'{' | b'}')).nth(1);
+    slot_of(inner.unwrap_or_default())
+}
+
 /// Writes a namespace so that it holds no brace, colon or wildcard.
 fn encode(namespace: &Namespace) -> PercentEncode<'_> {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');

@@ -53,6 +53,7 @@ pub(super) fn read(reply: Reply, name: &str) -> io::Result<Address> {
         Reply::Nil => Err(io::Error::other(format!(
             "the sentinel knows no master `{name}`"
         ))),
+        Reply::Error(text) if text.starts_with("ERR unknown command") => Err(odd()),
         Reply::Error(text) => Err(io::Error::other(text)),
         Reply::Array(parts) => {
             let mut parts = parts.into_iter();
@@ -70,10 +71,7 @@ pub(super) fn read(reply: Reply, name: &str) -> io::Result<Address> {
 }
 
 fn odd() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "it does not answer as a sentinel: is it a server?",
-    )
+    io::Error::other("it is no sentinel: for a server itself write `redis://`")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What keeps a namespace small, and what is told of it; the names of all of them.
 
+use std::thread;
 use std::time::Duration;
 
 use crate::store::{Check, Finding, Upkeep, evict};
@@ -9,11 +10,12 @@ use crate::store::{
 
 use super::Redis;
 use super::call::{foreign_key, plain};
+use super::check::path_of;
 use super::codec::Indexed;
 use super::command::Command;
 use super::entries::header_words;
 use super::facts::eviction;
-use super::names::{Bucket, Room};
+use super::names::{Bucket, Room, namespace_of};
 use super::pages::{Pages, foreign_index};
 use super::resp::Reply;
 
@@ -34,7 +36,7 @@ impl Upkeep for Redis {
         progress: &mut dyn Progress,
     ) -> Result<Collected> {
         let mut done = Collected::default();
-        if !self.is_registered(namespace)? {
+        if !self.is_known(namespace)? {
             return Ok(done);
         }
         let now = clock.now();
@@ -87,7 +89,7 @@ impl Upkeep for Redis {
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        if !self.is_registered(namespace)? {
+        if !self.is_known(namespace)? {
             return Ok(None);
         }
         let mut info = Info {
@@ -178,8 +180,38 @@ impl Redis {
         Ok(evicting)
     }
 
-    /// Names all namespaces; see [`crate::store::Entries::namespaces`].
+    /// Names all namespaces; see [`crate::store::Entries::namespaces`]. That there is none is told only
+    /// where no server has an entry: the list may be lost.
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
+        // Who removes a namespace lists it again a moment later if it was written to meanwhile.
+        let mut looks = 0..4;
+        loop {
+            let names = self.listed_namespaces()?;
+            if !names.is_empty() {
+                return Ok(names);
+            }
+            let mut is_lost = false;
+            let proof = self.each_entry(None, &mut |name| {
+                if namespace_of(&self.link.location().prefix, name).is_none() {
+                    return Ok(());
+                }
+                is_lost = true;
+                Err(StoreError::Damaged {
+                    path: path_of(&self.of_all().single('n')),
+                    source: "it names no namespace, though there are entries; `kv fsck --repair` \
+                             lists their namespaces again"
+                        .into(),
+                })
+            });
+            if !is_lost || looks.next().is_none() {
+                return proof.map(|()| names);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Names the namespaces that are listed.
+    pub(super) fn listed_namespaces(&self) -> Result<Vec<Namespace>> {
         let reply = self.ask_names(&[b"HKEYS"])?;
         let namespace = |name: Vec<u8>| String::from_utf8(name).ok()?.parse().ok();
         let names = self.link.array(reply)?.into_iter();
@@ -190,9 +222,11 @@ impl Redis {
         Ok(names)
     }
 
-    pub(super) fn is_registered(&self, namespace: &Namespace) -> Result<bool> {
+    /// Tells whether a namespace is listed, or used all the same: the list may be lost, and who removes
+    /// the namespace at this moment takes it off before it is known whether somebody writes to it.
+    fn is_known(&self, namespace: &Namespace) -> Result<bool> {
         let reply = self.ask_names(&[b"HEXISTS", namespace.as_str().as_bytes()])?;
-        Ok(self.link.int(reply)? == 1)
+        Ok(self.link.int(reply)? == 1 || self.is_used(namespace)?)
     }
 
     /// Asks the hash of the names of all namespaces.
@@ -212,9 +246,7 @@ impl Redis {
 
     /// Removes a namespace; see [`crate::store::Entries::remove_namespace`].
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        // Who removes it at this moment takes it off the list before it is known whether somebody
-        // writes to it all the same.
-        if !self.is_registered(namespace)? && !self.is_used(namespace)? {
+        if !self.is_known(namespace)? {
             return Ok(false);
         }
         let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);

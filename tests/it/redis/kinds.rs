@@ -134,3 +134,61 @@ fn the_last_token_of_a_lock() {
         on.put("k", "w");
     });
 }
+
+#[test]
+fn a_list_of_the_namespaces_that_is_gone_is_no_empty_store() {
+    let cluster = cluster().map(|cluster| (&cluster.nodes[0], cluster.store(), true));
+    let single = server().map(|server| (server, server.store(), false));
+    for (server, store, is_cluster) in [single, cluster].into_iter().flatten() {
+        let on = On::new(store);
+        on.run(&["namespaces"]).ends(Exit::Success).prints("");
+        on.put("k", "v");
+        on.run(&["put", "j", "v", "--namespace", "other"])
+            .ends(Exit::Success);
+        on.run(&["push", "jobs", "a"]).ends(Exit::Success);
+        let name = format!("{{{}}}n", on.store.split_once("prefix=").unwrap().1);
+        server.cli(&["-c", "del", &name]);
+        for args in [
+            &["namespaces"][..],
+            &["export", "--all"],
+            &["gc"],
+            &["info"],
+        ] {
+            on.run(args).ends(Exit::Damaged).complains(&[
+                &name,
+                "names no namespace",
+                "kv fsck --repair",
+            ]);
+        }
+        let one = on.run(&["export", "--namespace", "other"]);
+        assert_eq!(one.ends(Exit::Success).stdout_text().lines().count(), 1);
+        on.run(&["info", "--namespace", "other"])
+            .ends(Exit::Success);
+        let told = on.run(&["fsck"]).ends(Exit::Damaged).stdout_text();
+        assert_eq!(told.matches("does not name the namespace").count(), 3);
+        let mend = || {
+            let mended = on.run(&["fsck", "--repair"]).ends(Exit::Success);
+            assert!(mended.stdout_text().contains("listed again"));
+            on.run(&["fsck"]).ends(Exit::Success).is_silent();
+            on.run(&["namespaces"])
+                .ends(Exit::Success)
+                .prints("default\njobs\nother\n");
+        };
+        mend();
+        // One that is gone from the list is found as well.
+        server.cli(&["-c", "hdel", &name, "other"]);
+        let told = on.run(&["fsck"]).ends(Exit::Damaged).stdout_text();
+        assert!(told.contains("`other`"), "{told}");
+        mend();
+        if !is_cluster {
+            // What is written over an entry lists its namespace again.
+            server.cli(&["del", &name]);
+            on.put("k", "w");
+            on.run(&["push", "jobs", "b"]).ends(Exit::Success);
+            on.run(&["namespaces"])
+                .ends(Exit::Success)
+                .prints("default\njobs\n");
+            mend();
+        }
+    }
+}

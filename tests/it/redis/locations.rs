@@ -139,3 +139,15 @@ fn tls_is_spoken_with_whom_an_authority_vouches_for() {
         .prints("");
     refused.complains(&["cannot reach `rediss://localhost", "certificate"]);
 }
+
+#[test]
+fn a_server_in_the_place_of_a_sentinel_is_told() {
+    let Some(server) = super::servers::server() else {
+        return;
+    };
+    let store = format!("redis+sentinel://127.0.0.1:{}/main", server.port);
+    On::new(store)
+        .run(&["get", "k", "--busy-timeout", "10ms"])
+        .ends(Exit::Failure)
+        .complains(&["it is no sentinel", "`redis://`"]);
+}

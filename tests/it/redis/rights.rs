@@ -110,12 +110,17 @@ fn who_lacks_a_right_changes_nothing() {
         run_as(&on, "less", args)
             .ends(Exit::Failure)
             .prints("")
-            .complains(&["NOPERM", right]);
+            .complains(&["NOPERM", right, "kv-format(5)"]);
         on.holds("k", "old");
         on.run(&["items", "jobs"]).ends(Exit::Success).prints("x\n");
         on.run(&["get", "n"]).ends(Exit::No);
         make_user(&server, "ACL SETUSER less reset");
     }
+    // What a script meets before it has looked is told in words of the server.
+    make_user(&server, "ACL SETUSER less on >hush ~* &* +@all -type");
+    let ran = run_as(&on, "less", &["put", "k", "new"]).ends(Exit::Failure);
+    ran.complains(&["kv-format(5)", "run"]);
+    on.holds("k", "old");
 }
 
 #[test]

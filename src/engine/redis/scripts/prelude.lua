@@ -1,12 +1,14 @@
 -- What the scripts begin with that change one entry. The form of an entry is told in codec.rs.
 --
--- KEYS: 1 index of the bucket, 2 entry, 3 note of this call; of a list, 4 its counter.
--- ARGV: 2 the time in milliseconds, 3 whether the namespace is registered, 4 the command that publishes,
--- 5 the channel, 6 the key of the entry; then what each says.
+-- KEYS: 1 index of the bucket, 2 entry, 3 note of this call; of a list, 4 its counter; and last, where
+-- ARGV 3 asks, the hash of the names of namespaces, which a server of a cluster may not have.
+-- ARGV: 2 the time in milliseconds, 3 whether the namespace is registered: `1` yes, `0` nobody knows, or `?`
+-- and its name, 4 the command that publishes, 5 the channel, 6 the key of the entry; then what each says.
+local counter = KEYS[4] and string.match(KEYS[4], '}c$') and KEYS[4]
 
 -- Returns what is to be answered at once: why nothing may be done, or what was answered before.
 local function begin(commands)
-  local no = refusal(commands, { [1] = 'zset', [3] = 'string', [4] = KEYS[4] and 'string' })
+  local no = refusal(commands, { [1] = 'zset', [3] = 'string', [4] = counter and 'string' or nil })
   if no then
     return no
   end
@@ -32,7 +34,13 @@ local function no(answer)
 end
 
 local function registered()
-  return ARGV[3] == '1' or redis.call('EXISTS', KEYS[1]) == 1
+  if ARGV[3] == '1' then
+    return true
+  elseif redis.call('EXISTS', KEYS[1]) == 0 then
+    return false
+  end
+  -- Where the hash is of another type, or may not be asked, the index has to be enough.
+  return ARGV[3] == '0' or redis.pcall('HEXISTS', KEYS[#KEYS], string.sub(ARGV[3], 2)) ~= 0
 end
 
 -- Returns the header of the entry if it is live, nil if there is none, and false if it is damaged.
@@ -76,8 +84,8 @@ end
 
 local function drop()
   -- The number of an element that was there is never given again.
-  if KEYS[4] and ARGV[6] > number_in(KEYS[4]) then
-    redis.call('SET', KEYS[4], ARGV[6])
+  if counter and ARGV[6] > number_in(counter) then
+    redis.call('SET', counter, ARGV[6])
   end
   redis.call('UNLINK', KEYS[2])
   redis.call('ZREM', KEYS[1], ARGV[6])
