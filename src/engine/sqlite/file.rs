@@ -77,13 +77,27 @@ impl Sqlite {
 
     pub(super) fn find_file(&self) -> Result<Option<FileId>> {
         match fs::metadata(&self.path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => match self.settings.existing {
-                true => Err(StoreError::no_store(self.path.clone())),
-                false => Ok(None),
-            },
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                for path in self.path.ancestors() {
+                    os::expect_target(path).or_cannot("follow the symbolic link", path)?;
+                }
+                match self.settings.existing {
+                    true => Err(StoreError::no_store(self.path.clone())),
+                    false => Ok(None),
+                }
+            }
             Err(err) => Err(err).or_cannot("open", &self.path),
             Ok(meta) if !meta.is_file() => {
                 let what = io::Error::other("it is not a regular file");
+                Err(what).or_cannot("open", &self.path)
+            }
+            // Each name would have a log of its own, and each log would write over the other's changes.
+            Ok(meta) if meta.nlink() > 1 => {
+                let what = io::Error::other(format!(
+                    "it has {} names (hard links), and what is stored by one is lost by another: \
+                     leave it one name, and use symbolic links or copies for others",
+                    meta.nlink()
+                ));
                 Err(what).or_cannot("open", &self.path)
             }
             Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),

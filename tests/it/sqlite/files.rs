@@ -182,9 +182,26 @@ fn a_lock_excludes_by_whatever_name_the_store_is_found() {
 fn a_link_to_nothing_is_named() {
     let kv = sandbox();
     symlink("/nowhere/store", kv.store()).unwrap();
-    kv.run(["put", "k", "v"])
-        .ends(Exit::Failure)
-        .complains(&["cannot follow the symbolic link", "store"]);
+    for args in [&["put", "k", "v"][..], &["get", "k"], &["ls"], &["fsck"]] {
+        let ran = kv.run(args).ends(Exit::Failure).prints("");
+        ran.complains(&["cannot follow the symbolic link", "store"]);
+    }
+}
+
+#[test]
+fn a_database_of_two_names_is_refused_by_both() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    fs::hard_link(kv.store(), kv.path("other")).unwrap();
+    let other = format!("sqlite:{}", kv.path("other").display());
+    for args in [&["get", "k"][..], &["put", "k", "w"], &["ls"], &["fsck"]] {
+        for ran in [kv.run(args), Ran::of(kv.kv(args).env("KV_STORE", &other))] {
+            let ran = ran.ends(Exit::Failure).prints("");
+            ran.complains(&["cannot open", "2 names (hard links)", "leave it one name"]);
+        }
+    }
+    fs::remove_file(kv.path("other")).unwrap();
+    kv.holds("k", "v");
 }
 
 /// Moves a store with its log.
