@@ -26,13 +26,17 @@ pub(super) fn run(args: &FsckArgs, session: &mut Session<'_>) -> Result<Exit> {
         // What is wrong with the list of them may be mended with any.
         Err(err) if Exit::from_error(&err) == Exit::Damaged => {
             let namespace = session.namespace.clone();
-            exit = check(&namespace, &request, args.json, session)?;
-            session.namespaces()?
+            let told;
+            (exit, told) = check(&namespace, &request, args.json, session)?;
+            match session.namespaces() {
+                Err(err) if told == Some(err.to_string()) => return Ok(exit),
+                namespaces => namespaces?,
+            }
         }
         namespaces => namespaces?,
     };
     for namespace in &namespaces {
-        exit = exit.max(check(namespace, &request, args.json, session)?);
+        exit = exit.max(check(namespace, &request, args.json, session)?.0);
     }
     // A misspelt name must not pass for a sound namespace.
     if exit == Exit::Success
@@ -44,13 +48,13 @@ pub(super) fn run(args: &FsckArgs, session: &mut Session<'_>) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Treats one namespace. An error is one of the output; the store's are told at once.
+/// Treats one namespace. An error is one of the output; the store's are told at once, and returned as text.
 fn check(
     namespace: &Namespace,
     request: &Check,
     json: bool,
     session: &mut Session<'_>,
-) -> Result<Exit> {
+) -> Result<(Exit, Option<String>)> {
     let Session {
         store, clock, out, ..
     } = session;
@@ -71,10 +75,12 @@ fn check(
     };
     let done = store.check(namespace, request, clock, &mut tell);
     written.or_cannot_write()?;
+    let mut told = None;
     if let Err(err) = done {
+        told = Some(err.to_string());
         exit = exit.max(session.fails(err));
     }
-    Ok(exit)
+    Ok((exit, told))
 }
 
 /// Prints a finding in one line, whatever characters its path and its key have.

@@ -53,7 +53,7 @@ impl Bulk for Sqlite {
     ) -> Result<u64> {
         self.in_steps(namespace, keys, |tx, space, key| {
             match self.is_to_remove(tx, space, key, clock.now())? {
-                true => self.delete(tx, space, key.as_bytes()).map(u64::from),
+                true => self.delete(tx, space, key.as_bytes()).map(|()| 1),
                 false => Ok(0),
             }
         })

@@ -139,16 +139,13 @@ impl Sqlite {
         })?;
         for id in homeless.unwrap_or_default() {
             let repair = self.repair(request, MOVED, |tx| {
-                tx.execute(
-                    &format!(
-                        "INSERT INTO lost SELECT '#' || namespace, {KEPT}, 'its namespace is not there'
-                         FROM entry WHERE namespace = ?1"
-                    ),
-                    [id],
-                )
-                .and_then(|_| tx.execute("DELETE FROM entry WHERE namespace = ?1", [id]))
-                .map(|_| true)
-                .map_err(self.cannot("repair"))
+                let keep = format!(
+                    "INSERT INTO lost SELECT '#' || namespace, {KEPT}, 'its namespace is not there'
+                     FROM entry WHERE namespace = ?1"
+                );
+                self.write_rows(tx, &keep, [id])?;
+                self.write_rows(tx, "DELETE FROM entry WHERE namespace = ?1", [id])?;
+                Ok(true)
             })?;
             let what = format!("entries of a namespace that is not there, number {id}");
             tell(self.damage(what, repair));
@@ -284,9 +281,8 @@ impl Sqlite {
         );
         let row = params![space.id, namespace.as_str(), key, why];
         let delete = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2";
-        tx.execute(&sql, row)
-            .and_then(|_| tx.execute(delete, params![space.id, key]))
-            .map_err(self.cannot("repair"))?;
+        self.write_rows(tx, &sql, row)?;
+        self.write_rows(tx, delete, params![space.id, key])?;
         space.forget(key, expires);
         self.save(tx, &mut space)?;
         Ok(true)

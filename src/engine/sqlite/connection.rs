@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::thread;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -16,7 +17,7 @@ use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 use super::Sqlite;
 use super::schema::{self, Kind};
 use super::space::Space;
-use super::transaction::Transaction;
+use super::transaction::{LOOKS, PAUSE, Transaction};
 
 /// Which file it is, whatever name it has: its device and inode.
 pub(super) type FileId = (u64, u64);
@@ -89,8 +90,23 @@ impl Drop for Lent<'_> {
 }
 
 impl Sqlite {
-    /// Connects to the file; `None` if there is none, or nothing in it.
+    /// Connects to the file; `None` if there is none. One with nothing in it is no store, and may have been
+    /// one; somebody who makes it one now is waited for.
     pub(super) fn connect(&self) -> Result<Option<Lent<'_>>> {
+        for _ in 0..LOOKS {
+            let lent = self.connect_if_made()?;
+            if lent.is_some() || self.find_file()?.is_none() {
+                return Ok(lent);
+            }
+            thread::sleep(PAUSE);
+        }
+        let what = "it is empty: it is no store until `kv put` makes one there; if it was one, put a \
+                    backup in its place";
+        Err(io::Error::other(what)).or_cannot("open", &self.path)
+    }
+
+    /// Connects to the file; `None` if there is none, or nothing in it.
+    fn connect_if_made(&self) -> Result<Option<Lent<'_>>> {
         let file = self.file();
         // One to a file that has lost its name would store what nobody finds.
         while let Some((connection, of)) = self.idle() {
@@ -128,9 +144,9 @@ impl Sqlite {
     }
 
     /// Connects to the file for a change, and brings its tables to this version first; `None` if there
-    /// is none.
+    /// is none, or nothing in it.
     pub(super) fn connect_to_change(&self) -> Result<Option<Lent<'_>>> {
-        let Some(lent) = self.connect()? else {
+        let Some(lent) = self.connect_if_made()? else {
             return Ok(None);
         };
         match lent.once {
@@ -149,7 +165,7 @@ impl Sqlite {
             self.count_all(&transaction)?;
         }
         transaction.commit().map_err(self.cannot("change"))?;
-        self.connect()
+        self.connect_if_made()
     }
 
     /// Connects to the file, and makes it first where there is none.
@@ -309,7 +325,7 @@ impl Sqlite {
     ) -> Result<Option<T>> {
         self.freeing(|| {
             let Some(mut lent) = self.connect_to_change()? else {
-                return Ok(None);
+                return self.connect().map(|_| None);
             };
             self.transact(&mut lent, |tx| {
                 let Some(mut space) = self.space_of(tx, namespace)? else {

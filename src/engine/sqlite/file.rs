@@ -48,6 +48,9 @@ impl Sqlite {
                             io::ErrorKind::PermissionDenied,
                             "it, or the directory that its log is in, cannot be written to",
                         ),
+                        ErrorCode::ConstraintViolation if is_by_trigger(&err) => io::Error::other(
+                            format!("a trigger of another program refused it: {err}"),
+                        ),
                         ErrorCode::SystemIoFailure if is_at_limit(&path) => {
                             io::Error::from(io::ErrorKind::FileTooLarge)
                         }
@@ -160,13 +163,19 @@ impl Sqlite {
     }
 
     /// Returns a directory beside the database, which is made if need be, and the mode of the files in it:
-    /// that of the database.
+    /// that of the database, which its owner may have made one to read only for a while. Nobody makes it
+    /// who may not write to the database: it would be his, and its owner's of no use.
     pub(super) fn directory_beside(&self, suffix: &str) -> Result<(PathBuf, u32)> {
         let mode = fs::metadata(&self.path)
             .or_cannot("find", &self.path)?
             .mode()
-            & 0o666;
+            & 0o666
+            | 0o600;
         let dir = self.beside(suffix);
+        if !dir.exists() {
+            let may_write = access(&self.path, Access::WRITE_OK).map_err(io::Error::from);
+            may_write.or_cannot("write to", &self.path)?;
+        }
         // Who may read there may enter.
         let dir_mode = mode | (mode & 0o444) >> 2;
         match DirBuilder::new().mode(dir_mode).create(&dir) {
@@ -192,6 +201,11 @@ fn what_helps(err: &rusqlite::Error) -> &'static str {
         _ if err.to_string().contains("no such index") => "; `kv fsck --repair` makes it anew",
         _ => "",
     }
+}
+
+fn is_by_trigger(err: &rusqlite::Error) -> bool {
+    err.sqlite_error()
+        .is_some_and(|err| err.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER)
 }
 
 /// Tells whether one of the files of a database is about as long as files may become (RLIMIT_FSIZE).

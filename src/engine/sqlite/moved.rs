@@ -8,7 +8,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
@@ -17,7 +16,7 @@ use crate::store::{OrCannot as _, Result};
 
 use super::Sqlite;
 use super::connection::FileId;
-use super::transaction::{EMPTY_LOG, run_to_end};
+use super::transaction::{EMPTY_LOG, LOOKS, PAUSE, run_to_end};
 
 /// The byte that is locked in the index of a log by whoever has the log open, and the first that may be
 /// locked in the file, and their number (`UNIX_SHM_DMS` and `PENDING_BYTE` in SQLite's `os_unix.c` and
@@ -25,10 +24,6 @@ use super::transaction::{EMPTY_LOG, run_to_end};
 const OPEN_LOG: u64 = 128;
 const FILE_LOCKS: u64 = 0x4000_0000;
 const FILE_LOCKS_LEN: u64 = 512;
-
-/// How often it is looked again whether a process is only ending, and after which pause each time.
-const LOOKS: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(20);
 
 impl Sqlite {
     /// Empties the log of a file that has lost its name, into that file, before it is closed. To close

@@ -176,11 +176,8 @@ impl Sqlite {
         if let Some(space) = self.space_of(tx, namespace)? {
             return Ok(space);
         }
-        tx.execute(
-            "INSERT INTO namespace (name) VALUES (?1)",
-            [namespace.as_str()],
-        )
-        .map_err(self.cannot("change"))?;
+        let sql = "INSERT INTO namespace (name) VALUES (?1)";
+        self.write_rows(tx, sql, [namespace.as_str()])?;
         Ok(Space {
             id: tx.last_insert_rowid(),
             name: namespace.to_string(),
@@ -198,23 +195,18 @@ impl Sqlite {
         }
         space.changes = space.changes.wrapping_add(1);
         let Tally { entries, total } = space.tally.unwrap_or_default();
-        tx.prepare_cached(
-            "UPDATE namespace SET next = ?2, changes = ?3, entries = ?4, total = ?5, sum = ?6
-             WHERE id = ?1",
-        )
-        .and_then(|mut update| {
-            let number = u64::cast_signed;
-            update.execute(params![
-                space.id,
-                number(space.next),
-                number(space.changes),
-                number(entries),
-                number(total),
-                number(space.sum()),
-            ])
-        })
-        .map_err(self.cannot("change"))?;
-        Ok(())
+        let sql = "UPDATE namespace SET next = ?2, changes = ?3, entries = ?4, total = ?5, sum = ?6
+                   WHERE id = ?1";
+        let number = u64::cast_signed;
+        let columns = params![
+            space.id,
+            number(space.next),
+            number(space.changes),
+            number(entries),
+            number(total),
+            number(space.sum()),
+        ];
+        self.write_rows(tx, sql, columns)
     }
 
     /// Counts what a namespace holds.

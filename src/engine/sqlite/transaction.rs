@@ -1,8 +1,14 @@
 //! Transactions, begun and ended by statements that a connection keeps; pragmas that take many steps.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use rusqlite::{Connection, Result};
+
+/// How often it is looked again whether a process is only ending, or only beginning a store, and after
+/// which pause each time.
+pub(super) const LOOKS: u32 = 50;
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Brings the log home, and lets it begin anew.
 pub(super) const EMPTY_LOG: &str = "PRAGMA wal_checkpoint(TRUNCATE)";

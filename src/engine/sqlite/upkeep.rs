@@ -53,11 +53,8 @@ impl Upkeep for Sqlite {
             done.evicted = self.evict(namespace, request, now, progress)?;
         }
         self.change_if_any(namespace, |tx, space| {
-            tx.execute(
-                "UPDATE namespace SET collected = ?2 WHERE id = ?1",
-                params![space.id, now.0.cast_signed()],
-            )
-            .map_err(self.cannot("change"))
+            let sql = "UPDATE namespace SET collected = ?2 WHERE id = ?1";
+            self.write_rows(tx, sql, params![space.id, now.0.cast_signed()])
         })?;
         self.freeing(|| self.give_back())?;
         self.drop_reserve();
@@ -141,7 +138,8 @@ impl Sqlite {
             for (_, key) in &due {
                 let found = self.select_as_is(tx, space, key)?;
                 if found.is_some_and(|found| !found.is_live(now) && found.is_sound(space.id, key)) {
-                    gone += u64::from(self.delete(tx, space, key)?);
+                    self.delete(tx, space, key)?;
+                    gone += 1;
                 }
             }
             let is_last = due.len() < at_once;

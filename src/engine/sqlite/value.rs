@@ -100,9 +100,7 @@ impl Sqlite {
         let dir = self.directory();
         let mut file = file;
         file.rewind().or_cannot("read a temporary file in", dir)?;
-        let mut insert = tx
-            .prepare_cached("INSERT INTO part (large, number, bytes) VALUES (?1, ?2, ?3)")
-            .map_err(self.cannot("change"))?;
+        let insert = "INSERT INTO part (large, number, bytes) VALUES (?1, ?2, ?3)";
         for number in 0_i64.. {
             let mut part = Vec::with_capacity(PART_LEN);
             file.take(PART_LEN as u64)
@@ -111,9 +109,7 @@ impl Sqlite {
             if part.is_empty() {
                 break;
             }
-            insert
-                .execute(params![large, number, part])
-                .map_err(self.cannot("change"))?;
+            self.write_rows(tx, insert, params![large, number, part])?;
         }
         Ok(Some(large))
     }

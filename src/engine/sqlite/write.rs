@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::{fs, io};
+
 use rusqlite::{Connection, Params, params};
 
 use crate::os;
@@ -33,8 +35,9 @@ impl Entries for Sqlite {
         mut put: Put<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
-        // The answer "no" needs no value.
-        if put.condition != Condition::Always {
+        // The answer "no" needs no value. A file with nothing in it becomes a store.
+        let is_blank = fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0);
+        if put.condition != Condition::Always && !is_blank {
             let allows = self.read_in(namespace, |moment, space| {
                 self.allows(moment, space, key, &put.condition, clock.now())
             })?;
@@ -87,7 +90,7 @@ impl Entries for Sqlite {
             {
                 return Ok(false);
             }
-            self.delete(tx, space, key.as_bytes())
+            self.delete(tx, space, key.as_bytes()).map(|()| true)
         })?;
         Ok(removed == Some(true))
     }
@@ -123,7 +126,8 @@ impl Entries for Sqlite {
             let value_sum = sum_of(key.as_bytes(), &meta, sum);
             let sum = sum_of(key.as_bytes(), &new, value_sum);
             let head = Found::new(new, sum, large).head_of(space.id, key.as_bytes());
-            tx.execute(
+            self.write_rows(
+                tx,
                 "UPDATE entry SET etag = ?3, expires = ?4, sum = ?5, head = ?6
                  WHERE namespace = ?1 AND key = ?2",
                 params![
@@ -134,8 +138,7 @@ impl Entries for Sqlite {
                     sum.cast_signed(),
                     head.cast_signed(),
                 ],
-            )
-            .map_err(self.cannot("change"))?;
+            )?;
             space.put(key.as_bytes(), Some(meta.expires), new.expires);
             Ok(true)
         })?;
@@ -144,9 +147,13 @@ impl Entries for Sqlite {
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
         let removed = self.change_if_any(namespace, |tx, space| {
-            tx.execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
-                .and_then(|_| tx.execute("DELETE FROM namespace WHERE id = ?1", [space.id]))
-                .map_err(self.cannot("change"))
+            let is_left = tx
+                .execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
+                .and_then(|_| tx.prepare_cached("SELECT 1 FROM entry WHERE namespace = ?1"))
+                .and_then(|mut select| select.exists([space.id]))
+                .map_err(self.cannot("change"))?;
+            self.expect_change(!is_left)?;
+            self.write_rows(tx, "DELETE FROM namespace WHERE id = ?1", [space.id])
         })?;
         Ok(removed.is_some())
     }
@@ -205,22 +212,19 @@ impl Sqlite {
              ON CONFLICT DO UPDATE SET etag = ?3, modified = ?4, size = ?6, sum = ?7, large = ?8,
              value = ?9, head = ?10{expires_too}"
         );
-        tx.prepare_cached(&sql)
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    space.id,
-                    key,
-                    meta.etag.0.cast_signed(),
-                    meta.modified.0.cast_signed(),
-                    millis(meta.expires),
-                    meta.size.cast_signed(),
-                    row.sum.cast_signed(),
-                    large,
-                    spool.small(),
-                    row.head_of(space.id, key).cast_signed(),
-                ])
-            })
-            .map_err(self.cannot("change"))?;
+        let columns = params![
+            space.id,
+            key,
+            meta.etag.0.cast_signed(),
+            meta.modified.0.cast_signed(),
+            millis(meta.expires),
+            meta.size.cast_signed(),
+            row.sum.cast_signed(),
+            large,
+            spool.small(),
+            row.head_of(space.id, key).cast_signed(),
+        ];
+        self.write_rows(tx, &sql, columns)?;
         // An element that is written by its key is a part of its list, wherever it comes.
         if let Some(number) = number_of(key) {
             space.note_element(number);
@@ -266,17 +270,34 @@ impl Sqlite {
         Ok(is_there(space, key, found.as_ref(), now))
     }
 
-    /// Deletes a row; tells whether there was one.
-    pub(super) fn delete(
+    /// Runs a statement that writes rows. A trigger of another program can have it write none.
+    pub(super) fn write_rows(
         &self,
         tx: &Transaction<'_>,
-        space: &mut Space,
-        key: &[u8],
-    ) -> Result<bool> {
+        sql: &str,
+        params: impl Params,
+    ) -> Result<()> {
+        tx.prepare_cached(sql)
+            .and_then(|mut write| write.execute(params))
+            .map_err(self.cannot("change"))
+            .and_then(|rows| self.expect_change(rows > 0))
+    }
+
+    fn expect_change(&self, is_done: bool) -> Result<()> {
+        if is_done {
+            return Ok(());
+        }
+        let what = "a trigger of another program kept it from being stored or removed: `kv fsck` \
+                    names the trigger";
+        Err(io::Error::other(what)).or_cannot("change", &self.path)
+    }
+
+    /// Deletes a row, which is there.
+    pub(super) fn delete(&self, tx: &Transaction<'_>, space: &mut Space, key: &[u8]) -> Result<()> {
         let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 RETURNING key, expires";
         let id = space.id;
         self.delete_by(tx, space, sql, params![id, key])
-            .map(|rows| rows > 0)
+            .and_then(|rows| self.expect_change(rows > 0))
     }
 
     /// Deletes rows by a statement that returns the key and the expiry of each, and counts them.

@@ -344,3 +344,13 @@ fn no_flip_of_a_bit_makes_an_answer_wrong() {
         tell_count(&format!("{engine:?}: {FLIPS} bits, {refused} refused"));
     }
 }
+
+#[test]
+fn a_check_tells_once_that_a_file_is_cut_short() {
+    let kv = sandbox();
+    kv.put("k", &"v".repeat(100_000));
+    let file = fs::OpenOptions::new().write(true).open(kv.store());
+    file.unwrap().set_len(4096).unwrap();
+    let ran = kv.run(["fsck"]).ends(Exit::Damaged);
+    assert_eq!(ran.stderr_text().lines().count(), 1, "{}", ran.report());
+}

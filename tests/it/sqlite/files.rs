@@ -101,6 +101,28 @@ fn what_cannot_be_read_says_why() {
 }
 
 #[test]
+fn locks_leave_nothing_beside_what_cannot_be_written_and_come_back_with_it() {
+    let Some(commons) = Commons::new() else {
+        return;
+    };
+    directory(&commons, 0o777, 0);
+    let dir = commons.kv.path("shared");
+    let set_mode = |mode| fs::set_permissions(dir.join("store"), Permissions::from_mode(mode));
+    let lock = ["lock", "job", "--no-wait", "--", "true"];
+    run_as(&commons, NOBODY, &["put", "k", "v"]).ends(Exit::Success);
+    set_mode(0o444).unwrap();
+    let ran = run_as(&commons, NOBODY, &lock).ends(Exit::Program(125));
+    ran.complains(&["cannot write to", "store`", "Permission denied"]);
+    assert_eq!(names_in(&dir), ["store"]);
+    // Whom no mode keeps out leaves what the owner can use.
+    run_as(&commons, (0, 0), &lock).ends(Exit::Program(0));
+    assert_eq!(mode_and_group(&dir.join("store-locks")).0 & 0o700, 0o700);
+    fs::remove_dir_all(dir.join("store-locks")).unwrap();
+    set_mode(0o600).unwrap();
+    run_as(&commons, NOBODY, &lock).ends(Exit::Program(0));
+}
+
+#[test]
 fn a_store_on_a_disk_that_is_not_to_be_written_can_be_read() {
     let kv = sandbox();
     let Some(disk) = Mount::tmpfs(&kv, "size=4m") else {

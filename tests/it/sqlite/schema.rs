@@ -122,3 +122,64 @@ fn a_file_that_is_cut_off_says_what_saves_the_rest() {
     let ran = kv.run(["ls"]).ends(Exit::Damaged);
     ran.complains(&["damaged", ".recover"]);
 }
+
+#[test]
+fn what_a_trigger_of_another_program_keeps_back_is_not_acknowledged() {
+    for (trigger, refused) in [
+        (
+            "BEFORE INSERT ON entry BEGIN SELECT raise(ignore); END",
+            &["put", "l", "w"][..],
+        ),
+        (
+            "BEFORE INSERT ON entry BEGIN SELECT raise(ignore); END",
+            &["push", "jobs", "w"],
+        ),
+        (
+            "BEFORE INSERT ON namespace BEGIN SELECT raise(ignore); END",
+            &["push", "jobs", "w"],
+        ),
+        (
+            "BEFORE UPDATE ON namespace BEGIN SELECT raise(ignore); END",
+            &["put", "l", "w"],
+        ),
+        (
+            "BEFORE UPDATE ON entry BEGIN SELECT raise(ignore); END",
+            &["put", "k", "w"],
+        ),
+        (
+            "BEFORE UPDATE ON entry BEGIN SELECT raise(ignore); END",
+            &["expire", "k", "1h"],
+        ),
+        (
+            "BEFORE DELETE ON entry BEGIN SELECT raise(ignore); END",
+            &["remove", "k"],
+        ),
+        (
+            "BEFORE DELETE ON entry BEGIN SELECT raise(ignore); END",
+            &["get", "k", "--remove"],
+        ),
+        (
+            "BEFORE DELETE ON entry BEGIN SELECT raise(ignore); END",
+            &["namespaces", "--remove", "default"],
+        ),
+        (
+            "BEFORE INSERT ON entry BEGIN SELECT raise(abort, 'no'); END",
+            &["put", "l", "w"],
+        ),
+    ] {
+        let kv = sandbox();
+        kv.put("k", "v");
+        let trigger = format!("CREATE TRIGGER mine {trigger}");
+        database(&kv).execute_batch(&trigger).unwrap();
+        let ran = kv.run(refused).ends(Exit::Failure).prints("");
+        ran.complains(&["cannot change", "a trigger of another program"]);
+        database(&kv).execute_batch("DROP TRIGGER mine").unwrap();
+        kv.run(["ls", "--values"])
+            .ends(Exit::Success)
+            .prints("k\tv\n");
+        kv.run(["namespaces"])
+            .ends(Exit::Success)
+            .prints("default\n");
+        kv.run(["fsck"]).ends(Exit::Success).is_silent();
+    }
+}
