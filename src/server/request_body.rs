@@ -26,7 +26,10 @@ const PASSED_OVER: u64 = 16 * 1024 * 1024;
 /// A body on its way in.
 pub(super) struct RequestBody {
     body: Body,
+    /// Of the value.
     max: u64,
+    /// Bytes of the key before it.
+    key: u64,
     /// How many bytes it has, at the most.
     most: u64,
     received: u64,
@@ -41,6 +44,16 @@ pub(super) struct RequestBody {
 impl RequestBody {
     /// Looks at what the headers say of a body before any of it is read.
     pub(super) fn new(headers: &HeaderMap, body: Body, max: u64) -> Result<Self, Refusal> {
+        Self::behind(0, headers, body, max)
+    }
+
+    /// As [`RequestBody::new`], of a body that begins with a key of so many bytes.
+    pub(super) fn behind(
+        key: u64,
+        headers: &HeaderMap,
+        body: Body,
+        max: u64,
+    ) -> Result<Self, Refusal> {
         let coding = headers.get(header::CONTENT_ENCODING);
         if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -49,13 +62,14 @@ impl RequestBody {
         }
         let length = headers.get(header::CONTENT_LENGTH);
         let length: Option<u64> = length.and_then(|text| text.to_str().ok()?.parse().ok());
-        if length.is_some_and(|length| length > max) {
+        if length.is_some_and(|length| length > max.saturating_add(key)) {
             return Err(Refusal::too_large(max).with(header::CONNECTION, "close"));
         }
         Ok(Self {
             body,
             max,
-            most: length.unwrap_or(max),
+            key,
+            most: length.unwrap_or(max.saturating_add(key)),
             received: 0,
             front: Bytes::new(),
             rate: LEAST_RATE,
@@ -82,7 +96,7 @@ impl RequestBody {
             };
             self.slowness.note(asked.elapsed(), part.len(), self.rate);
             self.received += part.len() as u64;
-            if self.received > self.max {
+            if self.received > self.max.saturating_add(self.key) {
                 return Err(Refusal::too_large(self.max).with(header::CONNECTION, "close"));
             }
             return Ok(Some(part));

@@ -140,8 +140,8 @@ pub(super) async fn on_namespace(
             if len > MAX_KEY_LEN {
                 return Err(Refusal::usage("the key is too long"));
             }
-            let max = app.config.max_value.saturating_add(len as u64);
-            let mut request = RequestBody::new(headers, body, max)?;
+            let max = app.config.max_value;
+            let mut request = RequestBody::behind(len as u64, headers, body, max)?;
             let at = placed(list, request.take(len).await?)?;
             entry::put(app, at, headers, Ok(request), None).await
         }
