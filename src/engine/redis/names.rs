@@ -115,7 +115,9 @@ pub(super) fn namespace_of(prefix: &str, name: &[u8]) -> Option<Namespace> {
     let rest = name.strip_prefix(format!("{{{prefix}:").as_bytes())?;
     let end = rest.iter().position(|byte| *byte == b':')?;
     let name = percent_encoding::percent_decode(&rest[..end]);
-    name.decode_utf8().ok()?.parse().ok()
+    let namespace = name.decode_utf8().ok()?.parse().ok()?;
+    // What is encoded otherwise is another's.
+    (encode(&namespace).to_string().as_bytes() == &rest[..end]).then_some(namespace)
 }
 
 /// Returns the slot of an entry by its name.
