@@ -26,6 +26,13 @@ fn a_store_behind_a_link_to_nothing_cannot_be_made() {
         }
         let locked = at(&["lock", "k", "--", "true"]);
         assert_eq!(locked.status().code(), Some(125), "{}", locked.report());
+        if store.starts_with("sqlite:") {
+            // A link onto a disk that is not mounted must not read as an empty database.
+            for args in [&["get", "k"][..], &["ls"]] {
+                at(args).ends(Exit::Failure).complains(&["does not exist"]);
+            }
+            continue;
+        }
         at(&["get", "k"]).ends(Exit::No).is_silent();
         at(&["ls"]).ends(Exit::Success).is_silent();
     }
