@@ -203,9 +203,11 @@ impl App {
     /// Returns the store, unless it was there before and is not any more.
     fn store(&self) -> error::Result<&dyn Store> {
         let store = &*self.config.store;
+        // Noted before the look: another call may make the store between the two.
+        let was_there = self.was_there.load(SeqCst);
         if store.exists()? {
             self.was_there.store(true, SeqCst);
-        } else if self.was_there.load(SeqCst) {
+        } else if was_there {
             return Err(StoreError::Io {
                 action: "find the store",
                 path: PathBuf::from(&self.config.source),

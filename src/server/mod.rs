@@ -193,14 +193,16 @@ impl App {
     fn note_there(&self) {
         if !self.was_there.load(Relaxed) {
             let is_there = self.store().exists().unwrap_or_default();
-            self.was_there.store(is_there, Relaxed);
+            self.was_there.fetch_or(is_there, Relaxed);
         }
     }
 
     /// Refuses where the store was there and is so no more.
     fn is_there(&self) -> Result<(), Refusal> {
+        // Noted before the look: another request may make the store between the two.
+        let was_there = self.was_there.load(Relaxed);
         match self.store().exists() {
-            Ok(false) if self.was_there.load(Relaxed) => Err(Refusal::gone()),
+            Ok(false) if was_there => Err(Refusal::gone()),
             Ok(is_there) => {
                 self.was_there.fetch_or(is_there, Relaxed);
                 Ok(())

@@ -111,13 +111,15 @@ pub fn pushed_elements_are_all_there() {
 }
 
 #[test]
-fn many_can_be_the_first_to_push() {
+pub fn many_can_be_the_first_to_push() {
     for _ in 0..5 {
         let kv = Sandbox::new();
         at_once(&kv, 20, Exit::Success, "kv push jobs \"$me 0\"");
         let items = kv.run(["items", "jobs"]).stdout_text();
         all_lines_are_there(items.lines(), 20, 1);
-        assert_eq!(names_in(&kv.store()), ["jobs"]);
+        if kv.is_directory() {
+            assert_eq!(names_in(&kv.store()), ["jobs"]);
+        }
     }
 }
 

@@ -209,8 +209,6 @@ fn no_flip_in_a_row_is_believed_and_a_repair_sets_it_aside() {
 #[test]
 fn what_was_acknowledged_before_a_kill_is_there() {
     let kv = sandbox();
-    // Who is killed while making a store may leave an empty file, which reads refuse.
-    kv.run(["put", "first", "v"]).ends(Exit::Success);
     let (mut acknowledged, mut killed) = (0, 0);
     for round in 0..20 {
         let mut batch = kv.kv(["batch"]);
@@ -235,6 +233,11 @@ fn what_was_acknowledged_before_a_kill_is_there() {
             .filter(|line| line.starts_with("0 "))
             .count();
         acknowledged += told;
+        // Who is killed while making a store may leave an empty file: the next put makes one of it.
+        if told == 0 && fs::metadata(kv.store()).is_ok_and(|file| file.len() == 0) {
+            kv.run(["ls"]).ends(Exit::Failure).complains(&["is empty"]);
+            continue;
+        }
         let listed = kv.run(["ls", "--values"]).ends(Exit::Success).stdout_text();
         for n in 0..told {
             let line = format!("k{n}\t{round}-{n}\n");

@@ -45,7 +45,7 @@ pub const CONCURRENCY: &[Case] = cases![concurrency:
 pub const COUNTING: &[Case] = cases![counting:
     appended_lines_are_all_there, each_of_many_elements_is_taken_once,
     killed_pushers_lose_nothing_that_was_acknowledged, killed_takers_take_one_element_at_most,
-    pushed_elements_are_all_there,
+    many_can_be_the_first_to_push, pushed_elements_are_all_there,
 ];
 
 pub const EXPIRE: &[Case] = cases![expire:
