@@ -53,6 +53,9 @@ fn a_process_opens_a_namespace_twice_however_often_it_looks() {
     };
     assert_eq!(run("openat,openat2", "/format\""), 2);
     assert_eq!(run("openat,openat2", "objects/"), 20);
+    // What is not there is looked for no more often.
+    fs::write(kv.path("commands"), "get none --default x\n".repeat(20)).unwrap();
+    assert_eq!(run("openat,openat2", "/format\""), 2);
 }
 
 #[test]

@@ -709,11 +709,12 @@ kp=(kg(V1,P0,A1,('gc',gc2),('put',lambda:put2('v2')))+kg(None,P0,A0,('gc',gc2),(
  +kg(None,P0,A0,('bulk',lambda:bulk2('b')),('rm',rm2))+kg(V1,P0,A1,('bulk',lambda:bulk2('b')),('get',get2))
  +kg(V1,P0,A1,('rm',rm2),('gc',gc2),('add',lambda:add2('x')))+kg(None,P0,A0,('evict',lambda:gc2('g','lock')),('add',lambda:add2('x')))
  +kg(V1X,P0,A1X,('tick',lambda:clock(1)),('sweep',lambda:rm2('sweep')),('gc',gc2))+kg(None,P0X,A0X,('tick',lambda:clock(1)),('put',lambda:put2('v2')),('gc',gc3)))
+kp+=kg(None,[],AN,('add',lambda:add2('x')),('gc',gc2))+kg(V1,[],A1,('rm',rm2),('gc',gc2))+kg(None,[],AN,('bulk',lambda:bulk2('b')),('put',lambda:put2('v2')))
 go2('get by packs that were kept: no loose name, then MANIFEST still the one that named them',cfg2(atomclock=True),kp)
 go2('the same, a bulk put killed anywhere',cfg2(atomclock=True,kill=(1,),killres=('maybeput','b',0)),kg(V1,P0,A1,('bulk',lambda:bulk2('b')),('gc',gc2),('put',lambda:put2('v2'))))
 go2('WRONG the same, MANIFEST is not looked at again',cfg2(atomclock=True,keptlook='never'),kp[:1])
 go2('WRONG the same, MANIFEST is looked at before the loose name',cfg2(atomclock=True,keptlook='before'),kp[:1])
-go2('WRONG the same, the clock is read at the end',cfg2(atomclock=True,latenow=True),kp[-1:])
+go2('WRONG the same, the clock is read at the end',cfg2(atomclock=True,latenow=True),kg(None,P0X,A0X,('tick',lambda:clock(1)),('put',lambda:put2('v2')),('gc',gc3)))
 bc=[
  ('bulk-if-absent||put||get, absent',None,[],lambda:[bulk2('b',cond='absent'),put2('v2'),get2()],AN),
  ('bulk-if-absent||add||rm, absent',None,[],lambda:[bulk2('b',cond='absent'),add2('x'),rm2()],AN),

@@ -81,7 +81,10 @@ impl KeptSpace {
         let packs = match &*kept {
             Some(packs) => Arc::clone(packs),
             None => {
-                let packs = Packs::read(&self.space).ok()??;
+                // Where there are no packs now there were none before, and the key had nothing.
+                let Some(packs) = Packs::read(&self.space).ok()? else {
+                    return Some(None);
+                };
                 let many = packs.named().len();
                 if many <= MANY {
                     for number in 0..many {
