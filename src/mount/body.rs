@@ -164,7 +164,6 @@ pub(super) struct Handle {
     /// What is changed through it, or was being changed when it was opened to be read.
     pub(super) content: Option<Arc<Content>>,
     pub(super) writes: bool,
-    pub(super) appends: bool,
     pub(super) opener: Option<Arc<Writer>>,
     /// Whether the process that has opened it has closed it.
     pub(super) is_left: AtomicBool,

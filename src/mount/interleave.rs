@@ -201,8 +201,11 @@ impl Run {
         let writes = self.model.open[which].mode.writes;
         match self.below(6) {
             0 | 1 if writes => {
-                let offset = self.below(8);
-                let done = self.app.write_file(&handle, 0, offset as u64, &bytes);
+                // A descriptor may append that was not opened so, and the other way round.
+                let appends = self.model.open[which].mode.appends ^ (self.below(8) == 0);
+                let offset = Some(self.below(8)).filter(|_| !appends);
+                let at = offset.map(|at| at as u64);
+                let done = self.app.write_file(&handle, 0, at, &bytes);
                 counts.same(&done, &self.model.write(which, offset, &bytes), "write");
             }
             2 if writes => {
@@ -268,7 +271,7 @@ mod tests {
         run.other_puts(0, b"value");
         run.open(0, mode, false, false).unwrap();
         let handle = run.app.files().handle(run.model.open[0].real).unwrap();
-        run.app.write_file(&handle, 0, 0, b"V").unwrap();
+        run.app.write_file(&handle, 0, Some(0), b"V").unwrap();
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
         let again = run.app.open_file(handle.number, Mode::default()).unwrap();
         let again = run.app.files().handle(again).unwrap();

@@ -31,7 +31,7 @@
 //!                                  --if-absent then;
 //!                                  EEXIST if there is one
 //! O_TRUNC, ftruncate to 0          whole, pinned      the etag is the pinned one      takes its place
-//! O_APPEND, and only written to    tail               there is an entry               ESTALE
+//! O_APPEND, and only added to      tail               there is an entry               ESTALE
 //! any other that writes            part, pinned       the etag is the pinned one      ESTALE
 //! ```
 //!

@@ -202,13 +202,16 @@ impl Model {
         Ok(at)
     }
 
-    pub(super) fn write(&mut self, which: usize, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
-        let Open {
-            file, change, mode, ..
-        } = self.open[which];
+    pub(super) fn write(
+        &mut self,
+        which: usize,
+        offset: Option<usize>,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        let Open { file, change, .. } = self.open[which];
         let at = change.unwrap();
         let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
-        if mode.appends && is_tail && self.files[file].name.is_some() {
+        if offset.is_none() && is_tail && self.files[file].name.is_some() {
             self.changes[at].tail.extend_from_slice(bytes);
             self.open[which].held = None;
         } else {
@@ -216,7 +219,7 @@ impl Model {
         }
         let change = &mut self.changes[at];
         if let Some(draft) = &mut change.draft {
-            let offset = if mode.appends { draft.len() } else { offset };
+            let offset = offset.unwrap_or(draft.len());
             let end = offset + bytes.len();
             draft.resize(draft.len().max(end), 0);
             draft[offset..end].copy_from_slice(bytes);

@@ -145,7 +145,6 @@ impl App {
             body: Arc::clone(body),
             content,
             writes: mode.writes,
-            appends: mode.appends,
             opener: mode.writes.then(|| Arc::new(Writer::of(mode.thread))),
             is_left: AtomicBool::default(),
             reader: Mutex::new(reader),
@@ -291,12 +290,12 @@ impl App {
         self.answer(reader.read(self, place.as_ref(), follows, offset, size))
     }
 
-    /// Writes through an opening.
+    /// Writes through an opening, at the end where no offset is named.
     pub(super) fn write_file(
         &self,
         handle: &Handle,
         thread: u32,
-        offset: u64,
+        offset: Option<u64>,
         bytes: &[u8],
     ) -> Answer<()> {
         let content = handle.written()?;
@@ -304,14 +303,14 @@ impl App {
         let mut state = content.state();
         let is_tail = state.draft.is_none() || !state.tail.is_empty();
         let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
-        if handle.appends && is_tail && fits && handle.body.place().is_some() {
+        if offset.is_none() && is_tail && fits && handle.body.place().is_some() {
             state.tail.extend_from_slice(bytes);
             *hold(&handle.reader) = None;
         } else {
             self.answer(self.load(handle, &mut state))?;
         }
         if let Some(draft) = &mut state.draft {
-            let offset = if handle.appends { draft.len() } else { offset };
+            let offset = offset.unwrap_or(draft.len());
             self.must_have_room(draft.len(), offset)?;
             let written = draft.write(offset, bytes, &self.spill);
             self.answer(written.map_err(|err| failure("write", self, err)))?;

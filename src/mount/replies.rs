@@ -39,7 +39,7 @@ impl App {
 /// Of the flags of open(2), which are the same in all programs of one system.
 pub(super) const EXCLUSIVE: i32 = rustix::fs::OFlags::EXCL.bits().cast_signed();
 const TRUNCATE: i32 = rustix::fs::OFlags::TRUNC.bits().cast_signed();
-const APPEND: i32 = rustix::fs::OFlags::APPEND.bits().cast_signed();
+pub(super) const APPEND: i32 = rustix::fs::OFlags::APPEND.bits().cast_signed();
 
 /// Reads the flags of open(2).
 pub(super) fn mode_of(flags: OpenFlags, thread: u32) -> Mode {

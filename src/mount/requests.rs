@@ -20,7 +20,7 @@ use crate::store::Time;
 use super::App;
 use super::body::Mode;
 use super::change::Wish;
-use super::replies::{EXCLUSIVE, empty, mode_of, opened, sized};
+use super::replies::{APPEND, EXCLUSIVE, empty, mode_of, opened, sized};
 
 /// Bytes that are written by one request at most.
 const MAX_WRITE: u32 = 1 << 20;
@@ -259,11 +259,14 @@ impl Filesystem for Requests {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        write_flags: WriteFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        // As the descriptor is now: fcntl(2) changes it. A page of memory has its place.
+        let is_page = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+        let offset = Some(offset).filter(|_| is_page || flags.0 & APPEND == 0);
         let handle = self.app.files().handle(fh.0);
         match handle.and_then(|handle| self.app.write_file(&handle, req.pid(), offset, data)) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),

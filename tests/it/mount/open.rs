@@ -199,3 +199,27 @@ fn what_cannot_be_kept_is_refused() {
         assert!(told.f_bavail < 1 << 40);
     });
 }
+
+#[test]
+fn only_what_is_written_to_a_descriptor_that_appends_now_is_appended() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "0123456789");
+        let mut file = OpenOptions::new();
+        let mut file = file.append(true).open(mount.path("k")).unwrap();
+        let flags = rustix::fs::fcntl_getfl(&file).unwrap();
+        rustix::fs::fcntl_setfl(&file, flags - rustix::fs::OFlags::APPEND).unwrap();
+        file.write_all_at(b"ab", 2).unwrap();
+        rustix::fs::fcntl_setfl(&file, flags).unwrap();
+        file.write_all(b"end").unwrap();
+        drop(file);
+        kv.holds("k", "01ab456789end");
+        if !crate::harness::has_program("python3") {
+            return crate::harness::cannot_run("python3 is not installed");
+        }
+        let script = "import mmap\nf = open('k', 'a+b')\nm = mmap.mmap(f.fileno(), 13)\n\
+            m[4:6] = b'XY'\nm.flush()\nm.close()\nf.close()\n";
+        let run = format!("python3 -c \"{script}\"");
+        mount.shell(kv, &run).ends(Exit::Success);
+        kv.holds("k", "01abXY6789end");
+    });
+}
