@@ -28,7 +28,7 @@ pub(super) struct Files {
     named: BTreeMap<(Namespace, Vec<u8>), Arc<Body>>,
     /// Those that are open, by the kernel's number, and how often: it may know no name of them.
     numbers: HashMap<u64, (Arc<Body>, usize)>,
-    handles: HashMap<u64, Arc<Handle>>,
+    handles: BTreeMap<u64, Arc<Handle>>,
     last: u64,
 }
 
@@ -66,7 +66,7 @@ impl Files {
         self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
     }
 
-    /// Returns the openings of a file.
+    /// Returns the openings of a file, the oldest first.
     pub(super) fn handles_of(&self, body: &Arc<Body>) -> Vec<Arc<Handle>> {
         let all = self.handles.values();
         let of_body = all.filter(|handle| Arc::ptr_eq(&handle.body, body));

@@ -213,7 +213,7 @@ impl Run {
                 let done = self.app.resize_file(&handle, len as u64);
                 counts.same(&done, &self.model.resize(which, len), "resize");
             }
-            3 if writes => {
+            3 => {
                 let done = self.app.sync_file(real);
                 counts.same(&done, &self.model.sync(which), "sync");
             }

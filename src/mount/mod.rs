@@ -21,7 +21,8 @@
 //! An opening to be read holds the value that the key had, or, while a change is pending, that
 //! change. Openings to write share a content. It is pinned to the entry that it was made of (etag and
 //! expiry), and is a *whole*, which owes nothing to that entry, a *part* of it that was changed, or a
-//! *tail* to be added. A flush, a sync or a close stores it, if something is pending:
+//! *tail* to be added. A flush, a sync or a close stores it, if something is pending; a sync through
+//! an opening to be read, as `sync FILE` does, stores what is pending of each content of the file:
 //!
 //! ```text
 //! opened how                       content            stored under the condition      else

@@ -61,8 +61,15 @@ impl Model {
     }
 
     pub(super) fn sync(&mut self, which: usize) -> Result<(), Errno> {
-        let Open { file, change, .. } = self.open[which];
-        change.map_or(Ok(()), |at| self.store(file, at))
+        let Open { file, mode, .. } = self.open[which];
+        let mut done = Ok(());
+        for at in 0..self.open.len() {
+            let open = self.open[at].clone();
+            if open.mode.writes && (at == which || !mode.writes && open.file == file) {
+                done = done.and(self.store(file, open.change.unwrap()));
+            }
+        }
+        done
     }
 
     pub(super) fn live(&self, name: usize) -> Option<&Entry> {

@@ -255,15 +255,26 @@ impl App {
         self.store_content(body, content, &mut state)
     }
 
-    /// Stores what was changed.
+    /// Stores what was changed: through this opening, or, where it only reads, through any of the
+    /// file's, in the order of these.
     pub(super) fn sync_file(&self, handle: u64) -> Answer<()> {
         let handle = self.files().handle(handle)?;
-        let Ok(content) = handle.written() else {
-            return Ok(());
-        };
         let _turn = hold(&handle.body.turn);
-        let mut state = content.state();
-        self.store_content(&handle.body, content, &mut state)
+        let writers = match handle.writes {
+            true => vec![Arc::clone(&handle)],
+            false => self.files().handles_of(&handle.body),
+        };
+        let mut synced = Ok(());
+        for writer in &writers {
+            let Ok(content) = writer.written() else {
+                continue;
+            };
+            let mut state = content.state();
+            if handle.writes || !state.was_killed {
+                synced = synced.and(self.store_content(&handle.body, content, &mut state));
+            }
+        }
+        synced
     }
 
     /// Reads through an opening.

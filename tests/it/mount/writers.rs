@@ -274,3 +274,21 @@ fn read_full(file: &fs::File, part: &mut [u8], at: u64) -> usize {
     }
     n
 }
+
+#[test]
+fn a_sync_by_who_only_reads_stores_what_others_write() {
+    on_each(MOST, |kv, _| {
+        kv.put("log", "one\n");
+        let mut mount = Mount::at(kv, "again");
+        let mut writer = fs::File::create(mount.path("k")).unwrap();
+        writer.write_all(b"value").unwrap();
+        let mut log = OpenOptions::new();
+        let mut log = log.append(true).open(mount.path("log")).unwrap();
+        log.write_all(b"two\n").unwrap();
+        mount.shell(kv, "sync k log").ends(Exit::Success);
+        kv.holds("k", "value");
+        kv.holds("log", "one\ntwo\n");
+        mount.kill();
+        kv.holds("k", "value");
+    });
+}
