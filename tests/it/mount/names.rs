@@ -319,6 +319,11 @@ fn it_is_told_when_a_key_expires() {
             rustix::fs::setxattr(&path, "user.kv.expires", value.as_bytes(), flags)
         };
         assert_eq!(get("user.kv.etag"), kv.field("etag", "k"));
+        // As `rsync -X` does with each that it finds.
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(&path, "user.kv.etag", b"another", flags).unwrap();
+        rustix::fs::removexattr(&path, "user.kv.etag").unwrap();
+        assert_eq!(get("user.kv.etag"), kv.field("etag", "k"));
         assert_eq!(get("user.kv.expires"), "never");
         set("2h").unwrap();
         assert_eq!(get("user.kv.expires"), kv.field("expires", "k"));
