@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use crate::os;
 use crate::store::{OrCannot as _, Result, Source, Value};
 
 use super::Spill;
@@ -123,6 +124,7 @@ impl Draft {
         if let Self::Memory(bytes) = self
             && len > LONGEST_IN_MEMORY
         {
+            os::spare_descriptors()?;
             let file = tempfile::tempfile_in(&spill.dir)?;
             file.write_all_at(bytes, 0)?;
             *self = Self::File(file, bytes.len() as u64);

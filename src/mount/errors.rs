@@ -36,10 +36,16 @@ impl App {
     }
 }
 
+fn is(err: &io::Error, errno: rustix::io::Errno) -> bool {
+    err.raw_os_error() == Some(errno.raw_os_error())
+}
+
 fn errno_of(err: &StoreError) -> Errno {
     match err {
         StoreError::Busy { .. } | StoreError::Contended { .. } => Errno::EBUSY,
         StoreError::Unfit { .. } => Errno::EINVAL,
+        StoreError::Io { source, .. } if is(source, rustix::io::Errno::MFILE) => Errno::EMFILE,
+        StoreError::Io { source, .. } if is(source, rustix::io::Errno::NFILE) => Errno::ENFILE,
         StoreError::Io { source, .. } => match source.kind() {
             io::ErrorKind::StorageFull => Errno::ENOSPC,
             io::ErrorKind::QuotaExceeded => Errno::EDQUOT,

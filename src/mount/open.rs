@@ -27,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 impl App {
     /// Opens a file that is there. Where it is not any more, the kernel looks again for the name.
     pub(super) fn open_file(&self, number: u64, mode: Mode) -> Answer<u64> {
+        os::spare_descriptors().map_err(|err| self.failed(&failure("open", self, err)))?;
         let (place, last) = {
             let nodes = self.nodes();
             (nodes.place(number), nodes.last_place(number))
@@ -161,6 +162,7 @@ impl App {
         mode: Mode,
         exclusive: bool,
     ) -> Answer<u64> {
+        os::spare_descriptors().map_err(|err| self.failed(&failure("make", self, err)))?;
         let now = self.now();
         let mut state = State::emptied(Pin::default(), now);
         state.kind = kind;
@@ -329,7 +331,10 @@ impl App {
         state.note_written(now);
         let is_known = state.writer.as_ref().is_some_and(|is| is.is(thread));
         if !is_known {
-            state.writer = Some(Arc::new(Writer::of(thread)));
+            // Each that is remembered takes a descriptor.
+            let opener = handle.opener.as_ref().filter(|is| is.is(thread));
+            let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
+            state.writer = Some(writer);
         }
         handle.body.show(content, &state, now);
         Ok(())

@@ -64,6 +64,8 @@ impl Signals {
 /// Where the system has no FUSE, does not let this user mount there, or does not tell of signals.
 pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     let point = point.canonicalize()?;
+    // Whatever is open there takes descriptors here.
+    os::raise_limit();
     // Before it is mounted: whoever ends it as soon as it is must not leave the mount behind.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = {

@@ -1,7 +1,7 @@
 //! Opening files below a directory without following a symbolic link on the way.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::retry_on_intr;
@@ -27,13 +27,26 @@ fn is_too_many(err: &io::Error) -> bool {
 
 /// Allows this process as many open files as it may allow itself; false if it has them already. The
 /// usual limit is a low one for the sake of programs that use select(2).
-fn raise_limit() -> bool {
+pub(crate) fn raise_limit() -> bool {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         ..limit
     };
     limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok()
+}
+
+/// Fails with `EMFILE` where this process has hardly a descriptor left: whoever has something open needs
+/// a few to store it.
+pub(crate) fn spare_descriptors() -> io::Result<()> {
+    const RESERVE: u64 = 64;
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // The lowest that is free.
+    let next = std::fs::File::open("/dev/null")?;
+    match u64::from(next.as_raw_fd().unsigned_abs()) < limit - RESERVE.min(limit / 2) {
+        true => Ok(()),
+        false => Err(rustix::io::Errno::MFILE.into()),
+    }
 }
 
 fn open_once(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub(crate) use self::background::{Side, background};
-pub(crate) use self::beneath::open_beneath;
+pub(crate) use self::beneath::{open_beneath, raise_limit, spare_descriptors};
 pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};

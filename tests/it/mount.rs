@@ -1,6 +1,7 @@
 //! `kv mount`: a store as a file system.
 
 mod damage;
+mod descriptors;
 mod ends;
 mod files;
 mod gone;
