@@ -8,20 +8,28 @@ use std::path::Path;
 const NAMES: [&str; 2] = ["mount.kv", "mount.fuse.kv"];
 
 /// Options that are for mount(8) and the system, or say what is so anyway.
-const PASSED_OVER: &[&str] = &[
-    "defaults", "rw", "auto", "noauto", "nofail", "_netdev", "user", "nouser", "users", "dev",
-    "nodev", "suid", "nosuid", "exec", "noexec", "atime", "noatime", "relatime", "async",
-];
+const PASSED_OVER: &str = "defaults auto noauto nofail _netdev user nouser users owner noowner group \
+    nogroup dev nodev suid nosuid atime noatime diratime nodiratime relatime norelatime strictatime \
+    nostrictatime lazytime nolazytime async dirsync silent loud mand nomand iversion noiversion \
+    symfollow nosymfollow comment helper uhelper";
+
+/// Tells whether kv is called by mount(8), by one of its names.
+pub fn is_helper(args: &[OsString]) -> bool {
+    let name = args
+        .first()
+        .and_then(|program| Path::new(program).file_name());
+    name.and_then(OsStr::to_str)
+        .is_some_and(|name| NAMES.contains(&name))
+}
 
 /// Returns the command line that is meant where kv is called by that name:
 /// `mount.kv STORE DIR [-sfnv] [-t TYPE] [-o OPTION,...]`. An option is one of mount(8), or one of
 /// kv without its dashes, as `allow-other` or `namespace=NAME`.
 pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
-    let (program, args) = args.split_first()?;
-    let name = Path::new(program).file_name().and_then(OsStr::to_str);
-    if !name.is_some_and(|name| NAMES.contains(&name)) {
+    if !is_helper(args) {
         return None;
     }
+    let (program, args) = args.split_first()?;
     let mut places = Vec::new();
     let mut options = Vec::new();
     let mut args = args.iter();
@@ -34,7 +42,14 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
                     .map(|given| given.as_bytes())
                     .unwrap_or_default();
                 let given = given.split(|byte| *byte == b',');
-                options.extend(given.filter_map(option));
+                for given in given {
+                    // The last one counts, as in `noexec,user,exec`.
+                    match given {
+                        b"exec" => options.retain(|option| option != "--no-exec"),
+                        b"rw" => options.retain(|option| option != "--read-only"),
+                        _ => options.extend(option(given).filter(|new| !options.contains(new))),
+                    }
+                }
             }
             b"-t" | b"-N" => _ = args.next(),
             b"-f" => is_done = false,
@@ -71,18 +86,25 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
 
 /// Returns an option of kv; `None` where there is nothing to be said to it.
 fn option(given: &[u8]) -> Option<OsString> {
-    if given.is_empty()
-        || given.starts_with(b"x-")
-        || PASSED_OVER.iter().any(|name| name.as_bytes() == given)
-    {
-        return None;
-    }
     let (name, value) = match memchr::memchr(b'=', given) {
         Some(at) => given.split_at(at),
         None => (given, &b""[..]),
     };
+    if name.is_empty()
+        || name.starts_with(b"x-")
+        || name.starts_with(b"X-")
+        || given == b"sync"
+        || PASSED_OVER
+            .split(' ')
+            .any(|passed| passed.as_bytes() == name)
+    {
+        return None;
+    }
     let name = match name {
+        // What the kernel does with a mount it does without a program.
+        b"remount" => b"remount (mount -i does that)".to_vec(),
         b"ro" => b"read-only".to_vec(),
+        b"noexec" => b"no-exec".to_vec(),
         name => name
             .iter()
             .map(|byte| if *byte == b'_' { b'-' } else { *byte })

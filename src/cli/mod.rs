@@ -33,6 +33,7 @@ pub use self::batch::BatchArgs;
 pub use self::bulk::{ExportArgs, ImportArgs};
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
+pub use self::fstab::is_helper;
 pub use self::global::{Durability, Global};
 use self::global::{GlobalAfter, GlobalBefore};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};

@@ -43,6 +43,10 @@ pub struct MountArgs {
     #[arg(long)]
     pub read_only: bool,
 
+    /// Let nobody run a program from it
+    #[arg(long)]
+    pub no_exec: bool,
+
     /// Let other users of this machine in: all of them can do all that you can
     #[arg(long)]
     pub allow_other: bool,

@@ -77,7 +77,12 @@ pub fn main(args: Vec<OsString>) -> u8 {
     if let Exit::Signal(signal) = exit {
         os::die_of(signal);
     }
-    exit.row().0
+    match exit {
+        _ if exit == Exit::Success || !cli::is_helper(&args) => exit.row().0,
+        // As mount(8) words it: incorrect invocation, and mount failure.
+        Exit::Usage => 1,
+        _ => 32,
+    }
 }
 
 fn run(cli: Cli) -> Result<Exit> {

@@ -64,6 +64,7 @@ fn begin(
         source: session.location.to_string(),
         spill,
         read_only: args.read_only,
+        no_exec: args.no_exec,
         allow_other: args.allow_other,
         namespace: session.namespace.clone(),
         tell: Box::new(super::serve::tell),

@@ -63,6 +63,7 @@ impl Run {
             spill: "/tmp".into(),
             disk: "/tmp".into(),
             read_only: false,
+            no_exec: false,
             allow_other: false,
             namespace: Namespace::default(),
             tell: Box::new(|_| {}),

@@ -140,6 +140,8 @@ pub struct Config {
     pub disk: PathBuf,
     /// Whether nothing can be changed.
     pub read_only: bool,
+    /// Whether no program can be run from it.
+    pub no_exec: bool,
     /// Whether other users may enter.
     pub allow_other: bool,
     /// A namespace that is shown even if it is empty.

@@ -74,13 +74,17 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     };
     let mut options = vec![
         MountOption::FSName(config.source.replace(',', "_")),
-        MountOption::Subtype("kv".to_owned()),
+        // By this name the kernel learns of it too, also where no other program mounts.
+        MountOption::CUSTOM("subtype=kv".to_owned()),
         MountOption::NoAtime,
         MountOption::NoSuid,
         MountOption::NoDev,
     ];
     if config.read_only {
         options.push(MountOption::RO);
+    }
+    if config.no_exec {
+        options.push(MountOption::NoExec);
     }
     let mut how = fuser::Config::default();
     how.mount_options = options;

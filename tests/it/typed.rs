@@ -29,6 +29,14 @@ fn a_line_of_fstab_is_a_command_line() {
             "mount.kv s /mnt -v -t kv -o ro,allow_other,namespace=a=b,busy-timeout=2s",
             "kv --store s mount --read-only --allow-other --namespace=a=b --busy-timeout=2s -- /mnt",
         ),
+        (
+            "mount.fuse.kv s /mnt -o ro,noexec,rw,user=me,exec,noexec,X-mount.mkdir,comment=a,sync,sync=off",
+            "kv --store s mount --no-exec --sync=off -- /mnt",
+        ),
+        (
+            "mount.kv s /mnt -o strictatime,lazytime,nodiratime,norelatime,silent,dirsync,nomand,owner",
+            "kv --store s mount -- /mnt",
+        ),
     ] {
         let (line, want) = (read(line).unwrap(), read(want).unwrap());
         assert_eq!(format!("{line:?}"), format!("{want:?}"));

@@ -180,6 +180,14 @@ fn a_line_of_fstab_mounts_a_store() {
         mount -T fstab mnt; cat mnt/default/k; $umount mnt
         mount -t kv -o ro \"kv#$PWD/store\" mnt; cat mnt/default/k
         ! touch mnt/default/new 2>&- && $umount mnt
+        mount -t kv -o noexec,strictatime,lazytime,nodiratime \"$PWD/store\" mnt
+        grep -q \"$PWD/mnt fuse.kv .*noexec\" /proc/self/mounts
+        ends() { want=$1; shift; is=0; \"$@\" 2>&- || is=$?; test $is = $want; }
+        ends 1 mount -o remount,ro mnt
+        mount -i -o remount,ro mnt; ends 1 touch mnt/default/new; $umount mnt
+        mount -t kv -o noexec,exec,ro,rw \"$PWD/store\" mnt; touch mnt/default/new
+        ends 1 grep -q \"$PWD/mnt .*noexec\" /proc/self/mounts; $umount mnt
+        ends 32 mount -t kv \"$PWD/store\" real; ends 1 mount -t kv -o bogus \"$PWD/store\" mnt
         mount -t fuse.kv \"$PWD/store\" mnt; cat mnt/default/k; $umount mnt
         echo \"$PWD/store $PWD/mnt fuse.kv nofail,_netdev 0 0\" > fstab
         mount -a -T fstab; mount -a -T fstab; cat mnt/default/k; $umount mnt";
