@@ -11,7 +11,7 @@ use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
 use crate::os::{self, Side};
-use crate::store::{HttpLocation, HttpServer, Location, error};
+use crate::store::{Clock as _, HttpLocation, HttpServer, Key, Location};
 
 /// Mounts, and waits for the end of it: in the foreground, or in another process.
 pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -28,16 +28,24 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
     session.reopen();
     match os::background().with_context(|| cannot(args))? {
         Side::Front(front) => match front.wait().with_context(|| cannot(args))? {
-            Some((0, _)) => Ok(Exit::Success),
-            Some((_, line)) => bail!(line),
+            Some((status, line)) => {
+                if !line.is_empty() {
+                    super::say(&line);
+                }
+                Ok(Exit::ALL
+                    .into_iter()
+                    .find(|exit| exit.row().0 == status)
+                    .unwrap_or(Exit::Failure))
+            }
             None => bail!("{}: the process in the background died", cannot(args)),
         },
         Side::Back(back) => {
             let mounted = match begin(args, session, &point, spill) {
                 Ok(mounted) => mounted,
                 Err(err) => {
-                    _ = back.tell(1, &error::line(err.as_ref()));
-                    return Ok(Exit::Failure);
+                    let exit = Exit::from_error(&err);
+                    _ = back.tell(exit.row().0, &super::complaint(err.as_ref()));
+                    return Ok(exit);
                 }
             };
             back.tell(0, "")?;
@@ -56,9 +64,20 @@ fn begin(
 ) -> Result<Mounted> {
     // A server has room of its own, and drafts are kept here.
     let disk = disk_of(&session.location).and_then(real_path);
+    let store = session.take_store();
+    // One that cannot be reached or opened is told now, not to whoever looks into it. What is damaged
+    // of one hides nothing of the rest.
+    let key = Key::new(b"%".to_vec())?;
+    match store
+        .exists()
+        .and_then(|_| store.stat(&session.namespace, &key, session.clock.now()))
+    {
+        Err(err) if !err.is_damage() => return Err(err).with_context(|| cannot(args)),
+        _ => {}
+    }
     let config = Config {
         disk: disk.unwrap_or_else(|| spill.clone()),
-        store: session.take_store(),
+        store,
         maker: session.hasty_store(),
         clock: Box::new(session.clock),
         source: session.location.to_string(),

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use super::Mount;
 use super::mounted::{can, is_mounted, release};
 use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run, until};
+use crate::serve::client::Server;
 
 #[test]
 fn it_goes_into_the_background_once_it_is_mounted() {
@@ -303,24 +304,17 @@ fn a_server_that_is_dead_is_an_error_and_no_hang() {
     if !can() {
         return;
     }
-    // Nobody listens there.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
     let kv = Sandbox::new();
     let point = kv.path("mnt");
     fs::create_dir(&point).unwrap();
-    let mut command = Command::new(KV);
-    command
-        .args([
-            "--store",
-            &format!("redis://127.0.0.1:{port}"),
-            "mount",
-            "mnt",
-        ])
-        .args(["--busy-timeout", "0.3s"])
-        .current_dir(kv.root());
-    assert!(command.status().unwrap().success());
+    let server = Server::of(&kv, &[]);
+    let http = format!("http://{}", server.address());
+    let mount = |store: &str| {
+        let mut command = kv.kv(["--store", store, "--busy-timeout", "0.3s", "mount", "mnt"]);
+        Ran::of(&mut command)
+    };
+    mount(&http).ends(Exit::Success).is_silent();
+    drop(server);
     let io = Some(rustix::io::Errno::IO.raw_os_error());
     let read = fs::read(point.join("default/k")).map(drop);
     let write = fs::write(point.join("default/k"), "v");
@@ -330,6 +324,13 @@ fn a_server_that_is_dead_is_an_error_and_no_hang() {
     for err in errors {
         assert_eq!(err.raw_os_error(), io, "{err}");
     }
+    // What is dead from the beginning is not mounted.
+    for store in [&http, &http.replace("http", "redis")] {
+        let ran = mount(store).ends(Exit::Failure);
+        assert_eq!(ran.stderr_text().lines().count(), 1);
+        ran.complains(&["cannot mount on `mnt`", "127.0.0.1"]);
+    }
+    assert!(!is_mounted(&point));
 }
 
 #[test]
