@@ -5,6 +5,7 @@
 
 mod background;
 mod beneath;
+mod cached;
 mod death;
 mod exchange;
 pub(crate) mod flock;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub(crate) use self::background::{Side, background};
 pub(crate) use self::beneath::{open_beneath, raise_limit, spare_descriptors};
+pub(crate) use self::cached::{is_near, open_cached, read_cached};
 pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};

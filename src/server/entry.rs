@@ -55,8 +55,15 @@ pub(super) struct At {
 )]
 pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     let preconditions = Preconditions::read(headers)?;
-    let found = app.start(move |app| app.store().get(&at.namespace, &at.key, app.clock().now()));
-    let found = found.await?;
+    let (store, now) = (app.store(), app.clock().now());
+    // A wake-up of another thread and one of this take longer than the whole look.
+    let found = match store.get_cached(&at.namespace, &at.key, now) {
+        None => {
+            app.start(move |app| app.store().get(&at.namespace, &at.key, app.clock().now()))
+                .await?
+        }
+        found => found,
+    };
     let meta = found.as_ref().map(|entry| &entry.meta);
     if let Some(answer) = before_reading(&preconditions, meta)? {
         return Ok(answer);

@@ -97,6 +97,30 @@ fn a_get_of_a_packed_key_takes_four_calls_however_many_packs_there_are() {
 }
 
 #[test]
+fn a_put_of_a_process_that_puts_many_takes_26_calls() {
+    if !has_program("strace") {
+        return cannot_run("strace is missing: apt-get install strace");
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let run = |times| {
+        fs::write(kv.path("commands"), "put k v\n".repeat(times)).unwrap();
+        let mut command = Command::new("strace");
+        // A build for tests looks at each descriptor once more before it closes it.
+        command.args(["-f", "-o", "trace", "-e", "!fcntl", KV, "batch"]);
+        command.args(["--sync", "off"]);
+        command.current_dir(kv.root()).env_clear();
+        command.stdin(fs::File::open(kv.path("commands")).unwrap());
+        command.env("KV_STORE", kv.store());
+        Ran::of(&mut command).ends(Exit::Success);
+        let trace = fs::read_to_string(kv.path("trace")).unwrap();
+        trace.lines().filter(|line| line.contains('(')).count()
+    };
+    assert_eq!(run(30) - run(20), 26 * 10);
+}
+
+#[test]
 fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
     if !has_program("strace") {
         return cannot_run("strace is missing: apt-get install strace");

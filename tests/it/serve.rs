@@ -1,6 +1,7 @@
 //! `kv serve`: what it answers.
 
 mod browser;
+mod cached;
 pub mod client;
 mod created;
 mod curl;

@@ -9,19 +9,21 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Stat};
+use rustix::fs::{AtFlags, CWD, OFlags, Stat};
 use rustix::process::{Resource, getrlimit};
 
-use crate::store::{Namespace, Result, Time};
+use crate::os;
+use crate::store::{Entry, Namespace, Result, Time, Value};
 
 use super::Tree;
 use super::find::{Present, loose_name};
 use super::layout::HashedKey;
-use super::loose;
+use super::loose::{self, WHOLE_LEN};
 use super::namespace_dir::NamespaceDir;
 use super::pack::Packs;
 
@@ -45,8 +47,10 @@ pub(super) struct Kept {
 pub(super) struct KeptSpace {
     mark: Mark,
     dir: OwnedFd,
-    space: NamespaceDir,
+    pub(super) space: NamespaceDir,
     packs: Mutex<Option<Arc<Packs>>>,
+    /// What is in memory of it can be read without a wait.
+    is_near: bool,
 }
 
 /// Which directory it is, and as of when.
@@ -66,6 +70,19 @@ impl Mark {
 }
 
 impl KeptSpace {
+    /// Finds an entry that has a file of its own and is in memory, if this namespace is at `path` still:
+    /// nothing here waits for a disk.
+    pub(super) fn find_cached(&self, path: &Path, hashed: &HashedKey<'_>) -> Option<Present> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let there = os::open_cached(CWD, path, flags).ok()?;
+        if Mark::of(&rustix::fs::fstat(there).ok()?) != self.mark {
+            return None;
+        }
+        let name = loose_name(hashed);
+        let path = self.space.path_of(&name);
+        loose::open_cached(self.dir.as_fd(), &name, path, hashed, WHOLE_LEN).map(Present::Loose)
+    }
+
     /// Finds what a key holds, as [`Tree::find_present`] does; the outer `None` says that this is not
     /// known here.
     pub(super) fn find(&self, hashed: &HashedKey<'_>, with_value: u64) -> Option<Option<Present>> {
@@ -113,7 +130,45 @@ fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Tree {
-    /// Returns a namespace of a format that is known, if it is kept.
+    /// Finds a live entry that is in memory, without a wait.
+    pub(super) fn find_cached(
+        &self,
+        namespace: &Namespace,
+        hashed: &HashedKey<'_>,
+        now: Time,
+    ) -> Option<Entry> {
+        let kept = lock(&self.kept.spaces).get(namespace).map(Arc::clone)?;
+        let path = self.root.join(namespace.as_str());
+        let found = kept.is_near.then(|| kept.find_cached(&path, hashed))??;
+        let entry = found.is_live(now).then(|| found.into_entry().ok())??;
+        matches!(entry.value, Value::Whole { .. }).then_some(entry)
+    }
+
+    /// Returns a namespace that is kept, if it is still the one at its path.
+    pub(super) fn still_kept(&self, namespace: &Namespace) -> Option<Arc<KeptSpace>> {
+        let kept = lock(&self.kept.spaces).get(namespace).map(Arc::clone)?;
+        if self.mark(namespace).as_ref() == Some(&kept.mark) {
+            return Some(kept);
+        }
+        lock(&self.kept.spaces).remove(namespace);
+        None
+    }
+
+    /// Keeps a namespace for the next steps of whoever changes it. What cannot be kept is opened anew, and
+    /// that says why.
+    pub(super) fn keep(&self, namespace: &Namespace, now: Time) {
+        if !lock(&self.kept.spaces).contains_key(namespace) {
+            _ = self.kept_space(namespace, now);
+        }
+    }
+
+    fn mark(&self, namespace: &Namespace) -> Option<Mark> {
+        let path = self.root.join(namespace.as_str());
+        let there = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW);
+        there.ok().as_ref().map(Mark::of)
+    }
+
+    /// Keeps a namespace of a format that is known for the next look, and returns it.
     pub(super) fn kept_space(
         &self,
         namespace: &Namespace,
@@ -122,18 +177,13 @@ impl Tree {
         if !self.kept.has_looked.swap(true, Relaxed) {
             return Ok(None);
         }
-        let path = self.root.join(namespace.as_str());
-        let Ok(there) = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW) else {
+        let kept = self.still_kept(namespace);
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let Some(mark) = self.mark(namespace) else {
             return Ok(None);
         };
-        let mark = Mark::of(&there);
-        let spaces = || lock(&self.kept.spaces);
-        if let Some(kept) = spaces().get(namespace)
-            && kept.mark == mark
-        {
-            return Ok(Some(Arc::clone(kept)));
-        }
-        spaces().remove(namespace);
         let age = (now.0 / 1_000_000_000).checked_sub(mark.changed.0.cast_unsigned());
         let may_open = getrlimit(Resource::Nofile).current;
         if age.is_none_or(|age| age < SETTLED) || may_open.is_some_and(|n| n < ENOUGH_FILES) {
@@ -149,11 +199,12 @@ impl Tree {
         };
         let kept = Arc::new(KeptSpace {
             mark,
+            is_near: os::is_near(dir.as_fd()),
             dir,
             space,
             packs: Mutex::default(),
         });
-        let mut spaces = spaces();
+        let mut spaces = lock(&self.kept.spaces);
         if spaces.len() >= MANY {
             spaces.clear();
         }

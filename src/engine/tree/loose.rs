@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
+use crate::os;
 use crate::store::{Entry, Key, OrCannot as _, Result, Source, StoreError, Value};
 
 use super::codec::{self, Damage, Header, LINE_LEN};
@@ -51,6 +52,37 @@ pub(super) fn open(
     let Some(file) = if_any(open_file(dir, below), &|| path.clone())? else {
         return Ok(None);
     };
+    read(file, path, hashed, with_value, read_up_to).map(Some)
+}
+
+/// As [`open`], where all of it is in memory already and can be read from there; `None` says no more than
+/// that this is not so.
+pub(super) fn open_cached(
+    dir: BorrowedFd<'_>,
+    below: &str,
+    path: PathBuf,
+    hashed: &HashedKey<'_>,
+    with_value: u64,
+) -> Option<Loose> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let file = os::open_cached(dir, below.as_ref(), flags).ok()?;
+    let read_cached = |file: &File, bytes: &mut Vec<u8>, len| {
+        bytes.resize(len, 0);
+        let read = os::read_cached(file.as_fd(), bytes, 0)?;
+        bytes.truncate(read);
+        Ok(())
+    };
+    read(File::from(file), path, hashed, with_value, read_cached).ok()
+}
+
+/// Reads the header of an entry's file, along with a value of at most `with_value` bytes.
+fn read(
+    file: File,
+    path: PathBuf,
+    hashed: &HashedKey<'_>,
+    with_value: u64,
+    read_up_to: impl Fn(&File, &mut Vec<u8>, usize) -> io::Result<()>,
+) -> Result<Loose> {
     let stat = rustix::fs::fstat(&file).or_cannot("look at", &path)?;
     let size = stat.st_size.cast_unsigned();
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
@@ -67,13 +99,13 @@ pub(super) fn open(
     let mut bytes = Vec::new();
     read_up_to(&file, &mut bytes, expected).or_cannot("read", &path)?;
     match judge(&bytes, size, hashed) {
-        Ok((header, value_at)) => Ok(Some(Loose {
+        Ok((header, value_at)) => Ok(Loose {
             header,
             file,
             path,
             bytes,
             value_at,
-        })),
+        }),
         Err(Verdict::Damage(damage)) => Err(damage.at(path)),
         Err(Verdict::LongerKey) => {
             // The entry of a key with a longer second line: damaged, or another key's.

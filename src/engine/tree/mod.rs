@@ -133,6 +133,10 @@ impl Entries for Tree {
         self.find(namespace, &HashedKey::of(key), now)
     }
 
+    fn get_cached(&self, namespace: &Namespace, key: &Key, now: Time) -> Option<Entry> {
+        self.find_cached(namespace, &HashedKey::of(key), now)
+    }
+
     fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
         self.find_meta(namespace, &HashedKey::of(key), now)
     }

@@ -1,6 +1,6 @@
 //! A namespace on disk, opened for one step of one operation.
 //!
-//! A handle is never kept longer, but for a look by one that is proved anew each time
+//! A handle is never kept longer, but for one that is proved anew in each step
 //! ([`kept`](super::kept)): names are resolved from the store's path anew in each step, so
 //! that a namespace which was removed or moved meanwhile is noticed. A look and the draft that follows
 //! are one step. The one that locks is always another, and looks at `format` once more: a value may
@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -25,9 +26,9 @@ use super::disk;
 use super::layout::FORMAT;
 
 /// An open namespace.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct NamespaceDir {
-    store: OwnedFd,
+    store: Arc<OwnedFd>,
     store_path: PathBuf,
     name: String,
 }
@@ -52,6 +53,9 @@ impl Tree {
     ///
     /// [`StoreError::Newer`] if its format is one that this version does not know.
     pub(super) fn open_namespace(&self, namespace: &Namespace) -> Result<Option<NamespaceDir>> {
+        if let Some(kept) = self.still_kept(namespace) {
+            return Ok(Some(kept.space.clone()));
+        }
         match self.open_unchecked(namespace)? {
             Some(space) => Ok(space.check_format()?.then_some(space)),
             None => Ok(None),
@@ -63,7 +67,7 @@ impl Tree {
     pub(super) fn open_unchecked(&self, namespace: &Namespace) -> Result<Option<NamespaceDir>> {
         let store = self.open_store()?;
         Ok(store.map(|store| NamespaceDir {
-            store,
+            store: Arc::new(store),
             store_path: self.root.clone(),
             name: namespace.as_str().to_owned(),
         }))

@@ -40,6 +40,7 @@ impl Tree {
             mut was_there,
         } = put;
         let asks = was_there.is_some();
+        self.keep(namespace, clock.now());
         let mut draft: Option<Draft> = None;
         let mut conflicts = Conflicts::default();
         loop {

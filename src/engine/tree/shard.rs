@@ -114,9 +114,9 @@ pub(super) fn make_shard_dir(
 ) -> Result<Dir> {
     let below = ["objects/", name].concat();
     let found = space.dir_if_any(&below)?;
-    let is_marked = lock.metadata().is_ok_and(|meta| meta.len() > 0);
+    let is_marked = || lock.metadata().is_ok_and(|meta| meta.len() > 0);
     if let Some(dir) = found
-        && (is_marked || !durable)
+        && (!durable || is_marked())
     {
         return Ok(dir);
     }

@@ -1,0 +1,63 @@
+//! Opening and reading what is in memory already, for who must not wait for a disk.
+//!
+//! Both answer `EAGAIN` where a disk would have to be asked, and another error where the system has no
+//! such call.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Opens `path`, in which no part may be a symbolic link (openat2(2), `RESOLVE_CACHED`, Linux 5.12).
+#[cfg(target_os = "linux")]
+pub(crate) fn open_cached(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+) -> rustix::io::Result<OwnedFd> {
+    use rustix::fs::{Mode, ResolveFlags, openat2};
+
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let how = ResolveFlags::CACHED | ResolveFlags::NO_SYMLINKS;
+    openat2(dir, path, flags, Mode::empty(), how)
+}
+
+/// Reads at an offset (preadv2(2), `RWF_NOWAIT`, Linux 4.14).
+#[cfg(target_os = "linux")]
+pub(crate) fn read_cached(
+    file: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    offset: u64,
+) -> rustix::io::Result<usize> {
+    use std::io::IoSliceMut;
+
+    use rustix::io::{ReadWriteFlags, preadv2};
+
+    let bytes = &mut [IoSliceMut::new(bytes)];
+    preadv2(file, bytes, offset, ReadWriteFlags::NOWAIT)
+}
+
+/// Tells whether these calls are what they say on a file's file system: on one that is far away or a
+/// process, opening asks that.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_near(file: BorrowedFd<'_>) -> bool {
+    // ext4, XFS, Btrfs, F2FS, tmpfs: statfs(2).
+    const NEAR: [u32; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+    let kind = rustix::fs::fstatfs(file).map(|fs| u32::try_from(fs.f_type));
+    matches!(kind, Ok(Ok(kind)) if NEAR.contains(&kind))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_cached(_: BorrowedFd<'_>, _: &Path, _: OFlags) -> rustix::io::Result<OwnedFd> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_cached(_: BorrowedFd<'_>, _: &mut [u8], _: u64) -> rustix::io::Result<usize> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_near(_: BorrowedFd<'_>) -> bool {
+    false
+}
