@@ -172,6 +172,12 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    /// Tells whether it is of this content.
+    pub(super) fn shares(&self, content: &Arc<Content>) -> bool {
+        let own = self.content.as_ref();
+        own.is_some_and(|own| Arc::ptr_eq(own, content))
+    }
+
     /// Returns what is changed through it.
     pub(super) fn written(&self) -> Answer<&Arc<Content>> {
         let content = self.content.as_ref();

@@ -11,6 +11,7 @@ use crate::store::{Condition, Deadline, Etag, Expiry, Meta, Put, Result, StoreEr
 
 use super::body::{Body, Full, Handle};
 use super::draft::Draft;
+use super::reader::Reader;
 use super::{Answer, App, failure, hold};
 
 /// What all share who change a file together. Whoever empties it on opening has one of their own: of
@@ -186,7 +187,7 @@ impl App {
     /// Stores what was changed, in one step. It is the body's turn.
     pub(super) fn store_content(
         &self,
-        body: &Body,
+        body: &Arc<Body>,
         content: &Arc<Content>,
         state: &mut State,
     ) -> Answer<()> {
@@ -196,7 +197,7 @@ impl App {
         if let (Kind::Key, Some(file)) = (state.kind, body.place()) {
             let stored = match state.tail.is_empty() {
                 true => self.store_draft(&file, state),
-                false => self.store_tail(&file, state),
+                false => self.store_tail(body, content, &file, state),
             };
             let stored = self.answer(stored);
             if stored == Err(Errno::ESTALE) {
@@ -266,7 +267,13 @@ impl App {
     }
 
     /// Adds to what the key holds, unless that is nothing any more.
-    fn store_tail(&self, (namespace, key): &Full, state: &mut State) -> Result<()> {
+    fn store_tail(
+        &self,
+        body: &Arc<Body>,
+        content: &Arc<Content>,
+        (namespace, key): &Full,
+        state: &mut State,
+    ) -> Result<()> {
         let (store, clock) = (self.store()?, self.clock());
         let found = store.stat(namespace, key, self.now())?;
         let found = found.ok_or_else(|| self.stale())?;
@@ -286,6 +293,14 @@ impl App {
         }
         state.tail.clear();
         state.draft = None;
+        // Who has it open beside goes on with what it is now.
+        let handles = self.files().handles_of(body);
+        for handle in handles.iter().filter(|handle| handle.shares(content)) {
+            let mut reader = hold(&handle.reader);
+            if reader.is_some() {
+                *reader = Reader::open(self, namespace, key).unwrap_or_default();
+            }
+        }
         Ok(())
     }
 
@@ -303,5 +318,23 @@ impl App {
                 reader.move_etag(from, to);
             }
         }
+    }
+
+    /// Keeps what a file holds for those who have it open, as it is about to be removed in its turn.
+    pub(super) fn keep_for_users(&self, body: &Arc<Body>, file: &Full, last: (u64, Time)) {
+        let handles = self.files().handles_of(body);
+        for handle in handles {
+            if let Some(content) = &handle.content {
+                let mut state = content.state();
+                if !state.tail.is_empty() {
+                    // Where it cannot be had any more, reading it fails and nothing is stored.
+                    _ = self.load(&handle, &mut state);
+                }
+            }
+            if let Some(reader) = &mut *hold(&handle.reader) {
+                reader.keep(self, file);
+            }
+        }
+        *hold(&body.last) = Some(last);
     }
 }

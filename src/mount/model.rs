@@ -137,11 +137,10 @@ impl Model {
         } else {
             let entry = entry.unwrap();
             if mode.writes {
-                let same = current.filter(|at| {
-                    (self.changes[*at].pin, self.changes[*at].end) == (Some(entry.0), entry.2)
-                });
+                let same = current.filter(|at| self.goes_on(*at, &entry));
                 if let Some(at) = same {
-                    self.changes[at].is_whole = false;
+                    let change = &mut self.changes[at];
+                    (change.pin, change.end, change.is_whole) = (Some(entry.0), entry.2, false);
                 }
                 open.change = Some(same.unwrap_or_else(|| {
                     let change = Change {
@@ -158,6 +157,15 @@ impl Model {
             self.changes[at].writers += 1;
         }
         open
+    }
+
+    /// Tells whether who opens an entry goes on with a content.
+    fn goes_on(&self, at: usize, entry: &Entry) -> bool {
+        let change = &self.changes[at];
+        let is_blank = change.draft.is_none() && change.tail.is_empty();
+        let mut held = self.open.iter().filter(|open| open.change == Some(at));
+        let is_of = |open: &Open| open.held.as_ref().is_none_or(|held| held.0 == entry.0);
+        (change.pin, change.end) == (Some(entry.0), entry.2) || is_blank && held.all(is_of)
     }
 
     pub(super) fn made(&mut self, name: usize, mode: Mode, exclusive: bool) -> Open {
@@ -285,6 +293,12 @@ impl Model {
                 (stored.pin, stored.end) = (Some(id), end);
             }
             stored.tail.clear();
+            if !change.tail.is_empty() {
+                let entry = &self.entries[name];
+                for open in self.open.iter_mut().filter(|open| open.change == Some(at)) {
+                    open.held = open.held.take().and(entry.clone());
+                }
+            }
         }
         self.changes[at].is_pending = false;
         Ok(())

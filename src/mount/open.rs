@@ -9,9 +9,9 @@ use std::time::Duration;
 use fuser::Errno;
 
 use crate::os::{self, Writer};
-use crate::store::{Condition, Put, Time};
+use crate::store::{Condition, Put};
 
-use super::body::{Body, Full, Handle, Mode};
+use super::body::{Body, Handle, Mode};
 use super::content::{Change, Content, Kind, Pin, State};
 use super::draft::Draft;
 use super::reader::Reader;
@@ -99,10 +99,8 @@ impl App {
             return Ok((None, reader));
         }
         if let Some(content) = current
-            && content.state().pin == pin
+            && self.goes_on(body, &content, pin)
         {
-            // Whoever goes on with it changes what is stored.
-            content.state().is_whole = false;
             return Ok((Some(content), reader));
         }
         let content = Arc::new(Content::new(State {
@@ -111,6 +109,27 @@ impl App {
         }));
         body.replace(&content);
         Ok((Some(content), reader))
+    }
+
+    /// Lets who opens an entry go on with a content, if that is of the entry, or of nothing yet: as
+    /// where only additions were stored, and nobody holds what the key held before.
+    fn goes_on(&self, body: &Arc<Body>, content: &Arc<Content>, pin: Pin) -> bool {
+        let handles = self.files().handles_of(body);
+        let mut state = content.state();
+        let is_blank = state.draft.is_none() && state.tail.is_empty();
+        let holds_other = |handle: &Arc<Handle>| {
+            handle.shares(content)
+                && hold(&handle.reader)
+                    .as_ref()
+                    .is_some_and(|is| is.pin() != pin)
+        };
+        if state.pin != pin && (!is_blank || handles.iter().any(holds_other)) {
+            return false;
+        }
+        state.pin = pin;
+        // Whoever goes on with it changes what is stored.
+        state.is_whole = false;
+        true
     }
 
     /// Returns the entry that a file is: one that is damaged, and may be replaced, is none.
@@ -376,23 +395,5 @@ impl App {
             true => Err(Errno::ENOSPC),
             false => Ok(()),
         }
-    }
-
-    /// Keeps what a file holds for those who have it open, as it is about to be removed in its turn.
-    pub(super) fn keep_for_users(&self, body: &Arc<Body>, file: &Full, last: (u64, Time)) {
-        let handles = self.files().handles_of(body);
-        for handle in handles {
-            if let Some(content) = &handle.content {
-                let mut state = content.state();
-                if !state.tail.is_empty() {
-                    // Where it cannot be had any more, reading it fails and nothing is stored.
-                    _ = self.load(&handle, &mut state);
-                }
-            }
-            if let Some(reader) = &mut *hold(&handle.reader) {
-                reader.keep(self, file);
-            }
-        }
-        *hold(&body.last) = Some(last);
     }
 }

@@ -223,3 +223,51 @@ fn only_what_is_written_to_a_descriptor_that_appends_now_is_appended() {
         kv.holds("k", "01abXY6789end");
     });
 }
+
+#[test]
+fn what_several_openings_add_is_seen_through_all_of_them() {
+    on_each(MOST, |kv, mount| {
+        for adds_elsewhere in [false, true] {
+            let path = mount.path("log");
+            kv.put("log", "0123456789");
+            let append = || {
+                let mut how = OpenOptions::new();
+                how.read(true).append(true).open(&path).unwrap()
+            };
+            let mut first = append();
+            let both = OpenOptions::new().read(true).write(true).open(&path);
+            let both = both.unwrap();
+            first.write_all(b"one").unwrap();
+            first.sync_all().unwrap();
+            let mut value = "0123456789one".to_owned();
+            let mut bytes = [0; 99];
+            let len = both.read_at(&mut bytes, 0).unwrap();
+            assert_eq!(&bytes[..len], value.as_bytes());
+            let mut files = vec![first];
+            if adds_elsewhere {
+                drop(both);
+                kv.run(["append", "log", "else"]).ends(Exit::Success);
+                value += "else";
+            } else {
+                files.push(both);
+            }
+            files.push(append());
+            files[0].write_all(b"two").unwrap();
+            value += "two";
+            for file in &files {
+                assert_eq!(file.metadata().unwrap().len(), value.len() as u64);
+                let len = file.read_at(&mut bytes, 0).unwrap();
+                assert_eq!(&bytes[..len], value.as_bytes());
+            }
+            mount.holds("log", &value);
+            if !adds_elsewhere {
+                files[1].write_all_at(b"X", 0).unwrap();
+                value.replace_range(..1, "X");
+            }
+            for file in &files {
+                file.sync_all().unwrap();
+            }
+            kv.holds("log", value);
+        }
+    });
+}
