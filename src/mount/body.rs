@@ -1,8 +1,8 @@
 //! Open files, and whose turn it is to change them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use fuser::Errno;
@@ -165,6 +165,8 @@ pub(super) struct Handle {
     pub(super) content: Option<Arc<Content>>,
     pub(super) writes: bool,
     pub(super) opener: Option<Arc<Writer>>,
+    /// How often its content will have been stored once what was done through it is.
+    pub(super) owes: AtomicU64,
     /// Whether the process that has opened it has closed it.
     pub(super) is_left: AtomicBool,
     /// The value that it was opened on.

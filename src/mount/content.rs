@@ -1,6 +1,7 @@
 //! What is written to a file, and how it becomes the key's value.
 
 use std::io;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fuser::Errno;
@@ -68,6 +69,8 @@ impl Pin {
 pub(super) struct State {
     pub(super) kind: Kind,
     pub(super) writers: usize,
+    /// How often it was stored.
+    pub(super) stores: u64,
     pub(super) pin: Pin,
     /// Nothing of it comes from an entry, so that it can take the place of any.
     pub(super) is_whole: bool,
@@ -141,6 +144,27 @@ impl App {
         failure("store", self, io::ErrorKind::StaleNetworkFileHandle.into())
     }
 
+    /// Lets who opens an entry go on with a content, if that is of the entry, or of nothing yet: as
+    /// where only additions were stored, and nobody holds what the key held before.
+    pub(super) fn goes_on(&self, body: &Arc<Body>, content: &Arc<Content>, pin: Pin) -> bool {
+        let handles = self.files().handles_of(body);
+        let mut state = content.state();
+        let is_blank = state.draft.is_none() && state.tail.is_empty();
+        let holds_other = |handle: &Arc<Handle>| {
+            handle.shares(content)
+                && hold(&handle.reader)
+                    .as_ref()
+                    .is_some_and(|is| is.pin() != pin)
+        };
+        if state.pin != pin && (!is_blank || handles.iter().any(holds_other)) {
+            return false;
+        }
+        state.pin = pin;
+        // Whoever goes on with it changes what is stored.
+        state.is_whole = false;
+        true
+    }
+
     /// Makes a draft of the value that an opening is of, unless there is one. What was to be added
     /// is in it from then on.
     pub(super) fn load(&self, handle: &Handle, state: &mut State) -> Result<()> {
@@ -184,6 +208,20 @@ impl App {
         Draft::of(entry.value, &self.spill)
     }
 
+    /// Stores what was changed. That it is refused is told to who has changed it since it was stored.
+    pub(super) fn store_through(
+        &self,
+        handle: &Handle,
+        content: &Arc<Content>,
+        state: &mut State,
+    ) -> Answer<()> {
+        let stored = self.store_content(&handle.body, content, state);
+        match handle.owes.load(SeqCst) > state.stores || stored != Err(Errno::ESTALE) {
+            true => stored,
+            false => Ok(()),
+        }
+    }
+
     /// Stores what was changed, in one step. It is the body's turn.
     pub(super) fn store_content(
         &self,
@@ -209,6 +247,7 @@ impl App {
             self.memory().unhide(&file.0);
         }
         state.change = Change::None;
+        state.stores += 1;
         body.show(content, state, self.now());
         Ok(())
     }

@@ -47,7 +47,8 @@
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
 //!                                  then on; else has a content of its own, as with O_TRUNC
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
-//! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it
+//! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
+//!                                  It is told to who has changed it since it was stored last, or syncs as a reader
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first

@@ -8,6 +8,8 @@ use crate::store::{Clock as _, Deadline};
 use super::body::Mode;
 use super::fake::Fake;
 
+type Done = Result<(), Errno>;
+
 /// An entry: its number, its value, and when it expires.
 #[derive(Clone, Debug)]
 pub(super) struct Entry(u64, pub(super) Vec<u8>, pub(super) Option<Deadline>);
@@ -21,15 +23,17 @@ pub(super) struct Change {
     tail: Vec<u8>,
     is_pending: bool,
     writers: usize,
+    stores: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Open {
     pub(super) real: u64,
     file: usize,
     change: Option<usize>,
     pub(super) mode: Mode,
     held: Option<Entry>,
+    owes: u64,
 }
 
 /// A file: the name that it has, and what whoever opens it goes on with.
@@ -39,6 +43,7 @@ pub(super) struct File {
     current: Option<usize>,
 }
 
+#[derive(Default)]
 pub(super) struct Model {
     fake: Fake,
     pub(super) entries: [Option<Entry>; 2],
@@ -52,24 +57,29 @@ impl Model {
     pub(super) fn new(fake: Fake) -> Self {
         Self {
             fake,
-            entries: [None, None],
-            files: Vec::new(),
-            changes: Vec::new(),
-            open: Vec::new(),
-            last: 0,
+            ..Self::default()
         }
     }
 
-    pub(super) fn sync(&mut self, which: usize) -> Result<(), Errno> {
+    pub(super) fn sync(&mut self, which: usize) -> Done {
         let Open { file, mode, .. } = self.open[which];
-        let mut done = Ok(());
-        for at in 0..self.open.len() {
-            let open = self.open[at].clone();
-            if open.mode.writes && (at == which || !mode.writes && open.file == file) {
-                done = done.and(self.store(file, open.change.unwrap()));
-            }
+        if mode.writes {
+            return self.store_through(which);
         }
-        done
+        let open = self.open.iter().filter(|open| open.file == file);
+        let writers = open.filter(|open| open.mode.writes);
+        let changes: Vec<_> = writers.filter_map(|open| open.change).collect();
+        let stored = changes.into_iter().map(|at| self.store(file, at));
+        stored.fold(Ok(()), Result::and)
+    }
+
+    fn store_through(&mut self, which: usize) -> Done {
+        let Open {
+            file, change, owes, ..
+        } = self.open[which];
+        let at = change.unwrap();
+        let stored = self.store(file, at);
+        stored.or_else(|err| (owes <= self.changes[at].stores).then_some(()).ok_or(err))
     }
 
     pub(super) fn live(&self, name: usize) -> Option<&Entry> {
@@ -124,11 +134,10 @@ impl Model {
         let entry = self.live(name).cloned();
         let current = self.files[file].current;
         let mut open = Open {
-            real: 0,
             file,
-            change: None,
             mode,
-            held: None,
+            owes: u64::from(mode.truncates),
+            ..Open::default()
         };
         if mode.truncates {
             open.change = Some(self.begin(file, Self::emptied(entry.as_ref())));
@@ -178,16 +187,16 @@ impl Model {
         change.writers = 1;
         let change = Some(self.begin(file, change));
         Open {
-            real: 0,
             file,
             change,
             mode,
-            held: None,
+            owes: 1,
+            ..Open::default()
         }
     }
 
     /// What the value looks like with a tail.
-    fn view(&mut self, at: usize, file: usize) -> Result<(), Errno> {
+    fn view(&mut self, at: usize, file: usize) -> Done {
         if self.changes[at].draft.is_none() {
             let name = self.files[file].name.ok_or(Errno::ESTALE)?;
             let Entry(id, mut value, end) = self.live(name).cloned().ok_or(Errno::ESTALE)?;
@@ -217,12 +226,7 @@ impl Model {
         Ok(at)
     }
 
-    pub(super) fn write(
-        &mut self,
-        which: usize,
-        offset: Option<usize>,
-        bytes: &[u8],
-    ) -> Result<(), Errno> {
+    pub(super) fn write(&mut self, which: usize, offset: Option<usize>, bytes: &[u8]) -> Done {
         let Open { file, change, .. } = self.open[which];
         let at = change.unwrap();
         let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
@@ -240,10 +244,11 @@ impl Model {
             draft[offset..end].copy_from_slice(bytes);
         }
         change.is_pending = true;
+        self.open[which].owes = change.stores + 1;
         Ok(())
     }
 
-    pub(super) fn resize(&mut self, which: usize, len: usize) -> Result<(), Errno> {
+    pub(super) fn resize(&mut self, which: usize, len: usize) -> Done {
         let at = self.open[which].change.unwrap();
         if len == 0 {
             let change = &mut self.changes[at];
@@ -254,10 +259,11 @@ impl Model {
             self.changes[at].draft.as_mut().unwrap().resize(len, 0);
         }
         self.changes[at].is_pending = true;
+        self.open[which].owes = self.changes[at].stores + 1;
         Ok(())
     }
 
-    fn store(&mut self, file: usize, at: usize) -> Result<(), Errno> {
+    fn store(&mut self, file: usize, at: usize) -> Done {
         let stored = self.try_to_store(file, at);
         if stored.is_err() && self.files[file].current == Some(at) {
             self.files[file].current = None;
@@ -265,7 +271,7 @@ impl Model {
         stored
     }
 
-    fn try_to_store(&mut self, file: usize, at: usize) -> Result<(), Errno> {
+    fn try_to_store(&mut self, file: usize, at: usize) -> Done {
         let change = self.changes[at].clone();
         if change.is_pending
             && let Some(name) = self.files[file].name
@@ -300,6 +306,7 @@ impl Model {
                 }
             }
         }
+        self.changes[at].stores += u64::from(change.is_pending);
         self.changes[at].is_pending = false;
         Ok(())
     }
@@ -315,7 +322,7 @@ impl Model {
         }
     }
 
-    pub(super) fn unlink(&mut self, name: usize) -> Result<(), Errno> {
+    pub(super) fn unlink(&mut self, name: usize) -> Done {
         if !self.is_shown(name) {
             return Err(Errno::ENOENT);
         }
@@ -326,7 +333,7 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn rename(&mut self, from: usize, to: usize) -> Result<(), Errno> {
+    pub(super) fn rename(&mut self, from: usize, to: usize) -> Done {
         if !self.is_shown(from) {
             return Err(Errno::ENOENT);
         }
@@ -375,13 +382,13 @@ impl Model {
         Ok(self.open[which].held.clone().unwrap().1)
     }
 
-    pub(super) fn close(&mut self, which: usize) -> Result<(), Errno> {
+    pub(super) fn close(&mut self, which: usize) -> Done {
         let Open {
             file, change, mode, ..
         } = self.open[which];
         let mut done = Ok(());
         if let Some(at) = change.filter(|_| mode.writes) {
-            done = self.store(file, at);
+            done = self.store_through(which);
             self.changes[at].writers -= 1;
             if self.changes[at].writers == 0 && self.files[file].current == Some(at) {
                 self.files[file].current = None;

@@ -1,7 +1,7 @@
 //! Opening, reading, writing and closing files.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -111,27 +111,6 @@ impl App {
         Ok((Some(content), reader))
     }
 
-    /// Lets who opens an entry go on with a content, if that is of the entry, or of nothing yet: as
-    /// where only additions were stored, and nobody holds what the key held before.
-    fn goes_on(&self, body: &Arc<Body>, content: &Arc<Content>, pin: Pin) -> bool {
-        let handles = self.files().handles_of(body);
-        let mut state = content.state();
-        let is_blank = state.draft.is_none() && state.tail.is_empty();
-        let holds_other = |handle: &Arc<Handle>| {
-            handle.shares(content)
-                && hold(&handle.reader)
-                    .as_ref()
-                    .is_some_and(|is| is.pin() != pin)
-        };
-        if state.pin != pin && (!is_blank || handles.iter().any(holds_other)) {
-            return false;
-        }
-        state.pin = pin;
-        // Whoever goes on with it changes what is stored.
-        state.is_whole = false;
-        true
-    }
-
     /// Returns the entry that a file is: one that is damaged, and may be replaced, is none.
     pub(super) fn pin(&self, body: &Body) -> Answer<Option<Pin>> {
         let Some((namespace, key)) = body.place() else {
@@ -155,10 +134,13 @@ impl App {
         reader: Option<Reader>,
         mode: Mode,
     ) -> u64 {
+        let mut owes = 0;
         if mode.writes
             && let Some(content) = &content
         {
-            content.state().writers += 1;
+            let mut state = content.state();
+            owes = u64::from(state.writers == 0 && state.change != Change::None);
+            state.writers += 1;
         }
         self.files().add_handle(Handle {
             number,
@@ -166,6 +148,7 @@ impl App {
             content,
             writes: mode.writes,
             opener: mode.writes.then(|| Arc::new(Writer::of(mode.thread))),
+            owes: AtomicU64::new(owes),
             is_left: AtomicBool::default(),
             reader: Mutex::new(reader),
         })
@@ -223,7 +206,7 @@ impl App {
             let mut state = content.state();
             // What others still write to is stored when they close it.
             if !state.was_killed && state.writers == 1 {
-                stored = self.store_content(&handle.body, content, &mut state);
+                stored = self.store_through(&handle, content, &mut state);
             }
             state.writers -= 1;
             drop(state);
@@ -273,7 +256,7 @@ impl App {
         if was_killed {
             return Ok(());
         }
-        self.store_content(body, content, &mut state)
+        self.store_through(&handle, content, &mut state)
     }
 
     /// Stores what was changed: through this opening, or, where it only reads, through any of the
@@ -281,17 +264,14 @@ impl App {
     pub(super) fn sync_file(&self, handle: u64) -> Answer<()> {
         let handle = self.files().handle(handle)?;
         let _turn = hold(&handle.body.turn);
-        let writers = match handle.writes {
-            true => vec![Arc::clone(&handle)],
-            false => self.files().handles_of(&handle.body),
-        };
+        if let Ok(content) = handle.written() {
+            return self.store_through(&handle, content, &mut content.state());
+        }
         let mut synced = Ok(());
-        for writer in &writers {
-            let Ok(content) = writer.written() else {
-                continue;
-            };
+        let handles = self.files().handles_of(&handle.body);
+        for content in handles.iter().flat_map(|handle| handle.written()) {
             let mut state = content.state();
-            if handle.writes || !state.was_killed {
+            if !state.was_killed {
                 synced = synced.and(self.store_content(&handle.body, content, &mut state));
             }
         }
@@ -348,6 +328,7 @@ impl App {
             self.answer(written.map_err(|err| failure("write", self, err)))?;
         }
         state.note_written(now);
+        handle.owes.store(state.stores + 1, SeqCst);
         let is_known = state.writer.as_ref().is_some_and(|is| is.is(thread));
         if !is_known {
             // Each that is remembered takes a descriptor.
@@ -377,6 +358,7 @@ impl App {
             }
         }
         state.note_written(now);
+        handle.owes.store(state.stores + 1, SeqCst);
         if len == 0 {
             state.change = Change::Emptied;
         }

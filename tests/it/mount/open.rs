@@ -271,3 +271,30 @@ fn what_several_openings_add_is_seen_through_all_of_them() {
         }
     });
 }
+
+#[test]
+fn who_owes_nothing_is_not_told_that_others_could_not_store() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "0123456789");
+        let open = || {
+            let mut how = OpenOptions::new();
+            how.read(true).write(true).open(mount.path("k")).unwrap()
+        };
+        let [synced, writer, idle] = [open(), open(), open()];
+        synced.write_all_at(b"a", 0).unwrap();
+        synced.sync_all().unwrap();
+        writer.write_all_at(b"b", 1).unwrap();
+        kv.put("k", "another");
+        let stale = Some(rustix::io::Errno::STALE.raw_os_error());
+        let is_stale = |done: std::io::Result<()>| done.unwrap_err().raw_os_error() == stale;
+        synced.sync_all().unwrap();
+        idle.sync_all().unwrap();
+        assert!(is_stale(writer.sync_all()));
+        let reader = OpenOptions::new().read(true).open(mount.path("k")).unwrap();
+        assert!(is_stale(reader.sync_all()));
+        for (file, fails) in [(synced, false), (idle, false), (writer, true)] {
+            assert_eq!(close(file).is_err(), fails);
+        }
+        kv.holds("k", "another");
+    });
+}
