@@ -18,6 +18,7 @@ use crate::store::{Expiry, OrCannot as _, Put, Source, StoreError, Value};
 /// Runs the program on the value until nobody has changed the key meanwhile.
 pub(super) fn run(args: &UpdateArgs, session: &mut Session<'_>) -> Result<Exit> {
     let (namespace, key, clock) = (&session.namespace, &args.key, &session.clock);
+    session.store.prepare()?;
     let mut conflicts = Conflicts::default();
     loop {
         let found = session.store.get(namespace, key, session.now())?;

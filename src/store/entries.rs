@@ -175,6 +175,16 @@ pub trait Entries: Send + Sync {
         Duration::from_secs(10)
     }
 
+    /// Makes a store of a file that is there and has nothing in it, which reads refuse, as it may have been
+    /// one. A change that begins with a read calls it first, and does then what a put does there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::put`].
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Tells whether there is a store at its place at all; with nothing stored yet there may be none.
     /// Whoever keeps using one asks, so that a store that was taken away is not taken for an empty one.
     ///

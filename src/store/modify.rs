@@ -24,6 +24,7 @@ pub fn incr<S: Entries + ?Sized>(
     ttl: Option<Duration>,
     clock: &dyn Clock,
 ) -> Result<i64> {
+    store.prepare()?;
     let mut conflicts = Conflicts::default();
     loop {
         let unfit = |why| StoreError::Unfit {
@@ -105,6 +106,7 @@ fn add<S: Entries + ?Sized>(
     clock: &dyn Clock,
     makes: bool,
 ) -> Result<bool> {
+    store.prepare()?;
     let mut conflicts = Conflicts::default();
     loop {
         let found = store.get(namespace, key, clock.now())?;

@@ -190,7 +190,7 @@ fn strace(kv: &Sandbox, args: &[&str], input: &[u8], options: &[&str]) -> Comman
     command
         .current_dir(kv.root())
         .env_clear()
-        .env("KV_STORE", kv.store());
+        .env("KV_STORE", kv.location());
     if input.is_empty() {
         command.stdin(Stdio::null());
     } else {

@@ -54,6 +54,7 @@ pub(super) fn run(args: &MemoArgs, session: &mut Session<'_>) -> Result<Exit> {
         key: key::of(args)?,
         ttl,
     };
+    session.store.prepare()?;
     let came = session.now();
     let mut found = memo.find(session, None)?;
     if found

@@ -34,7 +34,7 @@ pub(super) struct Lent<'a> {
 
 /// Why a connection is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Once {
+pub(super) enum Once {
     /// The tables are of an earlier version, and views stand in for them.
     Old,
     /// The file is read as it is, without a log, and looked like this.
@@ -42,7 +42,7 @@ enum Once {
 }
 
 /// What would change if somebody wrote to the file: its length, and when it was last changed.
-type Look = (u64, i64, i64);
+pub(super) type Look = (u64, i64, i64);
 
 /// A connection keeps so many statements: all that there are.
 const STATEMENTS: usize = 64;
@@ -168,30 +168,9 @@ impl Sqlite {
         self.connect_if_made()
     }
 
-    /// Connects to the file, and makes it first where there is none.
-    pub(super) fn connect_or_create(&self) -> Result<Lent<'_>> {
-        loop {
-            if let Some(lent) = self.connect_to_change()? {
-                return Ok(lent);
-            }
-            self.check_log()?;
-            let is_made = self.create_file()?;
-            let (mut connection, ..) = self.open()?;
-            if let Err(err) = schema::create(&mut connection) {
-                // Nothing is left of it, and who has it open too looks for its name before he commits.
-                if is_made && fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0) {
-                    _ = fs::remove_file(&self.path);
-                }
-                return Err(self.cannot("make")(err));
-            }
-            // It stays so. Where somebody else is at work just now, the next who comes has it done.
-            _ = connection.pragma_update(None, "journal_mode", "WAL");
-        }
-    }
-
     /// Opens the file. Where it cannot be written, SQLite would leave a log beside it that its owner
     /// cannot use, or cannot make one: such a file is read as it is, if there is no log.
-    fn open(&self) -> Result<(Connection, Kind, Option<Once>)> {
+    pub(super) fn open(&self) -> Result<(Connection, Kind, Option<Once>)> {
         self.check_log()?;
         // A name such as `:memory:` would mean something else to SQLite.
         let path = std::path::absolute(&self.path).or_cannot("find", &self.path)?;

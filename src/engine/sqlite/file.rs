@@ -1,11 +1,9 @@
 //! The files of a store, whose they are, and what is said where SQLite cannot use them.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -16,10 +14,9 @@ use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
-use super::connection::FileId;
-
-/// A directory's bit that gives what is made in it to the directory's group.
-const FOR_A_GROUP: u32 = 0o2000;
+use super::connection::{FileId, Lent};
+use super::create::{FOR_A_GROUP, Made, create};
+use super::schema;
 
 impl Sqlite {
     /// Says what an error of SQLite means, when this was tried on the file.
@@ -129,36 +126,39 @@ impl Sqlite {
         path.into()
     }
 
-    /// Makes a file of no bytes, with the directories above it. It is for its user alone, or for those
-    /// for whom its directory is, if that hands on its group. Tells whether there was none.
-    pub(super) fn create_file(&self) -> Result<bool> {
-        let dir = self.directory();
-        let missing: Vec<&Path> = dir
-            .ancestors()
-            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-            .collect();
-        for dir in missing.iter().rev() {
-            match DirBuilder::new().mode(0o700).create(dir) {
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                    os::expect_target(dir).or_cannot("make the directory", dir)?;
-                }
-                done => done.or_cannot("make the directory", dir)?,
+    /// Connects to the file, and makes it first where there is none.
+    pub(super) fn connect_or_create(&self) -> Result<Lent<'_>> {
+        loop {
+            if let Some(lent) = self.connect_to_change()? {
+                return Ok(lent);
             }
-            let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-            let above = above.unwrap_or(".".as_ref());
-            let synced = File::open(above).and_then(|dir| dir.sync_all());
-            synced.or_cannot("sync", above)?;
+            self.check_log()?;
+            // SQLite would take what is left of a log for that of a whole database, and removes it where it
+            // finds an empty one.
+            let is_log_left = ["-wal", "-journal"].map(|log| self.beside(log).exists());
+            let made = create(&self.path, self.directory(), is_log_left.contains(&true))?;
+            if made == Made::Store {
+                continue;
+            }
+            let (mut connection, ..) = self.open()?;
+            if let Err(err) = schema::create(&mut connection) {
+                // Nothing is left of it, and who has it open too looks for its name before he commits.
+                if made == Made::Empty && fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0)
+                {
+                    _ = fs::remove_file(&self.path);
+                }
+                return Err(self.cannot("make")(err));
+            }
+            // It stays so. Where somebody else is at work just now, the next who comes has it done.
+            _ = connection.pragma_update(None, "journal_mode", "WAL");
         }
-        let above = fs::metadata(dir).or_cannot("find", dir)?.mode();
-        let mode = match above & FOR_A_GROUP {
-            0 => 0o600,
-            _ => above & 0o666,
-        };
-        match make(&self.path, mode) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => os::expect_target(&self.path)
-                .map(|()| false)
-                .or_cannot("follow the symbolic link", &self.path),
-            done => done.map(|_| true).or_cannot("make", &self.path),
+    }
+
+    /// Makes a store of a file with nothing in it; see [`crate::store::Entries::prepare`].
+    pub(super) fn fill_blank(&self) -> Result<()> {
+        match fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0) {
+            true => self.connect_or_create().map(drop),
+            false => Ok(()),
         }
     }
 
@@ -220,19 +220,4 @@ fn is_at_limit(path: &Path) -> bool {
         name.push(suffix);
         fs::metadata(name).is_ok_and(|meta| meta.len() + PART > limit)
     })
-}
-
-/// Makes a file of this mode, whatever the umask is.
-pub(super) fn make(path: &Path, mode: u32) -> io::Result<File> {
-    let made = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path);
-    let file = made.map_err(|err| os::explain_full(err, path))?;
-    if file.metadata()?.mode() & 0o777 != mode {
-        file.set_permissions(Permissions::from_mode(mode))?;
-    }
-    Ok(file)
 }

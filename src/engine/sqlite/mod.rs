@@ -15,6 +15,7 @@
 //! | take, pop | the same, and the value was verified before it went | the same | `head` and `sum`, and both ends of a list by the table and by its index |
 //! | put, push, import on a disk with little room | the same, or nothing is changed | that there is room for the log of removals ([`reserve`]), and for what is in the log |
 //! | import | all or nothing | the same | as put, for each entry |
+//! | the first put | there is a whole store, or nothing, whenever it is killed; where the file system has no files without a name, an empty file may be left, which the next put fills | the same | that nobody else was first |
 //! | get, stat, has | | | `head`, and `sum` before the last bytes; a miss by the index too |
 //! | a whole listing | | | the count and the sum over the keys, in the row of the namespace |
 //! | a part of one | | | `head` of each row, and their number by the index |
@@ -23,12 +24,13 @@
 //! counted and summed up once more, as its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
 //! another expiry, and not when only its value changes.
 //!
-//! Read the files in this order: [`schema`], [`mod@file`], [`transaction`], [`connection`], [`moved`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
+//! Read the files in this order: [`schema`], [`create`], [`mod@file`], [`transaction`], [`connection`], [`moved`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
 mod check;
 mod connection;
+mod create;
 mod file;
 mod list;
 mod moved;

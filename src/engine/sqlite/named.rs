@@ -17,7 +17,7 @@ use crate::store::{
     Clock, Guard, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result,
 };
 
-use super::{Sqlite, file};
+use super::{Sqlite, create};
 
 /// The lock ends with the process, so that nothing has to be kept.
 impl Guard for File {
@@ -45,7 +45,7 @@ impl Locks for Sqlite {
             // `fs.protected_regular` in sysctl(8)).
             let file = match open(&path) {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                    match file::make(&path, mode) {
+                    match create::make(&path, mode) {
                         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => open(&path),
                         made => made,
                     }

@@ -11,7 +11,7 @@ use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
-use super::file;
+use super::create;
 use super::transaction::{EMPTY_LOG, Transaction, run_to_end};
 
 /// A disk with fewer free bytes, or with room for fewer files, has little.
@@ -50,7 +50,7 @@ impl Sqlite {
         };
         let (dir, mode) = self.directory_beside("-reserve")?;
         let path = dir.join("room");
-        let file = match file::make(&path, mode) {
+        let file = match create::make(&path, mode) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(true),
             made => made.or_cannot("make", &path)?,
         };

@@ -156,6 +156,16 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// Returns the bytes of a file with nothing but the tables, in WAL mode.
+pub(super) fn image() -> rusqlite::Result<Vec<u8>> {
+    let mut connection = Connection::open_in_memory()?;
+    create(&mut connection)?;
+    let mut image = connection.serialize("main")?.to_vec();
+    // What is in memory has no log (<https://sqlite.org/fileformat2.html>, 1.3.3).
+    image[18..20].fill(2);
+    Ok(image)
+}
+
 /// Lets the tables of the version before be read as if they were of this one.
 pub(super) fn stand_in(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(STAND_INS)

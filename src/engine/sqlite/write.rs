@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use std::{fs, io};
+use std::io;
 
 use rusqlite::{Connection, Params, params};
 
@@ -35,9 +35,9 @@ impl Entries for Sqlite {
         mut put: Put<'_>,
         clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
-        // The answer "no" needs no value. A file with nothing in it becomes a store.
-        let is_blank = fs::metadata(&self.path).is_ok_and(|meta| meta.len() == 0);
-        if put.condition != Condition::Always && !is_blank {
+        self.fill_blank()?;
+        // The answer "no" needs no value.
+        if put.condition != Condition::Always {
             let allows = self.read_in(namespace, |moment, space| {
                 self.allows(moment, space, key, &put.condition, clock.now())
             })?;
@@ -173,6 +173,10 @@ impl Entries for Sqlite {
 
     fn busy_timeout(&self) -> Duration {
         self.settings.busy_timeout
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.fill_blank()
     }
 
     fn exists(&self) -> Result<bool> {

@@ -1,0 +1,108 @@
+//! How a store comes to its place: whole, so that nobody finds a part of one, however its maker ends.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+
+use crate::os;
+use crate::store::{OrCannot as _, Result};
+
+use super::schema;
+
+/// A directory's bit that gives what is made in it to the directory's group.
+pub(super) const FOR_A_GROUP: u32 = 0o2000;
+
+/// What came of making the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// There is a store with nothing in it.
+    Store,
+    /// There is a file of no bytes.
+    Empty,
+    /// Somebody else was first.
+    Nothing,
+}
+
+/// Makes the file, with the directories above it, and all tables in it where that can be done in one
+/// step. It is for its user alone, or for those for whom its directory is, if that hands on its group.
+pub(super) fn create(path: &Path, dir: &Path, is_log_left: bool) -> Result<Made> {
+    let missing: Vec<&Path> = dir
+        .ancestors()
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+        .collect();
+    for dir in missing.iter().rev() {
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                os::expect_target(dir).or_cannot("make the directory", dir)?;
+            }
+            done => done.or_cannot("make the directory", dir)?,
+        }
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(".".as_ref());
+        let synced = File::open(above).and_then(|dir| dir.sync_all());
+        synced.or_cannot("sync", above)?;
+    }
+    let above = fs::metadata(dir).or_cannot("find", dir)?.mode();
+    let mode = match above & FOR_A_GROUP {
+        0 => 0o600,
+        _ => above & 0o666,
+    };
+    let made = match is_log_left {
+        true => Err(io::ErrorKind::Unsupported.into()),
+        false => link_store(path, dir, mode).map(|()| Made::Store),
+    };
+    // Not every file system has files without a name, and what else stands against it is told here.
+    let made = match made {
+        Err(err) if err.kind() != io::ErrorKind::AlreadyExists => {
+            make(path, mode).map(|_| Made::Empty)
+        }
+        made => made,
+    };
+    match made {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => os::expect_target(path)
+            .map(|()| Made::Nothing)
+            .or_cannot("follow the symbolic link", path),
+        Ok(Made::Store) => File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map(|()| Made::Store)
+            .or_cannot("sync", dir),
+        made => made.or_cannot("make", path),
+    }
+}
+
+/// Writes an empty store to a file without a name, which is gone with whoever is killed, and gives it
+/// its name.
+fn link_store(path: &Path, dir: &Path, mode: u32) -> io::Result<()> {
+    let image = schema::image().map_err(io::Error::other)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlags::TMPFILE.bits().cast_signed())
+        .mode(mode)
+        .open(dir)?;
+    file.write_all(&image)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Makes a file of this mode, whatever the umask is.
+pub(super) fn make(path: &Path, mode: u32) -> io::Result<File> {
+    let made = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
+    let file = made.map_err(|err| os::explain_full(err, path))?;
+    if file.metadata()?.mode() & 0o777 != mode {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}
