@@ -59,7 +59,7 @@ impl App {
             None if exclusive => return Err(Errno::EEXIST),
             None => {
                 let number = self.nodes().tell(&place);
-                let opened = self.open_file(number, mode);
+                let opened = self.open_found(number, mode);
                 (
                     number,
                     opened.inspect_err(|_| self.nodes().forget(number, 1))?,

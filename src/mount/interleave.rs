@@ -261,6 +261,30 @@ mod tests {
         assert!(counts.stale > 1000 && counts.exists > 100, "{counts:?}");
     }
 
+    /// The kernel passes on that a file is stale when it is so for the second time.
+    #[test]
+    fn what_is_gone_once_more_when_it_is_opened_again_is_not_there() {
+        let mut run = Run::new(1);
+        let mode = Mode {
+            thread: 7,
+            ..Mode::default()
+        };
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            run.other_puts(0, b"value");
+            let dir = run.app.nodes().place(run.dir).unwrap();
+            let (place, _) = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap();
+            let number = run.app.nodes().tell(&place);
+            let namespace = Namespace::default();
+            let removed = run
+                .fake
+                .remove(&namespace, &key(0), &Condition::Always, &run.fake);
+            assert!(removed.unwrap());
+            told.push(run.app.open_file(number, mode).unwrap_err());
+        }
+        assert_eq!(told, [Errno::ESTALE, Errno::ENOENT, Errno::ESTALE]);
+    }
+
     /// The kernel looks for a name and opens what it found in two steps.
     #[test]
     fn what_was_removed_since_it_was_found_is_opened_while_it_is_open() {

@@ -108,7 +108,7 @@ mod requests;
 mod session;
 mod shape;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
@@ -170,6 +170,8 @@ struct App {
     began: Time,
     nodes: Mutex<Nodes>,
     files: Mutex<Files>,
+    /// Who was told that what they open is stale, and looks again.
+    told_stale: Mutex<HashSet<u32>>,
     /// Held by whoever has the turns of two files.
     renames: Mutex<()>,
     memory: Mutex<Memory>,
@@ -197,6 +199,7 @@ impl App {
             owner,
             nodes: Mutex::default(),
             files: Mutex::default(),
+            told_stale: Mutex::default(),
             renames: Mutex::default(),
             memory: Mutex::default(),
             shapes: Mutex::default(),

@@ -25,8 +25,24 @@ const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(2);
 
 impl App {
-    /// Opens a file that is there. Where it is not any more, the kernel looks again for the name.
+    /// Opens a file that is there. Where it is not any more, the kernel looks again for the name, but
+    /// only once: then nothing is there.
     pub(super) fn open_file(&self, number: u64, mode: Mode) -> Answer<u64> {
+        let opened = self.open_found(number, mode);
+        let mut told = hold(&self.told_stale);
+        let was_told = told.remove(&mode.thread);
+        match opened {
+            Err(Errno::ESTALE) if was_told || mode.thread == 0 => Err(Errno::ENOENT),
+            Err(Errno::ESTALE) => {
+                told.insert(mode.thread);
+                opened
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens a file that was just found.
+    pub(super) fn open_found(&self, number: u64, mode: Mode) -> Answer<u64> {
         os::spare_descriptors().map_err(|err| self.failed(&failure("open", self, err)))?;
         let (place, last) = {
             let nodes = self.nodes();
