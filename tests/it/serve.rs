@@ -15,6 +15,7 @@ mod manager;
 mod memory;
 mod openapi;
 mod told;
+mod turns;
 mod verbs;
 mod waiting;
 mod whole;

@@ -104,6 +104,7 @@ use self::kept::Kept;
 use self::layout::HashedKey;
 use self::namespace_dir::NamespaceDir;
 use self::range::Pushed;
+use self::shard::Turns;
 use self::tries::Tries;
 
 /// A store that is a directory.
@@ -114,6 +115,7 @@ pub struct Tree {
     /// The last push of this process.
     pushed: Mutex<Option<Pushed>>,
     kept: Kept,
+    turns: Turns,
 }
 
 impl Tree {
@@ -124,6 +126,7 @@ impl Tree {
             settings,
             pushed: Mutex::default(),
             kept: Kept::default(),
+            turns: Turns::default(),
         }
     }
 }

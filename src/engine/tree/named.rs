@@ -85,7 +85,7 @@ impl Tree {
         name: &HashedKey<'_>,
         below: &str,
     ) -> Result<NamespaceDir> {
-        let shard = self.lock_new_shard(namespace, name.shard())?;
+        let shard = self.lock_new_shard(namespace, name.shard(), self.patience())?;
         let space = shard.space;
         lock::make(&space, below)?;
         Ok(space)

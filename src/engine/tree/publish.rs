@@ -71,7 +71,8 @@ impl Tree {
     ) -> Result<(Verdict, Option<Dir>)> {
         let mut tries = Tries::default();
         loop {
-            let shard = self.lock_new_shard(namespace, hashed.shard())?;
+            let (_turn, patience) = self.turn_at(hashed.shard());
+            let shard = self.lock_new_shard(namespace, hashed.shard(), patience)?;
             let dir = shard.make_dir(self.syncs())?;
             let path = dir.path.join(hashed.name());
             let present = match loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0) {

@@ -116,7 +116,8 @@ impl Tree {
         let mut tombstone: Option<Draft> = None;
         let mut tries = Tries::default();
         loop {
-            let Some(shard) = self.lock_shard(namespace, hashed.shard())? else {
+            let (_turn, patience) = self.turn_at(hashed.shard());
+            let Some(shard) = self.lock_shard_within(namespace, hashed.shard(), patience)? else {
                 return Ok(Outcome::No);
             };
             let space = &shard.space;

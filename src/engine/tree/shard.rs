@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use parking_lot::{FairMutex, FairMutexGuard};
+
 use crate::engine::Sync;
 use crate::store::{Namespace, OrCannot as _, Result, Turn};
 
@@ -15,6 +17,19 @@ use super::namespace_dir::NamespaceDir;
 
 /// How long to wait for a turn before going on without.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+/// The turns of this process's threads at the shards of all namespaces, one for each shard's number.
+///
+/// Who waits for a lock tries again after a pause, so that among many threads the newest is as likely to
+/// get it as the oldest. In one process they line up, and only the first in the line tries.
+#[derive(Debug)]
+pub(super) struct Turns([FairMutex<()>; 256]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self([const { FairMutex::new(()) }; 256])
+    }
+}
 
 /// A shard of a namespace, locked.
 #[derive(Debug)]
@@ -30,6 +45,16 @@ impl Tree {
         self.lock_shard_within(namespace, name, self.patience())
     }
 
+    /// Waits for this thread's turn to lock a shard, which ends with what is returned, and returns for how
+    /// long to wait for the lock behind it. Who holds one must ask for no other.
+    pub(super) fn turn_at(&self, shard: &str) -> (Option<FairMutexGuard<'_, ()>>, Patience) {
+        let patience = self.patience();
+        let number = u8::from_str_radix(shard, 16).expect("a shard has two digits");
+        let turn = self.turns.0[usize::from(number)].try_lock_for(self.settings.busy_timeout);
+        // Who got none has waited long enough: the lock is tried once.
+        (turn, patience)
+    }
+
     /// As [`Tree::lock_shard`], with a patience of its own.
     pub(super) fn lock_shard_within(
         &self,
@@ -42,9 +67,14 @@ impl Tree {
     }
 
     /// Locks a shard of a namespace, and makes the namespace if it does not exist.
-    pub(super) fn lock_new_shard(&self, namespace: &Namespace, name: &str) -> Result<Shard> {
+    pub(super) fn lock_new_shard(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+        patience: Patience,
+    ) -> Result<Shard> {
         let below = ["locks/", name].concat();
-        let locked = self.lock_one(namespace, true, &below, self.patience())?;
+        let locked = self.lock_one(namespace, true, &below, patience)?;
         let locked = locked.expect("a namespace that is made where there is none exists");
         Ok(Shard::of(locked, name))
     }
