@@ -50,7 +50,8 @@ impl Tree {
     pub(super) fn turn_at(&self, shard: &str) -> (Option<FairMutexGuard<'_, ()>>, Patience) {
         let patience = self.patience();
         let number = u8::from_str_radix(shard, 16).expect("a shard has two digits");
-        let turn = self.turns.0[usize::from(number)].try_lock_for(self.settings.busy_timeout);
+        let line = &self.turns.0[usize::from(number)];
+        let turn = FairMutex::try_lock_for(line, self.settings.busy_timeout);
         // Who got none has waited long enough: the lock is tried once.
         (turn, patience)
     }

@@ -19,7 +19,7 @@ fn writers_of_one_key_are_served_in_the_order_in_which_they_came() {
         .write(true)
         .open(kv.space().join("locks").join(shard))
         .unwrap();
-    lock.lock().unwrap();
+    fs2::FileExt::lock_exclusive(&lock).unwrap();
     let writers = 20;
     scope(|scope| {
         for n in 0..writers {
@@ -32,7 +32,7 @@ fn writers_of_one_key_are_served_in_the_order_in_which_they_came() {
             });
             sleep(Duration::from_millis(30));
         }
-        lock.unlock().unwrap();
+        fs2::FileExt::unlock(&lock).unwrap();
     });
     let last = (writers - 1).to_string();
     assert_eq!(server.ask("GET /v1/default/k", &[], b"").text(), last);
