@@ -16,10 +16,9 @@ use super::App;
 use super::condition::{Preconditions, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
 use super::range::{Requested, requested};
-use super::reply::{Answer, Refusal, Refusals, empty};
+use super::reply::{Answer, Refusal, empty};
 use super::request_body::{Fed, RequestBody, permit};
 use super::response_body;
-use super::schema::Raw;
 
 /// An entry's place.
 #[derive(Clone, Debug)]
@@ -29,30 +28,6 @@ pub(super) struct At {
 }
 
 /// Answers with a value, or the part of it that is asked for.
-#[utoipa::path(
-    get,
-    path = "/v1/{namespace}/{key}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("key" = String, Path, description = "1 to 65,535 bytes, none of them NUL; any may be percent-encoded"),
-        ("If-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-        ("Range" = Option<String>, Header, description = "`bytes=FIRST-LAST`"),
-    ),
-    responses(
-        (status = 200, description = "The value", content_type = "application/octet-stream", body = Raw,
-            headers(
-                ("ETag" = String, description = "Names this write"),
-                ("KV-Modified" = String, description = "When it was written"),
-                ("KV-Expires" = Option<String>, description = "When it expires, if ever")
-            )
-        ),
-        (status = 206, description = "A part of the value", content_type = "application/octet-stream", body = Raw),
-        (status = 304, description = "It is the one that the client has"),
-        (status = 416, description = "There is no such part"),
-        Refusals
-    )
-)]
 pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     let preconditions = Preconditions::read(headers)?;
     let (store, now) = (app.store(), app.clock().now());
@@ -77,21 +52,6 @@ pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
 }
 
 /// Tells what is known of an entry.
-#[utoipa::path(
-    head,
-    path = "/v1/{namespace}/{key}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("key" = String, Path, description = "1 to 65,535 bytes, none of them NUL; any may be percent-encoded"),
-        ("If-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-    ),
-    responses(
-        (status = 200, description = "There is such an entry", content_type = "application/octet-stream"),
-        (status = 304, description = "It is the one that the client has"),
-        Refusals
-    )
-)]
 pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     let preconditions = Preconditions::read(headers)?;
     let found = app.start(move |app| app.store().stat(&at.namespace, &at.key, app.clock().now()));
@@ -179,26 +139,6 @@ pub(super) async fn taken(app: &Arc<App>, entry: Entry) -> Answer {
 }
 
 /// Stores a value.
-#[utoipa::path(
-    put,
-    path = "/v1/{namespace}/{key}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("key" = String, Path, description = "1 to 65,535 bytes, none of them NUL; any may be percent-encoded"),
-        ("If-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-        ("KV-TTL" = Option<String>, Header, description = "How long it lives, as 15m"),
-        ("KV-Expires" = Option<String>, Header, description = "When it expires, instead (RFC 3339)"),
-        ("KV-Keep-TTL" = Option<String>, Header, description = "1: as what is there"),
-        ("KV-Modified" = Option<String>, Header, description = "When it was written (RFC 3339)"),
-    ),
-    request_body(content = Raw, content_type = "application/octet-stream"),
-    responses(
-        (status = 201, description = "The entry is new", headers(("ETag" = String))),
-        (status = 204, description = "It took the place of another", headers(("ETag" = String))),
-        Refusals
-    )
-)]
 pub(super) async fn put(
     app: &Arc<App>,
     at: At,
@@ -238,20 +178,6 @@ pub(super) async fn put(
 }
 
 /// Removes an entry.
-#[utoipa::path(
-    delete,
-    path = "/v1/{namespace}/{key}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("key" = String, Path, description = "1 to 65,535 bytes, none of them NUL; any may be percent-encoded"),
-        ("If-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`, or etags in quotes"),
-    ),
-    responses(
-        (status = 204, description = "It is gone"),
-        Refusals
-    )
-)]
 pub(super) async fn remove(
     app: &Arc<App>,
     at: At,

@@ -6,17 +6,9 @@ use axum::extract::State;
 use axum::response::IntoResponse as _;
 
 use super::App;
-use super::reply::{Answer, Refusals, typed};
+use super::reply::{Answer, typed};
 
 /// Tells whether the store can be read.
-#[utoipa::path(
-    get,
-    path = "/healthz",
-    responses(
-        (status = 200, description = "It can", content_type = "text/plain", body = String),
-        Refusals
-    )
-)]
 pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
     app.still_there().await?;
     app.aside(|app| app.store().namespaces()).await?;
@@ -24,14 +16,6 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
 }
 
 /// Tells what was done, and what there is, for Prometheus.
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    responses(
-        (status = 200, description = "Its text format 0.0.4", content_type = "text/plain", body = String),
-        Refusals
-    )
-)]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
     let text = app.metrics_text().await?;
     Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))

@@ -15,24 +15,14 @@ use crate::wire::http::request::{List, read_info, read_namespaces};
 use crate::wire::info::write_json as write_info;
 
 use super::App;
-use super::reply::{Answer, Refusal, Refusals, typed};
+use super::reply::{Answer, Refusal, typed};
 use super::request_body::permit;
 use super::response_body::{self, BodyWriter};
-use super::schema::Listed;
 
 /// The most bytes of what could not be listed that wait for an entry.
 const MAX_HELD: usize = 64 * 1024;
 
 /// Lists the namespaces: `{"namespace":"…"}`. With `end=1` the last line is `{"end":N}`.
-#[utoipa::path(
-    get,
-    path = "/v1",
-    params(("end" = Option<String>, Query, description = "Say at the end that there it is")),
-    responses(
-        (status = 200, description = "A line each", content_type = "application/x-ndjson", body = String),
-        Refusals
-    )
-)]
 pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
     let end = read_namespaces(query).map_err(Refusal::usage)?;
     app.still_there().await?;
@@ -54,28 +44,6 @@ pub(super) async fn namespaces(app: &Arc<App>, query: Option<&str>) -> Answer {
 /// damaged is told in a line as the body of a refusal, `{"status":4,"error":"…"}`; all that is sound
 /// is listed all the same, and then the answer is cut off. With `end=1` it is not, and the last line of
 /// an answer that is whole is `{"end":N}`, where N entries are above.
-#[utoipa::path(
-    get,
-    path = "/v1/{namespace}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("op" = Option<String>, Query, description = "info: tell what is known of the namespace instead"),
-        ("glob" = Option<String>, Query, description = "The whole key matches this"),
-        ("prefix" = Option<String>, Query, description = "The key begins with this"),
-        ("from" = Option<String>, Query, description = "The first key"),
-        ("to" = Option<String>, Query, description = "The first key that is not listed any more"),
-        ("limit" = Option<u64>, Query, description = "At most so many"),
-        ("reverse" = Option<String>, Query, description = "The last key first"),
-        ("values" = Option<String>, Query, description = "The values too"),
-        ("inline" = Option<u64>, Query, description = "But for those of more bytes"),
-        ("cursor" = Option<String>, Query, description = "Where the last answer ended"),
-        ("end" = Option<String>, Query, description = "Say at the end that there it is"),
-    ),
-    responses(
-        (status = 200, description = "A line each", content_type = "application/x-ndjson", body = Listed),
-        Refusals
-    )
-)]
 pub(super) async fn entries(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
     let request = List::read(query).map_err(Refusal::usage)?;
     app.still_there().await?;

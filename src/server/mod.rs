@@ -15,8 +15,7 @@
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
 //!   list        namespaces and entries as lines of JSON
 //!   objects     /get and /set: objects and lists as JSON
-//!   openapi     what the handlers say of themselves;  schema  and of bodies
-//!   page        a page to look around with
+//!   page        a page to look around with, and openapi.json, which describes all paths
 //!   health      what is told to those who watch;  metrics  what was done, for Prometheus
 //!   request_body, response_body, reply   bodies in, bodies out, and errors;  memory  how much is held
 //! ```
@@ -35,14 +34,12 @@ mod locks;
 mod memory;
 mod metrics;
 mod objects;
-mod openapi;
 mod page;
 mod range;
 mod reply;
 mod request_body;
 mod response_body;
 mod routes;
-mod schema;
 mod speak;
 mod stream;
 mod verbs;

@@ -16,7 +16,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
 
 use crate::exit::Exit;
 use crate::store::{Condition, Key, Namespace, Put, Selection, Value, lists};
@@ -25,7 +24,7 @@ use super::App;
 use super::address::key_of;
 use super::condition::Preconditions;
 use super::fields;
-use super::reply::{Answer, Refusal, Refusals, json};
+use super::reply::{Answer, Refusal, json};
 use super::request_body::{Held, RequestBody, permit};
 use super::response_body;
 
@@ -33,12 +32,11 @@ use super::response_body;
 const MAX_OBJECT: u64 = 16 * 1024 * 1024;
 
 /// What `/get` and `/set` take: an `id` or a `list`, and for `/set` a `value`.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ObjectRequest {
     id: Option<String>,
     list: Option<String>,
-    #[schema(value_type = Value)]
     #[serde(default, deserialize_with = "given")]
     value: Option<Box<RawValue>>,
 }
@@ -55,15 +53,6 @@ enum Object {
 }
 
 /// Stores an object, or adds it to a list.
-#[utoipa::path(
-    post,
-    path = "/set",
-    request_body(content = ObjectRequest, content_type = "application/json"),
-    responses(
-        (status = 200, description = "It is stored", content_type = "application/json", body = Object),
-        Refusals
-    )
-)]
 pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer {
     if app.config.read_only {
         return Err(Refusal::read_only());
@@ -88,16 +77,6 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
 }
 
 /// Answers with an object, or with all of a list.
-#[utoipa::path(
-    post,
-    path = "/get",
-    request_body(content = ObjectRequest, content_type = "application/json"),
-    responses(
-        (status = 200, description = "The object", content_type = "application/json", body = Object),
-        (status = 404, description = "There is none", content_type = "application/json", body = Object),
-        Refusals
-    )
-)]
 pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
     Preconditions::refuse(request.headers(), true)?;
     let (object, value, _) = read(&app, request).await?;

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
-use super::reply::Refusals;
+use super::reply::json;
 
 const HTML: &str = include_str!("page/index.html");
 const CSS: &str = include_str!("page/page.css");
@@ -22,14 +22,6 @@ pub(super) fn is_part(path: &str) -> bool {
 }
 
 /// Answers with the page to look around with.
-#[utoipa::path(
-    get,
-    path = "/",
-    responses(
-        (status = 200, description = "The page", content_type = "text/html", body = String),
-        Refusals
-    )
-)]
 pub(super) async fn html() -> Response {
     file(HTML, "text/html; charset=utf-8")
 }
@@ -40,6 +32,11 @@ pub(super) async fn css() -> Response {
 
 pub(super) async fn script() -> Response {
     file(SCRIPT, "text/javascript; charset=utf-8")
+}
+
+/// Answers with the description of the service (OpenAPI 3.1); a test proves it.
+pub(super) async fn openapi() -> Response {
+    json(include_str!("openapi.json"))
 }
 
 fn file(text: &'static str, kind: &'static str) -> Response {

@@ -1,12 +1,9 @@
 //! Answers that say no, and why.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use utoipa::IntoResponses;
-use utoipa::openapi::{self, RefOr};
 
 use crate::exit::Exit;
 use crate::store::{StoreError, error};
@@ -24,26 +21,6 @@ pub(super) struct Refusal {
 
 /// What a handler returns.
 pub(super) type Answer = Result<Response, Refusal>;
-
-/// The refusals that any path can answer with.
-pub(super) struct Refusals;
-
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        let schema = openapi::Ref::from_schema_name("Refusal");
-        let refusal = |why| {
-            let content = openapi::Content::new(Some(schema.clone()));
-            let response = openapi::ResponseBuilder::new().description(why);
-            response.content("application/json", content).build().into()
-        };
-        let table = [
-            ("4XX", "It is not so, or makes no sense, or may not be"),
-            ("5XX", "It could not be done"),
-        ];
-        let responses = table.map(|(codes, why)| (codes.to_owned(), refusal(why)));
-        responses.into_iter().collect()
-    }
-}
 
 impl Refusal {
     pub(super) fn new(code: StatusCode, exit: Exit, error: impl Into<String>) -> Self {

@@ -20,7 +20,7 @@ use super::entry::{self, At};
 use super::reply::{Answer, Refusal};
 use super::request_body::RequestBody;
 use super::stream::Peer;
-use super::{App, fields, guard, health, list, objects, openapi, page, speak, verbs};
+use super::{App, fields, guard, health, list, objects, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -34,7 +34,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/", get(page::html))
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::script))
-        .route("/openapi.json", get(openapi::document))
+        .route("/openapi.json", get(page::openapi))
         .route("/healthz", get(health::health))
         .route("/metrics", get(health::metrics))
         .fallback(async || {

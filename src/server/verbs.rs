@@ -13,9 +13,8 @@ use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
 
 use super::address::key_of;
 use super::entry::{self, At};
-use super::reply::{Answer, Refusal, Refusals, empty};
+use super::reply::{Answer, Refusal, empty};
 use super::request_body::RequestBody;
-use super::schema::{KeyVerb, NamespaceVerb, Raw};
 use super::stream::Peer;
 use super::wait::{LONGEST, Look, Target, not_yet, wait};
 use super::{App, bulk, locks};
@@ -24,31 +23,6 @@ use super::{App, bulk, locks};
 const MAX_ADDITION: u64 = 16 * 1024 * 1024;
 
 /// Carries out a verb on an entry; kv-serve(1) tells which parameters each has.
-#[utoipa::path(
-    post,
-    path = "/v1/{namespace}/{key}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("key" = String, Path, description = "1 to 65,535 bytes, none of them NUL; any may be percent-encoded"),
-        ("op" = inline(KeyVerb), Query),
-        ("if_value" = Option<String>, Query, description = "put, remove: if it holds just this"),
-        ("by" = Option<i64>, Query, description = "incr: how much"),
-        ("ttl" = Option<String>, Query, description = "incr, expire: how long it lives"),
-        ("at" = Option<String>, Query, description = "expire: when"),
-        ("wait" = Option<String>, Query, description = "wait: how long"),
-        ("gone" = Option<String>, Query, description = "wait: until it is gone"),
-        ("changed" = Option<String>, Query, description = "wait: until its etag is another"),
-    ),
-    request_body(content = Raw, content_type = "application/octet-stream"),
-    responses(
-        (status = 200, description = "A number, or the value that was taken", content(
-            (String = "text/plain"), (Raw = "application/octet-stream")
-        )),
-        (status = 201, description = "A new entry was put"),
-        (status = 204, description = "Done"),
-        Refusals
-    )
-)]
 pub(super) async fn on_key(
     app: &Arc<App>,
     peer: &Peer,
@@ -81,30 +55,6 @@ pub(super) async fn on_key(
 }
 
 /// Carries out a verb on a namespace: as a list, or on many entries of it.
-#[utoipa::path(
-    post,
-    path = "/v1/{namespace}",
-    params(
-        ("namespace" = String, Path, description = "1 to 255 bytes of UTF-8, not beginning with a dot"),
-        ("op" = inline(NamespaceVerb), Query),
-        ("last" = Option<String>, Query, description = "pop: the newest"),
-        ("wait" = Option<String>, Query, description = "pop, wait: how long"),
-        ("json" = Option<String>, Query, description = "batch: each command is an array"),
-        ("stop" = Option<String>, Query, description = "batch: the first failure ends it"),
-        ("end" = Option<String>, Query, description = "batch: say at the end that there it is"),
-        ("key" = Option<usize>, Query, description = "put: so many bytes of the body are the key"),
-        ("merge" = Option<String>, Query, description = "import: overwrite, absent, newer or replace"),
-        ("now" = Option<String>, Query, description = "import: do not wait for a gc, say"),
-    ),
-    request_body(content = Raw, content_type = "application/octet-stream"),
-    responses(
-        (status = 200, description = "An element, replies, or what was done", content(
-            (String = "text/plain"), (Raw = "application/octet-stream"), (Object = "application/json")
-        )),
-        (status = 204, description = "Done"),
-        Refusals
-    )
-)]
 pub(super) async fn on_namespace(
     app: &Arc<App>,
     peer: &Peer,

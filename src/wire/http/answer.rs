@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// The header of every answer, and of the requests of a client that knows what it means: which
 /// version of this protocol is spoken.
@@ -29,8 +28,7 @@ pub struct Head {
 
 /// The body of a refusal, and a line of a listing where something could not be listed: the exit
 /// status that the command of the same name would have had, and a text for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Refusal)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The exit status.
     pub status: u8,
@@ -60,7 +58,7 @@ pub struct Ended {
 }
 
 /// What an import did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Entries that were stored.
     pub stored: u64,
@@ -71,8 +69,7 @@ pub struct Imported {
 }
 
 /// What `op=lock`, `keep`, `free` and `holder` have for a body.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Lock)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockWanted {
     /// Names the holder: 16 hexadecimal digits.
