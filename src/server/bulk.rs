@@ -28,41 +28,21 @@ const MAX_FREE_LINE: u64 = 256 * 1024;
 /// The longest line: it is there as it came, as it was decoded, and once more while it is read.
 const MAX_LINE: u64 = BUDGET / 3;
 
-/// How the commands of a batch are carried out.
-pub(super) struct Options {
-    /// Each is an array of JSON.
-    pub(super) json: bool,
-    /// The first failure ends them.
-    pub(super) stop: bool,
-    /// The end of the answer is marked.
-    pub(super) end: bool,
-}
-
-/// Carries out the commands of a batch, and answers with the frames that `kv batch` prints.
+/// Carries out a batch whose commands stand in the body, and answers with the frames that `kv batch` prints.
 pub(super) async fn batch(
     app: &Arc<App>,
-    namespace: Namespace,
-    options: Options,
+    mut request: BatchRequest,
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let Options { json, stop, end } = options;
     let commands = RequestBody::new(headers, body, MAX_COMMANDS)?
         .whole(app, COPIES)
         .await?;
     let (commands, share) = commands.into_parts();
+    request.commands = commands;
     app.still_there().await?;
     let permit = permit(app, &app.lists).await?;
     let body = response_body::written(app, Some(permit), move |app, out| {
-        let request = BatchRequest {
-            namespace,
-            commands,
-            json,
-            stop,
-            end,
-            read_only: app.config.read_only,
-            max_value: app.config.max_value,
-        };
         let done = (app.config.batch)(request, out).and_then(|()| out.flush());
         drop(share);
         Ok(done)

@@ -9,23 +9,17 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::exit::Exit;
-use crate::store::{Condition, Entry, Etag, Key, Meta, Namespace, Put, StoreError, Value};
+use crate::store::{Condition, Entry, Etag, Meta, Put, StoreError, Value};
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::App;
+use super::address::At;
 use super::condition::{Preconditions, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
 use super::range::{Requested, requested};
 use super::reply::{Answer, Refusal, empty};
 use super::request_body::{Fed, RequestBody, permit};
 use super::response_body;
-
-/// An entry's place.
-#[derive(Clone, Debug)]
-pub(super) struct At {
-    pub(super) namespace: Namespace,
-    pub(super) key: Key,
-}
 
 /// Answers with a value, or the part of it that is asked for.
 pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {

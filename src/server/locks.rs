@@ -26,12 +26,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::exit::Exit;
 use crate::store::units::patience;
-use crate::store::{Etag, Held, Holder, Key, LockRequest, Namespace};
+use crate::store::{Etag, Held, Holder, LockRequest, Namespace};
 use crate::wire::http::answer::{self, Holds, LockWanted, line};
 use crate::wire::text::is_hidden;
 use crate::wire::time::rfc3339;
 
-use super::address::key_of;
+use super::address::{At, at};
 use super::reply::{Answer, Refusal, empty, json};
 use super::request_body::RequestBody;
 use super::stream::Peer;
@@ -68,7 +68,7 @@ struct State {
 }
 
 struct Granted {
-    place: (Namespace, Key),
+    place: At,
     held: Held,
     token: u64,
     holder: Holder,
@@ -79,7 +79,7 @@ struct Granted {
 /// Which lock an id stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LockOf {
-    place: (Namespace, Key),
+    place: At,
     is_shared: bool,
 }
 
@@ -185,7 +185,7 @@ impl Locks {
         self.state().granted.remove(&id)
     }
 
-    fn holder(&self, place: &(Namespace, Key)) -> Option<Holder> {
+    fn holder(&self, place: &At) -> Option<Holder> {
         let state = self.state();
         let holders = state.granted.values();
         let holders = holders.filter(|granted| granted.place == *place);
@@ -200,14 +200,14 @@ fn id_of(wanted: &LockWanted) -> Result<Etag, Refusal> {
     id.ok_or_else(|| Refusal::usage("`id` has 16 hexadecimal digits"))
 }
 
-fn name_of(wanted: &LockWanted) -> Result<Key, Refusal> {
+fn place_of(namespace: Namespace, wanted: &LockWanted) -> Result<At, Refusal> {
     let name = match (&wanted.name, &wanted.name_base64) {
         (Some(name), None) => Some(name.as_bytes().to_vec()),
         (None, Some(name)) => STANDARD.decode(name).ok(),
         _ => None,
     };
     let name = name.ok_or_else(|| Refusal::usage("there is no `name`"))?;
-    key_of(name)
+    at(namespace, name)
 }
 
 /// Carries out a verb on a lock.
@@ -243,12 +243,13 @@ pub(super) async fn carry_out(
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => {
-            let place = (namespace, name_of(&wanted)?);
+            let place = place_of(namespace, &wanted)?;
             let known = app.locks.holder(&place);
             let holder = match known {
                 Some(holder) => Some(holder),
                 None => {
-                    let look = app.start(move |app| app.store().lock_holder(&place.0, &place.1));
+                    let look =
+                        app.start(move |app| app.store().lock_holder(&place.namespace, &place.key));
                     look.await?
                 }
             };
@@ -272,7 +273,7 @@ async fn lock(
     wanted: &LockWanted,
     wait: Duration,
 ) -> Result<Option<u64>, Refusal> {
-    let (id, name) = (id_of(wanted)?, name_of(wanted)?);
+    let (id, place) = (id_of(wanted)?, place_of(namespace, wanted)?);
     let until = Instant::now() + wait.min(LONGEST);
     if wanted.host.len() > MAX_HOST || wanted.host.contains(is_hidden) {
         return Err(Refusal::usage(
@@ -280,7 +281,7 @@ async fn lock(
         ));
     }
     let of = LockOf {
-        place: (namespace, name),
+        place,
         is_shared: wanted.shared,
     };
     let mut waits = None;
@@ -324,8 +325,8 @@ async fn attempt(
         is_shared: of.is_shared,
         patience: Some(Duration::ZERO),
     };
-    let (namespace, name) = of.place.clone();
-    let work = move |app: &App| app.store().lock(&namespace, &name, request, app.clock());
+    let At { namespace, key } = of.place.clone();
+    let work = move |app: &App| app.store().lock(&namespace, &key, request, app.clock());
     // Where nobody listens any more the lock is given back as soon as it is had.
     let Some(held) = app.change(work).await? else {
         return Ok(None);

@@ -41,31 +41,3 @@ fn read(text: &str, size: u64) -> Option<Requested> {
     let part = parts.first().map(|part| *part.start()..*part.end() + 1);
     Some(part.map_or(Requested::Nothing, Requested::Part))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_cut_to_the_value() {
-        for (text, want) in [
-            ("bytes=0-0", Some(Requested::Part(0..1))),
-            ("Bytes=2-", Some(Requested::Part(2..10))),
-            ("bytes=-3", Some(Requested::Part(7..10))),
-            ("bytes=-30", Some(Requested::Part(0..10))),
-            ("bytes=9-99999999999999999999", Some(Requested::Part(9..10))),
-            ("bytes=10-", Some(Requested::Nothing)),
-            ("bytes=-0", Some(Requested::Nothing)),
-            ("bytes=3-2", None),
-            ("bytes=0-1,3-4", None),
-            ("bytes=+1-2", None),
-            ("bytes=-", None),
-            ("lines=0-1", None),
-        ] {
-            assert_eq!(read(text, 10), want, "{text}");
-        }
-        for text in ["bytes=0-", "bytes=-3"] {
-            assert_eq!(read(text, 0), Some(Requested::Nothing));
-        }
-    }
-}

@@ -187,23 +187,3 @@ pub(super) fn clip<'a>(bytes: &'a [u8], at: u64, range: &Range<u64>) -> &'a [u8]
     };
     &bytes[within(range.start)..within(range.end)]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_of_a_range_make_the_range() {
-        let value = b"0123456789";
-        for start in 0..10 {
-            for end in start..=10 {
-                for size in 1..11 {
-                    let range = start as u64..end as u64;
-                    let parts = value.chunks(size).enumerate();
-                    let parts = parts.map(|(n, part)| clip(part, (n * size) as u64, &range));
-                    assert_eq!(parts.collect::<Vec<_>>().concat(), &value[start..end]);
-                }
-            }
-        }
-    }
-}

@@ -16,11 +16,10 @@ use crate::wire::http::request::op;
 
 use super::address::{Resource, resource};
 use super::condition::Preconditions;
-use super::entry::{self, At};
 use super::reply::{Answer, Refusal};
 use super::request_body::RequestBody;
 use super::stream::Peer;
-use super::{App, fields, guard, health, list, objects, page, speak, verbs};
+use super::{App, entry, fields, guard, health, list, objects, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -95,7 +94,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let puts = *method == Method::PUT || (is_post && op == "put");
     fields::check_headers(headers, puts)?;
     // These look at the conditions themselves.
-    let heeds = puts || (matches!(resource, Resource::Key(..)) && (!is_post || op == "remove"));
+    let heeds = puts || (matches!(resource, Resource::Entry(_)) && (!is_post || op == "remove"));
     if !heeds {
         Preconditions::refuse(headers, reads)?;
     }
@@ -115,8 +114,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
         (Resource::Namespace(list), &Method::POST) => {
             verbs::on_namespace(&app, peer, list, query, headers, body).await
         }
-        (Resource::Key(namespace, key), method) => {
-            let at = At { namespace, key };
+        (Resource::Entry(at), method) => {
             if *method == Method::POST {
                 return verbs::on_key(&app, peer, at, query, headers, body).await;
             }

@@ -11,13 +11,12 @@ use crate::store::key::MAX_KEY_LEN;
 use crate::store::{End, Expiry, Namespace, lists};
 use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
 
-use super::address::key_of;
-use super::entry::{self, At};
+use super::address::{At, at};
 use super::reply::{Answer, Refusal, empty};
 use super::request_body::RequestBody;
 use super::stream::Peer;
 use super::wait::{LONGEST, Look, Target, not_yet, wait};
-use super::{App, bulk, locks};
+use super::{App, BatchRequest, bulk, entry, locks};
 
 /// The most bytes that are added to a value in one step: they have to be in memory.
 const MAX_ADDITION: u64 = 16 * 1024 * 1024;
@@ -92,12 +91,20 @@ pub(super) async fn on_namespace(
             }
             let max = app.config.max_value;
             let mut request = RequestBody::behind(len as u64, headers, body, max)?;
-            let at = placed(list, request.take(len).await?)?;
+            let at = at(list, request.take(len).await?)?;
             entry::put(app, at, headers, Ok(request), None).await
         }
         OnNamespace::Batch { json, stop, end } => {
-            let options = bulk::Options { json, stop, end };
-            bulk::batch(app, list, options, headers, body).await
+            let request = BatchRequest {
+                namespace: list,
+                commands: Vec::new(),
+                json,
+                stop,
+                end,
+                read_only: app.config.read_only,
+                max_value: app.config.max_value,
+            };
+            bulk::batch(app, request, headers, body).await
         }
         OnNamespace::Import(merge, now) => {
             bulk::import(app, list, (merge, now), headers, body).await
@@ -125,12 +132,7 @@ async fn in_body(
     // One that is a little too long is told as that.
     let max = 2 * MAX_KEY_LEN as u64;
     let key = RequestBody::new(headers, body, max)?.whole(app, 1).await?;
-    placed(namespace, key.to_vec())
-}
-
-fn placed(namespace: Namespace, key: Vec<u8>) -> Result<At, Refusal> {
-    let key = key_of(key)?;
-    Ok(At { namespace, key })
+    at(namespace, key.to_vec())
 }
 
 async fn take(app: &Arc<App>, at: At) -> Answer {
@@ -174,7 +176,7 @@ async fn pop(app: &Arc<App>, peer: &Peer, list: Namespace, end: End, patience: D
 
 /// Answers when something holds of a key.
 async fn wait_for(app: &Arc<App>, peer: &Peer, at: At, wanted: request::Wait) -> Answer {
-    let target = Target::Key(at.namespace.clone(), at.key.clone());
+    let target = Target::Key(at.clone());
     let look = move |app: &App| {
         let now = app.clock().now();
         let found = app.store().stat(&at.namespace, &at.key, now)?;

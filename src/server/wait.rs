@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, oneshot};
 
 use crate::exit::Exit;
-use crate::store::{self, Key, Namespace, WatchTarget};
+use crate::store::{self, Namespace, WatchTarget};
 
+use super::address::At;
 use super::reply::Refusal;
 use super::stream::Peer;
 use super::{App, begin};
@@ -29,7 +30,7 @@ pub(super) enum Look<T> {
 /// Where to look.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    Key(Namespace, Key),
+    Key(At),
     List(Namespace),
 }
 
@@ -140,7 +141,7 @@ impl Waiter {
         let send = |found| _ = sender.send(found);
         let mut first = Some(first);
         let (namespace, target) = match &self.target {
-            Target::Key(namespace, key) => (namespace, WatchTarget::Key(key)),
+            Target::Key(at) => (&at.namespace, WatchTarget::Key(&at.key)),
             Target::List(list) => (list, WatchTarget::List),
         };
         let mut watcher = match self.app.store().watch(namespace, target) {
