@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 use std::thread;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -15,19 +16,16 @@ use crate::store::percent;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
+use super::moved::Open;
 use super::schema::{self, Kind};
 use super::space::Space;
 use super::transaction::{LOOKS, PAUSE, Transaction};
-
-/// Which file it is, whatever name it has: its device and inode.
-pub(super) type FileId = (u64, u64);
 
 /// A connection that goes back to the others when this is dropped.
 #[derive(Debug)]
 pub(super) struct Lent<'a> {
     store: &'a Sqlite,
-    connection: Option<Connection>,
-    file: FileId,
+    open: Option<Open>,
     /// It is good for this call only.
     once: Option<Once>,
 }
@@ -55,8 +53,8 @@ const FROZEN_TRIES: u32 = 20;
 
 impl Lent<'_> {
     /// Keeps the connection for good.
-    pub(super) fn into_own(mut self) -> Connection {
-        self.connection.take().expect("it is there until the drop")
+    pub(super) fn into_own(mut self) -> Open {
+        self.open.take().expect("it is there until the drop")
     }
 }
 
@@ -64,27 +62,25 @@ impl Deref for Lent<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.connection
-            .as_ref()
-            .expect("it is there until the drop")
+        let open = self.open.as_ref();
+        &open.expect("it is there until the drop").connection
     }
 }
 
 impl DerefMut for Lent<'_> {
     fn deref_mut(&mut self) -> &mut Connection {
-        self.connection
-            .as_mut()
-            .expect("it is there until the drop")
+        let open = self.open.as_mut();
+        &mut open.expect("it is there until the drop").connection
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let (Some(connection), Ok(mut pool)) = (self.connection.take(), self.store.pool.lock())
-            && connection.is_autocommit()
+        if let (Some(open), Ok(mut pool)) = (self.open.take(), self.store.pool.lock())
+            && open.connection.is_autocommit()
             && self.once.is_none()
         {
-            pool.push((connection, self.file));
+            pool.push(open);
         }
     }
 }
@@ -109,15 +105,16 @@ impl Sqlite {
     fn connect_if_made(&self) -> Result<Option<Lent<'_>>> {
         let file = self.file();
         // One to a file that has lost its name would store what nobody finds.
-        while let Some((connection, of)) = self.idle() {
-            if matches!(file, Ok(Some(file)) if file == of) {
-                return Ok(Some(self.lend(connection, of, None)));
+        while let Some(open) = self.idle() {
+            if matches!(file, Ok(Some(file)) if file == open.files.file) && open.files.has_log() {
+                return Ok(Some(self.lend(open, None)));
             }
-            self.bring_home(&connection)?;
+            self.bring_home(open)?;
         }
         let Some(file) = file? else {
             return Ok(None);
         };
+        self.expect_log(file)?;
         let (connection, kind, mut once) = self.open()?;
         match kind {
             Kind::Store => {}
@@ -140,7 +137,8 @@ impl Sqlite {
                 return Err(what).or_cannot("open", &self.path);
             }
         }
-        Ok(Some(self.lend(connection, file, once)))
+        let files = self.note_files(file, once.is_none());
+        Ok(Some(self.lend(Open { connection, files }, once)))
     }
 
     /// Connects to the file for a change, and brings its tables to this version first; `None` if there
@@ -249,15 +247,14 @@ impl Sqlite {
         Ok(Some((meta.len(), meta.mtime(), meta.mtime_nsec())))
     }
 
-    pub(super) fn idle(&self) -> Option<(Connection, FileId)> {
+    pub(super) fn idle(&self) -> Option<Open> {
         self.pool.lock().ok()?.pop()
     }
 
-    fn lend(&self, connection: Connection, file: FileId, once: Option<Once>) -> Lent<'_> {
+    fn lend(&self, open: Open, once: Option<Once>) -> Lent<'_> {
         Lent {
             store: self,
-            connection: Some(connection),
-            file,
+            open: Some(open),
             once,
         }
     }
@@ -343,14 +340,17 @@ impl Sqlite {
         lent: &mut Lent<'_>,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let file = lent.file;
+        let files = lent.open.as_ref().map(|open| Arc::clone(&open.files));
         let transaction = self.begin(lent)?;
         let done = work(&transaction)?;
         // Nobody would find what is stored in a file that has lost its name.
-        if self.find_file()? != Some(file) {
+        if self.find_file()? != files.as_ref().map(|files| files.file) {
             let what =
                 io::Error::other("it was moved or removed meanwhile, and nothing was changed");
             return Err(what).or_cannot("change", &self.path);
+        }
+        if let Some(files) = files.filter(|files| !files.has_log()) {
+            return Err(self.lost_log(&files, "nothing was changed"));
         }
         transaction.commit().map_err(self.cannot("change"))?;
         Ok(done)

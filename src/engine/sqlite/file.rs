@@ -14,8 +14,9 @@ use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
-use super::connection::{FileId, Lent};
+use super::connection::Lent;
 use super::create::{FOR_A_GROUP, Made, create};
+use super::moved::FileId;
 use super::schema;
 
 impl Sqlite {

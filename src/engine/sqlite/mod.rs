@@ -11,7 +11,7 @@
 //! | call | sync full | sync off | checked first |
 //! |---|---|---|---|
 //! | put, push, expire, remove | survives a power cut | survives a kill; a power cut may take the last | under the write lock: the condition, by a row whose `head` is right; before the commit: that the file still has its name |
-//! | any, on a place where a store was | or 5: it is gone, or the log beside it is another's | the same | the file by its name, and who has its log open ([`moved`]) |
+//! | any, on a place where a store was | or 5: it is gone, or the log beside it is another's or was removed | the same | the file by its name, and who has its log open ([`moved`]) |
 //! | take, pop | the same, and the value was verified before it went | the same | `head` and `sum`, and both ends of a list by the table and by its index |
 //! | put, push, import on a disk with little room | the same, or nothing is changed | that there is room for the log of removals ([`reserve`]), and for what is in the log |
 //! | import | all or nothing | the same | as put, for each entry |
@@ -48,22 +48,22 @@ mod watch;
 mod write;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-
-use rusqlite::Connection;
+use std::sync::{Mutex, Weak};
 
 use crate::engine::Settings;
 
-use self::connection::FileId;
+use self::moved::{Files, Open};
 
 /// A store that is a database file of SQLite.
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
     settings: Settings,
-    /// Connections that nobody uses at the moment, and which file each has open.
-    pool: Mutex<Vec<(Connection, FileId)>>,
+    /// Connections that nobody uses at the moment.
+    pool: Mutex<Vec<Open>>,
+    /// What the connections of this process have open.
+    files: Mutex<Weak<Files>>,
     /// The file was there.
     was_there: AtomicBool,
 }
@@ -75,6 +75,7 @@ impl Sqlite {
             path,
             settings,
             pool: Mutex::default(),
+            files: Mutex::default(),
             was_there: AtomicBool::default(),
         }
     }

@@ -7,8 +7,10 @@ use std::process::{Child, ChildStdout, Stdio};
 
 use kv::exit::Exit;
 
+use super::files::until_it_waits;
 use super::{database, sandbox};
 use crate::harness::Sandbox;
+use crate::process::Started;
 
 /// A batch that waits for its next command.
 struct Batch {
@@ -147,6 +149,91 @@ fn who_has_another_connection_open_loses_nothing() {
     kv.holds("l", "newer");
     drop(open);
     kv.holds("j", "newer");
+}
+
+/// Takes away what a store has beside it.
+fn remove_log(kv: &Sandbox, names: &[&str]) {
+    for name in names {
+        fs::remove_file(kv.path(name)).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_is_removed_while_it_is_open_loses_nothing() {
+    for names in [
+        &["store-wal", "store-shm"][..],
+        &["store-wal"],
+        &["store-shm"],
+    ] {
+        let kv = with_backup();
+        let mut batch = Batch::new(&kv);
+        let pid = batch.child.id().to_string();
+        remove_log(&kv, names);
+        for args in [
+            &["put", "other", "w"][..],
+            &["get", "j"],
+            &["ls"],
+            &["fsck"],
+        ] {
+            let ran = kv.run(args).ends(Exit::Failure).prints("");
+            ran.complains(&["cannot open", &pid, "log that was removed", "end it"]);
+        }
+        // It brings its log home before it goes on with another.
+        assert_eq!(batch.ask("put l newest").0, "0", "{names:?}");
+        kv.put("other", "w");
+        kv.holds("j", "newer");
+        assert_eq!(batch.ask("get other").1, "w");
+        assert_eq!(batch.end(), "");
+        let ran = kv.run(["ls", "--values"]).ends(Exit::Success);
+        ran.prints("j\tnewer\nk\tnewer\nl\tnewest\nother\tw\n");
+        kv.run(["fsck"]).ends(Exit::Success).is_silent();
+    }
+}
+
+#[test]
+fn a_batch_that_ends_without_its_log_brings_that_home() {
+    let kv = with_backup();
+    let batch = Batch::new(&kv);
+    remove_log(&kv, &["store-wal", "store-shm"]);
+    assert_eq!(batch.end(), "");
+    let ran = kv.run(["ls", "--values"]).ends(Exit::Success);
+    ran.prints("j\tnewer\nk\tnewer\nl\tnewer\n");
+    kv.run(["fsck"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
+fn what_another_program_writes_to_a_log_of_its_own_is_not_written_over() {
+    let kv = with_backup();
+    let mut batch = Batch::new(&kv);
+    remove_log(&kv, &["store-wal", "store-shm"]);
+    let other = database(&kv);
+    let note = "CREATE TABLE note (a); INSERT INTO note VALUES (1)";
+    other.execute_batch(note).unwrap();
+    assert_eq!(batch.ask("put l newest").0, "5");
+    let complaint = batch.end();
+    assert!(complaint.contains("made another"), "{complaint}");
+    drop(other);
+    is_restored(&kv);
+    let count = "SELECT count(*) FROM note";
+    let count: i64 = database(&kv)
+        .query_row(count, [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn nothing_is_stored_in_a_log_that_is_removed_before_the_lock_is_had() {
+    let kv = with_backup();
+    let other = database(&kv);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let put = Started::new(kv.kv(["put", "k", "new"]));
+    until_it_waits(&put);
+    remove_log(&kv, &["store-wal", "store-shm"]);
+    other.execute_batch("COMMIT").unwrap();
+    let ran = put.end().ends(Exit::Failure);
+    ran.complains(&["store-wal", "was removed", "nothing was changed"]);
+    drop(other);
+    is_restored(&kv);
 }
 
 #[test]
