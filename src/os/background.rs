@@ -3,7 +3,7 @@
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 
-use super::process::{close_from, fork_alone};
+use super::process::{close_from, fork_alone, let_go_of_stdio};
 
 /// Which of the two a process is after [`background`].
 #[derive(Debug)]
@@ -54,13 +54,7 @@ impl Front {
 impl Back {
     /// Says what became of it, and lets go of the terminal.
     pub(crate) fn tell(mut self, status: u8, line: &str) -> io::Result<()> {
-        let null = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?;
-        rustix::stdio::dup2_stdin(&null)?;
-        rustix::stdio::dup2_stdout(&null)?;
-        rustix::stdio::dup2_stderr(&null)?;
+        let_go_of_stdio()?;
         let mut word = vec![status];
         word.extend_from_slice(line.as_bytes());
         self.0.write_all(&word)

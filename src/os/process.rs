@@ -256,6 +256,13 @@ pub(crate) fn detach() -> io::Result<bool> {
     if !fork_alone()? {
         return Ok(false);
     }
+    let_go_of_stdio()?;
+    close_from(3, None);
+    Ok(true)
+}
+
+/// Puts /dev/null in place of the three standard descriptors.
+pub(super) fn let_go_of_stdio() -> io::Result<()> {
     let null = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
@@ -263,9 +270,7 @@ pub(crate) fn detach() -> io::Result<bool> {
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
-    drop(null);
-    close_from(3, None);
-    Ok(true)
+    Ok(())
 }
 
 /// Goes on in a second process, in a session of its own. Returns true there, and false here. To be

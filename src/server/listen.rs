@@ -59,14 +59,7 @@ impl Listener {
             Address::Tcp(wanted) => {
                 let socket = TcpListener::bind(wanted)?;
                 rustix::net::listen(&socket, QUEUE)?;
-                socket.set_nonblocking(true)?;
-                let address = Address::Tcp(socket.local_addr()?);
-                let socket = Some(Socket::Tcp(socket));
-                Ok(Self {
-                    address,
-                    socket,
-                    made: None,
-                })
+                Self::of_tcp(socket)
             }
             Address::Unix(path) => {
                 // Of several who find one that nobody listens on, one replaces it at a time.
@@ -77,17 +70,28 @@ impl Listener {
                 rustix::process::umask(mask);
                 let socket = socket?;
                 rustix::net::listen(&socket, QUEUE)?;
-                socket.set_nonblocking(true)?;
                 let made = identity(&path);
-                let address = Address::Unix(path);
-                let socket = Some(Socket::Unix(socket));
-                Ok(Self {
-                    address,
-                    socket,
-                    made,
-                })
+                Self::of_unix(socket, path, made)
             }
         }
+    }
+
+    fn of_tcp(socket: TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            address: Address::Tcp(socket.local_addr()?),
+            socket: Some(Socket::Tcp(socket)),
+            made: None,
+        })
+    }
+
+    fn of_unix(socket: UnixListener, path: PathBuf, made: Option<(u64, u64)>) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            address: Address::Unix(path),
+            socket: Some(Socket::Unix(socket)),
+            made,
+        })
     }
 
     /// Takes a socket that somebody else listens on already, and who may come in there is theirs to
@@ -102,23 +106,13 @@ impl Listener {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
         let tcp = TcpListener::from(socket);
-        if let Ok(address) = tcp.local_addr() {
-            tcp.set_nonblocking(true)?;
-            return Ok(Self {
-                address: Address::Tcp(address),
-                socket: Some(Socket::Tcp(tcp)),
-                made: None,
-            });
+        if tcp.local_addr().is_ok() {
+            return Self::of_tcp(tcp);
         }
         let unix = UnixListener::from(OwnedFd::from(tcp));
         let address = unix.local_addr()?;
-        unix.set_nonblocking(true)?;
         let path = address.as_pathname().unwrap_or(Path::new("(no name)"));
-        Ok(Self {
-            address: Address::Unix(path.to_owned()),
-            socket: Some(Socket::Unix(unix)),
-            made: None,
-        })
+        Self::of_unix(unix, path.to_owned(), None)
     }
 
     /// Returns the address, with the port that the system chose.

@@ -47,11 +47,9 @@ mod wait;
 
 use std::fs;
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
@@ -161,11 +159,10 @@ impl App {
     fn start<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
-    ) -> Job<T> {
+    ) -> impl Future<Output = Result<T, Refusal>> {
         let app = Arc::clone(self);
-        Job(self
-            .calls
-            .spawn_blocking(move || work(&app).map_err(|err| app.failed(&err))))
+        let work = move || work(&app).map_err(|err| app.failed(&err));
+        joined(self.calls.spawn_blocking(work))
     }
 
     /// Changes the store in the same way, unless it was taken away: another in its place would be
@@ -173,9 +170,9 @@ impl App {
     fn change<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
-    ) -> Job<T> {
+    ) -> impl Future<Output = Result<T, Refusal>> {
         let app = Arc::clone(self);
-        Job(self.calls.spawn_blocking(move || app.changed(work)))
+        joined(self.calls.spawn_blocking(move || app.changed(work)))
     }
 
     /// Changes the store on this thread.
@@ -215,13 +212,13 @@ impl App {
     ) -> Result<T, Refusal> {
         let app = Arc::clone(self);
         let work = move || work(&app).map_err(|err| app.failed(&err));
-        Job(begin(self, work).await?).await
+        joined(begin(self, work).await?).await
     }
 
     /// Does as [`App::is_there`], for who has found nothing.
     async fn still_there(self: &Arc<Self>) -> Result<(), Refusal> {
         let app = Arc::clone(self);
-        Job(self.calls.spawn_blocking(move || app.is_there())).await
+        joined(self.calls.spawn_blocking(move || app.is_there())).await
     }
 
     /// Returns when the service is to stop.
@@ -260,17 +257,10 @@ async fn begin<T: Send + 'static>(
     Ok(job)
 }
 
-/// A call on the store that was begun.
-struct Job<T>(task::JoinHandle<Result<T, Refusal>>);
-
-impl<T> Future for Job<T> {
-    type Output = Result<T, Refusal>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let done = Pin::new(&mut self.0).poll(cx);
-        // It is never called off, so that it has panicked.
-        done.map(|done| done.unwrap_or_else(|_| Err(Refusal::bug())))
-    }
+/// Returns what became of a call on the store that was begun.
+async fn joined<T>(call: task::JoinHandle<Result<T, Refusal>>) -> Result<T, Refusal> {
+    // It is never called off, so that it has panicked.
+    call.await.unwrap_or_else(|_| Err(Refusal::bug()))
 }
 
 /// Serves a store until SIGTERM or SIGINT, and then finishes what runs. `ready` is called when

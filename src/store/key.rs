@@ -1,8 +1,8 @@
 //! Keys: any bytes but NUL.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 
 /// The most bytes that a key can have.
 pub const MAX_KEY_LEN: usize = 65_535;
@@ -34,11 +34,6 @@ impl Key {
     /// Returns the raw bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-
-    /// Returns the key as an argument of a program.
-    pub fn as_os_str(&self) -> &OsStr {
-        OsStr::from_bytes(&self.0)
     }
 }
 

@@ -9,7 +9,7 @@ mod http;
 mod redis;
 
 pub use self::http::{HttpLocation, HttpServer};
-pub use self::redis::{DEFAULT_PORT, RedisLocation};
+pub use self::redis::RedisLocation;
 
 /// A place where a store can be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::store::percent;
 use super::host_and_port;
 
 /// The port of a server that names none.
-pub const DEFAULT_PORT: u16 = 6379;
+const DEFAULT_PORT: u16 = 6379;
 
 /// The port of a sentinel that names none.
 const SENTINEL_PORT: u16 = 26379;
