@@ -255,6 +255,7 @@ impl App {
                 modify::put_again(store, namespace, key, self.clock(), expiry, modified)
             }))?
             .ok_or(Errno::ENOENT)?;
+        self.shape(namespace).note(key.as_bytes(), true);
         self.move_pins(body, was, is);
         Ok(())
     }

@@ -88,7 +88,9 @@ impl App {
                 let done = self.store();
                 let done =
                     done.and_then(|store| store.expire(namespace, key, expiry, self.clock()));
-                return match self.answer(done)? {
+                let done = self.answer(done)?;
+                self.shape(namespace).note(key.as_bytes(), done);
+                return match done {
                     true => Ok(()),
                     false => Err(Errno::ENODATA),
                 };

@@ -315,3 +315,34 @@ fn a_time_comes_back_or_is_refused() {
         }
     });
 }
+
+/// All keys of a store with many loose ones are listed once a second at most.
+#[test]
+fn what_a_file_is_told_anew_is_seen_in_the_next_listing() {
+    on_each(&[Engine::Tree], |kv, mount| {
+        let puts = (0..900).fold(String::new(), |puts, at| puts + &format!("put k{at} v\n"));
+        kv.feed(["--sync", "off", "batch"], puts.as_bytes())
+            .ends(Exit::Success);
+        let times = || {
+            let entries = fs::read_dir(mount.path("")).unwrap();
+            let told = entries
+                .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?))));
+            let told: Vec<_> = told.map(Result::unwrap).collect();
+            let (_, one) = told.iter().find(|(name, _)| name == "k7").unwrap();
+            one.modified().unwrap()
+        };
+        for at in 0..20 {
+            // Whether a name is a directory is asked of all keys.
+            mount.lacks("nothing");
+            times();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+            let file = fs::File::options()
+                .write(true)
+                .open(mount.path("k7"))
+                .unwrap();
+            file.set_modified(time).unwrap();
+            drop(file);
+            assert_eq!(times(), time, "{at}");
+        }
+    });
+}
