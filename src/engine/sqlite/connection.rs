@@ -342,6 +342,14 @@ impl Sqlite {
     ) -> Result<T> {
         let files = lent.open.as_ref().map(|open| Arc::clone(&open.files));
         let transaction = self.begin(lent)?;
+        // It could take away what is acknowledged, or keep what is removed.
+        if let Some(trigger) = schema::other_trigger(&transaction).map_err(self.cannot("change"))? {
+            let what = io::Error::other(format!(
+                "the trigger `{trigger}` of another program is on its tables, and could change what is \
+                 stored: nothing is written until `DROP TRIGGER {trigger}`"
+            ));
+            return Err(what).or_cannot("change", &self.path);
+        }
         let done = work(&transaction)?;
         // Nobody would find what is stored in a file that has lost its name.
         if self.find_file()? != files.as_ref().map(|files| files.file) {

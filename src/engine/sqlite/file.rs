@@ -46,9 +46,6 @@ impl Sqlite {
                             io::ErrorKind::PermissionDenied,
                             "it, or the directory that its log is in, cannot be written to",
                         ),
-                        ErrorCode::ConstraintViolation if is_by_trigger(&err) => io::Error::other(
-                            format!("a trigger of another program refused it: {err}"),
-                        ),
                         ErrorCode::SystemIoFailure if is_at_limit(&path) => {
                             io::Error::from(io::ErrorKind::FileTooLarge)
                         }
@@ -202,11 +199,6 @@ fn what_helps(err: &rusqlite::Error) -> &'static str {
         _ if err.to_string().contains("no such index") => "; `kv fsck --repair` makes it anew",
         _ => "",
     }
-}
-
-fn is_by_trigger(err: &rusqlite::Error) -> bool {
-    err.sqlite_error()
-        .is_some_and(|err| err.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER)
 }
 
 /// Tells whether one of the files of a database is about as long as files may become (RLIMIT_FSIZE).

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 /// What tells a store from other databases: `kvsh`, in the file's header
 /// (<https://sqlite.org/pragma.html#pragma_application_id>).
@@ -177,6 +177,18 @@ pub(super) fn upgrade(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "user_version", FORMAT)
 }
 
+/// Finds a trigger on the tables that is not kv's.
+pub(super) fn other_trigger(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT name FROM main.sqlite_schema WHERE type = 'trigger'
+             AND lower(tbl_name) IN ('namespace', 'entry', 'part', 'lost')
+             AND name NOT IN ('entry_deleted', 'entry_replaced')",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
 /// Something in a database that is not as kv makes it.
 #[derive(Debug)]
 pub(super) struct Difference {
@@ -209,12 +221,13 @@ pub(super) fn differences(connection: &Connection) -> rusqlite::Result<Vec<Diffe
         });
     }
     for (name, (kind, table, _)) in found {
-        if kind != "table" && kind != "view" && wanted.contains_key(&table) {
+        if kind != "table" && kind != "view" && wanted.contains_key(&table.to_lowercase()) {
+            let what = match &*kind {
+                "trigger" => "nothing is written while it is there",
+                _ => "may keep it from storing what it is given",
+            };
             differences.push(Difference {
-                what: format!(
-                    "the {kind} `{name}` on the table `{table}` is not kv's, and may keep it from \
-                     storing what it is given"
-                ),
+                what: format!("the {kind} `{name}` on the table `{table}` is not kv's, and {what}"),
                 mend: None,
             });
         }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use std::io;
-
 use rusqlite::{Connection, Params, params};
 
 use crate::os;
@@ -147,12 +145,7 @@ impl Entries for Sqlite {
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
         let removed = self.change_if_any(namespace, |tx, space| {
-            let is_left = tx
-                .execute("DELETE FROM entry WHERE namespace = ?1", [space.id])
-                .and_then(|_| tx.prepare_cached("SELECT 1 FROM entry WHERE namespace = ?1"))
-                .and_then(|mut select| select.exists([space.id]))
-                .map_err(self.cannot("change"))?;
-            self.expect_change(!is_left)?;
+            self.write_rows(tx, "DELETE FROM entry WHERE namespace = ?1", [space.id])?;
             self.write_rows(tx, "DELETE FROM namespace WHERE id = ?1", [space.id])
         })?;
         Ok(removed.is_some())
@@ -274,7 +267,7 @@ impl Sqlite {
         Ok(is_there(space, key, found.as_ref(), now))
     }
 
-    /// Runs a statement that writes rows. A trigger of another program can have it write none.
+    /// Runs a statement that writes rows.
     pub(super) fn write_rows(
         &self,
         tx: &Transaction<'_>,
@@ -283,25 +276,15 @@ impl Sqlite {
     ) -> Result<()> {
         tx.prepare_cached(sql)
             .and_then(|mut write| write.execute(params))
+            .map(drop)
             .map_err(self.cannot("change"))
-            .and_then(|rows| self.expect_change(rows > 0))
-    }
-
-    fn expect_change(&self, is_done: bool) -> Result<()> {
-        if is_done {
-            return Ok(());
-        }
-        let what = "a trigger of another program kept it from being stored or removed: `kv fsck` \
-                    names the trigger";
-        Err(io::Error::other(what)).or_cannot("change", &self.path)
     }
 
     /// Deletes a row, which is there.
     pub(super) fn delete(&self, tx: &Transaction<'_>, space: &mut Space, key: &[u8]) -> Result<()> {
         let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 RETURNING key, expires";
         let id = space.id;
-        self.delete_by(tx, space, sql, params![id, key])
-            .and_then(|rows| self.expect_change(rows > 0))
+        self.delete_by(tx, space, sql, params![id, key]).map(drop)
     }
 
     /// Deletes rows by a statement that returns the key and the expiry of each, and counts them.

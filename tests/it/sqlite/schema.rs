@@ -124,62 +124,64 @@ fn a_file_that_is_cut_off_says_what_saves_the_rest() {
 }
 
 #[test]
-fn what_a_trigger_of_another_program_keeps_back_is_not_acknowledged() {
-    for (trigger, refused) in [
+fn nothing_is_written_while_a_trigger_of_another_program_is_there() {
+    let again = "namespace, OLD.key, OLD.etag, OLD.modified, OLD.expires, OLD.size, OLD.sum,
+                 OLD.head, OLD.large, OLD.value";
+    let again = format!("INSERT INTO entry VALUES (OLD.{again})");
+    for (on, does) in [
+        ("BEFORE INSERT ON entry", "SELECT raise(ignore)"),
+        ("BEFORE INSERT ON namespace", "SELECT raise(ignore)"),
+        ("BEFORE UPDATE ON namespace", "SELECT raise(ignore)"),
         (
-            "BEFORE INSERT ON entry BEGIN SELECT raise(ignore); END",
-            &["put", "l", "w"][..],
+            "BEFORE DELETE ON entry WHEN OLD.key = x'6b'",
+            "SELECT raise(ignore)",
+        ),
+        ("BEFORE INSERT ON entry", "SELECT raise(abort, 'no')"),
+        (
+            "AFTER INSERT ON Entry",
+            "DELETE FROM entry WHERE key = NEW.key",
         ),
         (
-            "BEFORE INSERT ON entry BEGIN SELECT raise(ignore); END",
-            &["push", "jobs", "w"],
+            "AFTER UPDATE ON entry",
+            "UPDATE entry SET value = x'00' WHERE key = NEW.key",
         ),
+        ("AFTER DELETE ON entry", &again),
         (
-            "BEFORE INSERT ON namespace BEGIN SELECT raise(ignore); END",
-            &["push", "jobs", "w"],
-        ),
-        (
-            "BEFORE UPDATE ON namespace BEGIN SELECT raise(ignore); END",
-            &["put", "l", "w"],
-        ),
-        (
-            "BEFORE UPDATE ON entry BEGIN SELECT raise(ignore); END",
-            &["put", "k", "w"],
-        ),
-        (
-            "BEFORE UPDATE ON entry BEGIN SELECT raise(ignore); END",
-            &["expire", "k", "1h"],
-        ),
-        (
-            "BEFORE DELETE ON entry BEGIN SELECT raise(ignore); END",
-            &["remove", "k"],
-        ),
-        (
-            "BEFORE DELETE ON entry BEGIN SELECT raise(ignore); END",
-            &["get", "k", "--remove"],
-        ),
-        (
-            "BEFORE DELETE ON entry BEGIN SELECT raise(ignore); END",
-            &["namespaces", "--remove", "default"],
-        ),
-        (
-            "BEFORE INSERT ON entry BEGIN SELECT raise(abort, 'no'); END",
-            &["put", "l", "w"],
+            "AFTER INSERT ON part",
+            "DELETE FROM part WHERE number = NEW.number",
         ),
     ] {
         let kv = sandbox();
         kv.put("k", "v");
-        let trigger = format!("CREATE TRIGGER mine {trigger}");
+        kv.put("l", "v");
+        let trigger = format!("CREATE TRIGGER mine {on} BEGIN {does}; END");
         database(&kv).execute_batch(&trigger).unwrap();
-        let ran = kv.run(refused).ends(Exit::Failure).prints("");
-        ran.complains(&["cannot change", "a trigger of another program"]);
+        for args in [
+            &["put", "m", "w"][..],
+            &["put", "k", "w"],
+            &["push", "jobs", "w"],
+            &["expire", "k", "1h"],
+            &["remove", "k"],
+            &["get", "k", "--remove"],
+            &["namespaces", "--remove", "default"],
+            &["-n", "default", "gc", "--max-entries", "1"],
+        ] {
+            let ran = kv.run(args).ends(Exit::Failure).prints("");
+            ran.complains(&["cannot change", "trigger `mine` of another program"]);
+        }
+        let replace = kv.feed(["import", "--replace", "--tsv"], b"m\tw\n");
+        _ = replace.ends(Exit::Failure);
+        let rest = || {
+            let ran = kv.run(["ls", "--values"]).ends(Exit::Success);
+            ran.prints("k\tv\nl\tv\n");
+        };
+        rest();
+        tells(
+            &kv.run(["fsck"]).ends(Exit::Success),
+            &["warning", "trigger `mine`"],
+        );
         database(&kv).execute_batch("DROP TRIGGER mine").unwrap();
-        kv.run(["ls", "--values"])
-            .ends(Exit::Success)
-            .prints("k\tv\n");
-        kv.run(["namespaces"])
-            .ends(Exit::Success)
-            .prints("default\n");
+        rest();
         kv.run(["fsck"]).ends(Exit::Success).is_silent();
     }
 }
