@@ -45,6 +45,16 @@ impl Sqlite {
         let Some(lent) = self.connect()? else {
             return Ok(());
         };
+        // Where no namespace is left, or their table is not there, all entries are of none.
+        let any = "SELECT EXISTS (SELECT 1 FROM namespace)";
+        let has = || lent.query_row(any, [], |row| row.get::<_, bool>(0));
+        if !has().is_ok_and(|any| any) {
+            self.check_file(&lent, request, tell)?;
+            return match has() {
+                Ok(_) => self.check_homeless(request, tell),
+                Err(_) => Ok(()),
+            };
+        }
         let Some((space, _)) = self.space_as_is(&lent, namespace)? else {
             return Ok(());
         };

@@ -48,6 +48,32 @@ fn what_is_not_there_is_told_and_made_anew() {
 }
 
 #[test]
+fn entries_whose_namespaces_are_gone_are_kept_as_lost() {
+    for gone in ["DROP TABLE namespace", "DELETE FROM namespace"] {
+        let kv = sandbox();
+        kv.put("k", "v");
+        database(&kv).execute_batch(gone).unwrap();
+        let told = kv.run(["fsck"]);
+        assert_eq!(told.status().code(), Some(4), "{}", told.report());
+        tells(&told, &["damage"]);
+        let mended = kv.run(["fsck", "--repair"]).ends(Exit::Success);
+        tells(
+            &mended,
+            &["a namespace that is not there", "moved to the table `lost`"],
+        );
+        kv.run(["fsck"]).ends(Exit::Success).is_silent();
+        let lost = "SELECT count(*) FROM lost WHERE key = x'6b'";
+        let lost: u32 = database(&kv).query_row(lost, [], |row| row.get(0)).unwrap();
+        assert_eq!(lost, 1);
+        // No new namespace takes them for its own.
+        kv.put("new", "w");
+        kv.run(["ls", "--values"])
+            .ends(Exit::Success)
+            .prints("new\tw\n");
+    }
+}
+
+#[test]
 fn what_a_key_cannot_be_stored_without_says_what_helps() {
     let kv = sandbox();
     kv.put("k", "v");
