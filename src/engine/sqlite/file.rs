@@ -177,7 +177,13 @@ impl Sqlite {
         // Who may read there may enter.
         let dir_mode = mode | (mode & 0o444) >> 2;
         match DirBuilder::new().mode(dir_mode).create(&dir) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            // Kv once made it with the mode of a database that was only to be read.
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                let there = fs::metadata(&dir).or_cannot("find", &dir)?.mode() & 0o7777;
+                if there & 0o700 != 0o700 {
+                    _ = fs::set_permissions(&dir, Permissions::from_mode(there | 0o700));
+                }
+            }
             Err(err) => return Err(err).or_cannot("make the directory", &dir),
             Ok(()) => {
                 let made = fs::metadata(&dir).or_cannot("find", &dir)?.mode();
