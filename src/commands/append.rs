@@ -1,6 +1,6 @@
 //! `kv append`: adds to the end of a value.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::cli::AppendArgs;
 use crate::commands::Session;
@@ -11,6 +11,13 @@ use crate::exit::Exit;
 /// be written more than once when others change the key.
 pub(super) fn run(args: &AppendArgs, session: &mut Session<'_>) -> Result<Exit> {
     let addition = Given::open(args.value.as_ref(), None)?.into_vec()?;
+    if let Some(longest) = session.longest {
+        let now = session.now();
+        let there = session.store.stat(&session.namespace, &args.key, now)?;
+        if there.map_or(0, |meta| meta.size) + addition.len() as u64 > longest {
+            bail!("the value would be larger than {longest} bytes");
+        }
+    }
     session
         .store
         .append(&session.namespace, &args.key, &addition, &session.clock)?;

@@ -37,6 +37,8 @@ pub(super) struct Session<'a> {
     pub(super) named_by: NamedBy,
     pub(super) clock: SystemClock,
     pub(super) out: &'a mut Output,
+    /// How long a value may become.
+    pub(super) longest: Option<u64>,
     /// The line of a batch that is being carried out, for messages.
     pub(super) line: Option<u64>,
     repeated: RefCell<Repeated>,
@@ -164,6 +166,7 @@ impl<'a> Session<'a> {
             named_by,
             clock: SystemClock,
             out,
+            longest: None,
             line: None,
             repeated: RefCell::default(),
             complaints: RefCell::default(),
@@ -182,6 +185,7 @@ impl<'a> Session<'a> {
             named_by: NamedBy::Nobody,
             clock: SystemClock,
             out,
+            longest: None,
             line: None,
             repeated: RefCell::default(),
             complaints: RefCell::default(),

@@ -17,7 +17,7 @@ use super::address::At;
 use super::condition::{Preconditions, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
 use super::range::{Requested, requested};
-use super::reply::{Answer, Refusal, empty};
+use super::reply::{Answer, Refusal, empty, unsaid};
 use super::request_body::{Fed, RequestBody, permit};
 use super::response_body;
 
@@ -72,7 +72,7 @@ fn before_reading(
     let Some(meta) = found.filter(|_| preconditions.is_known(now)) else {
         return Ok(None);
     };
-    let mut response = empty(StatusCode::NOT_MODIFIED);
+    let mut response = (StatusCode::NOT_MODIFIED, unsaid()).into_response();
     describe(response.headers_mut(), meta);
     Ok(Some(response))
 }

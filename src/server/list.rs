@@ -15,7 +15,7 @@ use crate::wire::http::request::{List, read_info, read_namespaces};
 use crate::wire::info::write_json as write_info;
 
 use super::App;
-use super::reply::{Answer, Refusal, typed};
+use super::reply::{Answer, Refusal, typed, unsaid};
 use super::request_body::permit;
 use super::response_body::{self, BodyWriter};
 
@@ -63,7 +63,7 @@ pub(super) async fn head(app: &Arc<App>, namespace: Namespace, query: Option<&st
         listing.next().transpose().map(drop)
     };
     app.start(look).await?;
-    Ok(json_lines(Body::empty()))
+    Ok(json_lines(unsaid()))
 }
 
 /// Writes a listing. Where its end is not to be marked, one that is not all there is has none.

@@ -12,7 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::Mode;
-use rustix::net::sockopt::socket_acceptconn;
+use rustix::net::SocketType;
+use rustix::net::sockopt::{socket_acceptconn, socket_type};
 
 use crate::os::flock::{self, Kind};
 
@@ -101,8 +102,8 @@ impl Listener {
     ///
     /// Where it is no such socket.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
-        if !socket_acceptconn(&socket)? {
-            let error = "it is no socket that is listened on";
+        if !socket_acceptconn(&socket)? || socket_type(&socket)? != SocketType::STREAM {
+            let error = "it is no stream socket that is listened on (`ListenStream=`, `Accept=no`)";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
         let tcp = TcpListener::from(socket);

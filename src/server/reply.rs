@@ -1,9 +1,14 @@
 //! Answers that say no, and why.
 
+use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Frame;
 
 use crate::exit::Exit;
 use crate::store::{StoreError, error};
@@ -194,6 +199,26 @@ pub(super) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
     let kind = HeaderValue::from_static(kind);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
+}
+
+/// A body that is not sent, of which nobody says how long it would be (RFC 9110, section 8.6): in answer to
+/// HEAD, and where nothing was changed.
+pub(super) fn unsaid() -> Body {
+    struct Unsaid;
+
+    impl hyper::body::Body for Unsaid {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(None)
+        }
+    }
+
+    Body::new(Unsaid)
 }
 
 /// Makes an answer without a body.

@@ -8,13 +8,13 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -27,12 +27,24 @@ use super::reply::Refusal;
 
 /// How long an answer may take before it is late, and how often a late one gives a sign of life.
 const BEAT: Duration = Duration::from_millis(500);
+/// The most bytes of a body that a connection outlives whose answer came first.
+const SHORT: u64 = 64 * 1024;
 
 type Coming = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// Has every answer tell which protocol this is.
 pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, Infallible> {
     let spoken = request.headers_mut().remove(PROTOCOL);
+    let (parts, body) = request.into_parts();
+    // A short body is read to its end after the answer, without whoever answers.
+    let is_long = parts.headers.contains_key(EXPECT)
+        || body.size_hint().exact().is_none_or(|len| len > SHORT);
+    let coming = Arc::new(AtomicU8::new(match body.is_end_stream() {
+        true => ENDED,
+        false => COMING,
+    }));
+    let at = Arc::clone(&coming);
+    let request = Request::from_parts(parts, Body::new(Watched { body, at }));
     let mut response = match spoken.as_ref().map(HeaderValue::as_bytes) {
         None => next.run(request).await,
         Some(version) if version != VERSION.as_bytes() => {
@@ -41,27 +53,27 @@ pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, 
         }
         // Its answer has no body in which anything could be told.
         Some(_) if *request.method() == Method::HEAD => next.run(request).await,
-        Some(_) => in_time(request, next).await,
+        Some(_) => in_time(request, next, &coming).await,
     };
+    let is_refused = response.status().is_client_error() || response.status().is_server_error();
+    if is_refused && is_long && coming.load(Ordering::Acquire) != ENDED {
+        // What is left of the body ends the connection, and who keeps it is told (RFC 9112, section 9.6).
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     let version = HeaderValue::from_static(VERSION);
     response.headers_mut().insert(PROTOCOL, version);
     Ok(response)
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let has_come = Arc::new(AtomicBool::new(body.is_end_stream()));
-    let body = Body::new(Watched {
-        body,
-        has_come: Arc::clone(&has_come),
-    });
-    let mut coming: Coming = Box::pin(next.run(Request::from_parts(parts, body)));
+async fn in_time(request: Request, next: Next, body: &AtomicU8) -> Response {
+    let mut coming: Coming = Box::pin(next.run(request));
     loop {
         if let Ok(response) = timeout(BEAT, &mut coming).await {
             return response;
         }
         // Who is still sending does not look for an answer, and would take it for a refusal.
-        if has_come.load(Ordering::Acquire) {
+        if body.load(Ordering::Acquire) != COMING {
             break;
         }
     }
@@ -76,10 +88,15 @@ async fn in_time(request: Request, next: Next) -> Response {
     response
 }
 
+/// Whether more of a body is wanted, was read to its end, or is not looked at any more.
+const COMING: u8 = 0;
+const ENDED: u8 = 1;
+const LEFT: u8 = 2;
+
 /// The body of a request, of which is noted when nothing of it is to come any more.
 struct Watched {
     body: Body,
-    has_come: Arc<AtomicBool>,
+    at: Arc<AtomicU8>,
 }
 
 impl hyper::body::Body for Watched {
@@ -91,8 +108,10 @@ impl hyper::body::Body for Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
-            self.has_come.store(true, Ordering::Release);
+        match &frame {
+            Some(Err(_)) => self.at.store(LEFT, Ordering::Release),
+            Some(Ok(_)) if !self.body.is_end_stream() => {}
+            _ => self.at.store(ENDED, Ordering::Release),
         }
         Poll::Ready(frame)
     }
@@ -108,7 +127,9 @@ impl hyper::body::Body for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.has_come.store(true, Ordering::Release);
+        _ = self
+            .at
+            .compare_exchange(COMING, LEFT, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 

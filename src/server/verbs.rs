@@ -42,9 +42,16 @@ pub(super) async fn on_key(
             let addition = RequestBody::new(headers, body, max)?.whole(app, 1).await?;
             let work = move |app: &App| {
                 let At { namespace, key } = &at;
-                app.store().append(namespace, key, &addition, app.clock())
+                let (store, clock) = (app.store(), app.clock());
+                let there = store.stat(namespace, key, clock.now())?;
+                let there = there.map_or(0, |meta| meta.size);
+                let most = app.config.max_value;
+                if there.saturating_add(addition.len() as u64) > most {
+                    return Ok(Err(Refusal::too_large(most)));
+                }
+                store.append(namespace, key, &addition, clock).map(Ok)
             };
-            app.change(work).await?;
+            app.change(work).await??;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         OnKey::Take => take(app, at).await,

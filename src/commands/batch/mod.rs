@@ -43,6 +43,7 @@ pub(super) fn serve(
     out: &mut dyn Write,
 ) -> Result<()> {
     session.namespace = request.namespace;
+    session.longest = Some(request.max_value);
     session.complaints = RefCell::new(Some(String::new()));
     let mut batch = Batch::new(session, request.stop);
     batch.service = Some(Service {

@@ -95,7 +95,8 @@ impl HttpScan<'_> {
         };
         let line = loop {
             match answer.lines.advance(&mut answer.body) {
-                Ok(true) => {}
+                Ok(true) if answer.lines.has_newline() => {}
+                // Through HTTP/1.0 the end of what was cut off looks like any other, but for its last line.
                 ended => {
                     answer = self.go_on(ended.err())?;
                     continue;

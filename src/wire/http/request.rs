@@ -96,8 +96,10 @@ pub fn op(query: Option<&str>) -> &str {
 }
 
 fn unknown(op: &str, known: &str) -> String {
-    let op = op.escape_debug();
-    format!("there is no `op={op}` here, but {known}")
+    match op {
+        "" => format!("`op` is missing: there are {known}"),
+        op => format!("there is no `op={}` here, but {known}", op.escape_debug()),
+    }
 }
 
 impl OnKey {

@@ -273,3 +273,64 @@ fn a_range_is_a_part() {
         server.ask("GET /v1/default/empty", &[range], b"").is(416);
     }
 }
+
+#[test]
+fn nobody_says_how_long_a_body_is_that_is_not_sent() {
+    let kv = Sandbox::new();
+    kv.put("k", "value");
+    let server = Server::of(&kv, &[]);
+    let found = server.ask("GET /v1/default/k", &[], b"").is(200);
+    let known = format!("If-None-Match: {}", found.header("ETag").unwrap());
+    for (request, header, code) in [
+        ("HEAD /v1/default", "Accept: */*", 200),
+        ("HEAD /v1/default/k", &known, 304),
+        ("GET /v1/default/k", &known, 304),
+    ] {
+        let mut client = server.connect();
+        client.begin(request, &[header], 0).unwrap();
+        let answer = client.answer(true).unwrap().is(code);
+        assert_eq!(answer.header("Content-Length"), None, "{request}");
+        // The connection stays in step.
+        client.begin("GET /v1/default/k", &[], 0).unwrap();
+        client.answer(false).unwrap().is(200).holds("value");
+    }
+}
+
+#[test]
+fn a_value_grows_no_larger_than_one_may_be() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &["--max-value", "10"]);
+    let append = |text: &str| server.ask("POST /v1/default/k?op=append", &[], text.as_bytes());
+    append("12345678").is(204);
+    append("901").refuses(413, Exit::Failure);
+    append("90").is(204);
+    let commands = "put b 123456789\nappend b 01\nappend b 0\n";
+    let replies = server.ask("POST /v1/default?op=batch", &[], commands.as_bytes());
+    let replies = replies.is(200).text();
+    assert!(
+        replies.contains("line 2: the value would be larger than 10 bytes"),
+        "{replies}"
+    );
+    kv.holds("k", "1234567890");
+    kv.holds("b", "1234567890");
+}
+
+#[test]
+fn who_is_refused_before_a_long_body_was_read_is_told_that_the_connection_ends() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let server = Server::of(&kv, &[]);
+    let mut client = server.connect();
+    let headers = ["If-None-Match: *", "Expect: 100-continue"];
+    client.begin("PUT /v1/default/k", &headers, 3).unwrap();
+    let answer = client.answer(false).unwrap().is(412);
+    assert_eq!(answer.header("Connection"), Some("close"));
+    // A short one ends nothing.
+    let mut client = server.connect();
+    let answer = client
+        .ask("PUT /v1/default/k", &headers[..1], b"new")
+        .is(412);
+    assert_eq!(answer.header("Connection"), None);
+    client.begin("GET /v1/default/k", &[], 0).unwrap();
+    client.answer(false).unwrap().is(200).holds("v");
+}
