@@ -66,6 +66,15 @@ impl Files {
         self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
     }
 
+    /// As [`Files::handle`], for a read that is in nobody's name: the kernel fills a page of the file, which
+    /// all share who map it, and so it is of what is changed, where somebody changes it, whoever reads.
+    pub(super) fn mapped(&self, handle: u64) -> Answer<Arc<Handle>> {
+        let own = self.handle(handle)?;
+        let of_file = self.handles_of(&own.body);
+        let writer = of_file.into_iter().rfind(|other| other.writes);
+        Ok(writer.filter(|_| !own.writes).unwrap_or(own))
+    }
+
     /// Returns the openings of a file, the oldest first.
     pub(super) fn handles_of(&self, body: &Arc<Body>) -> Vec<Arc<Handle>> {
         let all = self.handles.values();

@@ -242,10 +242,15 @@ impl Filesystem for Requests {
         offset: u64,
         size: u32,
         _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
+        lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let handle = self.app.files().handle(fh.0);
+        let files = self.app.files();
+        let handle = match lock_owner {
+            None => files.mapped(fh.0),
+            Some(_) => files.handle(fh.0),
+        };
+        drop(files);
         match handle.and_then(|handle| self.app.read_file(&handle, offset, size as usize)) {
             Ok(bytes) => reply.data(&bytes),
             Err(err) => reply.error(err),

@@ -225,6 +225,24 @@ fn only_what_is_written_to_a_descriptor_that_appends_now_is_appended() {
 }
 
 #[test]
+fn who_maps_a_file_to_read_it_takes_nothing_back_that_others_write() {
+    if !crate::harness::has_program("python3") {
+        return crate::harness::cannot_run("python3 is not installed");
+    }
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "0123456789");
+        let script = "import mmap, os\nw = os.open('k', os.O_RDWR)\nr = os.open('k', os.O_RDONLY)\n\
+            os.pwrite(w, b'NEW', 0)\nos.fsync(w)\nown = mmap.mmap(w, 10)\nassert own[:4] == b'NEW3'\n\
+            other = mmap.mmap(r, 10, prot=mmap.PROT_READ)\n\
+            assert (other[:4], own[:4]) == (b'NEW3', b'NEW3')\n\
+            assert os.pread(r, 4, 0) == b'0123'\nown[5:6] = b'X'\nown.flush()\n";
+        let run = format!("python3 -c \"{script}\"");
+        mount.shell(kv, &run).ends(Exit::Success);
+        kv.holds("k", "NEW34X6789");
+    });
+}
+
+#[test]
 fn what_several_openings_add_is_seen_through_all_of_them() {
     on_each(MOST, |kv, mount| {
         for adds_elsewhere in [false, true] {
