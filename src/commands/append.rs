@@ -14,7 +14,8 @@ pub(super) fn run(args: &AppendArgs, session: &mut Session<'_>) -> Result<Exit> 
     if let Some(longest) = session.longest {
         let now = session.now();
         let there = session.store.stat(&session.namespace, &args.key, now)?;
-        if there.map_or(0, |meta| meta.size) + addition.len() as u64 > longest {
+        let there = there.map_or(0, |meta| meta.size);
+        if there.saturating_add(addition.len() as u64) > longest {
             bail!("the value would be larger than {longest} bytes");
         }
     }

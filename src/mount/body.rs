@@ -70,9 +70,14 @@ impl Files {
     /// all share who map it, and so it is of what is changed, where somebody changes it, whoever reads.
     pub(super) fn mapped(&self, handle: u64) -> Answer<Arc<Handle>> {
         let own = self.handle(handle)?;
+        if own.writes {
+            return Ok(own);
+        }
         let of_file = self.handles_of(&own.body);
-        let writer = of_file.into_iter().rfind(|other| other.writes);
-        Ok(writer.filter(|_| !own.writes).unwrap_or(own))
+        Ok(of_file
+            .into_iter()
+            .rfind(|other| other.writes)
+            .unwrap_or(own))
     }
 
     /// Returns the openings of a file, the oldest first.

@@ -71,7 +71,7 @@ impl Tree {
     ) -> Result<(Verdict, Option<Dir>)> {
         let mut tries = Tries::default();
         loop {
-            let (_turn, patience) = self.turn_at(hashed.shard());
+            let (_turn, patience) = self.turn_at(namespace, hashed.shard());
             let shard = self.lock_new_shard(namespace, hashed.shard(), patience)?;
             let dir = shard.make_dir(self.syncs())?;
             let path = dir.path.join(hashed.name());

@@ -116,7 +116,7 @@ impl Tree {
         let mut tombstone: Option<Draft> = None;
         let mut tries = Tries::default();
         loop {
-            let (_turn, patience) = self.turn_at(hashed.shard());
+            let (_turn, patience) = self.turn_at(namespace, hashed.shard());
             let Some(shard) = self.lock_shard_within(namespace, hashed.shard(), patience)? else {
                 return Ok(Outcome::No);
             };

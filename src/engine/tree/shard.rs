@@ -1,9 +1,11 @@
 //! A locked shard: the one place from which names in `objects/` change.
 
+use std::collections::HashMap;
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{FairMutex, FairMutexGuard};
+use parking_lot::{FairMutex, Mutex};
 
 use crate::engine::Sync;
 use crate::store::{Namespace, OrCannot as _, Result, Turn};
@@ -18,16 +20,26 @@ use super::namespace_dir::NamespaceDir;
 /// How long to wait for a turn before going on without.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
 
-/// The turns of this process's threads at the shards of all namespaces, one for each shard's number.
+/// The turns of this process's threads at the shards of namespaces.
 ///
 /// Who waits for a lock tries again after a pause, so that among many threads the newest is as likely to
 /// get it as the oldest. In one process they line up, and only the first in the line tries.
-#[derive(Debug)]
-pub(super) struct Turns([FairMutex<()>; 256]);
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<(Namespace, String), Line>>);
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self([const { FairMutex::new(()) }; 256])
+type Line = Arc<FairMutex<()>>;
+
+/// From so many lines on, those in which nobody stands are forgotten.
+const MANY_LINES: usize = 1024;
+
+impl Turns {
+    fn line(&self, namespace: &Namespace, shard: &str) -> Line {
+        let mut lines = self.0.lock();
+        if lines.len() >= MANY_LINES {
+            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        let line = lines.entry((namespace.clone(), shard.to_owned()));
+        Arc::clone(line.or_default())
     }
 }
 
@@ -47,11 +59,14 @@ impl Tree {
 
     /// Waits for this thread's turn to lock a shard, which ends with what is returned, and returns for how
     /// long to wait for the lock behind it. Who holds one must ask for no other.
-    pub(super) fn turn_at(&self, shard: &str) -> (Option<FairMutexGuard<'_, ()>>, Patience) {
+    pub(super) fn turn_at(
+        &self,
+        namespace: &Namespace,
+        shard: &str,
+    ) -> (Option<impl Sized + use<>>, Patience) {
         let patience = self.patience();
-        let number = u8::from_str_radix(shard, 16).expect("a shard has two digits");
-        let line = &self.turns.0[usize::from(number)];
-        let turn = FairMutex::try_lock_for(line, self.settings.busy_timeout);
+        let line = self.turns.line(namespace, shard);
+        let turn = FairMutex::try_lock_arc_for(&line, self.settings.busy_timeout);
         // Who got none has waited long enough: the lock is tried once.
         (turn, patience)
     }

@@ -7,19 +7,39 @@ use std::time::Duration;
 use super::client::Server;
 use crate::harness::Sandbox;
 
+/// Locks the shard of a key, as another process does that is at work there.
+fn hold_shard(kv: &Sandbox) -> File {
+    let file = kv.file_of(b"k");
+    let shard = file.parent().unwrap().file_name().unwrap();
+    let lock = kv.space().join("locks").join(shard);
+    let lock = File::options().write(true).open(lock).unwrap();
+    fs2::FileExt::lock_exclusive(&lock).unwrap();
+    lock
+}
+
+#[test]
+fn who_waits_in_one_namespace_is_in_nobodys_way_in_another() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let server = Server::of(&kv, &["--busy-timeout", "50s"]);
+    let lock = hold_shard(&kv);
+    scope(|scope| {
+        let waiter = scope.spawn(|| server.ask("PUT /v1/default/k", &[], b"new").is(204));
+        sleep(Duration::from_millis(200));
+        server.ask("PUT /v1/other/k", &[], b"other").is(201);
+        assert!(!waiter.is_finished());
+        assert_eq!(server.ask("GET /v1/default/k", &[], b"").text(), "v");
+        fs2::FileExt::unlock(&lock).unwrap();
+    });
+    kv.holds("k", "new");
+}
+
 #[test]
 fn writers_of_one_key_are_served_in_the_order_in_which_they_came() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     let server = Server::of(&kv, &[]);
-    let shard = kv.file_of(b"k");
-    let shard = shard.parent().unwrap().file_name().unwrap();
-    // Another process at work, which they all have to wait for.
-    let lock = File::options()
-        .write(true)
-        .open(kv.space().join("locks").join(shard))
-        .unwrap();
-    fs2::FileExt::lock_exclusive(&lock).unwrap();
+    let lock = hold_shard(&kv);
     let writers = 20;
     scope(|scope| {
         for n in 0..writers {
