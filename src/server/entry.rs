@@ -40,7 +40,7 @@ pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     let entry = found.ok_or_else(Refusal::absent)?;
     let permit = match entry.value {
         Value::Whole { .. } => None,
-        Value::Stream(_) => Some(permit(app, &app.streams).await?),
+        Value::Stream(_) => Some(permit(app, &app.reads).await?),
     };
     value(app, entry.meta, entry.value, headers, permit).await
 }
@@ -128,7 +128,7 @@ async fn value(
 /// Answers with a value that was taken out of the store. It has nowhere else to go, so that it does
 /// not wait for a place.
 pub(super) async fn taken(app: &Arc<App>, entry: Entry) -> Answer {
-    let permit = Arc::clone(&app.streams).try_acquire_owned().ok();
+    let permit = Arc::clone(&app.reads).try_acquire_owned().ok();
     value(app, entry.meta, entry.value, &HeaderMap::new(), permit).await
 }
 

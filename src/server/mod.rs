@@ -66,9 +66,11 @@ use self::memory::Memory;
 use self::metrics::Metrics;
 use self::reply::Refusal;
 
-/// Bodies that are being read or written at the same time and do not fit a buffer: each takes a
-/// thread for as long as its client takes.
+/// Bodies of requests that are being read at the same time and do not fit a buffer: each takes a thread for
+/// as long as its client takes.
 const MAX_STREAMS: usize = 128;
+/// Values that are being sent at the same time: whoever is slow to read one is in nobody's way who sends.
+const MAX_READS: usize = 128;
 /// Requests that wait for something to happen at the same time. Each takes a thread too, and a watch,
 /// of which a user of Linux has 128 unless told otherwise.
 const MAX_WAITS: usize = 128;
@@ -142,6 +144,7 @@ struct App {
     /// Has the threads for short calls.
     calls: Handle,
     streams: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
     lists: Arc<Semaphore>,
     waits: Arc<Semaphore>,
 }
@@ -284,6 +287,7 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
         stop,
         calls: calls.handle().clone(),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        reads: Arc::new(Semaphore::new(MAX_READS)),
         lists: Arc::new(Semaphore::new(MAX_LISTS)),
         waits: Arc::new(Semaphore::new(MAX_WAITS)),
     });
@@ -324,7 +328,7 @@ fn runtimes() -> io::Result<(Runtime, Runtime)> {
     }
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
-        .max_blocking_threads(MAX_STREAMS + MAX_LISTS + MAX_WAITS + MAX_ASIDE)
+        .max_blocking_threads(MAX_STREAMS + MAX_READS + MAX_LISTS + MAX_WAITS + MAX_ASIDE)
         .thread_keep_alive(FOR_EVER)
         .enable_all()
         .build()?;

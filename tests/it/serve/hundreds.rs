@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 use nix::sys::signal::Signal;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 
+use super::bytes;
 use super::client::{Client, Server};
 use crate::harness::{Engine, Sandbox, tell_count, until};
 
@@ -205,4 +207,30 @@ fn one_engine(engine: Engine) {
         made.len() - pushed,
         sum - counted,
     ));
+}
+
+#[test]
+fn who_reads_nothing_of_a_large_value_keeps_nobody_from_storing_one() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &["--sync", "off", "--busy-timeout", "2s"]);
+    // More than the kernel keeps for who sends (tcp_wmem of tcp(7): 4 MiB) and for who reads so little.
+    server
+        .ask("PUT /v1/default/large", &[], &bytes(16 << 20))
+        .is(201);
+    let readers: Vec<Client> = (0..140)
+        .map(|_| {
+            let mut client = server.connect();
+            set_socket_recv_buffer_size(client.stream().get_ref(), 4096).unwrap();
+            client.begin("GET /v1/default/large", &[], 0).unwrap();
+            client
+        })
+        .collect();
+    until("no value more is sent", || {
+        let code = server.ask("GET /v1/default/large", &["Range: bytes=0-0"], b"").code;
+        code == 503
+    });
+    let value = bytes(1 << 20);
+    server.ask("PUT /v1/default/other", &[], &value).is(201);
+    drop(readers);
+    kv.holds("other", &value);
 }
