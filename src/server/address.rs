@@ -34,8 +34,7 @@ pub(super) fn resource(path: &str) -> Result<Resource, Refusal> {
     }
     let slash = bytes.iter().position(|&byte| byte == b'/');
     let name = bytes[..slash.unwrap_or(bytes.len())].to_vec();
-    let namespace = Namespace::try_from(OsString::from_vec(name))
-        .map_err(|err| Refusal::usage(err.to_string()))?;
+    let namespace = namespace(name)?;
     match slash.map(|slash| &bytes[slash + 1..]) {
         None | Some([]) => Ok(Resource::Namespace(namespace)),
         Some(key) => at(namespace, key.to_vec()).map(Resource::Entry),
@@ -51,4 +50,10 @@ pub(super) fn at(namespace: Namespace, key: Vec<u8>) -> Result<At, Refusal> {
 /// Reads a key.
 pub(super) fn key_of(bytes: Vec<u8>) -> Result<Key, Refusal> {
     Key::new(bytes).map_err(|err| Refusal::usage(err.to_string()))
+}
+
+/// Reads the name of a namespace.
+pub(super) fn namespace(bytes: Vec<u8>) -> Result<Namespace, Refusal> {
+    let name = Namespace::try_from(OsString::from_vec(bytes));
+    name.map_err(|err| Refusal::usage(err.to_string()))
 }

@@ -15,7 +15,7 @@ use crate::wire::record::{self, Record};
 
 use super::memory::{BEGIN, BUDGET, Share, too_many};
 use super::reply::{Answer, Refusal, json, typed};
-use super::request_body::{Fed, RequestBody, permit};
+use super::request_body::{RequestBody, permit};
 use super::{App, BatchRequest, response_body};
 
 /// The most bytes of the commands of a request: they have to be in memory.
@@ -61,10 +61,10 @@ pub(super) async fn import(
     body: Body,
 ) -> Answer {
     let request = RequestBody::new(headers, body, u64::MAX)?;
-    let work = move |app: &App, mut body: Fed<'_>| {
+    let work = move |app: &App, body: &mut dyn Source| {
         let mut body = Metered {
             app,
-            body: &mut body,
+            body,
             share: Share::default(),
             long: None,
             line: 0,

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::exit::Exit;
-use crate::store::{Condition, Entry, Etag, Meta, Put, StoreError, Value};
+use crate::store::{Condition, Entry, Etag, Meta, Put, Source, StoreError, Value};
+use crate::wire::json;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::App;
@@ -17,8 +18,8 @@ use super::address::At;
 use super::condition::{Preconditions, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
 use super::range::{Requested, requested};
-use super::reply::{Answer, Refusal, empty, unsaid};
-use super::request_body::{Fed, RequestBody, permit};
+use super::reply::{self, Answer, Refusal, empty, unsaid};
+use super::request_body::{RequestBody, permit};
 use super::response_body;
 
 /// Answers with a value, or the part of it that is asked for.
@@ -58,6 +59,17 @@ pub(super) async fn head(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer 
     describe(response.headers_mut(), &meta);
     length(response.headers_mut(), meta.size);
     Ok(response)
+}
+
+/// Tells the same in a line, as `kv stat --json` prints it.
+pub(super) async fn stat(app: &Arc<App>, at: At) -> Answer {
+    let mut line = Vec::new();
+    // Writing to memory cannot fail.
+    _ = json::begin(&mut line, at.key.as_bytes());
+    let found = app.start(move |app| app.store().stat(&at.namespace, &at.key, app.clock().now()));
+    let meta = found.await?.ok_or_else(Refusal::absent)?;
+    _ = json::end(&mut line, &meta);
+    Ok(reply::json(line))
 }
 
 /// Answers a reader who has the entry already, or wants another.
@@ -149,11 +161,11 @@ pub(super) async fn put(
     let modified = modified(headers)?;
     let body = body?;
     let condition = condition(app, &at, headers, if_value).await?;
-    let work = move |app: &App, mut body: Fed<'_>| {
+    let work = move |app: &App, body: &mut dyn Source| {
         let At { namespace, key } = &at;
         let mut was_there = false;
         let put = Put {
-            value: &mut body,
+            value: body,
             expiry,
             modified,
             condition,

@@ -1,18 +1,11 @@
 //! Named locks as leases: a client that dies cannot say so, so that it has to say that it lives.
 //!
-//! ```text
-//! POST /v1/NAMESPACE?op=lock    {"id":"…","name":"…","shared":false,"wait":"30s","pid":1,"host":"…"}
-//!                               {"token":N}, or 404 where others hold it
-//! POST /v1/NAMESPACE?op=keep    {"id":"…"}   204, or 404 where it is held no more
-//! POST /v1/NAMESPACE?op=free    {"id":"…"}   204
-//! POST /v1/NAMESPACE?op=holder  {"name":"…"} {"pid":1,"host":"…","since":"…","shared":false}, or 404
-//! ```
-//!
 //! The lock itself is the store's, so that whoever uses the store without this service is kept out
-//! too. Here it is only known for how long it was granted. `id` names the holder of one lock; each call
-//! may be repeated.
+//! too. Here it is only known for how long it was granted. `id` names the holder of one lock; each request
+//! may be repeated. [`LockCall`] is the body of each, and kv-serve(1) has the answers.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,13 +20,14 @@ use tokio::time::{Instant, sleep_until};
 use crate::exit::Exit;
 use crate::store::units::patience;
 use crate::store::{Etag, Held, Holder, LockRequest, Namespace};
-use crate::wire::http::answer::{self, Holds, LockWanted, line};
+use crate::wire::http::answer::{self, Holds, LockCall, line};
+use crate::wire::http::request::OnNamespace;
 use crate::wire::text::is_hidden;
 use crate::wire::time::rfc3339;
 
 use super::address::{At, at};
 use super::reply::{Answer, Refusal, empty, json};
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, parse};
 use super::stream::Peer;
 use super::wait::{LONGEST, not_yet, permit};
 use super::{App, begin};
@@ -55,7 +49,7 @@ const MAX_REQUEST: u64 = 128 * 1024;
 /// The locks that are held by clients of this service.
 pub(super) struct Locks {
     state: Mutex<State>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// Is told when one is given back.
     freed: Notify,
 }
@@ -68,7 +62,7 @@ struct State {
 }
 
 struct Granted {
-    place: At,
+    lock: Lock,
     held: Held,
     token: u64,
     holder: Holder,
@@ -78,18 +72,9 @@ struct Granted {
 
 /// Which lock an id stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct LockOf {
-    place: At,
+struct Lock {
+    at: At,
     is_shared: bool,
-}
-
-impl Granted {
-    fn of(&self) -> LockOf {
-        LockOf {
-            place: self.place.clone(),
-            is_shared: self.holder.is_shared,
-        }
-    }
 }
 
 fn other() -> Refusal {
@@ -97,19 +82,13 @@ fn other() -> Refusal {
     Refusal::new(StatusCode::CONFLICT, Exit::Failure, error)
 }
 
-/// What a look at a lock has found: until when it is granted, or what was granted for too long.
-enum Check {
-    Until(Instant),
-    Over(Option<Box<Granted>>),
-}
-
 impl Locks {
     /// Makes room for as many as a process with so many descriptors can hold besides all else.
     pub(super) fn new(files: u64) -> Self {
-        let places = MAX_LOCKS.min(files / FILES_PER_LOCK);
+        let most = MAX_LOCKS.min(files / FILES_PER_LOCK);
         Self {
             state: Mutex::default(),
-            places: Arc::new(Semaphore::new(usize::try_from(places).unwrap_or(1))),
+            permits: Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(1))),
             freed: Notify::new(),
         }
     }
@@ -118,24 +97,20 @@ impl Locks {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Grants a lock anew to who holds it already.
-    fn keep(&self, id: Etag) -> Option<u64> {
+    /// Grants a lock anew to who holds it already. An id stands for one lock.
+    fn keep(&self, id: Etag, lock: Option<&Lock>) -> Result<Option<u64>, Refusal> {
         let mut state = self.state();
-        let granted = state.granted.get_mut(&id)?;
+        let Some(granted) = state.granted.get_mut(&id) else {
+            return Ok(None);
+        };
+        if lock.is_some_and(|lock| granted.lock != *lock) {
+            return Err(other());
+        }
         if granted.held.is_lost() {
-            return None;
+            return Ok(None);
         }
         granted.until = Instant::now() + LASTS;
-        Some(granted.token)
-    }
-
-    /// Grants a lock anew to who holds just this one already. An id stands for one lock.
-    fn keep_same(&self, id: Etag, wanted: &LockOf) -> Result<Option<u64>, Refusal> {
-        match self.state().granted.get(&id) {
-            Some(granted) if granted.of() != *wanted => return Err(other()),
-            _ => {}
-        }
-        Ok(self.keep(id))
+        Ok(Some(granted.token))
     }
 
     /// Notes that a lock is held. A token that the store does not give is the time, so that it grows
@@ -143,14 +118,14 @@ impl Locks {
     fn grant(
         &self,
         id: Etag,
-        of: LockOf,
+        lock: Lock,
         held: Held,
         holder: Holder,
         permit: OwnedSemaphorePermit,
     ) -> Result<u64, Refusal> {
         let mut state = self.state();
         if let Some(granted) = state.granted.get(&id)
-            && granted.of() != of
+            && granted.lock != lock
         {
             return Err(other());
         }
@@ -159,7 +134,7 @@ impl Locks {
             state.token
         });
         let granted = Granted {
-            place: of.place,
+            lock,
             held,
             token,
             holder,
@@ -173,35 +148,32 @@ impl Locks {
     }
 
     /// Returns until when a lock is granted still, or takes it out when that is over.
-    fn check(&self, id: Etag) -> Check {
+    fn check(&self, id: Etag) -> ControlFlow<Option<Granted>, Instant> {
         let mut state = self.state();
         match state.granted.get(&id) {
-            Some(granted) if granted.until > Instant::now() => Check::Until(granted.until),
-            _ => Check::Over(state.granted.remove(&id).map(Box::new)),
+            Some(granted) if granted.until > Instant::now() => ControlFlow::Continue(granted.until),
+            _ => ControlFlow::Break(state.granted.remove(&id)),
         }
     }
 
-    fn remove(&self, id: Etag) -> Option<Granted> {
-        self.state().granted.remove(&id)
-    }
-
-    fn holder(&self, place: &At) -> Option<Holder> {
+    fn holder(&self, at: &At) -> Option<Holder> {
         let state = self.state();
-        let holders = state.granted.values();
-        let holders = holders.filter(|granted| granted.place == *place);
-        holders
-            .map(|granted| granted.holder.clone())
-            .max_by_key(|holder| holder.since)
+        let holders = state
+            .granted
+            .values()
+            .filter(|granted| granted.lock.at == *at);
+        let last = holders.max_by_key(|granted| granted.holder.since);
+        last.map(|granted| granted.holder.clone())
     }
 }
 
-fn id_of(wanted: &LockWanted) -> Result<Etag, Refusal> {
-    let id = wanted.id.as_ref().and_then(|id| id.parse().ok());
-    id.ok_or_else(|| Refusal::usage("`id` has 16 hexadecimal digits"))
+fn id_of(call: &LockCall) -> Result<Etag, Refusal> {
+    let id = call.id.as_ref().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| Refusal::usage("invalid `id`: use 16 hexadecimal digits"))
 }
 
-fn place_of(namespace: Namespace, wanted: &LockWanted) -> Result<At, Refusal> {
-    let name = match (&wanted.name, &wanted.name_base64) {
+fn name_of(namespace: Namespace, call: &LockCall) -> Result<At, Refusal> {
+    let name = match (&call.name, &call.name_base64) {
         (Some(name), None) => Some(name.as_bytes().to_vec()),
         (None, Some(name)) => STANDARD.decode(name).ok(),
         _ => None,
@@ -214,44 +186,41 @@ fn place_of(namespace: Namespace, wanted: &LockWanted) -> Result<At, Refusal> {
 pub(super) async fn carry_out(
     app: &Arc<App>,
     peer: &Peer,
-    op: &str,
+    verb: &OnNamespace,
     namespace: Namespace,
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let body = RequestBody::new(headers, body, MAX_REQUEST)?
-        .whole(app, 1)
-        .await?;
-    let wanted: LockWanted = serde_json::from_slice(&body)
-        .map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))?;
+    let body = RequestBody::new(headers, body, MAX_REQUEST)?;
+    let call: LockCall = parse(&body.whole(app, 1).await?)?;
     let absent = |error| Refusal::new(StatusCode::NOT_FOUND, Exit::No, error);
-    match op {
-        "lock" => {
-            let wait = wanted.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
+    match verb {
+        OnNamespace::Lock => {
+            let wait = call.wait.as_deref().map_or(Ok(Duration::ZERO), patience);
             let wait = wait.map_err(|why| Refusal::usage(format!("invalid `wait`: {why}")))?;
-            match lock(app, peer, namespace, &wanted, wait).await? {
+            match lock(app, peer, namespace, &call, wait).await? {
                 Some(token) => Ok(json(line(&answer::Granted { token }))),
                 None => Err(not_yet("the lock is held by others", wait)),
             }
         }
-        "keep" => match app.locks.keep(id_of(&wanted)?) {
+        OnNamespace::Keep => match app.locks.keep(id_of(&call)?, None)? {
             Some(_) => Ok(empty(StatusCode::NO_CONTENT)),
             None => Err(absent("the lock is held no more")),
         },
-        "free" => {
-            give_back(app, app.locks.remove(id_of(&wanted)?)).await?;
+        OnNamespace::Free => {
+            let granted = app.locks.state().granted.remove(&id_of(&call)?);
+            give_back(app, granted).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => {
-            let place = place_of(namespace, &wanted)?;
-            let known = app.locks.holder(&place);
-            let holder = match known {
-                Some(holder) => Some(holder),
+            let at = name_of(namespace, &call)?;
+            let holder = match app.locks.holder(&at) {
                 None => {
                     let look =
-                        app.start(move |app| app.store().lock_holder(&place.namespace, &place.key));
+                        app.start(move |app| app.store().lock_holder(&at.namespace, &at.key));
                     look.await?
                 }
+                known => known,
             };
             let holder = holder.ok_or_else(|| absent("nobody holds the lock"))?;
             Ok(json(line(&Holds {
@@ -270,30 +239,30 @@ async fn lock(
     app: &Arc<App>,
     peer: &Peer,
     namespace: Namespace,
-    wanted: &LockWanted,
+    call: &LockCall,
     wait: Duration,
 ) -> Result<Option<u64>, Refusal> {
-    let (id, place) = (id_of(wanted)?, place_of(namespace, wanted)?);
+    let (id, at) = (id_of(call)?, name_of(namespace, call)?);
     let until = Instant::now() + wait.min(LONGEST);
-    if wanted.host.len() > MAX_HOST || wanted.host.contains(is_hidden) {
+    if call.host.len() > MAX_HOST || call.host.contains(is_hidden) {
         return Err(Refusal::usage(
             "invalid `host`: use a machine's name of at most 255 bytes",
         ));
     }
-    let of = LockOf {
-        place,
-        is_shared: wanted.shared,
+    let wanted = Lock {
+        at,
+        is_shared: call.shared,
     };
     let mut waits = None;
     let mut pause = FIRST_PAUSE;
     loop {
-        if let Some(token) = app.locks.keep_same(id, &of)? {
+        if let Some(token) = app.locks.keep(id, Some(&wanted))? {
             return Ok(Some(token));
         }
         // Who is told from here on that one was given back may have missed it in the try.
         let mut freed = std::pin::pin!(app.locks.freed.notified());
         freed.as_mut().enable();
-        if let Some(token) = attempt(app, id, &of, wanted).await? {
+        if let Some(token) = attempt(app, id, &wanted, call).await? {
             return Ok(Some(token));
         }
         let now = Instant::now();
@@ -316,28 +285,28 @@ async fn lock(
 async fn attempt(
     app: &Arc<App>,
     id: Etag,
-    of: &LockOf,
-    wanted: &LockWanted,
+    wanted: &Lock,
+    call: &LockCall,
 ) -> Result<Option<u64>, Refusal> {
-    let permit = Arc::clone(&app.locks.places).try_acquire_owned();
+    let permit = Arc::clone(&app.locks.permits).try_acquire_owned();
     let permit = permit.map_err(|_| Refusal::busy("too many locks are held here"))?;
     let request = LockRequest {
-        is_shared: of.is_shared,
+        is_shared: wanted.is_shared,
         patience: Some(Duration::ZERO),
     };
-    let At { namespace, key } = of.place.clone();
+    let At { namespace, key } = wanted.at.clone();
     let work = move |app: &App| app.store().lock(&namespace, &key, request, app.clock());
     // Where nobody listens any more the lock is given back as soon as it is had.
     let Some(held) = app.change(work).await? else {
         return Ok(None);
     };
     let holder = Holder {
-        pid: wanted.pid,
-        host: wanted.host.clone(),
+        pid: call.pid,
+        host: call.host.clone(),
         since: app.clock().now(),
-        is_shared: of.is_shared,
+        is_shared: wanted.is_shared,
     };
-    let token = app.locks.grant(id, of.clone(), held, holder, permit)?;
+    let token = app.locks.grant(id, wanted.clone(), held, holder, permit)?;
     watch_over(Arc::clone(app), id);
     Ok(Some(token))
 }
@@ -356,14 +325,12 @@ async fn give_back(app: &Arc<App>, granted: Option<Granted>) -> Result<(), Refus
 /// Takes a lock from a client that does not ask for it any more.
 fn watch_over(app: Arc<App>, id: Etag) {
     task::spawn(async move {
-        loop {
+        let over = loop {
             match app.locks.check(id) {
-                Check::Until(until) => sleep_until(until).await,
-                Check::Over(granted) => {
-                    _ = give_back(&app, granted.map(|granted| *granted)).await;
-                    return;
-                }
+                ControlFlow::Continue(until) => sleep_until(until).await,
+                ControlFlow::Break(granted) => break granted,
             }
-        }
+        };
+        _ = give_back(&app, over).await;
     });
 }

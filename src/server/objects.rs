@@ -21,11 +21,11 @@ use crate::exit::Exit;
 use crate::store::{Condition, Key, Namespace, Put, Selection, Value, lists};
 
 use super::App;
-use super::address::key_of;
+use super::address::{key_of, namespace};
 use super::condition::Preconditions;
 use super::fields;
 use super::reply::{Answer, Refusal, json};
-use super::request_body::{Held, RequestBody, permit};
+use super::request_body::{Held, RequestBody, parse, permit};
 use super::response_body;
 
 /// The most bytes of an object: it has to be in memory to be JSON.
@@ -163,19 +163,13 @@ async fn read(
         ));
     }
     let max = app.config.max_value.min(MAX_OBJECT);
-    let body = RequestBody::new(&parts.headers, body, max)?
-        .whole(app, 1)
-        .await?;
-    let request: ObjectRequest = serde_json::from_slice(&body)
-        .map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))?;
+    let body = RequestBody::new(&parts.headers, body, max)?;
+    let body = body.whole(app, 1).await?;
+    let request: ObjectRequest = parse(&body)?;
     let object = match (request.id, request.list) {
         (Some(id), None) => Object::Entry(key_of(id.into_bytes())?),
         (None, Some(name)) => {
-            let list: Namespace =
-                name.parse()
-                    .map_err(|err: crate::store::namespace::BadNamespace| {
-                        Refusal::usage(err.to_string())
-                    })?;
+            let list = namespace(name.into_bytes())?;
             if !lists::can_be(&list) {
                 return Err(Refusal::no_list());
             }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
 use crate::exit::Exit;
+use crate::store::key::MAX_KEY_LEN;
 use crate::store::{Source, StoreError};
 
 use super::memory::Share;
@@ -28,7 +30,7 @@ pub(super) struct RequestBody {
     body: Body,
     /// Of the value.
     max: u64,
-    /// Bytes of the key before it.
+    /// The most bytes of the key before it.
     key: u64,
     /// How many bytes it has, at the most.
     most: u64,
@@ -47,7 +49,7 @@ impl RequestBody {
         Self::behind(0, headers, body, max)
     }
 
-    /// As [`RequestBody::new`], of a body that begins with a key of so many bytes.
+    /// As [`RequestBody::new`], of a body that begins with a key of at most so many bytes.
     pub(super) fn behind(
         key: u64,
         headers: &HeaderMap,
@@ -115,14 +117,16 @@ impl RequestBody {
         Ok(head)
     }
 
-    /// Takes the first so many bytes of a body.
-    pub(super) async fn take(&mut self, len: usize) -> Result<Vec<u8>, Refusal> {
-        let mut head = self.read(len).await?;
-        if head.len() < len {
-            return Err(Refusal::usage("the body is shorter than its key"));
+    /// Takes the key off its beginning, which has so many bytes, or is all of it.
+    pub(super) async fn take_key(&mut self, len: Option<usize>) -> Result<Vec<u8>, Refusal> {
+        let mut key = self.read(len.unwrap_or(MAX_KEY_LEN)).await?;
+        if let Some(len) = len {
+            if key.len() < len {
+                return Err(Refusal::usage("the body is shorter than its key"));
+            }
+            self.front = Bytes::from(key.split_off(len));
         }
-        self.front = Bytes::from(head.split_off(len));
-        Ok(head)
+        Ok(key)
     }
 
     /// Reads all of a body that has to be in memory, and so many times where `copies` says so.
@@ -153,11 +157,11 @@ impl RequestBody {
     pub(super) async fn feed<T: Send + 'static>(
         mut self,
         app: &Arc<App>,
-        work: impl FnOnce(&App, Fed<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&App, &mut dyn Source) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let head = self.read(HELD).await?;
         if self.has_ended {
-            return app.change(move |app| work(app, Fed::Held(&head))).await;
+            return app.change(move |app| work(app, &mut &*head)).await;
         }
         let _permit = permit(app, &app.streams).await?;
         let (sender, parts) = mpsc::channel(4);
@@ -169,7 +173,7 @@ impl RequestBody {
         let shared = Arc::clone(app);
         let job = begin(app, move || {
             shared.is_there()?;
-            Ok(work(&shared, Fed::Stream(&mut upload)))
+            Ok(work(&shared, &mut upload))
         });
         let job = job.await?;
         // The fault of a client is told to it as such, and not as the failure that comes of it.
@@ -197,6 +201,12 @@ impl RequestBody {
     }
 }
 
+/// Reads a body that is JSON.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    let read = serde_json::from_slice(body);
+    read.map_err(|err| Refusal::usage(format!("invalid JSON body: {err}")))
+}
+
 /// Waits for one of the places that there are for what takes long, but not for ever.
 pub(super) async fn permit(
     app: &App,
@@ -217,23 +227,6 @@ fn slow() -> Refusal {
 
 fn cut_off() -> Refusal {
     Refusal::usage("the body was cut off").with(header::CONNECTION, "close")
-}
-
-/// A body as it is handed to the store.
-pub(super) enum Fed<'a> {
-    /// It has come whole.
-    Held(&'a [u8]),
-    /// It is read while it comes, once.
-    Stream(&'a mut dyn Source),
-}
-
-impl Source for Fed<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, StoreError> {
-        match self {
-            Self::Held(bytes) => Source::read(bytes, buf),
-            Self::Stream(source) => source.read(buf),
-        }
-    }
 }
 
 /// A body that is in memory, and its share of it.

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 
 use crate::exit::Exit;
-use crate::wire::http::request::op;
+use crate::wire::http::request::{OnKey, op};
 
 use super::address::{Resource, resource};
 use super::condition::Preconditions;
@@ -94,7 +94,10 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let puts = *method == Method::PUT || (is_post && op == "put");
     fields::check_headers(headers, puts)?;
     // These look at the conditions themselves.
-    let heeds = puts || (matches!(resource, Resource::Entry(_)) && (!is_post || op == "remove"));
+    let heeds = match is_post {
+        true => ["put", "remove"].contains(&op),
+        false => matches!(resource, Resource::Entry(_)),
+    };
     if !heeds {
         Preconditions::refuse(headers, reads)?;
     }
@@ -115,23 +118,20 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
             verbs::on_namespace(&app, peer, list, query, headers, body).await
         }
         (Resource::Entry(at), method) => {
-            if *method == Method::POST {
-                return verbs::on_key(&app, peer, at, query, headers, body).await;
-            }
             let known = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE];
             if known.contains(method) && query.is_some_and(|query| !query.is_empty()) {
                 return Err(Refusal::usage("a query has no meaning here"));
             }
-            match *method {
-                Method::GET => entry::get(&app, at, headers).await,
-                Method::HEAD => entry::head(&app, at, headers).await,
-                Method::PUT => {
-                    let body = RequestBody::new(headers, body, app.config.max_value);
-                    entry::put(&app, at, headers, body, None).await
-                }
-                Method::DELETE => entry::remove(&app, at, headers, None).await,
-                _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE, POST")),
-            }
+            let verb = match *method {
+                Method::HEAD => return entry::head(&app, at, headers).await,
+                Method::GET => OnKey::Get,
+                Method::PUT => OnKey::Put { if_value: None },
+                Method::DELETE => OnKey::Remove { if_value: None },
+                Method::POST => OnKey::read(query).map_err(Refusal::usage)?,
+                _ => return Err(method_not_allowed("GET, HEAD, PUT, DELETE, POST")),
+            };
+            let body = RequestBody::new(headers, body, verbs::most(&app, &verb));
+            verbs::on_key(&app, peer, at, verb, headers, body).await
         }
         (Resource::Namespace(_), _) => Err(method_not_allowed("GET, HEAD, POST")),
         (Resource::Store, _) => Err(method_not_allowed("GET, HEAD")),
@@ -140,7 +140,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
 
 /// Tells whether it is a verb that changes nothing, or looks after that itself.
 fn may_read(method: &Method, query: Option<&str>) -> bool {
-    *method == Method::POST && ["wait", "get", "holder", "batch"].contains(&op(query))
+    *method == Method::POST && ["wait", "get", "stat", "holder", "batch"].contains(&op(query))
 }
 
 fn method_not_allowed(allowed: &'static str) -> Refusal {

@@ -9,7 +9,7 @@ use axum::response::IntoResponse as _;
 
 use crate::store::key::MAX_KEY_LEN;
 use crate::store::{End, Expiry, Namespace, lists};
-use crate::wire::http::request::{self, OnKey, OnNamespace, Until, op};
+use crate::wire::http::request::{self, OnKey, OnNamespace, Until};
 
 use super::address::{At, at};
 use super::reply::{Answer, Refusal, empty};
@@ -26,37 +26,28 @@ pub(super) async fn on_key(
     app: &Arc<App>,
     peer: &Peer,
     at: At,
-    query: Option<&str>,
+    verb: OnKey,
     headers: &HeaderMap,
-    body: Body,
+    body: Result<RequestBody, Refusal>,
 ) -> Answer {
-    match OnKey::read(query).map_err(Refusal::usage)? {
-        OnKey::Put { if_value } => {
-            let request = RequestBody::new(headers, body, app.config.max_value);
-            entry::put(app, at, headers, request, if_value).await
-        }
+    match verb {
+        OnKey::Get => entry::get(app, at, headers).await,
+        OnKey::Stat => entry::stat(app, at).await,
+        OnKey::Put { if_value } => entry::put(app, at, headers, body, if_value).await,
         OnKey::Remove { if_value } => entry::remove(app, at, headers, if_value).await,
         OnKey::Incr { by, ttl } => incr(app, at, by, ttl).await,
-        OnKey::Append => {
-            let max = app.config.max_value.min(MAX_ADDITION);
-            let addition = RequestBody::new(headers, body, max)?.whole(app, 1).await?;
-            let work = move |app: &App| {
-                let At { namespace, key } = &at;
-                let (store, clock) = (app.store(), app.clock());
-                let there = store.stat(namespace, key, clock.now())?;
-                let there = there.map_or(0, |meta| meta.size);
-                let most = app.config.max_value;
-                if there.saturating_add(addition.len() as u64) > most {
-                    return Ok(Err(Refusal::too_large(most)));
-                }
-                store.append(namespace, key, &addition, clock).map(Ok)
-            };
-            app.change(work).await??;
-            Ok(empty(StatusCode::NO_CONTENT))
-        }
+        OnKey::Append => append(app, at, body?).await,
         OnKey::Take => take(app, at).await,
         OnKey::Expire(expiry) => expire(app, at, expiry).await,
         OnKey::Wait(wait) => wait_for(app, peer, at, wait).await,
+    }
+}
+
+/// Returns how many bytes the body of a verb may have.
+pub(super) fn most(app: &App, verb: &OnKey) -> u64 {
+    match verb {
+        OnKey::Append => app.config.max_value.min(MAX_ADDITION),
+        _ => app.config.max_value,
     }
 }
 
@@ -64,46 +55,38 @@ pub(super) async fn on_key(
 pub(super) async fn on_namespace(
     app: &Arc<App>,
     peer: &Peer,
-    list: Namespace,
+    namespace: Namespace,
     query: Option<&str>,
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
     match OnNamespace::read(query).map_err(Refusal::usage)? {
-        OnNamespace::Pop { .. } | OnNamespace::Push if !lists::can_be(&list) => {
+        OnNamespace::Pop { .. } | OnNamespace::Push if !lists::can_be(&namespace) => {
             Err(Refusal::no_list())
         }
         OnNamespace::Push => {
             let request = RequestBody::new(headers, body, app.config.max_value)?;
-            let push = request.feed(app, move |app, mut value| {
-                app.store().push(&list, &mut value, app.clock())
+            let push = request.feed(app, move |app, value| {
+                app.store().push(&namespace, value, app.clock())
             });
             push.await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
-        OnNamespace::Pop { end, wait } => pop(app, peer, list, end, wait).await,
-        // A key that cannot stand in a path stands in the body.
-        OnNamespace::Wait(wait) => {
-            let at = in_body(app, list, headers, body).await?;
-            wait_for(app, peer, at, wait).await
-        }
-        OnNamespace::Get => {
-            let at = in_body(app, list, headers, body).await?;
-            entry::get(app, at, headers).await
-        }
-        OnNamespace::Take => take(app, in_body(app, list, headers, body).await?).await,
-        OnNamespace::Put(len) => {
-            if len > MAX_KEY_LEN {
+        OnNamespace::Pop { end, wait } => pop(app, peer, namespace, end, wait).await,
+        // A key that cannot stand in a path.
+        OnNamespace::Key(verb, len) => {
+            if len.is_some_and(|len| len > MAX_KEY_LEN) {
                 return Err(Refusal::usage("the key is too long"));
             }
-            let max = app.config.max_value;
-            let mut request = RequestBody::behind(len as u64, headers, body, max)?;
-            let at = at(list, request.take(len).await?)?;
-            entry::put(app, at, headers, Ok(request), None).await
+            // One that is a little too long is told as that.
+            let key = len.unwrap_or(2 * MAX_KEY_LEN) as u64;
+            let mut body = RequestBody::behind(key, headers, body, most(app, &verb))?;
+            let at = at(namespace, body.take_key(len).await?)?;
+            on_key(app, peer, at, verb, headers, Ok(body)).await
         }
         OnNamespace::Batch { json, stop, end } => {
             let request = BatchRequest {
-                namespace: list,
+                namespace,
                 commands: Vec::new(),
                 json,
                 stop,
@@ -114,32 +97,38 @@ pub(super) async fn on_namespace(
             bulk::batch(app, request, headers, body).await
         }
         OnNamespace::Import(merge, now) => {
-            bulk::import(app, list, (merge, now), headers, body).await
+            bulk::import(app, namespace, (merge, now), headers, body).await
         }
         OnNamespace::Drop => {
-            let dropped = app.change(move |app| app.store().remove_namespace(&list));
+            let dropped = app.change(move |app| app.store().remove_namespace(&namespace));
             match dropped.await? {
                 true => Ok(empty(StatusCode::NO_CONTENT)),
                 false => Err(Refusal::no_namespace()),
             }
         }
-        OnNamespace::Lock | OnNamespace::Keep | OnNamespace::Free | OnNamespace::Holder => {
-            locks::carry_out(app, peer, op(query), list, headers, body).await
+        verb
+        @ (OnNamespace::Lock | OnNamespace::Keep | OnNamespace::Free | OnNamespace::Holder) => {
+            locks::carry_out(app, peer, &verb, namespace, headers, body).await
         }
     }
 }
 
-/// Reads a key that stands in the body.
-async fn in_body(
-    app: &App,
-    namespace: Namespace,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<At, Refusal> {
-    // One that is a little too long is told as that.
-    let max = 2 * MAX_KEY_LEN as u64;
-    let key = RequestBody::new(headers, body, max)?.whole(app, 1).await?;
-    at(namespace, key.to_vec())
+/// Adds the body to a value, which may get no larger than a value can be.
+async fn append(app: &Arc<App>, at: At, body: RequestBody) -> Answer {
+    let addition = body.whole(app, 1).await?;
+    let work = move |app: &App| {
+        let At { namespace, key } = &at;
+        let (store, clock) = (app.store(), app.clock());
+        let there = store.stat(namespace, key, clock.now())?;
+        let there = there.map_or(0, |meta| meta.size);
+        let most = app.config.max_value;
+        if there.saturating_add(addition.len() as u64) > most {
+            return Ok(Err(Refusal::too_large(most)));
+        }
+        store.append(namespace, key, &addition, clock).map(Ok)
+    };
+    app.change(work).await??;
+    Ok(empty(StatusCode::NO_CONTENT))
 }
 
 async fn take(app: &Arc<App>, at: At) -> Answer {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use ureq::http::{HeaderMap, Method, StatusCode};
+use ureq::http::{HeaderMap, StatusCode};
 
 use crate::store::{Entry, Etag, Meta, Result, Source, StoreError, Value};
 use crate::wire::time::{read_rfc3339, read_rfc3339_deadline};
@@ -14,65 +14,82 @@ use super::incoming::Incoming;
 
 /// A value of at most this many bytes is read whole before it is answered.
 const HELD: u64 = 256 * 1024;
+/// A value of at most this many bytes is sent with its length, and so at once.
+const SENT_AT_ONCE: usize = 64 * 1024;
 /// The most bytes of an answer that is a line or two.
 const MAX_TEXT: u64 = 256 * 1024;
 
-/// A source that the client reads. What keeps it from being read is kept, as the client would tell
-/// something else.
+/// A value that is to be sent: all of it, or its beginning and where the rest comes from.
 pub(super) struct Upload<'a> {
-    head: &'a [u8],
-    source: &'a mut dyn Source,
-    pub(super) failed: Option<StoreError>,
+    head: Vec<u8>,
+    sent: usize,
+    rest: Option<&'a mut dyn Source>,
+    /// What keeps it from being read: the client would tell something else.
+    failed: Option<StoreError>,
 }
 
 impl<'a> Upload<'a> {
-    /// Sends `head`, and behind it what is left of the source.
-    pub(super) fn new(head: &'a [u8], source: &'a mut dyn Source) -> Self {
-        Self {
-            head,
-            source,
-            failed: None,
+    /// Reads the beginning of a value, to be sent behind some bytes.
+    pub(super) fn read(prefix: &[u8], source: &'a mut dyn Source) -> Result<Self> {
+        let mut head = prefix.to_vec();
+        let mut filled = head.len();
+        head.resize(filled + SENT_AT_ONCE, 0);
+        let mut rest = Some(source);
+        while let Some(source) = rest.as_mut().filter(|_| filled < head.len()) {
+            match source.read(&mut head[filled..])? {
+                0 => rest = None,
+                n => filled += n,
+            }
         }
+        head.truncate(filled);
+        Ok(Self {
+            head,
+            sent: 0,
+            rest,
+            failed: None,
+        })
+    }
+
+    pub(super) fn can_be_repeated(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    pub(super) fn send(&mut self, client: &Client, ask: &Ask<'_>) -> Result<Option<Reply>> {
+        if self.rest.is_none() {
+            return client.ask_with(ask, &self.head);
+        }
+        let sent = client.stream(ask, self);
+        self.failed.take().map_or(sent, Err)
     }
 }
 
 impl Read for Upload<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if !self.head.is_empty() {
-            return Read::read(&mut self.head, buf);
+        let n = Read::read(&mut &self.head[self.sent..], buf)?;
+        self.sent += n;
+        match &mut self.rest {
+            Some(source) if n == 0 => source.read(buf).map_err(|err| {
+                self.failed = Some(err);
+                io::ErrorKind::Other.into()
+            }),
+            _ => Ok(n),
         }
-        self.source.read(buf).map_err(|err| {
-            self.failed = Some(err);
-            io::ErrorKind::Other.into()
-        })
     }
 }
 
 /// A body that is read while it comes.
-pub(super) struct Body {
+pub(super) struct Download {
     body: Incoming,
     client: Arc<Client>,
-}
-
-impl Body {
-    pub(super) fn new(client: &Arc<Client>, body: Incoming) -> Self {
-        let client = Arc::clone(client);
-        Self { body, client }
-    }
-}
-
-impl Source for Body {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.body.read(buf).map_err(|err| self.client.broken(err))
-    }
-}
-
-/// A value that is read while it comes.
-struct Download {
-    body: Incoming,
-    client: Arc<Client>,
-    /// Where it can be asked for again: what a connection is cut off for, HTTP cannot tell.
+    /// Where a value can be asked for again: what a connection is cut off for, HTTP cannot tell.
     path: Option<String>,
+}
+
+impl Download {
+    pub(super) fn new(client: &Arc<Client>, body: Incoming, path: Option<String>) -> Self {
+        let client = Arc::clone(client);
+        Self { body, client, path }
+    }
 }
 
 impl Source for Download {
@@ -110,7 +127,7 @@ impl Client {
     /// Asks for the end of a value, which the service sends when it has verified all of it. Returns
     /// what is wrong with it, if it is the value that is wrong.
     fn why_cut_off(&self, path: &str) -> Option<StoreError> {
-        let mut ask = Ask::look(Method::GET, path.to_owned());
+        let mut ask = Ask::look(path.to_owned());
         ask.yes = &[StatusCode::PARTIAL_CONTENT];
         ask.headers.push(("range", "bytes=-1".to_owned()));
         self.ask(&ask).err().filter(StoreError::is_damage)
@@ -140,19 +157,19 @@ impl Client {
         text.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
     }
 
-    /// Returns the entry that an answer brings. At `path` it can be asked for again.
-    pub(super) fn entry(self: &Arc<Self>, reply: Reply, path: Option<String>) -> Result<Entry> {
+    /// Returns the entry that is asked for, if there is one.
+    pub(super) fn entry(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Option<Entry>> {
+        let Some(reply) = self.ask(ask)? else {
+            return Ok(None);
+        };
         let meta = self.meta(&reply.headers)?;
         let value = if meta.size <= HELD {
             let bytes = self.bytes(reply.body, HELD)?;
             Value::Whole { bytes, next: 0 }
         } else {
-            Value::Stream(Box::new(Download {
-                body: reply.body,
-                client: Arc::clone(self),
-                path,
-            }))
+            let path = (ask.method == "GET").then(|| ask.path.clone());
+            Value::Stream(Box::new(Download::new(self, reply.body, path)))
         };
-        Ok(Entry { meta, value })
+        Ok(Some(Entry { meta, value }))
     }
 }

@@ -3,25 +3,31 @@
 use std::fs::File;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
-use serde_json::Value as Json;
-use ureq::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value as Json, json};
 
 use crate::store::bulk::{MANY, import_one};
 use crate::store::{
     Bulk, Clock, Deadline, Feed, Imported, Incoming, Key, Merge, Namespace, OrCannot as _, Result,
     StoreError, Time,
 };
-use crate::wire::http::answer;
+use crate::wire::http::answer::{self, Ended};
+use crate::wire::http::frame;
 use crate::wire::http::request::OnNamespace;
 use crate::wire::json;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
-use super::address::namespace_path;
 use super::ask::Ask;
-use super::entries::LONG_WORK;
-use super::odd::word;
+
+/// The most bytes of a reply to a command, and of all those to a batch.
+const MAX_REPLY: u64 = 512 * 1024;
+const MAX_REPLIES: u64 = 17 * 1024 * 1024;
+/// How much longer an answer may take for each command.
+const EACH: Duration = Duration::from_millis(100);
 
 impl Bulk for Http {
     fn import(
@@ -31,12 +37,8 @@ impl Bulk for Http {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        let now = !feed.waits();
-        let path = namespace_path(namespace) + &OnNamespace::Import(merge, now).write();
-        let ask = Ask {
-            waits: LONG_WORK,
-            ..Ask::fetch(Method::POST, path)
-        };
+        let verb = OnNamespace::Import(merge, !feed.waits());
+        let ask = Ask::on_namespace(namespace, &verb);
         let mut lines = Lines {
             feed,
             line: Vec::new(),
@@ -78,16 +80,76 @@ impl Bulk for Http {
         for keys in keys.chunks(MANY) {
             let commands: Vec<Json> = keys
                 .iter()
-                .map(|key| Json::from(vec!["remove".into(), "--".into(), word(key.as_bytes())]))
+                .map(|key| json!(["remove", "--", word(key.as_bytes())]))
                 .collect();
-            for printed in self.batch(namespace, &commands)? {
-                match printed {
-                    Ok(done) => removed += u64::from(done.is_some()),
+            for done in self.batch(namespace, &commands)? {
+                match done {
+                    Ok(done) => removed += u64::from(done),
                     Err(err) => failed(err),
                 }
             }
         }
         Ok(removed)
+    }
+}
+
+/// Makes a word of a command: text where it can be, as JSON has no other bytes.
+fn word(bytes: &[u8]) -> Json {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Json::from(text),
+        Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
+    }
+}
+
+impl Http {
+    /// Carries out commands, and returns which were done; the others said no.
+    fn batch(&self, namespace: &Namespace, commands: &[Json]) -> Result<Vec<Result<bool>>> {
+        let lines: String = commands
+            .iter()
+            .map(|command| format!("{command}\n"))
+            .collect();
+        let (json, stop, end) = (true, false, true);
+        let ask = Ask {
+            body: lines.as_bytes(),
+            // They are carried out one after another.
+            waits: EACH.saturating_mul(u32::try_from(commands.len()).unwrap_or(u32::MAX)),
+            ..Ask::on_namespace(namespace, &OnNamespace::Batch { json, stop, end })
+        };
+        let reply = self.client.ask(&ask)?;
+        let reply = reply.ok_or_else(|| self.client.no_service("it says no to a batch"))?;
+        let end = commands.len() as u64;
+        let most = MAX_REPLY.saturating_mul(end).min(MAX_REPLIES);
+        let frames = self.client.bytes(reply.body, most)?;
+        let mut frames = &*frames;
+        let torn = || self.client.no_service("its replies are torn");
+        let mut done = Vec::with_capacity(commands.len());
+        for _ in commands {
+            let (status, text, rest) = frame::take(frames).ok_or_else(torn)?;
+            frames = rest;
+            done.push(match status {
+                0 | 1 => Ok(status == 0),
+                status => Err(self.client.told(status, error_of(text))),
+            });
+        }
+        match answer::read(frames) == Some(Ended { end }) {
+            true => Ok(done),
+            false => Err(torn()),
+        }
+    }
+}
+
+/// Returns what a command had to say: the last line of what it printed, without the words that say
+/// that it is kv's and which line of the batch it was.
+fn error_of(printed: &[u8]) -> String {
+    let text = String::from_utf8_lossy(printed);
+    let line = text.trim_end().rsplit('\n').next().unwrap_or_default();
+    let line = line.strip_prefix("kv: ").unwrap_or(line);
+    match line
+        .strip_prefix("line ")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((number, what)) if number.bytes().all(|byte| byte.is_ascii_digit()) => what.to_owned(),
+        _ => line.to_owned(),
     }
 }
 
@@ -186,4 +248,16 @@ fn write_line(out: &mut Vec<u8>, entry: Incoming<'_>) -> io::Result<()> {
     }
     out.extend_from_slice(b"}\n");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_without_its_frame() {
+        assert_eq!(error_of(b"kv: line 1: cannot x\n"), "cannot x");
+        assert_eq!(error_of(b"12\nkv: line 12: line x: y\n"), "line x: y");
+        assert_eq!(error_of(b"kv: cannot x\n"), "cannot x");
+    }
 }

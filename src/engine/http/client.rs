@@ -42,6 +42,8 @@ const MAX_REFUSAL: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Client {
     place: HttpLocation,
+    /// What stands before each path.
+    base: String,
     settings: Settings,
     /// For how many milliseconds a request may wait: proxies may have less patience than the service.
     longest_wait: AtomicU64,
@@ -49,16 +51,25 @@ pub(super) struct Client {
     agent: OnceLock<Agent>,
 }
 
-/// An answer that is neither a refusal nor a no.
+/// An answer.
 pub(super) struct Reply {
     pub(super) code: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
+    /// It says that it is kv's.
+    is_kv: bool,
 }
 
 impl Client {
     pub(super) fn new(place: HttpLocation, settings: Settings) -> Self {
+        let server = match &place.server {
+            HttpServer::Host { tls, authority } => {
+                format!("http{}://{authority}", if *tls { "s" } else { "" })
+            }
+            HttpServer::Socket(_) => "http://localhost".to_owned(),
+        };
         Self {
+            base: format!("{server}{}/v1", place.base),
             place,
             settings,
             longest_wait: AtomicU64::new(50_000),
@@ -77,22 +88,22 @@ impl Client {
     /// Sends a request, and again where that can do no harm and it failed on the way. `None` is a no:
     /// there is no such thing, or the condition does not hold.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Option<Reply>> {
+        self.ask_with(ask, ask.body)
+    }
+
+    /// As [`Client::ask`], with another body.
+    pub(super) fn ask_with(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Option<Reply>> {
         let timeout = self.settings.busy_timeout;
         let until = Instant::now() + ask.within.map_or(timeout, |within| within.min(timeout));
         let mut tries = 0;
         loop {
-            let sent = self.send(ask, SendBody::from_reader(&mut &*ask.body), true);
+            let sent = self.send(ask, SendBody::from_reader(&mut &*body), Some(body.len()));
             let (err, may_repeat) = match sent {
                 Ok(reply) if reply.is_busy() => {
                     let err = self.refusal(reply, ask);
                     // What was refused for now was not done.
-                    let is_busy = matches!(
-                        &err,
-                        StoreError::Service {
-                            fault: Fault::Busy,
-                            ..
-                        }
-                    );
+                    let is_busy =
+                        matches!(&err, StoreError::Service { fault, .. } if *fault == Fault::Busy);
                     (err, is_busy)
                 }
                 Ok(reply) => return self.judge(reply, ask),
@@ -111,7 +122,7 @@ impl Client {
 
     /// As [`Client::ask`], once, with a body that is read while it is sent.
     pub(super) fn stream(&self, ask: &Ask<'_>, body: &mut dyn Read) -> Result<Option<Reply>> {
-        let sent = self.send(ask, SendBody::from_reader(body), false);
+        let sent = self.send(ask, SendBody::from_reader(body), None);
         self.judge(sent.map_err(|err| self.unreachable(err, ask))?, ask)
     }
 
@@ -119,21 +130,10 @@ impl Client {
         &self,
         ask: &Ask<'_>,
         body: SendBody<'_>,
-        is_whole: bool,
-    ) -> Result<Answered, ureq::Error> {
+        length: Option<usize>,
+    ) -> Result<Reply, ureq::Error> {
         let agent = self.agent()?;
-        let authority = match &self.place.server {
-            HttpServer::Host {
-                tls: false,
-                authority,
-            } => format!("http://{authority}"),
-            HttpServer::Host {
-                tls: true,
-                authority,
-            } => format!("https://{authority}"),
-            HttpServer::Socket(_) => "http://localhost".to_owned(),
-        };
-        let uri = format!("{authority}{}/v1{}", self.place.base, ask.path);
+        let uri = format!("{}{}", self.base, ask.path);
         let mut request = Request::builder().method(&ask.method).uri(uri);
         request = request.header(PROTOCOL, VERSION);
         if let Some(token) = &self.place.token {
@@ -143,12 +143,12 @@ impl Client {
             request = request.header(*name, value);
         }
         let has_body = [Method::PUT, Method::POST].contains(&ask.method);
-        match (has_body, is_whole) {
-            (true, true) => request = request.header(header::CONTENT_LENGTH, ask.body.len()),
+        request = match length {
+            _ if !has_body => request,
+            Some(length) => request.header(header::CONTENT_LENGTH, length),
             // So that a service which wants none of it can say so before it is sent.
-            (true, false) => request = request.header(header::EXPECT, "100-continue"),
-            (false, _) => {}
-        }
+            None => request.header(header::EXPECT, "100-continue"),
+        };
         let answer = if has_body {
             let request = agent.configure_request(request.body(body)?);
             agent.run(request.timeout_global(ask.within).build())?
@@ -163,22 +163,18 @@ impl Client {
         // No service of kv encodes anything, so that somebody has changed what it said.
         let is_kv = is_kv && !headers.contains_key(header::CONTENT_ENCODING);
         let is_late = headers.contains_key(answer::LATE);
-        let mut answered = Answered {
+        let mut reply = Reply {
             code: parts.status,
             body: Incoming::new(body.into_reader(), &headers, self.patience(), !ask.is_safe),
             headers,
             is_kv,
         };
         if is_kv && is_late {
-            let late = if is_whole {
-                self.patience() + GRACE
-            } else {
-                LATE
-            };
-            let head = answered.body.head(Instant::now() + late + ask.waits);
-            (answered.code, answered.headers) = head.map_err(ureq::Error::Io)?;
+            let late = length.map_or(LATE, |_| self.patience() + GRACE);
+            let head = reply.body.head(Instant::now() + late + ask.waits);
+            (reply.code, reply.headers) = head.map_err(ureq::Error::Io)?;
         }
-        Ok(answered)
+        Ok(reply)
     }
 
     /// Returns how long the service may send nothing and take nothing.
@@ -223,20 +219,9 @@ impl Client {
     }
 
     /// Tells apart what was done, what is not so, and what could not be done.
-    fn judge(&self, answer: Answered, ask: &Ask<'_>) -> Result<Option<Reply>> {
-        let is_yes = ask.yes.contains(&answer.code);
-        if answer.is_kv && is_yes {
-            let Answered {
-                code,
-                headers,
-                body,
-                ..
-            } = answer;
-            return Ok(Some(Reply {
-                code,
-                headers,
-                body,
-            }));
+    fn judge(&self, answer: Reply, ask: &Ask<'_>) -> Result<Option<Reply>> {
+        if answer.is_kv && ask.yes.contains(&answer.code) {
+            return Ok(Some(answer));
         }
         let is_no = [StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED].contains(&answer.code);
         if is_no && answer.status() == Some(1) {
@@ -254,7 +239,7 @@ impl Client {
         Err(self.refusal(answer, ask))
     }
 
-    fn refusal(&self, answer: Answered, ask: &Ask<'_>) -> StoreError {
+    fn refusal(&self, answer: Reply, ask: &Ask<'_>) -> StoreError {
         let Some(status) = answer.status() else {
             if answer.code == StatusCode::GATEWAY_TIMEOUT {
                 let shorter = self.longest_wait.load(Relaxed) / 2;
@@ -354,16 +339,7 @@ impl Client {
     }
 }
 
-/// An answer of any kind.
-struct Answered {
-    code: StatusCode,
-    headers: HeaderMap,
-    body: Incoming,
-    /// It says that it is kv's.
-    is_kv: bool,
-}
-
-impl Answered {
+impl Reply {
     /// Returns the exit status that a refusal tells; `None` where something else than kv answers.
     fn status(&self) -> Option<u8> {
         let status = self.headers.get(answer::STATUS).filter(|_| self.is_kv)?;

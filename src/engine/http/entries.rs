@@ -1,4 +1,4 @@
-//! Verbs on one entry.
+//! Verbs on one entry, and on a list.
 
 use std::time::{Duration, Instant};
 
@@ -10,41 +10,52 @@ use crate::store::{
 };
 use crate::wire::http::millis;
 use crate::wire::http::request::{OnKey, OnNamespace};
+use crate::wire::listed;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::Http;
-use super::address::{key_path, namespace_path};
-use super::ask::{Ask, STORED};
+use super::ask::Ask;
 use super::body::Upload;
-use super::client::{Client, Reply};
+use super::client::Reply;
 
-/// A value of at most this many bytes is sent with its length, and so at once.
-const HELD: usize = 64 * 1024;
 /// A value of a condition of at most this many bytes stands in the query.
 const MAX_IN_QUERY: usize = 4 * 1024;
-/// How much longer the service may take for what concerns a whole namespace.
-pub(super) const LONG_WORK: Duration = Duration::from_secs(3600);
 /// The most bytes that the service adds to a value in one step.
 const MAX_ADDITION: usize = 16 * 1024 * 1024;
 
-/// Adds the header that says what must hold. Returns the value that must be there, which no header
-/// can say.
-fn add_condition<'c>(ask: &mut Ask<'_>, condition: &'c Condition) -> Option<&'c [u8]> {
-    match condition {
-        Condition::Always => {}
-        Condition::Absent => ask.headers.push(("if-none-match", "*".to_owned())),
-        Condition::Exists => ask.headers.push(("if-match", "*".to_owned())),
-        Condition::Etag(etag) => ask.headers.push(("if-match", format!("\"{etag}\""))),
-        Condition::Value(value) => return Some(value),
+/// How a request says what must hold.
+#[derive(Default)]
+struct Said<'c> {
+    header: Option<(&'static str, String)>,
+    /// The value that must be there, in the query.
+    if_value: Option<Vec<u8>>,
+    /// Where that is too large for a query.
+    large: Option<&'c [u8]>,
+}
+
+impl<'c> Said<'c> {
+    fn of(condition: &'c Condition) -> Self {
+        let mut said = Self::default();
+        match condition {
+            Condition::Always => {}
+            Condition::Absent => said.header = Some(("if-none-match", "*".to_owned())),
+            Condition::Exists => said.header = Some(("if-match", "*".to_owned())),
+            Condition::Etag(etag) => said.header = Some(if_match(*etag)),
+            Condition::Value(value) if value.len() > MAX_IN_QUERY => said.large = Some(value),
+            Condition::Value(value) => said.if_value = Some(value.clone()),
+        }
+        said
     }
-    None
+}
+
+fn if_match(etag: Etag) -> (&'static str, String) {
+    ("if-match", format!("\"{etag}\""))
 }
 
 impl Lists for Http {
     fn push(&self, list: &Namespace, value: &mut dyn Source, _clock: &dyn Clock) -> Result<()> {
-        let path = namespace_path(list) + &OnNamespace::Push.write();
-        let ask = Ask::change(Method::POST, path);
-        self.done(Body::read(b"", value)?.send(&self.client, &ask)?)
+        let ask = Ask::on_namespace(list, &OnNamespace::Push);
+        self.done(Upload::read(b"", value)?.send(&self.client, &ask)?)
     }
 
     fn pop(&self, list: &Namespace, end: End, _clock: &dyn Clock) -> Result<Option<Entry>> {
@@ -67,23 +78,20 @@ impl Lists for Http {
 
 impl Entries for Http {
     fn get(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Entry>> {
-        let Some(path) = key_path(namespace, key) else {
-            return self.find_odd(namespace, key);
-        };
-        let reply = self.client.ask(&Ask::look(Method::GET, path.clone()))?;
-        reply
-            .map(|reply| self.client.entry(reply, Some(path)))
-            .transpose()
+        self.client.entry(&Ask::on_key(namespace, key, OnKey::Get))
     }
 
     fn stat(&self, namespace: &Namespace, key: &Key, _now: Time) -> Result<Option<Meta>> {
-        let Some(path) = key_path(namespace, key) else {
-            return self.find_odd_meta(namespace, key);
+        let ask = Ask::on_key(namespace, key, OnKey::Stat);
+        let Some(reply) = self.client.ask(&ask)? else {
+            return Ok(None);
         };
-        let reply = self.client.ask(&Ask::look(Method::HEAD, path))?;
-        reply
-            .map(|reply| self.client.meta(&reply.headers))
-            .transpose()
+        if ask.method == Method::HEAD {
+            return self.client.meta(&reply.headers).map(Some);
+        }
+        let listed = listed::read(&self.client.text(reply)?);
+        let listed = listed.map_err(|why| self.client.no_service(&why))?;
+        Ok(Some(listed.meta))
     }
 
     fn put(
@@ -93,46 +101,30 @@ impl Entries for Http {
         put: Put<'_>,
         _clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
-        let path = key_path(namespace, key);
-        // A key that cannot stand in a path is the beginning of the body.
-        let mut ask = match &path {
-            Some(path) => Ask::change(Method::PUT, path.clone()),
-            None => {
-                let put = OnNamespace::Put(key.as_bytes().len()).write();
-                Ask::change(Method::POST, namespace_path(namespace) + &put)
-            }
-        };
-        ask.yes = STORED;
-        match put.expiry {
-            Expiry::Never => {}
-            Expiry::After(ttl) => ask.headers.push(("kv-ttl", millis(ttl))),
-            Expiry::At(at) => ask.headers.push(("kv-expires", rfc3339_deadline(at))),
-            Expiry::Keep => ask.headers.push(("kv-keep-ttl", "1".to_owned())),
-        }
-        if let Some(modified) = put.modified {
-            ask.headers.push(("kv-modified", rfc3339(modified)));
-        }
-        let is_always = put.condition == Condition::Always;
-        let mut wanted = add_condition(&mut ask, &put.condition);
-        if let (Some(value), Some(path)) = (wanted, &path)
-            && value.len() <= MAX_IN_QUERY
-        {
-            ask.method = Method::POST;
-            let if_value = Some(value.to_vec());
-            ask.path = path.clone() + &OnKey::Put { if_value }.write();
-            wanted = None;
-        }
+        let Said {
+            header,
+            if_value,
+            large,
+        } = Said::of(&put.condition);
+        let mut ask = Ask::on_key(namespace, key, OnKey::Put { if_value });
+        ask.headers.extend(match put.expiry {
+            Expiry::Never => None,
+            Expiry::After(ttl) => Some(("kv-ttl", millis(ttl))),
+            Expiry::At(at) => Some(("kv-expires", rfc3339_deadline(at))),
+            Expiry::Keep => Some(("kv-keep-ttl", "1".to_owned())),
+        });
+        let modified = put.modified.map(|time| ("kv-modified", rfc3339(time)));
+        ask.headers.extend(header.into_iter().chain(modified));
         let usual = ask.headers.len();
-        let prefix = path.map_or(key.as_bytes(), |_| b"");
-        let mut body = Body::read(prefix, put.value)?;
+        let mut body = Upload::read(ask.body, put.value)?;
         let mut conflicts = modify::Conflicts::default();
         loop {
-            if let Some(value) = wanted {
+            if let Some(value) = large {
                 let Some(etag) = self.etag_of_value(namespace, key, value)? else {
                     return Ok(None);
                 };
                 ask.headers.truncate(usual);
-                ask.headers.push(("if-match", format!("\"{etag}\"")));
+                ask.headers.push(if_match(etag));
             }
             if let Some(reply) = body.send(&self.client, &ask)? {
                 if let Some(was_there) = put.was_there {
@@ -142,10 +134,10 @@ impl Entries for Http {
                 let no_service = || self.client.no_service("it gives no etag");
                 return etag.map(Some).ok_or_else(no_service);
             }
-            if is_always {
+            if put.condition == Condition::Always {
                 return Err(self.client.no_service("it says no"));
             }
-            if wanted.is_none() {
+            if large.is_none() {
                 return Ok(None);
             }
             if !body.can_be_repeated() {
@@ -165,41 +157,29 @@ impl Entries for Http {
         condition: &Condition,
         _clock: &dyn Clock,
     ) -> Result<bool> {
-        let Some(path) = key_path(namespace, key) else {
-            return self.remove_odd(namespace, key, condition);
+        let Said {
+            header,
+            if_value,
+            large,
+        } = Said::of(condition);
+        let mut ask = Ask::on_key(namespace, key, OnKey::Remove { if_value });
+        ask.headers.extend(header);
+        let Some(value) = large else {
+            return Ok(self.client.ask(&ask)?.is_some());
         };
-        let mut ask = Ask::change(Method::DELETE, path.clone());
-        match add_condition(&mut ask, condition) {
-            None => {}
-            Some(value) if value.len() <= MAX_IN_QUERY => {
-                ask.method = Method::POST;
-                let if_value = Some(value.to_vec());
-                ask.path = path + &OnKey::Remove { if_value }.write();
+        let mut conflicts = modify::Conflicts::default();
+        while let Some(etag) = self.etag_of_value(namespace, key, value)? {
+            ask.headers = vec![if_match(etag)];
+            if self.client.ask(&ask)?.is_some() {
+                return Ok(true);
             }
-            Some(value) => {
-                let mut conflicts = modify::Conflicts::default();
-                while let Some(etag) = self.etag_of_value(namespace, key, value)? {
-                    ask.headers = vec![("if-match", format!("\"{etag}\""))];
-                    if self.client.ask(&ask)?.is_some() {
-                        return Ok(true);
-                    }
-                    conflicts.pause(self.client.settings().busy_timeout, key)?;
-                }
-                return Ok(false);
-            }
+            conflicts.pause(self.client.settings().busy_timeout, key)?;
         }
-        Ok(self.client.ask(&ask)?.is_some())
+        Ok(false)
     }
 
     fn take(&self, namespace: &Namespace, key: &Key, _clock: &dyn Clock) -> Result<Option<Entry>> {
-        let Some(path) = key_path(namespace, key) else {
-            return self.take_odd(namespace, key);
-        };
-        let ask = Ask::fetch(Method::POST, path + &OnKey::Take.write());
-        let reply = self.client.ask(&ask)?;
-        reply
-            .map(|reply| self.client.entry(reply, None))
-            .transpose()
+        self.client.entry(&Ask::on_key(namespace, key, OnKey::Take))
     }
 
     fn expire(
@@ -212,15 +192,8 @@ impl Entries for Http {
         if expiry == Expiry::Keep {
             return Ok(self.stat(namespace, key, clock.now())?.is_some());
         }
-        match (key_path(namespace, key), expiry) {
-            (Some(path), _) => {
-                let path = path + &OnKey::Expire(expiry).write();
-                Ok(self.client.ask(&Ask::change(Method::POST, path))?.is_some())
-            }
-            (None, Expiry::At(_)) => modify::expire(self, namespace, key, expiry, clock),
-            (None, Expiry::After(ttl)) => self.expire_odd(namespace, key, &millis(ttl)),
-            (None, _) => self.expire_odd(namespace, key, "never"),
-        }
+        let ask = Ask::on_key(namespace, key, OnKey::Expire(expiry));
+        Ok(self.client.ask(&ask)?.is_some())
     }
 
     fn incr(
@@ -231,16 +204,10 @@ impl Entries for Http {
         ttl: Option<Duration>,
         _clock: &dyn Clock,
     ) -> Result<i64> {
-        let text = match key_path(namespace, key) {
-            None => self.add_odd(namespace, key, by, ttl)?,
-            Some(path) => {
-                let path = path + &OnKey::Incr { by, ttl }.write();
-                let reply = self.client.ask(&Ask::fetch(Method::POST, path))?;
-                let reply = reply.ok_or_else(|| self.client.no_service("it says no"))?;
-                self.client.text(reply)?
-            }
-        };
-        let sum = String::from_utf8(text).ok();
+        let ask = Ask::on_key(namespace, key, OnKey::Incr { by, ttl });
+        let reply = self.client.ask(&ask)?;
+        let reply = reply.ok_or_else(|| self.client.no_service("it says no"))?;
+        let sum = String::from_utf8(self.client.text(reply)?).ok();
         let sum = sum.and_then(|text| text.trim_end().parse().ok());
         sum.ok_or_else(|| self.client.no_service("it gives no number"))
     }
@@ -255,14 +222,9 @@ impl Entries for Http {
         if addition.len() > MAX_ADDITION {
             return modify::append(self, namespace, key, addition, clock);
         }
-        let Some(path) = key_path(namespace, key) else {
-            return self.append_odd(namespace, key, addition);
-        };
-        let ask = Ask {
-            body: addition,
-            ..Ask::change(Method::POST, path + &OnKey::Append.write())
-        };
-        self.done(self.client.ask(&ask)?)
+        let ask = Ask::on_key(namespace, key, OnKey::Append);
+        let behind_key = [ask.body, addition].concat();
+        self.done(self.client.ask_with(&ask, &behind_key)?)
     }
 
     fn scan<'a>(
@@ -279,7 +241,8 @@ impl Entries for Http {
     }
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        self.drop_namespace(namespace)
+        let ask = Ask::on_namespace(namespace, &OnNamespace::Drop);
+        Ok(self.client.ask(&ask)?.is_some())
     }
 
     fn busy_timeout(&self) -> Duration {
@@ -314,62 +277,7 @@ impl Http {
     }
 
     fn pop_once(&self, list: &Namespace, end: End, wait: Duration) -> Result<Option<Entry>> {
-        let path = namespace_path(list) + &OnNamespace::Pop { end, wait }.write();
-        let ask = Ask {
-            waits: wait,
-            ..Ask::fetch(Method::POST, path)
-        };
-        let reply = self.client.ask(&ask)?;
-        reply
-            .map(|reply| self.client.entry(reply, None))
-            .transpose()
-    }
-}
-
-/// A value that is to be sent: all of it, or its beginning and where the rest comes from.
-struct Body<'a> {
-    head: Vec<u8>,
-    rest: Option<&'a mut dyn Source>,
-}
-
-impl<'a> Body<'a> {
-    /// Reads the beginning of a value, to be sent behind some bytes.
-    fn read(prefix: &[u8], source: &'a mut dyn Source) -> Result<Self> {
-        let mut head = prefix.to_vec();
-        let mut filled = head.len();
-        head.resize(filled + HELD, 0);
-        while filled < head.len() {
-            match source.read(&mut head[filled..])? {
-                0 => {
-                    head.truncate(filled);
-                    return Ok(Self { head, rest: None });
-                }
-                n => filled += n,
-            }
-        }
-        let rest = Some(source);
-        Ok(Self { head, rest })
-    }
-
-    fn can_be_repeated(&self) -> bool {
-        self.rest.is_none()
-    }
-
-    fn send(&mut self, client: &Client, ask: &Ask<'_>) -> Result<Option<Reply>> {
-        let Some(rest) = &mut self.rest else {
-            return client.ask(&Ask {
-                method: ask.method.clone(),
-                path: ask.path.clone(),
-                headers: ask.headers.clone(),
-                body: &self.head,
-                ..*ask
-            });
-        };
-        let mut upload = Upload::new(&self.head, *rest);
-        let sent = client.stream(ask, &mut upload);
-        match upload.failed.take() {
-            Some(err) => Err(err),
-            None => sent,
-        }
+        let pop = OnNamespace::Pop { end, wait };
+        self.client.entry(&Ask::on_namespace(list, &pop))
     }
 }

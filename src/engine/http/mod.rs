@@ -7,12 +7,12 @@
 //! asked again for as long as the busy timeout lasts.
 //!
 //! Keys stand in paths, every byte written as `%XX` that could mean anything to whoever is between. A key
-//! that might be changed on the way all the same, such as `a/../b`, is sent in a body; see [`odd`].
+//! that might be changed on the way all the same, such as `a/../b`, is the beginning of the body of the
+//! same verb on its namespace; see [`ask`].
 //!
-//! Read the files in this order: [`socket`], [`tls`], [`deadline`], [`incoming`], [`faults`], [`ask`], [`client`], [`address`], [`body`], [`entries`], [`odd`],
-//! [`scan`], [`bulk`], [`watch`], [`named`], [`upkeep`].
+//! Read the files in this order: [`socket`], [`tls`], [`deadline`], [`incoming`], [`faults`], [`ask`],
+//! [`client`], [`body`], [`entries`], [`scan`], [`bulk`], [`watch`], [`named`], [`upkeep`].
 
-mod address;
 mod ask;
 mod body;
 mod bulk;
@@ -22,7 +22,6 @@ mod entries;
 mod faults;
 mod incoming;
 mod named;
-mod odd;
 mod scan;
 mod socket;
 mod tls;

@@ -6,71 +6,69 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ureq::http::Method;
+use serde::de::DeserializeOwned;
 
 use crate::engine::lease::{self, Attempt, Grant, KEEP_EVERY};
 use crate::os;
 use crate::store::{
     Clock, Etag, Held, Holder, Key, LockRequest, Locks, Namespace, OrCannot as _, Result,
 };
-use crate::wire::http::answer::{self, Granted, Holds, LockWanted};
+use crate::wire::http::answer::{self, Granted, Holds, LockCall};
 use crate::wire::http::millis;
 use crate::wire::http::request::OnNamespace;
 use crate::wire::time::read_rfc3339;
 
 use super::Http;
-use super::address::namespace_path;
-use super::ask::{Ask, BRINGS, DONE};
-use super::client::{Client, Reply};
+use super::ask::Ask;
+use super::client::Client;
 
 /// A lock, for one holder.
 struct HttpGrant {
     client: Arc<Client>,
-    /// The path of its namespace.
-    path: String,
+    namespace: Namespace,
     /// A request that names the lock.
-    named: LockWanted,
+    named: LockCall,
     id: Etag,
     is_shared: bool,
     host: String,
 }
 
 /// Names a lock in a request.
-fn named(name: &Key) -> LockWanted {
+fn named(name: &Key) -> LockCall {
     let bytes = name.as_bytes();
     let text = std::str::from_utf8(bytes).ok();
-    LockWanted {
+    LockCall {
         name: text.map(str::to_owned),
         name_base64: text.is_none().then(|| STANDARD.encode(bytes)),
-        ..LockWanted::default()
+        ..LockCall::default()
     }
 }
 
-fn post(
+/// Asks for a verb on a lock; `None` is a no.
+fn ask<T: DeserializeOwned>(
     client: &Client,
-    path: &str,
-    op: OnNamespace,
-    body: &LockWanted,
+    namespace: &Namespace,
+    verb: &OnNamespace,
+    body: &LockCall,
     waits: Duration,
-    within: Option<Duration>,
-) -> Result<Option<Reply>> {
-    client.ask(&Ask {
+) -> Result<Option<T>> {
+    let ask = Ask {
         body: &answer::line(body),
         waits,
-        within,
-        is_safe: true,
-        yes: match op {
-            OnNamespace::Lock | OnNamespace::Holder => BRINGS,
-            _ => DONE,
-        },
-        ..Ask::change(Method::POST, path.to_owned() + &op.write())
-    })
+        ..Ask::on_namespace(namespace, verb)
+    };
+    let Some(reply) = client.ask(&ask)? else {
+        return Ok(None);
+    };
+    let told = answer::read(&client.text(reply)?);
+    let none = || client.no_service("it tells nothing of the lock");
+    told.map(Some).ok_or_else(none)
 }
 
 impl HttpGrant {
     /// Tries for the lock, for that long.
     fn take_within(&self, wait: Duration) -> Result<Option<u64>> {
-        let body = LockWanted {
+        let body = LockCall {
             id: Some(self.id.to_string()),
             shared: self.is_shared,
             wait: Some(millis(wait)),
@@ -78,31 +76,22 @@ impl HttpGrant {
             host: self.host.clone(),
             ..self.named.clone()
         };
-        let Some(reply) = post(
-            &self.client,
-            &self.path,
-            OnNamespace::Lock,
-            &body,
-            wait,
-            None,
-        )?
-        else {
-            return Ok(None);
-        };
-        let text = self.client.text(reply)?;
-        let granted: Option<Granted> = answer::read(&text);
-        let granted = granted.ok_or_else(|| self.client.no_service("it gives no token"))?;
-        Ok(Some(granted.token))
+        let lock = &OnNamespace::Lock;
+        let granted: Option<Granted> = ask(&self.client, &self.namespace, lock, &body, wait)?;
+        Ok(granted.map(|granted| granted.token))
     }
 
-    fn tell(&self, op: OnNamespace) -> Result<bool> {
-        let body = LockWanted {
+    fn tell(&self, verb: &OnNamespace) -> Result<bool> {
+        let body = LockCall {
             id: Some(self.id.to_string()),
-            ..LockWanted::default()
+            ..LockCall::default()
         };
-        let (waits, within) = (Duration::ZERO, Some(KEEP_EVERY));
-        let reply = post(&self.client, &self.path, op, &body, waits, within)?;
-        Ok(reply.is_some())
+        let ask = Ask {
+            body: &answer::line(&body),
+            within: Some(KEEP_EVERY),
+            ..Ask::on_namespace(&self.namespace, verb)
+        };
+        Ok(self.client.ask(&ask)?.is_some())
     }
 }
 
@@ -113,11 +102,11 @@ impl Grant for HttpGrant {
     }
 
     fn keep(&self) -> Result<bool> {
-        self.tell(OnNamespace::Keep)
+        self.tell(&OnNamespace::Keep)
     }
 
     fn free(&self) -> Result<()> {
-        self.tell(OnNamespace::Free).map(drop)
+        self.tell(&OnNamespace::Free).map(drop)
     }
 }
 
@@ -132,7 +121,7 @@ impl Locks for Http {
         let id = os::random().or_cannot("get random bits for", "a lock".as_ref())?;
         let grant = HttpGrant {
             client: Arc::clone(&self.client),
-            path: namespace_path(namespace),
+            namespace: namespace.clone(),
             named: named(name),
             id: Etag(id),
             is_shared: request.is_shared,
@@ -153,22 +142,18 @@ impl Locks for Http {
     }
 
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let path = namespace_path(namespace);
-        let op = OnNamespace::Holder;
-        let Some(reply) = post(&self.client, &path, op, &named(name), Duration::ZERO, None)? else {
-            return Ok(None);
-        };
-        let text = self.client.text(reply)?;
-        let read = || {
-            let told: Holds = answer::read(&text)?;
-            Some(Holder {
+        let verb = &OnNamespace::Holder;
+        let told = ask(&self.client, namespace, verb, &named(name), Duration::ZERO)?;
+        let read = |told: Holds| {
+            let since = read_rfc3339(&told.since);
+            let since = since.ok_or_else(|| self.client.no_service("it names no holder"))?;
+            Ok(Holder {
                 pid: told.pid,
                 host: told.host,
-                since: read_rfc3339(&told.since)?,
+                since,
                 is_shared: told.shared,
             })
         };
-        let holder = read().ok_or_else(|| self.client.no_service("it names no holder"))?;
-        Ok(Some(holder))
+        told.map(read).transpose()
     }
 }

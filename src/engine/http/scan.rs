@@ -2,8 +2,6 @@
 
 use std::thread;
 
-use ureq::http::Method;
-
 use crate::store::key::MAX_KEY_LEN;
 use crate::store::{
     Entries, Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Time,
@@ -14,9 +12,8 @@ use crate::wire::lines::Lines;
 use crate::wire::listed::{self, Line, Listed as Entry};
 
 use super::Http;
-use super::address::namespace_path;
-use super::ask::Ask;
-use super::body::Body;
+use super::ask::{Ask, namespace_path};
+use super::body::Download;
 use super::client::PAUSE;
 
 /// Values of more bytes than this are asked for one by one.
@@ -42,7 +39,7 @@ struct HttpScan<'a> {
 }
 
 struct Answer {
-    body: Body,
+    body: Download,
     lines: Lines,
 }
 
@@ -71,27 +68,21 @@ impl Http {
             end: true,
         };
         let path = namespace_path(namespace) + &list.write();
-        let reply = self.client.ask(&Ask::look(Method::GET, path))?;
+        let reply = self.client.ask(&Ask::look(path))?;
         let reply = reply.ok_or_else(|| self.client.no_service("it lists nothing"))?;
         Ok(Answer {
-            body: Body::new(&self.client, reply.body),
+            body: Download::new(&self.client, reply.body, None),
             lines: Lines::of_at_most(LONGEST),
         })
     }
 }
 
-/// What the next line is.
-enum Next {
-    Entry(Meta, Option<Value>),
-    Damage(StoreError),
-    End,
-}
-
 impl HttpScan<'_> {
-    /// Returns what comes next. What is not as it ought to be ends the listing.
-    fn advance(&mut self) -> Result<Next> {
+    /// Returns what comes next. What cannot be listed is an error, and others come behind it; what is
+    /// not as it ought to be ends the listing.
+    fn advance(&mut self) -> Result<Option<(Meta, Option<Value>)>> {
         let Some(mut answer) = self.answer.take() else {
-            return Ok(Next::End);
+            return Ok(None);
         };
         let line = loop {
             match answer.lines.advance(&mut answer.body) {
@@ -112,7 +103,7 @@ impl HttpScan<'_> {
             Line::End(count) if count == self.count => {
                 // Nothing is behind it.
                 return match answer.lines.advance(&mut answer.body)? {
-                    false => Ok(Next::End),
+                    false => Ok(None),
                     true => Err(self.odd("it goes on behind its end")),
                 };
             }
@@ -124,7 +115,7 @@ impl HttpScan<'_> {
                 if self.refusals > MAX_REFUSALS {
                     return Err(self.odd("it lists nothing but what cannot be listed"));
                 }
-                Next::Damage(self.store.client.told(status, error))
+                Err(self.store.client.told(status, error))
             }
             Line::Entry(listed) => {
                 self.check(&listed)?;
@@ -132,11 +123,11 @@ impl HttpScan<'_> {
                 self.count += 1;
                 self.key = listed.key;
                 let value = listed.value.map(|bytes| Value::Whole { bytes, next: 0 });
-                Next::Entry(listed.meta, value)
+                Ok(Some((listed.meta, value)))
             }
         };
         self.answer = Some(answer);
-        Ok(next)
+        next
     }
 
     fn odd(&self, why: &str) -> StoreError {
@@ -202,29 +193,25 @@ impl HttpScan<'_> {
 
     fn next_entry(&mut self) -> Result<Option<(Meta, Option<Value>)>> {
         loop {
-            return match self.advance()? {
-                Next::End => Ok(None),
-                Next::Damage(err) => Err(err),
-                Next::Entry(_, None) if self.selection.values => match self.open()? {
-                    None => continue,
-                    Some((meta, value)) => Ok(Some((meta, Some(value)))),
-                },
-                Next::Entry(meta, value) => Ok(Some((meta, value))),
-            };
+            match self.advance()? {
+                Some((_, None)) if self.selection.values => {
+                    if let Some((meta, value)) = self.open()? {
+                        return Ok(Some((meta, Some(value))));
+                    }
+                }
+                next => return Ok(next),
+            }
         }
     }
 }
 
 impl Scan for HttpScan<'_> {
     fn next(&mut self) -> Option<Result<Listed<'_>>> {
-        match self.next_entry() {
-            Ok(None) => None,
-            Ok(Some((meta, value))) => Some(Ok(Listed {
-                key: &self.key,
-                meta,
-                value,
-            })),
-            Err(err) => Some(Err(err)),
-        }
+        let next = self.next_entry().transpose()?;
+        Some(next.map(|(meta, value)| Listed {
+            key: &self.key,
+            meta,
+            value,
+        }))
     }
 }

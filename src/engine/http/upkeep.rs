@@ -2,26 +2,18 @@
 
 use std::io;
 
-use ureq::http::Method;
-
 use crate::store::{
     Check, Clock, Collect, Collected, Finding, Info, Namespace, Progress, Result, StoreError, Time,
     Upkeep,
 };
 use crate::wire::http::answer::{self, Ended, Named};
-use crate::wire::http::request::{self, OnNamespace};
+use crate::wire::http::request;
 use crate::wire::info;
-use crate::wire::lines::Lines;
 
 use super::Http;
-use super::address::namespace_path;
-use super::ask::Ask;
-use super::body::Body;
-use super::entries::LONG_WORK;
+use super::ask::{Ask, namespace_path};
 
-/// The most bytes of a namespace's line.
-const LONGEST: usize = 4 * 1024;
-/// The most bytes of all of them.
+/// The most bytes of the names of all namespaces.
 const MAX_NAMES: u64 = 16 * 1024 * 1024;
 
 impl Upkeep for Http {
@@ -46,11 +38,7 @@ impl Upkeep for Http {
     }
 
     fn info(&self, namespace: &Namespace, _now: Time) -> Result<Option<Info>> {
-        let path = namespace_path(namespace) + request::INFO;
-        let ask = Ask {
-            waits: LONG_WORK,
-            ..Ask::look(Method::GET, path)
-        };
+        let ask = Ask::look_long(namespace_path(namespace) + request::INFO);
         let Some(reply) = self.client.ask(&ask)? else {
             return Ok(None);
         };
@@ -65,41 +53,25 @@ impl Upkeep for Http {
 
 impl Http {
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
-        let path = request::write_namespaces();
-        let reply = self.client.ask(&Ask::look(Method::GET, path))?;
+        let reply = self.client.ask(&Ask::look(request::write_namespaces()))?;
         let reply = reply.ok_or_else(|| self.client.no_service("it has no namespaces"))?;
-        let mut body = Body::new(&self.client, reply.body);
-        let mut lines = Lines::of_at_most(LONGEST);
+        let text = self.client.bytes(reply.body, MAX_NAMES)?;
         let mut names = Vec::new();
         let odd = || self.client.no_service("it lists no namespaces");
-        while lines.advance(&mut body)? {
-            if lines.read() > MAX_NAMES {
-                return Err(odd());
-            }
-            if let Some(Named { namespace }) = answer::read(lines.line()) {
+        let mut lines = text.split_inclusive(|&byte| byte == b'\n');
+        while let Some(line) = lines.next().filter(|line| line.ends_with(b"\n")) {
+            if let Some(Named { namespace }) = answer::read(line) {
                 names.push(namespace.parse().map_err(|_| odd())?);
                 continue;
             }
             let end = names.len() as u64;
-            let is_end = answer::read(lines.line()) == Some(Ended { end });
             // Nothing is behind it.
-            return match is_end && !lines.advance(&mut body)? {
+            return match answer::read(line) == Some(Ended { end }) && lines.next().is_none() {
                 true => Ok(names),
                 false => Err(odd()),
             };
         }
         Err(self.client.cut_off())
-    }
-
-    pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        let ask = Ask {
-            waits: LONG_WORK,
-            ..Ask::change(
-                Method::POST,
-                namespace_path(namespace) + &OnNamespace::Drop.write(),
-            )
-        };
-        Ok(self.client.ask(&ask)?.is_some())
     }
 
     /// Says that something is done where the service runs.

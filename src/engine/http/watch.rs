@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::http::Method;
-
 use crate::store::{
     Entries, Etag, Key, Namespace, Result, StoreError, Time, Watch, WatchTarget, Watcher,
     watch::poll,
 };
-use crate::wire::http::request::{self, OnNamespace, Until};
+use crate::wire::http::request::{self, OnKey, Until};
 
 use super::Http;
-use super::address::namespace_path;
 use super::ask::Ask;
 use super::client::Client;
 
@@ -60,16 +57,8 @@ impl HttpWatcher {
     /// Waits for a change, for at most that long. `None` where there was none.
     fn ask(&self, wait: Duration) -> Result<Option<()>> {
         let until = self.etag.map_or(Until::There, Until::Changed);
-        let request = OnNamespace::Wait(request::Wait { wait, until });
-        let ask = Ask {
-            body: self.key.as_bytes(),
-            waits: wait,
-            is_safe: true,
-            ..Ask::change(
-                Method::POST,
-                namespace_path(&self.namespace) + &request.write(),
-            )
-        };
+        let wait = OnKey::Wait(request::Wait { wait, until });
+        let ask = Ask::on_key(&self.namespace, &self.key, wait);
         let changed = self.client().ask(&ask)?;
         self.failing.set(None);
         Ok(changed.map(drop))

@@ -71,7 +71,7 @@ pub struct Imported {
 /// What `op=lock`, `keep`, `free` and `holder` have for a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LockWanted {
+pub struct LockCall {
     /// Names the holder: 16 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,

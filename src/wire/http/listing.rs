@@ -20,9 +20,7 @@ pub struct List {
 
 /// The query of `GET /v1`: whether the end of the answer is to be marked.
 pub fn write_namespaces() -> String {
-    let mut query = Query::default();
-    query.add_flag("end", true);
-    query.write()
+    Query::default().on("end", true).write()
 }
 
 /// Reads the query of `GET /v1`.
@@ -50,7 +48,6 @@ impl List {
     /// Writes the query, with its `?` where there is anything in it. That keys alone are wanted
     /// cannot be said.
     pub fn write(&self) -> String {
-        let mut query = Query::default();
         let Selection {
             glob,
             prefix,
@@ -61,24 +58,17 @@ impl List {
             values,
             keys_only: _,
         } = &self.selection;
-        if let Some(glob) = glob {
-            query.add("glob", glob.pattern());
-        }
-        if !prefix.is_empty() {
-            query.add("prefix", prefix);
-        }
-        from.iter().for_each(|from| query.add("from", from));
-        to.iter().for_each(|to| query.add("to", to));
-        if let Some(limit) = limit {
-            query.add("limit", limit.to_string());
-        }
-        query.add_flag("reverse", *reverse);
-        query.add_flag("values", *values);
-        if let Some(inline) = self.inline {
-            query.add("inline", inline.to_string());
-        }
-        query.add_flag("end", self.end);
-        query.write()
+        let number = |number: u64| number.to_string();
+        let query = Query::default()
+            .with("glob", glob.as_ref().map(Glob::pattern))
+            .with("prefix", Some(prefix).filter(|prefix| !prefix.is_empty()))
+            .with("from", from.as_ref())
+            .with("to", to.as_ref())
+            .with("limit", limit.map(number))
+            .on("reverse", *reverse)
+            .on("values", *values)
+            .with("inline", self.inline.map(number));
+        query.on("end", self.end).write()
     }
 
     /// Reads a query. A `cursor` narrows the selection.

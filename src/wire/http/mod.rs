@@ -9,6 +9,5 @@ pub mod frame;
 mod listing;
 mod query;
 pub mod request;
-mod wait;
 
 pub use self::query::millis;

@@ -33,21 +33,21 @@ impl Query {
         Ok(Self(parameters))
     }
 
-    /// Adds a parameter.
-    pub(super) fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.0.push((name.to_owned(), value.as_ref().to_vec()));
+    /// Makes a query that asks for a verb.
+    pub(super) fn of(op: &str) -> Self {
+        Self::default().with("op", Some(op))
     }
 
-    /// Adds a parameter that is on.
-    pub(super) fn add_flag(&mut self, name: &str, is_on: bool) {
-        if is_on {
-            self.add(name, b"1");
-        }
+    /// Adds a parameter, if it has a value.
+    pub(super) fn with(mut self, name: &str, value: Option<impl AsRef<[u8]>>) -> Self {
+        let value = value.map(|value| (name.to_owned(), value.as_ref().to_vec()));
+        self.0.extend(value);
+        self
     }
 
-    /// Adds a duration, so that it is not shorter than it was.
-    pub(super) fn add_millis(&mut self, name: &str, duration: Duration) {
-        self.add(name, millis(duration));
+    /// Adds a parameter, if it is on.
+    pub(super) fn on(self, name: &str, is_on: bool) -> Self {
+        self.with(name, is_on.then_some("1"))
     }
 
     /// Writes the query, with its `?` where there is anything in it.

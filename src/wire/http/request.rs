@@ -6,16 +6,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::store::units::ttl;
-use crate::store::{End, Expiry, Merge};
+use crate::store::{End, Etag, Expiry, Merge};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
 pub use super::listing::{INFO, List, read_info, read_namespaces, write_namespaces};
-use super::query::Query;
-pub use super::wait::{Until, Wait};
+use super::query::{Query, millis};
 
-/// What `POST /v1/NAMESPACE/KEY?op=` asks for.
+/// What can be done to an entry: `POST /v1/NAMESPACE/KEY?op=`, or [`OnNamespace::Key`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnKey {
+    /// To answer with the value.
+    Get,
+    /// To answer with what is known of the entry.
+    Stat,
     /// To store the body.
     Put {
         /// If the entry holds just this.
@@ -43,8 +46,28 @@ pub enum OnKey {
     Wait(Wait),
 }
 
-/// What `POST /v1/NAMESPACE?op=` asks for.
+/// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// For how long; the service has a limit of its own.
+    pub wait: Duration,
+    /// What has to hold.
+    pub until: Until,
+}
+
+/// What has to hold of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It is there.
+    There,
+    /// It is not.
+    Gone,
+    /// Its etag is another, or it is gone.
+    Changed(Etag),
+}
+
+/// What `POST /v1/NAMESPACE?op=` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnNamespace {
     /// To add the body to a list.
     Push,
@@ -55,14 +78,6 @@ pub enum OnNamespace {
         /// For how long to wait for one.
         wait: Duration,
     },
-    /// As [`OnKey::Wait`], with the key in the body.
-    Wait(Wait),
-    /// To answer with the value of the key in the body.
-    Get,
-    /// As [`OnKey::Take`], with the key in the body.
-    Take,
-    /// To store the body under the key that its first so many bytes are.
-    Put(usize),
     /// To carry out the commands in the body.
     Batch {
         /// Each is an array of JSON.
@@ -84,18 +99,69 @@ pub enum OnNamespace {
     Free,
     /// To tell who holds it.
     Holder,
+    /// A verb on a key, which is the first so many bytes of the body, or all of it.
+    Key(OnKey, Option<usize>),
 }
+
+/// The verbs on a key, and the parameters of each.
+const ON_KEY: [(&str, &[&str]); 9] = [
+    ("get", &[]),
+    ("stat", &[]),
+    ("put", &["if_value"]),
+    ("remove", &["if_value"]),
+    ("take", &[]),
+    ("append", &[]),
+    ("incr", &["by", "ttl"]),
+    ("expire", &["ttl", "at"]),
+    ("wait", &["wait", "gone", "changed"]),
+];
+
+/// The verbs on a namespace, which wants those on a key with one more parameter.
+const ON_NAMESPACE: [(&str, &[&str]); 9] = [
+    ("push", &[]),
+    ("pop", &["last", "wait"]),
+    ("batch", &["json", "stop", "end"]),
+    ("import", &["merge", "now"]),
+    ("drop", &[]),
+    ("lock", &[]),
+    ("keep", &[]),
+    ("free", &[]),
+    ("holder", &[]),
+];
+
+/// The words for what an import does to what is there.
+const MERGES: [(&str, Merge); 4] = [
+    ("overwrite", Merge::Overwrite),
+    ("absent", Merge::IfAbsent),
+    ("newer", Merge::Newer),
+    ("replace", Merge::Replace),
+];
 
 /// Returns what `op` says.
 pub fn op(query: Option<&str>) -> &str {
-    let parts = query.unwrap_or_default().split('&');
+    let mut parts = query.unwrap_or_default().split('&');
     parts
-        .filter_map(|part| part.strip_prefix("op="))
-        .next()
+        .find_map(|part| part.strip_prefix("op="))
         .unwrap_or("")
 }
 
-fn unknown(op: &str, known: &str) -> String {
+/// Reads a query that has the parameters of its verb, and perhaps more. `None` where none of these
+/// verbs is asked for.
+fn read_verb(
+    query: Option<&str>,
+    verbs: &[(&str, &[&str])],
+    more: &[&str],
+) -> Result<Option<Query>, String> {
+    let Some((_, known)) = verbs.iter().find(|(verb, _)| *verb == op(query)) else {
+        return Ok(None);
+    };
+    Query::read(query, &[&["op"], *known, more].concat()).map(Some)
+}
+
+/// Says that no verb of these is asked for.
+fn no_verb<'a>(op: &str, known: impl Iterator<Item = &'a (&'a str, &'a [&'a str])>) -> String {
+    let known: Vec<&str> = known.map(|(verb, _)| *verb).collect();
+    let known = known.join(", ");
     match op {
         "" => format!("`op` is missing: there are {known}"),
         op => format!("there is no `op={}` here, but {known}", op.escape_debug()),
@@ -105,34 +171,37 @@ fn unknown(op: &str, known: &str) -> String {
 impl OnKey {
     /// Writes the query, with its `?`.
     pub fn write(&self) -> String {
-        let mut query = Query::default();
+        self.query().write()
+    }
+
+    fn query(&self) -> Query {
         match self {
-            Self::Put { if_value } | Self::Remove { if_value } => {
-                let is_put = matches!(self, Self::Put { .. });
-                query.add("op", if is_put { "put" } else { "remove" });
-                if let Some(value) = if_value {
-                    query.add("if_value", value);
-                }
-            }
-            Self::Take => query.add("op", "take"),
-            Self::Append => query.add("op", "append"),
-            Self::Incr { by, ttl } => {
-                query.add("op", "incr");
-                query.add("by", by.to_string());
-                ttl.iter().for_each(|ttl| query.add_millis("ttl", *ttl));
-            }
+            Self::Get => Query::of("get"),
+            Self::Stat => Query::of("stat"),
+            Self::Put { if_value } => Query::of("put").with("if_value", if_value.as_ref()),
+            Self::Remove { if_value } => Query::of("remove").with("if_value", if_value.as_ref()),
+            Self::Take => Query::of("take"),
+            Self::Append => Query::of("append"),
+            Self::Incr { by, ttl } => Query::of("incr")
+                .with("by", Some(by.to_string()))
+                .with("ttl", ttl.map(millis)),
             Self::Expire(expiry) => {
-                query.add("op", "expire");
-                match expiry {
-                    Expiry::Never => query.add("ttl", "never"),
-                    Expiry::After(ttl) => query.add_millis("ttl", *ttl),
-                    Expiry::At(at) => query.add("at", rfc3339_deadline(*at)),
-                    Expiry::Keep => {}
+                let (name, text) = match expiry {
+                    Expiry::Never | Expiry::Keep => ("ttl", "never".to_owned()),
+                    Expiry::After(ttl) => ("ttl", millis(*ttl)),
+                    Expiry::At(at) => ("at", rfc3339_deadline(*at)),
+                };
+                Query::of("expire").with(name, Some(text))
+            }
+            Self::Wait(Wait { wait, until }) => {
+                let query = Query::of("wait").with("wait", Some(millis(*wait)));
+                match until {
+                    Until::There => query,
+                    Until::Gone => query.on("gone", true),
+                    Until::Changed(etag) => query.with("changed", Some(etag.to_string())),
                 }
             }
-            Self::Wait(wait) => wait.add_to(&mut query),
         }
-        query.write()
     }
 
     /// Reads a query.
@@ -141,30 +210,30 @@ impl OnKey {
     ///
     /// Where it asks for nothing that there is.
     pub fn read(query: Option<&str>) -> Result<Self, String> {
-        let read = |known: &[&str]| Query::read(query, known);
-        let if_value = || Ok::<_, String>(read(&["op", "if_value"])?.bytes("if_value"));
-        Ok(match op(query) {
-            "put" => Self::Put {
-                if_value: if_value()?,
+        match read_verb(query, &ON_KEY, &[])? {
+            Some(read) => Self::of(op(query), &read),
+            None => Err(no_verb(op(query), ON_KEY.iter())),
+        }
+    }
+
+    fn of(op: &str, query: &Query) -> Result<Self, String> {
+        let if_value = query.bytes("if_value");
+        Ok(match op {
+            "get" => Self::Get,
+            "stat" => Self::Stat,
+            "put" => Self::Put { if_value },
+            "remove" => Self::Remove { if_value },
+            "take" => Self::Take,
+            "append" => Self::Append,
+            "incr" => Self::Incr {
+                by: query.parse("by", number)?.unwrap_or(1),
+                ttl: query.parse("ttl", ttl)?,
             },
-            "remove" => Self::Remove {
-                if_value: if_value()?,
-            },
-            "take" => read(&["op"]).map(|_| Self::Take)?,
-            "append" => read(&["op"]).map(|_| Self::Append)?,
-            "incr" => {
-                let query = read(&["op", "by", "ttl"])?;
-                Self::Incr {
-                    by: query.parse("by", number)?.unwrap_or(1),
-                    ttl: query.parse("ttl", ttl)?,
-                }
-            }
-            "expire" => Self::Expire(expiry(&read(&["op", "ttl", "at"])?)?),
-            "wait" => Self::Wait(Wait::read(query)?),
-            op => {
-                let known = "put, remove, take, incr, append, expire and wait";
-                return Err(unknown(op, known));
-            }
+            "expire" => Self::Expire(expiry(query)?),
+            _ => Self::Wait(Wait {
+                wait: query.wait()?,
+                until: until(query)?,
+            }),
         })
     }
 }
@@ -189,60 +258,43 @@ fn expiry(query: &Query) -> Result<Expiry, String> {
     }
 }
 
-/// The words for what an import does to what is there.
-const MERGES: [(&str, Merge); 4] = [
-    ("overwrite", Merge::Overwrite),
-    ("absent", Merge::IfAbsent),
-    ("newer", Merge::Newer),
-    ("replace", Merge::Replace),
-];
-
-/// The verbs on a namespace that have no parameters.
-const PLAIN: [(&str, OnNamespace); 8] = [
-    ("push", OnNamespace::Push),
-    ("get", OnNamespace::Get),
-    ("take", OnNamespace::Take),
-    ("drop", OnNamespace::Drop),
-    ("lock", OnNamespace::Lock),
-    ("keep", OnNamespace::Keep),
-    ("free", OnNamespace::Free),
-    ("holder", OnNamespace::Holder),
-];
+fn until(query: &Query) -> Result<Until, String> {
+    let changed = query.parse("changed", |text| {
+        let etag = text.parse::<Etag>();
+        etag.map_err(|err| err.to_string())
+    })?;
+    match (query.flag("gone")?, changed) {
+        (false, None) => Ok(Until::There),
+        (true, None) => Ok(Until::Gone),
+        (false, Some(etag)) => Ok(Until::Changed(etag)),
+        (true, Some(_)) => Err("`gone` and `changed` exclude each other".to_owned()),
+    }
+}
 
 impl OnNamespace {
     /// Writes the query, with its `?`.
     pub fn write(&self) -> String {
-        let mut query = Query::default();
-        match self {
-            Self::Pop { end, wait } => {
-                query.add("op", "pop");
-                query.add_flag("last", *end == End::Last);
-                if !wait.is_zero() {
-                    query.add_millis("wait", *wait);
-                }
-            }
-            Self::Wait(wait) => wait.add_to(&mut query),
-            Self::Batch { json, stop, end } => {
-                query.add("op", "batch");
-                query.add_flag("json", *json);
-                query.add_flag("stop", *stop);
-                query.add_flag("end", *end);
-            }
+        let query = match self {
+            Self::Push => Query::of("push"),
+            Self::Pop { end, wait } => Query::of("pop")
+                .on("last", *end == End::Last)
+                .with("wait", (!wait.is_zero()).then(|| millis(*wait))),
+            Self::Batch { json, stop, end } => Query::of("batch")
+                .on("json", *json)
+                .on("stop", *stop)
+                .on("end", *end),
             Self::Import(merge, now) => {
-                query.add("op", "import");
                 let word = MERGES.iter().find(|(_, other)| other == merge);
-                word.iter().for_each(|(word, _)| query.add("merge", word));
-                query.add_flag("now", *now);
+                let query = Query::of("import").with("merge", word.map(|(word, _)| word));
+                query.on("now", *now)
             }
-            Self::Put(key) => {
-                query.add("op", "put");
-                query.add("key", key.to_string());
-            }
-            plain => {
-                let word = PLAIN.iter().find(|(_, other)| other == plain);
-                word.iter().for_each(|(word, _)| query.add("op", word));
-            }
-        }
+            Self::Drop => Query::of("drop"),
+            Self::Lock => Query::of("lock"),
+            Self::Keep => Query::of("keep"),
+            Self::Free => Query::of("free"),
+            Self::Holder => Query::of("holder"),
+            Self::Key(verb, len) => verb.query().with("key", len.map(|len| len.to_string())),
+        };
         query.write()
     }
 
@@ -252,47 +304,46 @@ impl OnNamespace {
     ///
     /// Where it asks for nothing that there is.
     pub fn read(query: Option<&str>) -> Result<Self, String> {
-        let read = |known: &[&str]| Query::read(query, known);
-        if let Some((_, verb)) = PLAIN.iter().find(|(word, _)| *word == op(query)) {
-            return read(&["op"]).map(|_| *verb);
+        let op = op(query);
+        if let Some(query) = read_verb(query, &ON_KEY, &["key"])? {
+            let (verb, len) = (OnKey::of(op, &query)?, query.parse("key", number)?);
+            return match (&verb, len) {
+                (OnKey::Put { .. } | OnKey::Append, None) => Err(format!(
+                    "`{op}` wants `key`, how many bytes of the body are the key"
+                )),
+                _ => Ok(Self::Key(verb, len)),
+            };
         }
-        match op(query) {
-            "pop" => {
-                let query = read(&["op", "last", "wait"])?;
-                let last = query.flag("last")?;
-                let end = if last { End::Last } else { End::First };
-                let wait = query.wait()?;
-                Ok(Self::Pop { end, wait })
-            }
-            "wait" => Wait::read(query).map(Self::Wait),
-            "batch" => {
-                let query = read(&["op", "json", "stop", "end"])?;
-                Ok(Self::Batch {
-                    json: query.flag("json")?,
-                    stop: query.flag("stop")?,
-                    end: query.flag("end")?,
-                })
-            }
+        let Some(query) = read_verb(query, &ON_NAMESPACE, &[])? else {
+            return Err(no_verb(op, ON_NAMESPACE.iter().chain(&ON_KEY)));
+        };
+        Ok(match op {
+            "push" => Self::Push,
+            "pop" => Self::Pop {
+                end: match query.flag("last")? {
+                    true => End::Last,
+                    false => End::First,
+                },
+                wait: query.wait()?,
+            },
+            "batch" => Self::Batch {
+                json: query.flag("json")?,
+                stop: query.flag("stop")?,
+                end: query.flag("end")?,
+            },
             "import" => {
-                let query = read(&["op", "merge", "now"])?;
                 let merge = query.parse("merge", |text| {
                     let known = MERGES.iter().find(|(word, _)| *word == text);
                     let why = "it is overwrite, absent, newer or replace";
                     known.map(|(_, merge)| *merge).ok_or_else(|| why.to_owned())
                 })?;
-                let (merge, now) = (merge.unwrap_or_default(), query.flag("now")?);
-                Ok(Self::Import(merge, now))
+                Self::Import(merge.unwrap_or_default(), query.flag("now")?)
             }
-            "put" => {
-                let key = read(&["op", "key"])?.parse("key", number)?;
-                let why = "`put` wants `key`, how many bytes of the body are the key";
-                key.map(Self::Put).ok_or_else(|| why.to_owned())
-            }
-            op => {
-                let known = "push, pop, wait, get, take, put, batch, import, drop, lock, keep, free and holder; \
-                             the others want a key";
-                Err(unknown(op, known))
-            }
-        }
+            "drop" => Self::Drop,
+            "lock" => Self::Lock,
+            "keep" => Self::Keep,
+            "free" => Self::Free,
+            _ => Self::Holder,
+        })
     }
 }

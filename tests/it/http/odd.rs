@@ -1,4 +1,4 @@
-//! Keys that cannot stand in a path, and stand in the body.
+//! Keys that cannot stand in a path, and are the beginning of a body.
 
 use kv::exit::Exit;
 
@@ -65,4 +65,47 @@ fn an_odd_key_is_taken_in_one_step() {
     server
         .ask("POST /v1/default?op=get", &[], b"")
         .refuses(400, Exit::Usage);
+}
+
+/// Each verb takes such a key, however long that is, and says the same as of any other.
+#[test]
+fn every_verb_takes_an_odd_key() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &[]);
+    let longest = "\u{fc}".repeat(32_767);
+    for key in ["a//b", &longest] {
+        let post = |verb: &str, body: &[u8]| {
+            let len = key.len();
+            let request = format!("POST /v1/default?op={verb}&key={len}");
+            server.ask(&request, &[], &[key.as_bytes(), body].concat())
+        };
+        post("incr&by=41", b"").is(200).holds("41\n");
+        post("incr", b"").is(200).holds("42\n");
+        post("append", b"0").is(204);
+        post("expire&at=2040-01-02T03:04:05Z", b"").is(204);
+        post("wait&wait=0", b"").is(204);
+        let get = post("get", b"").is(200).holds("420");
+        let stat = post("stat", b"").is(200).text();
+        let line: serde_json::Value = serde_json::from_str(&stat).unwrap();
+        assert_eq!(line["key"], key);
+        assert_eq!(line["size"], 3);
+        assert_eq!(line["expires"], "2040-01-02T03:04:05.000Z");
+        assert_eq!(get.header("kv-modified"), line["modified"].as_str());
+        post("put&if_value=420", b"v").is(204);
+        post("put&if_value=420", b"w").refuses(412, Exit::No);
+        post("remove&if_value=w", b"").refuses(412, Exit::No);
+        post("remove&if_value=v", b"").is(204);
+        post("wait&gone=1", b"").is(204);
+        for verb in ["get", "stat", "take", "remove", "expire&ttl=1h", "wait"] {
+            post(verb, b"").refuses(404, Exit::No);
+        }
+    }
+    // A key in a path has the same verbs.
+    kv.put("k", "v");
+    let stat = server.ask("POST /v1/default/k?op=stat", &[], b"").is(200);
+    assert!(stat.text().starts_with("{\"key\":\"k\",\"size\":1,"));
+    server
+        .ask("POST /v1/default/k?op=get", &[], b"")
+        .is(200)
+        .holds("v");
 }

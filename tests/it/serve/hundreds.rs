@@ -226,7 +226,9 @@ fn who_reads_nothing_of_a_large_value_keeps_nobody_from_storing_one() {
         })
         .collect();
     until("no value more is sent", || {
-        let code = server.ask("GET /v1/default/large", &["Range: bytes=0-0"], b"").code;
+        let code = server
+            .ask("GET /v1/default/large", &["Range: bytes=0-0"], b"")
+            .code;
         code == 503
     });
     let value = bytes(1 << 20);

@@ -37,18 +37,18 @@ fn every_answer_comes_back() {
                 since: text.clone(),
                 shared,
             });
-            comes_back(LockWanted {
+            comes_back(LockCall {
                 shared,
                 host: text.clone(),
                 pid: 7,
-                ..LockWanted::default()
+                ..LockCall::default()
             });
-            comes_back(LockWanted {
+            comes_back(LockCall {
                 id: Some(text.clone()),
                 name: shared.then(|| text.clone()),
                 name_base64: (!shared).then(|| text.clone()),
                 wait: Some(text.clone()),
-                ..LockWanted::default()
+                ..LockCall::default()
             });
         }
     }

@@ -21,11 +21,10 @@ fn waits() -> impl Iterator<Item = Wait> {
         .flat_map(move |until| times.map(|wait| Wait { wait, until }))
 }
 
-#[test]
-fn every_request_on_a_key_comes_back() {
+fn on_keys() -> Vec<OnKey> {
     let values = NASTY.iter().map(|value| Some(value.to_vec()));
     let values: Vec<_> = values.chain([None]).collect();
-    let mut all = vec![OnKey::Take, OnKey::Append];
+    let mut all = vec![OnKey::Get, OnKey::Stat, OnKey::Take, OnKey::Append];
     for if_value in values {
         let again = if_value.clone();
         all.extend([OnKey::Put { if_value }, OnKey::Remove { if_value: again }]);
@@ -42,7 +41,12 @@ fn every_request_on_a_key_comes_back() {
     ];
     all.extend(expiries.map(OnKey::Expire));
     all.extend(waits().map(OnKey::Wait));
-    for request in all {
+    all
+}
+
+#[test]
+fn every_request_on_a_key_comes_back() {
+    for request in on_keys() {
         let text = request.write();
         assert_eq!(OnKey::read(query(&text)), Ok(request), "{text}");
     }
@@ -51,8 +55,8 @@ fn every_request_on_a_key_comes_back() {
 #[test]
 fn every_request_on_a_namespace_comes_back() {
     use OnNamespace::*;
-    let mut all = vec![Push, Get, Take, Drop, Lock, Keep, Free, Holder];
-    all.push(Put(65_535));
+    let mut all = vec![Push, Drop, Lock, Keep, Free, Holder];
+    all.extend(on_keys().into_iter().map(|verb| Key(verb, Some(65_535))));
     for end in [End::First, End::Last] {
         let waits = [0, 1, 60_000].map(Duration::from_millis);
         all.extend(waits.map(|wait| Pop { end, wait }));
@@ -70,7 +74,7 @@ fn every_request_on_a_namespace_comes_back() {
     for now in [false, true] {
         all.extend(merges.map(|merge| Import(merge, now)));
     }
-    all.extend(waits().map(OnNamespace::Wait));
+    all.push(Key(OnKey::Take, None));
     for request in all {
         let text = request.write();
         assert_eq!(OnNamespace::read(query(&text)), Ok(request), "{text}");
@@ -131,8 +135,14 @@ fn a_query_has_known_names_once() {
         "op=put&c",
         "op=put&if_value=1&if_value=2",
         "op=put&if_value=%",
+        "op=put&key=1",
+        "op=push",
     ] {
         assert!(OnKey::read(Some(bad)).is_err(), "{bad}");
+    }
+    // Where what follows the key is the value, it is said where the key ends.
+    for bad in ["op=put", "op=append", "op=get&key=x", "op=drop&key=1"] {
+        assert!(OnNamespace::read(Some(bad)).is_err(), "{bad}");
     }
 }
 
