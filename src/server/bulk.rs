@@ -43,9 +43,10 @@ pub(super) async fn batch(
     app.still_there().await?;
     let permit = permit(app, &app.lists).await?;
     let body = response_body::written(app, Some(permit), move |app, out| {
-        let done = (app.config.batch)(request, out).and_then(|()| out.flush());
+        (app.config.batch)(request, out)?;
+        out.flush()?;
         drop(share);
-        Ok(done)
+        Ok(())
     })
     .await?;
     Ok(typed("application/octet-stream", body))

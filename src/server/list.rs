@@ -17,7 +17,7 @@ use crate::wire::info::write_json as write_info;
 use super::App;
 use super::reply::{Answer, Refusal, typed, unsaid};
 use super::request_body::permit;
-use super::response_body::{self, BodyWriter};
+use super::response_body::{self, BodyWriter, Torn};
 
 /// The most bytes of what could not be listed that wait for an entry.
 const MAX_HELD: usize = 64 * 1024;
@@ -72,7 +72,7 @@ fn write(
     namespace: &Namespace,
     request: List,
     out: &mut BodyWriter,
-) -> Result<io::Result<()>, StoreError> {
+) -> Result<(), Torn> {
     let List {
         mut selection,
         inline,
@@ -89,19 +89,13 @@ fn write(
         let mut listed = match listed {
             Ok(listed) => listed,
             Err(err) => {
-                if let Err(err) = damage.note(err, count == 0 && !end, out) {
-                    return Ok(Err(err));
-                }
+                damage.note(err, count == 0 && !end, out)?;
                 continue;
             }
         };
-        if let Err(err) = damage.tell(out) {
-            return Ok(Err(err));
-        }
+        damage.tell(out)?;
         if limit == Some(count) {
-            if let Err(err) = write_cursor(out, listed.key, selection.reverse) {
-                return Ok(Err(err));
-            }
+            write_cursor(out, listed.key, selection.reverse)?;
             break;
         }
         count += 1;
@@ -109,24 +103,19 @@ fn write(
             listed.value = None;
         }
         match entry::write(out, app.store(), namespace, listed, now, false) {
-            Ok(Ok(())) => {}
-            Ok(Err(err)) => return Ok(Err(err)),
-            Err(err) => {
-                if let Err(err) = damage.note(err, false, out) {
-                    return Ok(Err(err));
-                }
-            }
+            Ok(written) => written?,
+            Err(err) => damage.note(err, false, out)?,
         }
     }
     match damage.first {
-        Some(err) if !end => Err(err),
-        Some(err) => {
-            _ = app.failed(&err);
-            Ok(answer::write_line(out, &Ended { end: count }))
-        }
-        None if end => Ok(answer::write_line(out, &Ended { end: count })),
-        None => Ok(Ok(())),
+        Some(err) if !end => return Err(err.into()),
+        Some(err) => _ = app.failed(&err),
+        None => {}
     }
+    if end {
+        answer::write_line(out, &Ended { end: count })?;
+    }
+    Ok(())
 }
 
 /// What could not be listed.

@@ -124,7 +124,7 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
             ..Selection::default()
         };
         let mut listing = app.store().scan(&list, &selection, app.clock().now())?;
-        let mut written = out.write_all(b"{\"result\":[");
+        out.write_all(b"{\"result\":[")?;
         let mut is_first = true;
         while let Some(listed) = listing.next() {
             let listed = listed?;
@@ -134,14 +134,10 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
             let value = listed.value.map_or(Ok(Vec::new()), Value::into_vec)?;
             let comma: &[u8] = if is_first { b"" } else { b"," };
             is_first = false;
-            written = written
-                .and_then(|()| out.write_all(comma))
-                .and_then(|()| write_object(out, &value));
-            if written.is_err() {
-                return Ok(written);
-            }
+            out.write_all(comma)?;
+            write_object(out, &value)?;
         }
-        Ok(written.and_then(|()| out.write_all(b"]}\n")))
+        Ok(out.write_all(b"]}\n")?)
     })
     .await?;
     Ok(json(body))
@@ -156,11 +152,8 @@ async fn read(
     fields::check_headers(&parts.headers, false)?;
     if !is_json(&parts.headers) {
         let error = "the request needs `Content-Type: application/json`";
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Exit::Usage,
-            error,
-        ));
+        let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Refusal::new(code, Exit::Usage, error));
     }
     let max = app.config.max_value.min(MAX_OBJECT);
     let body = RequestBody::new(&parts.headers, body, max)?;

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::store::{Result, Source as _, Value};
+use crate::store::{Source as _, StoreError, Value};
 
 use super::reply::Refusal;
 use super::{App, begin};
@@ -103,13 +103,33 @@ impl Write for BodyWriter {
     }
 }
 
+/// Why a body has no end.
+pub(super) enum Torn {
+    /// Its client takes no more.
+    Gone,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<io::Error> for Torn {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<StoreError> for Torn {
+    fn from(err: StoreError) -> Self {
+        Self::Store(err)
+    }
+}
+
 /// Makes a body of what `write` writes on a thread of its own, and returns when the first part of it
 /// is there: what fails before that is refused. What fails behind it is told to the operator, and the
 /// client sees a body that is cut off.
 pub(super) async fn written(
     app: &Arc<App>,
     permit: Option<OwnedSemaphorePermit>,
-    write: impl FnOnce(&App, &mut BodyWriter) -> Result<io::Result<()>> + Send + 'static,
+    write: impl FnOnce(&App, &mut BodyWriter) -> Result<(), Torn> + Send + 'static,
 ) -> Result<Body, Refusal> {
     let (sender, mut parts) = mpsc::channel(2);
     let shared = Arc::clone(app);
@@ -122,9 +142,9 @@ pub(super) async fn written(
         };
         match write(&app, &mut writer) {
             // Whoever is gone needs no end.
-            Ok(Ok(())) => _ = writer.finish(),
-            Ok(Err(_)) => {}
-            Err(err) => {
+            Ok(()) => _ = writer.finish(),
+            Err(Torn::Gone) => {}
+            Err(Torn::Store(err)) => {
                 // What is sound is sent before it is cut off.
                 _ = writer.flush();
                 let refusal = app.failed(&err);
@@ -163,17 +183,15 @@ pub(super) async fn value(
         loop {
             let n = value.read(&mut buf)?;
             if n == 0 {
-                return Ok(writer.write_all(&held));
+                return Ok(writer.write_all(&held)?);
             }
             let part = clip(&buf[..n], at, &range);
             at += n as u64;
             if part.is_empty() {
                 continue;
             }
-            let ready = std::mem::replace(&mut held, part.to_vec());
-            if let Err(err) = writer.write_all(&ready) {
-                return Ok(Err(err));
-            }
+            writer.write_all(&held)?;
+            held = part.to_vec();
         }
     })
     .await
