@@ -1,6 +1,7 @@
 //! Connections: taken in, bounded in number and in time, and finished when the service stops.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -12,15 +13,18 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, UnixListener};
+use rustix::net::SocketFlags;
+use rustix::net::sockopt::set_tcp_nodelay;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::exit::Exit;
 
-use super::listen::{Listener, Socket};
+use super::listen::Listener;
 use super::reply::Refusal;
-use super::stream::{Peer, Stream, Timed};
+use super::stream::{Peer, Timed, driven};
 use super::{App, MAX_CALLS, MAX_HEADER, routes};
 
 /// How long a client may take to send a header, the time between two requests included.
@@ -48,7 +52,7 @@ pub(super) async fn accept(
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let socket = Acceptor::of(listener.take_socket()?)?;
+    let socket = driven(listener.take_socket()?)?;
     let places = Arc::new(Semaphore::new(places));
     let routes = routes::router(&app);
     // Each connection holds a sender; when the last is gone, so are all connections.
@@ -58,7 +62,7 @@ pub(super) async fn accept(
         let permit = Arc::clone(&places).acquire_owned();
         let accepted = async {
             let permit = permit.await;
-            (socket.accept().await, permit)
+            (next(&socket).await, permit)
         };
         let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
@@ -159,31 +163,17 @@ async fn serve(peer: Peer, routes: Router, app: &Arc<App>) {
     }
 }
 
-enum Acceptor {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Acceptor {
-    fn of(socket: Socket) -> io::Result<Self> {
-        Ok(match socket {
-            Socket::Tcp(socket) => Self::Tcp(TcpListener::from_std(socket)?),
-            Socket::Unix(socket) => Self::Unix(UnixListener::from_std(socket)?),
-        })
+/// Takes a connection in.
+async fn next(socket: &TcpStream) -> io::Result<Peer> {
+    let accept = || {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        rustix::net::accept_with(socket, flags).map_err(io::Error::from)
+    };
+    let stream = socket.async_io(Interest::READABLE, accept).await?;
+    // A unix socket has no such address.
+    let reached = SocketAddr::try_from(rustix::net::getsockname(&stream)?).ok();
+    if reached.is_some() {
+        set_tcp_nodelay(&stream, true)?;
     }
-
-    async fn accept(&self) -> io::Result<Peer> {
-        match self {
-            Self::Tcp(socket) => {
-                let (stream, _) = socket.accept().await?;
-                stream.set_nodelay(true)?;
-                let reached = stream.local_addr()?.ip();
-                Ok(Peer::new(Stream::Tcp(stream), Some(reached)))
-            }
-            Self::Unix(socket) => {
-                let (stream, _) = socket.accept().await?;
-                Ok(Peer::new(Stream::Unix(stream), None))
-            }
-        }
-    }
+    Peer::new(stream, reached.map(|address| address.ip()))
 }

@@ -37,15 +37,9 @@ pub enum Address {
 #[derive(Debug)]
 pub struct Listener {
     address: Address,
-    socket: Option<Socket>,
+    socket: Option<OwnedFd>,
     /// The device and the number of the socket's file, if it was made by us.
     made: Option<(u64, u64)>,
-}
-
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 impl Listener {
@@ -60,7 +54,8 @@ impl Listener {
             Address::Tcp(wanted) => {
                 let socket = TcpListener::bind(wanted)?;
                 rustix::net::listen(&socket, QUEUE)?;
-                Self::of_tcp(socket)
+                let address = Address::Tcp(socket.local_addr()?);
+                Self::of(socket.into(), address, None)
             }
             Address::Unix(path) => {
                 // Of several who find one that nobody listens on, one replaces it at a time.
@@ -72,25 +67,16 @@ impl Listener {
                 let socket = socket?;
                 rustix::net::listen(&socket, QUEUE)?;
                 let made = identity(&path);
-                Self::of_unix(socket, path, made)
+                Self::of(socket.into(), Address::Unix(path), made)
             }
         }
     }
 
-    fn of_tcp(socket: TcpListener) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
+    fn of(socket: OwnedFd, address: Address, made: Option<(u64, u64)>) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self {
-            address: Address::Tcp(socket.local_addr()?),
-            socket: Some(Socket::Tcp(socket)),
-            made: None,
-        })
-    }
-
-    fn of_unix(socket: UnixListener, path: PathBuf, made: Option<(u64, u64)>) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self {
-            address: Address::Unix(path),
-            socket: Some(Socket::Unix(socket)),
+            address,
+            socket: Some(socket),
             made,
         })
     }
@@ -107,13 +93,13 @@ impl Listener {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
         let tcp = TcpListener::from(socket);
-        if tcp.local_addr().is_ok() {
-            return Self::of_tcp(tcp);
+        if let Ok(address) = tcp.local_addr() {
+            return Self::of(tcp.into(), Address::Tcp(address), None);
         }
         let unix = UnixListener::from(OwnedFd::from(tcp));
-        let address = unix.local_addr()?;
-        let path = address.as_pathname().unwrap_or(Path::new("(no name)"));
-        Self::of_unix(unix, path.to_owned(), None)
+        let path = unix.local_addr()?.as_pathname().map(Path::to_owned);
+        let path = path.unwrap_or_else(|| PathBuf::from("(no name)"));
+        Self::of(unix.into(), Address::Unix(path), None)
     }
 
     /// Returns the address, with the port that the system chose.
@@ -122,7 +108,7 @@ impl Listener {
     }
 
     /// Takes the socket out. When it is closed, nobody can connect any more.
-    pub(super) fn take_socket(&mut self) -> io::Result<Socket> {
+    pub(super) fn take_socket(&mut self) -> io::Result<OwnedFd> {
         let gone = || io::Error::other("the socket is closed");
         self.socket.take().ok_or_else(gone)
     }

@@ -1,4 +1,5 @@
-//! What was done, as Prometheus reads it (text format 0.0.4).
+//! What is told to those who watch over the service: whether it is well, and what was done, as Prometheus
+//! reads it (text format 0.0.4).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,12 +8,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
+use axum::response::IntoResponse as _;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::store::{self, Namespace};
 
-use super::reply::Refusal;
+use super::reply::{Answer, Refusal, typed};
 use super::{App, MAX_WAITS};
 
 /// The bounds of the latencies, in seconds.
@@ -90,48 +93,48 @@ impl Metrics {
     }
 }
 
+/// Tells whether the store can be read.
+pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
+    app.still_there().await?;
+    app.aside(|app| app.store().namespaces()).await?;
+    Ok("ok\n".into_response())
+}
+
+/// Tells what was done, and what there is, for Prometheus.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
+    let text = app.metrics_text().await?;
+    Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
+}
+
 impl App {
     /// Writes all of it. It looks into the store and may take a while.
-    pub(super) async fn metrics_text(self: &Arc<Self>) -> Result<String, Refusal> {
+    async fn metrics_text(self: &Arc<Self>) -> Result<String, Refusal> {
         let counts = self.counts().await?;
         let mut text = String::new();
         self.write_requests(&mut text);
         let metrics = &self.metrics;
-        for (name, kind, help, number) in [
-            (
-                "kv_http_connections",
-                "gauge",
-                "Open connections.",
-                metrics.connections.load(Relaxed),
-            ),
-            (
-                "kv_http_waiting",
-                "gauge",
-                "Requests that wait for something to happen.",
-                (MAX_WAITS - self.waits.available_permits()) as u64,
-            ),
-            (
-                "kv_namespaces",
-                "gauge",
-                "Namespaces, of which the first are counted below.",
-                counts.namespaces as u64,
-            ),
-            (
-                "kv_http_received_bytes_total",
-                "counter",
-                "Bytes received, headers included.",
-                metrics.received.load(Relaxed),
-            ),
-            (
-                "kv_http_sent_bytes_total",
-                "counter",
-                "Bytes sent, headers included.",
-                metrics.sent.load(Relaxed),
-            ),
-        ] {
+        let mut one = |name, kind, help, number: u64| {
             head(&mut text, name, kind, help);
             _ = writeln!(text, "{name} {number}");
-        }
+        };
+        let connections = metrics.connections.load(Relaxed);
+        one(
+            "kv_http_connections",
+            "gauge",
+            "Open connections.",
+            connections,
+        );
+        let waiting = (MAX_WAITS - self.waits.available_permits()) as u64;
+        let help = "Requests that wait for something to happen.";
+        one("kv_http_waiting", "gauge", help, waiting);
+        let help = "Namespaces, of which the first are counted below.";
+        one("kv_namespaces", "gauge", help, counts.namespaces as u64);
+        let received = metrics.received.load(Relaxed);
+        let help = "Bytes received, headers included.";
+        one("kv_http_received_bytes_total", "counter", help, received);
+        let sent = metrics.sent.load(Relaxed);
+        let help = "Bytes sent, headers included.";
+        one("kv_http_sent_bytes_total", "counter", help, sent);
         let mut gauge = |name, help, number: fn(&Count) -> u64| {
             head(&mut text, name, "gauge", help);
             for count in &counts.some {

@@ -16,7 +16,7 @@
 //!   list        namespaces and entries as lines of JSON
 //!   objects     /get and /set: objects and lists as JSON
 //!   page        a page to look around with, and openapi.json, which describes all paths
-//!   health      what is told to those who watch;  metrics  what was done, for Prometheus
+//!   metrics     whether it is well, and what was done, for Prometheus
 //!   request_body, response_body, reply   bodies in, bodies out, and errors;  memory  how much is held
 //! ```
 
@@ -27,7 +27,6 @@ mod connection;
 mod entry;
 mod fields;
 mod guard;
-mod health;
 mod list;
 mod listen;
 mod locks;

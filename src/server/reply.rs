@@ -1,6 +1,5 @@
 //! Answers that say no, and why.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -204,21 +203,22 @@ pub(super) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
 /// A body that is not sent, of which nobody says how long it would be (RFC 9110, section 8.6): in answer to
 /// HEAD, and where nothing was changed.
 pub(super) fn unsaid() -> Body {
-    struct Unsaid;
+    Body::new(Polled(|_: &mut Context<'_>| Poll::Ready(None)))
+}
 
-    impl hyper::body::Body for Unsaid {
-        type Data = Bytes;
-        type Error = Infallible;
+/// What is asked for the next part of a body.
+pub(super) type NextPart = Poll<Option<io::Result<Frame<Bytes>>>>;
 
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            Poll::Ready(None)
-        }
+/// A body whose parts a function makes.
+pub(super) struct Polled<F>(pub(super) F);
+
+impl<F: FnMut(&mut Context<'_>) -> NextPart + Unpin> hyper::body::Body for Polled<F> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> NextPart {
+        (self.0)(cx)
     }
-
-    Body::new(Unsaid)
 }
 
 /// Makes an answer without a body.

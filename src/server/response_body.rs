@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -12,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::store::{Source as _, StoreError, Value};
 
-use super::reply::Refusal;
+use super::reply::{Polled, Refusal};
 use super::{App, begin};
 
 /// Bytes that are sent at once.
@@ -27,42 +26,35 @@ enum Event {
     Refused(Refusal),
 }
 
-/// A body whose parts another thread makes. Where that thread fails, or ends without saying that it
-/// has come to the end, the body fails too, and the connection is closed short of its end.
-struct Parts {
-    /// What was said before the answer was begun.
-    first: Option<Event>,
-    parts: mpsc::Receiver<Event>,
-    is_torn: bool,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl hyper::body::Body for Parts {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let event = match self.first.take() {
-            Some(event) => Some(event),
-            None => ready!(self.parts.poll_recv(cx)),
+/// Makes a body of parts that another thread makes. Where that thread fails, or ends without saying that
+/// it has come to the end, the body fails too, and the connection is closed short of its end.
+fn body_of(
+    first: Event,
+    mut parts: mpsc::Receiver<Event>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Body {
+    let mut first = Some(first);
+    let mut is_torn = false;
+    Body::new(Polled(move |cx: &mut Context<'_>| {
+        let _held = &permit;
+        let event = match first.take() {
+            None => ready!(parts.poll_recv(cx)),
+            first => first,
         };
         Poll::Ready(match event {
             Some(Event::Part(part)) => Some(Ok(Frame::data(part))),
             Some(Event::End) => None,
-            Some(Event::Refused(_)) | None if self.is_torn => {
+            Some(Event::Refused(_)) | None if is_torn => {
                 Some(Err(io::Error::other("the answer could not be made")))
             }
             Some(Event::Refused(_)) | None => {
                 // What was made is sent before the connection is closed, if the client takes it.
-                self.is_torn = true;
+                is_torn = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         })
-    }
+    }))
 }
 
 /// Writes the parts of a body; dropped before its end it leaves the body torn.
@@ -155,17 +147,11 @@ pub(super) async fn written(
         }
     };
     begin(app, work).await?;
-    let first = match parts.recv().await {
-        Some(Event::Refused(refusal)) => return Err(refusal),
-        Some(event) => Some(event),
-        None => return Err(Refusal::bug()),
-    };
-    Ok(Body::new(Parts {
-        first,
-        parts,
-        is_torn: false,
-        _permit: permit,
-    }))
+    match parts.recv().await {
+        Some(Event::Refused(refusal)) => Err(refusal),
+        Some(first) => Ok(body_of(first, parts, permit)),
+        None => Err(Refusal::bug()),
+    }
 }
 
 /// Makes a body of a part of a value that is too large to be held. Its last bytes are not sent

@@ -19,7 +19,7 @@ use super::condition::Preconditions;
 use super::reply::{Answer, Refusal};
 use super::request_body::RequestBody;
 use super::stream::Peer;
-use super::{App, entry, fields, guard, health, list, objects, page, speak, verbs};
+use super::{App, entry, fields, guard, list, metrics, objects, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -34,8 +34,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/page.css", get(page::css))
         .route("/page.js", get(page::script))
         .route("/openapi.json", get(page::openapi))
-        .route("/healthz", get(health::health))
-        .route("/metrics", get(health::metrics))
+        .route("/healthz", get(metrics::health))
+        .route("/metrics", get(metrics::metrics))
         .fallback(async || {
             Refusal::new(StatusCode::NOT_FOUND, Exit::Usage, "there is no such path")
         })

@@ -6,6 +6,7 @@
 //! is a line that tells its code and headers, with its body behind.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,7 +24,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::wire::http::answer::{self, Head, LATE, PROTOCOL, VERSION};
 
-use super::reply::Refusal;
+use super::reply::{NextPart, Polled, Refusal};
 
 /// How long an answer may take before it is late, and how often a late one gives a sign of life.
 const BEAT: Duration = Duration::from_millis(500);
@@ -79,7 +80,9 @@ async fn in_time(request: Request, next: Next, body: &AtomicU8) -> Response {
     }
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut response = Response::new(Body::new(Late::Coming(coming, beat)));
+    let mut late = Late::Coming(coming, beat);
+    let body = Polled(move |cx: &mut Context<'_>| late.poll(cx));
+    let mut response = Response::new(Body::new(body));
     let headers = response.headers_mut();
     headers.insert(LATE, HeaderValue::from_static("1"));
     // So that nginx hands on each sign of life.
@@ -139,35 +142,31 @@ enum Late {
     Come(Body),
 }
 
-impl hyper::body::Body for Late {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = &mut *self;
-        let (coming, beat) = match this {
-            Self::Come(body) => return Pin::new(body).poll_frame(cx),
+impl Late {
+    fn poll(&mut self, cx: &mut Context<'_>) -> NextPart {
+        let (coming, beat) = match self {
+            Self::Come(body) => {
+                let part = Pin::new(body).poll_frame(cx);
+                return part.map_err(io::Error::other);
+            }
             Self::Coming(coming, beat) => (coming, beat),
         };
-        if let Poll::Ready(response) = coming.as_mut().poll(cx) {
-            let (mut parts, body) = response.into_parts();
-            if let Some(length) = body.size_hint().exact() {
-                parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
-            }
-            let text = |(name, value): (&HeaderName, &HeaderValue)| {
-                Some((name.to_string(), value.to_str().ok()?.to_owned()))
-            };
-            let head = Head {
-                code: parts.status.as_u16(),
-                headers: parts.headers.iter().filter_map(text).collect(),
-            };
-            *this = Self::Come(body);
-            return Poll::Ready(Some(Ok(Frame::data(answer::line(&head).into()))));
+        let Poll::Ready(response) = coming.as_mut().poll(cx) else {
+            ready!(beat.poll_tick(cx));
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))));
+        };
+        let (mut parts, body) = response.into_parts();
+        if let Some(length) = body.size_hint().exact() {
+            parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
         }
-        ready!(beat.poll_tick(cx));
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))))
+        let text = |(name, value): (&HeaderName, &HeaderValue)| {
+            Some((name.to_string(), value.to_str().ok()?.to_owned()))
+        };
+        let head = Head {
+            code: parts.status.as_u16(),
+            headers: parts.headers.iter().filter_map(text).collect(),
+        };
+        *self = Self::Come(body);
+        Poll::Ready(Some(Ok(Frame::data(answer::line(&head).into()))))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::App;
@@ -48,69 +48,35 @@ impl Slowness {
     }
 }
 
-/// A stream, of which the connection and its requests know.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+/// Has the runtime drive a socket that does not block. Whether it is one of TCP or of the file system, and
+/// whether it is listened on, makes no difference to the calls that are made on it here.
+pub(super) fn driven(socket: OwnedFd) -> io::Result<TcpStream> {
+    TcpStream::from_std(socket.into())
 }
 
+/// A stream, of which the connection and its requests know.
+#[derive(Debug)]
+pub(super) struct Stream(TcpStream);
+
 impl Stream {
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
-        }
-    }
-
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_write_ready(cx),
-            Self::Unix(stream) => stream.poll_write_ready(cx),
-        }
-    }
-
     /// Reads, if there is something. Where the buffer is not filled there is nothing more, and the
     /// next try need not ask the system to know.
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let mut count = None;
-        let read = || {
-            let n = rustix::io::read(self, &mut *buf)?;
+        let read = self.0.try_io(Interest::READABLE, || {
+            let n = rustix::io::read(&self.0, &mut *buf)?;
             count = Some(n);
             match n > 0 && n < buf.len() {
                 true => Err(io::ErrorKind::WouldBlock.into()),
-                false => Ok(()),
+                false => Ok(n),
             }
-        };
-        let read = match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
-        };
-        match (count, read) {
-            (Some(n), _) => Ok(n),
-            (None, Err(err)) => Err(err),
-            (None, Ok(())) => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        match (self, parts) {
-            (Self::Tcp(stream), [part]) => stream.try_write(part),
-            (Self::Tcp(stream), parts) => stream.try_write_vectored(parts),
-            (Self::Unix(stream), parts) => stream.try_write_vectored(parts),
-        }
-    }
-
-    async fn ready(&self) -> io::Result<Ready> {
-        match self {
-            Self::Tcp(stream) => stream.ready(Interest::READABLE).await,
-            Self::Unix(stream) => stream.ready(Interest::READABLE).await,
-        }
+        });
+        count.map_or(read, Ok)
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.poll_read_ready(cx))?;
+            ready!(self.0.poll_read_ready(cx))?;
             match self.try_read(buf) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
@@ -120,11 +86,11 @@ impl Stream {
 
     fn poll_write(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
-            match self.try_write(parts) {
+            match self.0.try_write_vectored(parts) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 wrote => return Poll::Ready(wrote),
             }
-            ready!(self.poll_write_ready(cx))?;
+            ready!(self.0.poll_write_ready(cx))?;
         }
     }
 
@@ -139,7 +105,7 @@ impl Stream {
     /// reaches it. Who was sent a part of what was announced learns at once that it is all there is.
     pub(super) async fn linger(&self) {
         // A client that is gone already hears nothing.
-        _ = rustix::net::shutdown(self, rustix::net::Shutdown::Write);
+        _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Write);
         let mut buf = vec![0; 64 * 1024];
         let drained = async {
             loop {
@@ -151,15 +117,6 @@ impl Stream {
             }
         };
         _ = timeout(LINGER_TIME, drained).await;
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
     }
 }
 
@@ -176,12 +133,12 @@ struct Inner {
 
 impl Peer {
     /// Makes a client that has reached this service at an address; at none on a unix socket.
-    pub(super) fn new(stream: Stream, reached: Option<IpAddr>) -> Self {
-        Self(Arc::new(Inner {
-            stream,
+    pub(super) fn new(socket: OwnedFd, reached: Option<IpAddr>) -> io::Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            stream: Stream(driven(socket)?),
             reached,
             is_refused: AtomicBool::new(false),
-        }))
+        })))
     }
 
     pub(super) fn stream(&self) -> &Stream {
@@ -206,7 +163,7 @@ impl Peer {
     /// gone: nothing tells before an answer is sent.
     pub(super) async fn has_ended(&self) {
         loop {
-            match self.0.stream.ready().await {
+            match self.0.stream.0.ready(Interest::READABLE).await {
                 Ok(ready) if !ready.is_read_closed() => sleep(LOOK_EVERY).await,
                 _ => return,
             }
@@ -299,7 +256,7 @@ impl AsyncWrite for Timed {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let how = rustix::net::Shutdown::Write;
-        Poll::Ready(rustix::net::shutdown(self.peer.stream(), how).map_err(io::Error::from))
+        Poll::Ready(rustix::net::shutdown(&self.peer.stream().0, how).map_err(io::Error::from))
     }
 }
 
