@@ -46,20 +46,20 @@ const RUNTIME_FILES: u64 = 7;
 pub(super) async fn accept(
     listener: &mut Listener,
     app: Arc<App>,
-    places: usize,
+    most: usize,
     stopper: watch::Sender<bool>,
     ready: impl FnOnce(),
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let socket = driven(listener.take_socket()?)?;
-    let places = Arc::new(Semaphore::new(places));
+    let permits = Arc::new(Semaphore::new(most));
     let routes = routes::router(&app);
     // Each connection holds a sender; when the last is gone, so are all connections.
     let (running, mut finished) = mpsc::channel::<()>(1);
     ready();
     loop {
-        let permit = Arc::clone(&places).acquire_owned();
+        let permit = Arc::clone(&permits).acquire_owned();
         let accepted = async {
             let permit = permit.await;
             (next(&socket).await, permit)
@@ -108,7 +108,7 @@ pub(super) fn files() -> u64 {
 
 /// Returns how many connections there can be with so many descriptors, of which the requests need some,
 /// too.
-pub(super) fn places(files: u64) -> io::Result<usize> {
+pub(super) fn most_connections(files: u64) -> io::Result<usize> {
     // Where the system does not tell how many are open, it is about as many.
     let open = std::fs::read_dir("/proc/self/fd").map_or(4, |open| open.count() as u64);
     let least = open + RUNTIME_FILES + FILES_PER_CALL + 1;
@@ -118,9 +118,9 @@ pub(super) fn places(files: u64) -> io::Result<usize> {
     }
     let left = files - open - RUNTIME_FILES;
     let for_calls = FILES_PER_CALL * MAX_CALLS as u64;
-    let places = (left / (1 + FILES_PER_CALL)).max(left.saturating_sub(for_calls));
-    let places = places.min((left / 2).max(left.saturating_sub(OTHER_FILES)));
-    Ok(usize::try_from(places.min(MAX_CONNECTIONS)).unwrap_or(usize::MAX))
+    let most = (left / (1 + FILES_PER_CALL)).max(left.saturating_sub(for_calls));
+    let most = most.min((left / 2).max(left.saturating_sub(OTHER_FILES)));
+    Ok(usize::try_from(most.min(MAX_CONNECTIONS)).unwrap_or(usize::MAX))
 }
 
 /// Serves one connection to its end. What goes wrong with it concerns its client alone.
@@ -152,7 +152,7 @@ async fn serve(peer: Peer, routes: Router, app: &Arc<App>) {
     if let Err(err) = &ended
         && err.is_parse_version_h2()
     {
-        let error = "this service speaks HTTP/1.1, and no HTTP/2";
+        let error = "HTTP/2 is not supported: use HTTP/1.1";
         let code = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
         peer.stream()
             .say(&Refusal::new(code, Exit::Usage, error).raw())

@@ -275,7 +275,7 @@ async fn lock(
         tokio::select! {
             () = freed => {}
             () = sleep_until(until.min(now + pause)) => pause = LONGEST_PAUSE.min(pause * 2),
-            () = app.stops() => return Err(Refusal::busy("the service stops")),
+            () = app.stops() => return Err(Refusal::busy("the service is stopping")),
             () = peer.has_ended() => return Ok(None),
         }
     }

@@ -273,7 +273,7 @@ async fn joined<T>(call: task::JoinHandle<Result<T, Refusal>>) -> Result<T, Refu
 /// Where the system has no sockets or threads to give.
 pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io::Result<()> {
     let files = connection::files();
-    let places = connection::places(files)?;
+    let most = connection::most_connections(files)?;
     let (runtime, calls) = runtimes()?;
     let (stopper, stop) = watch::channel(false);
     let was_there = config.store.exists().unwrap_or_default();
@@ -290,13 +290,7 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
         lists: Arc::new(Semaphore::new(MAX_LISTS)),
         waits: Arc::new(Semaphore::new(MAX_WAITS)),
     });
-    let served = runtime.block_on(connection::accept(
-        &mut listener,
-        app,
-        places,
-        stopper,
-        ready,
-    ));
+    let served = runtime.block_on(connection::accept(&mut listener, app, most, stopper, ready));
     // Who still waits for the store to change is a thread that nobody listens to.
     runtime.shutdown_background();
     calls.shutdown_background();

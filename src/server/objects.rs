@@ -168,7 +168,7 @@ async fn read(
             }
             Object::List(list)
         }
-        _ => return Err(Refusal::usage("there is either an `id` or a `list`")),
+        _ => return Err(Refusal::usage("give either `id` or `list`")),
     };
     Ok((object, request.value, body))
 }

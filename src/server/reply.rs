@@ -60,7 +60,7 @@ impl Refusal {
 
     /// The namespace cannot be a list.
     pub(super) fn no_list() -> Self {
-        Self::usage("that namespace is not for lists")
+        Self::usage("this namespace cannot be a list")
     }
 
     /// The service lets nobody change anything.

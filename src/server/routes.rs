@@ -120,7 +120,7 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
         (Resource::Entry(at), method) => {
             let known = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE];
             if known.contains(method) && query.is_some_and(|query| !query.is_empty()) {
-                return Err(Refusal::usage("a query has no meaning here"));
+                return Err(Refusal::usage("this request takes no query"));
             }
             let verb = match *method {
                 Method::HEAD => return entry::head(&app, at, headers).await,

@@ -82,7 +82,7 @@ pub(super) async fn wait<T: Send + 'static>(
     _ = turn.lock().await;
     match result.try_recv() {
         Ok(found) => answer_of(app, Ok(found)),
-        Err(_) if is_stopping => Err(Refusal::busy("the service stops")),
+        Err(_) if is_stopping => Err(Refusal::busy("the service is stopping")),
         Err(_) => Ok(None),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::store::{Info, Time};
 use crate::wire::json;
@@ -126,76 +126,60 @@ pub fn write_json(
     out.write_all(b"}\n")
 }
 
-/// What [`write_json`] writes of a namespace.
-#[derive(Deserialize)]
-struct Told {
-    format: Option<u32>,
-    entries: u64,
-    bytes: u64,
-    disk_bytes: Option<u64>,
-    inodes: Option<u64>,
-    loose: u64,
-    packed: u64,
-    packs: u64,
-    temporary: u64,
-    tombstones: u64,
-    expired: u64,
-    last_gc: Option<String>,
-    gc_pays: bool,
-    damaged: u64,
-    evicts: Option<bool>,
-    sizes: Vec<ToldRow>,
-    ages: Vec<ToldRow>,
-}
-
-#[derive(Deserialize)]
-struct ToldRow {
-    from: u128,
-    count: u64,
-}
-
 /// Reads what is known of a namespace.
 ///
 /// # Errors
 ///
 /// A text for people.
 pub fn read_json(line: &[u8]) -> Result<Info, String> {
-    let told: Told = serde_json::from_slice(line).map_err(|err| err.to_string())?;
-    let counts = |rows: Vec<ToldRow>| {
+    let told: Value = serde_json::from_slice(line).map_err(|err| err.to_string())?;
+    let number = |name: &str| {
+        let number = told[name].as_u64();
+        number.ok_or_else(|| format!("`{name}` is no number"))
+    };
+    // Null is what is not known.
+    let known = |name: &str| match told[name].is_null() {
+        true => Ok(None),
+        false => number(name).map(Some),
+    };
+    let counts = |name: &str| {
+        let malformed = || format!("`{name}` is no histogram");
         let mut counts = Vec::new();
-        for ToldRow { from, count } in rows {
-            let row = (u128::BITS - from.leading_zeros()) as usize;
-            if row > u64::BITS as usize {
-                return Err("a row begins behind all numbers".to_owned());
-            }
-            if counts.len() <= row {
-                counts.resize(row + 1, 0);
-            }
+        for row in told[name].as_array().ok_or_else(malformed)? {
+            let (from, count) = (row["from"].as_u64(), row["count"].as_u64());
+            let (from, count) = from.zip(count).ok_or_else(malformed)?;
+            let row = (u64::BITS - from.leading_zeros()) as usize;
+            counts.resize(counts.len().max(row + 1), 0);
             counts[row] = count;
         }
-        Ok(counts)
+        Ok::<_, String>(counts)
     };
-    let collected = told.last_gc.map(|text| {
-        let time = read_rfc3339(&text);
-        time.ok_or_else(|| "`last_gc` is no time".to_owned())
-    });
+    let collected = match &told["last_gc"] {
+        Value::Null => None,
+        text => Some(
+            text.as_str()
+                .and_then(read_rfc3339)
+                .ok_or("`last_gc` is no time")?,
+        ),
+    };
     Ok(Info {
-        format: told.format.unwrap_or_default(),
-        entries: told.entries,
-        bytes: told.bytes,
-        disk_bytes: told.disk_bytes,
-        inodes: told.inodes,
-        loose: told.loose,
-        packed: told.packed,
-        packs: told.packs,
-        tombstones: told.tombstones,
-        expired: told.expired,
-        temporary: told.temporary,
-        collected: collected.transpose()?,
-        collection_pays: told.gc_pays,
-        damaged: told.damaged,
-        evicts: told.evicts,
-        sizes: counts(told.sizes)?,
-        ages: counts(told.ages)?,
+        format: u32::try_from(known("format")?.unwrap_or_default())
+            .map_err(|_| "`format` is too large".to_owned())?,
+        entries: number("entries")?,
+        bytes: number("bytes")?,
+        disk_bytes: known("disk_bytes")?,
+        inodes: known("inodes")?,
+        loose: number("loose")?,
+        packed: number("packed")?,
+        packs: number("packs")?,
+        tombstones: number("tombstones")?,
+        expired: number("expired")?,
+        temporary: number("temporary")?,
+        collected,
+        collection_pays: told["gc_pays"].as_bool().ok_or("`gc_pays` is no flag")?,
+        damaged: number("damaged")?,
+        evicts: told["evicts"].as_bool(),
+        sizes: counts("sizes")?,
+        ages: counts("ages")?,
     })
 }

@@ -120,7 +120,7 @@ impl Client {
         read.map_err(|err| self.broken(err))?;
         match bytes.len() as u64 <= most {
             true => Ok(bytes),
-            false => Err(self.told(5, format!("its answer has more than {most} bytes"))),
+            false => Err(self.service_error(5, format!("its answer has more than {most} bytes"))),
         }
     }
 
@@ -148,7 +148,7 @@ impl Client {
                 size: text("content-length")?.parse().ok()?,
             })
         };
-        read().ok_or_else(|| self.no_service("its answer is not that of one"))
+        read().ok_or_else(|| self.no_service("its answer lacks what is known of an entry"))
     }
 
     /// Reads the etag, which stands in quotes.

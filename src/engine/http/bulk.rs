@@ -51,10 +51,13 @@ impl Bulk for Http {
             // The service has seen a body that was cut off, and stored nothing.
             return Ok(None);
         }
-        let reply = reply?.ok_or_else(|| self.client.no_service("it says no to an import"))?;
+        let reply =
+            reply?.ok_or_else(|| self.client.no_service("its answer to an import is 404"))?;
         let text = self.client.text(reply)?;
-        let told: answer::Imported = answer::read(&text)
-            .ok_or_else(|| self.client.no_service("it does not tell what it imported"))?;
+        let told: answer::Imported = answer::read(&text).ok_or_else(|| {
+            self.client
+                .no_service("its answer to an import has no counts")
+        })?;
         let mut imported = Imported {
             stored: told.stored,
             left: told.left,
@@ -116,19 +119,19 @@ impl Http {
             ..Ask::on_namespace(namespace, &OnNamespace::Batch { json, stop, end })
         };
         let reply = self.client.ask(&ask)?;
-        let reply = reply.ok_or_else(|| self.client.no_service("it says no to a batch"))?;
+        let reply = reply.ok_or_else(|| self.client.no_service("its answer to a batch is 404"))?;
         let end = commands.len() as u64;
         let most = MAX_REPLY.saturating_mul(end).min(MAX_REPLIES);
         let frames = self.client.bytes(reply.body, most)?;
         let mut frames = &*frames;
-        let torn = || self.client.no_service("its replies are torn");
+        let torn = || self.client.no_service("the replies to a batch are cut off");
         let mut done = Vec::with_capacity(commands.len());
         for _ in commands {
             let (status, text, rest) = frame::take(frames).ok_or_else(torn)?;
             frames = rest;
             done.push(match status {
                 0 | 1 => Ok(status == 0),
-                status => Err(self.client.told(status, error_of(text))),
+                status => Err(self.client.service_error(status, error_of(text))),
             });
         }
         match answer::read(frames) == Some(Ended { end }) {

@@ -41,7 +41,7 @@ const MAX_REFUSAL: u64 = 64 * 1024;
 /// What talks to a service.
 #[derive(Debug)]
 pub(super) struct Client {
-    place: HttpLocation,
+    location: HttpLocation,
     /// What stands before each path.
     base: String,
     settings: Settings,
@@ -61,24 +61,24 @@ pub(super) struct Reply {
 }
 
 impl Client {
-    pub(super) fn new(place: HttpLocation, settings: Settings) -> Self {
-        let server = match &place.server {
+    pub(super) fn new(location: HttpLocation, settings: Settings) -> Self {
+        let server = match &location.server {
             HttpServer::Host { tls, authority } => {
                 format!("http{}://{authority}", if *tls { "s" } else { "" })
             }
             HttpServer::Socket(_) => "http://localhost".to_owned(),
         };
         Self {
-            base: format!("{server}{}/v1", place.base),
-            place,
+            base: format!("{server}{}/v1", location.base),
+            location,
             settings,
             longest_wait: AtomicU64::new(50_000),
             agent: OnceLock::new(),
         }
     }
 
-    pub(super) fn place(&self) -> &HttpLocation {
-        &self.place
+    pub(super) fn location(&self) -> &HttpLocation {
+        &self.location
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -136,7 +136,7 @@ impl Client {
         let uri = format!("{}{}", self.base, ask.path);
         let mut request = Request::builder().method(&ask.method).uri(uri);
         request = request.header(PROTOCOL, VERSION);
-        if let Some(token) = &self.place.token {
+        if let Some(token) = &self.location.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         for (name, value) in &ask.headers {
@@ -199,7 +199,7 @@ impl Client {
             .timeout_recv_response(patience)
             .timeout_per_read(patience)
             .timeout_per_write(patience);
-        let agent = match &self.place.server {
+        let agent = match &self.location.server {
             HttpServer::Socket(path) => {
                 let connector = UnixConnector(path.clone()).chain(Heedful);
                 Agent::with_parts(config.build(), connector, NoResolver)
@@ -233,7 +233,7 @@ impl Client {
                 false => Vec::new(),
             };
             let is_told = answer::read(&told).is_some_and(|told: Refused| told.status == 1);
-            let torn = || self.no_service("it says no, and not what to");
+            let torn = || self.no_service("its 404 does not say what is missing");
             return is_told.then_some(None).ok_or_else(torn);
         }
         Err(self.refusal(answer, ask))
@@ -252,17 +252,17 @@ impl Client {
             return self.no_service(&why);
         };
         if answer.code == StatusCode::UNAUTHORIZED {
-            let error = match self.place.token {
+            let error = match self.location.token {
                 Some(_) => "it does not take this token: KV_TOKEN, or --token-file, has another's",
                 None => "it wants a token: set KV_TOKEN, or give --token-file FILE",
             };
-            return self.told(status, error.to_owned());
+            return self.service_error(status, error.to_owned());
         }
         let mut body = Vec::new();
         _ = answer.body.take(MAX_REFUSAL).read_to_end(&mut body);
         match answer::read::<Refused>(&body) {
-            Some(told) if !told.error.is_empty() => self.told(told.status, told.error),
-            _ => self.told(status, format!("it answers {}", answer.code)),
+            Some(told) if !told.error.is_empty() => self.service_error(told.status, told.error),
+            _ => self.service_error(status, format!("it answers {}", answer.code)),
         }
     }
 
@@ -290,14 +290,14 @@ impl Client {
     }
 
     /// Makes an error of what the service tells.
-    pub(super) fn told(&self, status: u8, error: String) -> StoreError {
+    pub(super) fn service_error(&self, status: u8, error: String) -> StoreError {
         let fault = match status {
             3 => Fault::Busy,
             4 => Fault::Damaged,
             _ => Fault::Failed,
         };
         StoreError::Service {
-            place: self.place.to_string(),
+            place: self.location.to_string(),
             fault,
             error,
         }
@@ -306,19 +306,19 @@ impl Client {
     /// Says that what answers there is something else.
     pub(super) fn no_service(&self, why: &str) -> StoreError {
         let error = format!("what answers is no service of kv: {why}");
-        self.told(5, error)
+        self.service_error(5, error)
     }
 
     /// Says that an answer has not come to its end.
     pub(super) fn cut_off(&self) -> StoreError {
-        self.told(5, "its answer was cut off".to_owned())
+        self.service_error(5, "its answer was cut off".to_owned())
     }
 
     /// Says that there was no answer, or no whole one.
     pub(super) fn broken(&self, source: io::Error) -> StoreError {
         StoreError::Io {
             action: "read the answer of",
-            path: self.place.to_string().into(),
+            path: self.location.to_string().into(),
             source: io_error(source.into()),
         }
     }
@@ -333,7 +333,7 @@ impl Client {
         };
         StoreError::Io {
             action,
-            path: self.place.to_string().into(),
+            path: self.location.to_string().into(),
             source,
         }
     }

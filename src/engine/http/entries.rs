@@ -131,11 +131,13 @@ impl Entries for Http {
                     *was_there = reply.code != StatusCode::CREATED;
                 }
                 let etag = self.client.etag_of(&reply.headers);
-                let no_service = || self.client.no_service("it gives no etag");
+                let no_service = || self.client.no_service("its answer has no etag");
                 return etag.map(Some).ok_or_else(no_service);
             }
             if put.condition == Condition::Always {
-                return Err(self.client.no_service("it says no"));
+                return Err(self
+                    .client
+                    .no_service("it answers 404 to a change that needs nothing to be there"));
             }
             if large.is_none() {
                 return Ok(None);
@@ -206,10 +208,13 @@ impl Entries for Http {
     ) -> Result<i64> {
         let ask = Ask::on_key(namespace, key, OnKey::Incr { by, ttl });
         let reply = self.client.ask(&ask)?;
-        let reply = reply.ok_or_else(|| self.client.no_service("it says no"))?;
+        let reply = reply.ok_or_else(|| {
+            self.client
+                .no_service("it answers 404 to a change that needs nothing to be there")
+        })?;
         let sum = String::from_utf8(self.client.text(reply)?).ok();
         let sum = sum.and_then(|text| text.trim_end().parse().ok());
-        sum.ok_or_else(|| self.client.no_service("it gives no number"))
+        sum.ok_or_else(|| self.client.no_service("its answer is no number"))
     }
 
     fn append(
@@ -272,7 +277,9 @@ impl Http {
     fn done(&self, reply: Option<Reply>) -> Result<()> {
         match reply {
             Some(_) => Ok(()),
-            None => Err(self.client.no_service("it says no")),
+            None => Err(self
+                .client
+                .no_service("it answers 404 to a change that needs nothing to be there")),
         }
     }
 

@@ -62,7 +62,7 @@ impl Incoming {
             if Instant::now() > until || come > MAX_HEAD {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    "it does not come to an end",
+                    "timed out waiting for the end of its late answer",
                 ));
             }
             if !line.is_empty() || byte != *b"\n" {
@@ -78,7 +78,7 @@ impl Incoming {
             }
             Some((StatusCode::from_u16(head.code).ok()?, headers))
         };
-        let none = || io::Error::new(io::ErrorKind::InvalidData, "it is no answer of kv");
+        let none = || io::Error::new(io::ErrorKind::InvalidData, "its late answer has no head");
         let (code, headers) = read().ok_or_else(none)?;
         // What has no body says nothing of its length.
         self.left = length(&headers).or((code == StatusCode::NO_CONTENT).then_some(0));
@@ -121,7 +121,7 @@ impl Incoming {
         if self.come < RATE * self.patience.as_secs() {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                "it hardly sends anything",
+                "it sends fewer than 1,024 bytes a second",
             ));
         }
         (self.waited, self.come) = (Duration::ZERO, 0);

@@ -44,8 +44,8 @@ pub struct Http {
 impl Http {
     /// Names a service. What a write survives is the service's to decide, so that of `settings` only
     /// the busy timeout counts.
-    pub fn new(place: HttpLocation, settings: Settings) -> Self {
-        let client = Arc::new(Client::new(place, settings));
+    pub fn new(location: HttpLocation, settings: Settings) -> Self {
+        let client = Arc::new(Client::new(location, settings));
         Self { client }
     }
 }

@@ -61,7 +61,7 @@ fn ask<T: DeserializeOwned>(
         return Ok(None);
     };
     let told = answer::read(&client.text(reply)?);
-    let none = || client.no_service("it tells nothing of the lock");
+    let none = || client.no_service("its answer to a verb on a lock is none");
     told.map(Some).ok_or_else(none)
 }
 
@@ -146,7 +146,8 @@ impl Locks for Http {
         let told = ask(&self.client, namespace, verb, &named(name), Duration::ZERO)?;
         let read = |told: Holds| {
             let since = read_rfc3339(&told.since);
-            let since = since.ok_or_else(|| self.client.no_service("it names no holder"))?;
+            let since = since
+                .ok_or_else(|| self.client.no_service("its answer has no time of the lock"))?;
             Ok(Holder {
                 pid: told.pid,
                 host: told.host,

@@ -69,7 +69,7 @@ impl Http {
         };
         let path = namespace_path(namespace) + &list.write();
         let reply = self.client.ask(&Ask::look(path))?;
-        let reply = reply.ok_or_else(|| self.client.no_service("it lists nothing"))?;
+        let reply = reply.ok_or_else(|| self.client.no_service("it has no listing"))?;
         Ok(Answer {
             body: Download::new(&self.client, reply.body, None),
             lines: Lines::of_at_most(LONGEST),
@@ -94,7 +94,7 @@ impl HttpScan<'_> {
                 }
             }
             let line = listed::read_line(answer.lines.line());
-            match line.map_err(|why| self.odd(&why))? {
+            match line.map_err(|why| self.store.client.no_service(&why))? {
                 Line::Cursor if self.selection.limit == Some(self.count) => {}
                 line => break line,
             }
@@ -104,18 +104,24 @@ impl HttpScan<'_> {
                 // Nothing is behind it.
                 return match answer.lines.advance(&mut answer.body)? {
                     false => Ok(None),
-                    true => Err(self.odd("it goes on behind its end")),
+                    true => Err(self.store.client.no_service("it goes on behind its end")),
                 };
             }
             Line::Cursor | Line::End(_) => {
-                return Err(self.odd("its listing does not end as it ought to"));
+                return Err(self
+                    .store
+                    .client
+                    .no_service("its listing ends with another count of entries"));
             }
             Line::Refusal { status, error } => {
                 self.refusals += 1;
                 if self.refusals > MAX_REFUSALS {
-                    return Err(self.odd("it lists nothing but what cannot be listed"));
+                    return Err(self
+                        .store
+                        .client
+                        .no_service("it lists nothing but what cannot be listed"));
                 }
-                Err(self.store.client.told(status, error))
+                Err(self.store.client.service_error(status, error))
             }
             Line::Entry(listed) => {
                 self.check(&listed)?;
@@ -130,15 +136,14 @@ impl HttpScan<'_> {
         next
     }
 
-    fn odd(&self, why: &str) -> StoreError {
-        self.store.client.no_service(why)
-    }
-
     /// Refuses an entry that was not asked for, or does not come in its turn.
     fn check(&self, listed: &Entry) -> Result<()> {
         let key = listed.key.as_slice();
         if let Err(err) = Key::check(key) {
-            return Err(self.odd(&format!("it lists a key that is none: {err}")));
+            return Err(self
+                .store
+                .client
+                .no_service(&format!("it lists a key that is none: {err}")));
         }
         let is_in_order = match self.selection.reverse {
             _ if self.key.is_empty() => true,
@@ -146,14 +151,17 @@ impl HttpScan<'_> {
             true => key < self.key.as_slice(),
         };
         if !is_in_order {
-            return Err(self.odd("it lists keys out of order"));
+            return Err(self.store.client.no_service("it lists keys out of order"));
         }
         let is_wanted = self.selection.matches(key) && self.selection.limit != Some(self.count);
         let value = listed.value.as_ref();
         let fits = value.is_none_or(|value| value.len() as u64 == listed.meta.size);
         match is_wanted && fits && (value.is_none() || self.selection.values) {
             true => Ok(()),
-            false => Err(self.odd("it lists what was not asked for")),
+            false => Err(self
+                .store
+                .client
+                .no_service("it lists what was not asked for")),
         }
     }
 
@@ -186,7 +194,8 @@ impl HttpScan<'_> {
 
     /// Opens a value that was too large for the listing; `None` where the entry is gone.
     fn open(&self) -> Result<Option<(Meta, Value)>> {
-        let key = Key::new(self.key.clone()).map_err(|err| self.odd(&err.to_string()))?;
+        let key = Key::new(self.key.clone())
+            .map_err(|err| self.store.client.no_service(&err.to_string()))?;
         let entry = self.store.get(&self.namespace, &key, Time(0))?;
         Ok(entry.map(|entry| (entry.meta, entry.value)))
     }

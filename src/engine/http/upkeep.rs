@@ -46,7 +46,7 @@ impl Upkeep for Http {
         let info = info::read_json(&text);
         info.map(Some).map_err(|why| {
             self.client
-                .no_service(&format!("it tells of a namespace: {why}"))
+                .no_service(&format!("invalid answer to op=info: {why}"))
         })
     }
 }
@@ -78,7 +78,7 @@ impl Http {
     pub(super) fn not_from_here(&self, action: &'static str) -> StoreError {
         StoreError::Io {
             action,
-            path: self.client.place().to_string().into(),
+            path: self.client.location().to_string().into(),
             source: io::Error::new(
                 io::ErrorKind::Unsupported,
                 "it is done where the service runs, on the store that it serves",

@@ -89,11 +89,11 @@ impl List {
                 .parse()
                 .ok()
                 .filter(|number| i64::try_from(*number).is_ok());
-            number.ok_or_else(|| "it is no number".to_owned())
+            number.ok_or_else(|| "use a whole number".to_owned())
         };
         let cursor = query.parse("cursor", |text| {
             let cursor = URL_SAFE_NO_PAD.decode(text);
-            cursor.map_err(|_| "it is none that this service gave".to_owned())
+            cursor.map_err(|_| "use one that this service has returned".to_owned())
         })?;
         let mut selection = Selection {
             glob,

@@ -88,7 +88,7 @@ impl Query {
         let flag = self.parse(name, |text| match text {
             "" | "1" | "true" => Ok(true),
             "0" | "false" => Ok(false),
-            _ => Err("it is 1 or 0".to_owned()),
+            _ => Err("use 1 or 0".to_owned()),
         })?;
         Ok(flag.unwrap_or(false))
     }

@@ -334,7 +334,7 @@ impl OnNamespace {
             "import" => {
                 let merge = query.parse("merge", |text| {
                     let known = MERGES.iter().find(|(word, _)| *word == text);
-                    let why = "it is overwrite, absent, newer or replace";
+                    let why = "use overwrite, absent, newer or replace";
                     known.map(|(_, merge)| *merge).ok_or_else(|| why.to_owned())
                 })?;
                 Self::Import(merge.unwrap_or_default(), query.flag("now")?)
