@@ -29,7 +29,7 @@ pub(super) struct GlobalBefore {
 
 /// The same as they stand behind it: with long names only, so that commands can have the short
 /// ones, as with git's -C.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalAfter {
     /// Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST

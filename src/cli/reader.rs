@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, fstab, value};
+use crate::cli::global::{GlobalAfter, GlobalBefore};
+use crate::cli::{Cli, Command, GetArgs, HasArgs, PutArgs, With, fstab, value};
+use crate::store::Key;
 
 /// Returns the whole command line as data.
 pub fn command() -> clap::Command {
@@ -46,6 +48,9 @@ impl Reader {
 
     /// Reads a command line, as [`parse`].
     pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
+        if let Some(cli) = plain(args) {
+            return Ok(cli);
+        }
         let at = command_at(&self.command, args).unwrap_or(args.len());
         let before = args[..at].iter().map(OsString::as_os_str);
         let args = before.chain(with_null_option(&args[at..]));
@@ -58,6 +63,53 @@ impl Default for Reader {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Reads a command of a batch that most batches have many of, where no word can be an option: the definition
+/// takes longer to say so than most stores take to carry it out.
+fn plain(args: &[OsString]) -> Option<Cli> {
+    let [_, name, key, value @ ..] = args else {
+        return None;
+    };
+    let mut words = args[1..].iter();
+    if words.any(|word| word.as_encoded_bytes().starts_with(b"-")) {
+        return None;
+    }
+    let key = Key::try_from(key.clone()).ok()?;
+    let after = GlobalAfter::default();
+    let command = match (name.to_str()?, value) {
+        ("get", []) => {
+            let (default, remove) = (None, false);
+            let args = GetArgs {
+                key,
+                default,
+                remove,
+            };
+            Command::Get(With { args, after })
+        }
+        ("has", []) => {
+            let args = HasArgs { key };
+            Command::Has(With { args, after })
+        }
+        ("put", [value]) => {
+            let args = PutArgs {
+                key,
+                value: Some(value.clone()),
+                file: None,
+                ttl: None,
+                keep_ttl: false,
+                if_absent: false,
+                if_exists: false,
+                if_value: None,
+                if_etag: None,
+                print_etag: false,
+            };
+            Command::Put(With { args, after })
+        }
+        _ => return None,
+    };
+    let before = GlobalBefore::default();
+    Some(Cli { before, command })
 }
 
 /// Reads `-0` behind the name of a command as the option that it is for `push`. Everywhere else before

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::thread;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::engine::Sync;
@@ -229,6 +230,8 @@ impl Sqlite {
         connection.busy_timeout(self.settings.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "synchronous", sync)?;
+        // A statement is prepared once, and not anew for each value that is bound to it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Bytes that the file has no reason to hold are not taken for a page, an index or a row.
         connection.pragma_update(None, "cell_size_check", true)?;
         if self.has_little_room() {
@@ -261,13 +264,19 @@ impl Sqlite {
 
     /// Reads what there was at one moment; `None` if there is no file.
     pub(super) fn read<T>(&self, work: impl Fn(&Connection) -> Result<T>) -> Result<Option<T>> {
+        self.look_by(|lent| {
+            let moment = Transaction::read(lent).map_err(self.cannot("read"))?;
+            work(&moment)
+        })
+    }
+
+    /// Reads by single statements, each of which sees a moment of its own; `None` if there is no file.
+    pub(super) fn look_by<T>(&self, work: impl Fn(&Connection) -> Result<T>) -> Result<Option<T>> {
         for _ in 0..FROZEN_TRIES {
             let Some(lent) = self.connect()? else {
                 return Ok(None);
             };
-            let moment = Transaction::read(&lent).map_err(self.cannot("read"))?;
-            let done = work(&moment);
-            drop(moment);
+            let done = work(&lent);
             match lent.once {
                 // What is read while somebody writes there is of no moment.
                 Some(Once::Frozen(look)) if self.look()? != Some(look) => {}
@@ -340,10 +349,12 @@ impl Sqlite {
         lent: &mut Lent<'_>,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let files = lent.open.as_ref().map(|open| Arc::clone(&open.files));
+        let open = lent.open.as_ref().expect("it is there until the drop");
+        let files = Arc::clone(&open.files);
         let transaction = self.begin(lent)?;
         // It could take away what is acknowledged, or keep what is removed.
-        if let Some(trigger) = schema::other_trigger(&transaction).map_err(self.cannot("change"))? {
+        let trigger = schema::other_trigger(&transaction, &files.untriggered);
+        if let Some(trigger) = trigger.map_err(self.cannot("change"))? {
             let what = io::Error::other(format!(
                 "the trigger `{trigger}` of another program is on its tables, and could change what is \
                  stored: nothing is written until `DROP TRIGGER {trigger}`"
@@ -352,12 +363,12 @@ impl Sqlite {
         }
         let done = work(&transaction)?;
         // Nobody would find what is stored in a file that has lost its name.
-        if self.find_file()? != files.as_ref().map(|files| files.file) {
+        if self.find_file()? != Some(files.file) {
             let what =
                 io::Error::other("it was moved or removed meanwhile, and nothing was changed");
             return Err(what).or_cannot("change", &self.path);
         }
-        if let Some(files) = files.filter(|files| !files.has_log()) {
+        if !files.has_log() {
             return Err(self.lost_log(&files, "nothing was changed"));
         }
         transaction.commit().map_err(self.cannot("change"))?;

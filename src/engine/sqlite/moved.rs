@@ -7,6 +7,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -49,6 +50,8 @@ pub(super) struct Files {
     pub(super) file: FileId,
     /// Where the log and its index were, and which they are.
     logs: Vec<(PathBuf, FileId)>,
+    /// The version of its schema that has no trigger but kv's; of none that is known, less than any.
+    pub(super) untriggered: AtomicI64,
 }
 
 impl Files {
@@ -115,7 +118,12 @@ impl Sqlite {
             let logs = self.files().into_iter().skip(1).filter(|_| has_log);
             let logs = logs.filter_map(|path| id_at(&path).map(|id| (path, id)));
             let logs = logs.collect();
-            let files = Arc::new(Files { file, logs });
+            let untriggered = AtomicI64::new(i64::MIN);
+            let files = Arc::new(Files {
+                file,
+                logs,
+                untriggered,
+            });
             if has_log {
                 *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&files);
             }

@@ -1,12 +1,28 @@
 //! Finding one key.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::store::{Entry, Key, Meta, Namespace, Result, StoreError, Time, Value};
 
 use super::Sqlite;
 use super::row::{COLUMNS, Found, WIDTH};
-use super::space::Space;
+use super::space::{SPACE_WIDTH, Space, space_in};
+use super::transaction::Transaction;
+
+/// Selects the row of a namespace and that of a key in it, as [`space_in`] and [`Found::read`] read them.
+macro_rules! by_names {
+    ($value:literal) => {
+        concat!(
+            "SELECT id, next, changes, entries, total, namespace.sum, etag, modified, expires, size,
+             entry.sum, large, head, ",
+            $value,
+            " FROM namespace CROSS JOIN entry ON entry.namespace = id WHERE name = ?1 AND key = ?2"
+        )
+    };
+}
+
+const WITH_VALUE: &str = by_names!("value");
+const WITHOUT_VALUE: &str = by_names!("NULL");
 
 impl Sqlite {
     /// Finds a key; see [`crate::store::Entries::get`].
@@ -17,12 +33,8 @@ impl Sqlite {
         now: Time,
     ) -> Result<Option<Entry>> {
         let key_bytes = key.as_bytes();
-        let found = self.read_in(namespace, |moment, space| {
-            Ok(self
-                .select_value(moment, space, key_bytes)?
-                .filter(|(found, _)| found.is_live(now)))
-        })?;
-        match found.flatten() {
+        let found = self.row_of(namespace, key_bytes, WITH_VALUE)?;
+        match found.filter(|(found, _)| found.is_live(now)) {
             Some((found, Some(value))) => return self.verified(key_bytes, &found, value).map(Some),
             Some((found, None)) if found.large.is_some() => {}
             Some(_) => return Err(self.damaged(key_bytes, "it has no value")),
@@ -58,11 +70,40 @@ impl Sqlite {
         key: &Key,
         now: Time,
     ) -> Result<Option<Meta>> {
-        let found = self.read_in(namespace, |moment, space| {
-            self.select(moment, space, key.as_bytes())
+        let found = self.row_of(namespace, key.as_bytes(), WITHOUT_VALUE)?;
+        let found = found.map(|(found, _)| found.meta);
+        Ok(found.filter(|meta| meta.is_live(now)))
+    }
+
+    /// Finds a key's row by one of two statements, which sees one moment without a transaction; what is
+    /// not found so, or is not as it was written, is looked for in one that can tell what is wrong.
+    fn row_of(
+        &self,
+        namespace: &Namespace,
+        key: &[u8],
+        sql: &str,
+    ) -> Result<Option<(Found, Option<Vec<u8>>)>> {
+        let found = self.look_by(|lent| {
+            let quick = lent.prepare_cached(sql).and_then(|mut select| {
+                let read = |row: &Row<'_>| {
+                    let (space, is_sound) = space_in(row, namespace)?;
+                    let found = Found::read(row, SPACE_WIDTH)?;
+                    let is_sound = is_sound && found.is_sound(space.id, key);
+                    Ok((is_sound, (found, row.get(SPACE_WIDTH + WIDTH)?)))
+                };
+                let row = params![namespace.as_str(), key];
+                select.query_row(row, read).optional()
+            });
+            if let Ok(Some((true, found))) = quick {
+                return Ok(Some(found));
+            }
+            let moment = Transaction::read(lent).map_err(self.cannot("read"))?;
+            match self.space_of(&moment, namespace)? {
+                Some(space) => self.select_value(&moment, &space, key),
+                None => Ok(None),
+            }
         })?;
-        let found = found.flatten().filter(|found| found.is_live(now));
-        Ok(found.map(|found| found.meta))
+        Ok(found.flatten())
     }
 
     /// Reads a key's row without its value, whether it is live or not.

@@ -1,6 +1,7 @@
 //! The tables, and how a file comes to have them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
@@ -177,16 +178,29 @@ pub(super) fn upgrade(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "user_version", FORMAT)
 }
 
-/// Finds a trigger on the tables that is not kv's.
-pub(super) fn other_trigger(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    connection
+/// Finds a trigger on the tables that is not kv's, unless the schema is of a version that has none, which
+/// is noted.
+pub(super) fn other_trigger(
+    connection: &Connection,
+    untriggered: &AtomicI64,
+) -> rusqlite::Result<Option<String>> {
+    let mut version = connection.prepare_cached("PRAGMA main.schema_version")?;
+    let version = version.query_row([], |row| row.get(0))?;
+    if untriggered.load(Relaxed) == version {
+        return Ok(None);
+    }
+    let other = connection
         .prepare_cached(
             "SELECT name FROM main.sqlite_schema WHERE type = 'trigger'
              AND lower(tbl_name) IN ('namespace', 'entry', 'part', 'lost')
              AND name NOT IN ('entry_deleted', 'entry_replaced')",
         )?
         .query_row([], |row| row.get(0))
-        .optional()
+        .optional()?;
+    if other.is_none() {
+        untriggered.store(version, Relaxed);
+    }
+    Ok(other)
 }
 
 /// Something in a database that is not as kv makes it.

@@ -1,7 +1,7 @@
 //! The row of a namespace, and what it knows of the entries: how many there are, and a sum over them by
 //! which a listing tells that it is whole.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::store::{Deadline, Namespace, Result, StoreError};
 
@@ -93,6 +93,33 @@ impl Space {
     }
 }
 
+/// How many columns [`space_in`] reads.
+pub(super) const SPACE_WIDTH: usize = 6;
+
+/// Reads `id, next, changes, entries, total, sum` of a namespace, and tells whether that is what was written.
+pub(super) fn space_in(row: &Row<'_>, namespace: &Namespace) -> rusqlite::Result<(Space, bool)> {
+    let number = |nth| {
+        let number = row.get::<_, Option<i64>>(nth)?;
+        Ok::<_, rusqlite::Error>(number.map(i64::cast_unsigned))
+    };
+    let (entries, total) = (number(3)?, number(4)?);
+    let space = Space {
+        id: row.get(0)?,
+        name: namespace.to_string(),
+        next: number(1)?.unwrap_or_default(),
+        changes: number(2)?.unwrap_or_default(),
+        tally: entries
+            .zip(total)
+            .map(|(entries, total)| Tally { entries, total }),
+        is_changed: false,
+    };
+    let is_sound = match number(5)? {
+        Some(sum) => sum == space.sum(),
+        None => space.tally.is_none(),
+    };
+    Ok((space, is_sound))
+}
+
 impl Sqlite {
     /// Reads the row of a namespace; `None` if there is no such thing.
     pub(super) fn space_of(
@@ -120,28 +147,7 @@ impl Sqlite {
                 "SELECT id, next, changes, entries, total, sum FROM namespace WHERE name = ?1",
             )
             .and_then(|mut select| {
-                let read = |row: &rusqlite::Row<'_>| {
-                    let number = |nth| {
-                        let number = row.get::<_, Option<i64>>(nth)?;
-                        Ok::<_, rusqlite::Error>(number.map(i64::cast_unsigned))
-                    };
-                    let (entries, total) = (number(3)?, number(4)?);
-                    let space = Space {
-                        id: row.get(0)?,
-                        name: namespace.to_string(),
-                        next: number(1)?.unwrap_or_default(),
-                        changes: number(2)?.unwrap_or_default(),
-                        tally: entries
-                            .zip(total)
-                            .map(|(entries, total)| Tally { entries, total }),
-                        is_changed: false,
-                    };
-                    let is_sound = match number(5)? {
-                        Some(sum) => sum == space.sum(),
-                        None => space.tally.is_none(),
-                    };
-                    Ok((space, is_sound))
-                };
+                let read = |row: &Row<'_>| space_in(row, namespace);
                 select.query_row([namespace.as_str()], read).optional()
             })
             .map_err(self.cannot("read"))?;

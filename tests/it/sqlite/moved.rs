@@ -250,3 +250,21 @@ fn none_is_made_beside_the_log_of_one_that_is_open_still() {
         .ends(Exit::Success)
         .prints("k\tw\n");
 }
+
+#[test]
+fn a_batch_stops_writing_when_a_trigger_comes_and_goes_on_when_it_goes() {
+    let kv = sandbox();
+    let mut batch = Batch::new(&kv);
+    for _ in 0..2 {
+        let trigger = "CREATE TRIGGER mine AFTER INSERT ON entry BEGIN DELETE FROM entry; END";
+        database(&kv).execute_batch(trigger).unwrap();
+        assert_eq!(batch.ask("put m w").0, "5");
+        assert_eq!(batch.ask("get k"), ("0".to_owned(), "newer".to_owned()));
+        database(&kv).execute_batch("DROP TRIGGER mine").unwrap();
+        assert_eq!(batch.ask("put n w").0, "0");
+        assert_eq!(batch.ask("remove n").0, "0");
+    }
+    let told = batch.end();
+    assert!(told.contains("trigger `mine`"), "{told}");
+    kv.run(["fsck"]).ends(Exit::Success).is_silent();
+}
