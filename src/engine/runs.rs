@@ -14,8 +14,9 @@ use crate::store::{Deadline, Incoming, OrCannot as _, Result, StoreError, Time};
 
 use super::merge::{Merge, Sorted};
 
-/// How much of a run is read, and written, at a time.
+/// How much of a run is read, and written, at a time; of many runs less, as all are read at once.
 const PART: usize = 256 * 1024;
+const LEAST_PART: usize = 8 * 1024;
 const HEAD_LEN: usize = 8 + 8 + 8 + 4;
 /// Stands for an entry that does not say when it was modified; beyond what can be said.
 const NO_TIME: Time = Time(u64::MAX);
@@ -123,6 +124,7 @@ impl<'a, F: Scratch> Sorter<'a, F> {
     /// Returns all entries in order. Of equal keys the one that was added last comes.
     pub(super) fn finish(mut self) -> Result<Merge<Run<F>>> {
         self.held.sort();
+        let part = (self.run_len / self.runs.len().max(1)).clamp(LEAST_PART, PART);
         let mut runs = vec![Run::Held {
             held: self.held,
             next: 0,
@@ -134,7 +136,7 @@ impl<'a, F: Scratch> Sorter<'a, F> {
             scratch.file().rewind().map_err(cannot)?;
             let file = scratch.file().try_clone().map_err(cannot)?;
             runs.push(Run::Written {
-                reader: BufReader::with_capacity(PART, file),
+                reader: BufReader::with_capacity(part, file),
                 scratch,
                 entry: Vec::new(),
                 left: 0,

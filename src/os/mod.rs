@@ -16,6 +16,7 @@ mod process;
 mod random;
 pub(crate) mod start;
 mod stdio;
+mod unix;
 mod watch;
 mod writer;
 
@@ -36,6 +37,7 @@ pub(crate) use self::process::{
 };
 pub(crate) use self::random::random;
 pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, stdin_is_null};
+pub(crate) use self::unix::connect_unix;
 pub(crate) use self::watch::Watch;
 pub(crate) use self::writer::{Writer, is_killed};
 
@@ -53,6 +55,15 @@ pub(crate) fn since_boot() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or(0),
         u32::try_from(time.tv_nsec).unwrap_or(0),
     )
+}
+
+/// Returns the first of these variables of the environment that holds something, and its name.
+pub(crate) fn first_variable<'a>(names: &[&'a str]) -> Option<(&'a str, String)> {
+    let mut set = names.iter().filter_map(|name| {
+        let text = std::env::var_os(name)?.to_string_lossy().trim().to_owned();
+        (!text.is_empty()).then_some((*name, text))
+    });
+    set.next()
 }
 
 /// Returns how many bytes a file may have that this process writes (RLIMIT_FSIZE); `None` where it may

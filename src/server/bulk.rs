@@ -13,7 +13,7 @@ use crate::wire::http::answer;
 use crate::wire::lines::Lines;
 use crate::wire::record::{self, Record};
 
-use super::memory::{BEGIN, BUDGET, Share, too_many};
+use super::memory::{BEGIN, BUDGET, ImportRoom, Share, too_many};
 use super::reply::{Answer, Refusal, json, typed};
 use super::request_body::{RequestBody, permit};
 use super::{App, BatchRequest, response_body};
@@ -36,6 +36,7 @@ pub(super) async fn batch(
     body: Body,
 ) -> Answer {
     let commands = RequestBody::new(headers, body, MAX_COMMANDS)?
+        .announced()?
         .whole(app, COPIES)
         .await?;
     let (commands, share) = commands.into_parts();
@@ -61,7 +62,13 @@ pub(super) async fn import(
     headers: &HeaderMap,
     body: Body,
 ) -> Answer {
-    let request = RequestBody::new(headers, body, u64::MAX)?;
+    let request = RequestBody::new(headers, body, u64::MAX)?
+        .announced()?
+        .for_memory();
+    let room = match request.is_short() {
+        true => None,
+        false => Some(ImportRoom::take(app).await?),
+    };
     let work = move |app: &App, body: &mut dyn Source| {
         let mut body = Metered {
             app,
@@ -71,6 +78,7 @@ pub(super) async fn import(
             line: 0,
         };
         let mut entries = Entries::new(&mut body, app.config.max_value, !now);
+        entries.memory = room.as_ref().map_or(usize::MAX, |room| room.bytes);
         let store = app.store();
         let imported = store.import(&namespace, &mut entries, merge, app.clock());
         match entries.fault.take() {
@@ -127,13 +135,17 @@ impl Source for Metered<'_> {
         };
         self.line += begun.len() as u64;
         if self.line > MAX_FREE_LINE {
-            self.make_room().map_err(|refusal| StoreError::Service {
-                place: "this service".to_owned(),
-                fault: store::Fault::Busy,
-                error: refusal.into_error(),
-            })?;
+            self.make_room().map_err(no_room)?;
         }
         Ok(n)
+    }
+}
+
+fn no_room(refusal: Refusal) -> StoreError {
+    StoreError::Service {
+        place: "this service".to_owned(),
+        fault: store::Fault::Busy,
+        error: refusal.into_error(),
     }
 }
 
@@ -145,6 +157,7 @@ struct Entries<'a> {
     record: Option<Record>,
     max_value: u64,
     waits: bool,
+    memory: usize,
     fault: Option<Fault>,
 }
 
@@ -166,6 +179,7 @@ impl<'a> Entries<'a> {
             record: None,
             max_value,
             waits,
+            memory: usize::MAX,
             fault: None,
         }
     }
@@ -202,6 +216,10 @@ impl<'a> Entries<'a> {
 impl Feed for Entries<'_> {
     fn waits(&self) -> bool {
         self.waits
+    }
+
+    fn memory(&self) -> usize {
+        self.memory
     }
 
     fn next(&mut self) -> Result<Option<Incoming<'_>>, Stopped> {

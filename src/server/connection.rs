@@ -19,6 +19,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::exit::Exit;
 
@@ -33,6 +34,11 @@ const HEADER_TIME: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(30);
 /// The most headers of a request.
 const MAX_HEADERS: usize = 64;
+/// While others wait for a place, a client that has not asked yet has so long to do so.
+const CROWDED_TIME: Duration = Duration::from_secs(2);
+/// How long a client waits for a place before it is refused; those behind it wait no longer.
+const PLACE_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_millis(20);
 /// The most connections at a time; the others wait in the system's queue.
 const MAX_CONNECTIONS: u64 = 16_384;
 /// Descriptors that are left to the store and to the locks that it holds, where there are many; and
@@ -41,6 +47,8 @@ const OTHER_FILES: u64 = 2_048;
 const FILES_PER_CALL: u64 = 8;
 /// How many the runtime takes.
 const RUNTIME_FILES: u64 = 7;
+/// And the connection that waits for a place.
+const WAITING_FILES: u64 = 1;
 
 /// Serves whoever connects, until a signal to stop.
 pub(super) async fn accept(
@@ -57,34 +65,52 @@ pub(super) async fn accept(
     let routes = routes::router(&app);
     // Each connection holds a sender; when the last is gone, so are all connections.
     let (running, mut finished) = mpsc::channel::<()>(1);
+    let (crowd, crowded) = watch::channel(false);
+    let mut full_since = None;
     ready();
     loop {
-        let permit = Arc::clone(&permits).acquire_owned();
         let accepted = async {
-            let permit = permit.await;
-            (next(&socket).await, permit)
+            let peer = next(&socket).await?;
+            if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                return Ok((peer, Some(permit)));
+            }
+            _ = crowd.send(true);
+            let since = *full_since.get_or_insert_with(Instant::now);
+            let permit = Arc::clone(&permits).acquire_owned();
+            let permit = timeout_at(since + PLACE_TIME, permit).await;
+            Ok((peer, permit.ok().and_then(Result::ok)))
         };
-        let (accepted, permit) = tokio::select! {
+        let accepted: io::Result<_> = tokio::select! {
             accepted = accepted => accepted,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         };
-        let Ok(peer) = accepted else {
+        let Ok((peer, permit)) = accepted else {
             // Out of descriptors, or the client is gone already: neither ends the service.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
             continue;
         };
+        let Some(permit) = permit else {
+            let refusal = Refusal::busy("too many connections are open").raw();
+            peer.stream().say(&refusal).await;
+            // What has come of its request is read: the system would take the answer back otherwise.
+            _ = timeout(DRAIN_TIME, peer.stream().linger()).await;
+            continue;
+        };
+        full_since = None;
+        _ = crowd.send(false);
         let (app, routes, running) = (Arc::clone(&app), routes.clone(), running.clone());
+        let crowded = crowded.clone();
         tokio::spawn(async move {
             app.metrics.connections.fetch_add(1, Relaxed);
-            serve(peer, routes, &app).await;
+            serve(peer, routes, &app, crowded).await;
             app.metrics.connections.fetch_sub(1, Relaxed);
             drop((permit, running));
         });
     }
     drop((socket, running));
     _ = stopper.send(true);
-    _ = tokio::time::timeout(GRACE, finished.recv()).await;
+    _ = timeout(GRACE, finished.recv()).await;
     Ok(())
 }
 
@@ -111,12 +137,12 @@ pub(super) fn files() -> u64 {
 pub(super) fn most_connections(files: u64) -> io::Result<usize> {
     // Where the system does not tell how many are open, it is about as many.
     let open = std::fs::read_dir("/proc/self/fd").map_or(4, |open| open.count() as u64);
-    let least = open + RUNTIME_FILES + FILES_PER_CALL + 1;
+    let least = open + RUNTIME_FILES + WAITING_FILES + FILES_PER_CALL + 1;
     if files < least {
         let error = format!("{files} open files are too few (ulimit -n): it takes {least}");
         return Err(io::Error::other(error));
     }
-    let left = files - open - RUNTIME_FILES;
+    let left = files - open - RUNTIME_FILES - WAITING_FILES;
     let for_calls = FILES_PER_CALL * MAX_CALLS as u64;
     let most = (left / (1 + FILES_PER_CALL)).max(left.saturating_sub(for_calls));
     let most = most.min((left / 2).max(left.saturating_sub(OTHER_FILES)));
@@ -126,12 +152,18 @@ pub(super) fn most_connections(files: u64) -> io::Result<usize> {
 /// Serves one connection to its end. What goes wrong with it concerns its client alone.
 ///
 /// A client that closes its half of the connection after a request waits for the answer to it.
-async fn serve(peer: Peer, routes: Router, app: &Arc<App>) {
+async fn serve(peer: Peer, routes: Router, app: &Arc<App>, crowded: watch::Receiver<bool>) {
     let routes = TowerToHyperService::new(routes);
     let client = peer.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(client.clone());
-        routes.call(request)
+        client.note_asked();
+        let (client, answer) = (client.clone(), routes.call(request));
+        async move {
+            let answer = answer.await;
+            client.note_answered();
+            answer
+        }
     });
     let stream = TokioIo::new(Timed::new(peer.clone(), Arc::clone(app)));
     let connection = http1::Builder::new()
@@ -142,9 +174,16 @@ async fn serve(peer: Peer, routes: Router, app: &Arc<App>) {
         .max_headers(MAX_HEADERS)
         .serve_connection(stream, service);
     let mut connection = Box::pin(connection);
+    // A request that was begun is carried out, and none after it.
+    let last = async {
+        tokio::select! {
+            () = app.stops() => {}
+            () = is_to_go(&peer, crowded) => {}
+        }
+    };
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = app.stops() => {
+        () = last => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -160,6 +199,15 @@ async fn serve(peer: Peer, routes: Router, app: &Arc<App>) {
     }
     if ended.is_err() || peer.is_refused() {
         peer.stream().linger().await;
+    }
+}
+
+/// Returns when a client has to make room for others. One that has not asked yet has some time to do so.
+async fn is_to_go(peer: &Peer, mut crowded: watch::Receiver<bool>) {
+    // The sender is gone when the service stops.
+    _ = crowded.wait_for(|crowded| *crowded).await;
+    if !peer.has_asked() {
+        sleep(CROWDED_TIME).await;
     }
 }
 

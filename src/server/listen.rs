@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use rustix::fs::Mode;
 use rustix::net::SocketType;
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
 
+use crate::os;
 use crate::os::flock::{self, Kind};
 
 /// How often, and after which pause, others are waited for who make a socket.
@@ -144,7 +145,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         // It is told when the socket is made.
         Err(_) => return Ok(()),
     }
-    match UnixStream::connect(path) {
+    match os::connect_unix(path, Duration::ZERO) {
         Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         _ => Ok(()),
     }

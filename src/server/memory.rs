@@ -23,6 +23,12 @@ const PIECE: u64 = 4 * 1024;
 /// For how long a share is waited for at the least: so long others may take for what they have begun.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many imports put their entries in order at the same time, in how much memory each of them and the
+/// one that came first.
+const IMPORTS: usize = 16;
+const IMPORT: usize = 8 * 1024 * 1024;
+const FIRST_IMPORT: usize = 64 * 1024 * 1024;
+
 /// What is left of the budget.
 pub(super) struct Memory {
     pieces: Arc<Semaphore>,
@@ -30,6 +36,8 @@ pub(super) struct Memory {
     waiting: Arc<()>,
     /// For imports with long lines.
     pub(super) long_lines: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
+    first_import: Arc<Semaphore>,
 }
 
 impl Default for Memory {
@@ -38,6 +46,8 @@ impl Default for Memory {
             pieces: Arc::new(Semaphore::new((BUDGET / PIECE) as usize)),
             waiting: Arc::default(),
             long_lines: Arc::new(Semaphore::new(LONG_LINES)),
+            imports: Arc::new(Semaphore::new(IMPORTS)),
+            first_import: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -89,6 +99,29 @@ impl Share {
             return Ok(());
         }
         Handle::current().block_on(self.fit(app, bytes))
+    }
+}
+
+/// Memory in which an import puts its entries in order, beside the budget; given back with this.
+pub(super) struct ImportRoom {
+    pub(super) bytes: usize,
+    _permits: [Option<OwnedSemaphorePermit>; 2],
+}
+
+impl ImportRoom {
+    /// Waits for it, but not for ever.
+    pub(super) async fn take(app: &App) -> Result<Self, Refusal> {
+        let _waits = Arc::clone(&app.memory.waiting);
+        let place = Arc::clone(&app.memory.imports).acquire_owned();
+        let place = timeout(app.store().busy_timeout().max(PATIENCE), place).await;
+        let Ok(Ok(place)) = place else {
+            return Err(Refusal::busy("too many imports are going on"));
+        };
+        let first = Arc::clone(&app.memory.first_import).try_acquire_owned();
+        Ok(Self {
+            bytes: if first.is_ok() { FIRST_IMPORT } else { IMPORT },
+            _permits: [Some(place), first.ok()],
+        })
     }
 }
 

@@ -40,6 +40,10 @@ pub(super) struct RequestBody {
     /// How many bytes its client has to send in a second.
     rate: u32,
     slowness: Slowness,
+    /// The headers speak of it.
+    is_announced: bool,
+    /// Memory is taken for as long as it comes.
+    holds_memory: bool,
     has_ended: bool,
 }
 
@@ -76,8 +80,48 @@ impl RequestBody {
             front: Bytes::new(),
             rate: LEAST_RATE,
             slowness: Slowness::default(),
+            is_announced: length.is_some() || headers.contains_key(header::TRANSFER_ENCODING),
+            holds_memory: false,
             has_ended: false,
         })
+    }
+
+    /// Says that memory is taken for as long as the body comes.
+    pub(super) fn for_memory(self) -> Self {
+        let holds_memory = true;
+        Self {
+            holds_memory,
+            ..self
+        }
+    }
+
+    /// Refuses a request that says nothing of a body where one is wanted: in HTTP/1.0 it would end with the
+    /// connection, and an empty value be stored in place of it.
+    pub(super) fn announced(self) -> Result<Self, Refusal> {
+        match self.is_announced {
+            true => Ok(self),
+            false => {
+                let error = "the request has no `Content-Length`: send 0 for an empty value";
+                Err(Refusal::new(
+                    StatusCode::LENGTH_REQUIRED,
+                    Exit::Usage,
+                    error,
+                ))
+            }
+        }
+    }
+
+    /// Tells whether its length is known, and little.
+    pub(super) fn is_short(&self) -> bool {
+        self.most <= HELD as u64
+    }
+
+    /// Returns how fast it has to come just now.
+    fn rate(&self, app: &App) -> u32 {
+        match self.holds_memory && app.memory.is_wanted() {
+            true => URGENT_RATE,
+            false => LEAST_RATE,
+        }
     }
 
     /// Returns the next part, `None` at the end.
@@ -131,6 +175,7 @@ impl RequestBody {
 
     /// Reads all of a body that has to be in memory, and so many times where `copies` says so.
     pub(super) async fn whole(mut self, app: &App, copies: u64) -> Result<Held, Refusal> {
+        self.holds_memory = true;
         let mut bytes = self.read(HELD).await?;
         let mut share = Share::default();
         if !self.has_ended {
@@ -141,10 +186,7 @@ impl RequestBody {
             bytes.reserve_exact(most.saturating_sub(bytes.len()));
         }
         while !self.has_ended {
-            self.rate = match app.memory.is_wanted() {
-                true => URGENT_RATE,
-                false => LEAST_RATE,
-            };
+            self.rate = self.rate(app);
             if let Some(part) = self.part().await? {
                 bytes.extend_from_slice(&part);
             }
@@ -159,6 +201,7 @@ impl RequestBody {
         app: &Arc<App>,
         work: impl FnOnce(&App, &mut dyn Source) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
+        self = self.announced()?;
         let head = self.read(HELD).await?;
         if self.has_ended {
             return app.change(move |app| work(app, &mut &*head)).await;
@@ -177,7 +220,7 @@ impl RequestBody {
         });
         let job = job.await?;
         // The fault of a client is told to it as such, and not as the failure that comes of it.
-        self.pump(sender).await?;
+        self.pump(app, sender).await?;
         let done = job.await.unwrap_or_else(|_| Err(Refusal::bug()))?;
         app.note_there();
         done.map_err(|err| app.failed(&err))
@@ -185,9 +228,14 @@ impl RequestBody {
 
     /// Hands on what comes, and that it has ended. When nobody wants it any more a part of the rest is
     /// passed over: a client that is still sending when the connection closes gets no answer.
-    async fn pump(&mut self, sender: mpsc::Sender<Option<Bytes>>) -> Result<(), Refusal> {
+    async fn pump(
+        &mut self,
+        app: &App,
+        sender: mpsc::Sender<Option<Bytes>>,
+    ) -> Result<(), Refusal> {
         let mut passed_over = None;
         while passed_over.is_none_or(|from| self.received - from < PASSED_OVER) {
+            self.rate = self.rate(app);
             let part = self.part().await?;
             let has_ended = part.is_none();
             if passed_over.is_none() && sender.send(part).await.is_err() {

@@ -30,6 +30,9 @@ const LINGER_PAUSE: Duration = Duration::from_secs(2);
 /// How often a client is looked at that has sent more than it was asked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// A byte that no line of a request has (RFC 3986, section 2).
+const NO_URI: u8 = b'<';
+
 /// How slow somebody has been for how much.
 #[derive(Debug, Default)]
 pub(super) struct Slowness(Duration);
@@ -129,6 +132,9 @@ struct Inner {
     stream: Stream,
     reached: Option<IpAddr>,
     is_refused: AtomicBool,
+    /// A request was read, and what comes next is another.
+    has_asked: AtomicBool,
+    awaits_request: AtomicBool,
 }
 
 impl Peer {
@@ -138,6 +144,8 @@ impl Peer {
             stream: Stream(driven(socket)?),
             reached,
             is_refused: AtomicBool::new(false),
+            has_asked: AtomicBool::new(false),
+            awaits_request: AtomicBool::new(true),
         })))
     }
 
@@ -148,6 +156,20 @@ impl Peer {
     /// Returns the address at which the client has reached this service.
     pub(super) fn reached(&self) -> Option<IpAddr> {
         self.0.reached
+    }
+
+    /// Notes that a request was read.
+    pub(super) fn note_asked(&self) {
+        self.0.has_asked.store(true, Relaxed);
+    }
+
+    pub(super) fn has_asked(&self) -> bool {
+        self.0.has_asked.load(Relaxed)
+    }
+
+    /// Notes that the request is answered, or begins to be: nothing more is wanted of its body.
+    pub(super) fn note_answered(&self) {
+        self.0.awaits_request.store(true, Relaxed);
     }
 
     /// Notes whether the client may be sending still what nobody wants.
@@ -171,9 +193,18 @@ impl Peer {
     }
 }
 
+/// Where the line of a request is.
+#[derive(Clone, Copy, Debug)]
+enum RequestLine {
+    Awaited,
+    Begun,
+    Over,
+}
+
 /// A stream whose bytes are counted, and which fails when its client takes what is sent too slowly.
 pub(super) struct Timed {
     peer: Peer,
+    line: RequestLine,
     app: Arc<App>,
     slowness: Slowness,
     pending: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -183,9 +214,28 @@ impl Timed {
     pub(super) fn new(peer: Peer, app: Arc<App>) -> Self {
         Self {
             peer,
+            line: RequestLine::Over,
             app,
             slowness: Slowness::default(),
             pending: None,
+        }
+    }
+
+    /// Has the parser refuse a fragment in the line of a request, which it would pass over, so that
+    /// another key were meant. Of requests that are sent ahead of answers only the first line is seen.
+    fn forbid_fragment(&mut self, bytes: &mut [u8]) {
+        if self.peer.0.awaits_request.swap(false, Relaxed) {
+            self.line = RequestLine::Awaited;
+        }
+        for byte in bytes {
+            match (self.line, *byte) {
+                (RequestLine::Over, _) => return,
+                // An empty line may come before it (RFC 9112, section 2.2).
+                (RequestLine::Awaited, b'\r' | b'\n') => {}
+                (RequestLine::Begun, b'\n') => self.line = RequestLine::Over,
+                (_, b'#') => *byte = NO_URI,
+                _ => self.line = RequestLine::Begun,
+            }
         }
     }
 
@@ -215,12 +265,13 @@ impl Timed {
 
 impl AsyncRead for Timed {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = self.peer.stream().poll_read(cx, buf.initialize_unfilled());
         let count = ready!(read)?;
+        self.forbid_fragment(&mut buf.initialize_unfilled()[..count]);
         buf.advance(count);
         self.app.metrics.received.fetch_add(count as u64, Relaxed);
         Poll::Ready(Ok(()))

@@ -115,7 +115,7 @@ pub(super) async fn on_namespace(
 
 /// Adds the body to a value, which may get no larger than a value can be.
 async fn append(app: &Arc<App>, at: At, body: RequestBody) -> Answer {
-    let addition = body.whole(app, 1).await?;
+    let addition = body.announced()?.whole(app, 1).await?;
     let work = move |app: &App| {
         let At { namespace, key } = &at;
         let (store, clock) = (app.store(), app.clock());

@@ -38,6 +38,12 @@ pub trait Feed {
     fn waits(&self) -> bool {
         true
     }
+
+    /// Returns how many bytes an engine may hold in memory to put the entries in order, where it would take
+    /// more.
+    fn memory(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// A feed ended early: nothing of it is to be stored.

@@ -10,7 +10,7 @@ use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
-use ureq::{Agent, Proxy, SendBody};
+use ureq::{Agent, SendBody};
 
 use crate::engine::Settings;
 use crate::store::{Fault, HttpLocation, HttpServer, Result, StoreError};
@@ -20,6 +20,7 @@ use super::ask::Ask;
 use super::deadline::Heedful;
 use super::faults::{io_error, is_unreachable, uncertain};
 use super::incoming::Incoming;
+use super::proxy::{named_for, proxy_for};
 use super::socket::{NoResolver, UnixConnector};
 use super::tls::tls_config;
 
@@ -204,11 +205,11 @@ impl Client {
                 let connector = UnixConnector(path.clone()).chain(Heedful);
                 Agent::with_parts(config.build(), connector, NoResolver)
             }
-            HttpServer::Host { tls, .. } => {
+            HttpServer::Host { tls, authority } => {
                 let config = match tls {
                     true => config
                         .tls_config(tls_config()?)
-                        .proxy(Proxy::try_from_env()),
+                        .proxy(proxy_for(authority)?),
                     false => config,
                 };
                 let connector = DefaultConnector::new().chain(Heedful);
@@ -325,7 +326,17 @@ impl Client {
 
     fn unreachable(&self, err: ureq::Error, ask: &Ask<'_>) -> StoreError {
         let is_unreachable = is_unreachable(&err);
-        let source = io_error(err);
+        let mut source = io_error(err);
+        if let HttpServer::Host {
+            tls: true,
+            authority,
+        } = &self.location.server
+            && let Some((name, _)) = named_for(authority)
+            && source.kind() != io::ErrorKind::InvalidInput
+        {
+            let text = format!("{source} (through the proxy that {name} names)");
+            source = io::Error::new(source.kind(), text);
+        }
         let (action, source) = match is_unreachable {
             true => ("reach", source),
             false if ask.is_safe => ("get an answer from", source),

@@ -34,13 +34,36 @@ pub(super) fn is_unreachable(err: &ureq::Error) -> bool {
 
 pub(super) fn io_error(err: ureq::Error) -> io::Error {
     match err {
-        ureq::Error::Io(err) => unwrap(err),
+        ureq::Error::Io(err) => match err.get_ref().and_then(|err| err.downcast_ref()) {
+            Some(fault) => explain_tls(fault),
+            None => unwrap(err),
+        },
+        ureq::Error::Rustls(fault) => explain_tls(&fault),
+        ureq::Error::ConnectProxyFailed(code) if code.contains("407") => io::Error::other(
+            "the proxy wants a name and a password: http://NAME:PASSWORD@HOST:PORT",
+        ),
         ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
         ureq::Error::HostNotFound => {
             io::Error::new(io::ErrorKind::NotFound, "there is no such host")
         }
         err => io::Error::other(err.to_string()),
     }
+}
+
+/// Says what a fault of TLS means to who typed the address.
+fn explain_tls(fault: &rustls::Error) -> io::Error {
+    use rustls::{CertificateError, Error};
+    let text = match fault {
+        Error::InvalidMessage(_) => "what answers speaks no TLS (http:// instead of https://?)".to_owned(),
+        Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "its certificate is one of an authority (openssl: -addext basicConstraints=critical,CA:FALSE)"
+                .to_owned()
+        }
+        fault => fault.to_string(),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Takes out what the client has wrapped.

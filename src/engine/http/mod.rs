@@ -22,6 +22,7 @@ mod entries;
 mod faults;
 mod incoming;
 mod named;
+mod proxy;
 mod scan;
 mod socket;
 mod tls;

@@ -15,6 +15,8 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
+use crate::os;
+
 /// Connects to a socket, whatever host a request names.
 pub(super) struct UnixConnector(pub(super) PathBuf);
 
@@ -32,7 +34,9 @@ impl Connector for UnixConnector {
         details: &ConnectionDetails<'_>,
         _chained: Option<()>,
     ) -> Result<Option<UnixTransport>, Error> {
-        let stream = UnixStream::connect(&self.0)?;
+        let patience = limit(details.timeout).unwrap_or_default();
+        let stream =
+            os::connect_unix(&self.0, patience).map_err(|err| explain(err, details.timeout))?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(UnixTransport { stream, buffers }))

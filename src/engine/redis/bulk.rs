@@ -43,7 +43,7 @@ impl Bulk for Redis {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        let mut sorter = Sorter::new(RUN_LEN, UnnamedFile::make);
+        let mut sorter = Sorter::new(RUN_LEN.min(feed.memory()), UnnamedFile::make);
         // All are read before the first is stored: a feed that stops leaves nothing behind.
         loop {
             match feed.next() {

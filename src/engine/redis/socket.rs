@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::os;
 use crate::store::RedisLocation;
 
 use super::facts::Facts;
@@ -82,7 +83,7 @@ impl Socket {
     ) -> io::Result<Self> {
         let limit = limit.max(Duration::from_millis(1));
         let stream: Box<dyn Stream> = match address.contains('/') {
-            true => Box::new(UnixStream::connect(address)?),
+            true => Box::new(os::connect_unix(address.as_ref(), limit)?),
             false => {
                 let tcp = connect_tcp(address, limit)?;
                 match location.tls {

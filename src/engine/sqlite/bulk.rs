@@ -29,7 +29,7 @@ impl Bulk for Sqlite {
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
         // What comes may come slowly, and nobody else has to wait for that.
-        let mut sorter = Sorter::new(RUN_LEN, UnnamedFile::make);
+        let mut sorter = Sorter::new(RUN_LEN.min(feed.memory()), UnnamedFile::make);
         loop {
             match feed.next() {
                 Ok(Some(incoming)) => sorter.push(&incoming)?,

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -328,6 +329,12 @@ fn a_proxy_for_https_is_asked() {
     for (store, direct, wanted) in [
         ("https://kv.invalid", "", Some("connect kv.invalid:443 ")),
         ("https://kv.invalid", "kv.invalid", None),
+        ("https://kv.invalid", "foo, .kv.invalid", None),
+        (
+            "https://kv.invalid",
+            "vinvalid,v.invalid",
+            Some("connect kv.invalid:443 "),
+        ),
         ("http://kv.invalid", "", None),
     ] {
         let (address, asked) = answers(vec![refusal.clone()]);
@@ -343,5 +350,35 @@ fn a_proxy_for_https_is_asked() {
             None => line.is_none(),
         };
         assert!(fine, "{store}: {line:?}: {}", said.report());
+        let is_named = said.report().contains("that HTTPS_PROXY names)");
+        assert_eq!(is_named, wanted.is_some(), "{}", said.report());
     }
+    for proxy in ["socks5://127.0.0.1:1", "ftp://127.0.0.1:1", "garbage://x"] {
+        let mut command = kv.kv(["get", "k"]);
+        command
+            .env("KV_STORE", "https://kv.invalid")
+            .env("HTTPS_PROXY", proxy);
+        let said = Ran::of(&mut command).ends(Exit::Failure);
+        let report = said.report();
+        assert!(report.contains("HTTPS_PROXY names no proxy"), "{report}");
+    }
+}
+
+/// connect(2) waits for as long as nobody takes a connection out of the queue.
+#[test]
+fn a_socket_whose_queue_is_full_holds_nobody_up() {
+    let kv = Sandbox::new();
+    let listener = UnixListener::bind(kv.path("full")).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let _waits = UnixStream::connect(kv.path("full")).unwrap();
+    for (store, wanted) in [("http", "it does not answer"), ("redis", "full")] {
+        let store = format!("{store}+unix:full");
+        let options = ["--busy-timeout", "500ms", "--store", &store];
+        let said = kv.run([&options[..], &["get", "k"]].concat());
+        let report = said.ends(Exit::Failure).report();
+        assert!(report.contains(wanted), "{report}");
+    }
+    let said = kv.run(["serve", "--listen", "unix:full"]);
+    let report = said.ends(Exit::Failure).report();
+    assert!(report.contains("in use"), "{report}");
 }

@@ -334,3 +334,42 @@ fn who_is_refused_before_a_long_body_was_read_is_told_that_the_connection_ends()
     client.begin("GET /v1/default/k", &[], 0).unwrap();
     client.answer(false).unwrap().is(200).holds("v");
 }
+
+#[test]
+fn a_request_whose_body_or_key_is_cut_by_http_itself_is_refused() {
+    let kv = Sandbox::new();
+    kv.put("a", "keep");
+    let server = Server::of(&kv, &[]);
+    // A fragment, also where the line comes in two parts, and behind another request.
+    for (first, rest) in [("PUT /v1/default/a#1", ""), ("\r\nPUT /v1/default/", "a#1")] {
+        let mut client = server.connect();
+        client
+            .ask("GET /v1/default/a?op=get", &[], b"")
+            .refuses(400, Exit::Usage);
+        client.ask("PUT /v1/default/other", &[], b"a#b\n").done();
+        client.send(first.as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let host = server.address();
+        let rest = format!("{rest} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx");
+        client.send(rest.as_bytes()).unwrap();
+        client.answer(false).unwrap().is(400);
+    }
+    for request in [
+        "PUT /v1/default/a",
+        "POST /v1/default/a?op=append",
+        "POST /v1/jobs?op=push",
+        "POST /v1/default?op=import",
+        "POST /v1/default?op=batch",
+    ] {
+        for version in ["1.0", "1.1"] {
+            let mut client = server.connect();
+            let host = server.address();
+            let text = format!("{request} HTTP/{version}\r\nHost: {host}\r\n\r\nxyz");
+            client.send(text.as_bytes()).unwrap();
+            client.answer(false).unwrap().refuses(411, Exit::Usage);
+        }
+    }
+    kv.holds("a", b"keep");
+    kv.holds("other", b"a#b\n");
+    assert_eq!(kv.run(["items", "jobs"]).stdout_text(), "");
+}

@@ -142,3 +142,20 @@ fn a_service_without_a_descriptor_left_says_so() {
             .holds(&value);
     }
 }
+
+#[test]
+fn who_is_idle_makes_room_for_others() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let server = serve(&mut kv.kv(["serve"]), "n", 64).unwrap();
+    let answered: Vec<_> = (0..60)
+        .map(|_| {
+            let mut client = server.connect();
+            client.ask("GET /v1/default/k", &[], b"").is(200);
+            client
+        })
+        .collect();
+    let silent: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    server.ask("GET /v1/default/k", &[CLOSE], b"").is(200);
+    drop((answered, silent));
+}

@@ -251,6 +251,45 @@ fn a_large_value_takes_little_memory() {
 }
 
 #[test]
+fn imports_that_come_at_once_share_memory() {
+    let kv = Sandbox::new();
+    let server = Server::of(&kv, &["--sync", "off"]);
+    let value = "x".repeat(2_000);
+    let lines: String = (0..9_000)
+        .map(|n| format!("{{\"key\":\"k{n}\",\"value\":\"{value}\"}}\n"))
+        .collect();
+    let clients: Vec<Client> = thread::scope(|scope| {
+        let begun: Vec<_> = (0..14)
+            .map(|n| {
+                let (server, lines) = (&server, &lines);
+                scope.spawn(move || {
+                    let mut client = server.connect();
+                    let request = format!("POST /v1/n{n}?op=import");
+                    client.begin(&request, &[], lines.len() + 1).unwrap();
+                    client.send(lines.as_bytes()).unwrap();
+                    client
+                })
+            })
+            .collect();
+        begun
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect()
+    });
+    for mut client in clients {
+        client.send(b"\n").unwrap();
+        client.answer(false).unwrap().is(200);
+    }
+    let Some(peak) = peak_mib(&server) else {
+        return cannot_run("there is no /proc that tells how much memory a process has had");
+    };
+    tell_count(&format!(
+        "14 imports of 18 MB at once in {peak} MiB of memory"
+    ));
+    assert!(peak < 200, "{peak}");
+}
+
+#[test]
 fn as_many_as_there_are_places_wait() {
     let kv = Sandbox::new();
     let server = Server::of(&kv, &[]);

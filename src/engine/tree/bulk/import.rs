@@ -51,7 +51,7 @@ impl Tree {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        let mut sorter = Sorter::new(RUN_LEN, || {
+        let mut sorter = Sorter::new(RUN_LEN.min(feed.memory()), || {
             let mut tries = Tries::default();
             loop {
                 let space = self.open_or_create(namespace)?;
