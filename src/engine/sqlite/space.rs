@@ -132,7 +132,16 @@ impl Sqlite {
                 Err(self.unsound(format!("the row of the namespace `{namespace}`")))
             }
             Some((space, true)) => Ok(Some(space)),
-            None => Ok(None),
+            None => {
+                let sql =
+                    "SELECT NOT EXISTS (SELECT 1 FROM namespace) AND EXISTS (SELECT 1 FROM entry)";
+                let found = connection.prepare_cached(sql);
+                let is_lost = found.and_then(|mut ask| ask.query_row([], |row| row.get(0)));
+                match is_lost.map_err(self.cannot("read"))? {
+                    true => Err(self.unsound("it has entries and no namespace".to_owned())),
+                    false => Ok(None),
+                }
+            }
         }
     }
 

@@ -158,7 +158,18 @@ fn a_check_finds_what_has_no_namespace_and_no_key() {
     // With no namespace at all there is nothing to go through, and no silence about it.
     kv.put("k", "v");
     change(&kv, "DELETE FROM namespace");
-    for args in [&["fsck"][..], &["namespaces"], &["export", "--all"]] {
+    for args in [
+        &["fsck"][..],
+        &["namespaces"],
+        &["export", "--all"],
+        &["ls"],
+        &["get", "k"],
+        &["has", "k"],
+        &["put", "k", "w", "--if-absent"],
+        &["-n", "other", "put", "k", "w"],
+        &["remove", "k"],
+        &["pop", "jobs"],
+    ] {
         kv.run(args).ends(Exit::Damaged).complains(&["namespace"]);
     }
 }

@@ -17,6 +17,8 @@ const NOBODY: (u32, u32) = (65_534, 65_534);
 
 /// The numbers of `clock_nanosleep`, in which SQLite waits for a lock.
 const SLEEPS: [&str; 2] = ["230", "115"];
+/// Those of `read` of standard input, with the descriptor.
+const READS: [&str; 2] = ["0 0x0 ", "63 0x0 "];
 
 /// Waits until a command waits for a lock of SQLite.
 pub fn until_it_waits(started: &Started) {
@@ -252,6 +254,12 @@ fn a_slow_put_goes_into_the_file_that_has_the_name_in_the_end() {
         links.any(|link| link == kv.store())
     });
     put.stdin.as_mut().unwrap().write_all(b"n").unwrap();
+    // Before that it might be looking at the file that it has just opened.
+    until("it reads the value", || {
+        let in_call = fs::read_to_string(format!("/proc/{}/syscall", put.id()));
+        let in_call = in_call.unwrap_or_default();
+        READS.iter().any(|read| in_call.starts_with(read))
+    });
     move_away(&kv);
     kv.put("l", "there before");
     put.stdin.take().unwrap().write_all(b"ew").unwrap();
