@@ -4,6 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
+use clap::CommandFactory as _;
+use clap::error::{ContextKind, ContextValue};
+
+use super::Cli;
+
 /// The names that mount(8) looks for, in /sbin: of the types `kv` and `fuse.kv`.
 const NAMES: [&str; 2] = ["mount.kv", "mount.fuse.kv"];
 
@@ -33,7 +38,7 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     let mut places = Vec::new();
     let mut options = Vec::new();
     let mut args = args.iter();
-    let mut is_done = true;
+    let (mut is_done, mut is_sloppy) = (true, false);
     while let Some(arg) = args.next() {
         match arg.as_bytes() {
             b"-o" => {
@@ -54,6 +59,7 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
             b"-t" | b"-N" => _ = args.next(),
             b"-f" => is_done = false,
             flags if flags.starts_with(b"-") && flags.len() > 1 => {
+                is_sloppy |= flags.contains(&b's');
                 if flags[1..].iter().any(|flag| !b"snv".contains(flag)) {
                     options.push(arg.clone());
                 }
@@ -63,9 +69,12 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     }
     let mut line = vec![program.clone()];
     if !is_done {
-        // It is to be told what would be done, and that is nothing that fails.
-        line.push("--version".into());
+        // Nothing is to be done, and nothing fails or is said.
+        line.extend(["--store", "memory:", "ls"].map(Into::into));
         return Some(line);
+    }
+    if is_sloppy {
+        options.retain(|option| is_known(option));
     }
     let mut places = places.into_iter();
     if let Some(store) = places.next() {
@@ -82,6 +91,35 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     line.push("--".into());
     line.extend(places);
     Some(line)
+}
+
+/// Tells whether it is an option of `kv mount`.
+fn is_known(option: &OsStr) -> bool {
+    let name = option.to_str().and_then(|option| option.strip_prefix("--"));
+    let name = name.map(|name| name.split_once('=').map_or(name, |(name, _)| name));
+    let mut command = Cli::command();
+    command.build();
+    let own = command.find_subcommand("mount").into_iter();
+    let mut all = own.chain([&command]).flat_map(clap::Command::get_arguments);
+    all.any(|known| known.get_long().is_some_and(|long| Some(long) == name))
+}
+
+/// Puts what is wrong in the words of a line of /etc/fstab.
+pub(super) fn in_its_words(mut err: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::SuggestedArg] {
+        if let Some(ContextValue::String(text)) = err.get(kind) {
+            let text = text.trim_start_matches("--").to_owned();
+            let is_remount = text == "remount";
+            _ = err.insert(kind, ContextValue::String(text));
+            if is_remount {
+                // What the kernel does with a mount it does without a program.
+                let other = ContextValue::String("mount -i -o remount".to_owned());
+                _ = err.insert(ContextKind::SuggestedArg, other);
+                break;
+            }
+        }
+    }
+    err
 }
 
 /// Returns an option of kv; `None` where there is nothing to be said to it.
@@ -101,8 +139,6 @@ fn option(given: &[u8]) -> Option<OsString> {
         return None;
     }
     let name = match name {
-        // What the kernel does with a mount it does without a program.
-        b"remount" => b"remount (mount -i does that)".to_vec(),
         b"ro" => b"read-only".to_vec(),
         b"noexec" => b"no-exec".to_vec(),
         name => name

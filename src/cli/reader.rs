@@ -26,7 +26,10 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let args = translated.as_deref().unwrap_or(args);
     match Cli::alone(args) {
         Some(cli) => Ok(cli),
-        None => Reader::new().read(args),
+        None => Reader::new().read(args).map_err(|err| match translated {
+            Some(_) => fstab::in_its_words(err),
+            None => err,
+        }),
     }
 }
 

@@ -10,7 +10,7 @@ use fuser::Errno;
 use crate::os::Writer;
 use crate::store::{Key, Namespace, Time};
 
-use super::content::{Content, Kind, State};
+use super::content::{Content, Pin, Told};
 use super::names;
 use super::reader::Reader;
 use super::{Answer, App, hold};
@@ -28,7 +28,7 @@ pub(super) struct Files {
     named: BTreeMap<(Namespace, Vec<u8>), Arc<Body>>,
     /// Those that are open, by the kernel's number, and how often: it may know no name of them.
     numbers: HashMap<u64, (Arc<Body>, usize)>,
-    handles: BTreeMap<u64, Arc<Handle>>,
+    handles: HashMap<u64, Arc<Handle>>,
     last: u64,
 }
 
@@ -66,38 +66,6 @@ impl Files {
         self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
     }
 
-    /// As [`Files::handle`], for a read that is in nobody's name: the kernel fills a page of the file, which
-    /// all share who map it, and so it is of what is changed, where somebody changes it, whoever reads.
-    pub(super) fn mapped(&self, handle: u64) -> Answer<Arc<Handle>> {
-        let own = self.handle(handle)?;
-        if own.writes {
-            return Ok(own);
-        }
-        let of_file = self.handles_of(&own.body);
-        Ok(of_file
-            .into_iter()
-            .rfind(|other| other.writes)
-            .unwrap_or(own))
-    }
-
-    /// Returns the openings of a file, the oldest first.
-    pub(super) fn handles_of(&self, body: &Arc<Body>) -> Vec<Arc<Handle>> {
-        let all = self.handles.values();
-        let of_body = all.filter(|handle| Arc::ptr_eq(&handle.body, body));
-        of_body.cloned().collect()
-    }
-
-    /// Counts the openings of a file to be written by a process that has not closed them, or which
-    /// are newer than one.
-    pub(super) fn count_of(&self, number: u64, opener: &Writer, than: Option<u64>) -> usize {
-        let is_its = |(id, handle): &(&u64, &Arc<Handle>)| {
-            let by = handle.opener.as_ref().filter(|_| handle.number == number);
-            let counts = than.map_or(!handle.is_left.load(SeqCst), |than| **id > than);
-            counts && by.is_some_and(|by| by.is_with(opener))
-        };
-        self.handles.iter().filter(is_its).count()
-    }
-
     /// Returns the newest opening.
     pub(super) fn newest(&self) -> u64 {
         self.last
@@ -120,12 +88,15 @@ impl Files {
         self.last += 1;
         let open = self.numbers.entry(handle.number);
         open.or_insert_with(|| (Arc::clone(&handle.body), 0)).1 += 1;
-        self.handles.insert(self.last, Arc::new(handle));
+        let handle = Arc::new(handle);
+        hold(&handle.body.handles).insert(self.last, Arc::clone(&handle));
+        self.handles.insert(self.last, handle);
         self.last
     }
 
-    pub(super) fn drop_handle(&mut self, handle: u64) -> Answer<Arc<Handle>> {
-        let handle = self.handles.remove(&handle).ok_or(Errno::EBADF)?;
+    pub(super) fn drop_handle(&mut self, id: u64) -> Answer<Arc<Handle>> {
+        let handle = self.handles.remove(&id).ok_or(Errno::EBADF)?;
+        hold(&handle.body.handles).remove(&id);
         if let Some((_, count)) = self.numbers.get_mut(&handle.number) {
             *count -= 1;
             if *count == 0 {
@@ -149,34 +120,26 @@ impl Files {
 }
 
 /// A file that is open, or only in memory.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Body {
     /// Held by whoever opens, stores, renames or removes it: that is decided one after the other.
     pub(super) turn: Mutex<()>,
     /// Where it is; `None` once it was removed. It changes only in a turn.
     place: Mutex<Option<Full>>,
-    seen: Mutex<Seen>,
+    /// Its openings.
+    handles: Mutex<BTreeMap<u64, Arc<Handle>>>,
     /// What whoever opens it goes on with; `None` where that is the key's value.
     content: Mutex<Option<Arc<Content>>>,
     /// What it was when it was opened or removed.
     pub(super) last: Mutex<Option<(u64, Time)>>,
 }
 
-/// What can be told of a file while it is being stored.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    /// Its size and time of modification, where they are not those of the key.
-    pub(super) whole: Option<(u64, Time)>,
-    /// How many bytes are added to what the key holds.
-    pub(super) tail: u64,
-}
-
 /// One opening of a file.
 pub(super) struct Handle {
     pub(super) number: u64,
     pub(super) body: Arc<Body>,
-    /// What is changed through it, or was being changed when it was opened to be read.
-    pub(super) content: Option<Arc<Content>>,
+    /// What is changed through it; or, where it only reads, what others change of that which it holds.
+    pub(super) content: Mutex<Option<Arc<Content>>>,
     pub(super) writes: bool,
     pub(super) opener: Option<Arc<Writer>>,
     /// How often its content will have been stored once what was done through it is.
@@ -185,19 +148,85 @@ pub(super) struct Handle {
     pub(super) is_left: AtomicBool,
     /// The value that it was opened on.
     pub(super) reader: Mutex<Option<Reader>>,
+    /// The size and time of that, which are told while it is being read.
+    told: Mutex<Option<(u64, Time)>>,
 }
 
 impl Handle {
+    pub(super) fn new(
+        number: u64,
+        body: &Arc<Body>,
+        (content, reader): (Option<Arc<Content>>, Option<Reader>),
+        opener: Option<Writer>,
+    ) -> Self {
+        let handle = Self {
+            number,
+            body: Arc::clone(body),
+            content: Mutex::new(content),
+            writes: opener.is_some(),
+            opener: opener.map(Arc::new),
+            owes: AtomicU64::default(),
+            is_left: AtomicBool::default(),
+            reader: Mutex::default(),
+            told: Mutex::default(),
+        };
+        handle.hold_on(&mut hold(&handle.reader), reader);
+        handle
+    }
+
+    pub(super) fn content(&self) -> Option<Arc<Content>> {
+        hold(&self.content).clone()
+    }
+
+    /// Lets it show this.
+    pub(super) fn follow(&self, content: Option<&Arc<Content>>) {
+        *hold(&self.content) = content.cloned();
+    }
+
     /// Tells whether it is of this content.
     pub(super) fn shares(&self, content: &Arc<Content>) -> bool {
-        let own = self.content.as_ref();
-        own.is_some_and(|own| Arc::ptr_eq(own, content))
+        let own = hold(&self.content);
+        own.as_ref().is_some_and(|own| Arc::ptr_eq(own, content))
     }
 
     /// Returns what is changed through it.
-    pub(super) fn written(&self) -> Answer<&Arc<Content>> {
-        let content = self.content.as_ref();
-        content.filter(|_| self.writes).ok_or(Errno::EBADF)
+    pub(super) fn written(&self) -> Answer<Arc<Content>> {
+        self.content().filter(|_| self.writes).ok_or(Errno::EBADF)
+    }
+
+    /// Gives it another value to hold.
+    pub(super) fn hold_on(&self, held: &mut Option<Reader>, reader: Option<Reader>) {
+        *held = reader;
+        self.note_read(held.as_ref());
+    }
+
+    /// Notes what can be told of what it holds. Who only reads and has come to the end waits for what is
+    /// next, as `tail -f` does.
+    pub(super) fn note_read(&self, reader: Option<&Reader>) {
+        let held = reader.filter(|reader| self.writes || !reader.has_ended());
+        *hold(&self.told) = held.map(Reader::told);
+    }
+
+    /// Returns the size and time of what it holds, if that need not be what the file is now.
+    pub(super) fn held(&self) -> Option<(u64, Time)> {
+        match self.content().map(|content| content.told()) {
+            Some(told) if told.tail.is_some() => None,
+            Some(Told {
+                draft: Some(draft), ..
+            }) => Some(draft),
+            _ => *hold(&self.told),
+        }
+    }
+
+    /// Returns the entry that what it holds was made of or stored as.
+    pub(super) fn pin(&self) -> Option<Pin> {
+        if let Some(content) = self.content() {
+            let state = content.state();
+            if state.draft.is_some() {
+                return Some(state.pin);
+            }
+        }
+        hold(&self.reader).as_ref().map(Reader::pin)
     }
 }
 
@@ -206,8 +235,34 @@ impl Body {
         hold(&self.place).clone()
     }
 
-    pub(super) fn seen(&self) -> Seen {
-        *hold(&self.seen)
+    /// Returns what is told of it where that is not what the key is told.
+    pub(super) fn seen(&self) -> Told {
+        let told = self.content().map(|content| content.told());
+        // What is stored and can be found there may be another's by now.
+        told.filter(|told| told.is_pending || self.place().is_none())
+            .unwrap_or_default()
+    }
+
+    /// Returns its openings, the oldest first.
+    pub(super) fn handles(&self) -> Vec<Arc<Handle>> {
+        hold(&self.handles).values().cloned().collect()
+    }
+
+    /// Returns those that the kernel has by a number, the oldest first.
+    pub(super) fn handles_by(&self, number: u64) -> impl DoubleEndedIterator<Item = Arc<Handle>> {
+        let all = self.handles().into_iter();
+        all.filter(move |handle| handle.number == number)
+    }
+
+    /// Counts the openings of it to be written by a process that has not closed them, or which are
+    /// newer than one.
+    pub(super) fn count_of(&self, number: u64, opener: &Writer, than: Option<u64>) -> usize {
+        let is_its = |(id, handle): &(&u64, &Arc<Handle>)| {
+            let by = handle.opener.as_ref().filter(|_| handle.number == number);
+            let counts = than.map_or(!handle.is_left.load(SeqCst), |than| **id > than);
+            counts && by.is_some_and(|by| by.is_with(opener))
+        };
+        hold(&self.handles).iter().filter(is_its).count()
     }
 
     /// Returns what whoever opens it goes on with.
@@ -226,38 +281,10 @@ impl Body {
         *hold(&self.content) = Some(Arc::clone(content));
     }
 
-    /// Lets others see what became of a content.
-    pub(super) fn show(&self, content: &Arc<Content>, state: &State, now: Time) {
-        if !self.is_current(content) {
-            return;
-        }
-        let modified = state.modified.unwrap_or(now);
-        let is_whole = state.tail.is_empty();
-        // What is stored and can be found there may be another's by now.
-        let is_shown = state.is_pending() || self.place().is_none();
-        let draft = state.draft.as_ref().filter(|_| is_whole && is_shown);
-        *hold(&self.seen) = Seen {
-            whole: draft.map(|draft| (draft.len(), modified)),
-            tail: state.tail.len() as u64,
-        };
-    }
-
-    /// Lets go of a content that nobody writes to any more and that is in the store as well, or
-    /// never will be.
-    pub(super) fn settle(&self, content: &Arc<Content>) {
-        let state = content.state();
-        let is_done = state.writers == 0 && state.kind == Kind::Key;
-        drop(state);
-        if is_done {
-            self.forget(content);
-        }
-    }
-
     /// Lets nobody go on with a content any more.
     pub(super) fn forget(&self, content: &Arc<Content>) {
         if self.is_current(content) {
             *hold(&self.content) = None;
-            *hold(&self.seen) = Seen::default();
         }
     }
 }

@@ -14,7 +14,7 @@ use super::find::Attributes;
 use super::litter::{is_litter, is_probe};
 use super::nodes::Place;
 use super::shape::Care;
-use super::{Answer, App};
+use super::{Answer, App, follow};
 
 /// What is to become of a file or directory; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +48,9 @@ impl App {
                 name if exclusive && is_probe(name) => Kind::Probe,
                 _ => Kind::Key,
             };
+            // What others have removed may be open here.
+            let old = self.nodes().find(&place);
+            old.map(|old| follow::part_held(self, old));
             let number = self.nodes().tell(&place);
             let handle = self.create_file(number, body, kind, mode, exclusive);
             let handle = handle.inspect_err(|_| self.nodes().forget(number, 1))?;
@@ -66,7 +69,7 @@ impl App {
                 )
             }
         };
-        let attributes = self.attributes(number).inspect_err(|_| {
+        let attributes = self.attributes(number, Some(handle)).inspect_err(|_| {
             // Nobody would close what was never told.
             _ = self.close_file(handle);
             self.nodes().forget(number, 1);
@@ -138,7 +141,7 @@ impl App {
         let (place, attributes) = self.find(&parent, name)?;
         let file = self.file_of(&place)?;
         self.in_turn(&file, |body| {
-            self.keep_for_users(body, &file, (attributes.size, attributes.modified));
+            follow::keep_for_users(self, body, &file, (attributes.size, attributes.modified));
             let is_pending = body.content().is_some_and(|is| is.state().is_pending());
             if !self.remove_key(&file)? && !is_pending {
                 return Err(Errno::ENOENT);
@@ -192,7 +195,7 @@ impl App {
                 self.set_modified(&file, time)?;
             }
         }
-        self.attributes(number)
+        self.attributes(number, handle)
     }
 
     fn set_executable(&self, file: &Full, mode: u32) {
@@ -200,7 +203,7 @@ impl App {
             .set_executable(&file.0, &file.1, mode & 0o111 != 0);
     }
 
-    fn resize(&self, number: u64, handle: Option<u64>, size: u64) -> Answer<()> {
+    pub(super) fn resize(&self, number: u64, handle: Option<u64>, size: u64) -> Answer<()> {
         if let Some(handle) = handle {
             let handle = self.files().handle(handle)?;
             if handle.writes {
@@ -233,7 +236,7 @@ impl App {
                         state.tail.clear();
                     }
                     state.modified = Some(time);
-                    body.show(&content, &state, time);
+                    content.show(&state, time);
                     return Ok(());
                 }
             }
@@ -256,7 +259,7 @@ impl App {
             }))?
             .ok_or(Errno::ENOENT)?;
         self.shape(namespace).note(key.as_bytes(), true);
-        self.move_pins(body, was, is);
+        follow::move_pins(self, body, was, is, modified);
         Ok(())
     }
 

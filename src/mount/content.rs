@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use fuser::Errno;
 
-use crate::os::Writer;
+use crate::os::{self, Writer};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Deadline, Etag, Expiry, Meta, Put, Result, StoreError, Time};
 
@@ -15,18 +15,49 @@ use super::draft::Draft;
 use super::reader::Reader;
 use super::{Answer, App, failure, hold};
 
+/// What is appended is kept up to so many bytes, to be added to the value in one step.
+pub(super) const LONGEST_TAIL: usize = 1 << 20;
+
 /// What all share who change a file together. Whoever empties it on opening has one of their own: of
 /// several who write a file anew at once, each stores a whole.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     state: Mutex<State>,
+    told: Mutex<Told>,
+}
+
+/// What can be told of a content while it is being stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// The size of all of it, and when it was changed.
+    pub(super) draft: Option<(u64, Time)>,
+    /// How many bytes are added to what the key holds, and since when.
+    pub(super) tail: Option<(u64, Time)>,
+    pub(super) is_pending: bool,
 }
 
 impl Content {
-    pub(super) fn new(state: State) -> Self {
-        Self {
-            state: Mutex::new(state),
-        }
+    pub(super) fn new(state: State, now: Time) -> Arc<Self> {
+        let content = Self::default();
+        content.show(&state, now);
+        *content.state() = state;
+        Arc::new(content)
+    }
+
+    pub(super) fn told(&self) -> Told {
+        *hold(&self.told)
+    }
+
+    /// Lets others see what became of it.
+    pub(super) fn show(&self, state: &State, now: Time) {
+        let modified = state.modified.unwrap_or(now);
+        let tail = state.tail.len() as u64;
+        let draft = state.draft.as_ref().filter(|_| tail == 0);
+        *hold(&self.told) = Told {
+            draft: draft.map(|draft| (draft.len(), modified)),
+            tail: (tail > 0).then_some((tail, modified)),
+            is_pending: state.is_pending(),
+        };
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -146,8 +177,8 @@ impl App {
 
     /// Lets who opens an entry go on with a content, if that is of the entry, or of nothing yet: as
     /// where only additions were stored, and nobody holds what the key held before.
-    pub(super) fn goes_on(&self, body: &Arc<Body>, content: &Arc<Content>, pin: Pin) -> bool {
-        let handles = self.files().handles_of(body);
+    pub(super) fn goes_on(body: &Body, content: &Arc<Content>, pin: Pin) -> bool {
+        let handles = body.handles();
         let mut state = content.state();
         let is_blank = state.draft.is_none() && state.tail.is_empty();
         let holds_other = |handle: &Arc<Handle>| {
@@ -248,7 +279,7 @@ impl App {
         }
         state.change = Change::None;
         state.stores += 1;
-        body.show(content, state, self.now());
+        content.show(state, self.now());
         Ok(())
     }
 
@@ -333,47 +364,27 @@ impl App {
         state.tail.clear();
         state.draft = None;
         // Who has it open beside goes on with what it is now.
-        let handles = self.files().handles_of(body);
-        for handle in handles.iter().filter(|handle| handle.shares(content)) {
+        let handles = body.handles().into_iter();
+        for handle in handles.filter(|handle| handle.shares(content)) {
             let mut reader = hold(&handle.reader);
             if reader.is_some() {
-                *reader = Reader::open(self, namespace, key).unwrap_or_default();
+                let now = Reader::open(self, namespace, key).unwrap_or_default();
+                handle.hold_on(&mut reader, now);
             }
         }
         Ok(())
     }
 
-    /// Notes that an entry is another now that holds the same.
-    pub(super) fn move_pins(&self, body: &Arc<Body>, from: Etag, to: Etag) {
-        let handles = self.files().handles_of(body);
-        for handle in handles {
-            if let Some(content) = &handle.content {
-                let mut state = content.state();
-                if state.pin.etag == Some(from) {
-                    state.pin.etag = Some(to);
-                }
-            }
-            if let Some(reader) = &mut *hold(&handle.reader) {
-                reader.move_etag(from, to);
-            }
+    /// Refuses zeros that there is no room for: they take none before they are stored.
+    pub(super) fn must_have_room(&self, from: u64, to: u64) -> Answer<()> {
+        let gap = to.saturating_sub(from);
+        if gap <= LONGEST_TAIL as u64 {
+            return Ok(());
         }
-    }
-
-    /// Keeps what a file holds for those who have it open, as it is about to be removed in its turn.
-    pub(super) fn keep_for_users(&self, body: &Arc<Body>, file: &Full, last: (u64, Time)) {
-        let handles = self.files().handles_of(body);
-        for handle in handles {
-            if let Some(content) = &handle.content {
-                let mut state = content.state();
-                if !state.tail.is_empty() {
-                    // Where it cannot be had any more, reading it fails and nothing is stored.
-                    _ = self.load(&handle, &mut state);
-                }
-            }
-            if let Some(reader) = &mut *hold(&handle.reader) {
-                reader.keep(self, file);
-            }
+        let room = os::disk_space(&self.config.disk).map_err(|_| Errno::EIO)?;
+        match gap > room.available.saturating_mul(room.block) {
+            true => Err(Errno::ENOSPC),
+            false => Ok(()),
         }
-        *hold(&body.last) = Some(last);
     }
 }

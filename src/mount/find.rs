@@ -8,7 +8,7 @@ use fuser::{Errno, FileAttr, FileType, INodeNo};
 
 use crate::store::{Key, Meta, Namespace, Time, error};
 
-use super::body::Full;
+use super::body::{Body, Full};
 use super::names;
 use super::nodes::Place;
 use super::shape::Care;
@@ -73,9 +73,28 @@ impl App {
         }
     }
 
-    /// Returns what is told of a file or directory that the kernel knows.
-    pub(super) fn attributes(&self, number: u64) -> Answer<Attributes> {
+    /// Returns what is told of a file or directory that the kernel knows, of a file that is open what
+    /// that opening holds, or the newest.
+    pub(super) fn attributes(&self, number: u64, handle: Option<u64>) -> Answer<Attributes> {
         let place = self.nodes().place(number);
+        let (body, handle) = {
+            let files = self.files();
+            let handle = handle.and_then(|handle| files.handle(handle).ok());
+            (files.numbered(number), handle)
+        };
+        let held = handle.and_then(|handle| handle.held());
+        let newest = || body?.handles_by(number).rev().find_map(|it| it.held());
+        if let Some((size, modified)) = held.or_else(newest) {
+            let executable = match &place {
+                Some(Place::File(namespace, key)) => self.memory().is_executable(namespace, key),
+                _ => false,
+            };
+            return Ok(Attributes {
+                executable,
+                is_gone: place.is_none(),
+                ..Attributes::file(size, modified)
+            });
+        }
         match place {
             Some(Place::File(namespace, key)) => {
                 let file = (namespace, key);
@@ -98,7 +117,7 @@ impl App {
             return Ok(attributes);
         }
         let last = *hold(&body.last);
-        let seen = body.seen().whole.or(last);
+        let seen = body.seen().draft.or(last);
         let (size, modified) = seen.unwrap_or((0, self.now()));
         Ok(Attributes {
             is_gone: true,
@@ -111,7 +130,7 @@ impl App {
         let executable = self.memory().is_executable(&file.0, &file.1);
         let body = self.files().named(file);
         let seen = body.map(|body| body.seen()).unwrap_or_default();
-        if let Some((size, modified)) = seen.whole {
+        if let Some((size, modified)) = seen.draft {
             return Ok(Some(Attributes {
                 executable,
                 ..Attributes::file(size, modified)
@@ -125,10 +144,14 @@ impl App {
             }
             found => self.answer(found)?.as_ref().map(Attributes::of),
         };
-        Ok(told.map(|told| Attributes {
-            size: told.size + seen.tail,
-            executable,
-            ..told
+        Ok(told.map(|told| {
+            let (more, modified) = seen.tail.unwrap_or((0, told.modified));
+            Attributes {
+                size: told.size + more,
+                modified,
+                executable,
+                ..told
+            }
         }))
     }
 
@@ -183,7 +206,7 @@ impl App {
     }
 
     fn files_below(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> error::Result<bool> {
-        let is_shown = |body: &super::body::Body| body.seen().whole.is_some();
+        let is_shown = |body: &Body| body.seen().draft.is_some();
         if self
             .files()
             .below(namespace, prefix)

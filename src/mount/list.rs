@@ -14,7 +14,7 @@ use super::find::{Attributes, BELIEVED};
 use super::names::{self, Step};
 use super::nodes::Place;
 use super::shape::Care;
-use super::{Answer, App, hold};
+use super::{Answer, App, follow, hold};
 
 /// So many keys of one directory are passed over one by one before the rest of it is leapt over.
 const LEAP: u32 = 256;
@@ -238,7 +238,7 @@ impl App {
                 }
                 (dir, _) => self.dir_attributes(dir),
             };
-            let number = self.nodes().tell(&place);
+            let number = follow::tell(self, &place, &attributes)?;
             let told = self.told(number, &attributes);
             let (ino, name) = (INodeNo(number), OsStr::from_bytes(&name));
             is_end = false;
@@ -336,7 +336,7 @@ impl App {
         let files = self.files();
         let below = files.below(namespace, prefix).filter(|(_, body)| {
             let seen = body.seen();
-            seen.whole.is_some() || seen.tail > 0
+            seen.draft.or(seen.tail).is_some()
         });
         below.map(|(key, _)| key.to_vec()).collect()
     }

@@ -11,6 +11,7 @@
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   shape     which directories there are;  index  all keys at a time;  list  what is in one
 //!   body      open files, and their turns;  open  opening, reading, writing, closing
+//!   follow    what others who have it open see of a change
 //!   content   what was changed and how it is stored;  draft  its bytes;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
 //!   marks     extended attributes;  errors
@@ -43,6 +44,10 @@
 //!
 //! ```text
 //! event                            what it does
+//! changed through one opening      who only reads the same entry reads the change from then on
+//! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
+//!                                  for the name finds another. Who only adds to it, or has read it to its end, holds
+//!                                  nothing, and sees what comes
 //! another opens it to write        goes on with what is pending, or with the content whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
 //!                                  then on; else has a content of its own, as with O_TRUNC
@@ -52,9 +57,13 @@
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first
-//! others replace or remove the key nothing, until it is stored
-//! the last that writes closes it   the content is gone; who reads it goes on with it
+//! others remove the key            nothing, until it is stored
+//! the last that writes closes it   the content is gone; who reads it goes on with the key's entry, if it was stored as
+//!                                  that or never, and else with what it was
 //! ```
+//!
+//! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
+//! something by one hold the same. Only who adds to a file keeps its number beside who empties it.
 //!
 //! Whoever opens, stores, renames or removes a file does that in its turn ([`body::Body::turn`]), one
 //! after the other, so that nothing of this is decided on what another is about to change.
@@ -87,16 +96,20 @@ mod content;
 mod draft;
 mod errors;
 #[cfg(test)]
+#[path = "../../tests/mount/fake.rs"]
 mod fake;
 mod find;
+mod follow;
 mod index;
 #[cfg(test)]
+#[path = "../../tests/mount/interleave.rs"]
 mod interleave;
 mod list;
 mod litter;
 mod marks;
 mod memory;
 #[cfg(test)]
+#[path = "../../tests/mount/model.rs"]
 mod model;
 mod names;
 mod nodes;

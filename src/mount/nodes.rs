@@ -142,6 +142,13 @@ impl Nodes {
         Some(number)
     }
 
+    /// Lets what is found at a place from now on have another number.
+    pub(super) fn part(&mut self, number: u64, place: &Place) {
+        if self.find(place) == Some(number) {
+            self.remove(place);
+        }
+    }
+
     /// Notes that what was at one place is at another now, and what was there is gone. Returns the
     /// number of what is gone.
     pub(super) fn rename(&mut self, from: &Place, to: &Place) -> Option<u64> {

@@ -1,8 +1,7 @@
 //! Opening, reading, writing and closing files.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -12,13 +11,11 @@ use crate::os::{self, Writer};
 use crate::store::{Condition, Put};
 
 use super::body::{Body, Handle, Mode};
-use super::content::{Change, Content, Kind, Pin, State};
+use super::content::{Change, Content, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
 use super::reader::Reader;
-use super::{Answer, App, failure, hold};
+use super::{Answer, App, failure, follow, hold};
 
-/// What is appended is kept up to so many bytes, to be added to the value in one step.
-const LONGEST_TAIL: usize = 1 << 20;
 /// What was removed since it was found is looked for so often more, after a pause each time: it may
 /// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
 const LOOKS: u32 = 3;
@@ -26,15 +23,22 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 impl App {
     /// Opens a file that is there. Where it is not any more, the kernel looks again for the name, but
-    /// only once: then nothing is there.
-    pub(super) fn open_file(&self, number: u64, mode: Mode) -> Answer<u64> {
-        let opened = self.open_found(number, mode);
-        let mut told = hold(&self.told_stale);
-        let was_told = told.remove(&mode.thread);
+    /// only once: then nothing is there. So it does where a file is to be emptied of which others hold
+    /// something, and finds it by another number.
+    pub(super) fn open_file(&self, number: u64, mut mode: Mode) -> Answer<u64> {
+        if mode.truncates && !mode.writes {
+            self.resize(number, None, 0)?;
+            mode.truncates = false;
+        }
+        let was_told = hold(&self.told_stale).remove(&mode.thread) || mode.thread == 0;
+        let opened = match mode.truncates && !was_told && follow::part_held(self, number) {
+            true => Err(Errno::ESTALE),
+            false => self.open_found(number, mode),
+        };
         match opened {
-            Err(Errno::ESTALE) if was_told || mode.thread == 0 => Err(Errno::ENOENT),
+            Err(Errno::ESTALE) if was_told => Err(Errno::ENOENT),
             Err(Errno::ESTALE) => {
-                told.insert(mode.thread);
+                hold(&self.told_stale).insert(mode.thread);
                 opened
             }
             opened => opened,
@@ -64,8 +68,8 @@ impl App {
 
     /// Opens a file in its turn.
     fn open_body(&self, number: u64, body: &Arc<Body>, mode: Mode) -> Answer<u64> {
-        let (content, reader) = self.content_for(body, mode)?;
-        Ok(self.add_handle(number, body, content, reader, mode))
+        let opened = self.content_for(body, mode)?;
+        Ok(self.add_handle(number, body, opened, mode))
     }
 
     /// Returns what an opening works on: what is being changed, or what the key holds.
@@ -84,9 +88,8 @@ impl App {
             };
             let mut state = State::emptied(pin, self.now());
             state.kind = kind.unwrap_or_default();
-            let content = Arc::new(Content::new(state));
+            let content = Content::new(state, self.now());
             body.replace(&content);
-            body.show(&content, &content.state(), self.now());
             return Ok((Some(content), None));
         }
         if let Some(content) = &current
@@ -115,14 +118,15 @@ impl App {
             return Ok((None, reader));
         }
         if let Some(content) = current
-            && self.goes_on(body, &content, pin)
+            && Self::goes_on(body, &content, pin)
         {
             return Ok((Some(content), reader));
         }
-        let content = Arc::new(Content::new(State {
+        let state = State {
             pin,
             ..State::default()
-        }));
+        };
+        let content = Content::new(state, self.now());
         body.replace(&content);
         Ok((Some(content), reader))
     }
@@ -146,28 +150,24 @@ impl App {
         &self,
         number: u64,
         body: &Arc<Body>,
-        content: Option<Arc<Content>>,
-        reader: Option<Reader>,
+        (content, reader): (Option<Arc<Content>>, Option<Reader>),
         mode: Mode,
     ) -> u64 {
-        let mut owes = 0;
-        if mode.writes
-            && let Some(content) = &content
+        let opener = mode.writes.then(|| Writer::of(mode.thread));
+        let opened = Handle::new(number, body, (content.clone(), reader), opener);
+        let id = self.files().add_handle(opened);
+        if let Ok(handle) = self.files().handle(id)
+            && let Some(content) = content.filter(|_| mode.writes)
         {
             let mut state = content.state();
-            owes = u64::from(state.writers == 0 && state.change != Change::None);
+            let is_changed = state.writers == 0 && state.change != Change::None;
             state.writers += 1;
+            handle.owes.store(is_changed.into(), SeqCst);
+            if is_changed {
+                follow::lead(self, &handle, &content, &state);
+            }
         }
-        self.files().add_handle(Handle {
-            number,
-            body: Arc::clone(body),
-            content,
-            writes: mode.writes,
-            opener: mode.writes.then(|| Arc::new(Writer::of(mode.thread))),
-            owes: AtomicU64::new(owes),
-            is_left: AtomicBool::default(),
-            reader: Mutex::new(reader),
-        })
+        id
     }
 
     /// Makes a file in its turn, and opens it. It is stored when it is closed, but where nobody else
@@ -203,14 +203,13 @@ impl App {
             self.shape(&namespace).note(key.as_bytes(), true);
             self.memory().unhide(&namespace);
         }
-        let content = Arc::new(Content::new(state));
+        let content = Content::new(state, now);
         body.replace(&content);
-        body.show(&content, &content.state(), now);
         let mode = Mode {
             writes: true,
             ..mode
         };
-        Ok(self.add_handle(number, body, Some(content), None, mode))
+        Ok(self.add_handle(number, body, (Some(content), None), mode))
     }
 
     /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
@@ -222,11 +221,11 @@ impl App {
             let mut state = content.state();
             // What others still write to is stored when they close it.
             if !state.was_killed && state.writers == 1 {
-                stored = self.store_through(&handle, content, &mut state);
+                stored = self.store_through(&handle, &content, &mut state);
             }
             state.writers -= 1;
             drop(state);
-            handle.body.settle(content);
+            follow::settle(self, &handle.body, &content);
         }
         let body = Arc::clone(&handle.body);
         drop(handle);
@@ -253,7 +252,7 @@ impl App {
         let opener = handle.opener.as_deref();
         if let Some(opener) = opener {
             let device = self.device.load(SeqCst);
-            let count = |than| self.files().count_of(handle.number, opener, than);
+            let count = |than| body.count_of(handle.number, opener, than);
             let newest = self.files().newest();
             let known = count(None);
             let open = opener.count_open(device, handle.number);
@@ -272,7 +271,7 @@ impl App {
         if was_killed {
             return Ok(());
         }
-        self.store_through(&handle, content, &mut state)
+        self.store_through(&handle, &content, &mut state)
     }
 
     /// Stores what was changed: through this opening, or, where it only reads, through any of the
@@ -281,14 +280,14 @@ impl App {
         let handle = self.files().handle(handle)?;
         let _turn = hold(&handle.body.turn);
         if let Ok(content) = handle.written() {
-            return self.store_through(&handle, content, &mut content.state());
+            return self.store_through(&handle, &content, &mut content.state());
         }
         let mut synced = Ok(());
-        let handles = self.files().handles_of(&handle.body);
-        for content in handles.iter().flat_map(|handle| handle.written()) {
+        let all = handle.body.handles();
+        for content in all.iter().flat_map(|other| other.written()) {
             let mut state = content.state();
             if !state.was_killed {
-                synced = synced.and(self.store_content(&handle.body, content, &mut state));
+                synced = synced.and(self.store_content(&handle.body, &content, &mut state));
             }
         }
         synced
@@ -296,9 +295,12 @@ impl App {
 
     /// Reads through an opening.
     pub(super) fn read_file(&self, handle: &Handle, offset: u64, size: usize) -> Answer<Vec<u8>> {
-        if let Some(content) = &handle.content {
+        let place = handle.body.place();
+        if let Some(content) = handle.content() {
             let mut state = content.state();
-            if !state.tail.is_empty() {
+            let holds = |held: &Reader| !handle.writes && offset < held.told().0;
+            // What is added is behind what it holds.
+            if !state.tail.is_empty() && !hold(&handle.reader).as_ref().is_some_and(holds) {
                 self.answer(self.view(&handle.body, &mut state))?;
             }
             if let Some(draft) = &state.draft {
@@ -306,16 +308,17 @@ impl App {
                 return self.answer(read.map_err(|err| failure("read", self, err)));
             }
         }
-        let place = handle.body.place();
         let mut reader = hold(&handle.reader);
         if reader.is_none() {
             let (namespace, key) = place.as_ref().ok_or(Errno::ESTALE)?;
             *reader = self.answer(Reader::open(self, namespace, key))?;
         }
-        let reader = reader.as_mut().ok_or(Errno::ESTALE)?;
         // What is written through the same opening is of the entry that it was opened on.
         let follows = !handle.writes;
-        self.answer(reader.read(self, place.as_ref(), follows, offset, size))
+        let held = reader.as_mut().ok_or(Errno::ESTALE)?;
+        let read = held.read(self, place.as_ref(), follows, offset, size);
+        handle.note_read(reader.as_ref());
+        self.answer(read)
     }
 
     /// Writes through an opening, at the end where no offset is named.
@@ -329,11 +332,12 @@ impl App {
         let content = handle.written()?;
         let now = self.now();
         let mut state = content.state();
+        let was_pending = state.is_pending();
         let is_tail = state.draft.is_none() || !state.tail.is_empty();
         let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
         if offset.is_none() && is_tail && fits && handle.body.place().is_some() {
             state.tail.extend_from_slice(bytes);
-            *hold(&handle.reader) = None;
+            handle.hold_on(&mut hold(&handle.reader), None);
         } else {
             self.answer(self.load(handle, &mut state))?;
         }
@@ -352,7 +356,10 @@ impl App {
             let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
             state.writer = Some(writer);
         }
-        handle.body.show(content, &state, now);
+        content.show(&state, now);
+        if !was_pending {
+            follow::lead(self, handle, &content, &state);
+        }
         Ok(())
     }
 
@@ -361,6 +368,7 @@ impl App {
         let content = handle.written()?;
         let now = self.now();
         let mut state = content.state();
+        let was_pending = state.is_pending();
         if len == 0 {
             state.tail.clear();
             state.draft = Some(Draft::default());
@@ -378,20 +386,10 @@ impl App {
         if len == 0 {
             state.change = Change::Emptied;
         }
-        handle.body.show(content, &state, now);
+        content.show(&state, now);
+        if !was_pending {
+            follow::lead(self, handle, &content, &state);
+        }
         Ok(())
-    }
-
-    /// Refuses zeros that there is no room for: they take none before they are stored.
-    fn must_have_room(&self, from: u64, to: u64) -> Answer<()> {
-        let gap = to.saturating_sub(from);
-        if gap <= LONGEST_TAIL as u64 {
-            return Ok(());
-        }
-        let room = os::disk_space(&self.config.disk).map_err(|_| Errno::EIO)?;
-        match gap > room.available.saturating_mul(room.block) {
-            true => Err(Errno::ENOSPC),
-            false => Ok(()),
-        }
     }
 }

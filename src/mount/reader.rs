@@ -24,6 +24,8 @@ pub(super) struct Reader {
     content: Content,
     /// Since when its reader knows where it ends.
     ended: Option<Instant>,
+    /// Whether its last byte was read.
+    was_read: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl Reader {
             meta,
             content,
             ended: None,
+            was_read: false,
         }
     }
 
@@ -81,10 +84,16 @@ impl Reader {
         (self.meta.size, self.meta.modified)
     }
 
-    /// Notes that the entry is another now that holds the same.
-    pub(super) fn move_etag(&mut self, from: Etag, to: Etag) {
+    /// Tells whether its reader has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.was_read || self.ended.is_some()
+    }
+
+    /// Notes that the entry is another now that holds the same, perhaps of another time.
+    pub(super) fn move_to(&mut self, from: Etag, to: Etag, modified: Option<Time>) {
         if self.meta.etag == from {
             self.meta.etag = to;
+            self.meta.modified = modified.unwrap_or(self.meta.modified);
         }
     }
 
@@ -130,6 +139,7 @@ impl Reader {
                 return Ok(Vec::new());
             }
         }
+        self.was_read |= offset.saturating_add(size as u64) >= self.meta.size;
         if let Content::Stream(stream) = &mut self.content {
             match stream.read(offset, size) {
                 Ok(Some(bytes)) => return Ok(bytes),

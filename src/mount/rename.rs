@@ -16,7 +16,7 @@ use super::litter::is_litter;
 use super::names;
 use super::nodes::Place;
 use super::shape::each_key;
-use super::{Answer, App};
+use super::{Answer, App, follow};
 
 impl App {
     /// Renames a file or directory. With `keep` nothing may be in the new place.
@@ -80,7 +80,7 @@ impl App {
                     self.move_name(body, from, to);
                     self.store_content(body, &content, &mut state)?;
                     drop(state);
-                    body.settle(&content);
+                    follow::settle(self, body, &content);
                     return Ok(());
                 }
                 if state.pin.etag.is_none() {
@@ -95,7 +95,7 @@ impl App {
             self.move_name(body, from, to);
             // What is being written goes on from the entry in its new place.
             if let Some((was, is)) = moved {
-                self.move_pins(body, was, is);
+                follow::move_pins(self, body, was, is, None);
             }
             Ok(())
         })
@@ -103,11 +103,10 @@ impl App {
 
     /// Keeps what is about to be replaced for those who have it open.
     fn give_way(&self, there: &Arc<Body>, to: &Full) -> Answer<()> {
-        let users = self.files().handles_of(there);
-        if !users.is_empty()
+        if !there.handles().is_empty()
             && let Some(old) = self.file_attributes(to)?
         {
-            self.keep_for_users(there, to, (old.size, old.modified));
+            follow::keep_for_users(self, there, to, (old.size, old.modified));
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ pub(super) fn mode_of(flags: OpenFlags, thread: u32) -> Mode {
     Mode {
         writes,
         appends: writes && flags.0 & APPEND != 0,
-        truncates: writes && flags.0 & TRUNCATE != 0,
+        truncates: flags.0 & TRUNCATE != 0,
         thread,
     }
 }

@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 use crate::os;
 use crate::store::Time;
 
-use super::App;
 use super::body::Mode;
 use super::change::Wish;
 use super::replies::{APPEND, EXCLUSIVE, empty, mode_of, opened, sized};
+use super::{App, follow};
 
 /// Bytes that are written by one request at most.
 const MAX_WRITE: u32 = 1 << 20;
@@ -65,10 +65,10 @@ impl Filesystem for Requests {
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let parent = self.app.nodes().place(parent.0).ok_or(Errno::ENOENT);
         match parent.and_then(|parent| self.app.find(&parent, name)) {
-            Ok((place, attributes)) => {
-                let number = self.app.nodes().tell(&place);
-                self.app.entry(number, &attributes, reply);
-            }
+            Ok((place, attributes)) => match follow::tell(&self.app, &place, &attributes) {
+                Ok(number) => self.app.entry(number, &attributes, reply),
+                Err(err) => reply.error(err),
+            },
             Err(err) => reply.error(err),
         }
     }
@@ -77,8 +77,9 @@ impl Filesystem for Requests {
         self.app.nodes().forget(number.0, times);
     }
 
-    fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        self.app.attr(ino, self.app.attributes(ino.0), reply);
+    fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        let told = self.app.attributes(ino.0, fh.map(|fh| fh.0));
+        self.app.attr(ino, told, reply);
     }
 
     fn setattr(
@@ -197,7 +198,7 @@ impl Filesystem for Requests {
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let mode = mode_of(flags, req.pid());
-        let allowed = if mode.writes {
+        let allowed = if mode.writes || mode.truncates {
             self.app.allow_changes()
         } else {
             Ok(())
@@ -242,15 +243,10 @@ impl Filesystem for Requests {
         offset: u64,
         size: u32,
         _flags: OpenFlags,
-        lock_owner: Option<LockOwner>,
+        _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let files = self.app.files();
-        let handle = match lock_owner {
-            None => files.mapped(fh.0),
-            Some(_) => files.handle(fh.0),
-        };
-        drop(files);
+        let handle = self.app.files().handle(fh.0);
         match handle.and_then(|handle| self.app.read_file(&handle, offset, size as usize)) {
             Ok(bytes) => reply.data(&bytes),
             Err(err) => reply.error(err),

@@ -189,6 +189,10 @@ fn a_line_of_fstab_mounts_a_store() {
         mount -t kv -o noexec,exec,ro,rw \"$PWD/store\" mnt; touch mnt/default/new
         ends 1 grep -q \"$PWD/mnt .*noexec\" /proc/self/mounts; $umount mnt
         ends 32 mount -t kv \"$PWD/store\" real; ends 1 mount -t kv -o bogus \"$PWD/store\" mnt
+        mount -t kv -o bogus \"$PWD/store\" mnt 2>&1 | grep -q 'unknown argument .bogus'
+        mount -t kv -o remount \"$PWD/store\" mnt 2>&1 | grep -q 'mean .mount -i -o remount'
+        test -z \"$(sbin/mount.kv \"$PWD/store\" mnt -f -o ro 2>&1)\"
+        sbin/mount.kv \"$PWD/store\" mnt -s -o bogus,ro; cat mnt/default/k; $umount mnt
         mount -t fuse.kv \"$PWD/store\" mnt; cat mnt/default/k; $umount mnt
         echo \"$PWD/store $PWD/mnt fuse.kv nofail,_netdev 0 0\" > fstab
         mount -a -T fstab; mount -a -T fstab; cat mnt/default/k; $umount mnt";
@@ -196,7 +200,7 @@ fn a_line_of_fstab_mounts_a_store() {
     command
         .args(["-m", "sh", "-euc", script, "sh", KV])
         .current_dir(kv.root());
-    Ran::of(&mut command).ends(Exit::Success).prints("vvvv");
+    Ran::of(&mut command).ends(Exit::Success).prints("vvvvv");
 }
 
 #[test]

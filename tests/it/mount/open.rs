@@ -235,7 +235,7 @@ fn who_maps_a_file_to_read_it_takes_nothing_back_that_others_write() {
             os.pwrite(w, b'NEW', 0)\nos.fsync(w)\nown = mmap.mmap(w, 10)\nassert own[:4] == b'NEW3'\n\
             other = mmap.mmap(r, 10, prot=mmap.PROT_READ)\n\
             assert (other[:4], own[:4]) == (b'NEW3', b'NEW3')\n\
-            assert os.pread(r, 4, 0) == b'0123'\nown[5:6] = b'X'\nown.flush()\n";
+            assert os.pread(r, 4, 0) == b'NEW3'\nown[5:6] = b'X'\nown.flush()\n";
         let run = format!("python3 -c \"{script}\"");
         mount.shell(kv, &run).ends(Exit::Success);
         kv.holds("k", "NEW34X6789");
@@ -314,5 +314,71 @@ fn who_owes_nothing_is_not_told_that_others_could_not_store() {
             assert_eq!(close(file).is_err(), fails);
         }
         kv.holds("k", "another");
+    });
+}
+
+#[test]
+fn each_descriptor_is_told_of_what_it_reads() {
+    on_each(MOST, |kv, mount| {
+        let agrees = |file: &File, value: &str| {
+            let told = file.metadata().unwrap().len();
+            let mut bytes = vec![0; 99];
+            let len = file.read_at(&mut bytes, 0).unwrap();
+            assert_eq!(
+                (std::str::from_utf8(&bytes[..len]), told),
+                (Ok(value), value.len() as u64)
+            );
+        };
+        kv.put("k", "hello");
+        let reader = File::open(mount.path("k")).unwrap();
+        let writer = open(mount, "k");
+        writer.write_all_at(b"HELLO WORLD", 0).unwrap();
+        agrees(&reader, "HELLO WORLD");
+        close(writer).unwrap();
+        agrees(&reader, "HELLO WORLD");
+        // Once more, as SQLite does for a reader that stays.
+        let writer = open(mount, "k");
+        writer.write_all_at(b"hallo", 0).unwrap();
+        close(writer).unwrap();
+        agrees(&reader, "hallo WORLD");
+        // Whoever empties it makes another in its place.
+        let writer = open(mount, "k");
+        let mut whole = File::create(mount.path("k")).unwrap();
+        whole.write_all(b"x").unwrap();
+        agrees(&writer, "hallo WORLD");
+        close(whole).unwrap();
+        agrees(&writer, "hallo WORLD");
+        close(writer).unwrap();
+        mount.holds("k", "x");
+        // So do others.
+        let older = open(mount, "k");
+        kv.put("k", "another");
+        mount.holds("k", "another");
+        agrees(&older, "x");
+        close(older).unwrap();
+        // What only reads and empties has emptied it; what is added to what is removed is forgotten.
+        mount
+            .shell(
+                kv,
+                "python3 -c 'import os; os.open(\"k\", os.O_RDONLY | os.O_TRUNC)'",
+            )
+            .ends(Exit::Success);
+        kv.holds("k", "");
+        mount
+            .shell(kv, "exec 3>>k; rm k; echo gone >&3; exec 3>&-")
+            .ends(Exit::Success);
+        kv.lacks("k");
+    });
+}
+
+#[test]
+fn a_log_that_is_emptied_is_followed() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "a\n");
+        let script = "timeout 60 tail -n+1 -s.2 -f log > $HOME/seen 2> $HOME/told & tail=$!
+            awaits() { until grep -qs \"$1\" $HOME/$2; do sleep .1; done; }
+            awaits a seen; echo b >> log; awaits b seen; : > log; awaits truncated told
+            echo c >> log; awaits c seen; kill $tail";
+        mount.shell(kv, script).ends(Exit::Success);
     });
 }

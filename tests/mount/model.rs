@@ -1,6 +1,9 @@
 //! Random interleavings of what programs and others do with two files, beside a model that is the
 //! table in the documentation of [`super`], step by step.
 
+#[path = "followers.rs"]
+mod followers;
+
 use fuser::Errno;
 
 use crate::store::{Clock as _, Deadline};
@@ -21,6 +24,7 @@ pub(super) struct Change {
     is_whole: bool,
     draft: Option<Vec<u8>>,
     tail: Vec<u8>,
+    was_added_to: bool,
     is_pending: bool,
     writers: usize,
     stores: u64,
@@ -29,6 +33,8 @@ pub(super) struct Change {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Open {
     pub(super) real: u64,
+    /// The number by which the kernel has it.
+    pub(super) number: u64,
     file: usize,
     change: Option<usize>,
     pub(super) mode: Mode,
@@ -232,6 +238,7 @@ impl Model {
         let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
         if offset.is_none() && is_tail && self.files[file].name.is_some() {
             self.changes[at].tail.extend_from_slice(bytes);
+            self.changes[at].was_added_to = true;
             self.open[which].held = None;
         } else {
             self.load(which)?;
@@ -243,8 +250,9 @@ impl Model {
             draft.resize(draft.len().max(end), 0);
             draft[offset..end].copy_from_slice(bytes);
         }
-        change.is_pending = true;
         self.open[which].owes = change.stores + 1;
+        self.lead(which);
+        self.changes[at].is_pending = true;
         Ok(())
     }
 
@@ -258,6 +266,7 @@ impl Model {
             self.load(which)?;
             self.changes[at].draft.as_mut().unwrap().resize(len, 0);
         }
+        self.lead(which);
         self.changes[at].is_pending = true;
         self.open[which].owes = self.changes[at].stores + 1;
         Ok(())
@@ -311,17 +320,6 @@ impl Model {
         Ok(())
     }
 
-    fn keep(&mut self, file: usize) {
-        for which in 0..self.open.len() {
-            if self.open[which].file == file
-                && let Some(at) = self.open[which].change
-                && !self.changes[at].tail.is_empty()
-            {
-                _ = self.load(which);
-            }
-        }
-    }
-
     pub(super) fn unlink(&mut self, name: usize) -> Done {
         if !self.is_shown(name) {
             return Err(Errno::ENOENT);
@@ -364,24 +362,6 @@ impl Model {
         Ok(())
     }
 
-    /// Returns what an opening holds; `None` where that is what the key holds now.
-    pub(super) fn read(&mut self, which: usize) -> Result<Vec<u8>, Errno> {
-        let Open { file, change, .. } = self.open[which];
-        if let Some(at) = change {
-            if !self.changes[at].tail.is_empty() {
-                self.view(at, file)?;
-            }
-            if let Some(draft) = &self.changes[at].draft {
-                return Ok(draft.clone());
-            }
-        }
-        if self.open[which].held.is_none() {
-            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
-            self.open[which].held = Some(self.live(name).cloned().ok_or(Errno::ESTALE)?);
-        }
-        Ok(self.open[which].held.clone().unwrap().1)
-    }
-
     pub(super) fn close(&mut self, which: usize) -> Done {
         let Open {
             file, change, mode, ..
@@ -390,8 +370,8 @@ impl Model {
         if let Some(at) = change.filter(|_| mode.writes) {
             done = self.store_through(which);
             self.changes[at].writers -= 1;
-            if self.changes[at].writers == 0 && self.files[file].current == Some(at) {
-                self.files[file].current = None;
+            if self.changes[at].writers == 0 {
+                self.settle(file, at);
             }
         }
         self.open.remove(which);

@@ -11,11 +11,13 @@ use super::body::Mode;
 use super::fake::Fake;
 use super::model::Model;
 use super::nodes::Place;
-use super::{Answer, App, Config};
+use super::{Answer, App, Config, follow};
 
 const NAMES: [&str; 2] = ["a", "b"];
 const SEQUENCES: u64 = 5_000;
 const STEPS: usize = 40;
+/// A thread that the kernel names and that is none: of what is asked of one, nothing is answered.
+const THREAD: u32 = i32::MAX.cast_unsigned();
 
 fn key(name: usize) -> Key {
     Key::new(NAMES[name].into()).unwrap()
@@ -114,26 +116,31 @@ impl Run {
     ) -> Result<(), Errno> {
         let text = OsStr::new(NAMES[name]);
         let parent = self.app.nodes().place(self.dir).unwrap();
-        let found = self.app.find(&parent, text);
-        let is_shown = self.model.is_shown(name);
-        assert_eq!(found.is_ok(), is_shown, "{name} is there");
-        let (opened, open) = match found {
-            Ok(_) if exclusive => return Err(Errno::EEXIST),
-            Ok((place, _)) => {
-                let number = self.app.nodes().tell(&place);
-                let opened = self.app.open_file(number, mode)?;
-                (opened, self.model.opened(name, mode))
-            }
-            Err(err) if !creates => return Err(err),
-            Err(_) => {
-                let made = self.app.create(self.dir, text, 0, mode, exclusive)?;
-                (made.2, self.model.made(name, mode, exclusive))
-            }
-        };
-        let mut open = open;
-        open.real = opened;
-        self.model.open.push(open);
-        Ok(())
+        loop {
+            let found = self.app.find(&parent, text);
+            let is_shown = self.model.is_shown(name);
+            assert_eq!(found.is_ok(), is_shown, "{name} is there");
+            let (opened, mut open) = match found {
+                Ok(_) if exclusive => return Err(Errno::EEXIST),
+                Ok((place, told)) => {
+                    let number = follow::tell(&self.app, &place, &told).unwrap();
+                    match self.app.open_file(number, mode) {
+                        // It is looked for again, as its name is another file's now.
+                        Err(Errno::ESTALE) => continue,
+                        opened => (opened?, self.model.opened(name, mode)),
+                    }
+                }
+                Err(err) if !creates => return Err(err),
+                Err(_) => {
+                    let made = self.app.create(self.dir, text, 0, mode, exclusive)?;
+                    (made.2, self.model.made(name, mode, exclusive))
+                }
+            };
+            open.real = opened;
+            open.number = self.app.files().handle(opened).unwrap().number;
+            self.model.add(open);
+            return Ok(());
+        }
     }
 
     fn check(&mut self, step: usize) {
@@ -141,10 +148,39 @@ impl Run {
             let live = self.model.live(name);
             let live = live.map(|entry| (entry.1.clone(), entry.2));
             assert_eq!(self.fake.look(&key(name)), live, "step {step}: {name}");
+            self.look(name);
+        }
+        for open in &self.model.open {
+            let handle = self.app.files().handle(open.real).unwrap();
+            if let Some(told) = handle.held() {
+                // Who adds to a file keeps its number while another empties it.
+                if !self.model.is_added_to(open.number) {
+                    let newest = self.app.attributes(open.number, None).unwrap();
+                    assert_eq!(
+                        (newest.size, newest.modified),
+                        told,
+                        "step {step}: {open:?}"
+                    );
+                }
+                let len = self.app.read_file(&handle, 0, 1000).unwrap().len() as u64;
+                assert_eq!(len, told.0, "step {step}: {open:?}");
+            }
+        }
+    }
+
+    /// As stat(2) does, by which who has it open beside others may get it for themselves.
+    fn look(&self, name: usize) {
+        let dir = self.app.nodes().place(self.dir).unwrap();
+        if let Ok((place, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
+            let number = follow::tell(&self.app, &place, &told).unwrap();
+            let seen = self.app.attributes(number, None).unwrap();
+            assert_eq!((seen.size, seen.modified), (told.size, told.modified));
         }
     }
 
     fn step(&mut self, step: usize, counts: &mut Counts) {
+        // No two values are of one time.
+        self.fake.pass(Duration::from_nanos(1));
         let name = self.below(2);
         let bytes = vec![b'a' + u8::try_from(step % 26).unwrap(); 1 + self.below(4)];
         let kind = self.below(12);
@@ -157,7 +193,7 @@ impl Run {
                 writes,
                 appends: writes && how == 0,
                 truncates: writes && how == 1 && !exclusive,
-                thread: 0,
+                thread: THREAD,
             };
             match self.open(name, mode, creates, exclusive) {
                 Ok(()) => counts.done += 1,
@@ -206,7 +242,7 @@ impl Run {
                 let appends = self.model.open[which].mode.appends ^ (self.below(8) == 0);
                 let offset = Some(self.below(8)).filter(|_| !appends);
                 let at = offset.map(|at| at as u64);
-                let done = self.app.write_file(&handle, 0, at, &bytes);
+                let done = self.app.write_file(&handle, THREAD, at, &bytes);
                 counts.same(&done, &self.model.write(which, offset, &bytes), "write");
             }
             2 if writes => {

@@ -1,0 +1,123 @@
+//! The model's part about who has a file open beside who changes it.
+
+use fuser::Errno;
+
+use super::{Change, Entry, Model, Open};
+
+impl Model {
+    /// What is about to be changed through an opening is seen by who only reads the same entry.
+    pub(super) fn lead(&mut self, which: usize) {
+        let Open {
+            file,
+            number,
+            change,
+            ..
+        } = self.open[which];
+        let Some(at) = change.filter(|at| !self.changes[*at].is_pending) else {
+            return;
+        };
+        self.lead_to(file, number, at);
+    }
+
+    fn lead_to(&mut self, file: usize, number: u64, at: usize) {
+        let mut pin = self.changes[at].pin;
+        if self.changes[at].draft.is_none()
+            && let Some(name) = self.files[file].name
+        {
+            pin = self.live(name).map(|entry| entry.0);
+        }
+        let others = self.open.iter_mut().filter(|open| open.number == number);
+        for open in others.filter(|open| !open.mode.writes && open.change.is_none()) {
+            if pin.is_some() && open.held.as_ref().map(|held| held.0) == pin {
+                open.change = Some(at);
+            }
+        }
+    }
+
+    /// Adds an opening that the file system has too.
+    pub(in super::super) fn add(&mut self, open: Open) {
+        let Open {
+            file,
+            number,
+            change,
+            mode,
+            owes,
+            ..
+        } = open;
+        self.open.push(open);
+        if let Some(at) = change.filter(|_| mode.writes && owes > 0) {
+            self.lead_to(file, number, at);
+        }
+    }
+
+    /// Who reads what nobody writes to any more reads on in what the key holds, if that is the same.
+    pub(super) fn settle(&mut self, file: usize, at: usize) {
+        let is_current = self.files[file].current == Some(at);
+        self.files[file].current = self.files[file].current.filter(|_| !is_current);
+        let name = self.files[file].name;
+        let now = name.and_then(|name| self.live(name).cloned());
+        let Change { pin, draft, .. } = self.changes[at].clone();
+        let readers = self.open.iter_mut().filter(|open| open.change == Some(at));
+        for open in readers.filter(|open| !open.mode.writes) {
+            if draft.is_some() || open.held.is_none() {
+                let Some(now) = now
+                    .as_ref()
+                    .filter(|now| draft.is_none() || Some(now.0) == pin)
+                else {
+                    continue;
+                };
+                open.held = Some(now.clone());
+            }
+            open.change = None;
+        }
+    }
+
+    /// Tells whether somebody adds to what the kernel has by a number.
+    pub(in super::super) fn is_added_to(&self, number: u64) -> bool {
+        let mut open = self.open.iter().filter(|open| open.number == number);
+        let is_added = |at: usize| self.changes[at].was_added_to;
+        open.any(|open| open.mode.appends || open.change.is_some_and(is_added))
+    }
+
+    pub(super) fn keep(&mut self, file: usize) {
+        for which in 0..self.open.len() {
+            if self.open[which].file == file
+                && let Some(at) = self.open[which].change
+                && (!self.changes[at].tail.is_empty() || !self.is_held(at))
+            {
+                _ = self.load(which);
+            }
+        }
+    }
+
+    fn is_held(&self, at: usize) -> bool {
+        let mut open = self.open.iter().filter(|open| open.change == Some(at));
+        self.changes[at].draft.is_some() || open.any(|open| open.held.is_some())
+    }
+
+    /// Returns what an opening holds; `None` where that is what the key holds now.
+    pub(in super::super) fn read(&mut self, which: usize) -> Result<Vec<u8>, Errno> {
+        let Open {
+            file,
+            change,
+            mode,
+            ref held,
+            ..
+        } = self.open[which];
+        if let Some(at) = change {
+            // What is added is behind what it holds.
+            let holds = |held: &Entry| !mode.writes && !held.1.is_empty();
+            if !self.changes[at].tail.is_empty() && !held.as_ref().is_some_and(holds) {
+                self.view(at, file)?;
+            }
+            if let Some(draft) = &self.changes[at].draft {
+                return Ok(draft.clone());
+            }
+        }
+        if self.open[which].held.is_none() {
+            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
+            self.open[which].held = Some(self.live(name).cloned().ok_or(Errno::ESTALE)?);
+        }
+        Ok(self.open[which].held.clone().unwrap().1)
+    }
+}
