@@ -66,7 +66,6 @@ impl<'a> Ask<'a> {
         };
         let (method, path, body) = match (key_path(namespace, key), verb) {
             (Some(path), OnKey::Get) => (Method::GET, path, &b""[..]),
-            (Some(path), OnKey::Stat) => (Method::HEAD, path, &b""[..]),
             (Some(path), OnKey::Put { if_value: None }) => (Method::PUT, path, &b""[..]),
             (Some(path), OnKey::Remove { if_value: None }) => (Method::DELETE, path, &b""[..]),
             (Some(path), verb) => (Method::POST, path + &verb.write(), &b""[..]),

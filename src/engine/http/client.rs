@@ -226,9 +226,6 @@ impl Client {
         }
         let is_no = [StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED].contains(&answer.code);
         if is_no && answer.status() == Some(1) {
-            if ask.method == Method::HEAD {
-                return Ok(None);
-            }
             let told = match answer.body.has_length() {
                 true => self.bytes(answer.body, MAX_REFUSAL)?,
                 false => Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ureq::http::{Method, StatusCode};
+use ureq::http::StatusCode;
 
 use crate::store::{
     Clock, Condition, End, Entries, Entry, Etag, Expiry, Key, Listing, Lists, Meta, Namespace, Put,
@@ -86,9 +86,6 @@ impl Entries for Http {
         let Some(reply) = self.client.ask(&ask)? else {
             return Ok(None);
         };
-        if ask.method == Method::HEAD {
-            return self.client.meta(&reply.headers).map(Some);
-        }
         let listed = listed::read(&self.client.text(reply)?);
         let listed = listed.map_err(|why| self.client.no_service(&why))?;
         Ok(Some(listed.meta))
