@@ -75,10 +75,14 @@ impl State {
     fn find_map(&mut self, target: &Target, writes: bool) -> Result<Map, Failure> {
         let location = &target.location;
         let mut failure = None;
+        let mut has_replicas = None;
         let mut servers: Vec<Address> = match &location.sentinel {
             // Of a master that was replaced only they know.
             Some(name) => match word_of_all(location, name, target.patience().min(QUICK)) {
-                Ok(server) => vec![server],
+                Ok(known) => {
+                    has_replicas = Some(known.has_replicas);
+                    vec![known.master]
+                }
                 Err((server, why)) => return Err(Failure { server, why }),
             },
             None => {
@@ -90,7 +94,13 @@ impl State {
         servers.retain(|server| seen.insert(server.clone()));
         let mut second_best = None;
         for server in servers {
-            match self.ask_map(target, &server, writes) {
+            let mut asked = self.ask_map(target, &server, writes);
+            if let (Ok(map), Some(has_replicas)) = (&mut asked, &has_replicas)
+                && !map.is_cluster
+            {
+                map.has_replicas.clone_from(has_replicas);
+            }
+            match asked {
                 Ok(map) if map.is_cluster || map.is_master => return Ok(map),
                 Ok(map) => second_best = Some(map),
                 Err(err) => {

@@ -6,10 +6,18 @@ use std::time::Duration;
 
 use crate::store::RedisLocation;
 
+use super::facts::unknown;
 use super::ready::given;
 use super::resp::Reply;
 use super::slots::{Address, address, is_host};
 use super::socket::Socket;
+
+/// What a sentinel knows: the master, and whether that has replicas, connected to it just now or not.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) master: Address,
+    pub(super) has_replicas: Result<bool, String>,
+}
 
 /// Asks one sentinel for the master that it knows by this name.
 fn master_of(
@@ -17,7 +25,7 @@ fn master_of(
     sentinel: &str,
     name: &str,
     limit: Duration,
-) -> io::Result<Address> {
+) -> io::Result<Known> {
     // The user is the servers'. A sentinel that wants a password wants the same one.
     let mut socket = Socket::reach(location, sentinel, limit)?;
     let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name];
@@ -27,7 +35,15 @@ fn master_of(
         socket.log_in(location)?;
         reply = socket.ask(&question)?;
     }
-    read(reply, name)
+    let master = read(reply, name)?;
+    let has_replicas = match socket.ask(&["SENTINEL", "REPLICAS", name])? {
+        Reply::Array(replicas) => Ok(!replicas.is_empty()),
+        other => Err(unknown("SENTINEL REPLICAS", other).to_string()),
+    };
+    Ok(Known {
+        master,
+        has_replicas,
+    })
 }
 
 /// Asks the sentinels of a store, one after the other, until one knows the master. What is told where none
@@ -36,11 +52,11 @@ pub(super) fn word_of_all(
     location: &RedisLocation,
     name: &str,
     limit: Duration,
-) -> Result<Address, (Address, io::Error)> {
+) -> Result<Known, (Address, io::Error)> {
     let mut trouble = None;
     for sentinel in given(location) {
         match master_of(location, &sentinel, name, limit) {
-            Ok(master) => return Ok(master),
+            Ok(known) => return Ok(known),
             Err(why) => _ = trouble.get_or_insert((sentinel, why)),
         }
     }

@@ -67,12 +67,12 @@ impl Wait {
             ));
         }
         let is_full = target.settings.sync == Sync::Full;
-        let replicas = match (target.location.replicas, map.is_cluster) {
+        let replicas = match target.location.replicas {
             _ if !is_full => 0,
-            (Some(number), _) => number,
-            (None, false) => u32::from(facts.has_replicas),
-            (None, true) => match &map.has_replicas {
-                Ok(has_any) => u32::from(*has_any),
+            Some(number) => number,
+            None => match &map.has_replicas {
+                // A server that was just started knows of none, whoever is on the way back to it.
+                Ok(has_any) => u32::from(*has_any || facts.has_replicas),
                 Err(why) => {
                     return Err(denied(format!(
                         "it is not known how many replicas there are: {why}; `?replicas=N` says it"

@@ -298,6 +298,22 @@ fn sentinels_tell_who_is_the_master() {
             .cli(&["sentinel", "replicas", "mine"])
             .contains(&replica.port.to_string())
     });
+    // A master that knows of no replica, as one does that was just started: the sentinel does.
+    let of_master = |field: &str| master.cli(&["info", "replication"]).contains(field);
+    master.cli(&["config", "set", "repl-backlog-ttl", "1"]);
+    replica.cli(&["replicaof", "no", "one"]);
+    until("the master has forgotten its replica", || {
+        of_master("connected_slaves:0") && of_master("repl_backlog_active:0")
+    });
+    let mut put = on.command(&["put", "k", "lost"]);
+    put.env("KV_BUSY_TIMEOUT", "1s");
+    Ran::of(&mut put)
+        .ends(Exit::Failure)
+        .complains(&["0 of 1 replicas"]);
+    let port = master.port.to_string();
+    replica.cli(&["replicaof", "127.0.0.1", &port]);
+    until("it has it back", || of_master("state=online"));
+    on.put("k", "v");
     kill(&master);
     let mut get = on.command(&["get", "k"]);
     get.env("KV_BUSY_TIMEOUT", "60s");
