@@ -102,14 +102,18 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
 
 /// Tells what was done, and what there is, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
-    let text = app.metrics_text().await?;
+    let text = app.metrics_text().await;
     Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
 }
 
 impl App {
-    /// Writes all of it. It looks into the store and may take a while.
-    async fn metrics_text(self: &Arc<Self>) -> Result<String, Refusal> {
-        let counts = self.counts().await?;
+    /// Writes all of it. It looks into the store and may take a while; what was asked of the service counts
+    /// also where the store cannot be read.
+    async fn metrics_text(self: &Arc<Self>) -> String {
+        let counts = match self.still_there().await {
+            Ok(()) => self.counts().await.ok(),
+            Err(_) => None,
+        };
         let mut text = String::new();
         self.write_requests(&mut text);
         let metrics = &self.metrics;
@@ -127,14 +131,19 @@ impl App {
         let waiting = (MAX_WAITS - self.waits.available_permits()) as u64;
         let help = "Requests that wait for something to happen.";
         one("kv_http_waiting", "gauge", help, waiting);
-        let help = "Namespaces, of which the first are counted below.";
-        one("kv_namespaces", "gauge", help, counts.namespaces as u64);
+        let help = "Whether the store can be read.";
+        one("kv_store_up", "gauge", help, u64::from(counts.is_some()));
         let received = metrics.received.load(Relaxed);
         let help = "Bytes received, headers included.";
         one("kv_http_received_bytes_total", "counter", help, received);
         let sent = metrics.sent.load(Relaxed);
         let help = "Bytes sent, headers included.";
         one("kv_http_sent_bytes_total", "counter", help, sent);
+        let Some(counts) = counts else {
+            return text;
+        };
+        let help = "Namespaces, of which the first are counted below.";
+        one("kv_namespaces", "gauge", help, counts.namespaces as u64);
         let mut gauge = |name, help, number: fn(&Count) -> u64| {
             head(&mut text, name, "gauge", help);
             for count in &counts.some {
@@ -145,7 +154,7 @@ impl App {
         };
         gauge("kv_entries", "Living entries.", |count| count.entries);
         gauge("kv_bytes", "Bytes of keys and values.", |count| count.bytes);
-        Ok(text)
+        text
     }
 
     fn write_requests(&self, text: &mut String) {

@@ -276,7 +276,11 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
     let most = connection::most_connections(files)?;
     let (runtime, calls) = runtimes()?;
     let (stopper, stop) = watch::channel(false);
-    let was_there = config.store.exists().unwrap_or_default();
+    // It may be there later, and what is wrong is told before somebody asks.
+    let was_there = config.store.exists().unwrap_or_else(|err| {
+        (config.tell)(&err);
+        false
+    });
     let app = Arc::new(App {
         config,
         metrics: Metrics::default(),

@@ -327,6 +327,22 @@ fn metrics_tell_what_was_done() {
 }
 
 #[test]
+fn metrics_tell_of_requests_where_the_store_is_gone() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let server = Server::of(&kv, &[]);
+    let text = server.ask("GET /metrics", &[], b"").is(200).text();
+    assert!(text.contains("\nkv_store_up 1\n"), "{text}");
+    std::fs::rename(kv.store(), kv.path("away")).unwrap();
+    server.ask("GET /v1/default/k", &[], b"").is(503);
+    until("it is noticed", || {
+        let text = server.ask("GET /metrics", &[], b"").is(200).text();
+        assert!(text.contains("kv_http_connections"), "{text}");
+        text.contains("\nkv_store_up 0\n") && !text.contains("kv_entries")
+    });
+}
+
+#[test]
 fn metrics_are_bounded_in_number() {
     const ALL: usize = 150;
     let kv = Sandbox::new();
