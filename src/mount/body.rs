@@ -150,6 +150,8 @@ pub(super) struct Handle {
     pub(super) reader: Mutex<Option<Reader>>,
     /// The size and time of that, which are told while it is being read.
     told: Mutex<Option<(u64, Time)>>,
+    /// Where what it held ends, where another value has taken its place since.
+    end: Mutex<Option<u64>>,
 }
 
 impl Handle {
@@ -169,6 +171,7 @@ impl Handle {
             is_left: AtomicBool::default(),
             reader: Mutex::default(),
             told: Mutex::default(),
+            end: Mutex::default(),
         };
         handle.hold_on(&mut hold(&handle.reader), reader);
         handle
@@ -181,6 +184,18 @@ impl Handle {
     /// Lets it show this.
     pub(super) fn follow(&self, content: Option<&Arc<Content>>) {
         *hold(&self.content) = content.cloned();
+    }
+
+    /// Notes that a whole takes the place of what it holds, of which no part is the rest of that.
+    pub(super) fn end(&self) {
+        let held = hold(&self.reader);
+        *hold(&self.end) = held.as_ref().map(|held| held.told().0);
+    }
+
+    /// Tells once who reads on that this was the end.
+    pub(super) fn ends_at(&self, offset: u64) -> bool {
+        let end = hold(&self.end).take();
+        end.is_some_and(|end| offset >= end)
     }
 
     /// Tells whether it is of this content.

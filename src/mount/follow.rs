@@ -13,7 +13,7 @@ use super::{Answer, App, hold};
 
 /// Lets who only reads the entry that a content was made of see what becomes of it, as it is about to
 /// be changed.
-pub(super) fn lead(app: &App, by: &Handle, content: &Arc<Content>, state: &State) {
+pub(super) fn lead(app: &App, by: &Handle, content: &Arc<Content>, state: &State, is_new: bool) {
     let readers = by.body.handles_by(by.number);
     let mut readers = readers.filter(|other| !other.writes && other.content().is_none());
     let Some(first) = readers.next() else {
@@ -30,6 +30,13 @@ pub(super) fn lead(app: &App, by: &Handle, content: &Arc<Content>, state: &State
     for reader in [first].into_iter().chain(readers) {
         let held = reader.pin().and_then(|pin| pin.etag);
         if held.is_some() && held == etag {
+            if is_new {
+                // It was opened since the name was to be taken from its number, and is amid a value.
+                if reader.held().is_some() {
+                    continue;
+                }
+                reader.end();
+            }
             reader.follow(Some(content));
         }
     }

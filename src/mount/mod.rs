@@ -47,7 +47,7 @@
 //! changed through one opening      who only reads the same entry reads the change from then on
 //! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
 //!                                  for the name finds another. Who only adds to it, or has read it to its end, holds
-//!                                  nothing, and sees what comes
+//!                                  nothing, and sees what comes, but the end of that first
 //! another opens it to write        goes on with what is pending, or with the content whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
 //!                                  then on; else has a content of its own, as with O_TRUNC

@@ -164,7 +164,7 @@ impl App {
             state.writers += 1;
             handle.owes.store(is_changed.into(), SeqCst);
             if is_changed {
-                follow::lead(self, &handle, &content, &state);
+                follow::lead(self, &handle, &content, &state, true);
             }
         }
         id
@@ -295,6 +295,9 @@ impl App {
 
     /// Reads through an opening.
     pub(super) fn read_file(&self, handle: &Handle, offset: u64, size: usize) -> Answer<Vec<u8>> {
+        if handle.ends_at(offset) {
+            return Ok(Vec::new());
+        }
         let place = handle.body.place();
         if let Some(content) = handle.content() {
             let mut state = content.state();
@@ -358,7 +361,7 @@ impl App {
         }
         content.show(&state, now);
         if !was_pending {
-            follow::lead(self, handle, &content, &state);
+            follow::lead(self, handle, &content, &state, false);
         }
         Ok(())
     }
@@ -388,7 +391,7 @@ impl App {
         }
         content.show(&state, now);
         if !was_pending {
-            follow::lead(self, handle, &content, &state);
+            follow::lead(self, handle, &content, &state, false);
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(super) struct Reader {
     content: Content,
     /// Since when its reader knows where it ends.
     ended: Option<Instant>,
-    /// Whether its last byte was read.
+    /// Whether its last byte was read last.
     was_read: bool,
 }
 
@@ -139,7 +139,9 @@ impl Reader {
                 return Ok(Vec::new());
             }
         }
-        self.was_read |= offset.saturating_add(size as u64) >= self.meta.size;
+        // Who begins anew is to come to the end again.
+        self.ended = None;
+        self.was_read = offset.saturating_add(size as u64) >= self.meta.size;
         if let Content::Stream(stream) = &mut self.content {
             match stream.read(offset, size) {
                 Ok(Some(bytes)) => return Ok(bytes),

@@ -356,6 +356,14 @@ fn each_descriptor_is_told_of_what_it_reads() {
         mount.holds("k", "another");
         agrees(&older, "x");
         close(older).unwrap();
+        // No part of a value is the rest of another.
+        let mut reader = File::open(mount.path("k")).unwrap();
+        let mut all = [0; 7];
+        reader.read_exact(&mut all).unwrap();
+        let mut whole = File::create(mount.path("k")).unwrap();
+        whole.write_all(b"another and more").unwrap();
+        assert_eq!(reader.read(&mut all).unwrap(), 0);
+        close(whole).unwrap();
         // What only reads and empties has emptied it; what is added to what is removed is forgotten.
         mount
             .shell(
