@@ -74,7 +74,7 @@ pub(super) async fn accept(
             if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
                 return Ok((peer, Some(permit)));
             }
-            _ = crowd.send(true);
+            crowd.send_if_modified(|crowded| !std::mem::replace(crowded, true));
             let since = *full_since.get_or_insert_with(Instant::now);
             let permit = Arc::clone(&permits).acquire_owned();
             let permit = timeout_at(since + PLACE_TIME, permit).await;
@@ -98,7 +98,8 @@ pub(super) async fn accept(
             continue;
         };
         full_since = None;
-        _ = crowd.send(false);
+        // Who is told wakes every connection, so that only a change is told.
+        crowd.send_if_modified(std::mem::take);
         let (app, routes, running) = (Arc::clone(&app), routes.clone(), running.clone());
         let crowded = crowded.clone();
         tokio::spawn(async move {

@@ -132,8 +132,9 @@ struct Inner {
     stream: Stream,
     reached: Option<IpAddr>,
     is_refused: AtomicBool,
-    /// A request was read, and what comes next is another.
+    /// The head of a request was read.
     has_asked: AtomicBool,
+    /// The last one is answered, and what comes next begins another.
     awaits_request: AtomicBool,
 }
 
@@ -158,8 +159,9 @@ impl Peer {
         self.0.reached
     }
 
-    /// Notes that a request was read.
+    /// Notes that the head of a request was read: what comes next is its body.
     pub(super) fn note_asked(&self) {
+        self.0.awaits_request.store(false, Relaxed);
         self.0.has_asked.store(true, Relaxed);
     }
 
@@ -193,11 +195,12 @@ impl Peer {
     }
 }
 
-/// Where the line of a request is.
+/// What comes next of the line of a request.
 #[derive(Clone, Copy, Debug)]
 enum RequestLine {
-    Awaited,
-    Begun,
+    Method,
+    Space,
+    Target,
     Over,
 }
 
@@ -222,19 +225,22 @@ impl Timed {
     }
 
     /// Has the parser refuse a fragment in the line of a request, which it would pass over, so that
-    /// another key were meant. Of requests that are sent ahead of answers only the first line is seen.
+    /// another key were meant. Bytes that do not begin as a request does are left as they are; and the lines
+    /// of requests that are sent ahead of answers are not looked at.
     fn forbid_fragment(&mut self, bytes: &mut [u8]) {
         if self.peer.0.awaits_request.swap(false, Relaxed) {
-            self.line = RequestLine::Awaited;
+            self.line = RequestLine::Method;
         }
         for byte in bytes {
             match (self.line, *byte) {
                 (RequestLine::Over, _) => return,
                 // An empty line may come before it (RFC 9112, section 2.2).
-                (RequestLine::Awaited, b'\r' | b'\n') => {}
-                (RequestLine::Begun, b'\n') => self.line = RequestLine::Over,
-                (_, b'#') => *byte = NO_URI,
-                _ => self.line = RequestLine::Begun,
+                (RequestLine::Method, b'\r' | b'\n' | b'A'..=b'Z') => {}
+                (RequestLine::Method, b' ') => self.line = RequestLine::Space,
+                (RequestLine::Space, b'/' | b'h') => self.line = RequestLine::Target,
+                (RequestLine::Target, b'#') => *byte = NO_URI,
+                (RequestLine::Target, byte) if byte != b'\n' => {}
+                _ => self.line = RequestLine::Over,
             }
         }
     }

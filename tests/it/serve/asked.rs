@@ -354,6 +354,21 @@ fn a_request_whose_body_or_key_is_cut_by_http_itself_is_refused() {
         client.send(rest.as_bytes()).unwrap();
         client.answer(false).unwrap().is(400);
     }
+    // What is a body stays as it is, also behind a request that was sent ahead.
+    let mut client = server.connect();
+    let host = server.address();
+    let body = "PUT /v1/default/a#1 HTTP/1.1\n#\n";
+    let ahead = format!(
+        "GET /v1/default/a HTTP/1.1\r\nHost: {host}\r\n\r\n\
+         PUT /v1/default/ahead HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send(ahead.as_bytes()).unwrap();
+    client.answer(false).unwrap().is(200);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    client.send(body.as_bytes()).unwrap();
+    client.answer(false).unwrap().is(201);
+    kv.holds("ahead", body.as_bytes());
     for request in [
         "PUT /v1/default/a",
         "POST /v1/default/a?op=append",
