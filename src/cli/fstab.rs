@@ -68,11 +68,6 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
         }
     }
     let mut line = vec![program.clone()];
-    if !is_done {
-        // Nothing is to be done, and nothing fails or is said.
-        line.extend(["--store", "memory:", "ls"].map(Into::into));
-        return Some(line);
-    }
     if is_sloppy {
         options.retain(|option| is_known(option));
     }
@@ -90,6 +85,11 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     line.extend(options);
     line.push("--".into());
     line.extend(places);
+    if !is_done && Cli::command().try_get_matches_from(&line).is_ok() {
+        // The line is right, and nothing is to be done or said.
+        line.truncate(1);
+        line.extend(["--store", "memory:", "ls"].map(Into::into));
+    }
     Some(line)
 }
 

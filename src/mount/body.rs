@@ -8,15 +8,13 @@ use std::sync::{Arc, Mutex};
 use fuser::Errno;
 
 use crate::os::Writer;
-use crate::store::{Key, Namespace, Time};
+use crate::store::{Namespace, Time};
 
 use super::content::{Content, Pin, Told};
 use super::names;
+use super::nodes::Full;
 use super::reader::Reader;
 use super::{Answer, App, hold};
-
-/// A key by its namespace.
-pub(super) type Full = (Namespace, Key);
 
 fn name_of(file: &Full) -> (Namespace, Vec<u8>) {
     (file.0.clone(), file.1.as_bytes().to_vec())

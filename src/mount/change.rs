@@ -8,11 +8,11 @@ use fuser::Errno;
 
 use crate::store::{Condition, Expiry, Key, Namespace, Time, modify};
 
-use super::body::{Body, Full, Mode};
+use super::body::{Body, Mode};
 use super::content::Kind;
 use super::find::Attributes;
 use super::litter::{is_litter, is_probe};
-use super::nodes::Place;
+use super::nodes::{Full, Place};
 use super::shape::Care;
 use super::{Answer, App, follow};
 

@@ -8,9 +8,9 @@ use fuser::{Errno, FileAttr, FileType, INodeNo};
 
 use crate::store::{Key, Meta, Namespace, Time, error};
 
-use super::body::{Body, Full};
+use super::body::Body;
 use super::names;
-use super::nodes::Place;
+use super::nodes::{Full, Place};
 use super::shape::Care;
 use super::{Answer, App, hold};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::store::{Etag, Time};
 
-use super::body::{Body, Full, Handle};
+use super::body::{Body, Handle};
 use super::content::{Content, Kind, State};
 use super::find::Attributes;
-use super::nodes::Place;
+use super::nodes::{Full, Place};
 use super::reader::Reader;
 use super::{Answer, App, hold};
 
@@ -89,21 +89,18 @@ pub(super) fn move_pins(app: &App, body: &Body, from: Etag, to: Etag, modified: 
     }
 }
 
-/// Keeps what a file holds for those who have it open, as it is about to be removed in its turn.
+/// Keeps what a file holds for those who have it open, as it is about to be removed in its turn. Where it
+/// cannot be had any more, reading it fails and nothing is stored.
 pub(super) fn keep_for_users(app: &App, body: &Body, file: &Full, last: (u64, Time)) {
     for handle in body.handles() {
         if let Some(content) = handle.content() {
-            let shares = |other: &Arc<Handle>| other.shares(&content);
-            let mut sharers = body.handles().into_iter().filter(shares);
-            let is_held = sharers.any(|other| hold(&other.reader).is_some());
-            let mut state = content.state();
-            let is_held = is_held || state.draft.is_some();
-            if !state.tail.is_empty() || !is_held {
-                // Where it cannot be had any more, reading it fails and nothing is stored.
-                _ = app.load(&handle, &mut state);
-            }
-        }
-        if let Some(reader) = &mut *hold(&handle.reader) {
+            let mut sharers = body.handles().into_iter();
+            // What one of them was opened on is what all of them have.
+            let holder =
+                sharers.find(|other| other.shares(&content) && hold(&other.reader).is_some());
+            let holder = holder.unwrap_or(handle);
+            _ = app.load(&holder, &mut content.state());
+        } else if let Some(reader) = &mut *hold(&handle.reader) {
             reader.keep(app, file);
         }
     }

@@ -9,10 +9,9 @@ use fuser::{Errno, FileType, Generation, INodeNo, ReplyDirectory, ReplyDirectory
 
 use crate::store::{Key, Namespace};
 
-use super::body::Full;
 use super::find::{Attributes, BELIEVED};
 use super::names::{self, Step};
-use super::nodes::Place;
+use super::nodes::{Full, Place};
 use super::shape::Care;
 use super::{Answer, App, follow, hold};
 

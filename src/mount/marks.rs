@@ -7,9 +7,8 @@ use fuser::Errno;
 use crate::store::{Deadline, Expiry, Meta, units};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
-use super::body::Full;
 use super::content::Kind;
-use super::nodes::Place;
+use super::nodes::{Full, Place};
 use super::{Answer, App};
 
 const ETAG: &str = "user.kv.etag";

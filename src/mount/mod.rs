@@ -10,9 +10,9 @@
 //!   nodes     the numbers that the kernel knows
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   shape     which directories there are;  index  all keys at a time;  list  what is in one
-//!   body      open files, and their turns;  open  opening, reading, writing, closing
+//!   body      open files, and their turns;  open  opening, reading, writing
 //!   follow    what others who have it open see of a change
-//!   content   what was changed and how it is stored;  draft  its bytes;  reader  what is read
+//!   content   what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
 //!   marks     extended attributes;  errors
 //! ```
@@ -99,6 +99,7 @@ mod errors;
 #[path = "../../tests/mount/fake.rs"]
 mod fake;
 mod find;
+mod flush;
 mod follow;
 mod index;
 #[cfg(test)]

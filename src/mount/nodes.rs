@@ -9,6 +9,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::store::{Key, Namespace};
 
+/// A key by its namespace.
+pub(super) type Full = (Namespace, Key);
+
 /// The number of the mount point itself.
 pub(super) const ROOT: u64 = 1;
 

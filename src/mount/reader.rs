@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
 
-use super::body::Full;
 use super::content::Pin;
 use super::draft::Draft;
+use super::nodes::Full;
 use super::{App, failure};
 
 /// So many bytes that were read are remembered, for reads that do not quite go forward.

@@ -10,11 +10,11 @@ use crate::store::error::Result;
 use crate::store::modify::Conflicts;
 use crate::store::{Condition, Etag, Expiry, Key, Namespace, Put, Selection};
 
-use super::body::{Body, Full};
+use super::body::Body;
 use super::content::{Change, Kind};
 use super::litter::is_litter;
 use super::names;
-use super::nodes::Place;
+use super::nodes::{Full, Place};
 use super::shape::each_key;
 use super::{Answer, App, follow};
 

@@ -64,6 +64,22 @@ pub fn a_store_that_must_exist_is_not_made() {
 }
 
 #[test]
+fn a_directory_that_is_mistyped_is_made_only_where_a_store_may_be() {
+    let kv = Sandbox::new();
+    for store in ["no/such/store", "sqlite:no/such/database"] {
+        let at = |args: &[&str]| Ran::of(kv.kv(args).env("KV_STORE", store));
+        for args in [&["put", "k", "v"][..], &["mount", "."], &["serve"]] {
+            at(&[&["--existing"], args].concat())
+                .ends(Exit::Failure)
+                .complains(&["--existing"]);
+            assert!(!kv.path("no").exists(), "{args:?}");
+        }
+        at(&["put", "k", "v"]).ends(Exit::Success).is_silent();
+        std::fs::remove_dir_all(kv.path("no")).unwrap();
+    }
+}
+
+#[test]
 pub fn a_store_with_a_namespace_exists() {
     let kv = Sandbox::new();
     kv.put("k", "v");

@@ -79,20 +79,16 @@ impl Model {
         open.any(|open| open.mode.appends || open.change.is_some_and(is_added))
     }
 
+    /// What somebody has open of a file that is about to go is kept for them.
     pub(super) fn keep(&mut self, file: usize) {
         for which in 0..self.open.len() {
-            if self.open[which].file == file
-                && let Some(at) = self.open[which].change
-                && (!self.changes[at].tail.is_empty() || !self.is_held(at))
-            {
-                _ = self.load(which);
+            if self.open[which].file == file && self.open[which].change.is_some() {
+                let at = self.open[which].change;
+                let holds = |open: &Open| open.change == at && open.held.is_some();
+                let holder = self.open.iter().position(holds).unwrap_or(which);
+                _ = self.load(holder);
             }
         }
-    }
-
-    fn is_held(&self, at: usize) -> bool {
-        let mut open = self.open.iter().filter(|open| open.change == Some(at));
-        self.changes[at].draft.is_some() || open.any(|open| open.held.is_some())
     }
 
     /// Returns what an opening holds; `None` where that is what the key holds now.

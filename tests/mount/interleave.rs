@@ -297,6 +297,49 @@ mod tests {
         assert!(counts.stale > 1000 && counts.exists > 100, "{counts:?}");
     }
 
+    /// Another program may open a file between the two steps in which one that empties it takes its name
+    /// from its number and empties it.
+    #[test]
+    fn who_is_amid_a_value_reads_no_part_of_another() {
+        let mut run = Run::new(1);
+        run.other_puts(0, b"a value");
+        run.open(0, Mode::default(), false, false).unwrap();
+        let reader = run.app.files().handle(run.model.open[0].real).unwrap();
+        assert_eq!(run.app.read_file(&reader, 0, 2).unwrap(), b"a ");
+        let mode = Mode {
+            writes: true,
+            truncates: true,
+            ..Mode::default()
+        };
+        let writer = run.app.open_found(reader.number, mode).unwrap();
+        let writer = run.app.files().handle(writer).unwrap();
+        run.app.write_file(&writer, 0, Some(0), b"ANOTHER").unwrap();
+        assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
+        assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
+    }
+
+    /// Who adds to a file has opened no value of it, and has one all the same from who shares what is
+    /// changed.
+    #[test]
+    fn who_adds_to_what_is_unlinked_beside_who_reads_and_writes_it_adds_to_what_that_holds() {
+        let mut run = Run::new(1);
+        run.other_puts(0, b"value");
+        for appends in [true, false] {
+            let mode = Mode {
+                writes: true,
+                appends,
+                ..Mode::default()
+            };
+            run.open(0, mode, false, false).unwrap();
+        }
+        run.other_puts(0, b"other");
+        let of = |at: usize| run.app.files().handle(run.model.open[at].real).unwrap();
+        let (adds, both) = (of(0), of(1));
+        run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
+        run.app.write_file(&adds, 0, None, b"+").unwrap();
+        assert_eq!(run.app.read_file(&both, 0, 9).unwrap(), b"value+");
+    }
+
     /// The kernel passes on that a file is stale when it is so for the second time.
     #[test]
     fn what_is_gone_once_more_when_it_is_opened_again_is_not_there() {

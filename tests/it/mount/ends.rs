@@ -1,6 +1,6 @@
 //! How a mount begins and ends, and what becomes of those who use it when something fails.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use super::Mount;
 use super::mounted::{can, is_mounted, release};
+use super::open::close;
 use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run, until};
 use crate::serve::client::Server;
 
@@ -191,7 +192,7 @@ fn a_line_of_fstab_mounts_a_store() {
         ends 32 mount -t kv \"$PWD/store\" real; ends 1 mount -t kv -o bogus \"$PWD/store\" mnt
         mount -t kv -o bogus \"$PWD/store\" mnt 2>&1 | grep -q 'unknown argument .bogus'
         mount -t kv -o remount \"$PWD/store\" mnt 2>&1 | grep -q 'mean .mount -i -o remount'
-        test -z \"$(sbin/mount.kv \"$PWD/store\" mnt -f -o ro 2>&1)\"
+        test -z \"$(sbin/mount.kv \"$PWD/store\" mnt -f -o ro 2>&1)\"; ends 1 sbin/mount.kv \"$PWD/store\" mnt -f -o bogus
         sbin/mount.kv \"$PWD/store\" mnt -s -o bogus,ro; cat mnt/default/k; $umount mnt
         mount -t fuse.kv \"$PWD/store\" mnt; cat mnt/default/k; $umount mnt
         echo \"$PWD/store $PWD/mnt fuse.kv nofail,_netdev 0 0\" > fstab
@@ -363,14 +364,17 @@ fn a_full_disk_is_told_as_such() {
             .success()
     );
     let file = kv.path("mnt/default/k");
-    let done = fs::write(&file, "v").and_then(|()| {
-        let mut file = File::create(&file)?;
-        file.write_all(&vec![1; 1_000_000])?;
-        file.sync_all()
-    });
-    until("the old value is back", || {
-        fs::metadata(&file).unwrap().len() == 1
-    });
+    fs::write(&file, "v").unwrap();
+    let full = |options: &OpenOptions| {
+        let mut file = options.open(&file).unwrap();
+        file.write_all(&vec![1; 4_000_000]).unwrap();
+        let done = (file.sync_all(), close(file));
+        (done, fs::metadata(kv.path("mnt/default/k")).unwrap().len())
+    };
+    let done = [
+        full(OpenOptions::new().write(true).truncate(true)),
+        full(OpenOptions::new().append(true)),
+    ];
     let held = fs::read(&file);
     release(&kv.path("mnt"));
     until("it is unmounted", || {
@@ -380,6 +384,11 @@ fn a_full_disk_is_told_as_such() {
             .unwrap()
             .success()
     });
-    assert_eq!(done.unwrap_err().kind(), ErrorKind::StorageFull);
+    for ((synced, closed), len) in done {
+        assert_eq!(synced.unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::StorageFull);
+        // Before the kernel has told that nobody has it open any more.
+        assert_eq!(len, 1);
+    }
     assert!(held.unwrap() == b"v");
 }

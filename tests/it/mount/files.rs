@@ -264,6 +264,18 @@ fn times_and_modes_are_kept_as_far_as_they_can_be() {
         assert_eq!(mode(), 0o700);
         fs::set_permissions(mount.path("k"), fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(mode(), 0o600);
+        // What is added is of now, though nothing is stored yet.
+        let mut adds = OpenOptions::new()
+            .append(true)
+            .open(mount.path("k"))
+            .unwrap();
+        let modified = || fs::metadata(mount.path("k")).unwrap().modified().unwrap();
+        assert_eq!(modified(), time);
+        adds.write_all(b"+").unwrap();
+        let added = modified();
+        assert!(added > time && adds.metadata().unwrap().modified().unwrap() == added);
+        drop(adds);
+        assert!(modified() >= added);
         let uid = fs::metadata(mount.path("k")).unwrap().uid();
         std::os::unix::fs::chown(mount.path("k"), Some(uid), None).unwrap();
     });

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use kv::exit::Exit;
 
 use super::{Mount, on_each};
-use crate::harness::{Engine, Sandbox};
+use crate::harness::{Engine, Sandbox, until};
 
 const ALL: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
@@ -169,6 +169,8 @@ fn a_part_of_a_part_is_a_directory_like_any_other() {
         fs::remove_dir_all(mount.path(&cut)).unwrap();
         // It is moved with what is in it, to where that has a place.
         kv.put(&long(300), "v");
+        // Which directories there are may be as old as a second.
+        until("it is seen", || mount.path(&cut).exists());
         fs::rename(mount.path(&cut), mount.path("moved")).unwrap();
         kv.holds(&format!("moved/{}", long(47)), "v");
         kv.holds(&format!("{}/k", long(254)), "v");

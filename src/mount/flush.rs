@@ -1,0 +1,324 @@
+//! How what was changed is stored: by who closes a file, or syncs it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use fuser::Errno;
+
+use crate::os::{self, Writer};
+use crate::store::modify::{self, Conflicts};
+use crate::store::{Condition, Expiry, Put, Result, StoreError};
+
+use super::body::{Body, Handle};
+use super::content::{Change, Content, Kind, LONGEST_TAIL, Pin, State};
+use super::draft::Draft;
+use super::nodes::Full;
+use super::reader::Reader;
+use super::{Answer, App, failure, follow, hold};
+
+impl App {
+    /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
+    pub(super) fn close_file(&self, handle: u64) -> Answer<()> {
+        let handle = self.files().drop_handle(handle)?;
+        let mut stored = Ok(());
+        if let Ok(content) = handle.written() {
+            let _turn = hold(&handle.body.turn);
+            let mut state = content.state();
+            // What others still write to is stored when they close it.
+            if !state.is_given_up && state.writers == 1 {
+                stored = self.store_through(&handle, &content, &mut state);
+            }
+            state.writers -= 1;
+            drop(state);
+            follow::settle(self, &handle.body, &content);
+        }
+        let body = Arc::clone(&handle.body);
+        drop(handle);
+        self.leave(&body);
+        stored
+    }
+
+    /// Stores what was changed as somebody closes the file, unless a signal has killed them.
+    pub(super) fn flush_file(&self, handle: u64, process: u32) -> Answer<()> {
+        let handle = self.files().handle(handle)?;
+        let Ok(content) = handle.written() else {
+            return Ok(());
+        };
+        let (change, writer) = {
+            let state = content.state();
+            (state.change, state.writer.clone())
+        };
+        if change == Change::None {
+            return Ok(());
+        }
+        // Whoever has opened it may have handed it on, as a shell does with its standard output, and
+        // goes on with it.
+        let body = &handle.body;
+        let opener = handle.opener.as_deref();
+        if let Some(opener) = opener {
+            let device = self.device.load(SeqCst);
+            let count = |than| body.count_of(handle.number, opener, than);
+            let newest = self.files().newest();
+            let known = count(None);
+            let open = opener.count_open(device, handle.number);
+            // Of each of its openings a process has a descriptor, unless it closes the last of one.
+            // Some may have come while they were counted.
+            let closes = opener.is_with(&Writer::of(process));
+            if open > 0 && (!closes || open >= known + count(Some(newest))) {
+                return Ok(());
+            }
+            handle.is_left.store(true, SeqCst);
+        }
+        let was_killed = os::is_killed(opener, writer.as_deref(), process);
+        let _turn = hold(&body.turn);
+        let mut state = content.state();
+        let stored = match was_killed {
+            true => Ok(()),
+            false => self.store_through(&handle, &content, &mut state),
+        };
+        let is_last = state.writers == 1;
+        state.is_given_up = was_killed || is_last && stored.is_err();
+        if state.is_given_up && is_last {
+            // The kernel tells of its end later, and until then nobody is to find what is stored nowhere.
+            body.forget(&content);
+        }
+        stored
+    }
+
+    /// Stores what was changed: through this opening, or, where it only reads, through any of the
+    /// file's, in the order of these.
+    pub(super) fn sync_file(&self, handle: u64) -> Answer<()> {
+        let handle = self.files().handle(handle)?;
+        let _turn = hold(&handle.body.turn);
+        if let Ok(content) = handle.written() {
+            return self.store_through(&handle, &content, &mut content.state());
+        }
+        let mut synced = Ok(());
+        let all = handle.body.handles();
+        for content in all.iter().flat_map(|other| other.written()) {
+            let mut state = content.state();
+            if !state.is_given_up {
+                synced = synced.and(self.store_content(&handle.body, &content, &mut state));
+            }
+        }
+        synced
+    }
+
+    fn stale(&self) -> StoreError {
+        failure("store", self, io::ErrorKind::StaleNetworkFileHandle.into())
+    }
+
+    /// Lets who opens an entry go on with a content, if that is of the entry, or of nothing yet: as
+    /// where only additions were stored, and nobody holds what the key held before.
+    pub(super) fn goes_on(body: &Body, content: &Arc<Content>, pin: Pin) -> bool {
+        let handles = body.handles();
+        let mut state = content.state();
+        let is_blank = state.draft.is_none() && state.tail.is_empty();
+        let holds_other = |handle: &Arc<Handle>| {
+            handle.shares(content)
+                && hold(&handle.reader)
+                    .as_ref()
+                    .is_some_and(|is| is.pin() != pin)
+        };
+        if state.pin != pin && (!is_blank || handles.iter().any(holds_other)) {
+            return false;
+        }
+        state.pin = pin;
+        // Whoever goes on with it changes what is stored.
+        state.is_whole = false;
+        true
+    }
+
+    /// Makes a draft of the value that an opening is of, unless there is one. What was to be added
+    /// is in it from then on.
+    pub(super) fn load(&self, handle: &Handle, state: &mut State) -> Result<()> {
+        if !state.tail.is_empty() {
+            self.view(&handle.body, state)?;
+            state.tail.clear();
+            return Ok(());
+        }
+        if state.draft.is_none() {
+            let place = handle.body.place();
+            let mut reader = hold(&handle.reader);
+            state.draft = Some(match &mut *reader {
+                Some(reader) => {
+                    state.pin = reader.pin();
+                    reader.take_draft(self, place.as_ref())?
+                }
+                None => self.draft_of(place.as_ref(), state)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes a draft of what the key holds now, with what is to be added.
+    pub(super) fn view(&self, body: &Body, state: &mut State) -> Result<()> {
+        if state.draft.is_none() {
+            let mut draft = self.draft_of(body.place().as_ref(), state)?;
+            let written = draft.write(draft.len(), &state.tail, &self.spill);
+            written.map_err(|err| failure("write", self, err))?;
+            state.draft = Some(draft);
+        }
+        Ok(())
+    }
+
+    fn draft_of(&self, place: Option<&Full>, state: &mut State) -> Result<Draft> {
+        let found = match place {
+            Some((namespace, key)) => self.store()?.get(namespace, key, self.now())?,
+            None => None,
+        };
+        let entry = found.ok_or_else(|| self.stale())?;
+        state.pin = Pin::of(&entry.meta);
+        Draft::of(entry.value, &self.spill)
+    }
+
+    /// Stores what was changed. That it is refused is told to who has changed it since it was stored.
+    pub(super) fn store_through(
+        &self,
+        handle: &Handle,
+        content: &Arc<Content>,
+        state: &mut State,
+    ) -> Answer<()> {
+        let stored = self.store_content(&handle.body, content, state);
+        match handle.owes.load(SeqCst) > state.stores || stored != Err(Errno::ESTALE) {
+            true => stored,
+            false => Ok(()),
+        }
+    }
+
+    /// Stores what was changed, in one step. It is the body's turn.
+    pub(super) fn store_content(
+        &self,
+        body: &Arc<Body>,
+        content: &Arc<Content>,
+        state: &mut State,
+    ) -> Answer<()> {
+        if state.change == Change::None {
+            return Ok(());
+        }
+        if let (Kind::Key, Some(file)) = (state.kind, body.place()) {
+            let stored = match state.tail.is_empty() {
+                true => self.store_draft(&file, state),
+                false => self.store_tail(body, content, &file, state),
+            };
+            let stored = self.answer(stored);
+            if stored == Err(Errno::ESTALE) {
+                // It never will be, and nobody else is to go on with it.
+                body.forget(content);
+            }
+            stored?;
+            self.shape(&file.0).note(file.1.as_bytes(), true);
+            self.memory().unhide(&file.0);
+        }
+        state.change = Change::None;
+        state.stores += 1;
+        content.show(state, self.now());
+        Ok(())
+    }
+
+    /// Puts a draft in the place of the entry that it was made of. Where that is not there any more,
+    /// a whole takes the place of whatever is, and a part of none.
+    fn store_draft(&self, (namespace, key): &Full, state: &mut State) -> Result<()> {
+        let (store, clock) = (self.store()?, self.clock());
+        let mut conflicts = Conflicts::default();
+        loop {
+            let Some(draft) = &state.draft else {
+                return Ok(());
+            };
+            let (wish, modified) = (state.expiry, state.modified);
+            let put = |pin: Pin, condition| {
+                let mut value = draft.source(&self.spill);
+                let put = Put {
+                    expiry: wish.unwrap_or(pin.expiry()),
+                    modified,
+                    ..Put::new(&mut value, condition)
+                };
+                store.put(namespace, key, put, clock)
+            };
+            let done = match put(state.pin, state.pin.condition()) {
+                // What is damaged has no etag, and a whole repairs it.
+                Err(err) if state.is_whole && err.is_damage() => {
+                    state.pin.etag = None;
+                    put(state.pin, Condition::Always)
+                }
+                done => done,
+            };
+            if let Some(etag) = done? {
+                state.pin.etag = Some(etag);
+                if let Some(expiry) = state.expiry.take() {
+                    state.pin.expires = match expiry {
+                        Expiry::At(deadline) => Some(deadline),
+                        _ => None,
+                    };
+                }
+                return Ok(());
+            }
+            let was = state.pin;
+            state.pin = match store.stat(namespace, key, self.now())? {
+                _ if !state.is_whole => return Err(self.stale()),
+                Some(meta) => Pin::of(&meta),
+                // Its time is over, and what was written with it.
+                None if was.expires.is_some_and(|end| end.is_over(self.now())) => {
+                    return Err(self.stale());
+                }
+                None => Pin { etag: None, ..was },
+            };
+            if state.pin == was {
+                conflicts.pause(store.busy_timeout(), key)?;
+            }
+        }
+    }
+
+    /// Adds to what the key holds, unless that is nothing any more.
+    fn store_tail(
+        &self,
+        body: &Arc<Body>,
+        content: &Arc<Content>,
+        (namespace, key): &Full,
+        state: &mut State,
+    ) -> Result<()> {
+        let (store, clock) = (self.store()?, self.clock());
+        let found = store.stat(namespace, key, self.now())?;
+        let found = found.ok_or_else(|| self.stale())?;
+        // An append to what expires just now would make a value that never does.
+        let is_added = match found.expires {
+            None => {
+                store.append(namespace, key, &state.tail, clock)?;
+                true
+            }
+            Some(_) => modify::append_to_live(store, namespace, key, &state.tail, clock)?,
+        };
+        if !is_added {
+            return Err(self.stale());
+        }
+        if let Some(expiry) = state.expiry.take() {
+            store.expire(namespace, key, expiry, clock)?;
+        }
+        state.tail.clear();
+        state.draft = None;
+        // Who has it open beside goes on with what it is now.
+        let handles = body.handles().into_iter();
+        for handle in handles.filter(|handle| handle.shares(content)) {
+            let mut reader = hold(&handle.reader);
+            if reader.is_some() {
+                let now = Reader::open(self, namespace, key).unwrap_or_default();
+                handle.hold_on(&mut reader, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses zeros that there is no room for: they take none before they are stored.
+    pub(super) fn must_have_room(&self, from: u64, to: u64) -> Answer<()> {
+        let gap = to.saturating_sub(from);
+        if gap <= LONGEST_TAIL as u64 {
+            return Ok(());
+        }
+        let room = os::disk_space(&self.config.disk).map_err(|_| Errno::EIO)?;
+        match gap > room.available.saturating_mul(room.block) {
+            true => Err(Errno::ENOSPC),
+            false => Ok(()),
+        }
+    }
+}
