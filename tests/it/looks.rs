@@ -97,7 +97,7 @@ fn a_get_of_a_packed_key_takes_four_calls_however_many_packs_there_are() {
 }
 
 #[test]
-fn a_put_of_a_process_that_puts_many_takes_26_calls() {
+fn a_put_of_a_process_that_puts_many_takes_15_calls() {
     if !has_program("strace") {
         return cannot_run("strace is missing: apt-get install strace");
     }
@@ -117,7 +117,7 @@ fn a_put_of_a_process_that_puts_many_takes_26_calls() {
         let trace = fs::read_to_string(kv.path("trace")).unwrap();
         trace.lines().filter(|line| line.contains('(')).count()
     };
-    assert_eq!(run(30) - run(20), 26 * 10);
+    assert_eq!(run(30) - run(20), 15 * 10);
 }
 
 #[test]

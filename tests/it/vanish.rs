@@ -70,6 +70,59 @@ fn removal_of_the_same_namespace_by_another() {
     goes_on(&["namespaces", "--remove", "default"], &[0, 1]);
 }
 
+/// A process that puts many keeps the namespace open. What it does there before it has the lock counts only
+/// if the namespace is still at its path then.
+#[test]
+fn put_in_a_namespace_that_is_kept() {
+    if !can_inject() {
+        return cannot_run("strace, which delays a system call, does not work here");
+    }
+    let kvs: Vec<Sandbox> = (0..10).map(|_| Sandbox::in_memory()).collect();
+    for kv in &kvs {
+        kv.put("key", "old");
+        fs::write(kv.path("commands"), "put key 1\nput key 2\nput key 3\n").unwrap();
+    }
+    // What was changed just now is not kept.
+    thread::sleep(Duration::from_secs(3));
+    let batch = |kv: &Sandbox, options: &[&str]| {
+        let mut command = strace(kv, &["batch"], options);
+        command.stdin(fs::File::open(kv.path("commands")).unwrap());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    Ran::of(&mut batch(&kvs[0], &[])).ends(Exit::Success);
+    let mut counts = std::collections::HashMap::new();
+    let mut calls = Vec::new();
+    for line in fs::read_to_string(kvs[0].path("trace")).unwrap().lines() {
+        let call = line.split_whitespace().nth(1).unwrap_or("");
+        let Some((name, _)) = call.split_once('(') else {
+            continue;
+        };
+        let n = *counts
+            .entry(name.to_owned())
+            .and_modify(|n| *n += 1)
+            .or_insert(1);
+        if counts.get("renameat") == Some(&2) && !["renameat", "close", "fcntl"].contains(&name) {
+            calls.push((name.to_owned(), n));
+        }
+    }
+    // From the draft to the look at the path.
+    let look = calls.iter().position(|(name, _)| name == "newfstatat");
+    calls.truncate(look.unwrap() + 1);
+    assert_eq!(calls.len(), 7, "{calls:?}");
+    for ((name, n), kv) in calls.iter().zip(&kvs[1..]) {
+        let delay = format!("inject={name}:delay_enter=600000:when={n}");
+        let mut command = batch(kv, &["-e", &delay]);
+        let child = command.spawn().unwrap();
+        thread::sleep(Duration::from_millis(300));
+        fs::rename(kv.store().join("default"), kv.store().join("moved")).unwrap();
+        let ran = Ran::with(&command, child.wait_with_output().unwrap());
+        ran.ends(Exit::Success).prints("0 0\n\n".repeat(3));
+        kv.holds("key", "3");
+        assert_eq!(kv.litter(), [""; 0], "{name} {n}");
+    }
+}
+
 /// Runs a command that is delayed at one call after the other, and demands one of these statuses.
 #[track_caller]
 fn goes_on(args: &[&str], statuses: &[i32]) {

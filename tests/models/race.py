@@ -848,4 +848,85 @@ go3('gc removes the file of a named lock that it holds and finds at its path; wh
 go3('WRONG who gets a lock does not look whether its file is there still',recheck=False)
 go3('WRONG gc removes the file when it holds it no more',holds=False)
 go3('WRONG gc does not look whether the file that it holds is the one at the path',looks=False)
+
+# ======================================================================================================================
+# Part 4: a put through a namespace that a process keeps open, beside those who remove namespaces. Nothing is looked up
+# by its path but once, when the lock of the shard is held: S['at'] is the namespace at the path, S['held'] who holds
+# the lock of which, S['drafts'] which files are in their tmp/, and S['lost'] tells that an entry got its name in a
+# namespace that was no longer at the path.
+# ======================================================================================================================
+def free(S,pid): S['held']=tuple(h for h in S['held'] if h[1]!=pid)
+def put_in(kept):
+    def step(pc,l,S,pid,C):
+        if pc==0:                                                        # the draft, in what is kept, or found
+            ns=kept or S['at']
+            if ns in S['deleted']: return 'slow',()
+            if ns is None: return 'slow',()
+            S['drafts']|={(ns,pid)}; return ('early' if C.proof=='before' else 'try') if kept else 'slow',(ns,)
+        if pc=='early': return ('try' if S['at']==l[0] else 'slow'),l
+        if pc=='try':                                                    # never waits for a lock that is not proved
+            if l[0] in S['deleted'] or l[0] in dict(S['held']): return 'slow',l
+            S['held']+=((l[0],pid),); return ('prove' if C.proof=='after' else 'name'),l+l
+        if pc=='prove':
+            if S['at']==l[0]: return 'name',l
+            free(S,pid); return 'slow',l[:1]
+        if pc=='slow':
+            if S['at'] is None: S['new']+=1; S['at']=S['new']
+            return 'lock',(l[0] if l else None,S['at'])
+        if pc=='lock':
+            if l[1] in S['deleted']: return 'slow',l[:1]
+            if l[1] in dict(S['held']): return None
+            S['held']+=((l[1],pid),); return 'again',l
+        if pc=='again':
+            if S['at']==l[1]: return 'name',l
+            free(S,pid); return 'slow',l[:1]
+        if pc=='name':                                                   # a draft of another namespace is copied
+            if (l[0],pid) not in S['drafts'] or l[0]!=l[1]:
+                free(S,pid)
+                if l[1] in S['deleted']: return 'slow',()
+                S['drafts']|={(l[1],pid)}; return 'slow',(l[1],)
+            S['drafts']-={(l[0],pid)}; S['lost']=S['lost'] or S['at']!=l[1]; return 'free',l
+        if pc=='free': free(S,pid); return 'ret',()
+    return step
+def dropper():
+    def step(pc,l,S,pid,C):
+        if pc==0: return ('ret',()) if S['at'] is None else (1,(S['at'],))
+        if pc==1:
+            if C.locks and l[0] in dict(S['held']): return None
+            if C.locks: S['held']+=((l[0],pid),)
+            return 2,l
+        if pc==2:
+            if S['at']!=l[0]: free(S,pid); return 'ret',()
+            S['at']=None; return 3,l
+        if pc==3: free(S,pid); return 4,l
+        if pc==4: S['drafts']=frozenset(d for d in S['drafts'] if d[0]!=l[0]); S['deleted']|={l[0]}; return 'ret',()
+    return step
+def explore4(C,procs):
+    S0={'at':1,'new':1,'held':(),'drafts':frozenset(),'deleted':frozenset(),'lost':False}
+    seen=set(); bad=[]; stack=[(S0,tuple((0,()) for _ in procs))]
+    while stack:
+        S,P=stack.pop()
+        k=(tuple(S.values()),P)
+        if k in seen: continue
+        seen.add(k)
+        if S['lost']: bad.append(P); continue
+        prog=all(pc=='done' for pc,_ in P)
+        for i,(pc,l) in enumerate(P):
+            if pc=='done': continue
+            S2=dict(S); r=procs[i](pc,l,S2,i,C)
+            if r is not None: prog=True; stack.append((S2,P[:i]+((('done',()) if r[0]=='ret' else r),)+P[i+1:]))
+            if pc!=0: S2=dict(S); free(S2,i); prog=True; stack.append((S2,P[:i]+(('done',()),)+P[i+1:]))
+        if not prog: bad.append(('DEADLOCK',P))
+    return len(seen),bad
+def go4(title,**k):
+    C=Cfg(); C.proof='after'; C.locks=True
+    for a,b in k.items(): setattr(C,a,b)
+    states,bad=0,[]
+    for procs in ([put_in(1),put_in(1),dropper()],[put_in(1),put_in(None),dropper(),dropper()]):
+        n,b=explore4(C,procs); states+=n; bad+=b
+    TALLY.tell(title,states,len(bad),bad[:1])
+go4('put in a namespace that is kept: its lock if it is free, then one look at the path; else all is looked up')
+go4('WRONG the look at the path comes before the lock',proof='before')
+go4('WRONG there is no look at the path',proof='never')
+go4('WRONG who removes a namespace does not wait for its locks',locks=False)
 TALLY.end()

@@ -6,7 +6,7 @@ use crate::store::{Clock, Deadline, Etag, Expiry, Meta, Result, Source, Time};
 
 use super::codec::{self, Header, LINE_LEN};
 use super::dir::{Dir, cannot};
-use super::layout::{HashedKey, random};
+use super::layout::HashedKey;
 use super::namespace_dir::NamespaceDir;
 use super::temp::Temp;
 
@@ -74,7 +74,7 @@ impl Draft {
         };
         let header = Header {
             meta: Meta {
-                etag: Etag(random()),
+                etag: Etag(temp.id),
                 modified: Time(0),
                 expires: None,
                 size: 0,

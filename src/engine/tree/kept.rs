@@ -6,15 +6,22 @@
 //! was changed. A file that is found in it counts. Without one, what the packs hold counts if MANIFEST
 //! is still the one that named them: it was so when the file was looked for, and at that time the key
 //! had no file. All else is looked for anew.
+//!
+//! A put writes its draft there unproved, and takes the lock of the shard if it is free; the one look comes when
+//! the lock is held, and where it finds another namespace the put begins again with that one. Its
+//! permissions are those that the store had when the namespace was opened: who gives both others (chmod -R)
+//! changes the namespace's time.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, OFlags, Stat};
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::process::{Resource, getrlimit};
 
 use crate::os;
@@ -23,8 +30,9 @@ use crate::store::{Entry, Namespace, Result, Time, Value};
 use super::Tree;
 use super::find::{Present, loose_name};
 use super::layout::HashedKey;
+use super::lock::{self, Kind, Lock};
 use super::loose::{self, WHOLE_LEN};
-use super::namespace_dir::NamespaceDir;
+use super::namespace_dir::{Drafts, NamespaceDir};
 use super::pack::Packs;
 
 /// So many namespaces are kept at most, and so many packs of each.
@@ -94,7 +102,7 @@ impl KeptSpace {
             // Whoever looks anew says what is wrong.
             Err(_) => return None,
         }
-        let mut kept = lock(&self.packs);
+        let mut kept = self.packs.lock();
         let packs = match &*kept {
             Some(packs) => Arc::clone(packs),
             None => {
@@ -118,15 +126,11 @@ impl KeptSpace {
             (Ok(true), Ok(Ok(found))) => Some(found.map(Present::Packed)),
             (Ok(true), _) => None,
             _ => {
-                *lock(&self.packs) = None;
+                *self.packs.lock() = None;
                 None
             }
         }
     }
-}
-
-fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Tree {
@@ -137,7 +141,7 @@ impl Tree {
         hashed: &HashedKey<'_>,
         now: Time,
     ) -> Option<Entry> {
-        let kept = lock(&self.kept.spaces).get(namespace).map(Arc::clone)?;
+        let kept = self.kept.spaces.lock().get(namespace).map(Arc::clone)?;
         let path = self.root.join(namespace.as_str());
         let found = kept.is_near.then(|| kept.find_cached(&path, hashed))??;
         let entry = found.is_live(now).then(|| found.into_entry().ok())??;
@@ -146,18 +150,42 @@ impl Tree {
 
     /// Returns a namespace that is kept, if it is still the one at its path.
     pub(super) fn still_kept(&self, namespace: &Namespace) -> Option<Arc<KeptSpace>> {
-        let kept = lock(&self.kept.spaces).get(namespace).map(Arc::clone)?;
+        let kept = self.kept.spaces.lock().get(namespace).map(Arc::clone)?;
         if self.mark(namespace).as_ref() == Some(&kept.mark) {
             return Some(kept);
         }
-        lock(&self.kept.spaces).remove(namespace);
+        self.kept.spaces.lock().remove(namespace);
         None
+    }
+
+    /// Returns a namespace that is kept, of which is to be proved before it counts that it is still the one
+    /// at its path: [`Tree::lock_kept`] does.
+    pub(super) fn kept_unproved(&self, namespace: &Namespace) -> Option<NamespaceDir> {
+        let spaces = self.kept.spaces.lock();
+        spaces.get(namespace).map(|kept| kept.space.clone())
+    }
+
+    /// Takes a lock of a namespace that is kept, if it is free, and the namespace still the one at its path.
+    ///
+    /// The look comes when the lock is held: nobody removes the namespace after that, and who has replaced
+    /// something in it before has changed its time.
+    pub(super) fn lock_kept(
+        &self,
+        namespace: &Namespace,
+        below: &str,
+    ) -> Option<(NamespaceDir, Lock)> {
+        let kept = self.kept.spaces.lock().get(namespace).map(Arc::clone)?;
+        let file = os::open_beneath(kept.dir.as_fd(), below, lock::FLAGS, Mode::empty());
+        let file = File::from(file.ok()?);
+        let is_locked = lock::try_lock(&file, Kind::Exclusive).is_ok_and(|is_free| is_free);
+        let is_kept = is_locked && self.mark(namespace).as_ref() == Some(&kept.mark);
+        is_kept.then(|| (kept.space.clone(), Lock { file }))
     }
 
     /// Keeps a namespace for the next steps of whoever changes it. What cannot be kept is opened anew, and
     /// that says why.
     pub(super) fn keep(&self, namespace: &Namespace, now: Time) {
-        if !lock(&self.kept.spaces).contains_key(namespace) {
+        if !self.kept.spaces.lock().contains_key(namespace) {
             _ = self.kept_space(namespace, now);
         }
     }
@@ -189,7 +217,7 @@ impl Tree {
         if age.is_none_or(|age| age < SETTLED) || may_open.is_some_and(|n| n < ENOUGH_FILES) {
             return Ok(None);
         }
-        let Some(space) = self.open_namespace(namespace)? else {
+        let Some(mut space) = self.open_namespace(namespace)? else {
             return Ok(None);
         };
         let is_it =
@@ -197,6 +225,9 @@ impl Tree {
         let Some(dir) = space.stand().filter(is_it) else {
             return Ok(None);
         };
+        let tmp = space.dir_if_any("tmp")?;
+        let drafts = tmp.map(|dir| Drafts::of(&space, dir)).transpose()?;
+        space.drafts = drafts.map(Arc::new);
         let kept = Arc::new(KeptSpace {
             mark,
             is_near: os::is_near(dir.as_fd()),
@@ -204,7 +235,7 @@ impl Tree {
             space,
             packs: Mutex::default(),
         });
-        let mut spaces = lock(&self.kept.spaces);
+        let mut spaces = self.kept.spaces.lock();
         if spaces.len() >= MANY {
             spaces.clear();
         }

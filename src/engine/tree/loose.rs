@@ -15,7 +15,7 @@ use crate::os;
 use crate::store::{Entry, Key, OrCannot as _, Result, Source, StoreError, Value};
 
 use super::codec::{self, Damage, Header, LINE_LEN};
-use super::dir::{if_any, open_file};
+use super::dir::{Dir, if_any, open_file};
 use super::layout::{HashedKey, hash_of};
 use super::percent;
 
@@ -185,6 +185,19 @@ pub(super) fn read_header(
         return Err(StoreError::OtherKey { path: path() });
     }
     Ok((header, key.into_owned()))
+}
+
+/// Tells whether the file of a key, if there is one, is the entry of that key and no other's.
+pub(super) fn check_owner(dir: &Dir, hashed: &HashedKey<'_>) -> Result<()> {
+    let Some(file) = dir.open_if_any(hashed.name())? else {
+        return Ok(());
+    };
+    let path = || dir.path.join(hashed.name());
+    let (_, key) = read_header(&file, (hashed.shard(), hashed.name()), &path)?;
+    match key == hashed.key.as_bytes() {
+        true => Ok(()),
+        false => Err(StoreError::OtherKey { path: path() }),
+    }
 }
 
 /// Looks at all of an entry whose key is not known: its header, as [`read_header`] does, its size and

@@ -81,6 +81,9 @@ impl Tree {
         below: &str,
         patience: Patience,
     ) -> Result<Option<(NamespaceDir, Lock)>> {
+        if let Some(locked) = self.lock_kept(namespace, below) {
+            return Ok(Some(locked));
+        }
         let mut tries = Tries::default();
         loop {
             let space = match makes {

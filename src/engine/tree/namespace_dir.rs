@@ -12,6 +12,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -31,6 +33,8 @@ pub(super) struct NamespaceDir {
     store: Arc<OwnedFd>,
     store_path: PathBuf,
     name: String,
+    /// Where its drafts are made, if it is one that is kept.
+    pub(super) drafts: Option<Arc<Drafts>>,
 }
 
 impl Tree {
@@ -70,6 +74,7 @@ impl Tree {
             store: Arc::new(store),
             store_path: self.root.clone(),
             name: namespace.as_str().to_owned(),
+            drafts: None,
         }))
     }
 }
@@ -272,6 +277,38 @@ impl NamespaceDir {
     /// Tells whether anything has this name below the namespace.
     pub(super) fn is_there(&self, below: &str) -> Result<bool> {
         is_there(self.store(), &self.relative(below)).or_cannot("look at", &self.path_of(below))
+    }
+}
+
+/// `tmp/`, opened, and the permissions that files of the store had then.
+#[derive(Debug)]
+pub(super) struct Drafts {
+    pub(super) dir: Dir,
+    mode: Mode,
+    /// The first file had these permissions when it was made, and so have all.
+    are_born_right: AtomicBool,
+}
+
+impl Drafts {
+    pub(super) fn of(space: &NamespaceDir, dir: Dir) -> Result<Self> {
+        Ok(Self {
+            dir,
+            mode: space.file_mode()?,
+            are_born_right: AtomicBool::new(false),
+        })
+    }
+
+    /// Gives a file that was just made there its permissions.
+    pub(super) fn set_mode(&self, file: &File, is_kept: bool) -> io::Result<()> {
+        if self.are_born_right.load(Relaxed) {
+            return Ok(());
+        }
+        // In a private store, unless the umask or the file system takes the owner's rights too.
+        if is_kept && self.mode == Mode::RUSR | Mode::WUSR {
+            let born = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
+            self.are_born_right.store(born == self.mode, Relaxed);
+        }
+        disk::set_mode(file, self.mode)
     }
 }
 

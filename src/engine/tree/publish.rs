@@ -26,6 +26,8 @@ pub(super) enum Verdict {
 /// Where to look for what a key holds now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looks {
+    /// Only whether its file is another key's.
+    Owner,
     /// Only at its file.
     Loose,
     /// At its file, and without one in the packs.
@@ -74,13 +76,20 @@ impl Tree {
             let (_turn, patience) = self.turn_at(namespace, hashed.shard());
             let shard = self.lock_new_shard(namespace, hashed.shard(), patience)?;
             let dir = shard.make_dir(self.syncs())?;
-            let path = dir.path.join(hashed.name());
-            let present = match loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0) {
-                Ok(None) if looks == Looks::Everywhere => {
-                    find_packed(&shard.space, hashed).map(|packed| packed.map(Present::Packed))
+            let look = || {
+                if looks == Looks::Owner {
+                    loose::check_owner(&dir, hashed)?;
+                    return Ok(None);
                 }
-                loose => loose.map(|loose| loose.map(Present::Loose)),
+                let path = dir.path.join(hashed.name());
+                match loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0)? {
+                    None if looks == Looks::Everywhere => {
+                        Ok(find_packed(&shard.space, hashed)?.map(Present::Packed))
+                    }
+                    loose => Ok(loose.map(Present::Loose)),
+                }
             };
+            let present = look();
             let verdict = judge(present)?;
             if !matches!(verdict, Verdict::Publish) {
                 return Ok((verdict, None));

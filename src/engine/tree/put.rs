@@ -45,7 +45,7 @@ impl Tree {
         let mut conflicts = Conflicts::default();
         loop {
             let mut seen = None;
-            let mut space = None;
+            let mut space = self.kept_unproved(namespace);
             if condition != Condition::Always || expiry == Expiry::Keep {
                 space = self.open_namespace(namespace)?;
                 seen = Some(look(space.as_ref(), hashed, &condition, clock.now())?);
@@ -91,7 +91,7 @@ impl Tree {
             let looks = if seen.is_some() || asks {
                 Looks::Everywhere
             } else {
-                Looks::Loose
+                Looks::Owner
             };
             let published = self.publish(namespace, hashed, &mut ready, looks, judge, clock);
             drop(list);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -16,7 +17,7 @@ use super::dir::{Dir, cannot};
 use super::disk;
 use super::layout::{SPARES, random};
 use super::lock::{self, Kind};
-use super::namespace_dir::NamespaceDir;
+use super::namespace_dir::{Drafts, NamespaceDir};
 use super::tries::Tries;
 
 /// A file being written. Dropped without having got a name, it is removed.
@@ -24,8 +25,9 @@ use super::tries::Tries;
 #[must_use = "a file without a name of its own is deleted"]
 pub(super) struct Temp {
     pub(super) file: File,
-    dir: Dir,
-    name: String,
+    drafts: Arc<Drafts>,
+    /// Its name, as a number that no other has.
+    pub(super) id: u64,
     is_published: bool,
 }
 
@@ -50,15 +52,19 @@ impl Temp {
         space: &NamespaceDir,
         create: impl Fn(BorrowedFd<'_>, &str, &NamespaceDir) -> io::Result<File>,
     ) -> Result<Option<Self>> {
-        let Some(dir) = space.subdir("tmp")? else {
-            return Ok(None);
+        let drafts = match &space.drafts {
+            Some(kept) => Arc::clone(kept),
+            None => match space.subdir("tmp")? {
+                Some(dir) => Arc::new(Drafts::of(space, dir)?),
+                None => return Ok(None),
+            },
         };
-        let mode = space.file_mode()?;
         let mut tries = Tries::default();
         loop {
-            let name = format!("{:016x}", random());
-            let path = dir.path.join(&name);
-            let file = match create(dir.fd.as_fd(), &name, space) {
+            let id = random();
+            let name = name_of(id);
+            let path = drafts.dir.path.join(&name);
+            let file = match create(drafts.dir.fd.as_fd(), &name, space) {
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
                     tries.again(|| path)?;
                     continue;
@@ -73,8 +79,8 @@ impl Temp {
             };
             let temp = Self {
                 file,
-                dir,
-                name,
+                drafts,
+                id,
                 is_published: false,
             };
             // A sweep that tries the lock at this moment lets go at once: the file is too young.
@@ -83,7 +89,8 @@ impl Temp {
             {
                 tries.again(|| path.clone())?;
             }
-            disk::set_mode(&temp.file, mode)
+            temp.drafts
+                .set_mode(&temp.file, space.drafts.is_some())
                 .map_err(|err| cannot(err, "set the mode of", &path))?;
             return Ok(Some(temp));
         }
@@ -109,10 +116,19 @@ impl Temp {
     /// Gives the file a name in another directory, in place of whatever had it. Returns false if
     /// the file is gone: its namespace was removed, or somebody cleared `tmp/`.
     pub(super) fn publish(&mut self, space: &NamespaceDir, to: &Dir, name: &str) -> Result<bool> {
-        let Some(dir) = space.dir_if_any("tmp")? else {
-            return Ok(false);
+        let found;
+        let is_same = |kept: &&Arc<Drafts>| Arc::ptr_eq(kept, &self.drafts);
+        let dir = match space.drafts.as_ref().filter(is_same) {
+            Some(kept) => &kept.dir,
+            None => match space.dir_if_any("tmp")? {
+                Some(dir) => {
+                    found = dir;
+                    &found
+                }
+                None => return Ok(false),
+            },
         };
-        match disk::rename(dir.fd.as_fd(), &self.name, to.fd.as_fd(), name) {
+        match disk::rename(dir.fd.as_fd(), &name_of(self.id), to.fd.as_fd(), name) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
             done => {
                 done.map_err(|err| cannot(err, "write", &to.path.join(name)))?;
@@ -125,12 +141,12 @@ impl Temp {
     /// Closes the file and lets it be; from now on somebody else sees to it, by this name in `tmp/`.
     pub(super) fn park(mut self) -> String {
         self.is_published = true;
-        self.name.clone()
+        name_of(self.id)
     }
 
     /// Returns where it is, for messages. Its name says nothing, and it is gone when that is read.
     pub(super) fn path(&self) -> PathBuf {
-        self.dir.path.join("")
+        self.drafts.dir.path.join("")
     }
 }
 
@@ -138,9 +154,13 @@ impl Drop for Temp {
     fn drop(&mut self) {
         if !self.is_published {
             // What cannot be removed is litter that a sweep collects.
-            _ = disk::unlink(self.dir.fd.as_fd(), &self.name);
+            _ = disk::unlink(self.drafts.dir.fd.as_fd(), &name_of(self.id));
         }
     }
+}
+
+fn name_of(id: u64) -> String {
+    format!("{id:016x}")
 }
 
 /// Moves a spare file to a place in `tmp/`; `None` if there is none left.
