@@ -60,8 +60,8 @@ pub enum StoreError {
         /// For how long it was tried.
         waited: Duration,
     },
-    /// What was to be written is stored, but fewer replicas have it than were asked for: it may be
-    /// lost with the server that has it. Trying again may help.
+    /// What was to be written is on one server, but fewer replicas have it than were asked for: it is lost
+    /// with that server, unless one of those takes its place.
     Unreplicated {
         /// The store.
         place: String,
@@ -184,11 +184,11 @@ impl fmt::Display for StoreError {
                 reached,
                 waited,
             } => {
-                let key = key.as_ref().map(|key| format!("the change of `{key}` is "));
+                let key = key.as_ref().map(|key| format!(" of `{key}`"));
                 write!(
                     f,
-                    "{}stored in `{place}` but not replicated: {reached} of {wanted} replicas had it \
-                     after {:.1} s",
+                    "the change{} was made on a server of `{place}`, but {reached} of {wanted} replicas \
+                     had it after {:.1} s, and it may be lost: look before you try again",
                     key.unwrap_or_default(),
                     waited.as_secs_f32()
                 )

@@ -15,3 +15,4 @@ pub mod locations;
 mod lost_answers;
 mod promises;
 mod rights;
+mod sentinels;

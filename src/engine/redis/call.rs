@@ -1,5 +1,7 @@
 //! Calls of the scripts that change one entry.
 
+use std::time::Duration;
+
 use crate::os;
 use crate::store::{Entries, Etag, Key, Namespace, Result, StoreError, Time};
 
@@ -13,6 +15,9 @@ use super::wait::has_written;
 
 /// What tells a change to those who wait for it, in a cluster.
 const IN_CLUSTER: &str = "SPUBLISH";
+
+/// So long a change takes that is made though its namespace has not reached the replicas in time.
+const HASTE: Duration = Duration::from_millis(500);
 
 /// What a script answered to a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +82,19 @@ impl Redis {
         let mut unreplicated = None;
         loop {
             let command = self.command_of(change, is_registered)?;
-            let reply = self.link.run_one(command)?;
-            if has_written(&reply)
-                && let Some(err) = unreplicated
-            {
+            let reply = match unreplicated {
+                None => self.link.run_one(command),
+                // Replicas were waited for already.
+                Some(_) => self.link.another_within(HASTE).run_one(command),
+            };
+            let is_written = match &reply {
+                Ok(reply) => has_written(reply),
+                Err(err) => matches!(err, StoreError::Unreplicated { .. }),
+            };
+            if is_written && let Some(err) = unreplicated {
                 return Err(err);
             }
+            let reply = reply?;
             let word = self
                 .word_of(reply)
                 .ok_or_else(|| self.odd_answer(change.script))?;

@@ -18,10 +18,6 @@ use super::socket::Socket;
 use super::target::Target;
 use super::wait::{Wait, has_written};
 
-/// At most this long per server for the map: a live one answers at once, and a dead one must leave time to
-/// try the next.
-const QUICK: Duration = Duration::from_secs(2);
-
 /// What a link knows and has.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -48,9 +44,9 @@ pub(super) struct Dispatch {
 }
 
 /// What was sent to a server behind its commands.
-struct Behind {
+struct Behind<'a> {
     asks_role: bool,
-    wait: Option<Wait>,
+    wait: Option<Wait<'a>>,
 }
 
 impl State {
@@ -61,7 +57,12 @@ impl State {
 
     /// Returns the map, after a look for a better one if it is known to be out of date.
     pub(super) fn map(&mut self, target: &Target, writes: bool) -> Result<&mut Map, Failure> {
-        let is_old = |map: &Map| os::since_boot().saturating_sub(map.since) > BELIEVED;
+        let believed = match &target.location.sentinel {
+            // A master that was replaced takes itself for one until a sentinel has told it.
+            Some(_) => BELIEVED / 10,
+            None => BELIEVED,
+        };
+        let is_old = |map: &Map| os::since_boot().saturating_sub(map.since) > believed;
         if self.is_stale || self.map.as_ref().is_none_or(is_old) {
             let map = self.find_map(target, writes)?;
             self.is_stale = false;
@@ -75,12 +76,12 @@ impl State {
     fn find_map(&mut self, target: &Target, writes: bool) -> Result<Map, Failure> {
         let location = &target.location;
         let mut failure = None;
-        let mut has_replicas = None;
+        let mut replicas = None;
         let mut servers: Vec<Address> = match &location.sentinel {
             // Of a master that was replaced only they know.
-            Some(name) => match word_of_all(location, name, target.patience().min(QUICK)) {
+            Some(name) => match word_of_all(location, name, target.haste()) {
                 Ok(known) => {
-                    has_replicas = Some(known.has_replicas);
+                    replicas = Some(known.wanted());
                     vec![known.master]
                 }
                 Err((server, why)) => return Err(Failure { server, why }),
@@ -95,10 +96,10 @@ impl State {
         let mut second_best = None;
         for server in servers {
             let mut asked = self.ask_map(target, &server, writes);
-            if let (Ok(map), Some(has_replicas)) = (&mut asked, &has_replicas)
+            if let (Ok(map), Some(replicas)) = (&mut asked, replicas)
                 && !map.is_cluster
             {
-                map.has_replicas.clone_from(has_replicas);
+                map.replicas = Ok(replicas);
             }
             match asked {
                 Ok(map) if map.is_cluster || map.is_master => return Ok(map),
@@ -125,7 +126,7 @@ impl State {
     }
 
     fn ask_map(&mut self, target: &Target, server: &str, writes: bool) -> io::Result<Map> {
-        let socket = self.socket(target, server, target.patience().min(QUICK))?;
+        let socket = self.socket(target, server, target.haste())?;
         Map::ask(socket, server, writes)
     }
 
@@ -226,16 +227,16 @@ impl State {
 
     /// Sends one server its part. Returns what was sent behind it.
     #[allow(clippy::too_many_arguments)] // All of it belongs to the round that is under way.
-    fn send(
+    fn send<'a>(
         &mut self,
-        target: &Target,
+        target: &'a Target,
         map: &Map,
         server: &str,
         part: &[(usize, bool)],
         commands: &[Command],
         calls: &mut Pending,
         deadline: Duration,
-    ) -> io::Result<Behind> {
+    ) -> io::Result<Behind<'a>> {
         let writes = part.iter().any(|(number, _)| commands[*number].writes());
         let asks_role =
             !map.is_cluster && !self.is_fresh && (writes || !target.location.reads_replica);
@@ -244,13 +245,12 @@ impl State {
         if is_unscripted {
             load_scripts(socket)?;
         }
-        let left = deadline.saturating_sub(os::since_boot());
         let facts = match writes {
             true => Some(facts_of(socket, &target.location)?.clone()),
             false => None,
         };
         let wait = match &facts {
-            Some(facts) => Some(Wait::new(target, map, facts, left)?).filter(Wait::is_needed),
+            Some(facts) => Some(Wait::new(target, map, facts, deadline)?).filter(Wait::is_needed),
             None => None,
         };
         let mut bytes = Vec::new();
@@ -278,7 +278,7 @@ impl State {
         }
         if let Some(wait) = &wait {
             wait.write(&mut bytes);
-            socket.limit(target.patience() + wait.limit)?;
+            socket.limit(target.patience() + wait.left())?;
         }
         socket.send(&bytes)?;
         self.unscripted.remove(server);
@@ -295,7 +295,7 @@ impl State {
         part: &[(usize, bool)],
         commands: &[Command],
         calls: &mut Pending,
-        behind: Behind,
+        behind: Behind<'_>,
     ) -> io::Result<()> {
         let mut answered = Vec::new();
         for (number, asking) in part {
@@ -348,13 +348,13 @@ impl State {
             true => is_master(&socket.receive()?) == Some(true),
             false => true,
         };
-        if let Some(wait) = behind.wait {
-            let reached = wait.read(socket);
+        if let Some(mut wait) = behind.wait {
             let wrote =
                 |(number, reply): &(usize, Reply)| commands[*number].writes() && has_written(reply);
             // Where nothing was changed there is nothing to wait for.
-            match reached {
-                Ok(reached) if reached < wait.replicas && answered.iter().any(wrote) => {
+            let is_written = answered.iter().any(wrote);
+            match wait.read(socket, server, is_written) {
+                Ok(reached) if reached < wait.replicas && is_written => {
                     round.reached = Some((wait.replicas, reached));
                 }
                 Ok(_) => {}

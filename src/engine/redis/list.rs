@@ -5,7 +5,7 @@ use crate::store::modify::Conflicts;
 use crate::store::{Clock, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
 
 use super::Redis;
-use super::call::{Change, Outcome};
+use super::call::{Change, Outcome, about};
 use super::codec;
 use super::command::Command;
 use super::entries::{etag_words, expires_word, read_value};
@@ -35,7 +35,8 @@ impl Lists for Redis {
                 args: vec![entry, expires_word(None)],
                 ..self.change(list, &key, Script::Push, etag.0, now)
             };
-            let word = match self.carry_out(&change)? {
+            let pushed = self.carry_out(&change);
+            let word = match pushed.map_err(|err| about(err, list.to_string()))? {
                 Outcome::Done => {
                     self.set_guess(list, number.saturating_add(1));
                     return Ok(());
@@ -51,7 +52,7 @@ impl Lists for Redis {
             if is_first_guess {
                 is_first_guess = false;
             } else {
-                conflicts.pause(self.link.settings().busy_timeout, &key)?;
+                conflicts.pause(self.busy_timeout(), &key)?;
             }
         }
     }
@@ -73,16 +74,17 @@ impl Lists for Redis {
                 self.clear(&room, &dead, "dead", clock.now())?;
                 // It is there again, or still.
                 if cleared.as_ref() == Some(&key) {
-                    conflicts.pause(self.link.settings().busy_timeout, &key)?;
+                    conflicts.pause(self.busy_timeout(), &key)?;
                 }
                 cleared = Some(key);
                 continue;
             };
             let unchanged = etag_words(entry.meta.etag);
-            if self.remove_at(list, &key, unchanged, word, clock)? == Outcome::Done {
+            let popped = self.remove_at(list, &key, unchanged, word, clock);
+            if popped.map_err(|err| about(err, list.to_string()))? == Outcome::Done {
                 return Ok(Some(entry));
             }
-            conflicts.pause(self.link.settings().busy_timeout, &key)?;
+            conflicts.pause(self.busy_timeout(), &key)?;
         }
     }
 }

@@ -24,8 +24,9 @@ pub(super) struct Map {
     pub(super) is_cluster: bool,
     /// Whether the server takes writes.
     pub(super) is_master: bool,
-    /// Whether there is any replica in the cluster, be it alive or not; or why that is not known.
-    pub(super) has_replicas: Result<bool, String>,
+    /// How many replicas a write must have: one where there is any in the cluster, be it alive or not, and
+    /// with sentinels those that may take the place of the master; or why that is not known.
+    pub(super) replicas: Result<u32, String>,
     /// When it was asked, as [`os::since_boot`] has it.
     pub(super) since: Duration,
 }
@@ -64,16 +65,17 @@ impl Map {
             Reply::Error(text) if text.contains("cluster support disabled") => false,
             _ => return Err(unknown("CLUSTER SLOTS", slots)),
         };
-        let has_replicas = match nodes {
+        let replicas = match nodes {
             Reply::Bytes(nodes) if is_cluster => {
                 let nodes = String::from_utf8_lossy(&nodes).into_owned();
-                Ok(nodes.lines().any(|line| {
+                let has_any = nodes.lines().any(|line| {
                     let flags = line.split(' ').nth(2).unwrap_or_default();
                     flags.split(',').any(|flag| flag == "slave")
-                }))
+                });
+                Ok(u32::from(has_any))
             }
             other if is_cluster => Err(unknown("CLUSTER NODES", other).to_string()),
-            _ => Ok(false),
+            _ => Ok(0),
         };
         // In a cluster it is the slots that tell who is a master.
         let is_master = is_cluster || is_master(&role).ok_or_else(|| unknown("INFO", role))?;
@@ -87,7 +89,7 @@ impl Map {
             asked: asked.to_owned(),
             is_cluster,
             is_master,
-            has_replicas,
+            replicas,
             since,
         })
     }
@@ -169,18 +171,14 @@ mod tests {
         let node = Reply::Array(vec![Reply::Bytes("a".into()), Reply::Int(7)]);
         let slots = vec![Reply::Int(0), Reply::Int(9), node];
         let slots = Reply::Array(vec![Reply::Array(slots)]);
-        for (flags, want) in [
-            ("slave,fail", true),
-            ("master,fail", false),
-            ("slave", true),
-        ] {
+        for (flags, want) in [("slave,fail", 1), ("master,fail", 0), ("slave", 1)] {
             let nodes = format!(
                 "id1 a:7@17 myself,master - 0 0 1 connected 0-9\nid2 b:8@18 {flags} id1 0 0 1"
             );
             let nodes = Reply::Bytes(nodes.into());
             let map = Map::read(slots.clone(), nodes, Reply::Nil, "h:1", Duration::ZERO);
             let mut map = map.unwrap();
-            assert_eq!(map.has_replicas, Ok(want), "{flags}");
+            assert_eq!(map.replicas, Ok(want), "{flags}");
             assert_eq!(map.masters(), ["a:7"]);
             assert_eq!(map.master_of(10), None);
             map.note_moved(10, "b:8".into());
@@ -189,6 +187,6 @@ mod tests {
         // Who may not ask does not know.
         let denied = Reply::Error("NOPERM no permissions".into());
         let map = Map::read(slots, denied, Reply::Nil, "h:1", Duration::ZERO).unwrap();
-        assert!(map.has_replicas.is_err());
+        assert!(map.replicas.is_err());
     }
 }

@@ -26,7 +26,8 @@
 //! |---|---|---|
 //! | one, no log | the server has it in memory | INFO: it is a master; no replica is connected, nor was lately (`repl_backlog_active`) |
 //! | one, `appendonly yes` | with WAITAOF (Redis 7.2, Valkey) it is on its disk | INFO: `aof_enabled`; that the user may use WAITAOF |
-//! | with replicas | one has it, or as many as `?replicas=` says | INFO, in a cluster CLUSTER NODES, with sentinels SENTINEL REPLICAS; that the user may use WAIT |
+//! | with replicas | one has it, or as many as `?replicas=` says | INFO, in a cluster CLUSTER NODES; that the user may use WAIT |
+//! | with sentinels | all have it that are not gone, or one has it and none is about to take the place (`tests/models/sentinel.py`) | SENTINEL REPLICAS; behind the write, where one lacks it, the sentinels again, and INFO of each replica |
 //! | a full memory | nothing is dropped but what expires | INFO: `maxmemory`, `maxmemory_policy`; `?eviction=allowed` |
 //! | any | done once, and not after the busy timeout | TIME, for the server's clock |
 //! | reading | a master has answered | the role, behind the answers of a single server; `?read=replica` |

@@ -1,66 +1,175 @@
-//! Asking a sentinel which server is the master: Redis Sentinel and Valkey's watch single servers with
-//! replicas, and put a replica in the place of a master that has died.
+//! Asking the sentinels which server is the master: Redis Sentinel and Valkey's watch single servers with
+//! replicas, and put a replica in the place of a master that has died, or that is to make room.
 
 use std::io;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::store::RedisLocation;
 
-use super::facts::unknown;
+use super::facts::{field, unknown};
+use super::map::ROLE;
 use super::ready::given;
-use super::resp::Reply;
+use super::resp::{Reply, write_command};
 use super::slots::{Address, address, is_host};
-use super::socket::Socket;
+use super::socket::{Socket, no_answer};
 
-/// What a sentinel knows: the master, and whether that has replicas, connected to it just now or not.
+/// So long after the first answer the others are waited for: of several sentinels one may be behind.
+const OTHERS: Duration = Duration::from_millis(50);
+
+/// A replica is gone that was down for so long, in milliseconds: one that is put in the place of the master may be
+/// down for a moment on the way there.
+const GONE: u64 = 30_000;
+
+/// What a sentinel knows.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) master: Address,
-    pub(super) has_replicas: Result<bool, String>,
+    /// Those replicas that may take its place.
+    replicas: Vec<Address>,
+    /// There is a replica, which may be down.
+    has_any: bool,
+    /// Grows with each master that takes the place of another.
+    epoch: i64,
+}
+
+impl Known {
+    /// Returns how many replicas a write must have, so that whichever takes the place has it.
+    pub(super) fn wanted(&self) -> u32 {
+        let known = u32::try_from(self.replicas.len()).unwrap_or(u32::MAX);
+        known.max(u32::from(self.has_any))
+    }
+
+    /// Tells whether a replica has been taken off the master to be put in its place: that is done before
+    /// anybody is told. Which cannot be asked, nobody puts anywhere.
+    pub(super) fn has_lost_one(
+        &self,
+        location: &RedisLocation,
+        master: &mut Socket,
+        limit: Duration,
+    ) -> io::Result<bool> {
+        let text = |reply: Reply| {
+            String::from_utf8_lossy(&reply.into_bytes().unwrap_or_default()).into_owned()
+        };
+        let own = text(master.ask(&ROLE)?);
+        let history = field(&own, "master_replid").ok_or_else(|| unknown("INFO", Reply::Nil))?;
+        let has_left = |replica: &Address| {
+            let asked = Socket::connect(location, replica, limit).and_then(|mut it| it.ask(&ROLE));
+            let says = asked.map(text).unwrap_or_default();
+            field(&says, "role") == Some("master")
+                && field(&says, "master_replid2") == Some(history)
+        };
+        Ok(self.replicas.iter().any(has_left))
+    }
 }
 
 /// Asks one sentinel for the master that it knows by this name.
-fn master_of(
-    location: &RedisLocation,
-    sentinel: &str,
-    name: &str,
-    limit: Duration,
-) -> io::Result<Known> {
+fn ask(location: &RedisLocation, sentinel: &str, name: &str, limit: Duration) -> io::Result<Known> {
     // The user is the servers'. A sentinel that wants a password wants the same one.
     let mut socket = Socket::reach(location, sentinel, limit)?;
-    let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name];
-    let mut reply = socket.ask(&question)?;
-    let wants_login = matches!(&reply, Reply::Error(text) if text.starts_with("NOAUTH"));
+    let mut bytes = Vec::new();
+    for what in ["GET-MASTER-ADDR-BY-NAME", "MASTER", "REPLICAS"] {
+        write_command(&mut bytes, &["SENTINEL", what, name]);
+    }
+    let answers = |socket: &mut Socket| -> io::Result<[Reply; 3]> {
+        socket.send(&bytes)?;
+        Ok([socket.receive()?, socket.receive()?, socket.receive()?])
+    };
+    let mut told = answers(&mut socket)?;
+    let wants_login = matches!(&told[0], Reply::Error(text) if text.starts_with("NOAUTH"));
     if wants_login && (location.user.is_some() || location.password.is_some()) {
         socket.log_in(location)?;
-        reply = socket.ask(&question)?;
+        told = answers(&mut socket)?;
     }
-    let master = read(reply, name)?;
-    let has_replicas = match socket.ask(&["SENTINEL", "REPLICAS", name])? {
-        Reply::Array(replicas) => Ok(!replicas.is_empty()),
-        other => Err(unknown("SENTINEL REPLICAS", other).to_string()),
+    let [master, state, replicas] = told;
+    let master = read(master, name)?;
+    let state = fields(state).ok_or_else(|| unknown("SENTINEL MASTER", Reply::Nil))?;
+    let epoch = value(&state, "config-epoch").and_then(|epoch| epoch.parse().ok());
+    let Reply::Array(replicas) = replicas else {
+        return Err(unknown("SENTINEL REPLICAS", replicas));
+    };
+    let has_any = !replicas.is_empty();
+    let is_moving = value(&state, "flags").is_some_and(|flags| flags.contains("failover"));
+    let replica = |reply| {
+        let told = fields(reply)?;
+        let down = value(&told, "s-down-time").and_then(|down| down.parse().ok());
+        let is_gone = !is_moving && down.is_some_and(|down: u64| down > GONE);
+        let port = value(&told, "port")?.parse::<u16>().ok()?;
+        let host = value(&told, "ip").filter(|host| is_host(host) && !is_gone)?;
+        Some(address(host, port))
     };
     Ok(Known {
         master,
-        has_replicas,
+        replicas: replicas.into_iter().filter_map(replica).collect(),
+        has_any,
+        epoch: epoch.ok_or_else(|| unknown("config-epoch", Reply::Nil))?,
     })
 }
 
-/// Asks the sentinels of a store, one after the other, until one knows the master. What is told where none
-/// does is what the first says, and which that is.
+/// Asks all sentinels of a store at once. Those who know of the latest change are believed, if they agree.
+/// What is told where none knows the master is what the first of them says, and which that is.
 pub(super) fn word_of_all(
     location: &RedisLocation,
     name: &str,
     limit: Duration,
 ) -> Result<Known, (Address, io::Error)> {
-    let mut trouble = None;
-    for sentinel in given(location) {
-        match master_of(location, &sentinel, name, limit) {
-            Ok(known) => return Ok(known),
-            Err(why) => _ = trouble.get_or_insert((sentinel, why)),
+    let (tell, told) = mpsc::channel();
+    let sentinels = given(location);
+    for (number, sentinel) in sentinels.iter().cloned().enumerate() {
+        let (tell, location, name) = (tell.clone(), location.clone(), name.to_owned());
+        let work = move || tell.send((number, ask(&location, &sentinel, &name, limit)));
+        _ = thread::Builder::new().spawn(work);
+    }
+    drop(tell);
+    let begun = Instant::now();
+    let mut limit = limit;
+    let (mut known, mut troubles) = (Vec::<(usize, Known)>::new(), Vec::new());
+    while let Ok((number, answer)) = told.recv_timeout(limit.saturating_sub(begun.elapsed())) {
+        match answer {
+            Ok(answer) => {
+                limit = limit.min(begun.elapsed() + OTHERS);
+                known.push((number, answer));
+            }
+            Err(why) => troubles.push((number, why)),
         }
     }
-    Err(trouble.unwrap_or_else(|| (Address::new(), io::Error::other("it names no sentinel"))))
+    let of = |number: usize| sentinels[number].clone();
+    let latest = known.iter().map(|(_, known)| known.epoch).max();
+    known.retain(|(_, known)| Some(known.epoch) == latest);
+    known.sort_by_key(|(_, known)| known.wanted());
+    let Some((number, best)) = known.pop() else {
+        let first = troubles.into_iter().min_by_key(|(number, _)| *number);
+        let (number, why) = first.unwrap_or_else(|| (0, no_answer()));
+        return Err((sentinels.get(number).cloned().unwrap_or_default(), why));
+    };
+    match known.iter().find(|(_, other)| other.master != best.master) {
+        Some((other, says)) => {
+            let text = format!(
+                "it says that the master is {}, and the sentinel {} that it is {}: compare what \
+                 `SENTINEL MASTER {name}` says",
+                best.master,
+                of(*other),
+                says.master
+            );
+            Err((of(number), io::Error::other(text)))
+        }
+        None => Ok(best),
+    }
+}
+
+/// Reads a list of names and values, each behind its name.
+fn fields(reply: Reply) -> Option<Vec<String>> {
+    let Reply::Array(parts) = reply else {
+        return None;
+    };
+    let text = |part: Reply| String::from_utf8(part.into_bytes()?).ok();
+    parts.into_iter().map(text).collect()
+}
+
+fn value<'a>(fields: &'a [String], name: &str) -> Option<&'a str> {
+    let found = fields.chunks_exact(2).find(|pair| pair[0] == name)?;
+    Some(&found[1])
 }
 
 /// Reads what a sentinel answers.

@@ -207,7 +207,7 @@ impl Limited {
 }
 
 /// Says that nothing came in time.
-fn no_answer() -> io::Error {
+pub(super) fn no_answer() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "it does not answer")
 }
 

@@ -27,4 +27,10 @@ impl Target {
         let third = self.settings.busy_timeout / 3;
         third.clamp(Duration::from_millis(500), Duration::from_secs(5))
     }
+
+    /// The same per server for the map: a live one answers at once, and a dead one must leave time to try
+    /// the next.
+    pub(super) fn haste(&self) -> Duration {
+        self.patience().min(Duration::from_secs(2))
+    }
 }

@@ -4,10 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use crate::engine::Sync;
+use crate::os;
 
 use super::facts::{Facts, unknown};
 use super::map::Map;
 use super::resp::{Reply, write_command};
+use super::sentinel::word_of_all;
 use super::socket::Socket;
 use super::target::Target;
 
@@ -39,25 +41,32 @@ const NOTHING: [&[u8]; 12] = [
     b"foreign",
 ];
 
+/// After so long without enough replicas the sentinels are asked what has become of the master, and then
+/// after twice as long each time, up to a second.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
 /// What is waited for behind writes.
-#[derive(Clone, Debug)]
-pub(super) struct Wait {
+#[derive(Debug)]
+pub(super) struct Wait<'a> {
+    target: &'a Target,
     pub(super) replicas: u32,
     has_log: bool,
-    pub(super) limit: Duration,
+    deadline: Duration,
+    /// When to look.
+    look: Duration,
 }
 
-impl Wait {
+impl<'a> Wait<'a> {
     /// Finds out what is to be waited for at one server.
     ///
     /// # Errors
     ///
     /// Where that is not known, or may not be waited for: then nothing is to be written.
     pub(super) fn new(
-        target: &Target,
+        target: &'a Target,
         map: &Map,
         facts: &Facts,
-        left: Duration,
+        deadline: Duration,
     ) -> io::Result<Self> {
         let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
         if facts.is_replica && target.location.reads_replica && !map.is_cluster {
@@ -70,9 +79,9 @@ impl Wait {
         let replicas = match target.location.replicas {
             _ if !is_full => 0,
             Some(number) => number,
-            None => match &map.has_replicas {
+            None => match &map.replicas {
                 // A server that was just started knows of none, whoever is on the way back to it.
-                Ok(has_any) => u32::from(*has_any || facts.has_replicas),
+                Ok(known) => (*known).max(u32::from(facts.has_replicas)),
                 Err(why) => {
                     return Err(denied(format!(
                         "it is not known how many replicas there are: {why}; `?replicas=N` says it"
@@ -81,9 +90,11 @@ impl Wait {
             },
         };
         let wait = Self {
+            target,
             replicas,
             has_log: is_full && facts.has_log,
-            limit: left.max(Duration::from_millis(100)),
+            deadline,
+            look: FIRST_LOOK,
         };
         let refused = [
             (wait.replicas > 0, "WAIT", &facts.no_wait),
@@ -101,30 +112,44 @@ impl Wait {
         self.replicas > 0 || self.has_log
     }
 
+    /// Returns how much time there is left.
+    pub(super) fn left(&self) -> Duration {
+        let left = self.deadline.saturating_sub(os::since_boot());
+        left.max(Duration::from_millis(100))
+    }
+
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
-        let (replicas, limit) = (
-            self.replicas.to_string(),
-            self.limit.as_millis().to_string(),
-        );
         if self.has_log {
-            write_command(bytes, &["WAITAOF", "1", "0", &limit]);
+            let left = self.left().as_millis().to_string();
+            write_command(bytes, &["WAITAOF", "1", "0", &left]);
         }
+        self.write_wait(bytes);
+    }
+
+    fn write_wait(&self, bytes: &mut Vec<u8>) {
+        let limit = match &self.target.location.sentinel {
+            Some(_) => self.left().min(self.look),
+            None => self.left(),
+        };
         if self.replicas > 0 {
+            let (replicas, limit) = (self.replicas.to_string(), limit.as_millis().to_string());
             write_command(bytes, &["WAIT", &replicas, &limit]);
         }
     }
 
-    /// Returns how many replicas have the writes.
+    /// Returns how many replicas have what was written, if anything was.
     ///
     /// # Errors
     ///
-    /// Where nobody can tell what became of the writes.
-    pub(super) fn read(&self, socket: &mut Socket) -> io::Result<u32> {
+    /// Where nobody can tell what became of the writes, or another server is the master now.
+    pub(super) fn read(
+        &mut self,
+        socket: &mut Socket,
+        server: &str,
+        is_written: bool,
+    ) -> io::Result<u32> {
         let log = self.has_log.then(|| socket.receive()).transpose()?;
-        let reached = match self.replicas {
-            0 => Reply::Int(0),
-            _ => socket.receive()?,
-        };
+        let reached = self.read_wait(socket);
         match log {
             Some(Reply::Array(counts)) if counts.first().and_then(Reply::as_int) == Some(0) => {
                 return Err(io::Error::other("its log was not on the disk in time"));
@@ -132,13 +157,62 @@ impl Wait {
             Some(Reply::Error(text)) => return Err(io::Error::other(text)),
             _ => {}
         }
-        match reached {
+        let mut reached = reached?;
+        while is_written && reached < self.replicas && os::since_boot() < self.deadline {
+            let Some(name) = &self.target.location.sentinel else {
+                break;
+            };
+            if self.is_enough(name, socket, server, reached)? {
+                return Ok(self.replicas);
+            }
+            self.look = (self.look * 2).min(Duration::from_secs(1));
+            let mut bytes = Vec::new();
+            self.write_wait(&mut bytes);
+            socket.send(&bytes)?;
+            reached = self.read_wait(socket)?;
+        }
+        Ok(reached)
+    }
+
+    fn read_wait(&self, socket: &mut Socket) -> io::Result<u32> {
+        let reply = match self.replicas {
+            0 => Reply::Int(0),
+            _ => socket.receive()?,
+        };
+        match reply {
             Reply::Error(text) => Err(io::Error::other(text)),
             other => other
                 .as_int()
                 .and_then(|count| u32::try_from(count).ok())
                 .ok_or_else(|| unknown("WAIT", Reply::Nil)),
         }
+    }
+
+    /// Tells whether it is enough that so many replicas have a write, where not all have it in time that
+    /// may take the place of the master: if none of them is about to.
+    fn is_enough(
+        &mut self,
+        name: &str,
+        socket: &mut Socket,
+        server: &str,
+        reached: u32,
+    ) -> io::Result<bool> {
+        let location = &self.target.location;
+        // Who does not answer now is asked again.
+        let Ok(known) = word_of_all(location, name, self.target.haste()) else {
+            return Ok(false);
+        };
+        if known.master != server {
+            let master = &known.master;
+            let text = format!("by the word of the sentinels {master} has taken its place");
+            return Err(io::Error::other(text));
+        }
+        // Who has said how many gets as many.
+        if location.replicas.is_some() || reached == 0 {
+            return Ok(false);
+        }
+        self.replicas = known.wanted();
+        Ok(reached >= self.replicas || !known.has_lost_one(location, socket, FIRST_LOOK * 10)?)
     }
 }
 

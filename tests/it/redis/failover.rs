@@ -285,10 +285,11 @@ fn what_two_replicas_have_survives_a_master_and_one_of_them() {
     for namespace in ["default", "another"] {
         for (change, holds) in [(["put", "k", "v"], "v"), (["incr", "n", "--by=7"], "7")] {
             let args = [&["-n", namespace, "--busy-timeout", "200ms"], &change[..]].concat();
-            on.run(&args)
-                .ends(Exit::Failure)
-                .prints("")
-                .complains(&["stored in", "but not replicated: 1 of 2"]);
+            on.run(&args).ends(Exit::Failure).prints("").complains(&[
+                "of `redis://",
+                "but 1 of 2",
+                "may be lost",
+            ]);
             on.run(&["-n", namespace, "get", change[1]])
                 .ends(Exit::Success)
                 .prints(holds);
@@ -322,7 +323,7 @@ fn what_no_replica_has_is_not_acknowledged() {
     let put = |key| ["put", key, "new", "--busy-timeout", "200ms"];
     for key in &keys {
         let ran = on.run(&put(key)).ends(Exit::Failure).prints("");
-        _ = ran.complains(&["stored in", "but not replicated: 0 of 1"]);
+        _ = ran.complains(&["of `redis://", "but 0 of 1", "may be lost"]);
     }
     // What changes nothing has nothing to wait for.
     on.run(&[&put("k0")[..], &["--if-absent"]].concat())
