@@ -128,7 +128,8 @@ impl Exit {
 }
 
 /// A program that could not be started.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run `{program}`")]
 pub struct CannotRun {
     /// What was to be run.
     pub program: String,
@@ -136,26 +137,7 @@ pub struct CannotRun {
     pub source: io::Error,
 }
 
-impl std::fmt::Display for CannotRun {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cannot run `{}`", self.program)
-    }
-}
-
-impl std::error::Error for CannotRun {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
 /// A command line, or a variable that stands in for a part of it, that cannot be carried out.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct UsageError(pub String);
-
-impl std::fmt::Display for UsageError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}

@@ -49,7 +49,7 @@
 //! power cuts, `tests/it/failing_calls` fails every system call, `tests/it/linearize` judges histories,
 //! `tests/models` has the protocols, and `tests/it/contract` is what every engine passes.
 //!
-//! `fuzz` is not part of that: it hands the readers of files and lines to tests/fuzz.
+//! `fuzz` is not part of that: it hands what engines read to tests/fuzz.
 //!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],
 //! [`server`], [`mount`], [`exit`].
@@ -70,8 +70,12 @@ pub mod mount;
 
 pub mod exit;
 
+/// The readers of an engine's own formats, for `tests/fuzz`.
 #[doc(hidden)]
-pub mod fuzz;
+pub mod fuzz {
+    pub use crate::engine::redis::fuzz::{server, server_entry};
+    pub use crate::engine::tree::fuzz::{entry, hints, manifest, pack};
+}
 
 mod os;
 

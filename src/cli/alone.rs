@@ -10,21 +10,20 @@ use std::mem::ManuallyDrop;
 
 use clap::Args;
 
-use super::global::{GlobalAfter, GlobalBefore};
 use super::reader::{command_at, with_null_option};
-use super::{Cli, Command, With};
+use super::{Cli, Command, Global, With};
 
 impl Cli {
     /// Reads a command line, the program's name included, if it is one that is right.
     pub(super) fn alone(args: &[OsString]) -> Option<Self> {
         let is_option = args.get(1)?.as_encoded_bytes().starts_with(b"-");
         let (before, at) = if is_option {
-            let definition = define::<GlobalBefore>();
+            let definition = define::<Global>();
             let at = command_at(&definition, args)?;
             let words = args[..at].iter().map(OsString::as_os_str);
             (read_by(definition, words)?, at)
         } else {
-            (GlobalBefore::default(), 1)
+            (Global::default(), 1)
         };
         let command = Command::alone(&args[at..])?;
         Some(Self { before, command })
@@ -51,7 +50,7 @@ macro_rules! each {
             }
 
             /// Returns the options of any command that stand behind this one.
-            pub(super) fn after(&self) -> Option<&GlobalAfter> {
+            pub(super) fn after(&self) -> Option<&Global> {
                 match self {
                     $(Self::$command(With { after, .. }) => Some(after),)*
                     Self::Help { .. } => None,

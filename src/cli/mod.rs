@@ -23,7 +23,7 @@ mod serve;
 mod shell;
 mod upkeep;
 pub mod usage;
-pub(crate) mod value;
+mod value;
 mod values;
 mod with;
 
@@ -35,12 +35,11 @@ pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
 pub use self::fstab::is_helper;
 pub use self::global::{Durability, Global};
-use self::global::{GlobalAfter, GlobalBefore};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
 pub use self::memo::MemoArgs;
 pub use self::programs::{LockArgs, OnLoss, UpdateArgs, WaitArgs};
 pub use self::reach::{MountArgs, NamespacesArgs};
-pub use self::reader::{Reader, command, names_a_program, parse, parse_duration};
+pub use self::reader::{Reader, command, names_a_program, parse};
 pub use self::serve::{Listen, ServeArgs};
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
@@ -61,7 +60,7 @@ pub use self::with::With;
 #[command(max_term_width = 80, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
-    before: GlobalBefore,
+    before: Global,
 
     /// What to do.
     #[command(subcommand)]

@@ -2,12 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::mem::ManuallyDrop;
-use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::global::{GlobalAfter, GlobalBefore};
-use crate::cli::{Cli, Command, GetArgs, HasArgs, PutArgs, With, fstab, value};
+use crate::cli::{Cli, Command, GetArgs, Global, HasArgs, PutArgs, With, fstab};
 use crate::store::Key;
 
 /// Returns the whole command line as data.
@@ -79,7 +77,7 @@ fn plain(args: &[OsString]) -> Option<Cli> {
         return None;
     }
     let key = Key::try_from(key.clone()).ok()?;
-    let after = GlobalAfter::default();
+    let after = Global::default();
     let command = match (name.to_str()?, value) {
         ("get", []) => {
             let (default, remove) = (None, false);
@@ -111,7 +109,7 @@ fn plain(args: &[OsString]) -> Option<Cli> {
         }
         _ => return None,
     };
-    let before = GlobalBefore::default();
+    let before = Global::default();
     Some(Cli { before, command })
 }
 
@@ -169,11 +167,6 @@ pub(super) fn runs_a_program(name: &str) -> bool {
     command.build();
     let named = command.find_subcommand(name);
     named.is_some_and(|named| named.get_positionals().any(clap::Arg::is_last_set))
-}
-
-/// Reads a duration, as [`super::PutArgs::ttl`] does.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    value::patience(text)
 }
 
 #[cfg(test)]

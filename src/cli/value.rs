@@ -7,7 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use crate::store::key::BadKey;
 use crate::store::{Key, Location, Namespace, lists};
 
-pub(crate) use crate::store::units::{patience, size, ttl};
+pub(super) use crate::store::units::{patience, size, ttl};
 
 pub(super) fn key() -> impl TypedValueParser<Value = Key> {
     OsStringValueParser::new().try_map(Key::try_from)

@@ -5,36 +5,46 @@
 //! so that the comment would hide what the command says of itself.
 
 use clap::builder::Resettable;
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use super::GlobalAfter;
+use super::Global;
 
 /// The arguments of a command, and the options that any command takes.
 #[derive(Debug)]
 pub struct With<A> {
     /// The command's own.
     pub args: A,
-    pub(super) after: GlobalAfter,
+    pub(super) after: Global,
 }
 
 impl<A: Args> Args for With<A> {
     fn augment_args(command: Command) -> Command {
-        described_as_before(command, |command| {
-            GlobalAfter::augment_args(A::augment_args(command))
+        joined(command, |command| {
+            Global::augment_args(A::augment_args(command))
         })
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        described_as_before(command, |command| {
-            GlobalAfter::augment_args_for_update(A::augment_args_for_update(command))
+        joined(command, |command| {
+            Global::augment_args_for_update(A::augment_args_for_update(command))
         })
     }
 }
 
-fn described_as_before(command: Command, augment: impl FnOnce(Command) -> Command) -> Command {
+/// Adds the arguments of both to a command, which stays described as before.
+fn joined(command: Command, augment: impl FnOnce(Command) -> Command) -> Command {
     let about = Resettable::from(command.get_about().cloned());
     let long_about = Resettable::from(command.get_long_about().cloned());
-    augment(command).about(about).long_about(long_about)
+    let command = augment(command).mut_args(behind_command);
+    command.about(about).long_about(long_about)
+}
+
+/// Leaves the short names of the global options to the commands.
+fn behind_command(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "store" | "namespace" => arg.short(None).hide_short_help(true),
+        _ => arg,
+    }
 }
 
 impl<A: Args> FromArgMatches for With<A> {
@@ -45,7 +55,7 @@ impl<A: Args> FromArgMatches for With<A> {
     fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
         Ok(Self {
             args: A::from_arg_matches_mut(matches)?,
-            after: GlobalAfter::from_arg_matches_mut(matches)?,
+            after: Global::from_arg_matches_mut(matches)?,
         })
     }
 

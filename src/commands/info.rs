@@ -20,9 +20,9 @@ use crate::wire::units;
 /// being told of the others.
 pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
     let store = [
-        ("engine", session.location.engine().to_owned()),
-        ("location", session.location.to_string()),
-        ("setting", session.setting.to_owned()),
+        ("engine", session.choice.location.engine().to_owned()),
+        ("location", session.choice.location.to_string()),
+        ("setting", session.choice.setting.to_owned()),
     ];
     let namespaces = session.namespaces()?;
     let mut printer = Printer {

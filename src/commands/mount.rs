@@ -23,7 +23,7 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
         mounted.wait().with_context(|| cannot(args))?;
         return Ok(Exit::Success);
     }
-    make_absolute(&mut session.location).with_context(|| cannot(args))?;
+    make_absolute(&mut session.choice.location).with_context(|| cannot(args))?;
     // What is open of a store is one process's: neither of the two goes on with it.
     session.reopen();
     match os::background().with_context(|| cannot(args))? {
@@ -63,7 +63,7 @@ fn begin(
     spill: PathBuf,
 ) -> Result<Mounted> {
     // A server has room of its own, and drafts are kept here.
-    let disk = disk_of(&session.location).and_then(real_path);
+    let disk = disk_of(&session.choice.location).and_then(real_path);
     let store = session.take_store();
     // One that cannot be reached or opened is told now, not to whoever looks into it. What is damaged
     // of one hides nothing of the rest.
@@ -80,7 +80,7 @@ fn begin(
         store,
         maker: session.hasty_store(),
         clock: Box::new(session.clock),
-        source: session.location.to_string(),
+        source: session.choice.location.to_string(),
         spill,
         read_only: args.read_only,
         no_exec: args.no_exec,
@@ -115,7 +115,7 @@ fn check(args: &MountArgs, session: &Session<'_>, spill: &Path) -> Result<PathBu
     if !is_dir {
         bail!("{}: it is no directory", cannot(args));
     }
-    let disk = disk_of(&session.location);
+    let disk = disk_of(&session.choice.location);
     for (what, path) in [("the store", disk), ("TMPDIR", Some(spill))] {
         let Some(real) = path.and_then(real_path) else {
             continue;

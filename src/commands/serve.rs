@@ -45,12 +45,12 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
             Listener::bind(address).with_context(|| format!("cannot listen on {shown}"))?
         }
     };
-    if let Location::Http(store) = &session.location
+    if let Location::Http(store) = &session.choice.location
         && is_itself(listener.address(), &store.server)
     {
         let error = format!(
             "the service would have itself as its store: {} is here",
-            session.setting
+            session.choice.setting
         );
         return Err(UsageError(error).into());
     }
@@ -63,10 +63,10 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         };
         line += &format!("; every user and program of this machine can {what}");
     }
-    let kept = session.keep();
+    let choice = session.choice.clone();
     let batch = move |request: BatchRequest, replies: &mut dyn Write| {
         let mut out = Output::new();
-        let mut session = Session::again(&kept, &mut out);
+        let mut session = Session::of(choice.clone(), &mut out);
         batch::serve(&mut session, request, replies).map_err(io::Error::other)
     };
     let config = Config {

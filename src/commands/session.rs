@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
@@ -12,11 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::{self, Durability, Global};
+use crate::cli::{Durability, Global};
 use crate::commands::output::Output;
 use crate::engine::{self, Settings, Sync};
 use crate::exit::{Exit, UsageError};
 use crate::store::error::line;
+use crate::store::units::patience;
 use crate::store::{Clock, Location, Namespace, Store, StoreError, Time};
 use crate::wire::text::escape;
 
@@ -29,10 +31,7 @@ const MAX_TOKEN_FILE: u64 = 4096;
 /// An open store and what belongs to one run of a command.
 pub(super) struct Session<'a> {
     pub(super) store: Box<dyn Store>,
-    settings: Settings,
-    pub(super) location: Location,
-    /// What chose the location: an option or a variable, by its name.
-    pub(super) setting: &'static str,
+    pub(super) choice: StoreChoice,
     pub(super) namespace: Namespace,
     pub(super) named_by: NamedBy,
     pub(super) clock: SystemClock,
@@ -48,12 +47,19 @@ pub(super) struct Session<'a> {
     pub(super) token_file: Option<PathBuf>,
 }
 
-/// What a session was opened with.
+/// Which store it is, and how it is opened.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
-    location: Location,
+pub(super) struct StoreChoice {
+    pub(super) location: Location,
     settings: Settings,
-    setting: &'static str,
+    /// What chose the location: an option or a variable, by its name.
+    pub(super) setting: &'static str,
+}
+
+impl StoreChoice {
+    fn open(&self) -> Box<dyn Store> {
+        engine::open(self.location.clone(), self.settings)
+    }
 }
 
 /// Who chose the namespace.
@@ -116,31 +122,27 @@ impl<'a> Session<'a> {
             sync: match global.sync {
                 Some(Durability::Full) => Sync::Full,
                 Some(Durability::Off) => Sync::Off,
-                None => sync_from_env()?,
+                None => from_env("KV_SYNC", sync)?.unwrap_or(Sync::Full),
             },
             busy_timeout: match global.busy_timeout {
                 Some(timeout) => timeout,
-                None => timeout_from_env()?,
+                None => from_env("KV_BUSY_TIMEOUT", timeout)?.unwrap_or(BUSY_TIMEOUT),
             },
-            existing: global.existing || existing_from_env()?,
+            existing: global.existing || from_env("KV_EXISTING", flag)?.unwrap_or(false),
         };
-        let (namespace, named_by) = match (global.namespace, variable("KV_NAMESPACE")) {
-            (Some(namespace), _) => (namespace, NamedBy::Option),
-            (None, Some(name)) => {
-                let name =
-                    Namespace::try_from(name).map_err(|err| invalid("KV_NAMESPACE", &err))?;
-                (name, NamedBy::Variable)
-            }
-            (None, None) => (Namespace::default(), NamedBy::Nobody),
+        let (namespace, named_by) = match global.namespace {
+            Some(namespace) => (namespace, NamedBy::Option),
+            None => match from_env("KV_NAMESPACE", Namespace::try_from)? {
+                Some(namespace) => (namespace, NamedBy::Variable),
+                None => (Namespace::default(), NamedBy::Nobody),
+            },
         };
-        let (mut location, setting) = match (global.store, variable("KV_STORE")) {
-            (Some(location), _) => (location, "--store"),
-            (None, Some(text)) => {
-                let location =
-                    Location::from_variable(text).map_err(|err| invalid("KV_STORE", &err))?;
-                (location, "KV_STORE")
-            }
-            (None, None) => default_location()?,
+        let (mut location, setting) = match global.store {
+            Some(location) => (location, "--store"),
+            None => match from_env("KV_STORE", Location::from_variable)? {
+                Some(location) => (location, "KV_STORE"),
+                None => default_location()?,
+            },
         };
         let token_file = global.token_file;
         if let Location::Http(_) = location {
@@ -153,34 +155,28 @@ impl<'a> Session<'a> {
             location.add_token(token);
         }
         location.add_password(|| variable("KV_PASSWORD").and_then(|text| text.into_string().ok()));
-        let store = engine::open(location.clone(), settings);
-        if settings.existing {
-            expect_store(&*store, &location)?;
-        }
-        Ok(Self {
-            store,
-            settings,
+        let choice = StoreChoice {
             location,
+            settings,
             setting,
+        };
+        let session = Self {
             namespace,
             named_by,
-            clock: SystemClock,
-            out,
-            longest: None,
-            line: None,
-            repeated: RefCell::default(),
-            complaints: RefCell::default(),
             token_file,
-        })
+            ..Self::of(choice, out)
+        };
+        if settings.existing {
+            expect_store(&*session.store, &session.choice.location)?;
+        }
+        Ok(session)
     }
 
-    /// Opens the same store once more, for whoever has a session and an output of its own.
-    pub(super) fn again<'b>(kept: &Kept, out: &'b mut Output) -> Session<'b> {
-        Session {
-            store: engine::open(kept.location.clone(), kept.settings),
-            settings: kept.settings,
-            location: kept.location.clone(),
-            setting: kept.setting,
+    /// Opens a store for whoever has a session and an output of its own.
+    pub(super) fn of(choice: StoreChoice, out: &'a mut Output) -> Self {
+        Self {
+            store: choice.open(),
+            choice,
             namespace: Namespace::default(),
             named_by: NamedBy::Nobody,
             clock: SystemClock,
@@ -193,34 +189,24 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns what it takes to open the same store once more.
-    pub(super) fn keep(&self) -> Kept {
-        Kept {
-            location: self.location.clone(),
-            settings: self.settings,
-            setting: self.setting,
-        }
-    }
-
     /// Closes what is open of the store; the next call on it opens it anew.
     pub(super) fn reopen(&mut self) {
-        self.store = engine::open(self.location.clone(), self.settings);
+        self.store = self.choice.open();
     }
 
     /// Hands the store to whoever needs it for longer than the command; the session has another.
     pub(super) fn take_store(&mut self) -> Box<dyn Store> {
-        let another = engine::open(self.location.clone(), self.settings);
-        std::mem::replace(&mut self.store, another)
+        std::mem::replace(&mut self.store, self.choice.open())
     }
 
     /// Opens the same store for what need not survive a crash of the machine yet. Where a store has
     /// one log for all, what is written to it waits for the disk like the rest.
     pub(super) fn hasty_store(&self) -> Box<dyn Store> {
-        let mut settings = self.settings;
-        if let Location::Directory(_) = self.location {
-            settings.sync = Sync::Off;
+        let mut choice = self.choice.clone();
+        if let Location::Directory(_) = choice.location {
+            choice.settings.sync = Sync::Off;
         }
-        engine::open(self.location.clone(), settings)
+        choice.open()
     }
 
     /// Says what went wrong, for a command that goes on all the same: on standard error, or to the
@@ -314,32 +300,33 @@ fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-fn invalid(name: &str, why: &dyn std::fmt::Display) -> UsageError {
-    UsageError(format!("invalid {name}: {why}"))
+/// Reads a variable by `read`, whose error is told with its name.
+fn from_env<T, E: Display>(
+    name: &str,
+    read: impl FnOnce(OsString) -> Result<T, E>,
+) -> Result<Option<T>, UsageError> {
+    let value = variable(name).map(read).transpose();
+    value.map_err(|why| UsageError(format!("invalid {name}: {why}")))
 }
 
-fn sync_from_env() -> Result<Sync, UsageError> {
-    match variable("KV_SYNC") {
-        None => Ok(Sync::Full),
-        Some(value) if value == "full" => Ok(Sync::Full),
-        Some(value) if value == "off" => Ok(Sync::Off),
-        Some(value) => Err(invalid(
-            "KV_SYNC",
-            &format!("it is `full` or `off`, not `{}`", value.display()),
-        )),
+fn sync(text: OsString) -> Result<Sync, String> {
+    match &*text.to_string_lossy() {
+        "full" => Ok(Sync::Full),
+        "off" => Ok(Sync::Off),
+        other => Err(format!("use full or off, not `{other}`")),
     }
 }
 
-fn existing_from_env() -> Result<bool, UsageError> {
-    match variable("KV_EXISTING") {
-        None => Ok(false),
-        Some(value) if value == "0" => Ok(false),
-        Some(value) if value == "1" => Ok(true),
-        Some(value) => Err(invalid(
-            "KV_EXISTING",
-            &format!("it is 1 or 0, not `{}`", value.display()),
-        )),
+fn flag(text: OsString) -> Result<bool, String> {
+    match &*text.to_string_lossy() {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        other => Err(format!("use 1 or 0, not `{other}`")),
     }
+}
+
+fn timeout(text: OsString) -> Result<Duration, String> {
+    patience(&text.to_string_lossy())
 }
 
 /// Fails where there is no store. A place with no namespace at all is none: a directory without
@@ -349,14 +336,6 @@ fn expect_store(store: &dyn Store, location: &Location) -> Result<(), StoreError
         return Ok(());
     }
     Err(StoreError::no_store(location.to_string().into()))
-}
-
-fn timeout_from_env() -> Result<Duration, UsageError> {
-    let Some(value) = variable("KV_BUSY_TIMEOUT") else {
-        return Ok(BUSY_TIMEOUT);
-    };
-    let text = value.to_string_lossy();
-    cli::parse_duration(&text).map_err(|why| invalid("KV_BUSY_TIMEOUT", &why))
 }
 
 /// Returns the user's own store (XDG Base Directory Specification 0.8: a relative path is ignored),
@@ -371,7 +350,9 @@ fn default_location() -> Result<(Location, &'static str)> {
         Some(home) if home.is_absolute() => {
             Ok((Location::Directory(home.join(".local/share/kv")), "HOME"))
         }
-        Some(_) => Err(invalid("HOME", &"it is no absolute path; set it, or KV_STORE").into()),
+        Some(_) => bail!(UsageError(
+            "HOME is no absolute path: set it, or KV_STORE".to_owned()
+        )),
         None => bail!("cannot find a store: set KV_STORE or HOME, or give --store LOCATION"),
     }
 }

@@ -287,7 +287,7 @@ impl App {
                 store.append(namespace, key, &state.tail, clock)?;
                 true
             }
-            Some(_) => modify::append_to_live(store, namespace, key, &state.tail, clock)?,
+            Some(_) => modify::append(store, namespace, key, &state.tail, clock, false)?,
         };
         if !is_added {
             return Err(self.stale());

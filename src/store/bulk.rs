@@ -92,7 +92,41 @@ pub trait Bulk: Entries {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<Option<Imported>> {
-        import(self, namespace, feed, merge, clock)
+        let mut all = BTreeMap::new();
+        loop {
+            match feed.next() {
+                Ok(Some(entry)) => {
+                    let rest = (entry.value.to_vec(), entry.modified, entry.expires);
+                    all.insert(entry.key.to_vec(), rest);
+                }
+                Ok(None) => break,
+                Err(Stopped) => return Ok(None),
+            }
+        }
+        let mut done = Imported::default();
+        for (key, (value, modified, expires)) in &all {
+            let entry = Incoming {
+                key,
+                value,
+                modified: *modified,
+                expires: *expires,
+            };
+            match import_one(self, namespace, &entry, merge, clock)? {
+                true => done.stored += 1,
+                false => done.left += 1,
+            }
+        }
+        if merge == Merge::Replace {
+            let mut listing = self.scan(namespace, &Selection::default(), clock.now())?;
+            while let Some(listed) = listing.next() {
+                let key = listed?.to_key();
+                if !all.contains_key(key.as_bytes()) {
+                    let is_gone = self.remove(namespace, &key, &Condition::Always, clock)?;
+                    done.removed += u64::from(is_gone);
+                }
+            }
+        }
+        Ok(Some(done))
     }
 
     /// Removes many keys, and returns how many there were. What cannot be removed is told to
@@ -110,52 +144,6 @@ pub trait Bulk: Entries {
     ) -> Result<u64> {
         remove_all(self, namespace, keys, clock, failed)
     }
-}
-
-/// Stores entries one after another, once the feed has come to its end without a stop: they are held in
-/// memory until then.
-fn import<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    feed: &mut dyn Feed,
-    merge: Merge,
-    clock: &dyn Clock,
-) -> Result<Option<Imported>> {
-    let mut all = BTreeMap::new();
-    loop {
-        match feed.next() {
-            Ok(Some(entry)) => {
-                let rest = (entry.value.to_vec(), entry.modified, entry.expires);
-                all.insert(entry.key.to_vec(), rest);
-            }
-            Ok(None) => break,
-            Err(Stopped) => return Ok(None),
-        }
-    }
-    let mut done = Imported::default();
-    for (key, (value, modified, expires)) in &all {
-        let entry = Incoming {
-            key,
-            value,
-            modified: *modified,
-            expires: *expires,
-        };
-        match import_one(store, namespace, &entry, merge, clock)? {
-            true => done.stored += 1,
-            false => done.left += 1,
-        }
-    }
-    if merge == Merge::Replace {
-        let mut listing = store.scan(namespace, &Selection::default(), clock.now())?;
-        while let Some(listed) = listing.next() {
-            let key = listed?.to_key();
-            if !all.contains_key(key.as_bytes()) {
-                let is_gone = store.remove(namespace, &key, &Condition::Always, clock)?;
-                done.removed += u64::from(is_gone);
-            }
-        }
-    }
-    Ok(Some(done))
 }
 
 /// Stores one of the entries of an import. Returns false if its key stays as it is.

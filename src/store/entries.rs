@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::store::{
     Clock, Condition, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Put, Result, Selection,
-    Time, modify,
+    StoreError, Time, Value, modify,
 };
 
 /// A turn that ends when this is dropped.
@@ -110,7 +110,17 @@ pub trait Entries: Send + Sync {
     ///
     /// As [`Entries::get`]; then nothing is removed.
     fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
-        modify::take(self, namespace, key, clock)
+        let mut conflicts = modify::Conflicts::default();
+        while let Some(Entry { meta, value }) = self.get(namespace, key, clock.now())? {
+            // Held in memory: it is there for the caller whatever becomes of the entry.
+            let bytes = value.into_vec()?;
+            if self.remove(namespace, key, &Condition::Etag(meta.etag), clock)? {
+                let value = Value::Whole { bytes, next: 0 };
+                return Ok(Some(Entry { meta, value }));
+            }
+            conflicts.queue(self, namespace, key)?;
+        }
+        Ok(None)
     }
 
     /// Gives a key a new expiry and keeps its value and its time of modification. Returns false
@@ -126,7 +136,7 @@ pub trait Entries: Send + Sync {
         expiry: Expiry,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        modify::expire(self, namespace, key, expiry, clock)
+        Ok(modify::put_again(self, namespace, key, clock, expiry, None)?.is_some())
     }
 
     /// Adds `by` to the decimal number that a key holds, and returns the sum. A key that is absent
@@ -144,7 +154,34 @@ pub trait Entries: Send + Sync {
         ttl: Option<Duration>,
         clock: &dyn Clock,
     ) -> Result<i64> {
-        modify::incr(self, namespace, key, by, ttl, clock)
+        self.prepare()?;
+        let mut conflicts = modify::Conflicts::default();
+        loop {
+            let unfit = |why| StoreError::Unfit {
+                action: "increment",
+                key: key.to_string(),
+                why,
+            };
+            let found = self.get(namespace, key, clock.now())?;
+            let condition = modify::unchanged(found.as_ref());
+            let (number, expiry) = match found {
+                Some(entry) => (modify::read_number(entry).map_err(unfit)??, Expiry::Keep),
+                None => (0, ttl.map_or(Expiry::Never, Expiry::After)),
+            };
+            let sum = number
+                .checked_add(by)
+                .ok_or_else(|| unfit("the sum does not fit 64 bits"))?;
+            let text = sum.to_string();
+            let mut value = text.as_bytes();
+            let put = Put {
+                expiry,
+                ..Put::new(&mut value, condition)
+            };
+            if self.put(namespace, key, put, clock)?.is_some() {
+                return Ok(sum);
+            }
+            conflicts.queue(self, namespace, key)?;
+        }
     }
 
     /// Adds bytes to the end of a value; a key that is absent gets them as its value. The expiry
@@ -160,7 +197,7 @@ pub trait Entries: Send + Sync {
         addition: &[u8],
         clock: &dyn Clock,
     ) -> Result<()> {
-        modify::append(self, namespace, key, addition, clock)
+        modify::append(self, namespace, key, addition, clock, true).map(drop)
     }
 
     /// Queues up behind others who change the same key in several steps, for a while at most. It

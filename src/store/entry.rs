@@ -31,16 +31,9 @@ impl FromStr for Etag {
 }
 
 /// Text is no etag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an etag has 16 hexadecimal digits, as `kv stat --field etag` prints it")]
 pub struct BadEtag;
-
-impl fmt::Display for BadEtag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an etag has 16 hexadecimal digits, as `kv stat --field etag` prints it")
-    }
-}
-
-impl std::error::Error for BadEtag {}
 
 /// What is known of an entry besides its key and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

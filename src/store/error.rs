@@ -1,10 +1,9 @@
 //! What can go wrong in a store, whatever the engine.
 //!
 //! A variant exists for each thing that a caller handles differently; the text is for people.
-//! `Display` never repeats its source: the command line prints the whole chain.
+//! The text never repeats its source: the command line prints the whole chain.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +12,11 @@ use std::time::Duration;
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Why a store could not do what it was asked.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The operating system refused `action` on `path`.
+    #[error("cannot {action} `{}`", .path.display())]
     Io {
         /// A verb, as it stands behind "cannot".
         action: &'static str,
@@ -26,6 +26,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// `path` exists, but its bytes are not what was written. Trying again does not help.
+    #[error("`{}` is damaged", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -33,6 +34,7 @@ pub enum StoreError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// `path` was written in a way that this version does not know.
+    #[error("`{}` was written by a newer kv: {what}", .path.display())]
     Newer {
         /// The file or directory.
         path: PathBuf,
@@ -40,11 +42,16 @@ pub enum StoreError {
         what: String,
     },
     /// `path` is the place of the key that was asked for, and holds the entry of another.
+    #[error(
+        "`{}` holds the entry of another key: the two collide in SHA-1, or the file was moved there",
+        .path.display()
+    )]
     OtherKey {
         /// The file.
         path: PathBuf,
     },
     /// The value of `key` cannot take part in what was asked. Nothing was changed.
+    #[error("cannot {action} `{key}`: {why}")]
     Unfit {
         /// A verb, as it stands behind "cannot".
         action: &'static str,
@@ -54,6 +61,10 @@ pub enum StoreError {
         why: &'static str,
     },
     /// Others kept changing `key` for all of `waited`. Trying again may help.
+    #[error(
+        "cannot change `{key}`: others kept changing it for {:.1} s",
+        .waited.as_secs_f32()
+    )]
     Contended {
         /// The key.
         key: String,
@@ -62,6 +73,12 @@ pub enum StoreError {
     },
     /// What was to be written is on one server, but fewer replicas have it than were asked for: it is lost
     /// with that server, unless one of those takes its place.
+    #[error(
+        "the change{} was made on a server of `{place}`, but {reached} of {wanted} replicas had it after \
+         {:.1} s, and it may be lost: look before you try again",
+        .key.as_ref().map(|key| format!(" of `{key}`")).unwrap_or_default(),
+        .waited.as_secs_f32()
+    )]
     Unreplicated {
         /// The store.
         place: String,
@@ -75,6 +92,7 @@ pub enum StoreError {
         waited: Duration,
     },
     /// The service that keeps the store could not do it, and said why.
+    #[error("{place}: {error}")]
     Service {
         /// The store.
         place: String,
@@ -84,6 +102,11 @@ pub enum StoreError {
         error: String,
     },
     /// Another process held the lock for all of `waited`. Trying again may help.
+    #[error(
+        "`{}` is in use: another process held it for {:.1} s",
+        .path.display(),
+        .waited.as_secs_f32()
+    )]
     Busy {
         /// The lock.
         path: PathBuf,
@@ -153,69 +176,6 @@ impl StoreError {
             action: "find the store",
             path,
             source: io::Error::new(io::ErrorKind::NotFound, why),
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { action, path, .. } => write!(f, "cannot {action} `{}`", path.display()),
-            Self::Damaged { path, .. } => write!(f, "`{}` is damaged", path.display()),
-            Self::Newer { path, what } => {
-                write!(f, "`{}` was written by a newer kv: {what}", path.display())
-            }
-            Self::OtherKey { path } => write!(
-                f,
-                "`{}` holds the entry of another key: the two collide in SHA-1, or the file was \
-                 moved there",
-                path.display()
-            ),
-            Self::Unfit { action, key, why } => write!(f, "cannot {action} `{key}`: {why}"),
-            Self::Contended { key, waited } => write!(
-                f,
-                "cannot change `{key}`: others kept changing it for {:.1} s",
-                waited.as_secs_f32()
-            ),
-            Self::Unreplicated {
-                place,
-                key,
-                wanted,
-                reached,
-                waited,
-            } => {
-                let key = key.as_ref().map(|key| format!(" of `{key}`"));
-                write!(
-                    f,
-                    "the change{} was made on a server of `{place}`, but {reached} of {wanted} replicas \
-                     had it after {:.1} s, and it may be lost: look before you try again",
-                    key.unwrap_or_default(),
-                    waited.as_secs_f32()
-                )
-            }
-            Self::Service { place, error, .. } => write!(f, "{place}: {error}"),
-            Self::Busy { path, waited } => write!(
-                f,
-                "`{}` is in use: another process held it for {:.1} s",
-                path.display(),
-                waited.as_secs_f32()
-            ),
-        }
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            Self::Damaged { source, .. } => Some(&**source),
-            Self::Newer { .. }
-            | Self::OtherKey { .. }
-            | Self::Unfit { .. }
-            | Self::Contended { .. }
-            | Self::Unreplicated { .. }
-            | Self::Service { .. }
-            | Self::Busy { .. } => None,
         }
     }
 }

@@ -10,8 +10,6 @@
 //! A slash, a newline and a leading dot are characters like any other, and neither case nor locale
 //! plays a part. Matching takes at most (pattern × key) steps, whatever the pattern.
 
-use std::fmt;
-
 /// A pattern that was read and is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
@@ -173,21 +171,12 @@ fn read_class(rest: &mut &[u8]) -> Result<Part, BadGlob> {
 }
 
 /// Why bytes are no pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadGlob {
     /// A `[` has no `]`.
+    #[error("a `[` needs its `]`; write `\\[` for the character itself")]
     Bracket,
     /// A backslash is the last character.
+    #[error("a `\\` at the end quotes nothing; write `\\\\` for the character")]
     Backslash,
 }
-
-impl fmt::Display for BadGlob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bracket => "a `[` needs its `]`; write `\\[` for the character itself",
-            Self::Backslash => "a `\\` at the end quotes nothing; write `\\\\` for the character",
-        })
-    }
-}
-
-impl std::error::Error for BadGlob {}

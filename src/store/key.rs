@@ -74,29 +74,15 @@ impl fmt::Display for Key {
 }
 
 /// Why bytes are no key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// There are no bytes.
+    #[error("a key cannot be empty")]
     Empty,
     /// There are this many bytes, more than [`MAX_KEY_LEN`].
+    #[error("a key has at most {MAX_KEY_LEN} bytes, and this one {0}")]
     TooLong(usize),
     /// One of the bytes is NUL, which no argument of a program can hold.
+    #[error("a key cannot hold a NUL byte")]
     Nul,
 }
-
-impl fmt::Display for BadKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("a key cannot be empty"),
-            Self::TooLong(len) => {
-                write!(
-                    f,
-                    "a key has at most {MAX_KEY_LEN} bytes, and this one {len}"
-                )
-            }
-            Self::Nul => f.write_str("a key cannot hold a NUL byte"),
-        }
-    }
-}
-
-impl std::error::Error for BadKey {}

@@ -77,7 +77,20 @@ pub trait Lists: Entries + Watch {
     ///
     /// As [`Entries::put`].
     fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
-        push(self, list, value, clock)
+        // Held in memory: it may have to be put more than once.
+        let value = entry::read_to_end(value)?;
+        let mut conflicts = Conflicts::default();
+        loop {
+            let last = element(self, list, End::Last, clock)?;
+            let last = last.and_then(|last| number_of(last.as_bytes()));
+            let key = next_key(list, last.unwrap_or_default() + 1)?;
+            let mut value = &value[..];
+            let put = Put::new(&mut value, Condition::Absent);
+            if self.put(list, &key, put, clock)?.is_some() {
+                return Ok(());
+            }
+            conflicts.pause(self.busy_timeout(), &key)?;
+        }
     }
 
     /// Takes an element from one end of a list: of several callers at once, each gets another.
@@ -86,7 +99,14 @@ pub trait Lists: Entries + Watch {
     ///
     /// As [`Entries::take`].
     fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
-        pop(self, list, end, clock)
+        let mut conflicts = Conflicts::default();
+        while let Some(key) = element(self, list, end, clock)? {
+            if let Some(entry) = self.take(list, &key, clock)? {
+                return Ok(Some(entry));
+            }
+            conflicts.pause(self.busy_timeout(), &key)?;
+        }
+        Ok(None)
     }
 
     /// Takes an element as [`Lists::pop`] does, and waits that long for one where there is none.
@@ -101,47 +121,19 @@ pub trait Lists: Entries + Watch {
         patience: Duration,
         clock: &dyn Clock,
     ) -> Result<Option<Entry>> {
-        pop_within(self, list, end, patience, clock)
-    }
-}
-
-/// Adds an element behind the last that is there. The value is held in memory.
-fn push<S: Entries + ?Sized>(
-    store: &S,
-    list: &Namespace,
-    value: &mut dyn Source,
-    clock: &dyn Clock,
-) -> Result<()> {
-    let value = entry::read_to_end(value)?;
-    let mut conflicts = Conflicts::default();
-    loop {
-        let last = element(store, list, End::Last, clock)?;
-        let last = last.and_then(|last| number_of(last.as_bytes()));
-        let key = next_key(list, last.unwrap_or_default() + 1)?;
-        let mut value = &value[..];
-        let put = Put::new(&mut value, Condition::Absent);
-        if store.put(list, &key, put, clock)?.is_some() {
-            return Ok(());
+        // A time too long to count is no limit.
+        let until = Instant::now().checked_add(patience);
+        let mut watcher = self.watch(list, WatchTarget::List)?;
+        loop {
+            if let Some(entry) = self.pop(list, end, clock)? {
+                return Ok(Some(entry));
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(None);
+            }
+            watcher.wait(until)?;
         }
-        conflicts.pause(store.busy_timeout(), &key)?;
     }
-}
-
-/// Takes the element at one end; whoever finds it taken looks again.
-fn pop<S: Entries + ?Sized>(
-    store: &S,
-    list: &Namespace,
-    end: End,
-    clock: &dyn Clock,
-) -> Result<Option<Entry>> {
-    let mut conflicts = Conflicts::default();
-    while let Some(key) = element(store, list, end, clock)? {
-        if let Some(entry) = store.take(list, &key, clock)? {
-            return Ok(Some(entry));
-        }
-        conflicts.pause(store.busy_timeout(), &key)?;
-    }
-    Ok(None)
 }
 
 /// Finds the key of the element at one end.
@@ -163,27 +155,4 @@ fn element<S: Entries + ?Sized>(
         }
     }
     Ok(None)
-}
-
-/// Takes an element, and waits for one where there is none, for an engine that can be watched; see
-/// [`Lists::pop_within`].
-fn pop_within<S: Lists + ?Sized>(
-    store: &S,
-    list: &Namespace,
-    end: End,
-    patience: Duration,
-    clock: &dyn Clock,
-) -> Result<Option<Entry>> {
-    // A time too long to count is no limit.
-    let until = Instant::now().checked_add(patience);
-    let mut watcher = store.watch(list, WatchTarget::List)?;
-    loop {
-        if let Some(entry) = store.pop(list, end, clock)? {
-            return Ok(Some(entry));
-        }
-        if until.is_some_and(|until| until <= Instant::now()) {
-            return Ok(None);
-        }
-        watcher.wait(until)?;
-    }
 }

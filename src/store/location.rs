@@ -164,49 +164,34 @@ fn host_and_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
 }
 
 /// Why text is no location.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLocation {
     /// It is empty.
+    #[error("a store needs a location")]
     Empty,
     /// It names an engine, and no file.
+    #[error("`sqlite:` needs the path of a file")]
     NoPath,
-    /// It begins with `word:`, which names no engine.
+    /// It begins with `word:`, which names no engine. What follows the colon may be a password and is
+    /// not shown.
+    #[error("no engine is called `{0}:`; a directory of that name is `./{0}:…`")]
     Scheme(String),
     /// What follows the engine's name is not what it takes.
+    #[error("{0}")]
     Malformed(&'static str),
     /// It holds a password where everybody can read it.
+    #[error(
+        "a password among the arguments can be read by everybody: set KV_PASSWORD, or KV_STORE with \
+         the password in it"
+    )]
     Password,
     /// It ends in a carriage return or a newline, as a line of a file does.
+    #[error("it ends in a carriage return or a newline: take the end of the line away")]
     LineEnd,
     /// It begins with what only a shell would have made a home directory of.
+    #[error(
+        "`{0}` was left as it is, as no shell has read it: write the whole path; a directory of that \
+         name is `./{0}`"
+    )]
     Home(String),
 }
-
-impl fmt::Display for BadLocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("a store needs a location"),
-            Self::NoPath => f.write_str("`sqlite:` needs the path of a file"),
-            // What follows the colon may be a password and is not shown.
-            Self::Scheme(scheme) => write!(
-                f,
-                "no engine is called `{scheme}:`; a directory of that name is `./{scheme}:…`"
-            ),
-            Self::Malformed(why) => f.write_str(why),
-            Self::LineEnd => f.write_str(
-                "it ends in a carriage return or a newline: take the end of the line away",
-            ),
-            Self::Home(home) => write!(
-                f,
-                "`{home}` was left as it is, as no shell has read it: write the whole path; a \
-                 directory of that name is `./{home}`"
-            ),
-            Self::Password => f.write_str(
-                "a password among the arguments can be read by everybody: set KV_PASSWORD, or \
-                 KV_STORE with the password in it",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for BadLocation {}

@@ -1,7 +1,7 @@
 //! Changes that depend on what a key holds: read, compute, and put if nothing has changed since.
 //!
-//! They stand here once and serve every engine that has no such verb of its own. The etag makes
-//! each one atomic: who finds the key changed by another starts again from what it holds then.
+//! The defaults of [`Entries`] are made of this, for every engine that has no such verb of its own. The
+//! etag makes each one atomic: who finds the key changed by another starts again from what it holds then.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::thread;
@@ -9,53 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::store::{
     Clock, Condition, Entries, Entry, Etag, Expiry, Key, Namespace, Put, Result, Source,
-    StoreError, Time, Turn, Value,
+    StoreError, Time, Turn,
 };
 
 /// A pause between two tries is shorter than this.
 const LONGEST_PAUSE_MICROS: u64 = 2_000;
 
-/// Adds `by` to the decimal number that a key holds; see [`Entries::incr`].
-pub fn incr<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    key: &Key,
-    by: i64,
-    ttl: Option<Duration>,
-    clock: &dyn Clock,
-) -> Result<i64> {
-    store.prepare()?;
-    let mut conflicts = Conflicts::default();
-    loop {
-        let unfit = |why| StoreError::Unfit {
-            action: "increment",
-            key: key.to_string(),
-            why,
-        };
-        let found = store.get(namespace, key, clock.now())?;
-        let condition = unchanged(found.as_ref());
-        let (number, expiry) = match found {
-            Some(entry) => (read_number(entry).map_err(unfit)??, Expiry::Keep),
-            None => (0, ttl.map_or(Expiry::Never, Expiry::After)),
-        };
-        let sum = number
-            .checked_add(by)
-            .ok_or_else(|| unfit("the sum does not fit 64 bits"))?;
-        let text = sum.to_string();
-        let mut value = text.as_bytes();
-        let put = Put {
-            expiry,
-            ..Put::new(&mut value, condition)
-        };
-        if store.put(namespace, key, put, clock)?.is_some() {
-            return Ok(sum);
-        }
-        conflicts.queue(store, namespace, key)?;
-    }
-}
-
 /// Reads the number that an entry holds. A newline at its end is passed over, as `echo` adds one.
-fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
+pub(super) fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
     const NO_NUMBER: &str = "its value is no decimal number of 64 bits";
     // The longest number has 20 bytes; a longer value need not be read.
     if entry.meta.size > 32 {
@@ -75,30 +36,9 @@ fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
         .ok_or(NO_NUMBER)
 }
 
-/// Adds bytes to the end of a value; see [`Entries::append`].
+/// Adds bytes to the end of a value; see [`Entries::append`]. Returns false where there is no such key,
+/// and it is not to be made.
 pub fn append<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    key: &Key,
-    addition: &[u8],
-    clock: &dyn Clock,
-) -> Result<()> {
-    add(store, namespace, key, addition, clock, true).map(drop)
-}
-
-/// Adds bytes as [`append`] does to a key that is there. Returns false when there is none, and
-/// makes none.
-pub fn append_to_live<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    key: &Key,
-    addition: &[u8],
-    clock: &dyn Clock,
-) -> Result<bool> {
-    add(store, namespace, key, addition, clock, false)
-}
-
-fn add<S: Entries + ?Sized>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
@@ -134,17 +74,6 @@ fn add<S: Entries + ?Sized>(
     }
 }
 
-/// Gives a key a new expiry; see [`Entries::expire`].
-pub fn expire<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    key: &Key,
-    expiry: Expiry,
-    clock: &dyn Clock,
-) -> Result<bool> {
-    Ok(put_again(store, namespace, key, clock, expiry, None)?.is_some())
-}
-
 /// Puts the value that a key holds once more, with another expiry or time of modification. Returns
 /// the etags of the entry before and after; `None` when there is no such key.
 pub fn put_again<S: Entries + ?Sized>(
@@ -164,25 +93,6 @@ pub fn put_again<S: Entries + ?Sized>(
         };
         if let Some(etag) = store.put(namespace, key, put, clock)? {
             return Ok(Some((entry.meta.etag, etag)));
-        }
-        conflicts.queue(store, namespace, key)?;
-    }
-    Ok(None)
-}
-
-/// Removes a key and returns what it held; see [`Entries::take`]. The value is held in memory.
-pub fn take<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    key: &Key,
-    clock: &dyn Clock,
-) -> Result<Option<Entry>> {
-    let mut conflicts = Conflicts::default();
-    while let Some(Entry { meta, value }) = store.get(namespace, key, clock.now())? {
-        let bytes = value.into_vec()?;
-        if store.remove(namespace, key, &Condition::Etag(meta.etag), clock)? {
-            let value = Value::Whole { bytes, next: 0 };
-            return Ok(Some(Entry { meta, value }));
         }
         conflicts.queue(store, namespace, key)?;
     }
@@ -235,7 +145,7 @@ impl Conflicts {
     }
 
     /// Waits for a turn, or a random moment where the engine has no turns.
-    fn queue<S: Entries + ?Sized>(
+    pub(super) fn queue<S: Entries + ?Sized>(
         &mut self,
         store: &S,
         namespace: &Namespace,

@@ -18,9 +18,7 @@ impl Namespace {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl Namespace {
     /// Returns `memo`, where the results of programs are remembered.
     pub fn memo() -> Self {
         Self("memo".into())
@@ -69,30 +67,21 @@ impl fmt::Display for Namespace {
 }
 
 /// Why text is no name of a namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadNamespace {
     /// It is empty.
+    #[error("a namespace needs a name")]
     Empty,
     /// It has more than [`MAX_NAMESPACE_LEN`] bytes.
+    #[error("the name of a namespace has at most {MAX_NAMESPACE_LEN} bytes")]
     TooLong,
     /// It begins with a dot; such names are the store's own.
+    #[error("the name of a namespace cannot begin with a dot")]
     Dot,
     /// It holds a slash or a control character.
+    #[error("the name of a namespace cannot hold `/` or a control character")]
     Character,
     /// It is not UTF-8.
+    #[error("the name of a namespace must be UTF-8")]
     NotUtf8,
 }
-
-impl fmt::Display for BadNamespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "a namespace needs a name",
-            Self::TooLong => "the name of a namespace has at most 255 bytes",
-            Self::Dot => "the name of a namespace cannot begin with a dot",
-            Self::Character => "the name of a namespace cannot hold `/` or a control character",
-            Self::NotUtf8 => "the name of a namespace must be UTF-8",
-        })
-    }
-}
-
-impl std::error::Error for BadNamespace {}

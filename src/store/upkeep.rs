@@ -132,7 +132,34 @@ pub trait Upkeep: Entries {
         clock: &dyn Clock,
         progress: &mut dyn Progress,
     ) -> Result<Collected> {
-        collect(self, namespace, request, clock, progress)
+        let now = clock.now();
+        let evicted = if request.dry_run {
+            evict::tell(self, namespace, request, now, progress)?
+        } else if request.evicts() {
+            let remove = |keys: &[(Key, Etag)], _: &mut dyn Progress| {
+                let mut removed = 0;
+                for (key, etag) in keys {
+                    removed +=
+                        u64::from(self.remove(namespace, key, &Condition::Etag(*etag), clock)?);
+                }
+                Ok(removed)
+            };
+            evict::each_round(
+                self,
+                namespace,
+                request,
+                now,
+                progress,
+                EVICTED_AT_ONCE,
+                remove,
+            )?
+        } else {
+            0
+        };
+        Ok(Collected {
+            evicted,
+            ..Collected::default()
+        })
     }
 
     /// Checks that a namespace is what was written, and repairs it if that is asked for. What is
@@ -149,7 +176,37 @@ pub trait Upkeep: Entries {
         clock: &dyn Clock,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
-        check(self, namespace, clock, tell)
+        let selection = Selection {
+            values: true,
+            ..Selection::default()
+        };
+        let mut listing = self.scan(namespace, &selection, clock.now())?;
+        while let Some(listed) = listing.next() {
+            let (key, read) = match listed {
+                Ok(mut listed) => {
+                    let read = listed
+                        .value
+                        .as_mut()
+                        .map_or(Ok(Ok(())), |value| value.for_each(|_| Ok(())));
+                    (Some(listed.key.to_vec()), read.map(drop))
+                }
+                Err(err) => (None, Err(err)),
+            };
+            match read {
+                Ok(()) => {}
+                Err(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. })) => {
+                    tell(Finding {
+                        severity: Severity::Damage,
+                        path: namespace.as_str().into(),
+                        what: err.to_string(),
+                        key,
+                        repair: None,
+                    })
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(())
     }
 
     /// Tells what is known of a namespace; `None` if there is none.
@@ -158,106 +215,23 @@ pub trait Upkeep: Entries {
     ///
     /// Where the store cannot be read.
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        info(self, namespace, now)
+        if !self.namespaces()?.contains(namespace) {
+            return Ok(None);
+        }
+        let mut info = Info::default();
+        let mut listing = self.scan(namespace, &Selection::default(), now)?;
+        while let Some(listed) = listing.next() {
+            match listed {
+                Ok(Listed { key, meta, .. }) => {
+                    let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
+                    info.count(key.len() as u64, meta.size, age);
+                }
+                Err(_) => info.damaged += 1,
+            }
+        }
+        Ok(Some(info))
     }
 }
 
 /// How many keys are evicted between two listings.
 const EVICTED_AT_ONCE: usize = 10_000;
-
-/// Evicts what was asked for; what has expired is the engine's own to sweep.
-pub fn collect<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    request: &Collect,
-    clock: &dyn Clock,
-    progress: &mut dyn Progress,
-) -> Result<Collected> {
-    let now = clock.now();
-    let evicted = if request.dry_run {
-        evict::tell(store, namespace, request, now, progress)?
-    } else if request.evicts() {
-        let remove = |keys: &[(Key, Etag)], _: &mut dyn Progress| {
-            let mut removed = 0;
-            for (key, etag) in keys {
-                removed +=
-                    u64::from(store.remove(namespace, key, &Condition::Etag(*etag), clock)?);
-            }
-            Ok(removed)
-        };
-        evict::each_round(
-            store,
-            namespace,
-            request,
-            now,
-            progress,
-            EVICTED_AT_ONCE,
-            remove,
-        )?
-    } else {
-        0
-    };
-    Ok(Collected {
-        evicted,
-        ..Collected::default()
-    })
-}
-
-/// Reads every value, and tells of what is damaged.
-fn check<S: Entries + ?Sized>(
-    store: &S,
-    namespace: &Namespace,
-    clock: &dyn Clock,
-    tell: &mut dyn FnMut(Finding),
-) -> Result<()> {
-    let selection = Selection {
-        values: true,
-        ..Selection::default()
-    };
-    let mut listing = store.scan(namespace, &selection, clock.now())?;
-    while let Some(listed) = listing.next() {
-        let (key, read) = match listed {
-            Ok(mut listed) => {
-                let read = listed
-                    .value
-                    .as_mut()
-                    .map_or(Ok(Ok(())), |value| value.for_each(|_| Ok(())));
-                (Some(listed.key.to_vec()), read.map(drop))
-            }
-            Err(err) => (None, Err(err)),
-        };
-        match read {
-            Ok(()) => {}
-            Err(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. })) => {
-                tell(Finding {
-                    severity: Severity::Damage,
-                    path: namespace.as_str().into(),
-                    what: err.to_string(),
-                    key,
-                    repair: None,
-                })
-            }
-            Err(err) => return Err(err),
-        }
-    }
-    Ok(())
-}
-
-/// Counts the entries.
-fn info<S: Entries + ?Sized>(store: &S, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-    if !store.namespaces()?.contains(namespace) {
-        return Ok(None);
-    }
-    let mut info = Info::default();
-    let mut listing = store.scan(namespace, &Selection::default(), now)?;
-    while let Some(listed) = listing.next() {
-        match listed {
-            Ok(Listed { key, meta, .. }) => {
-                let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
-                info.count(key.len() as u64, meta.size, age);
-            }
-            Err(_) => info.damaged += 1,
-        }
-    }
-    Ok(Some(info))
-}

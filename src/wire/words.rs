@@ -11,8 +11,6 @@
 //! Every other character stands for itself. The input may come in pieces of any size, and no byte
 //! of it is looked at twice.
 
-use std::fmt;
-
 /// What stands in one command: its words, any bytes each.
 pub type Words = Vec<Vec<u8>>;
 
@@ -236,20 +234,10 @@ impl Splitter {
 }
 
 /// A quote was not closed before the input ended, or nothing is behind a backslash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", if *.is_quote { "a quote is not closed" } else { "nothing is behind the backslash at its end" })]
 pub struct Unclosed {
     /// The line on which the command begins, counted from 1.
     pub number: u64,
     is_quote: bool,
 }
-
-impl fmt::Display for Unclosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.is_quote {
-            true => "a quote is not closed",
-            false => "nothing is behind the backslash at its end",
-        })
-    }
-}
-
-impl std::error::Error for Unclosed {}

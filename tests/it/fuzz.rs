@@ -7,9 +7,12 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::Command;
 
-use kv::fuzz::TARGETS;
-
 use crate::harness::tell_count;
+
+use self::targets::TARGETS;
+
+#[path = "../fuzz/targets.rs"]
+mod targets;
 
 /// So many changed inputs does each target get.
 const ROUNDS: u64 = 4_000;
@@ -123,7 +126,7 @@ fn each_target_has_a_fuzzer() {
         assert!(cargo.contains(&format!("name = \"{name}\"\n")), "{name}");
         let source = fs::read_to_string(dir.join(format!("fuzz_targets/{name}.rs")));
         assert!(
-            source.unwrap().contains(&format!("kv::fuzz::{name}(")),
+            source.unwrap().contains(&format!("targets::{name}(")),
             "{name}"
         );
     }

@@ -204,8 +204,16 @@ fn read(reader: &mut Reader, line: Line) -> Result<Cli> {
 }
 
 fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
-    check(&cli.command)?;
-    let Cli { command, .. } = cli;
+    let command = &cli.command;
+    match Part::of(command) {
+        None => bail!(UsageError(
+            "this command cannot be a part of a batch".to_owned()
+        )),
+        Some(part) if part.reads_stdin => {
+            bail!(UsageError("in a batch VALUE must be given".to_owned()))
+        }
+        Some(_) => {}
+    }
     if matches!(command, Command::Pop(with) if with.args.wait.is_some()) {
         // It may wait for long, and whoever would give it an element for the replies so far.
         session.out.flush_replies().map_err(replies_are_lost)?;
@@ -229,66 +237,71 @@ impl Service<'_> {
     /// Refuses what a client may not do: to read files of this machine, to take a thread for long, and
     /// whatever the service was told to refuse.
     fn check(&self, command: &Command) -> Result<()> {
-        let refuse = |why: &str| Err(UsageError(why.to_owned()).into());
-        let (value, changes) = match command {
+        match command {
             Command::Put(with) if with.args.file.is_some() => {
-                return refuse("a batch over HTTP reads no files");
+                bail!(UsageError("a batch over HTTP reads no files".to_owned()));
             }
-            Command::Pop(with) if with.args.wait.is_some() => {
-                return refuse("a batch over HTTP does not wait: there is POST ?op=pop&wait=");
-            }
-            Command::Put(with) => (with.args.value.as_ref(), true),
-            Command::Append(with) => (with.args.value.as_ref(), true),
-            Command::Push(with) => (with.args.value.as_ref(), true),
-            Command::Get(with) => (None, with.args.remove),
-            Command::Has(_)
-            | Command::Ls(_)
-            | Command::Stat(_)
-            | Command::Ttl(_)
-            | Command::Items(_) => (None, false),
-            _ => (None, true),
+            Command::Pop(with) if with.args.wait.is_some() => bail!(UsageError(
+                "a batch over HTTP does not wait: use POST ?op=pop&wait=".to_owned()
+            )),
+            _ => {}
+        }
+        let Some(part) = Part::of(command) else {
+            return Ok(());
         };
-        if changes && self.read_only {
+        if part.changes && self.read_only {
             bail!("this service is read-only");
         }
-        if value.is_some_and(|value| value.len() as u64 > self.max_value) {
+        if part
+            .value
+            .is_some_and(|value| value.len() as u64 > self.max_value)
+        {
             bail!("the value is larger than {} bytes", self.max_value);
         }
         Ok(())
     }
 }
 
-/// Refuses what has no place in a batch: commands about more than values, and values that would
-/// come from where the commands come from.
-fn check(command: &Command) -> Result<(), UsageError> {
-    let (reads_stdin, is_one) = match command {
-        Command::Put(with) => {
-            let args = &with.args;
-            let from_file = args
-                .file
-                .as_ref()
-                .is_some_and(|file| file.as_os_str() != "-");
-            (args.value.is_none() && !from_file, true)
-        }
-        Command::Append(with) => (with.args.value.is_none(), true),
-        Command::Push(with) => (with.args.value.is_none(), true),
-        Command::Remove(with) => (with.args.stdin, true),
-        Command::Get(_)
-        | Command::Ls(_)
-        | Command::Has(_)
-        | Command::Stat(_)
-        | Command::Expire(_)
-        | Command::Ttl(_)
-        | Command::Incr(_)
-        | Command::Pop(_)
-        | Command::Items(_) => (false, true),
-        _ => (false, false),
-    };
-    match (is_one, reads_stdin) {
-        (false, _) => Err(UsageError(
-            "this command cannot be a part of a batch".to_owned(),
-        )),
-        (true, true) => Err(UsageError("in a batch VALUE must be given".to_owned())),
-        (true, false) => Ok(()),
+/// What a batch has to know of a command.
+struct Part<'a> {
+    value: Option<&'a OsString>,
+    changes: bool,
+    /// Its value, or its keys, would come from where the commands come from.
+    reads_stdin: bool,
+}
+
+impl<'a> Part<'a> {
+    /// Looks at a command; `None` for those about more than values, which have no place in a batch.
+    fn of(command: &'a Command) -> Option<Self> {
+        let (value, changes, reads_stdin) = match command {
+            Command::Put(with) => {
+                let args = &with.args;
+                let from_file = args
+                    .file
+                    .as_ref()
+                    .is_some_and(|file| file.as_os_str() != "-");
+                (
+                    args.value.as_ref(),
+                    true,
+                    args.value.is_none() && !from_file,
+                )
+            }
+            Command::Append(with) => (with.args.value.as_ref(), true, with.args.value.is_none()),
+            Command::Push(with) => (with.args.value.as_ref(), true, with.args.value.is_none()),
+            Command::Remove(with) => (None, true, with.args.stdin),
+            Command::Get(with) => (None, with.args.remove, false),
+            Command::Expire(_) | Command::Incr(_) | Command::Pop(_) => (None, true, false),
+            Command::Has(_)
+            | Command::Ls(_)
+            | Command::Stat(_)
+            | Command::Ttl(_)
+            | Command::Items(_) => (None, false, false),
+            _ => return None,
+        };
+        Some(Self {
+            value,
+            changes,
+            reads_stdin,
+        })
     }
 }

@@ -12,7 +12,7 @@
 mod key;
 mod run;
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::process;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ struct Memo<'a> {
 struct Found {
     head: Head,
     modified: Time,
-    parts: Parts,
+    parts: BufReader<Parts>,
 }
 
 /// Replays the last run, or runs the program, or waits for the one who does.
@@ -100,7 +100,7 @@ impl Memo<'_> {
         let Some(Entry { meta, value }) = self.find_sound(session)? else {
             return Ok(None);
         };
-        let mut parts = Parts::new(value);
+        let mut parts = Parts::of(value);
         let Ok(Some(head)) = read_head(&mut parts) else {
             return Ok(None);
         };
@@ -139,7 +139,7 @@ impl Memo<'_> {
                 }
                 // A large one is read twice, as it is verified only at its end.
                 value @ Value::Stream(_) => {
-                    if !is_sound(&mut Parts::new(value)) {
+                    if !is_sound(&mut Parts::of(value)) {
                         return Ok(None);
                     }
                     let again = get()?;
@@ -247,37 +247,18 @@ fn show(stream: Stream, part: &[u8], session: &mut Session<'_>) -> io::Result<()
     }
 }
 
-/// A value as a reader, with a buffer for its short lines.
-struct Parts {
-    value: Value,
-    buffer: Vec<u8>,
-    next: usize,
-}
+/// A value as a reader.
+struct Parts(Value);
 
 impl Parts {
-    fn new(value: Value) -> Self {
-        Self {
-            value,
-            buffer: Vec::new(),
-            next: 0,
-        }
+    fn of(value: Value) -> BufReader<Self> {
+        BufReader::with_capacity(16 * 1024, Self(value))
     }
 }
 
 impl Read for Parts {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.next == self.buffer.len() {
-            self.buffer.resize(16 * 1024, 0);
-            let n = self
-                .value
-                .read(&mut self.buffer)
-                .map_err(io::Error::other)?;
-            self.buffer.truncate(n);
-            self.next = 0;
-        }
-        let n = Read::read(&mut &self.buffer[self.next..], buf)?;
-        self.next += n;
-        Ok(n)
+        Source::read(&mut self.0, buf).map_err(io::Error::other)
     }
 }
 

@@ -132,9 +132,7 @@ impl Entries for Http {
                 return etag.map(Some).ok_or_else(no_service);
             }
             if put.condition == Condition::Always {
-                return Err(self
-                    .client
-                    .no_service("it answers 404 to a change that needs nothing to be there"));
+                return Err(self.nothing_to_refuse());
             }
             if large.is_none() {
                 return Ok(None);
@@ -205,10 +203,7 @@ impl Entries for Http {
     ) -> Result<i64> {
         let ask = Ask::on_key(namespace, key, OnKey::Incr { by, ttl });
         let reply = self.client.ask(&ask)?;
-        let reply = reply.ok_or_else(|| {
-            self.client
-                .no_service("it answers 404 to a change that needs nothing to be there")
-        })?;
+        let reply = reply.ok_or_else(|| self.nothing_to_refuse())?;
         let sum = String::from_utf8(self.client.text(reply)?).ok();
         let sum = sum.and_then(|text| text.trim_end().parse().ok());
         sum.ok_or_else(|| self.client.no_service("its answer is no number"))
@@ -222,7 +217,7 @@ impl Entries for Http {
         clock: &dyn Clock,
     ) -> Result<()> {
         if addition.len() > MAX_ADDITION {
-            return modify::append(self, namespace, key, addition, clock);
+            return modify::append(self, namespace, key, addition, clock, true).map(drop);
         }
         let ask = Ask::on_key(namespace, key, OnKey::Append);
         let behind_key = [ask.body, addition].concat();
@@ -272,12 +267,12 @@ impl Http {
 
     /// Takes a no for no answer where there is nothing to say no to.
     fn done(&self, reply: Option<Reply>) -> Result<()> {
-        match reply {
-            Some(_) => Ok(()),
-            None => Err(self
-                .client
-                .no_service("it answers 404 to a change that needs nothing to be there")),
-        }
+        reply.map(drop).ok_or_else(|| self.nothing_to_refuse())
+    }
+
+    fn nothing_to_refuse(&self) -> StoreError {
+        let why = "it answers 404 to a change that needs nothing to be there";
+        self.client.no_service(why)
     }
 
     fn pop_once(&self, list: &Namespace, end: End, wait: Duration) -> Result<Option<Entry>> {

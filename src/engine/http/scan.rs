@@ -78,6 +78,10 @@ impl Http {
 }
 
 impl HttpScan<'_> {
+    fn no_service(&self, why: &str) -> StoreError {
+        self.store.client.no_service(why)
+    }
+
     /// Returns what comes next. What cannot be listed is an error, and others come behind it; what is
     /// not as it ought to be ends the listing.
     fn advance(&mut self) -> Result<Option<(Meta, Option<Value>)>> {
@@ -94,7 +98,7 @@ impl HttpScan<'_> {
                 }
             }
             let line = listed::read_line(answer.lines.line());
-            match line.map_err(|why| self.store.client.no_service(&why))? {
+            match line.map_err(|why| self.no_service(&why))? {
                 Line::Cursor if self.selection.limit == Some(self.count) => {}
                 line => break line,
             }
@@ -104,22 +108,16 @@ impl HttpScan<'_> {
                 // Nothing is behind it.
                 return match answer.lines.advance(&mut answer.body)? {
                     false => Ok(None),
-                    true => Err(self.store.client.no_service("it goes on behind its end")),
+                    true => Err(self.no_service("it goes on behind its end")),
                 };
             }
             Line::Cursor | Line::End(_) => {
-                return Err(self
-                    .store
-                    .client
-                    .no_service("its listing ends with another count of entries"));
+                return Err(self.no_service("its listing ends with another count of entries"));
             }
             Line::Refusal { status, error } => {
                 self.refusals += 1;
                 if self.refusals > MAX_REFUSALS {
-                    return Err(self
-                        .store
-                        .client
-                        .no_service("it lists nothing but what cannot be listed"));
+                    return Err(self.no_service("it lists nothing but what cannot be listed"));
                 }
                 Err(self.store.client.service_error(status, error))
             }
@@ -140,10 +138,7 @@ impl HttpScan<'_> {
     fn check(&self, listed: &Entry) -> Result<()> {
         let key = listed.key.as_slice();
         if let Err(err) = Key::check(key) {
-            return Err(self
-                .store
-                .client
-                .no_service(&format!("it lists a key that is none: {err}")));
+            return Err(self.no_service(&format!("it lists a key that is none: {err}")));
         }
         let is_in_order = match self.selection.reverse {
             _ if self.key.is_empty() => true,
@@ -151,17 +146,14 @@ impl HttpScan<'_> {
             true => key < self.key.as_slice(),
         };
         if !is_in_order {
-            return Err(self.store.client.no_service("it lists keys out of order"));
+            return Err(self.no_service("it lists keys out of order"));
         }
         let is_wanted = self.selection.matches(key) && self.selection.limit != Some(self.count);
         let value = listed.value.as_ref();
         let fits = value.is_none_or(|value| value.len() as u64 == listed.meta.size);
         match is_wanted && fits && (value.is_none() || self.selection.values) {
             true => Ok(()),
-            false => Err(self
-                .store
-                .client
-                .no_service("it lists what was not asked for")),
+            false => Err(self.no_service("it lists what was not asked for")),
         }
     }
 
@@ -194,8 +186,7 @@ impl HttpScan<'_> {
 
     /// Opens a value that was too large for the listing; `None` where the entry is gone.
     fn open(&self) -> Result<Option<(Meta, Value)>> {
-        let key = Key::new(self.key.clone())
-            .map_err(|err| self.store.client.no_service(&err.to_string()))?;
+        let key = Key::new(self.key.clone()).map_err(|err| self.no_service(&err.to_string()))?;
         let entry = self.store.get(&self.namespace, &key, Time(0))?;
         Ok(entry.map(|entry| (entry.meta, entry.value)))
     }

@@ -20,8 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("server", &["exit", "os", "store", "wire"]),
     ("mount", &["os", "store", "wire"]),
-    ("fuzz", &["cli", "engine", "store", "wire"]),
-    ("lib", &["os"]),
+    ("lib", &["engine", "os"]),
     ("main", &[]),
 ];
 

@@ -1,18 +1,19 @@
-//! What tests/fuzz feeds with any bytes: each function reads them as one of kv's formats.
+//! What is fed with any bytes: each function reads them as one of kv's formats.
 //!
 //! None may panic, go on for long, or take more memory than a small multiple of what it was given.
 //! Where a sum would keep most bytes out, they are also read with the right sum.
 
+// A target is a program of its own, and uses one of them.
+#![allow(dead_code, unused_imports)]
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
-pub use crate::engine::redis::fuzz::{server, server_entry};
-pub use crate::engine::tree::fuzz::{entry, hints, manifest, pack};
+pub use kv::fuzz::{entry, hints, manifest, pack, server, server_entry};
 
-use crate::cli;
-use crate::store::{Glob, Location};
-use crate::wire::words::Splitter;
-use crate::wire::{json, record, tsv};
+use kv::store::{Glob, Location, units};
+use kv::wire::words::Splitter;
+use kv::wire::{json, record, tsv};
 
 /// A reader of any bytes, and the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
@@ -83,10 +84,10 @@ pub fn location(bytes: &[u8]) {
 /// Durations, and sizes.
 pub fn duration(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Ok(ttl) = cli::value::ttl(&text) {
-        assert!(!ttl.is_zero() && cli::value::patience(&text) == Ok(ttl));
+    if let Ok(ttl) = units::ttl(&text) {
+        assert!(!ttl.is_zero() && units::patience(&text) == Ok(ttl));
     }
-    _ = cli::value::size(&text);
+    _ = units::size(&text);
 }
 
 /// A pattern and, behind its first newline, a key.
