@@ -27,8 +27,8 @@
 //!   keys of a namespace, with a lock; *draft*: a file being written; *tombstone*: what says that a key
 //!   is removed, where a pack would bring it back.
 //! - *bucket*: on Redis, one of 64 parts of the keys of a namespace, with an index.
-//! - *lease*: a lock that ends by itself unless its holder asks for it again; *mark*: a lock on bytes of
-//!   a file that says who holds another.
+//! - *lease*: a lock that ends by itself unless its holder asks for it again; *OFD lock*: a lock of an open
+//!   file beside its flock, by which others see how that is held.
 //!
 //! # To add a command
 //!

@@ -23,13 +23,12 @@ pub(super) fn lock_name() -> impl TypedValueParser<Value = Key> {
 
 /// Reads how many there are to be at the most.
 pub(super) fn count(text: &str) -> Result<u64, &'static str> {
-    text.parse()
-        .map_err(|_| "it is no whole number of 0 or more")
+    text.parse().map_err(|_| "use a whole number of 0 or more")
 }
 
 /// Reads what is to be added.
 pub(super) fn addend(text: &str) -> Result<i64, &'static str> {
-    text.parse().map_err(|_| "it is no whole number of 64 bits")
+    text.parse().map_err(|_| "use a whole number of 64 bits")
 }
 
 pub(super) fn namespace() -> impl TypedValueParser<Value = Namespace> {
@@ -42,7 +41,7 @@ pub(super) fn list() -> impl TypedValueParser<Value = Namespace> {
         let name = Namespace::try_from(name).map_err(|err| err.to_string())?;
         match lists::can_be(&name) {
             true => Ok(name),
-            false => Err("that namespace is not for lists".to_owned()),
+            false => Err("the namespaces `default` and `memo` cannot be lists".to_owned()),
         }
     })
 }

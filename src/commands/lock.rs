@@ -59,7 +59,7 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
             let why = "--inherit is for stores of this machine: a lease has no descriptor";
             UsageError(why.to_owned())
         })?;
-        os::hand_down(descriptor).context("cannot hand the lock down")?;
+        os::hand_down(descriptor).context("cannot pass the lock on to the program")?;
     }
     let mut child = program::spawn(&supervisor, &mut command, !args.inherit)?;
     let loss = Loss::new(args);

@@ -49,7 +49,7 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
         && is_itself(listener.address(), &store.server)
     {
         let error = format!(
-            "the service would have itself as its store: {} is here",
+            "the service would be its own store: {} names the address that it listens on",
             session.choice.setting
         );
         return Err(UsageError(error).into());

@@ -268,11 +268,14 @@ pub(super) fn read_token(path: &Path) -> Result<String> {
     });
     let mode = read.with_context(|| format!("cannot read `{shown}`"))?;
     if mode & 0o006 != 0 {
-        let error = format!("every user can use `{shown}`, which is a secret: `chmod go= {shown}`");
+        let error = format!(
+            "every user can read or change `{shown}`, which is a secret: run `chmod go= {shown}`"
+        );
         return Err(UsageError(error).into());
     }
     if text.len() as u64 > MAX_TOKEN_FILE {
-        let error = format!("`{shown}` is no token: it has more than {MAX_TOKEN_FILE} bytes");
+        let error =
+            format!("invalid token in `{shown}`: the file has more than {MAX_TOKEN_FILE} bytes");
         return Err(UsageError(error).into());
     }
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -280,7 +283,7 @@ pub(super) fn read_token(path: &Path) -> Result<String> {
     let token = check_token(line, &format!("the first line of `{shown}`"))?;
     match token.len() < MIN_TOKEN {
         true => Err(UsageError(format!(
-            "the first line of `{shown}` is no token: it has less than {MIN_TOKEN} characters"
+            "invalid token in the first line of `{shown}`: use at least {MIN_TOKEN} characters"
         ))
         .into()),
         false => Ok(token),
@@ -291,8 +294,11 @@ pub(super) fn read_token(path: &Path) -> Result<String> {
 fn check_token(text: OsString, what: &str) -> Result<String, UsageError> {
     let text = text.into_string().ok();
     let is_token = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    text.filter(is_token)
-        .ok_or_else(|| UsageError(format!("{what} is no token: letters, digits and signs")))
+    text.filter(is_token).ok_or_else(|| {
+        UsageError(format!(
+            "invalid token in {what}: use ASCII letters, digits and punctuation, without blanks"
+        ))
+    })
 }
 
 /// Reads a variable; an empty one counts as unset.

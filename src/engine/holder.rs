@@ -25,7 +25,7 @@ const LONGEST: usize = 512;
 /// How long "one try" takes where no holder is seen: who looks at one, or removes a file that nobody
 /// holds, locks it for a moment, and must not make a single try fail. Where there are marks, only such a
 /// one is waited for.
-const A_MOMENT: Duration = Duration::from_millis(if os::HAS_MARKS { 1_000 } else { 10 });
+const A_MOMENT: Duration = Duration::from_millis(if os::HAS_OFD_LOCKS { 1_000 } else { 10 });
 
 /// Locks a file, as it was asked for at that time. Returns false if others hold it for too long.
 pub(in crate::engine) fn take(
@@ -43,7 +43,7 @@ pub(in crate::engine) fn take(
     };
     let tried = Instant::now();
     while flock::lock(file, kind, patience)?.is_some() {
-        let is_held = os::HAS_MARKS && !matches!(os::marked(file), Ok(None));
+        let is_held = os::HAS_OFD_LOCKS && !matches!(os::ofd_locked(file), Ok(None));
         if is_held || tried.elapsed() > A_MOMENT {
             return Ok(false);
         }
@@ -82,8 +82,8 @@ pub(in crate::engine) fn find(file: &File, path: &Path) -> Result<Option<Holder>
 
 /// Tells whether somebody holds a lock, and if so, whether it is shared.
 fn held_how(file: &File) -> io::Result<Option<bool>> {
-    if os::HAS_MARKS {
-        return os::marked(file);
+    if os::HAS_OFD_LOCKS {
+        return os::ofd_locked(file);
     }
     let is_shared = flock::try_lock(file, Kind::Shared)?;
     let is_free = is_shared && flock::try_lock(file, Kind::Exclusive)?;

@@ -26,9 +26,9 @@ pub struct Memory {
     settings: Settings,
 }
 
-type Space = BTreeMap<Key, (Meta, Arc<[u8]>)>;
+type Contents = BTreeMap<Key, (Meta, Arc<[u8]>)>;
 
-static SPACES: Mutex<BTreeMap<Namespace, Space>> = Mutex::new(BTreeMap::new());
+static NAMESPACES: Mutex<BTreeMap<Namespace, Contents>> = Mutex::new(BTreeMap::new());
 
 impl Memory {
     /// Names the store of this process, which is empty at first.
@@ -49,8 +49,10 @@ fn open(meta: Meta, value: &[u8]) -> Entry {
 
 impl Entries for Memory {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
-        let spaces = hold(&SPACES);
-        let found = spaces.get(namespace).and_then(|space| space.get(key));
+        let namespaces = hold(&NAMESPACES);
+        let found = namespaces
+            .get(namespace)
+            .and_then(|contents| contents.get(key));
         let live = found.filter(|(meta, _)| meta.is_live(now));
         Ok(live.map(|(meta, value)| open(*meta, value)))
     }
@@ -64,9 +66,11 @@ impl Entries for Memory {
     ) -> Result<Option<Etag>> {
         let value: Arc<[u8]> = entry::read_to_end(put.value)?.into();
         let etag = Etag(os::random().or_cannot("get random bits for", "an etag".as_ref())?);
-        let mut spaces = hold(&SPACES);
+        let mut namespaces = hold(&NAMESPACES);
         let now = clock.now();
-        let found = spaces.get(namespace).and_then(|space| space.get(key));
+        let found = namespaces
+            .get(namespace)
+            .and_then(|contents| contents.get(key));
         let found = found.filter(|(meta, _)| meta.is_live(now));
         let is_there = found.is_some();
         if !put
@@ -83,8 +87,8 @@ impl Entries for Memory {
                 .resolve(now, found.and_then(|(meta, _)| meta.expires)),
             size: value.len() as u64,
         };
-        let space = spaces.entry(namespace.clone()).or_default();
-        space.insert(key.clone(), (meta, value));
+        let contents = namespaces.entry(namespace.clone()).or_default();
+        contents.insert(key.clone(), (meta, value));
         if let Some(was_there) = put.was_there {
             *was_there = is_there;
         }
@@ -98,14 +102,16 @@ impl Entries for Memory {
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let mut spaces = hold(&SPACES);
-        let Some(space) = spaces.get_mut(namespace) else {
+        let mut namespaces = hold(&NAMESPACES);
+        let Some(contents) = namespaces.get_mut(namespace) else {
             return Ok(false);
         };
-        let found = space.get(key).filter(|(meta, _)| meta.is_live(clock.now()));
+        let found = contents
+            .get(key)
+            .filter(|(meta, _)| meta.is_live(clock.now()));
         let goes = found.is_some_and(|(meta, value)| condition.holds(Some((meta.etag, value))));
         if goes {
-            space.remove(key);
+            contents.remove(key);
         }
         Ok(goes)
     }
@@ -127,11 +133,11 @@ impl Entries for Memory {
     }
 
     fn namespaces(&self) -> Result<Vec<Namespace>> {
-        Ok(hold(&SPACES).keys().cloned().collect())
+        Ok(hold(&NAMESPACES).keys().cloned().collect())
     }
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        Ok(hold(&SPACES).remove(namespace).is_some())
+        Ok(hold(&NAMESPACES).remove(namespace).is_some())
     }
 
     fn busy_timeout(&self) -> Duration {
@@ -152,8 +158,8 @@ struct MemoryScan {
 
 impl MemoryScan {
     fn read_page(&mut self) {
-        let spaces = hold(&SPACES);
-        let Some(space) = spaces.get(&self.namespace) else {
+        let namespaces = hold(&NAMESPACES);
+        let Some(contents) = namespaces.get(&self.namespace) else {
             return;
         };
         let behind = self.key.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -161,7 +167,7 @@ impl MemoryScan {
             false => (behind, Bound::Unbounded),
             true => (Bound::Unbounded, behind),
         };
-        let range = space.range::<Key, _>(bounds);
+        let range = contents.range::<Key, _>(bounds);
         let copy = |(key, (meta, value)): (&Key, &(Meta, Arc<[u8]>))| {
             let is_wanted = self.selection.matches(key.as_bytes()) && meta.is_live(self.now);
             is_wanted.then(|| (key.clone(), *meta, Arc::clone(value)))

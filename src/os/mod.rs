@@ -10,8 +10,8 @@ mod death;
 mod exchange;
 pub(crate) mod flock;
 mod inherited;
-mod mark;
 mod mounts;
+mod ofd;
 mod process;
 mod random;
 pub(crate) mod start;
@@ -30,8 +30,8 @@ pub(crate) use self::cached::{is_near, open_cached, read_cached};
 pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
-pub(crate) use self::mark::{HAS_MARKS, mark, marked};
 pub(crate) use self::mounts::{Spot, disk_space, lacks_fuse, unmount};
+pub(crate) use self::ofd::{HAS_OFD_LOCKS, ofd_lock, ofd_locked};
 pub(crate) use self::process::{
     Supervisor, Waiter, detach, hand_down, host_name, spawn_without_signals, survive_file_limit,
 };

@@ -19,9 +19,7 @@ pub(crate) fn lacks_fuse(search_path: &std::ffi::OsStr) -> Option<&'static str> 
         );
     }
     if rustix::fs::access("/dev/fuse", Access::READ_OK | Access::WRITE_OK).is_err() {
-        return Some(
-            "this user may not open /dev/fuse, which is for all users as a rule (mode 0666)",
-        );
+        return Some("this user may not open /dev/fuse, which usually has mode 0666");
     }
     let mut dirs = std::env::split_paths(search_path).chain(["/sbin".into(), "/bin".into()]);
     let has_helper = dirs.any(|dir| dir.join("fusermount3").exists());

@@ -18,7 +18,7 @@ use super::address::At;
 use super::condition::{Preconditions, current};
 use super::fields::{EXPIRES, MODIFIED, expiry, modified};
 use super::range::{Requested, requested};
-use super::reply::{self, Answer, Refusal, empty, unsaid};
+use super::reply::{self, Answer, Refusal, empty, without_length};
 use super::request_body::{RequestBody, permit};
 use super::response_body;
 
@@ -84,7 +84,7 @@ fn before_reading(
     let Some(meta) = found.filter(|_| preconditions.is_known(now)) else {
         return Ok(None);
     };
-    let mut response = (StatusCode::NOT_MODIFIED, unsaid()).into_response();
+    let mut response = (StatusCode::NOT_MODIFIED, without_length()).into_response();
     describe(response.headers_mut(), meta);
     Ok(Some(response))
 }
@@ -154,7 +154,7 @@ pub(super) async fn put(
 ) -> Answer {
     if headers.contains_key(header::CONTENT_RANGE) {
         return Err(Refusal::usage(
-            "a value is stored whole, without `Content-Range`",
+            "a value is stored whole: leave `Content-Range` out",
         ));
     }
     let expiry = expiry(headers)?;
@@ -224,9 +224,7 @@ async fn condition(
     if let Some(value) = if_value {
         return match preconditions == Preconditions::default() {
             true => Ok(Condition::Value(value)),
-            false => Err(Refusal::usage(
-                "`if_value` and `If-` headers exclude each other",
-            )),
+            false => Err(Refusal::usage("give either `if_value` or `If-` headers")),
         };
     }
     // Whoever waits to be told to send a body is told first where the condition fails already.

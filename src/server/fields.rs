@@ -19,7 +19,9 @@ pub(super) fn check_headers(headers: &HeaderMap, puts: bool) -> Result<(), Refus
     let ours = headers.keys().map(HeaderName::as_str);
     let mut ours = ours.filter(|name| name.starts_with("kv-"));
     match ours.find(|name| !(puts && OF_PUT.contains(name))) {
-        Some(name) => Err(Refusal::usage(format!("`{name}` has no meaning here"))),
+        Some(name) => Err(Refusal::usage(format!(
+            "unknown header `{name}` for this request"
+        ))),
         None => Ok(()),
     }
 }
@@ -41,7 +43,7 @@ pub(super) fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
     let keeps = match text(headers, "kv-keep-ttl")? {
         None | Some("0") => false,
         Some("1") => true,
-        Some(_) => return Err(Refusal::usage("`KV-Keep-TTL` is 1 or 0")),
+        Some(_) => return Err(Refusal::usage("invalid `KV-Keep-TTL`: use 1 or 0")),
     };
     match (
         text(headers, "kv-ttl")?,
@@ -59,7 +61,7 @@ pub(super) fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
             Err(why) => Err(Refusal::usage(format!("`KV-Expires` {why}"))),
         },
         _ => Err(Refusal::usage(
-            "`KV-TTL`, `KV-Expires` and `KV-Keep-TTL` exclude each other",
+            "give only one of `KV-TTL`, `KV-Expires` and `KV-Keep-TTL`",
         )),
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     let error = match (&app.config.token, authorization) {
         (Some(_), None) => "the request needs the token: `Authorization: Bearer TOKEN`",
         (Some(token), Some(given)) if !is_token(given, token) => {
-            "the token is another than that of this service"
+            "the token is not that of this service"
         }
         _ => return Ok(()),
     };

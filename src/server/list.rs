@@ -15,9 +15,9 @@ use crate::wire::http::request::{List, read_info, read_namespaces};
 use crate::wire::info::write_json as write_info;
 
 use super::App;
-use super::reply::{Answer, Refusal, typed, unsaid};
+use super::reply::{Answer, Refusal, typed, without_length};
 use super::request_body::permit;
-use super::response_body::{self, BodyWriter, Torn};
+use super::response_body::{self, BodyWriter, CutOff};
 
 /// The most bytes of what could not be listed that wait for an entry.
 const MAX_HELD: usize = 64 * 1024;
@@ -63,7 +63,7 @@ pub(super) async fn head(app: &Arc<App>, namespace: Namespace, query: Option<&st
         listing.next().transpose().map(drop)
     };
     app.start(look).await?;
-    Ok(json_lines(unsaid()))
+    Ok(json_lines(without_length()))
 }
 
 /// Writes a listing. Where its end is not to be marked, one that is not all there is has none.
@@ -72,7 +72,7 @@ fn write(
     namespace: &Namespace,
     request: List,
     out: &mut BodyWriter,
-) -> Result<(), Torn> {
+) -> Result<(), CutOff> {
     let List {
         mut selection,
         inline,

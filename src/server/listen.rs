@@ -90,7 +90,7 @@ impl Listener {
     /// Where it is no such socket.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
         if !socket_acceptconn(&socket)? || socket_type(&socket)? != SocketType::STREAM {
-            let error = "it is no stream socket that is listened on (`ListenStream=`, `Accept=no`)";
+            let error = "it is no listening stream socket: use `ListenStream=` and `Accept=no`";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
         let tcp = TcpListener::from(socket);
@@ -141,7 +141,11 @@ fn turn(path: &Path) -> Option<File> {
 fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.file_type().is_socket() => {}
-        Ok(_) => return Err(io::Error::other("there is something that is no socket")),
+        Ok(_) => {
+            return Err(io::Error::other(
+                "a file that is no socket is there already",
+            ));
+        }
         // It is told when the socket is made.
         Err(_) => return Ok(()),
     }

@@ -60,7 +60,7 @@ impl Refusal {
 
     /// The namespace cannot be a list.
     pub(super) fn no_list() -> Self {
-        Self::usage("this namespace cannot be a list")
+        Self::usage("the namespaces `default` and `memo` cannot be lists")
     }
 
     /// The service lets nobody change anything.
@@ -95,7 +95,7 @@ impl Refusal {
     /// This program is wrong.
     pub(super) fn bug() -> Self {
         let code = StatusCode::INTERNAL_SERVER_ERROR;
-        Self::new(code, Exit::Failure, "the service failed")
+        Self::new(code, Exit::Failure, "the service has a fault of its own")
     }
 
     /// What went wrong with the store. Where the store is stays between it and its operator.
@@ -202,7 +202,7 @@ pub(super) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
 
 /// A body that is not sent, of which nobody says how long it would be (RFC 9110, section 8.6): in answer to
 /// HEAD, and where nothing was changed.
-pub(super) fn unsaid() -> Body {
+pub(super) fn without_length() -> Body {
     Body::new(Polled(|_: &mut Context<'_>| Poll::Ready(None)))
 }
 

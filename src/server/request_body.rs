@@ -63,7 +63,7 @@ impl RequestBody {
         let coding = headers.get(header::CONTENT_ENCODING);
         if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            let error = "a body is taken as it is, without `Content-Encoding`";
+            let error = "a body is stored as it is: leave `Content-Encoding` out";
             return Err(Refusal::new(code, Exit::Usage, error));
         }
         let length = headers.get(header::CONTENT_LENGTH);

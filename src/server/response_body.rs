@@ -96,20 +96,20 @@ impl Write for BodyWriter {
 }
 
 /// Why a body has no end.
-pub(super) enum Torn {
+pub(super) enum CutOff {
     /// Its client takes no more.
     Gone,
     /// The store failed.
     Store(StoreError),
 }
 
-impl From<io::Error> for Torn {
+impl From<io::Error> for CutOff {
     fn from(_: io::Error) -> Self {
         Self::Gone
     }
 }
 
-impl From<StoreError> for Torn {
+impl From<StoreError> for CutOff {
     fn from(err: StoreError) -> Self {
         Self::Store(err)
     }
@@ -121,7 +121,7 @@ impl From<StoreError> for Torn {
 pub(super) async fn written(
     app: &Arc<App>,
     permit: Option<OwnedSemaphorePermit>,
-    write: impl FnOnce(&App, &mut BodyWriter) -> Result<(), Torn> + Send + 'static,
+    write: impl FnOnce(&App, &mut BodyWriter) -> Result<(), CutOff> + Send + 'static,
 ) -> Result<Body, Refusal> {
     let (sender, mut parts) = mpsc::channel(2);
     let shared = Arc::clone(app);
@@ -135,8 +135,8 @@ pub(super) async fn written(
         match write(&app, &mut writer) {
             // Whoever is gone needs no end.
             Ok(()) => _ = writer.finish(),
-            Err(Torn::Gone) => {}
-            Err(Torn::Store(err)) => {
+            Err(CutOff::Gone) => {}
+            Err(CutOff::Store(err)) => {
                 // What is sound is sent before it is cut off.
                 _ = writer.flush();
                 let refusal = app.failed(&err);

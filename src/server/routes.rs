@@ -94,11 +94,11 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
     let puts = *method == Method::PUT || (is_post && op == "put");
     fields::check_headers(headers, puts)?;
     // These look at the conditions themselves.
-    let heeds = match is_post {
+    let looks = match is_post {
         true => ["put", "remove"].contains(&op),
         false => matches!(resource, Resource::Entry(_)),
     };
-    if !heeds {
+    if !looks {
         Preconditions::refuse(headers, reads)?;
     }
     match (resource, method) {

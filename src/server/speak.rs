@@ -49,7 +49,9 @@ pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, 
     let mut response = match spoken.as_ref().map(HeaderValue::as_bytes) {
         None => next.run(request).await,
         Some(version) if version != VERSION.as_bytes() => {
-            let error = format!("this service speaks version {VERSION} of the protocol");
+            let error = format!(
+                "this service speaks version {VERSION} of the protocol, and the request another"
+            );
             Refusal::usage(error).into_response()
         }
         // Its answer has no body in which anything could be told.

@@ -199,7 +199,8 @@ impl Peer {
 #[derive(Clone, Copy, Debug)]
 enum RequestLine {
     Method,
-    Space,
+    /// The blanks between the two.
+    Gap,
     Target,
     Over,
 }
@@ -236,8 +237,8 @@ impl Timed {
                 (RequestLine::Over, _) => return,
                 // An empty line may come before it (RFC 9112, section 2.2).
                 (RequestLine::Method, b'\r' | b'\n' | b'A'..=b'Z') => {}
-                (RequestLine::Method, b' ') => self.line = RequestLine::Space,
-                (RequestLine::Space, b'/' | b'h') => self.line = RequestLine::Target,
+                (RequestLine::Method, b' ') => self.line = RequestLine::Gap,
+                (RequestLine::Gap, b'/' | b'h') => self.line = RequestLine::Target,
                 (RequestLine::Target, b'#') => *byte = NO_URI,
                 (RequestLine::Target, byte) if byte != b'\n' => {}
                 _ => self.line = RequestLine::Over,

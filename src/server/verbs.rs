@@ -188,7 +188,7 @@ async fn wait_for(app: &Arc<App>, peer: &Peer, at: At, wanted: request::Wait) ->
             false => Look::NotYet(left),
         })
     };
-    let nothing = || not_yet("it does not hold yet", wanted.wait);
+    let nothing = || not_yet("the condition does not hold yet", wanted.wait);
     wait(app, peer, target, wanted.wait.min(LONGEST), look)
         .await?
         .ok_or_else(nothing)?;

@@ -111,7 +111,7 @@ pub(super) fn not_yet(what: &str, patience: Duration) -> Refusal {
 /// Returns one of the places that there are for requests that wait.
 pub(super) fn permit(app: &App) -> Result<OwnedSemaphorePermit, Refusal> {
     let permit = Arc::clone(&app.waits).try_acquire_owned();
-    permit.map_err(|_| Refusal::busy("too many requests wait here"))
+    permit.map_err(|_| Refusal::busy("too many requests are waiting"))
 }
 
 /// Tells a waiter that nobody waits for it any more.

@@ -68,25 +68,25 @@ impl Entry {
     /// Lets whoever reads the value have all of it, and behind it an error: of an entry that was taken
     /// and may come back.
     pub fn ending_in(self, err: StoreError) -> Self {
-        let parting = Parting {
+        let failing = ThenError {
             value: self.value,
             err: Some(err),
         };
         Self {
-            value: Value::Stream(Box::new(parting)),
+            value: Value::Stream(Box::new(failing)),
             ..self
         }
     }
 }
 
 /// A value with an error behind it.
-struct Parting {
+struct ThenError {
     value: Value,
     /// Told once.
     err: Option<StoreError>,
 }
 
-impl Source for Parting {
+impl Source for ThenError {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         match self.value.read(buf)? {
             0 => self.err.take().map_or(Ok(0), Err),

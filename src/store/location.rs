@@ -57,7 +57,7 @@ impl Location {
             },
             "memory" => match &bytes["memory:".len()..] {
                 b"" => Ok(Self::Memory),
-                _ => Err(BadLocation::Malformed("nothing stands behind `memory:`")),
+                _ => Err(BadLocation::Malformed("`memory:` takes nothing behind it")),
             },
             "http" | "https" | "http+unix" => {
                 HttpLocation::parse(scheme, &bytes[scheme.len() + 1..])

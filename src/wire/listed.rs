@@ -62,8 +62,8 @@ struct Members<'a> {
 ///
 /// A text for people.
 pub fn read_line(line: &[u8]) -> Result<Line, String> {
-    let members: Members<'_> =
-        serde_json::from_slice(line).map_err(|_| "it lists what is no line of JSON".to_owned())?;
+    let members: Members<'_> = serde_json::from_slice(line)
+        .map_err(|_| "its listing has a line that is no JSON".to_owned())?;
     if members.cursor.is_some() {
         return Ok(Line::Cursor);
     }
@@ -76,7 +76,7 @@ pub fn read_line(line: &[u8]) -> Result<Line, String> {
     }
     entry(members)
         .map(Line::Entry)
-        .ok_or_else(|| "it lists what is no entry".to_owned())
+        .ok_or_else(|| "its listing has a line that is no entry".to_owned())
 }
 
 /// Reads an entry.

@@ -154,7 +154,7 @@ fn a_store_in_memory_ends_with_the_batch() {
     }
     assert!(!kv.store().exists());
     let ran = kv.run(["--store", "memory:x", "ls"]).ends(Exit::Usage);
-    ran.complains(&["nothing stands behind `memory:`"]);
+    ran.complains(&["`memory:` takes nothing behind it"]);
 }
 
 #[test]

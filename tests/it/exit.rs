@@ -118,16 +118,10 @@ fn a_wrong_command_line_is_one_line() {
 fn what_is_wrong_with_a_number_or_a_name_is_told_in_plain_words() {
     let kv = Sandbox::new();
     for (args, why) in [
-        (&["ls", "--limit", "x"][..], "`x`: it is no whole number"),
-        (&["ls", "--limit=-1"], "`-1`: it is no whole number"),
-        (
-            &["incr", "k", "--by", "1.5"],
-            "`1.5`: it is no whole number",
-        ),
-        (
-            &["gc", "--max-entries", "1e3"],
-            "`1e3`: it is no whole number",
-        ),
+        (&["ls", "--limit", "x"][..], "`x`: use a whole number"),
+        (&["ls", "--limit=-1"], "`-1`: use a whole number"),
+        (&["incr", "k", "--by", "1.5"], "`1.5`: use a whole number"),
+        (&["gc", "--max-entries", "1e3"], "`1e3`: use a whole number"),
     ] {
         kv.run(args).ends(Exit::Usage).complains(&[why]);
     }

@@ -73,7 +73,7 @@ fn a_token_lets_in_and_is_never_shown() {
     for bad in ["two words", "\u{e4}"] {
         Ran::of(through(&kv, &server, &["get", "k"]).env("KV_TOKEN", bad))
             .ends(Exit::Usage)
-            .complains(&["KV_TOKEN is no token"]);
+            .complains(&["invalid token in KV_TOKEN"]);
     }
     run(&kv, &server, &["get", "k", "--token-file", "missing"])
         .ends(Exit::Failure)

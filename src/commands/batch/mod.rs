@@ -196,7 +196,7 @@ fn read(reader: &mut Reader, line: Line) -> Result<Cli> {
     let args: Vec<OsString> = std::iter::once("kv".into()).chain(words).collect();
     let cli = reader.read(&args).map_err(|err| match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            UsageError("a batch has no help to give".to_owned())
+            UsageError("--help and --version cannot be a part of a batch".to_owned())
         }
         _ => UsageError(cli::usage::explain(&err)),
     })?;

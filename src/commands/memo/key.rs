@@ -48,7 +48,7 @@ pub(super) fn of(args: &MemoArgs) -> Result<Key> {
         };
         add(&mut line, time.as_bytes());
     }
-    Key::new(line).context("cannot make a key of the command line, give KEY")
+    Key::new(line).context("the command line makes no valid key: give KEY")
 }
 
 fn add(line: &mut Vec<u8>, word: &[u8]) {

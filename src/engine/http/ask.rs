@@ -30,7 +30,7 @@ pub(super) struct Ask<'a> {
 }
 
 /// What an answer that brings something has for a code.
-const BRINGS: &[StatusCode] = &[StatusCode::OK];
+const WITH_BODY: &[StatusCode] = &[StatusCode::OK];
 /// What an answer has for a code that brings nothing, as that was done.
 const DONE: &[StatusCode] = &[StatusCode::NO_CONTENT];
 /// The same of a put, which may have made what it stored.
@@ -47,16 +47,16 @@ impl<'a> Ask<'a> {
             waits: Duration::ZERO,
             within: None,
             is_safe: true,
-            yes: BRINGS,
+            yes: WITH_BODY,
         }
     }
 
     /// Asks for a verb on an entry. A key that cannot stand in a path is the beginning of the body.
     pub(super) fn on_key(namespace: &Namespace, key: &'a Key, verb: OnKey) -> Self {
         let (is_safe, yes) = match verb {
-            OnKey::Get | OnKey::Stat => (true, BRINGS),
+            OnKey::Get | OnKey::Stat => (true, WITH_BODY),
             OnKey::Wait(_) => (true, DONE),
-            OnKey::Take | OnKey::Incr { .. } => (false, BRINGS),
+            OnKey::Take | OnKey::Incr { .. } => (false, WITH_BODY),
             OnKey::Put { .. } => (false, STORED),
             OnKey::Remove { .. } | OnKey::Append | OnKey::Expire(_) => (false, DONE),
         };
@@ -97,7 +97,7 @@ impl<'a> Ask<'a> {
             },
             is_safe: matches!(verb, Lock | Keep | Free | Holder),
             yes: match verb {
-                Pop { .. } | Batch { .. } | Import(..) | Lock | Holder => BRINGS,
+                Pop { .. } | Batch { .. } | Import(..) | Lock | Holder => WITH_BODY,
                 _ => DONE,
             },
             ..Self::look(namespace_path(namespace) + &verb.write())

@@ -17,7 +17,7 @@ use crate::store::{Fault, HttpLocation, HttpServer, Result, StoreError};
 use crate::wire::http::answer::{self, PROTOCOL, Refused, VERSION};
 
 use super::ask::Ask;
-use super::deadline::Heedful;
+use super::deadline::WithDeadline;
 use super::faults::{io_error, is_unreachable, uncertain};
 use super::incoming::Incoming;
 use super::proxy::{named_for, proxy_for};
@@ -202,7 +202,7 @@ impl Client {
             .timeout_per_write(patience);
         let agent = match &self.location.server {
             HttpServer::Socket(path) => {
-                let connector = UnixConnector(path.clone()).chain(Heedful);
+                let connector = UnixConnector(path.clone()).chain(WithDeadline);
                 Agent::with_parts(config.build(), connector, NoResolver)
             }
             HttpServer::Host { tls, authority } => {
@@ -212,7 +212,7 @@ impl Client {
                         .proxy(proxy_for(authority)?),
                     false => config,
                 };
-                let connector = DefaultConnector::new().chain(Heedful);
+                let connector = DefaultConnector::new().chain(WithDeadline);
                 Agent::with_parts(config.build(), connector, DefaultResolver::default())
             }
         };
@@ -251,8 +251,10 @@ impl Client {
         };
         if answer.code == StatusCode::UNAUTHORIZED {
             let error = match self.location.token {
-                Some(_) => "it does not take this token: KV_TOKEN, or --token-file, has another's",
-                None => "it wants a token: set KV_TOKEN, or give --token-file FILE",
+                Some(_) => {
+                    "it refuses this token: KV_TOKEN or --token-file has that of another service"
+                }
+                None => "it needs a token: set KV_TOKEN, or give --token-file FILE",
             };
             return self.service_error(status, error.to_owned());
         }

@@ -25,27 +25,27 @@ pub(super) fn read_within(
     read
 }
 
-/// Makes connections heed the bound.
+/// Makes connections keep to the bound.
 #[derive(Debug)]
-pub(super) struct Heedful;
+pub(super) struct WithDeadline;
 
-impl<In: Transport> Connector<In> for Heedful {
-    type Out = HeedfulTransport<In>;
+impl<In: Transport> Connector<In> for WithDeadline {
+    type Out = DeadlineTransport<In>;
 
     fn connect(
         &self,
         _details: &ConnectionDetails<'_>,
         chained: Option<In>,
-    ) -> Result<Option<HeedfulTransport<In>>, Error> {
-        Ok(chained.map(HeedfulTransport))
+    ) -> Result<Option<DeadlineTransport<In>>, Error> {
+        Ok(chained.map(DeadlineTransport))
     }
 }
 
 /// A connection that does.
 #[derive(Debug)]
-pub(super) struct HeedfulTransport<In>(In);
+pub(super) struct DeadlineTransport<In>(In);
 
-impl<In: Transport> Transport for HeedfulTransport<In> {
+impl<In: Transport> Transport for DeadlineTransport<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }

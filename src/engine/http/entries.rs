@@ -25,7 +25,7 @@ const MAX_ADDITION: usize = 16 * 1024 * 1024;
 
 /// How a request says what must hold.
 #[derive(Default)]
-struct Said<'c> {
+struct Precondition<'c> {
     header: Option<(&'static str, String)>,
     /// The value that must be there, in the query.
     if_value: Option<Vec<u8>>,
@@ -33,18 +33,20 @@ struct Said<'c> {
     large: Option<&'c [u8]>,
 }
 
-impl<'c> Said<'c> {
+impl<'c> Precondition<'c> {
     fn of(condition: &'c Condition) -> Self {
-        let mut said = Self::default();
+        let mut precondition = Self::default();
         match condition {
             Condition::Always => {}
-            Condition::Absent => said.header = Some(("if-none-match", "*".to_owned())),
-            Condition::Exists => said.header = Some(("if-match", "*".to_owned())),
-            Condition::Etag(etag) => said.header = Some(if_match(*etag)),
-            Condition::Value(value) if value.len() > MAX_IN_QUERY => said.large = Some(value),
-            Condition::Value(value) => said.if_value = Some(value.clone()),
+            Condition::Absent => precondition.header = Some(("if-none-match", "*".to_owned())),
+            Condition::Exists => precondition.header = Some(("if-match", "*".to_owned())),
+            Condition::Etag(etag) => precondition.header = Some(if_match(*etag)),
+            Condition::Value(value) if value.len() > MAX_IN_QUERY => {
+                precondition.large = Some(value)
+            }
+            Condition::Value(value) => precondition.if_value = Some(value.clone()),
         }
-        said
+        precondition
     }
 }
 
@@ -98,11 +100,11 @@ impl Entries for Http {
         put: Put<'_>,
         _clock: &dyn Clock,
     ) -> Result<Option<Etag>> {
-        let Said {
+        let Precondition {
             header,
             if_value,
             large,
-        } = Said::of(&put.condition);
+        } = Precondition::of(&put.condition);
         let mut ask = Ask::on_key(namespace, key, OnKey::Put { if_value });
         ask.headers.extend(match put.expiry {
             Expiry::Never => None,
@@ -154,11 +156,11 @@ impl Entries for Http {
         condition: &Condition,
         _clock: &dyn Clock,
     ) -> Result<bool> {
-        let Said {
+        let Precondition {
             header,
             if_value,
             large,
-        } = Said::of(condition);
+        } = Precondition::of(condition);
         let mut ask = Ask::on_key(namespace, key, OnKey::Remove { if_value });
         ask.headers.extend(header);
         let Some(value) = large else {

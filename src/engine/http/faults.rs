@@ -40,7 +40,7 @@ pub(super) fn io_error(err: ureq::Error) -> io::Error {
         },
         ureq::Error::Rustls(fault) => explain_tls(&fault),
         ureq::Error::ConnectProxyFailed(code) if code.contains("407") => io::Error::other(
-            "the proxy wants a name and a password: http://NAME:PASSWORD@HOST:PORT",
+            "the proxy needs a name and a password: http://NAME:PASSWORD@HOST:PORT",
         ),
         ureq::Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
         ureq::Error::HostNotFound => {

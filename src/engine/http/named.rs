@@ -61,7 +61,7 @@ fn ask<T: DeserializeOwned>(
         return Ok(None);
     };
     let told = answer::read(&client.text(reply)?);
-    let none = || client.no_service("its answer to a verb on a lock is none");
+    let none = || client.no_service("its answer about a lock is malformed");
     told.map(Some).ok_or_else(none)
 }
 

@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 pub(super) fn tls_config() -> Result<TlsConfig, Error> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {
-        let error = "the system has no certificates to trust (ca-certificates)";
+        let error = "the system has no certificates to trust: install ca-certificates";
         return Err(Error::Tls(error));
     }
     let certs: Vec<_> = found

@@ -57,18 +57,18 @@ impl Http {
         let reply = reply.ok_or_else(|| self.client.no_service("it has no namespaces"))?;
         let text = self.client.bytes(reply.body, MAX_NAMES)?;
         let mut names = Vec::new();
-        let odd = || self.client.no_service("it lists no namespaces");
+        let malformed = || self.client.no_service("it lists no namespaces");
         let mut lines = text.split_inclusive(|&byte| byte == b'\n');
         while let Some(line) = lines.next().filter(|line| line.ends_with(b"\n")) {
             if let Some(Named { namespace }) = answer::read(line) {
-                names.push(namespace.parse().map_err(|_| odd())?);
+                names.push(namespace.parse().map_err(|_| malformed())?);
                 continue;
             }
             let end = names.len() as u64;
             // Nothing is behind it.
             return match answer::read(line) == Some(Ended { end }) && lines.next().is_none() {
                 true => Ok(names),
-                false => Err(odd()),
+                false => Err(malformed()),
             };
         }
         Err(self.client.cut_off())

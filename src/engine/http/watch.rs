@@ -65,7 +65,7 @@ impl HttpWatcher {
     }
 
     /// A service that was started anew answers again; one that does not for too long is told.
-    fn bear(&self, err: StoreError) -> Result<()> {
+    fn pause_after(&self, err: StoreError) -> Result<()> {
         let since = self.failing.get().unwrap_or_else(Instant::now);
         self.failing.set(Some(since));
         if since.elapsed() > self.client().settings().busy_timeout {
@@ -85,7 +85,7 @@ impl Watcher for HttpWatcher {
             match self.client().wait(until, |wait| self.ask(wait)) {
                 Ok(Some(())) => break,
                 Ok(None) => return Ok(()),
-                Err(err) => self.bear(err)?,
+                Err(err) => self.pause_after(err)?,
             }
         }
         // Whoever is woken looks at it; the next wait is for what comes after this look.

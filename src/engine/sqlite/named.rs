@@ -73,7 +73,7 @@ impl Locks for Sqlite {
         _ = file
             .write_all_at(text.as_bytes(), 0)
             .and_then(|()| file.set_len(text.len() as u64));
-        _ = os::mark(&file, request.is_shared);
+        _ = os::ofd_lock(&file, request.is_shared);
         Ok(Some(Box::new(file)))
     }
 

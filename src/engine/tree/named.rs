@@ -55,7 +55,7 @@ impl Locks for Tree {
                     // A lock that cannot say who holds it is still held. The mark comes last: who is
                     // marked has said who it is.
                     _ = write_holder(&file, request.is_shared, clock.now());
-                    _ = os::mark(&file, request.is_shared);
+                    _ = os::ofd_lock(&file, request.is_shared);
                     return Ok(Some(Box::new(Lock { file })));
                 }
             }

@@ -19,15 +19,14 @@ impl Query {
             if !known.contains(&name) {
                 let known = known.join("`, `");
                 let name = name.escape_debug();
-                return Err(format!(
-                    "no parameter `{name}` is known here; there are `{known}`"
-                ));
+                return Err(format!("unknown parameter `{name}`: use `{known}`"));
             }
             if parameters.iter().any(|(other, _)| other == name) {
                 return Err(format!("`{name}` is given twice"));
             }
             let value = percent::decode(value.as_bytes());
-            let value = value.ok_or_else(|| format!("`{name}` has a lone `%`"))?;
+            let value = value
+                .ok_or_else(|| format!("`{name}` has a `%` without two hexadecimal digits"))?;
             parameters.push((name.to_owned(), value));
         }
         Ok(Self(parameters))

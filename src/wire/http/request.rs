@@ -163,8 +163,8 @@ fn no_verb<'a>(op: &str, known: impl Iterator<Item = &'a (&'a str, &'a [&'a str]
     let known: Vec<&str> = known.map(|(verb, _)| *verb).collect();
     let known = known.join(", ");
     match op {
-        "" => format!("`op` is missing: there are {known}"),
-        op => format!("there is no `op={}` here, but {known}", op.escape_debug()),
+        "" => format!("`op` is missing: use {known}"),
+        op => format!("unknown `op={}`: use {known}", op.escape_debug()),
     }
 }
 
@@ -240,7 +240,7 @@ impl OnKey {
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
     let parsed = text.parse();
-    parsed.map_err(|_| "it is no number of 64 bits".to_owned())
+    parsed.map_err(|_| "use a whole number of 64 bits".to_owned())
 }
 
 fn expiry(query: &Query) -> Result<Expiry, String> {
@@ -254,7 +254,7 @@ fn expiry(query: &Query) -> Result<Expiry, String> {
     })?;
     match (after, at) {
         (Some(expiry), None) | (None, Some(expiry)) => Ok(expiry),
-        _ => Err("`expire` wants `ttl` or `at`".to_owned()),
+        _ => Err("`expire` needs either `ttl` or `at`".to_owned()),
     }
 }
 
@@ -267,7 +267,7 @@ fn until(query: &Query) -> Result<Until, String> {
         (false, None) => Ok(Until::There),
         (true, None) => Ok(Until::Gone),
         (false, Some(etag)) => Ok(Until::Changed(etag)),
-        (true, Some(_)) => Err("`gone` and `changed` exclude each other".to_owned()),
+        (true, Some(_)) => Err("give either `gone` or `changed`".to_owned()),
     }
 }
 
@@ -309,7 +309,7 @@ impl OnNamespace {
             let (verb, len) = (OnKey::of(op, &query)?, query.parse("key", number)?);
             return match (&verb, len) {
                 (OnKey::Put { .. } | OnKey::Append, None) => Err(format!(
-                    "`{op}` wants `key`, how many bytes of the body are the key"
+                    "`{op}` needs `key`: how many bytes of the body are the key"
                 )),
                 _ => Ok(Self::Key(verb, len)),
             };

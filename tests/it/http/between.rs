@@ -230,7 +230,7 @@ fn a_token_that_is_wrong_is_not_told_as_none() {
     let kv = Sandbox::new();
     kv.secret("token", "s3cret0123456789");
     let server = Server::of(&kv, &["--token-file", "token"]);
-    for (token, why) in [(None, "it wants a token"), (Some("wr0ng"), "this token")] {
+    for (token, why) in [(None, "it needs a token"), (Some("wr0ng"), "this token")] {
         let mut command = kv.kv(["get", "k"]);
         command.env("KV_STORE", format!("http://{}", server.address()));
         command.envs(token.map(|token| ("KV_TOKEN", token)));

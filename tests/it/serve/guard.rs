@@ -205,11 +205,12 @@ fn a_command_line_that_opens_the_store_to_all_is_refused() {
     let long = "x".repeat(5_000);
     for token in ["", "\nx", "a b", "ü", "x", "0123456789abcde", &long] {
         kv.secret("token", token);
-        refused(&["--token-file", "token"]).complains(&["is no token"]);
+        refused(&["--token-file", "token"]).complains(&["invalid token in"]);
     }
     fs::write(kv.path("open"), "0123456789abcdef").unwrap();
     fs::set_permissions(kv.path("open"), fs::Permissions::from_mode(0o644)).unwrap();
-    refused(&["--token-file", "open"]).complains(&["every user can use `open`", "chmod"]);
+    refused(&["--token-file", "open"])
+        .complains(&["every user can read or change `open`", "chmod"]);
     refused(&["--token-file", "/dev/zero"]).complains(&["/dev/zero"]);
     for host in ["kv.example.org:8080", "*"] {
         refused(&["--host", host]).complains(&["without a port"]);

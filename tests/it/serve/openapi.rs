@@ -82,7 +82,7 @@ fn known(server: &Server, request: &str) -> BTreeSet<String> {
     let separator = if request.contains('?') { '&' } else { '?' };
     let answer = server.ask(&format!("{request}{separator}other=1"), &[], b"");
     let text = answer.is(400).text();
-    let known = quoted(&text, "is known here; there are");
+    let known = quoted(&text, "`: use");
     known.into_iter().map(str::to_owned).collect()
 }
 
@@ -149,7 +149,7 @@ fn every_parameter_is_described_and_no_other() {
         let request = format!("POST {}", concrete(path));
         let refused = server.ask(&format!("{request}?op=other"), &[], b"").is(400);
         let refused = refused.text();
-        let (_, there) = refused.split_once("here, but ").unwrap();
+        let (_, there) = refused.split_once("`: use ").unwrap();
         let there = there
             .split(['"', ';'])
             .next()
@@ -170,7 +170,7 @@ fn every_parameter_is_described_and_no_other() {
     let headers = parameters(&document, "/v1/{namespace}/{key}", "put", "header");
     for (name, _) in headers.iter().filter(|(name, _)| name.starts_with("KV-")) {
         let answer = server.ask("PUT /v1/default/k", &[&format!("{name}: 0")], b"v");
-        assert!(!answer.text().contains("no meaning"), "{name}");
+        assert!(!answer.text().contains("unknown header"), "{name}");
     }
 }
 

@@ -1,14 +1,14 @@
-//! A mark on a lock file that tells whether it is locked, and how, to those who must not lock it
-//! themselves to find out.
+//! Open file description locks (fcntl(2), F_OFD_SETLK): whoever has locked a file by flock(2) takes one
+//! beside it, so that others can ask whether it is locked, and how, without locking it themselves.
 //!
-//! flock(2) has no such question. The mark is a lock of the other kind (fcntl(2), open file
-//! description locks): it belongs to the same open file, and so it goes when the flock goes.
+//! flock(2) has no such question. The second lock belongs to the same open file, and so it goes when the
+//! flock goes.
 
 use std::fs::File;
 use std::io;
 
-/// Whether this system has such marks.
-pub(crate) const HAS_MARKS: bool = cfg!(target_os = "linux");
+/// Whether this system has such locks.
+pub(crate) const HAS_OFD_LOCKS: bool = cfg!(target_os = "linux");
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -17,14 +17,14 @@ mod linux {
 
     use super::{File, io};
 
-    /// Says that the file is locked. To be called by whoever has locked it.
-    pub(crate) fn mark(file: &File, is_shared: bool) -> io::Result<()> {
+    /// Takes such a lock on a file. To be called by whoever has locked it by flock(2).
+    pub(crate) fn ofd_lock(file: &File, is_shared: bool) -> io::Result<()> {
         fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(is_shared)))?;
         Ok(())
     }
 
-    /// Tells whether somebody has marked the file, and if so, whether as shared.
-    pub(crate) fn marked(file: &File) -> io::Result<Option<bool>> {
+    /// Tells whether somebody has such a lock on the file, and if so, whether a shared one.
+    pub(crate) fn ofd_locked(file: &File) -> io::Result<Option<bool>> {
         let mut found = whole_file(false);
         fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
         let kind = i32::from(found.l_type);
@@ -48,14 +48,14 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(crate) use self::linux::{mark, marked};
+pub(crate) use self::linux::{ofd_lock, ofd_locked};
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn mark(_file: &File, _is_shared: bool) -> io::Result<()> {
+pub(crate) fn ofd_lock(_file: &File, _is_shared: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn marked(_file: &File) -> io::Result<Option<bool>> {
+pub(crate) fn ofd_locked(_file: &File) -> io::Result<Option<bool>> {
     Err(io::ErrorKind::Unsupported.into())
 }
