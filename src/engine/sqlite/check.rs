@@ -106,9 +106,18 @@ impl Sqlite {
             Ok(Kind::Old) => return Ok(()),
             _ => schema::differences(connection).map_err(self.cannot("check"))?,
         };
-        for Difference { what, mend } in differences {
+        for Difference {
+            what,
+            mend,
+            is_damage,
+        } in differences
+        {
             let Some(mend) = mend else {
-                tell(self.finding(Severity::Warning, what, None));
+                let severity = match is_damage {
+                    true => Severity::Damage,
+                    false => Severity::Warning,
+                };
+                tell(self.finding(severity, what, None));
                 continue;
             };
             let repair = self.repair(request, "made anew", |tx| {
@@ -126,15 +135,7 @@ impl Sqlite {
             let mut found = Vec::new();
             let mut last = i64::MIN;
             loop {
-                // Each is found by the order of the rows, and none of them is counted.
-                let next: Option<i64> = moment
-                    .query_row(
-                        "SELECT min(namespace) FROM entry WHERE namespace > ?1",
-                        [last],
-                        |row| row.get(0),
-                    )
-                    .map_err(self.cannot("check"))?;
-                let Some(id) = next else {
+                let Some(id) = self.numbered_behind(moment, last)? else {
                     return Ok(found);
                 };
                 let is_known = moment

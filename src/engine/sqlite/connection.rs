@@ -8,8 +8,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::thread;
 
+use rusqlite::Error::SqliteFailure;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use crate::engine::Sync;
 use crate::os;
@@ -153,6 +154,11 @@ impl Sqlite {
             Some(Once::Frozen(_)) if self.is_disk_full() => {
                 let full = io::Error::from(rustix::io::Errno::NOSPC);
                 return Err(os::explain_full(full, &self.path)).or_cannot("change", &self.path);
+            }
+            // Its stand-ins would be told as damage.
+            Some(Once::Frozen(_)) if schema::kind_of(&lent).is_ok_and(|kind| kind == Kind::Old) => {
+                let why = ffi::Error::new(ffi::SQLITE_READONLY);
+                return Err(self.cannot("change")(SqliteFailure(why, None)));
             }
             _ => return Ok(Some(lent)),
         }

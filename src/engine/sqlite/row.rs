@@ -1,7 +1,6 @@
 //! A row of `entry`, and the checksum that tells whether it is what was written.
 
 use rusqlite::Row;
-use rusqlite::types::Type;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::store::{Deadline, Etag, Meta, Time};
@@ -22,17 +21,21 @@ pub(super) struct Found {
     pub(super) large: Option<i64>,
     /// [`Found::head_of`] it; `None` if it was written by a kv that knew none.
     head: Option<u64>,
+    /// Its `expires` is a time at which an entry can expire, or null.
+    is_time: bool,
 }
 
 impl Found {
     /// Reads [`COLUMNS`], the first of which has this number.
     pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
         let number = |nth: usize| row.get::<_, i64>(first + nth).map(i64::cast_unsigned);
+        let millis: Option<i64> = row.get(first + EXPIRES)?;
+        let expires = deadline(row, first + EXPIRES)?;
         Ok(Self {
             meta: Meta {
                 etag: Etag(number(0)?),
                 modified: Time(number(1)?),
-                expires: deadline(row, first + EXPIRES)?,
+                expires,
                 size: number(3)?,
             },
             sum: number(4)?,
@@ -40,6 +43,7 @@ impl Found {
             head: row
                 .get::<_, Option<i64>>(first + 6)?
                 .map(i64::cast_unsigned),
+            is_time: millis.is_some() == expires.is_some(),
         })
     }
 
@@ -60,6 +64,7 @@ impl Found {
             sum,
             large,
             head: None,
+            is_time: true,
         }
     }
 
@@ -76,8 +81,13 @@ impl Found {
 
     /// Tells whether a row is what was written, as far as that can be told without the value.
     pub(super) fn is_sound(&self, namespace: i64, key: &[u8]) -> bool {
-        self.head
-            .is_none_or(|head| head == self.head_of(namespace, key))
+        let is_head = |head| head == self.head_of(namespace, key);
+        self.is_time && self.head.is_none_or(is_head)
+    }
+
+    /// Tells whether there is anything in the column `expires`.
+    pub(super) fn has_expiry(&self) -> bool {
+        self.meta.expires.is_some() || !self.is_time
     }
 
     pub(super) fn is_live(&self, now: Time) -> bool {
@@ -85,15 +95,11 @@ impl Found {
     }
 }
 
+/// Reads a deadline from its column. A number that is none is damage of its row, and of no other: it
+/// counts as null.
 pub(super) fn deadline(row: &Row<'_>, nth: usize) -> rusqlite::Result<Option<Deadline>> {
     let millis = row.get::<_, Option<i64>>(nth)?;
-    let deadline = millis.map(|millis| {
-        Deadline::from_millis(millis.cast_unsigned()).ok_or_else(|| {
-            let why = "no time at which an entry can expire".into();
-            rusqlite::Error::FromSqlConversionFailure(nth, Type::Integer, why)
-        })
-    });
-    deadline.transpose()
+    Ok(millis.and_then(|millis| Deadline::from_millis(millis.cast_unsigned())))
 }
 
 /// Returns a deadline as it stands in its column.

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use crate::store::{Entry, Key, Listed, Listing, Namespace, Result, Scan, Selection, Time};
+use crate::store::{
+    Entry, Key, Listed, Listing, Namespace, Result, Scan, Selection, StoreError, Time,
+};
 
 use super::Sqlite;
 use super::row::{COLUMNS, EXPIRES, Found, WIDTH, deadline};
@@ -30,6 +32,8 @@ struct Rows<'a> {
     to: Option<Vec<u8>>,
     left: u64,
     is_last: bool,
+    /// What is wrong with the namespace, to be told behind what was found of it.
+    failure: Option<StoreError>,
     /// The keys of a page, one behind the other, and where each ends; where the next begins.
     keys: Vec<u8>,
     ends: std::vec::IntoIter<usize>,
@@ -70,6 +74,7 @@ impl Sqlite {
             to,
             left: selection.limit.unwrap_or(u64::MAX),
             is_last: false,
+            failure: None,
             keys: Vec::new(),
             ends: Vec::new().into_iter(),
             begin: 0,
@@ -105,10 +110,10 @@ impl Rows<'_> {
             let page = self
                 .read_page(moment, space)
                 .map_err(self.store.cannot("list"))?;
-            self.judge(moment, space, &page)?;
-            Ok(Some((space.clone(), page)))
+            let judged = self.judge(moment, space, &page);
+            Ok(Some((space.clone(), page, judged.err())))
         })?;
-        let Some((space, page)) = done.flatten() else {
+        let Some((space, page, failure)) = done.flatten() else {
             self.is_last = true;
             return Ok(());
         };
@@ -116,7 +121,9 @@ impl Rows<'_> {
         if let Some(found) = &mut self.found {
             found.join(page.found);
         }
-        self.is_last = page.end.as_ref().is_none_or(|(_, is_enough)| *is_enough);
+        let is_end = page.end.as_ref().is_none_or(|(_, is_enough)| *is_enough);
+        self.is_last = is_end || failure.is_some();
+        self.failure = failure;
         if let Some((last, _)) = page.end {
             if self.selection.reverse {
                 self.to = Some(last);
@@ -192,9 +199,10 @@ impl Rows<'_> {
             ..
         } = self.selection;
         // The sum over a whole namespace says that its keys are right, else each row has to.
-        let keys_only = keys_only && self.found.is_some() && self.selection.limit.is_none();
+        let is_summed = self.found.is_some() && space.tally.is_some();
+        let keys_only = keys_only && is_summed && self.selection.limit.is_none();
         // Where none expires the index has all that is wanted, in fewer pages.
-        let by_index = keys_only && space.tally.is_some() && !has_expiry(connection, space)?;
+        let by_index = keys_only && !has_expiry(connection, space)?;
         let (columns, by) = match (keys_only, values) {
             _ if by_index => ("NULL".to_owned(), "INDEXED BY entry_key"),
             (true, _) => ("expires".to_owned(), ""),
@@ -265,11 +273,11 @@ impl Scan for Rows<'_> {
     fn next(&mut self) -> Option<Result<Listed<'_>>> {
         loop {
             if self.left == 0 {
-                return None;
+                return self.failure.take().map(Err);
             }
             let Some(end) = self.ends.next() else {
                 if self.is_last {
-                    return None;
+                    return self.failure.take().map(Err);
                 }
                 if let Err(err) = self.turn() {
                     // What cannot be read is not asked for again.

@@ -1,6 +1,6 @@
 //! The tables, and how a file comes to have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
@@ -174,7 +174,10 @@ pub(super) fn stand_in(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Brings the tables of the version before to this one; what is to be counted is not yet.
 pub(super) fn upgrade(transaction: &Connection) -> rusqlite::Result<()> {
-    transaction.execute_batch(ADDED)?;
+    // Only the number is the old one where somebody has set it back.
+    if !columns_of(transaction, "entry")?.contains("head") {
+        transaction.execute_batch(ADDED)?;
+    }
     transaction.pragma_update(None, "user_version", FORMAT)
 }
 
@@ -207,8 +210,10 @@ pub(super) fn other_trigger(
 #[derive(Debug)]
 pub(super) struct Difference {
     pub(super) what: String,
-    /// The statements that mend it; `None` where it is somebody's own.
+    /// The statements that mend it; `None` where it is somebody's own, or cannot be mended.
     pub(super) mend: Option<String>,
+    /// Commands end with an error because of it.
+    pub(super) is_damage: bool,
 }
 
 /// A table, an index or a trigger: its kind, its table, and the statement that makes it.
@@ -223,15 +228,28 @@ pub(super) fn differences(connection: &Connection) -> rusqlite::Result<Vec<Diffe
     for (name, (kind, table, sql)) in &wanted {
         let (what, drop) = match found.remove(name) {
             None => ("is not there", String::new()),
-            // A table of the version before has its columns in another order, and one that lacks some
-            // is told by every call.
-            Some((is, _, _)) if is == *kind && kind == "table" => continue,
+            // A table of the version before has its columns in another order.
+            Some((is, _, _)) if is == *kind && kind == "table" => {
+                let found = columns_of(connection, name)?;
+                for column in columns_of(&of_kv, name)?.difference(&found) {
+                    differences.push(Difference {
+                        what: format!(
+                            "the table `{name}` has no column `{column}`, and kv cannot know which \
+                             other one was it: put a backup in the place of the file"
+                        ),
+                        mend: None,
+                        is_damage: true,
+                    });
+                }
+                continue;
+            }
             Some((is, of, other)) if is == *kind && of == *table && other == *sql => continue,
             Some((is, _, _)) => ("is another", format!("DROP {is} {name};")),
         };
         differences.push(Difference {
             what: format!("the {kind} `{name}` {what}"),
             mend: Some(format!("{drop}{sql};")),
+            is_damage: true,
         });
     }
     for (name, (kind, table, _)) in found {
@@ -243,10 +261,18 @@ pub(super) fn differences(connection: &Connection) -> rusqlite::Result<Vec<Diffe
             differences.push(Difference {
                 what: format!("the {kind} `{name}` on the table `{table}` is not kv's, and {what}"),
                 mend: None,
+                is_damage: false,
             });
         }
     }
     Ok(differences)
+}
+
+fn columns_of(connection: &Connection, table: &str) -> rusqlite::Result<BTreeSet<String>> {
+    connection
+        .prepare_cached("SELECT name FROM pragma_table_info(?1, 'main')")?
+        .query_map([table], |row| row.get(0))?
+        .collect()
 }
 
 fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Object>> {

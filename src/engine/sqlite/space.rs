@@ -93,6 +93,9 @@ impl Space {
     }
 }
 
+/// Among so many namespaces one that is lost is looked for before another is said not to be there.
+const MOST_NAMES: u32 = 64;
+
 /// How many columns [`space_in`] reads.
 pub(super) const SPACE_WIDTH: usize = 6;
 
@@ -132,17 +135,58 @@ impl Sqlite {
                 Err(self.unsound(format!("the row of the namespace `{namespace}`")))
             }
             Some((space, true)) => Ok(Some(space)),
-            None => {
-                let sql =
-                    "SELECT NOT EXISTS (SELECT 1 FROM namespace) AND EXISTS (SELECT 1 FROM entry)";
-                let found = connection.prepare_cached(sql);
-                let is_lost = found.and_then(|mut ask| ask.query_row([], |row| row.get(0)));
-                match is_lost.map_err(self.cannot("read"))? {
-                    true => Err(self.unsound("it has entries and no namespace".to_owned())),
-                    false => Ok(None),
-                }
+            None => self.check_names(connection).map(|()| None),
+        }
+    }
+
+    /// Fails if a namespace that is not found may be one whose row was lost, or got another name. Among more
+    /// than [`MOST_NAMES`] that is for `fsck` to find.
+    fn check_names(&self, connection: &Connection) -> Result<()> {
+        let sql = "SELECT name FROM namespace LIMIT ?1";
+        let names: Vec<String> = connection
+            .prepare_cached(sql)
+            .and_then(|mut select| {
+                select
+                    .query_map([MOST_NAMES + 1], |row| row.get(0))?
+                    .collect()
+            })
+            .map_err(self.cannot("read"))?;
+        if names.len() > MOST_NAMES as usize {
+            return Ok(());
+        }
+        let mut known = Vec::with_capacity(names.len());
+        for name in names {
+            let row = || self.unsound(format!("the row of the namespace `{name}`"));
+            let namespace = name.parse().map_err(|_| row())?;
+            match self.space_as_is(connection, &namespace)? {
+                Some((space, true)) => known.push(space.id),
+                _ => return Err(row()),
             }
         }
+        let mut last = i64::MIN;
+        while let Some(id) = self.numbered_behind(connection, last)? {
+            if !known.contains(&id) {
+                return Err(self.unsound(format!(
+                    "it has entries of a namespace that is not there, number {id}; `kv fsck --repair` \
+                     moves them to the table `lost`"
+                )));
+            }
+            last = id;
+        }
+        Ok(())
+    }
+
+    /// Returns the lowest number above this one that entries have as their namespace. Each is found by the
+    /// order of the rows, and none of them is counted.
+    pub(super) fn numbered_behind(
+        &self,
+        connection: &Connection,
+        last: i64,
+    ) -> Result<Option<i64>> {
+        connection
+            .prepare_cached("SELECT min(namespace) FROM entry WHERE namespace > ?1")
+            .and_then(|mut select| select.query_row([last], |row| row.get(0)))
+            .map_err(self.cannot("read"))
     }
 
     /// As [`Sqlite::space_of`], and tells whether the row is what was written.

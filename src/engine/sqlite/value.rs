@@ -236,7 +236,13 @@ impl<C: Borrow<Connection>> Source for Parts<C> {
                 .and_then(|mut select| {
                     select.query_row(params![self.large, self.next], |row| row.get(0))
                 })
-                .map_err(|err| damaged(&self.path, &self.key, &err.to_string()))?;
+                .map_err(|err| match err {
+                    rusqlite::Error::QueryReturnedNoRows => {
+                        let what = format!("part {} of its value is not there", self.next);
+                        damaged(&self.path, &self.key, &what)
+                    }
+                    err => damaged(&self.path, &self.key, &err.to_string()),
+                })?;
             self.hasher.update(&part);
             let left = self.left.checked_sub(part.len() as u64);
             let left = left

@@ -197,7 +197,7 @@ impl Sqlite {
         };
         let row = Found::new(meta, sum_of(key, &meta, spool.sum), large);
         // What has no expiry before and after is not to be looked for in the index of them.
-        let has_expiry = before.is_some_and(|before| before.meta.expires.is_some());
+        let has_expiry = before.is_some_and(|before| before.has_expiry());
         let expires_too = match has_expiry || expires.is_some() {
             true => ", expires = ?5",
             false => "",

@@ -85,6 +85,11 @@ fn what_cannot_be_written_can_be_read() {
             .ends(Exit::Failure)
             .complains(&["cannot open", "last changes are in", "store-wal"]);
         drop(owner);
+        // So it is with the tables of the version before.
+        let owner = rusqlite::Connection::open(dir.join("store")).unwrap();
+        owner.execute_batch("PRAGMA user_version = 1").unwrap();
+        drop(owner);
+        reads();
         fs::remove_dir_all(&dir).unwrap();
     }
 }

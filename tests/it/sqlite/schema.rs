@@ -74,6 +74,54 @@ fn entries_whose_namespaces_are_gone_are_kept_as_lost() {
 }
 
 #[test]
+fn what_was_in_a_namespace_that_is_lost_is_not_absent() {
+    for lost in [
+        "DELETE FROM namespace WHERE name = 'default'",
+        "UPDATE namespace SET name = 'other' WHERE name = 'default'",
+    ] {
+        let kv = sandbox();
+        kv.put("k", "v");
+        kv.run(["push", "jobs", "v"]).ends(Exit::Success);
+        database(&kv).execute_batch(lost).unwrap();
+        for args in [
+            &["get", "k"][..],
+            &["has", "k"],
+            &["ls"],
+            &["export"],
+            &["put", "k", "w", "--if-absent"],
+            &["remove", "k"],
+        ] {
+            kv.run(args).ends(Exit::Damaged).complains(&["namespace"]);
+        }
+        kv.run(["items", "jobs"]).ends(Exit::Success).prints("v\n");
+    }
+}
+
+#[test]
+fn a_column_of_another_name_is_told() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    let rename = "ALTER TABLE lost RENAME COLUMN large TO laroe";
+    database(&kv).execute_batch(rename).unwrap();
+    let want = "the table `lost` has no column `large`";
+    tells(&kv.run(["fsck"]).ends(Exit::Damaged), &[want]);
+    let repair = kv.run(["fsck", "--repair"]).ends(Exit::Damaged);
+    tells(&repair, &[want]);
+}
+
+#[test]
+fn a_version_that_was_set_back_is_set_right_by_a_write() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    let back = "PRAGMA user_version = 1";
+    database(&kv).execute_batch(back).unwrap();
+    kv.holds("k", "v");
+    kv.put("l", "v");
+    kv.run(["ls"]).ends(Exit::Success).prints("k\nl\n");
+    kv.run(["fsck"]).ends(Exit::Success).is_silent();
+}
+
+#[test]
 fn what_a_key_cannot_be_stored_without_says_what_helps() {
     let kv = sandbox();
     kv.put("k", "v");
