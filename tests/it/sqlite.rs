@@ -16,6 +16,7 @@ use kv::exit::Exit;
 use rusqlite::Connection;
 
 use crate::harness::{Engine, Ran, Sandbox, cannot_run, has_program, names_in, tell_count, until};
+use crate::process::Started;
 
 /// Larger than what is kept in one row.
 const LARGE: usize = 1_000_000;
@@ -286,6 +287,23 @@ fn gc_sweeps_evicts_and_gives_the_disk_back() {
     kv.run(["ls"])
         .ends(Exit::Success)
         .prints("l5\nl6\nl7\nl8\n");
+}
+
+/// It would hold the lock of who writes meanwhile.
+#[test]
+fn gc_waits_for_nobody_who_reads() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    let reader = database(&kv);
+    let count = "SELECT count(*) FROM entry";
+    reader.execute_batch("BEGIN").unwrap();
+    reader.query_row(count, [], |_| Ok(())).unwrap();
+    kv.put("k", "w");
+    let mut gc = Started::new(kv.kv(["gc", "--busy-timeout", "10m"]));
+    until("gc has ended", || !gc.is_running());
+    gc.end().ends(Exit::Success).is_silent();
+    drop(reader);
+    kv.holds("k", "w");
 }
 
 #[test]

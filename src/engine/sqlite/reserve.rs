@@ -12,7 +12,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 use super::create;
-use super::transaction::{EMPTY_LOG, Transaction, run_to_end};
+use super::transaction::{Transaction, shorten_log};
 
 /// A disk with fewer free bytes, or with room for fewer files, has little.
 const LITTLE: u64 = 64 << 20;
@@ -123,7 +123,7 @@ impl Sqlite {
     /// Has the log begin anew, if all of it can be brought home.
     fn shorten_log(&self) {
         if let Ok(Some(lent)) = self.connect() {
-            _ = run_to_end(&lent, EMPTY_LOG);
+            _ = shorten_log(&lent, self.settings.busy_timeout);
         }
     }
 

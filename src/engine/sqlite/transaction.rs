@@ -53,6 +53,15 @@ fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
 }
 
+/// Brings home what it can of the log, for which nobody is waited for: the lock of who writes would be held
+/// as long as somebody reads.
+pub(super) fn shorten_log(connection: &Connection, busy_timeout: Duration) -> Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let done = run_to_end(connection, EMPTY_LOG);
+    connection.busy_timeout(busy_timeout)?;
+    done
+}
+
 /// Runs a pragma that works as long as it is asked for one more row.
 pub(super) fn run_to_end(connection: &Connection, pragma: &str) -> Result<()> {
     let mut statement = connection.prepare(pragma)?;

@@ -14,7 +14,7 @@ use super::reserve::AT_ONCE;
 use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
 use super::space::{Space, Tally};
-use super::transaction::{EMPTY_LOG, run_to_end};
+use super::transaction::{run_to_end, shorten_log};
 
 /// A collection pays when so many entries have expired, or a quarter of the file is free.
 const MANY_EXPIRED: u64 = 1_000;
@@ -193,7 +193,7 @@ impl Sqlite {
             run_to_end(&lent, &step).map_err(self.cannot("make smaller"))?;
             last = free;
         }
-        run_to_end(&lent, EMPTY_LOG).map_err(self.cannot("make smaller"))
+        shorten_log(&lent, self.settings.busy_timeout).map_err(self.cannot("make smaller"))
     }
 
     /// Counts and measures what a namespace holds.
