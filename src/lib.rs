@@ -30,6 +30,16 @@
 //! - *lease*: a lock that ends by itself unless its holder asks for it again; *OFD lock*: a lock of an open
 //!   file beside its flock, by which others see how that is held.
 //!
+//! # Where to look
+//!
+//! - where a key is looked up, in packs too: `engine/tree/find.rs`;
+//! - when an entry expires, and whether it lives: `Expiry::resolve` in `store/put.rs`, `Meta::is_live` in
+//!   `store/entry.rs`;
+//! - where an exit status comes from: [`exit`];
+//! - what a flush of the mount stores: `mount/flush.rs`;
+//! - who may hold which lock, and in which order they are taken: the invariants of [`engine::tree`]; the
+//!   locks of `kv lock`: [`store::locks`], and `engine/lease.rs` for those that end by themselves.
+//!
 //! # To add a command
 //!
 //! Its arguments in a file of `cli/`, a variant in `cli/mod.rs` and a word in `cli/alone.rs`; a file

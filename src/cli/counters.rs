@@ -16,13 +16,8 @@ pub struct IncrArgs {
     pub key: Key,
 
     /// Add N, which may be negative
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 1,
-        value_parser = value::addend,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = value::addend, allow_negative_numbers = true)]
     pub by: i64,
 
     /// If this makes the key, let it expire after this long; else its expiry stays

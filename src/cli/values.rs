@@ -43,13 +43,8 @@ pub struct PutArgs {
     pub if_exists: bool,
 
     /// Store only if the key holds exactly this value; else status 1
-    #[arg(
-        long,
-        value_name = "VALUE",
-        group = "condition",
-        allow_negative_numbers = true
-    )]
-    #[arg(value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "VALUE", group = "condition")]
+    #[arg(allow_negative_numbers = true, value_hint = ValueHint::Other)]
     pub if_value: Option<OsString>,
 
     /// Store only if the key's entry has this etag; else status 1
@@ -90,13 +85,8 @@ pub struct RemoveArgs {
     pub force: bool,
 
     /// Remove only if the key holds exactly this value; else status 1
-    #[arg(
-        long,
-        value_name = "VALUE",
-        group = "condition",
-        allow_negative_numbers = true
-    )]
-    #[arg(value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "VALUE", group = "condition")]
+    #[arg(allow_negative_numbers = true, value_hint = ValueHint::Other)]
     pub if_value: Option<OsString>,
 
     /// Remove only if the key's entry has this etag; else status 1

@@ -21,11 +21,8 @@ pub(super) fn run(args: &GcArgs, session: &mut Session<'_>) -> Result<Exit> {
         dry_run: args.dry_run,
     };
     if request.evicts() && session.named_by == NamedBy::Nobody {
-        return Err(UsageError(
-            "to evict entries a namespace must be named: give -n NAME or set KV_NAMESPACE"
-                .to_owned(),
-        )
-        .into());
+        let why = "to evict entries a namespace must be named: give -n NAME or set KV_NAMESPACE";
+        return Err(UsageError(why.to_owned()).into());
     }
     // Among the keys that a dry run prints, a bar would be one more line to tell from them.
     let mut bar = (!(args.dry_run && session.out.is_terminal())).then(|| Bar::new("steps"));

@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 
-use crate::store::{Deadline, Incoming, OrCannot as _, Result, StoreError, Time};
+use crate::store::{Deadline, Incoming, OrCannot as _, Result, StoreError, Time, key};
 
 use super::merge::{Merge, Sorted};
 
@@ -170,20 +170,9 @@ impl Held {
         let bytes = &self.bytes;
         let key = |at| key_of(entry_at(bytes, at));
         // Keys often begin alike; what tells them apart comes behind that.
-        let first = self
-            .order
-            .first()
-            .map(|&(_, at)| key(at))
-            .unwrap_or_default();
-        let common = self.order.iter().fold(first.len(), |common, &(_, at)| {
-            first[..common]
-                .iter()
-                .zip(key(at))
-                .take_while(|(a, b)| a == b)
-                .count()
-        });
+        let common = key::common_prefix(self.order.iter().map(|&(_, at)| key(at)));
         for (digest, at) in &mut self.order {
-            *digest = digest_of(&key(*at)[common..]);
+            *digest = key::digest(&key(*at)[common..]);
         }
         self.order
             .sort_unstable_by(|&(digest_a, a), &(digest_b, b)| {
@@ -194,14 +183,6 @@ impl Held {
         self.order
             .dedup_by(|later, first| later.0 == first.0 && key(later.1) == key(first.1));
     }
-}
-
-/// The first eight bytes as a number, so that numbers compare as the bytes do.
-fn digest_of(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let len = key.len().min(8);
-    bytes[..len].copy_from_slice(&key[..len]);
-    u64::from_be_bytes(bytes)
 }
 
 /// Sorted entries, in memory or in a file.

@@ -48,22 +48,31 @@ impl TryFrom<OsString> for Key {
 /// Puts keys in the order of their bytes. Many keys lie all over the memory, so eight bytes of each,
 /// behind what all begin with, are compared first.
 pub fn sort(keys: &mut Vec<Key>) {
-    let first = keys.first().map(Key::as_bytes).unwrap_or_default();
-    let common = keys.iter().fold(first.len(), |common, key| {
-        let alike = first[..common].iter().zip(key.as_bytes());
-        alike.take_while(|(a, b)| a == b).count()
-    });
-    let digest = |key: &Key| {
-        let mut bytes = [0; 8];
-        let rest = &key.as_bytes()[common..];
-        let len = rest.len().min(8);
-        bytes[..len].copy_from_slice(&rest[..len]);
-        // No key holds a NUL, so the zeros behind a short one tell it from all others.
-        u64::from_be_bytes(bytes)
-    };
-    let mut digested: Vec<(u64, Key)> = keys.drain(..).map(|key| (digest(&key), key)).collect();
+    let common = common_prefix(keys.iter().map(Key::as_bytes));
+    // No key holds a NUL, so the zeros behind a short one tell it from all others.
+    let digested = keys
+        .drain(..)
+        .map(|key| (digest(&key.as_bytes()[common..]), key));
+    let mut digested: Vec<(u64, Key)> = digested.collect();
     digested.sort_unstable();
     keys.extend(digested.into_iter().map(|(_, key)| key));
+}
+
+/// Returns with how many bytes all keys begin alike.
+pub fn common_prefix<'a>(mut keys: impl Iterator<Item = &'a [u8]>) -> usize {
+    let first = keys.next().unwrap_or_default();
+    keys.fold(first.len(), |common, key| {
+        let alike = first[..common].iter().zip(key);
+        alike.take_while(|(a, b)| a == b).count()
+    })
+}
+
+/// Returns the first eight bytes as a number, so that numbers compare as the bytes do.
+pub fn digest(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    let len = bytes.len().min(8);
+    first[..len].copy_from_slice(&bytes[..len]);
+    u64::from_be_bytes(first)
 }
 
 /// Shows the key to a person: bytes that are not UTF-8 are replaced.

@@ -290,6 +290,16 @@ pub fn has_program(name: &str) -> bool {
         .any(|dir| Path::new(dir).join(name).is_file())
 }
 
+/// Tells whether system calls can be traced, and says loudly if not.
+#[track_caller]
+pub fn can_trace() -> bool {
+    let can = has_program("strace");
+    if !can {
+        cannot_run("strace is missing: apt-get install strace");
+    }
+    can
+}
+
 /// Says loudly, with the test's name, that a check cannot run here; with `KV_TEST_REQUIRE` set, that is
 /// a failure.
 #[track_caller]

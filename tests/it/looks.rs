@@ -5,15 +5,26 @@ use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
 
-use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program};
+use crate::harness::{KV, Ran, Sandbox, can_trace};
 use crate::sweep::let_time_pass;
 
 /// Runs a command, and returns how many of these system calls had this text.
-fn calls(kv: &Sandbox, trace: &str, text: &str, args: &[&str]) -> usize {
+fn calls(kv: &Sandbox, calls: &str, text: &str, args: &[&str]) -> usize {
+    traced(kv, calls, text, args, Stdio::null())
+}
+
+/// Does the same with a batch of these commands.
+fn calls_of_batch(kv: &Sandbox, calls: &str, text: &str, commands: &str) -> usize {
+    fs::write(kv.path("commands"), commands).unwrap();
+    let stdin = fs::File::open(kv.path("commands")).unwrap();
+    traced(kv, calls, text, &["batch", "--sync", "off"], stdin.into())
+}
+
+fn traced(kv: &Sandbox, calls: &str, text: &str, args: &[&str], stdin: Stdio) -> usize {
     let mut command = Command::new("strace");
-    command.args(["-f", "-o", "trace", "-e", trace, KV]);
+    command.args(["-f", "-o", "trace", "-e", calls, KV]);
     command.args(args).current_dir(kv.root()).env_clear();
-    command.env("KV_STORE", kv.store()).stdin(Stdio::null());
+    command.env("KV_STORE", kv.store()).stdin(stdin);
     Ran::of(&mut command).ends(Exit::Success);
     let trace = fs::read_to_string(kv.path("trace")).unwrap();
     trace.lines().filter(|line| line.contains(text)).count()
@@ -21,8 +32,8 @@ fn calls(kv: &Sandbox, trace: &str, text: &str, args: &[&str]) -> usize {
 
 #[test]
 fn a_get_asks_for_nothing_that_it_does_not_need() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     kv.put("k", "v");
@@ -33,35 +44,25 @@ fn a_get_asks_for_nothing_that_it_does_not_need() {
 
 #[test]
 fn a_process_opens_a_namespace_twice_however_often_it_looks() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     kv.put("k", "v");
     // What was changed just now could be changed again without a trace.
     std::thread::sleep(std::time::Duration::from_secs(3));
-    fs::write(kv.path("commands"), "get k\n".repeat(20)).unwrap();
-    let run = |trace, text| {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-o", "trace", "-e", trace, KV, "batch"]);
-        command.current_dir(kv.root()).env_clear();
-        command.stdin(fs::File::open(kv.path("commands")).unwrap());
-        command.env("KV_STORE", kv.store());
-        Ran::of(&mut command).ends(Exit::Success);
-        let trace = fs::read_to_string(kv.path("trace")).unwrap();
-        trace.lines().filter(|line| line.contains(text)).count()
-    };
-    assert_eq!(run("openat,openat2", "/format\""), 2);
-    assert_eq!(run("openat,openat2", "objects/"), 20);
+    let run =
+        |text, command: &str| calls_of_batch(&kv, "openat,openat2", text, &command.repeat(20));
+    assert_eq!(run("/format\"", "get k\n"), 2);
+    assert_eq!(run("objects/", "get k\n"), 20);
     // What is not there is looked for no more often.
-    fs::write(kv.path("commands"), "get none --default x\n".repeat(20)).unwrap();
-    assert_eq!(run("openat,openat2", "/format\""), 2);
+    assert_eq!(run("/format\"", "get none --default x\n"), 2);
 }
 
 #[test]
 fn a_get_of_a_packed_key_takes_four_calls_however_many_packs_there_are() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     for (name, count) in [("old", 4_000), ("new", 10)] {
@@ -80,50 +81,33 @@ fn a_get_of_a_packed_key_takes_four_calls_however_many_packs_there_are() {
     // Each key twice, and once more: its hash pages are there by then.
     let run = |times| {
         let gets: String = (0..100).map(|n| format!("get old-{n}\n")).collect();
-        fs::write(kv.path("commands"), gets.repeat(times)).unwrap();
-        let mut command = Command::new("strace");
         let files = "open,openat,openat2,newfstatat,fstat,statx,pread64,close";
-        command.args(["-f", "-o", "trace", "-e", files, KV, "batch"]);
-        command.current_dir(kv.root()).env_clear();
-        command.stdin(fs::File::open(kv.path("commands")).unwrap());
-        command.env("KV_STORE", kv.store());
-        Ran::of(&mut command).ends(Exit::Success);
-        fs::read_to_string(kv.path("trace"))
-            .unwrap()
-            .lines()
-            .count()
+        calls_of_batch(&kv, files, "", &gets.repeat(times))
     };
     assert_eq!(run(3) - run(2), 4 * 100);
 }
 
 #[test]
 fn a_put_of_a_process_that_puts_many_takes_15_calls() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     kv.put("k", "v");
     std::thread::sleep(std::time::Duration::from_secs(3));
     let run = |times| {
-        fs::write(kv.path("commands"), "put k v\n".repeat(times)).unwrap();
-        let mut command = Command::new("strace");
-        // A build for tests looks at each descriptor once more before it closes it.
-        command.args(["-f", "-o", "trace", "-e", "!fcntl", KV, "batch"]);
-        command.args(["--sync", "off"]);
-        command.current_dir(kv.root()).env_clear();
-        command.stdin(fs::File::open(kv.path("commands")).unwrap());
-        command.env("KV_STORE", kv.store());
-        Ran::of(&mut command).ends(Exit::Success);
-        let trace = fs::read_to_string(kv.path("trace")).unwrap();
-        trace.lines().filter(|line| line.contains('(')).count()
+        // A build for tests looks at each descriptor once more before it closes it; and when memory grows
+        // depends on all that was done before.
+        let counted = "!fcntl,brk,mmap,munmap,mremap";
+        calls_of_batch(&kv, counted, "(", &"put k v\n".repeat(times))
     };
     assert_eq!(run(30) - run(20), 15 * 10);
 }
 
 #[test]
 fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     for is_swept in [false, true] {
         let opened = [10, 40].map(|count| {
@@ -148,8 +132,8 @@ fn a_collection_opens_the_packs_as_often_for_many_dead_entries_as_for_few() {
 
 #[test]
 fn no_more_is_looked_at_than_each_step_needs() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     kv.run(["put", "c", "1"]).ends(Exit::Success);
@@ -169,8 +153,8 @@ fn no_more_is_looked_at_than_each_step_needs() {
 
 #[test]
 fn a_namespace_is_made_at_the_same_cost_among_many_as_among_few() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let read = [500, 4_000].map(|count| {
         let kv = Sandbox::new();

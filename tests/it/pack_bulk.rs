@@ -5,7 +5,7 @@ use std::process::Command;
 
 use kv::exit::Exit;
 
-use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program};
+use crate::harness::{KV, Ran, Sandbox, can_trace};
 use crate::machine::Mount;
 
 /// So many lines make an import, or a removal, a bulk one.
@@ -109,8 +109,8 @@ fn merge_asks_the_file_and_not_the_record_behind_it() {
 /// imported. Who unlinked it may have been killed before the sync.
 #[test]
 fn every_shard_is_synced_before_an_import_is_acknowledged() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     let keys: Vec<_> = (0..300).map(|n| format!("k{n}")).collect();

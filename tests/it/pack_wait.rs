@@ -6,7 +6,7 @@ use std::process::Command;
 
 use kv::exit::Exit;
 
-use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program, until};
+use crate::harness::{KV, Ran, Sandbox, can_trace, until};
 use crate::pack_bulk::{filler, import};
 use crate::process::Started;
 
@@ -55,14 +55,6 @@ impl Waiter {
         );
         ran.ends(Exit::Success).warns("")
     }
-}
-
-fn can_trace() -> bool {
-    let can = has_program("strace");
-    if !can {
-        cannot_run("strace is missing: apt-get install strace");
-    }
-    can
 }
 
 const LINE: &str = "{\"key\":\"k\",\"value\":\"v\"}\n";

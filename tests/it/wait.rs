@@ -9,7 +9,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 use nix::sys::signal::Signal;
 
-use crate::harness::{KV, Sandbox, cannot_run, has_program, until};
+use crate::harness::{KV, Sandbox, can_trace, until};
 use crate::process::{Started, sockets, state, ticks};
 
 /// Starts `kv wait …` and waits until it has nothing to do but wait.
@@ -231,8 +231,8 @@ fn waiting_takes_no_processor_time() {
 
 #[test]
 fn it_is_woken_and_does_not_look_now_and_then() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     kv.put("other", "v");

@@ -66,12 +66,10 @@ fn import_one(
     entries: &mut Entries<'_>,
     before: Option<(usize, usize)>,
 ) -> Result<Exit> {
-    let merge = match args {
-        ImportArgs {
-            if_absent: true, ..
-        } => Merge::IfAbsent,
-        ImportArgs { newer: true, .. } => Merge::Newer,
-        ImportArgs { replace: true, .. } => Merge::Replace,
+    let merge = match (args.if_absent, args.newer, args.replace) {
+        (true, ..) => Merge::IfAbsent,
+        (_, true, _) => Merge::Newer,
+        (.., true) => Merge::Replace,
         _ => Merge::Overwrite,
     };
     let namespace = entries.own.clone();

