@@ -21,8 +21,8 @@ pub trait Entries: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Damaged`](crate::store::StoreError::Damaged) where the key's entry is not what was written,
-    /// [`StoreError::OtherKey`](crate::store::StoreError::OtherKey) where another key's entry is in its place.
+    /// [`StoreError::Damaged`] where the key's entry is not what was written,
+    /// [`StoreError::OtherKey`] where another key's entry is in its place.
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>>;
 
     /// Finds a key whose small value is in memory, without a wait for any disk, lock or peer: for who serves
@@ -51,7 +51,7 @@ pub trait Entries: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::OtherKey`](crate::store::StoreError::OtherKey) where another key's entry is in its place; a damaged entry can be
+    /// [`StoreError::OtherKey`] where another key's entry is in its place; a damaged entry can be
     /// removed. Whatever went wrong, the key holds what it held before; but where the last sync fails
     /// it may be gone already, and come back with a power cut.
     fn remove(
@@ -144,7 +144,7 @@ pub trait Entries: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unfit`](crate::store::StoreError::Unfit) if the value is no number or the sum does not fit 64 bits; then
+    /// [`StoreError::Unfit`] if the value is no number or the sum does not fit 64 bits; then
     /// nothing is changed.
     fn incr(
         &self,
