@@ -16,7 +16,10 @@ const NAMES: [&str; 2] = ["mount.kv", "mount.fuse.kv"];
 const PASSED_OVER: &str = "defaults auto noauto nofail _netdev user nouser users owner noowner group \
     nogroup dev nodev suid nosuid atime noatime diratime nodiratime relatime norelatime strictatime \
     nostrictatime lazytime nolazytime async dirsync silent loud mand nomand iversion noiversion \
-    symfollow nosymfollow comment helper uhelper";
+    symfollow nosymfollow comment helper uhelper default_permissions";
+
+/// Options of kv that are none here: mount(8) waits until it is mounted, and names the store itself.
+const NONE_HERE: [&str; 4] = ["foreground", "help", "version", "store"];
 
 /// Tells whether kv is called by mount(8), by one of its names.
 pub fn is_helper(args: &[OsString]) -> bool {
@@ -42,12 +45,9 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     while let Some(arg) = args.next() {
         match arg.as_bytes() {
             b"-o" => {
-                let given = args
-                    .next()
-                    .map(|given| given.as_bytes())
-                    .unwrap_or_default();
-                let given = given.split(|byte| *byte == b',');
-                for given in given {
+                // Without anything behind it, it is itself what is wrong.
+                let given = args.next().unwrap_or(arg).as_bytes();
+                for given in given.split(|byte| *byte == b',') {
                     // The last one counts, as in `noexec,user,exec`.
                     match given {
                         b"exec" => options.retain(|option| option != "--no-exec"),
@@ -108,12 +108,18 @@ fn is_known(option: &OsStr) -> bool {
 pub(super) fn in_its_words(mut err: clap::Error) -> clap::Error {
     for kind in [ContextKind::InvalidArg, ContextKind::SuggestedArg] {
         if let Some(ContextValue::String(text)) = err.get(kind) {
-            let text = text.trim_start_matches("--").to_owned();
-            let is_remount = text == "remount";
-            _ = err.insert(kind, ContextValue::String(text));
-            if is_remount {
+            let mut text = text.strip_prefix("--").unwrap_or(text).to_owned();
+            let other = match text.strip_prefix("--").unwrap_or(&text) {
                 // What the kernel does with a mount it does without a program.
-                let other = ContextValue::String("mount -i -o remount".to_owned());
+                "remount" => Some(ContextValue::String("mount -i -o remount".to_owned())),
+                name if text != name && NONE_HERE.contains(&name) => {
+                    text = name.to_owned();
+                    Some(ContextValue::None)
+                }
+                _ => None,
+            };
+            _ = err.insert(kind, ContextValue::String(text));
+            if let Some(other) = other {
                 _ = err.insert(ContextKind::SuggestedArg, other);
                 break;
             }
@@ -138,13 +144,14 @@ fn option(given: &[u8]) -> Option<OsString> {
     {
         return None;
     }
-    let name = match name {
-        b"ro" => b"read-only".to_vec(),
-        b"noexec" => b"no-exec".to_vec(),
-        name => name
-            .iter()
-            .map(|byte| if *byte == b'_' { b'-' } else { *byte })
-            .collect(),
+    let spelled = String::from_utf8_lossy(name).replace('_', "-");
+    let spelled = spelled.strip_prefix("kv-").unwrap_or(&spelled);
+    let name: &[u8] = match spelled {
+        "ro" => b"read-only",
+        "noexec" => b"no-exec",
+        _ if NONE_HERE.contains(&spelled) => return Some(format!("----{spelled}").into()),
+        _ if is_known(format!("--{spelled}").as_ref()) => spelled.as_bytes(),
+        _ => name,
     };
-    Some(OsString::from_vec([b"--", &name[..], value].concat()))
+    Some(OsString::from_vec([b"--", name, value].concat()))
 }

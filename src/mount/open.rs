@@ -162,7 +162,9 @@ impl App {
             let mut state = content.state();
             let is_changed = state.writers == 0 && state.change != Change::None;
             state.writers += 1;
-            handle.owes.store(is_changed.into(), SeqCst);
+            // What was put when it was made is stored, whatever others have done with it since.
+            let is_owed = is_changed && state.is_whole;
+            handle.owes.store(is_owed.into(), SeqCst);
             if is_changed {
                 follow::lead(self, &handle, &content, &state, true);
             }
@@ -220,12 +222,20 @@ impl App {
         let place = handle.body.place();
         if let Some(content) = handle.content() {
             let mut state = content.state();
-            let holds = |held: &Reader| !handle.writes && offset < held.told().0;
-            // What is added is behind what it holds.
-            if !state.tail.is_empty() && !hold(&handle.reader).as_ref().is_some_and(holds) {
-                self.answer(self.view(&handle.body, &mut state))?;
+            let mut is_other = false;
+            if !state.tail.is_empty() {
+                // What is added is behind what it holds, if the key holds that still.
+                let held = hold(&handle.reader)
+                    .as_ref()
+                    .map(|is| (is.told().0, is.pin()));
+                let held = held.filter(|(len, _)| !handle.writes && offset < *len);
+                if held.is_none_or(|(len, _)| offset.saturating_add(size as u64) > len) {
+                    let viewed = self.view(&handle.body, &mut state);
+                    self.answer(viewed.or_else(|err| held.map(|_| ()).ok_or(err)))?;
+                }
+                is_other = held.is_some_and(|(_, pin)| pin != state.pin);
             }
-            if let Some(draft) = &state.draft {
+            if let Some(draft) = state.draft.as_ref().filter(|_| !is_other) {
                 let read = draft.read(offset, size);
                 return self.answer(read.map_err(|err| failure("read", self, err)));
             }

@@ -24,6 +24,8 @@ const DEAR: Duration = Duration::from_millis(1);
 const NO_ACCIDENT: u32 = 3;
 /// All keys are listed if that takes at most so many times as long as a question.
 const WORTH: u32 = 20;
+/// Where less care is enough, the list is believed for so many times as long as it took.
+const RARE: u32 = 8;
 /// When that took too long, it is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
 /// After so many listings it is looked whether questions are dear still.
@@ -50,6 +52,8 @@ struct Known {
     took: Duration,
     not_before: Option<Instant>,
     listings: u32,
+    /// How long the last listing took.
+    listing: Duration,
 }
 
 /// How much is to be done to be right.
@@ -57,7 +61,7 @@ struct Known {
 pub(super) enum Care {
     /// The answer is true, or was a second ago.
     True,
-    /// The answer may be older if the truth is dear.
+    /// The answer may be older if the truth is dear: as many times as listing all keys takes.
     Cheap,
 }
 
@@ -117,11 +121,14 @@ impl Shape {
     ) -> Result<()> {
         let mut known = hold(&self.index);
         if known.dear >= NO_ACCIDENT && known.not_before.is_none_or(|at| at < Instant::now()) {
-            let is_fresh = |index: &Index| index.since.elapsed() < BELIEVED;
+            let age = BELIEVED.max(match care {
+                Care::True => Duration::ZERO,
+                Care::Cheap => known.listing * RARE,
+            });
             let is_fine = known
                 .index
                 .as_ref()
-                .is_some_and(|i| care == Care::Cheap || is_fresh(i));
+                .is_some_and(|is| is.since.elapsed() < age);
             if (is_fine || self.list(app, namespace, &mut known)?)
                 && let Some(index) = &known.index
             {
@@ -165,6 +172,7 @@ impl Shape {
             done => done?,
         }
         known.listings += 1;
+        known.listing = began.elapsed();
         if is_over || known.listings.is_multiple_of(REMEASURE) {
             known.not_before = is_over.then(|| Instant::now() + RETRY);
             known.dear = 0;

@@ -101,13 +101,18 @@ impl Model {
             ..
         } = self.open[which];
         if let Some(at) = change {
-            // What is added is behind what it holds.
-            let holds = |held: &Entry| !mode.writes && !held.1.is_empty();
-            if !self.changes[at].tail.is_empty() && !held.as_ref().is_some_and(holds) {
-                self.view(at, file)?;
+            // What is added is behind what it holds, if the key holds that still.
+            let held = held
+                .clone()
+                .filter(|held| !mode.writes && !held.1.is_empty());
+            let mut is_other = false;
+            if !self.changes[at].tail.is_empty() {
+                let viewed = self.view(at, file);
+                viewed.or_else(|err| held.as_ref().map(|_| ()).ok_or(err))?;
+                is_other = held.is_some_and(|held| Some(held.0) != self.changes[at].pin);
             }
-            if let Some(draft) = &self.changes[at].draft {
-                return Ok(draft.clone());
+            if let Some(draft) = self.changes[at].draft.clone().filter(|_| !is_other) {
+                return Ok(draft);
             }
         }
         if self.open[which].held.is_none() {

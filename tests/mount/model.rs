@@ -196,7 +196,7 @@ impl Model {
             file,
             change,
             mode,
-            owes: 1,
+            owes: u64::from(!exclusive),
             ..Open::default()
         }
     }

@@ -192,6 +192,9 @@ fn a_line_of_fstab_mounts_a_store() {
         ends 32 mount -t kv \"$PWD/store\" real; ends 1 mount -t kv -o bogus \"$PWD/store\" mnt
         mount -t kv -o bogus \"$PWD/store\" mnt 2>&1 | grep -q 'unknown argument .bogus'
         mount -t kv -o remount \"$PWD/store\" mnt 2>&1 | grep -q 'mean .mount -i -o remount'
+        for option in foreground help store=x --read-only no_such; do
+          mount -t kv -o $option \"$PWD/store\" mnt 2>&1 | grep -q \"unknown argument .${option%=x}\"; done
+        ends 1 sbin/mount.kv \"$PWD/store\" mnt -o
         test -z \"$(sbin/mount.kv \"$PWD/store\" mnt -f -o ro 2>&1)\"; ends 1 sbin/mount.kv \"$PWD/store\" mnt -f -o bogus
         sbin/mount.kv \"$PWD/store\" mnt -s -o bogus,ro; cat mnt/default/k; $umount mnt
         mount -t fuse.kv \"$PWD/store\" mnt; cat mnt/default/k; $umount mnt

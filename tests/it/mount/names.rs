@@ -194,7 +194,7 @@ fn a_key_and_keys_below_it_are_a_directory_with_its_value() {
         kv.put("a", "self");
         mount.holds("a", "self");
         kv.put("a/b", "below");
-        crate::harness::until("it is a directory", || mount.path("a").is_dir());
+        until("it is a directory", || mount.path("a").is_dir());
         mount.holds("a/%value", "self");
         mount.holds("a/b", "below");
         mount.write("a/%value", "changed");
@@ -231,7 +231,7 @@ fn namespaces_are_the_directories_at_the_top() {
         assert_eq!(names(), ["default", "one"]);
         // It comes back with its first key.
         kv.run(["-n", "two", "put", "k", "v"]).ends(Exit::Success);
-        crate::harness::until("it is shown", || names() == ["default", "one", "two"]);
+        until("it is shown", || names() == ["default", "one", "two"]);
     });
 }
 
@@ -242,7 +242,7 @@ fn a_store_of_many_loose_keys_shows_what_changes() {
         let lines: String = (0..900).map(|n| format!("put many/{n} v\n")).collect();
         kv.feed(["--sync", "off", "batch"], lines.as_bytes())
             .ends(Exit::Success);
-        crate::harness::until("all are seen", || mount.names("many").len() == 900);
+        until("all are seen", || mount.names("many").len() == 900);
         for n in 0..20 {
             mount.lacks(&format!("own{n}"));
             fs::create_dir(mount.path(format!("own{n}"))).unwrap();
@@ -258,10 +258,18 @@ fn a_store_of_many_loose_keys_shows_what_changes() {
             assert_eq!(mount.names("many").len(), 900);
         }
         kv.put("their/k", "v");
-        crate::harness::until("it is seen", || mount.path("their").is_dir());
+        until("it is seen", || mount.path("their").is_dir());
         mount.holds("their/k", "v");
         kv.run(["remove", "their/k"]).ends(Exit::Success);
-        crate::harness::until("it is gone", || !mount.path("their").exists());
+        until("it is gone", || !mount.path("their").exists());
+        // A key becomes a directory, and nobody lists the one above.
+        for name in ["one", "two"] {
+            kv.put(name, "v");
+            mount.holds(name, "v");
+            kv.put(&format!("{name}/below"), "v");
+            let below = format!("{name}/below");
+            until("it is a directory", || mount.path(&below).exists());
+        }
     });
 }
 
@@ -337,7 +345,7 @@ fn it_is_told_when_a_key_expires() {
         assert_eq!(kv.field("expires", "k"), "never");
         assert!(set("soon").is_err());
         set("0.1s").unwrap();
-        crate::harness::until("it expires", || !path.exists());
+        until("it expires", || !path.exists());
         kv.lacks("k");
     });
 }

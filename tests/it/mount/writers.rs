@@ -9,6 +9,7 @@ use std::thread;
 
 use kv::exit::Exit;
 
+use super::open::close;
 use super::{Mount, on_each};
 use crate::harness::{Engine, tell_count, until};
 
@@ -290,5 +291,48 @@ fn a_sync_by_who_only_reads_stores_what_others_write() {
         kv.holds("log", "one\ntwo\n");
         mount.kill();
         kv.holds("k", "value");
+    });
+}
+
+#[test]
+fn who_made_a_lock_file_and_wrote_nothing_owes_nothing() {
+    on_each(MOST, |kv, mount| {
+        let changes: [&[&str]; 4] = [
+            &["put", "k", "v"],
+            &["append", "k", "v"],
+            &["expire", "k", "1h"],
+            &["remove", "k"],
+        ];
+        for change in changes {
+            let mut options = OpenOptions::new();
+            let lock = options.write(true).create_new(true);
+            let lock = lock.open(mount.path("k")).unwrap();
+            kv.run(change).ends(Exit::Success);
+            let left = kv.run(["get", "k"]).stdout().to_vec();
+            lock.sync_all().unwrap();
+            close(lock).unwrap();
+            assert_eq!(kv.run(["get", "k"]).stdout(), left);
+            kv.run(["remove", "--force", "k"]).ends(Exit::Success);
+        }
+    });
+}
+
+/// Who reads in parts and stops at the size that it is told reads all of it.
+#[test]
+fn who_reads_beside_who_adds_is_told_of_what_it_reads() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "0123456789");
+        let reader = fs::File::open(mount.path("k")).unwrap();
+        let mut adds = OpenOptions::new();
+        let mut adds = adds.append(true).open(mount.path("k")).unwrap();
+        adds.write_all(b"ABC").unwrap();
+        assert_eq!(reader.metadata().unwrap().len(), 13);
+        let mut all = [0; 99];
+        assert_eq!(reader.read_at(&mut all, 0).unwrap(), 13);
+        assert_eq!(&all[..13], b"0123456789ABC");
+        // No part of what another has put in its place.
+        kv.put("k", "another value");
+        adds.sync_all().unwrap();
+        mount.holds("k", "another valueABC");
     });
 }
