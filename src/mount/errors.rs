@@ -4,7 +4,7 @@ use std::io;
 
 use fuser::Errno;
 
-use crate::store::{StoreError, error};
+use crate::store::{Fault, StoreError, error};
 
 use super::App;
 
@@ -44,6 +44,7 @@ fn errno_of(err: &StoreError) -> Errno {
     match err {
         StoreError::Busy { .. } | StoreError::Contended { .. } => Errno::EBUSY,
         StoreError::Unfit { .. } => Errno::EINVAL,
+        StoreError::Service { fault, .. } if *fault == Fault::TooLarge => Errno::EFBIG,
         StoreError::Io { source, .. } if is(source, rustix::io::Errno::MFILE) => Errno::EMFILE,
         StoreError::Io { source, .. } if is(source, rustix::io::Errno::NFILE) => Errno::ENFILE,
         StoreError::Io { source, .. } => match source.kind() {

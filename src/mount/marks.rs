@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use fuser::Errno;
 
-use crate::store::{Deadline, Expiry, Meta, units};
+use crate::store::{Deadline, Etag, Expiry, Meta, units};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
 use super::content::Kind;
@@ -16,13 +16,12 @@ const EXPIRES: &str = "user.kv.expires";
 const NEVER: &str = "never";
 
 impl App {
-    /// Names the attributes of a file, each with a NUL behind it.
+    /// Names the attributes that a copy of a file can have as well, each with a NUL behind it: who copies
+    /// all of them would else never find that two files are the same.
     pub(super) fn marks(&self, number: u64) -> Answer<Vec<u8>> {
-        let names = match self.stored(number)? {
-            Some(_) => format!("{ETAG}\0{EXPIRES}\0"),
-            None => String::new(),
-        };
-        Ok(names.into_bytes())
+        let expires = self.stored(number)?.and_then(|(_, expires)| expires);
+        let names = expires.map(|_| format!("{EXPIRES}\0"));
+        Ok(names.unwrap_or_default().into_bytes())
     }
 
     /// Returns an attribute of a file.
@@ -37,13 +36,11 @@ impl App {
                 Errno::EOPNOTSUPP
             });
         }
-        let (meta, expiry) = self.stored(number)?.ok_or(Errno::ENODATA)?;
-        let text = match (is_etag, expiry, meta.expires) {
-            (true, ..) => meta.etag.to_string(),
-            (_, Some(Expiry::At(deadline)), _) | (_, None, Some(deadline)) => {
-                rfc3339_deadline(deadline)
-            }
-            _ => NEVER.to_owned(),
+        let (etag, expires) = self.stored(number)?.ok_or(Errno::ENODATA)?;
+        let text = match (is_etag, expires) {
+            (true, _) => etag.to_string(),
+            (_, Some(deadline)) => rfc3339_deadline(deadline),
+            (_, None) => NEVER.to_owned(),
         };
         Ok(text.into_bytes())
     }
@@ -113,15 +110,20 @@ impl App {
         })
     }
 
-    /// Returns what the store knows of a file, and the expiry that it is to get; `None` if it is a
+    /// Returns which entry a file is, and when it expires or will once it is stored; `None` if it is a
     /// directory or not stored.
-    fn stored(&self, number: u64) -> Answer<Option<(Meta, Option<Expiry>)>> {
+    fn stored(&self, number: u64) -> Answer<Option<(Etag, Option<Deadline>)>> {
         let Some(Place::File(namespace, key)) = self.nodes().place(number) else {
             return Ok(None);
         };
         let meta = self.stat(&namespace, &key)?;
         let body = self.files().named(&(namespace, key));
         let expiry = body.and_then(|body| body.content()?.state().expiry);
-        Ok(meta.map(|meta| (meta, expiry)))
+        let expires = |meta: &Meta| match expiry {
+            Some(Expiry::At(deadline)) => Some(deadline),
+            Some(_) => None,
+            None => meta.expires,
+        };
+        Ok(meta.map(|meta| (meta.etag, expires(&meta))))
     }
 }

@@ -17,8 +17,12 @@ const A_TICK: Duration = Duration::from_nanos(1);
 
 impl App {
     /// Answers with a file or directory that was looked up or made.
-    pub(super) fn entry(&self, number: u64, attributes: &Attributes, reply: ReplyEntry) {
-        let told = self.told(number, attributes);
+    pub(super) fn entry(&self, done: Answer<(u64, Attributes)>, reply: ReplyEntry) {
+        let (number, attributes) = match done {
+            Ok(done) => done,
+            Err(err) => return reply.error(err),
+        };
+        let told = self.told(number, &attributes);
         // A file is looked up each time that it is opened, so that it is never an old one.
         let (known, found) = match attributes.is_dir {
             true => (BELIEVED, BELIEVED),
@@ -39,6 +43,7 @@ impl App {
 /// Of the flags of open(2), which are the same in all programs of one system.
 pub(super) const EXCLUSIVE: i32 = rustix::fs::OFlags::EXCL.bits().cast_signed();
 const TRUNCATE: i32 = rustix::fs::OFlags::TRUNC.bits().cast_signed();
+pub(super) const DSYNC: i32 = rustix::fs::OFlags::DSYNC.bits().cast_signed();
 pub(super) const APPEND: i32 = rustix::fs::OFlags::APPEND.bits().cast_signed();
 
 /// Reads the flags of open(2).

@@ -19,7 +19,7 @@ use crate::store::Time;
 
 use super::body::Mode;
 use super::change::Wish;
-use super::replies::{APPEND, EXCLUSIVE, empty, mode_of, opened, sized};
+use super::replies::{APPEND, DSYNC, EXCLUSIVE, empty, mode_of, opened, sized};
 use super::{App, follow};
 
 /// Bytes that are written by one request at most.
@@ -64,13 +64,11 @@ impl Filesystem for Requests {
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let parent = self.app.nodes().place(parent.0).ok_or(Errno::ENOENT);
-        match parent.and_then(|parent| self.app.find(&parent, name)) {
-            Ok((place, attributes)) => match follow::tell(&self.app, &place, &attributes) {
-                Ok(number) => self.app.entry(number, &attributes, reply),
-                Err(err) => reply.error(err),
-            },
-            Err(err) => reply.error(err),
-        }
+        let found = parent.and_then(|parent| {
+            let (place, attributes) = self.app.find(&parent, name)?;
+            Ok((follow::tell(&self.app, &place, &attributes)?, attributes))
+        });
+        self.app.entry(found, reply);
     }
 
     fn forget(&self, _req: &Request, number: INodeNo, times: u64) {
@@ -134,10 +132,7 @@ impl Filesystem for Requests {
         let made = made.and_then(|(number, attributes, handle)| {
             self.app.close_file(handle).map(|()| (number, attributes))
         });
-        match made {
-            Ok((number, attributes)) => self.app.entry(number, &attributes, reply),
-            Err(err) => reply.error(err),
-        }
+        self.app.entry(made, reply);
     }
 
     fn mkdir(
@@ -149,10 +144,7 @@ impl Filesystem for Requests {
         _umask: u32,
         reply: ReplyEntry,
     ) {
-        match self.app.make_dir(parent.0, name) {
-            Ok((number, attributes)) => self.app.entry(number, &attributes, reply),
-            Err(err) => reply.error(err),
-        }
+        self.app.entry(self.app.make_dir(parent.0, name), reply);
     }
 
     fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -189,19 +181,15 @@ impl Filesystem for Requests {
             return reply.error(Errno::EINVAL);
         }
         let keep = flags.bits() == KEEP;
-        empty(
-            self.app
-                .rename((parent.0, name), (newparent.0, newname), keep),
-            reply,
-        );
+        let (from, to) = ((parent.0, name), (newparent.0, newname));
+        empty(self.app.rename(from, to, keep), reply);
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let mode = mode_of(flags, req.pid());
-        let allowed = if mode.writes || mode.truncates {
-            self.app.allow_changes()
-        } else {
-            Ok(())
+        let allowed = match mode.writes || mode.truncates {
+            true => self.app.allow_changes(),
+            false => Ok(()),
         };
         match allowed.and_then(|()| self.app.open_file(ino.0, mode)) {
             Ok(handle) => reply.opened(FileHandle(handle), opened(mode)),
@@ -269,7 +257,15 @@ impl Filesystem for Requests {
         let is_page = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         let offset = Some(offset).filter(|_| is_page || flags.0 & APPEND == 0);
         let handle = self.app.files().handle(fh.0);
-        match handle.and_then(|handle| self.app.write_file(&handle, req.pid(), offset, data)) {
+        let written = handle.and_then(|handle| {
+            self.app.write_file(&handle, req.pid(), offset, data)?;
+            // With O_SYNC too, or where all of the mount is to be synced.
+            match flags.0 & DSYNC {
+                0 => Ok(()),
+                _ => self.app.sync_file(fh.0),
+            }
+        });
+        match written {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(err) => reply.error(err),
         }
@@ -360,7 +356,17 @@ impl Filesystem for Requests {
             Ok(room) => {
                 let block = u32::try_from(room.block).unwrap_or(u32::MAX);
                 let (free, available) = (room.free, room.available);
-                reply.statfs(room.blocks, free, available, 0, 0, block, name_len, block);
+                let (files, free_files) = room.files;
+                reply.statfs(
+                    room.blocks,
+                    free,
+                    available,
+                    files,
+                    free_files,
+                    block,
+                    name_len,
+                    block,
+                );
             }
             Err(_) => reply.error(Errno::EIO),
         }

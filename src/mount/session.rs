@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use fuser::{BackgroundSession, MountOption, Session, SessionACL};
+use rustix::process::{Resource, getrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -19,6 +20,8 @@ use super::{App, Config};
 
 /// Threads that answer the kernel. Each may wait for the store.
 const THREADS: usize = 16;
+/// Addresses that these take, most of them for nothing: without them it would die once it is mounted.
+const ADDRESSES: u64 = 3 << 29;
 /// For how long files that are open may be used when it is to end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,11 @@ impl Signals {
 /// Where the system has no FUSE, does not let this user mount there, or does not tell of signals.
 pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     let point = point.canonicalize()?;
+    let room = getrlimit(Resource::As).current;
+    if room.is_some_and(|room| room < ADDRESSES) {
+        let why = "a mount takes 1.5 GiB of addresses: raise the limit (ulimit -v)";
+        return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
+    }
     // Whatever is open there takes descriptors here.
     os::raise_limit();
     // Before it is mounted: whoever ends it as soon as it is must not leave the mount behind.

@@ -145,6 +145,8 @@ pub(crate) struct DiskSpace {
     pub(crate) free: u64,
     /// Of that what users other than root may take.
     pub(crate) available: u64,
+    /// How many files there can be, and how many more.
+    pub(crate) files: (u64, u64),
 }
 
 /// Tells how much room the disk of a path has. What is not there yet is made in the nearest directory
@@ -158,6 +160,7 @@ pub(crate) fn disk_space(path: &Path) -> io::Result<DiskSpace> {
         blocks: told.f_blocks,
         free: told.f_bfree,
         available: told.f_bavail,
+        files: (told.f_files, told.f_ffree),
     })
 }
 

@@ -148,6 +148,8 @@ pub enum Fault {
     Busy,
     /// The data is damaged.
     Damaged,
+    /// It takes no values of this size.
+    TooLarge,
     /// Any other.
     Failed,
 }

@@ -2,7 +2,7 @@
 
 use fuser::Errno;
 
-use super::{Change, Entry, Model, Open};
+use super::{Change, Model, Open};
 
 impl Model {
     /// What is about to be changed through an opening is seen by who only reads the same entry.

@@ -260,10 +260,16 @@ impl Client {
         }
         let mut body = Vec::new();
         _ = answer.body.take(MAX_REFUSAL).read_to_end(&mut body);
-        match answer::read::<Refused>(&body) {
+        let mut err = match answer::read::<Refused>(&body) {
             Some(told) if !told.error.is_empty() => self.service_error(told.status, told.error),
             _ => self.service_error(status, format!("it answers {}", answer.code)),
+        };
+        if let StoreError::Service { fault, .. } = &mut err
+            && answer.code == StatusCode::PAYLOAD_TOO_LARGE
+        {
+            *fault = Fault::TooLarge;
         }
+        err
     }
 
     /// Sends requests that wait for something, one after another, until one brings it or the time is

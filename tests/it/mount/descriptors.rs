@@ -6,7 +6,7 @@ use std::io::Write as _;
 use kv::exit::Exit;
 use rustix::io::Errno;
 
-use super::mounted::{can, release};
+use super::mounted::{can, is_mounted, release};
 use crate::harness::Sandbox;
 
 /// Mounts with a limit, and writes to so many files at once. Returns how many could be opened.
@@ -40,6 +40,21 @@ fn write_at_once(limit: &str, many: usize) -> usize {
         assert_eq!(Errno::from_io_error(&err), Some(Errno::MFILE), "{err}");
     }
     count
+}
+
+/// A process that the system takes memory from dies without unmounting.
+#[test]
+fn it_is_not_mounted_where_a_limit_leaves_it_no_memory() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    fs::create_dir(kv.path("mnt")).unwrap();
+    let mounted = kv.shell("sh", "ulimit -v 600000; exec kv mount mnt");
+    mounted
+        .ends(Exit::Failure)
+        .complains(&["cannot mount on `mnt`", "ulimit -v"]);
+    assert!(!is_mounted(&kv.path("mnt")));
 }
 
 #[test]

@@ -9,7 +9,9 @@ use kv::exit::Exit;
 
 use super::mounted::{Mount, can};
 use super::on_each;
+use super::open::close;
 use crate::harness::{Engine, Sandbox};
+use crate::serve::client::Server;
 
 const ALL: &[Engine] = &[
     Engine::Tree,
@@ -301,6 +303,25 @@ fn files_that_may_not_grow_are_told_as_such() {
         let told = mount.end(rustix::process::Signal::TERM);
         assert!(told.contains("File too large"), "{told}");
     }
+}
+
+#[test]
+fn a_value_that_is_too_large_for_a_service_is_told_as_such() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::on(Engine::Tree);
+    kv.put("k", "old");
+    let server = Server::of(&kv, &["--max-value", "100K"]);
+    let store = format!("http://{}", server.address());
+    let mount = Mount::of(&kv, &["--store", &store]);
+    let mut file = File::create(mount.path("k")).unwrap();
+    file.write_all(&bytes(200_000)).unwrap();
+    let refused = [file.sync_all(), close(file)];
+    for done in refused {
+        assert_eq!(done.unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
+    mount.holds("k", "old");
 }
 
 #[test]

@@ -333,9 +333,16 @@ fn it_is_told_when_a_key_expires() {
         let flags = rustix::fs::XattrFlags::empty();
         rustix::fs::setxattr(&path, "user.kv.etag", b"another", flags).unwrap();
         rustix::fs::removexattr(&path, "user.kv.etag").unwrap();
+        let names = || {
+            let mut names = [0; 64];
+            let len = rustix::fs::listxattr(&path, &mut names).unwrap();
+            names[..len].to_vec()
+        };
+        assert_eq!(names(), b"");
         assert_eq!(get("user.kv.etag"), kv.field("etag", "k"));
         assert_eq!(get("user.kv.expires"), "never");
         set("2h").unwrap();
+        assert_eq!(names(), b"user.kv.expires\0");
         assert_eq!(get("user.kv.expires"), kv.field("expires", "k"));
         mount.write("k", "written");
         assert_eq!(get("user.kv.expires"), kv.field("expires", "k"));

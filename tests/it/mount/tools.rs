@@ -83,11 +83,11 @@ fn rsync_finds_nothing_to_do_the_second_time() {
         fs::write(source.join("a/b/empty"), "").unwrap();
         let script = format!(
             "cd {}; chmod -R u=rwX,go= source; touch -d '2020-02-03 04:05:06.789' source/a/1
-            rsync -a source/ mnt/default/",
+            rsync -aX source/ mnt/default/",
             kv.root().display()
         );
         mount.shell(kv, &script).ends(Exit::Success).is_silent();
-        let second = "rsync -ai ../../source/ ./; rsync -aic ./ ../../source/";
+        let second = "rsync -aXi ../../source/ ./; rsync -aXic ./ ../../source/";
         mount.shell(kv, second).ends(Exit::Success).is_silent();
         kv.holds("a/7", "7");
         assert_eq!(

@@ -317,6 +317,20 @@ fn who_made_a_lock_file_and_wrote_nothing_owes_nothing() {
     });
 }
 
+#[test]
+fn what_is_written_to_be_synced_is_stored_before_the_write_ends() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "old ");
+        let script = "import os, subprocess
+fd = os.open('k', os.O_WRONLY | os.O_APPEND | os.O_DSYNC); os.write(fd, b'line ')
+print(subprocess.run(['kv', 'get', 'k'], capture_output=True).stdout)
+fd = os.open('new', os.O_WRONLY | os.O_CREAT | os.O_SYNC); os.write(fd, b'value')
+print(subprocess.run(['kv', 'get', 'new'], capture_output=True).stdout)";
+        let ran = mount.shell(kv, &format!("python3 -c \"{script}\""));
+        ran.ends(Exit::Success).prints("b'old line '\nb'value'\n");
+    });
+}
+
 /// Who reads in parts and stops at the size that it is told reads all of it.
 #[test]
 fn who_reads_beside_who_adds_is_told_of_what_it_reads() {
