@@ -3,7 +3,7 @@
 //! [`open`] is the only list of engines; a new one is a new module and a line there. What engines
 //! share is beside them: `holder` tells who has a lock on a file; `lease`
 //! serves those that cannot see a holder die; `runs` puts what is imported in order, and `merge` reads
-//! what is in order as one.
+//! what is in order as one; `tls` knows whom to trust.
 
 mod holder;
 pub mod http;
@@ -13,6 +13,7 @@ mod merge;
 pub mod redis;
 mod runs;
 pub mod sqlite;
+mod tls;
 pub mod tree;
 
 use std::time::Duration;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::engine::tls::explain;
+
 /// Tells whether nothing of the request can have arrived.
 pub(super) fn is_unreachable(err: &ureq::Error) -> bool {
     match err {
@@ -23,6 +25,7 @@ pub(super) fn is_unreachable(err: &ureq::Error) -> bool {
         ureq::Error::Io(err) => matches!(
             err.kind(),
             io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::InvalidInput
                 | io::ErrorKind::NotFound
                 | io::ErrorKind::PermissionDenied
                 | io::ErrorKind::HostUnreachable
@@ -50,19 +53,8 @@ pub(super) fn io_error(err: ureq::Error) -> io::Error {
     }
 }
 
-/// Says what a fault of TLS means to who typed the address.
 fn explain_tls(fault: &rustls::Error) -> io::Error {
-    use rustls::{CertificateError, Error};
-    let text = match fault {
-        Error::InvalidMessage(_) => "what answers speaks no TLS (http:// instead of https://?)".to_owned(),
-        Error::InvalidCertificate(CertificateError::Other(other))
-            if other.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            "its certificate is one of an authority (openssl: -addext basicConstraints=critical,CA:FALSE)"
-                .to_owned()
-        }
-        fault => fault.to_string(),
-    };
+    let text = explain(fault, "http:// instead of https://");
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 

@@ -14,7 +14,7 @@ use super::reply::{Answer, judge};
 use super::resp::{Reply, write_command};
 use super::sentinel::word_of_all;
 use super::slots::Address;
-use super::socket::Socket;
+use super::socket::{Socket, stays};
 use super::target::Target;
 use super::wait::{Wait, has_written};
 
@@ -216,11 +216,7 @@ impl State {
     /// Notes that a server cannot be reached.
     fn lose(&mut self, round: &mut Dispatch, server: Address, err: io::Error) {
         // A connection that was idle for long may have been closed: a new one is worth a try at once.
-        let may_help = !matches!(
-            err.kind(),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-        );
-        round.retry_now |= self.sockets.remove(&server).is_some() && may_help;
+        round.retry_now |= self.sockets.remove(&server).is_some() && !stays(&err);
         self.is_stale = true;
         round.failure = Some(Failure { server, why: err });
     }

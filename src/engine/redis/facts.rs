@@ -104,7 +104,9 @@ pub(super) fn unknown(what: &str, reply: Reply) -> io::Error {
     let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
     match reply {
         Reply::Error(text) if text.starts_with("NOPERM") => denied(format!("{text}{RULE}")),
-        Reply::Error(text) if text.starts_with("NOAUTH") => denied(text),
+        Reply::Error(text) if text.starts_with("NOAUTH") => denied(format!(
+            "it wants a password, which KV_PASSWORD has: {text}"
+        )),
         Reply::Error(text) => io::Error::other(text),
         _ => io::Error::new(
             io::ErrorKind::InvalidData,

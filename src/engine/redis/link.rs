@@ -20,6 +20,7 @@ use super::facts::RULE;
 use super::map::Map;
 use super::pending::{Failure, Pending, plain_text};
 use super::resp::Reply;
+use super::socket::stays;
 use super::target::Target;
 
 /// So much is sent before the answers are read.
@@ -174,11 +175,8 @@ impl Link {
             };
             let is_unsure = (0..commands.len()).any(unsure);
             match round.failure {
-                // A server may redirect a few times at once, and then after a pause each time; and what
-                // may have been carried out is not sent again when its time is over.
-                _ if round.retry_now
-                    && tries <= 8
-                    && !(is_unsure && os::since_boot() >= deadline) => {}
+                // A server may redirect a few times at once, and then after a pause each time.
+                _ if round.retry_now && tries <= 8 && os::since_boot() < deadline => {}
                 Some(failure) => pause(self.location(), failure, deadline, is_unsure)?,
                 None => {
                     let (server, there) = round.sent_elsewhere.unwrap_or_default();
@@ -276,10 +274,7 @@ fn pause(
 ) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(50);
     let is_over = os::since_boot() + PAUSE >= deadline;
-    if !is_over
-        && why.kind() != io::ErrorKind::PermissionDenied
-        && why.kind() != io::ErrorKind::Unsupported
-    {
+    if !is_over && !stays(&why) {
         thread::sleep(PAUSE);
         // This process may have been stopped for long meanwhile.
         if os::since_boot() < deadline {

@@ -63,6 +63,12 @@ impl Map {
         let is_cluster = match &slots {
             Reply::Array(_) => true,
             Reply::Error(text) if text.contains("cluster support disabled") => false,
+            Reply::Error(text) if text.starts_with("ERR unknown command") => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "it does not know `CLUSTER`: for a sentinel write `redis+sentinel://HOST:PORT/NAME`",
+                ));
+            }
             _ => return Err(unknown("CLUSTER SLOTS", slots)),
         };
         let replicas = match nodes {

@@ -10,11 +10,15 @@ use crate::store::{
 };
 
 use super::Redis;
-use super::call::about;
+use super::call::{about, foreign_key};
+use super::check::path_of;
 use super::command::Command;
 use super::link::Link;
 use super::names::{Bucket, Room};
 use super::script::Script;
+
+/// What a key is that stands where a lock is to be: nothing of a store is in it.
+const OF_ANOTHER: &str = "which another program made: delete it";
 
 /// A lock, for one holder.
 struct RedisGrant {
@@ -53,18 +57,26 @@ impl RedisGrant {
         let answer = link.bytes(reply)?.unwrap_or_default();
         let answer = String::from_utf8_lossy(&answer).into_owned();
         match answer.split_once(' ') {
-            Some(("foreign", kind)) => Err(self.no_lock(&format!("it is a key of type {kind}"))),
+            Some(("foreign", what)) => {
+                let (kind, name) = what.split_once(' ').unwrap_or((what, ""));
+                Err(match name.as_bytes() == self.room.single('t') {
+                    true => foreign_key(name, kind),
+                    false => self.no_lock(&format!("it is a key of type {kind}, {OF_ANOTHER}")),
+                })
+            }
             _ => Ok(answer),
         }
     }
 
     fn no_lock(&self, why: &str) -> StoreError {
-        StoreError::Damaged {
-            path: String::from_utf8_lossy(&self.room.many('l', &self.name))
-                .into_owned()
-                .into(),
-            source: why.into(),
-        }
+        no_lock(&self.room.many('l', &self.name), why)
+    }
+}
+
+fn no_lock(name: &[u8], why: &str) -> StoreError {
+    StoreError::Damaged {
+        path: path_of(name),
+        source: why.into(),
     }
 }
 
@@ -126,14 +138,20 @@ impl Locks for Redis {
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
         let room = self.lock_room(namespace, name);
         let name = room.many('l', name.as_bytes());
-        let holders = Command::read(room.slot, &[b"HVALS".to_vec(), name]);
+        let holders = Command::read(room.slot, &[b"HVALS".to_vec(), name.clone()]);
         let map = self.link.map(false)?;
         let server = map.master_of(room.slot).cloned().unwrap_or_default();
         let replies = self
             .link
-            .run(&[holders, Command::of_node(&server, &["TIME"])])?;
+            .answers(&[holders, Command::of_node(&server, &["TIME"])])?;
         let mut parts = Vec::new();
         for reply in replies {
+            if reply.is_foreign() {
+                return Err(no_lock(
+                    &name,
+                    &format!("it is no hash but a key {OF_ANOTHER}"),
+                ));
+            }
             parts.push(self.link.array(reply)?);
         }
         let (time, holders) = (parts.pop(), parts.pop());

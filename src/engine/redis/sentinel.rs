@@ -179,7 +179,7 @@ pub(super) fn read(reply: Reply, name: &str) -> io::Result<Address> {
             "the sentinel knows no master `{name}`"
         ))),
         Reply::Error(text) if text.starts_with("ERR unknown command") => Err(odd()),
-        Reply::Error(text) => Err(io::Error::other(text)),
+        Reply::Error(_) => Err(unknown("SENTINEL", reply)),
         Reply::Array(parts) => {
             let mut parts = parts.into_iter();
             let host = parts.next().and_then(Reply::into_bytes);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::engine::tls::{authorities, explain};
 use crate::os;
 use crate::store::RedisLocation;
 
@@ -199,9 +200,16 @@ impl Limited {
             }
             Err(err) => err.kind() == io::ErrorKind::WouldBlock,
         };
-        match is_over {
-            true => Err(no_answer()),
-            false => moved,
+        match moved {
+            _ if is_over => Err(no_answer()),
+            Err(err) => Err(match err.get_ref().and_then(|err| err.downcast_ref()) {
+                Some(fault) => io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    explain(fault, "redis:// instead of rediss://"),
+                ),
+                None => err,
+            }),
+            moved => moved,
         }
     }
 }
@@ -225,6 +233,14 @@ impl Write for Limited {
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
     }
+}
+
+/// Tells whether a fault stays, however often is asked.
+pub(super) fn stays(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
+    )
 }
 
 /// Connects to the first address of a host that takes it.
@@ -261,7 +277,7 @@ fn tls_config() -> io::Result<Arc<ClientConfig>> {
         return Ok(Arc::clone(config));
     }
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(authorities()?);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

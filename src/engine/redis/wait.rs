@@ -70,8 +70,8 @@ impl<'a> Wait<'a> {
     ) -> io::Result<Self> {
         let denied = |text| io::Error::new(io::ErrorKind::PermissionDenied, text);
         if facts.is_replica && target.location.reads_replica && !map.is_cluster {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
+            // It may become one.
+            return Err(io::Error::other(
                 "it is a replica, which `?read=replica` lets answer: only a master is written to",
             ));
         }

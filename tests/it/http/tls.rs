@@ -104,7 +104,14 @@ fn tls_and_a_base_path_lead_to_the_store() {
     kv.shell("sh", other).ends(Exit::Success);
     run(&store, &["get", "k"], "other.pem")
         .ends(Exit::Failure)
-        .complains(&["cannot reach `https://localhost", "certificate"]);
+        .complains(&["cannot reach `https://localhost", "set SSL_CERT_FILE to"]);
+    run(&store, &["put", "k", "v"], "none.pem")
+        .ends(Exit::Failure)
+        .complains(&[
+            "cannot reach `https://localhost",
+            "none.pem",
+            "SSL_CERT_FILE",
+        ]);
     let store = format!("https://127.0.0.2:{port}");
     run(&store, &["get", "k"], "ca.pem").ends(Exit::Failure);
     // It speaks TLS and is asked without.

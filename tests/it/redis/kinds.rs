@@ -136,6 +136,27 @@ fn the_last_token_of_a_lock() {
 }
 
 #[test]
+fn the_holders_of_a_lock() {
+    let Some(server) = server() else {
+        return;
+    };
+    let on = On::new(server.store());
+    let prefix = on.store.split_once("prefix=").unwrap().1;
+    let bucket = xxhash_rust::xxh3::xxh3_64(b"job") & 0x3f;
+    let name = format!("{{{prefix}:default:{bucket:02x}}}l:job");
+    server.cli(&["set", &name, "mine"]);
+    for args in [
+        &["lock", "job", "--", "true"][..],
+        &["lock", "job", "--show"],
+    ] {
+        let told = [&name[..], "which another program made: delete it"];
+        on.run(args).ends(Exit::Program(125)).complains(&told);
+    }
+    server.cli(&["del", &name]);
+    on.run(&["lock", "job", "--", "true"]).ends(Exit::Success);
+}
+
+#[test]
 fn a_list_of_the_namespaces_that_is_gone_is_no_empty_store() {
     let cluster = cluster().map(|cluster| (&cluster.nodes[0], cluster.store(), true));
     let single = server().map(|server| (server, server.store(), false));

@@ -66,7 +66,7 @@ fn a_password_opens_the_store() {
     assert!(!ran.stderr_text().contains("hash"));
     on.run(&["get", "k"])
         .ends(Exit::Failure)
-        .complains(&["NOAUTH"]);
+        .complains(&["NOAUTH", "KV_PASSWORD"]);
     let inside = On::new(on.store.replace("//", "//:hush@"));
     inside.holds("k", "v");
     let info = inside.run(&["info"]).ends(Exit::Success).stdout_text();
@@ -137,7 +137,21 @@ fn tls_is_spoken_with_whom_an_authority_vouches_for() {
     let refused = run(&["get", "k"], "other.pem")
         .ends(Exit::Failure)
         .prints("");
-    refused.complains(&["cannot reach `rediss://localhost", "certificate"]);
+    refused.complains(&["cannot reach `rediss://localhost", "set SSL_CERT_FILE to"]);
+    // What will be no better the next time is told at once.
+    kv.shell("sh", "echo junk >junk.pem").ends(Exit::Success);
+    for (authority, why) in [
+        ("none.pem", "entity not found"),
+        ("junk.pem", "no certificate in"),
+    ] {
+        let mut get = on.command(&["get", "k", "--busy-timeout", "60s"]);
+        get.env("SSL_CERT_FILE", path(authority));
+        let told = [authority, "SSL_CERT_FILE", why];
+        Ran::of(&mut get).ends(Exit::Failure).complains(&told);
+    }
+    let mut get = on.command(&["get", "k", "--busy-timeout", "60s"]);
+    get.env("SSL_CERT_FILE", path("other.pem"));
+    Ran::of(&mut get).ends(Exit::Failure);
 }
 
 #[test]

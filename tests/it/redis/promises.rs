@@ -82,9 +82,14 @@ fn a_replica_does_not_answer_for_its_master() {
     }
     let any = On::new(format!("{}?read=replica", on.store));
     any.run(&["get", "k"]).ends(Exit::No);
-    // Promoted it is a master like any other.
-    replica.cli(&["replicaof", "no", "one"]);
-    on.put("k", "new");
+    // Promoted it is a master like any other, and a write waits for that.
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| any.run(&["put", "k", "new", "--busy-timeout", "60s"]));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        replica.cli(&["config", "set", "repl-backlog-ttl", "1"]);
+        replica.cli(&["replicaof", "no", "one"]);
+        put.join().unwrap().ends(Exit::Success);
+    });
     on.holds("k", "new");
 }
 
@@ -102,6 +107,11 @@ fn a_replica_that_may_answer_is_not_written_to() {
     for more in ["", "&replicas=0"] {
         let any = On::new(format!("{store}&read=replica{more}"));
         any.holds("k", "v");
+        let run = |args: &[&str]| {
+            let mut command = any.command(args);
+            command.env("KV_BUSY_TIMEOUT", "100ms");
+            Ran::of(&mut command)
+        };
         for args in [
             &["put", "k", "w"][..],
             &["put", "k", "w", "--sync", "off"],
@@ -109,11 +119,11 @@ fn a_replica_that_may_answer_is_not_written_to() {
             &["push", "l", "x"],
             &["remove", "k"],
         ] {
-            any.run(args)
+            run(args)
                 .ends(Exit::Failure)
                 .complains(&["it is a replica", "only a master"]);
         }
-        any.run(&["lock", "L", "--", "echo", "locked"])
+        run(&["lock", "L", "--", "echo", "locked"])
             .ends(Exit::Program(125))
             .prints("")
             .complains(&["only a master"]);

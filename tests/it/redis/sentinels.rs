@@ -182,6 +182,11 @@ fn sentinels_tell_who_is_the_master() {
     let port = sentinel.port;
     let on = On::new(store_of(&[free_port(), port]));
     on.put("k", "v");
+    let server = On::new(format!("redis://127.0.0.1:{port}"));
+    server
+        .run(&["get", "k", "--busy-timeout", "60s"])
+        .ends(Exit::Failure)
+        .complains(&["redis+sentinel://HOST:PORT/NAME"]);
     let unknown = On::new(format!("redis+sentinel://127.0.0.1:{port}/other"));
     let mut get = unknown.command(&["get", "k"]);
     get.env("KV_BUSY_TIMEOUT", "50ms");
