@@ -15,13 +15,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, Stat};
 use rustix::process::{Resource, getrlimit};
 
 use crate::os;
@@ -78,14 +77,8 @@ impl Mark {
 }
 
 impl KeptSpace {
-    /// Finds an entry that has a file of its own and is in memory, if this namespace is at `path` still:
-    /// nothing here waits for a disk.
-    pub(super) fn find_cached(&self, path: &Path, hashed: &HashedKey<'_>) -> Option<Present> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let there = os::open_cached(CWD, path, flags).ok()?;
-        if Mark::of(&rustix::fs::fstat(there).ok()?) != self.mark {
-            return None;
-        }
+    /// Finds an entry that has a file of its own and is in memory.
+    fn find_cached(&self, hashed: &HashedKey<'_>) -> Option<Present> {
         let name = loose_name(hashed);
         let path = self.space.path_of(&name);
         loose::open_cached(self.dir.as_fd(), &name, path, hashed, WHOLE_LEN).map(Present::Loose)
@@ -142,8 +135,9 @@ impl Tree {
         now: Time,
     ) -> Option<Entry> {
         let kept = self.kept.spaces.lock().get(namespace).map(Arc::clone)?;
-        let path = self.root.join(namespace.as_str());
-        let found = kept.is_near.then(|| kept.find_cached(&path, hashed))??;
+        // What is open has its name in memory, and so have those that lead to it.
+        let is_kept = kept.is_near && self.mark(namespace).as_ref() == Some(&kept.mark);
+        let found = is_kept.then(|| kept.find_cached(hashed))??;
         let entry = found.is_live(now).then(|| found.into_entry().ok())??;
         matches!(entry.value, Value::Whole { .. }).then_some(entry)
     }

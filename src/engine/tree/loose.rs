@@ -21,6 +21,8 @@ use super::percent;
 
 /// A value of at most this many bytes is verified before any of it is handed out.
 pub(super) const WHOLE_LEN: u64 = 64 * 1024;
+/// An entry with a value of fewer bytes is read by one call, which shows its end too.
+const USUAL_VALUE: usize = 4096;
 /// How much is read at a time of a value that nobody wants.
 const PART: usize = 256 * 1024;
 /// What is read of an entry of unknown key at first: enough for all but long keys.
@@ -52,7 +54,7 @@ pub(super) fn open(
     let Some(file) = if_any(open_file(dir, below), &|| path.clone())? else {
         return Ok(None);
     };
-    read(file, path, hashed, with_value, read_up_to).map(Some)
+    read(file, path, hashed, with_value, read_part).map(Some)
 }
 
 /// As [`open`], where all of it is in memory already and can be read from there; `None` says no more than
@@ -66,28 +68,49 @@ pub(super) fn open_cached(
 ) -> Option<Loose> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = os::open_cached(dir, below.as_ref(), flags).ok()?;
-    let read_cached = |file: &File, bytes: &mut Vec<u8>, len| {
-        bytes.resize(len, 0);
-        let read = os::read_cached(file.as_fd(), bytes, 0)?;
-        bytes.truncate(read);
-        Ok(())
+    let read_cached = |file: &File, bytes: &mut Vec<u8>| {
+        let have = bytes.len();
+        bytes.resize(bytes.capacity(), 0);
+        let read = os::read_cached(file.as_fd(), &mut bytes[have..], have as u64);
+        bytes.truncate(have + read.unwrap_or_default());
+        Ok(read?)
     };
     read(File::from(file), path, hashed, with_value, read_cached).ok()
 }
 
-/// Reads the header of an entry's file, along with a value of at most `with_value` bytes.
+/// Reads the header of an entry's file, along with a value of at most `with_value` bytes, by calls that read
+/// on once.
 fn read(
     file: File,
     path: PathBuf,
     hashed: &HashedKey<'_>,
     with_value: u64,
-    read_up_to: impl Fn(&File, &mut Vec<u8>, usize) -> io::Result<()>,
+    part: impl Fn(&File, &mut Vec<u8>) -> io::Result<usize>,
 ) -> Result<Loose> {
+    let header_len = LINE_LEN + hashed.line.len() + 1;
+    let mut bytes = Vec::new();
+    if with_value > 0 {
+        bytes.reserve_exact(header_len + USUAL_VALUE);
+        let most = bytes.capacity();
+        // A file ends where fewer bytes come than were asked for. Whatever else may have cut a read short, it
+        // leaves no entry that is whole.
+        if let Ok(size) = part(&file, &mut bytes)
+            && size < most
+            && let Ok((header, value_at)) = judge(&bytes, size as u64, hashed)
+        {
+            return Ok(Loose {
+                header,
+                file,
+                path,
+                bytes,
+                value_at,
+            });
+        }
+    }
     let stat = rustix::fs::fstat(&file).or_cannot("look at", &path)?;
     let size = stat.st_size.cast_unsigned();
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
 
-    let header_len = LINE_LEN + hashed.line.len() + 1;
     let expected = if size <= header_len as u64 + with_value {
         usize::try_from(size).unwrap_or(header_len)
     } else {
@@ -96,8 +119,7 @@ fn read(
     if !is_file {
         return Err(Damage::NotAFile.at(path));
     }
-    let mut bytes = Vec::new();
-    read_up_to(&file, &mut bytes, expected).or_cannot("read", &path)?;
+    fill(&file, &mut bytes, expected, &part).or_cannot("read", &path)?;
     match judge(&bytes, size, hashed) {
         Ok((header, value_at)) => Ok(Loose {
             header,
@@ -111,7 +133,7 @@ fn read(
             // The entry of a key with a longer second line: damaged, or another key's.
             bytes.clear();
             let longest = LONGEST_HEADER.min(usize::try_from(size).unwrap_or(LONGEST_HEADER));
-            read_up_to(&file, &mut bytes, longest).or_cannot("read", &path)?;
+            fill(&file, &mut bytes, longest, part).or_cannot("read", &path)?;
             Err(match codec::decode(&bytes) {
                 Ok((header, line, _)) if is_key(&header, line) => StoreError::OtherKey { path },
                 Ok(_) => Damage::KeyLine.at(path),
@@ -240,16 +262,25 @@ pub(super) fn read_whole(
 
 /// Reads from the beginning of a file until there are `len` bytes or the file ends.
 pub(super) fn read_up_to(file: &File, bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
-    bytes.reserve_exact(len);
-    while bytes.len() < len {
-        let offset = bytes.len() as u64;
-        let read =
-            rustix::io::retry_on_intr(|| rustix::io::pread(file, spare_capacity(bytes), offset))?;
-        if read == 0 {
-            break;
-        }
-    }
+    fill(file, bytes, len, read_part)
+}
+
+fn fill(
+    file: &File,
+    bytes: &mut Vec<u8>,
+    len: usize,
+    part: impl Fn(&File, &mut Vec<u8>) -> io::Result<usize>,
+) -> io::Result<()> {
+    bytes.reserve_exact(len.saturating_sub(bytes.len()));
+    while bytes.len() < len && part(file, bytes)? > 0 {}
     Ok(())
+}
+
+/// Reads on behind the bytes that were read, as much as there is room for.
+fn read_part(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let offset = bytes.len() as u64;
+    let read = || rustix::io::pread(file, spare_capacity(bytes), offset);
+    Ok(rustix::io::retry_on_intr(read)?)
 }
 
 impl Loose {
