@@ -43,8 +43,11 @@ fn is(err: &io::Error, errno: rustix::io::Errno) -> bool {
 fn errno_of(err: &StoreError) -> Errno {
     match err {
         StoreError::Busy { .. } | StoreError::Contended { .. } => Errno::EBUSY,
-        StoreError::Unfit { .. } => Errno::EINVAL,
-        StoreError::Service { fault, .. } if *fault == Fault::TooLarge => Errno::EFBIG,
+        StoreError::Unfit { .. }
+        | StoreError::Service {
+            fault: Fault::TooLarge,
+            ..
+        } => Errno::EFBIG,
         StoreError::Io { source, .. } if is(source, rustix::io::Errno::MFILE) => Errno::EMFILE,
         StoreError::Io { source, .. } if is(source, rustix::io::Errno::NFILE) => Errno::ENFILE,
         StoreError::Io { source, .. } => match source.kind() {

@@ -248,18 +248,19 @@ impl Link {
         let denied = denied.map(|why| format!("NOPERM {why}"));
         let text = denied.as_deref().unwrap_or(text);
         let text = text.split(" script: ").next().unwrap_or_default();
-        let text = match text.split(' ').next() {
-            Some("OOM") => {
-                "its memory is full (`maxmemory`): what frees some, as `kv rm` and `kv gc`, works"
-            }
-            _ => text,
+        let (kind, text) = match text.split(' ').next() {
+            Some("OOM") => (
+                io::ErrorKind::StorageFull,
+                "its memory is full (`maxmemory`): what frees some, as `kv rm` and `kv gc`, works",
+            ),
+            _ => (io::ErrorKind::Other, text),
         };
         let is_forbidden = text.starts_with("NOPERM") || text.contains("user executing the script");
         let rule = if is_forbidden { RULE } else { "" };
         StoreError::Io {
             action: "use",
             path: self.location().to_string().into(),
-            source: io::Error::other(format!("{text}{rule}")),
+            source: io::Error::new(kind, format!("{text}{rule}")),
         }
     }
 }

@@ -310,18 +310,22 @@ fn a_value_that_is_too_large_for_a_service_is_told_as_such() {
     if !can() {
         return;
     }
+    let refuses = |mount: &Mount, len: usize| {
+        mount.write("k", "old");
+        let mut file = File::create(mount.path("k")).unwrap();
+        file.write_all(&bytes(len)).unwrap();
+        for done in [file.sync_all(), close(file)] {
+            assert_eq!(done.unwrap_err().kind(), ErrorKind::FileTooLarge);
+        }
+        mount.holds("k", "old");
+    };
     let kv = Sandbox::on(Engine::Tree);
-    kv.put("k", "old");
     let server = Server::of(&kv, &["--max-value", "100K"]);
     let store = format!("http://{}", server.address());
-    let mount = Mount::of(&kv, &["--store", &store]);
-    let mut file = File::create(mount.path("k")).unwrap();
-    file.write_all(&bytes(200_000)).unwrap();
-    let refused = [file.sync_all(), close(file)];
-    for done in refused {
-        assert_eq!(done.unwrap_err().kind(), ErrorKind::FileTooLarge);
+    refuses(&Mount::of(&kv, &["--store", &store]), 200_000);
+    if Engine::Redis.is_here() {
+        refuses(&Mount::of(&Sandbox::on(Engine::Redis), &[]), 9_000_000);
     }
-    mount.holds("k", "old");
 }
 
 #[test]
