@@ -8,17 +8,17 @@ use fuser::Errno;
 
 use crate::store::{Condition, Expiry, Key, Namespace, Time, modify};
 
-use super::body::{Body, Mode};
-use super::content::Kind;
+use super::buffer::Kind;
+use super::dir_index::Freshness;
 use super::find::Attributes;
+use super::inode::{Inode, Mode};
 use super::litter::{is_litter, is_probe};
-use super::nodes::{Full, Place};
-use super::shape::Care;
+use super::nodes::{FullKey, Node};
 use super::{Answer, App, follow};
 
 /// What is to become of a file or directory; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wish {
+pub(super) struct SetAttr {
     pub(super) size: Option<u64>,
     pub(super) modified: Option<Time>,
     pub(super) mode: Option<u32>,
@@ -35,10 +35,10 @@ impl App {
         exclusive: bool,
     ) -> Answer<(u64, Attributes, u64)> {
         self.allow_changes()?;
-        let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
         let file = self.new_file(&parent, name)?;
-        let place = Place::File(file.0.clone(), file.1.clone());
-        let made = self.in_turn(&file, |body| {
+        let node = Node::File(file.0.clone(), file.1.clone());
+        let made = self.in_turn(&file, |inode| {
             // Somebody may have made it since the kernel looked.
             if self.file_attributes(&file)?.is_some() {
                 return Ok(None);
@@ -49,10 +49,10 @@ impl App {
                 _ => Kind::Key,
             };
             // What others have removed may be open here.
-            let old = self.nodes().find(&place);
-            old.map(|old| follow::part_held(self, old));
-            let number = self.nodes().tell(&place);
-            let handle = self.create_file(number, body, kind, mode, exclusive);
+            let old = self.nodes().find(&node);
+            old.map(|old| follow::detach_held(self, old));
+            let number = self.nodes().tell(&node);
+            let handle = self.create_file(number, inode, kind, mode, exclusive);
             let handle = handle.inspect_err(|_| self.nodes().forget(number, 1))?;
             self.set_executable(&file, permissions);
             Ok(Some((number, handle)))
@@ -61,7 +61,7 @@ impl App {
             Some(made) => made,
             None if exclusive => return Err(Errno::EEXIST),
             None => {
-                let number = self.nodes().tell(&place);
+                let number = self.nodes().tell(&node);
                 let opened = self.open_found(number, mode);
                 (
                     number,
@@ -80,7 +80,7 @@ impl App {
     /// Makes a directory, which is kept as long as the store is mounted.
     pub(super) fn make_dir(&self, parent: u64, name: &OsStr) -> Answer<(u64, Attributes)> {
         self.allow_changes()?;
-        let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
         let (namespace, prefix) = self.new_dir(&parent, name)?;
         match self.find(&parent, name) {
             Ok(_) => return Err(Errno::EEXIST),
@@ -88,7 +88,7 @@ impl App {
             Err(err) => return Err(err),
         }
         self.memory().keep_dir(&namespace, &prefix);
-        let dir = Place::Dir(namespace, prefix);
+        let dir = Node::Dir(namespace, prefix);
         let number = self.nodes().tell(&dir);
         let attributes = self.dir_attributes(&dir);
         Ok((number, attributes))
@@ -97,14 +97,14 @@ impl App {
     /// Removes a directory that holds no files.
     pub(super) fn remove_dir(&self, parent: u64, name: &OsStr) -> Answer<()> {
         self.allow_changes()?;
-        let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
         let (dir, _) = self.find(&parent, name)?;
-        let Place::Dir(namespace, prefix) = &dir else {
+        let Node::Dir(namespace, prefix) = &dir else {
             return Err(Errno::ENOTDIR);
         };
         self.must_be_empty(namespace, prefix)?;
         self.memory().drop_dir(namespace, prefix);
-        self.keep_place(&parent);
+        self.keep_parent(&parent);
         self.nodes().remove(&dir);
         Ok(())
     }
@@ -121,15 +121,15 @@ impl App {
             Ok(key) => self.file_attributes(&(namespace.clone(), key))?.is_some(),
             Err(_) => false,
         };
-        if has_dirs || has_value || self.has_files(namespace, prefix, Care::True)? {
+        if has_dirs || has_value || self.has_files(namespace, prefix, Freshness::Recent)? {
             return Err(Errno::ENOTEMPTY);
         }
         Ok(())
     }
 
     /// Keeps the directory of something that goes, as other file systems would.
-    pub(super) fn keep_place(&self, dir: &Place) {
-        if let Place::Dir(namespace, prefix) = dir {
+    pub(super) fn keep_parent(&self, dir: &Node) {
+        if let Node::Dir(namespace, prefix) = dir {
             self.memory().keep_dir(namespace, prefix);
         }
     }
@@ -137,31 +137,31 @@ impl App {
     /// Removes a file.
     pub(super) fn unlink(&self, parent: u64, name: &OsStr) -> Answer<()> {
         self.allow_changes()?;
-        let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
-        let (place, attributes) = self.find(&parent, name)?;
-        let file = self.file_of(&place)?;
-        self.in_turn(&file, |body| {
-            follow::keep_for_users(self, body, &file, (attributes.size, attributes.modified));
-            let is_pending = body.content().is_some_and(|is| is.state().is_pending());
+        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
+        let (node, attributes) = self.find(&parent, name)?;
+        let file = self.file_of(&node)?;
+        self.in_turn(&file, |inode| {
+            follow::keep_for_users(self, inode, &file, (attributes.size, attributes.modified));
+            let is_pending = inode.buffer().is_some_and(|is| is.state().is_pending());
             if !self.remove_key(&file)? && !is_pending {
                 return Err(Errno::ENOENT);
             }
-            self.nodes().remove(&place);
-            self.files().part(body);
+            self.nodes().remove(&node);
+            self.files().detach(inode);
             Ok(())
         })?;
         self.memory().set_executable(&file.0, &file.1, false);
-        self.keep_place(&parent);
+        self.keep_parent(&parent);
         Ok(())
     }
 
     /// Removes a key from the store. Returns false where there was none.
-    pub(super) fn remove_key(&self, (namespace, key): &Full) -> Answer<bool> {
+    pub(super) fn remove_key(&self, (namespace, key): &FullKey) -> Answer<bool> {
         let removed = self
             .store()
             .and_then(|store| store.remove(namespace, key, &Condition::Always, self.clock()));
         let removed = self.answer(removed)?;
-        self.shape(namespace).note(key.as_bytes(), false);
+        self.dir_index(namespace).note(key.as_bytes(), false);
         Ok(removed)
     }
 
@@ -170,35 +170,35 @@ impl App {
         &self,
         number: u64,
         handle: Option<u64>,
-        wish: Wish,
+        changes: SetAttr,
     ) -> Answer<Attributes> {
         self.allow_changes()?;
-        let place = self.nodes().place(number);
-        if let Some(dir) = place.as_ref().filter(|place| place.is_dir()) {
-            if wish.size.is_some() {
+        let node = self.nodes().node(number);
+        if let Some(dir) = node.as_ref().filter(|node| node.is_dir()) {
+            if changes.size.is_some() {
                 return Err(Errno::EISDIR);
             }
-            if let Some(time) = wish.modified {
+            if let Some(time) = changes.modified {
                 self.memory().set_time(dir.clone(), time);
             }
             return Ok(self.dir_attributes(dir));
         }
-        if let Some(size) = wish.size {
+        if let Some(size) = changes.size {
             self.resize(number, handle, size)?;
         }
-        if let Some(Place::File(namespace, key)) = place {
+        if let Some(Node::File(namespace, key)) = node {
             let file = (namespace, key);
-            if let Some(mode) = wish.mode {
+            if let Some(mode) = changes.mode {
                 self.set_executable(&file, mode);
             }
-            if let Some(time) = wish.modified {
+            if let Some(time) = changes.modified {
                 self.set_modified(&file, time)?;
             }
         }
         self.attributes(number, handle)
     }
 
-    fn set_executable(&self, file: &Full, mode: u32) {
+    fn set_executable(&self, file: &FullKey, mode: u32) {
         self.memory()
             .set_executable(&file.0, &file.1, mode & 0o111 != 0);
     }
@@ -225,22 +225,22 @@ impl App {
         stored.and(self.close_file(opened))
     }
 
-    fn set_modified(&self, file: &Full, time: Time) -> Answer<()> {
-        self.in_turn(file, |body| {
-            if let Some(content) = body.content() {
-                let mut state = content.state();
+    fn set_modified(&self, file: &FullKey, time: Time) -> Answer<()> {
+        self.in_turn(file, |inode| {
+            if let Some(buffer) = inode.buffer() {
+                let mut state = buffer.state();
                 if state.is_pending() {
                     // It is stored with the whole, and what is appended has no time of its own.
                     if !state.tail.is_empty() {
-                        self.answer(self.view(body, &mut state))?;
+                        self.answer(self.view(inode, &mut state))?;
                         state.tail.clear();
                     }
                     state.modified = Some(time);
-                    content.show(&state, time);
+                    buffer.show(&state, time);
                     return Ok(());
                 }
             }
-            self.put_again(body, file, Expiry::Keep, Some(time))
+            self.put_again(inode, file, Expiry::Keep, Some(time))
         })
     }
 
@@ -248,8 +248,8 @@ impl App {
     /// open has the new entry open. It is the file's turn.
     pub(super) fn put_again(
         &self,
-        body: &Arc<Body>,
-        (namespace, key): &Full,
+        inode: &Arc<Inode>,
+        (namespace, key): &FullKey,
         expiry: Expiry,
         modified: Option<Time>,
     ) -> Answer<()> {
@@ -258,8 +258,8 @@ impl App {
                 modify::put_again(store, namespace, key, self.clock(), expiry, modified)
             }))?
             .ok_or(Errno::ENOENT)?;
-        self.shape(namespace).note(key.as_bytes(), true);
-        follow::move_pins(self, body, was, is, modified);
+        self.dir_index(namespace).note(key.as_bytes(), true);
+        follow::move_pins(self, inode, was, is, modified);
         Ok(())
     }
 

@@ -8,10 +8,10 @@ use fuser::{Errno, FileAttr, FileType, INodeNo};
 
 use crate::store::{Key, Meta, Namespace, Time, error};
 
-use super::body::Body;
+use super::dir_index::Freshness;
+use super::inode::Inode;
 use super::names;
-use super::nodes::{Full, Place};
-use super::shape::Care;
+use super::nodes::{FullKey, Node};
 use super::{Answer, App, hold};
 
 /// For how long the kernel believes what it was told of a directory, and of what was listed.
@@ -30,20 +30,20 @@ pub(super) struct Attributes {
 
 impl App {
     /// Finds what a name in a directory stands for.
-    pub(super) fn find(&self, parent: &Place, name: &OsStr) -> Answer<(Place, Attributes)> {
+    pub(super) fn find(&self, parent: &Node, name: &OsStr) -> Answer<(Node, Attributes)> {
         must_fit(name)?;
         let (namespace, prefix) = match parent {
-            Place::Root => {
+            Node::Root => {
                 let namespace = namespace_of(name).ok_or(Errno::ENOENT)?;
                 if !self.has_namespace(&namespace)? {
                     return Err(Errno::ENOENT);
                 }
-                let dir = Place::Dir(namespace, Vec::new());
+                let dir = Node::Dir(namespace, Vec::new());
                 let attributes = self.dir_attributes(&dir);
                 return Ok((dir, attributes));
             }
-            Place::Dir(namespace, prefix) => (namespace, prefix),
-            Place::File(..) => return Err(Errno::ENOTDIR),
+            Node::Dir(namespace, prefix) => (namespace, prefix),
+            Node::File(..) => return Err(Errno::ENOTDIR),
         };
         let meaning = names::read(prefix, name.as_bytes());
         let key = meaning.key.and_then(|key| Key::new(key).ok());
@@ -54,20 +54,20 @@ impl App {
         };
         if let Some(prefix) = meaning.prefix {
             // A key that is there is most likely a file and nothing else.
-            let care = if found.is_some() {
-                Care::Cheap
+            let freshness = if found.is_some() {
+                Freshness::Cheap
             } else {
-                Care::True
+                Freshness::Recent
             };
-            if self.is_shown_dir(namespace, &prefix, care)? {
-                let dir = Place::Dir(namespace.clone(), prefix);
+            if self.is_shown_dir(namespace, &prefix, freshness)? {
+                let dir = Node::Dir(namespace.clone(), prefix);
                 let attributes = self.dir_attributes(&dir);
                 return Ok((dir, attributes));
             }
         }
         match (file, found) {
             (Some((namespace, key)), Some(attributes)) => {
-                Ok((Place::File(namespace, key), attributes))
+                Ok((Node::File(namespace, key), attributes))
             }
             _ => Err(Errno::ENOENT),
         }
@@ -76,27 +76,27 @@ impl App {
     /// Returns what is told of a file or directory that the kernel knows, of a file that is open what
     /// that opening holds, or the newest.
     pub(super) fn attributes(&self, number: u64, handle: Option<u64>) -> Answer<Attributes> {
-        let place = self.nodes().place(number);
-        let (body, handle) = {
+        let node = self.nodes().node(number);
+        let (inode, handle) = {
             let files = self.files();
             let handle = handle.and_then(|handle| files.handle(handle).ok());
             (files.numbered(number), handle)
         };
         let held = handle.and_then(|handle| handle.held());
-        let newest = || body?.handles_by(number).rev().find_map(|it| it.held());
+        let newest = || inode?.handles_by(number).rev().find_map(|it| it.held());
         if let Some((size, modified)) = held.or_else(newest) {
-            let executable = match &place {
-                Some(Place::File(namespace, key)) => self.memory().is_executable(namespace, key),
+            let executable = match &node {
+                Some(Node::File(namespace, key)) => self.memory().is_executable(namespace, key),
                 _ => false,
             };
             return Ok(Attributes {
                 executable,
-                is_gone: place.is_none(),
+                is_gone: node.is_none(),
                 ..Attributes::file(size, modified)
             });
         }
-        match place {
-            Some(Place::File(namespace, key)) => {
+        match node {
+            Some(Node::File(namespace, key)) => {
                 let file = (namespace, key);
                 match self.file_attributes(&file)? {
                     Some(attributes) => Ok(attributes),
@@ -110,15 +110,15 @@ impl App {
 
     /// Returns what is told of a file that is gone and still open.
     fn open_attributes(&self, number: u64) -> Answer<Attributes> {
-        let body = self.files().numbered(number).ok_or(Errno::ENOENT)?;
-        if let Some(file) = body.place()
+        let inode = self.files().numbered(number).ok_or(Errno::ENOENT)?;
+        if let Some(file) = inode.name()
             && let Some(attributes) = self.file_attributes(&file)?
         {
             return Ok(attributes);
         }
-        let last = *hold(&body.last);
-        let seen = body.seen().draft.or(last);
-        let (size, modified) = seen.unwrap_or((0, self.now()));
+        let last = *hold(&inode.last);
+        let open = inode.snapshot().draft.or(last);
+        let (size, modified) = open.unwrap_or((0, self.now()));
         Ok(Attributes {
             is_gone: true,
             ..Attributes::file(size, modified)
@@ -126,11 +126,11 @@ impl App {
     }
 
     /// Returns what is told of a file; `None` where there is none.
-    pub(super) fn file_attributes(&self, file: &Full) -> Answer<Option<Attributes>> {
+    pub(super) fn file_attributes(&self, file: &FullKey) -> Answer<Option<Attributes>> {
         let executable = self.memory().is_executable(&file.0, &file.1);
-        let body = self.files().named(file);
-        let seen = body.map(|body| body.seen()).unwrap_or_default();
-        if let Some((size, modified)) = seen.draft {
+        let inode = self.files().named(file);
+        let open = inode.map(|inode| inode.snapshot()).unwrap_or_default();
+        if let Some((size, modified)) = open.draft {
             return Ok(Some(Attributes {
                 executable,
                 ..Attributes::file(size, modified)
@@ -145,7 +145,7 @@ impl App {
             found => self.answer(found)?.as_ref().map(Attributes::of),
         };
         Ok(told.map(|told| {
-            let (more, modified) = seen.tail.unwrap_or((0, told.modified));
+            let (more, modified) = open.tail.unwrap_or((0, told.modified));
             Attributes {
                 size: told.size + more,
                 modified,
@@ -170,7 +170,7 @@ impl App {
     }
 
     /// Returns what is told of a directory.
-    pub(super) fn dir_attributes(&self, dir: &Place) -> Attributes {
+    pub(super) fn dir_attributes(&self, dir: &Node) -> Attributes {
         let modified = self.memory().time_of(dir).unwrap_or(self.began);
         Attributes {
             is_dir: true,
@@ -182,11 +182,16 @@ impl App {
     /// Tells whether there are sound files below a directory, or it is kept without any. Of a damaged
     /// entry nobody may know the key: if each name that nothing is found for were an error for it, no
     /// file could be made any more.
-    fn is_shown_dir(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> Answer<bool> {
+    fn is_shown_dir(
+        &self,
+        namespace: &Namespace,
+        prefix: &[u8],
+        freshness: Freshness,
+    ) -> Answer<bool> {
         if self.memory().dirs_below(namespace, prefix).next().is_some() {
             return Ok(true);
         }
-        match self.files_below(namespace, prefix, care) {
+        match self.files_below(namespace, prefix, freshness) {
             Err(err) if err.is_damage() => {
                 (self.config.tell)(&err);
                 Ok(false)
@@ -200,22 +205,27 @@ impl App {
         &self,
         namespace: &Namespace,
         prefix: &[u8],
-        care: Care,
+        freshness: Freshness,
     ) -> Answer<bool> {
-        self.answer(self.files_below(namespace, prefix, care))
+        self.answer(self.files_below(namespace, prefix, freshness))
     }
 
-    fn files_below(&self, namespace: &Namespace, prefix: &[u8], care: Care) -> error::Result<bool> {
-        let is_shown = |body: &Body| body.seen().draft.is_some();
+    fn files_below(
+        &self,
+        namespace: &Namespace,
+        prefix: &[u8],
+        freshness: Freshness,
+    ) -> error::Result<bool> {
+        let is_shown = |inode: &Inode| inode.snapshot().draft.is_some();
         if self
             .files()
             .below(namespace, prefix)
-            .any(|(_, body)| is_shown(body))
+            .any(|(_, inode)| is_shown(inode))
         {
             return Ok(true);
         }
-        let shape = self.shape(namespace);
-        shape.has_below(self, namespace, prefix, care)
+        let dir_index = self.dir_index(namespace);
+        dir_index.has_below(self, namespace, prefix, freshness)
     }
 
     /// Tells whether a namespace is shown.
@@ -229,7 +239,7 @@ impl App {
         if !self.memory().is_hidden(namespace) {
             return Ok(true);
         }
-        let has_files = self.has_files(namespace, b"", Care::True)?;
+        let has_files = self.has_files(namespace, b"", Freshness::Recent)?;
         if has_files {
             self.memory().unhide(namespace);
         }
@@ -252,20 +262,20 @@ impl App {
     }
 
     /// Returns the key of a place that is a file.
-    pub(super) fn file_of(&self, place: &Place) -> Answer<Full> {
-        match place {
-            Place::File(namespace, key) => Ok((namespace.clone(), key.clone())),
+    pub(super) fn file_of(&self, node: &Node) -> Answer<FullKey> {
+        match node {
+            Node::File(namespace, key) => Ok((namespace.clone(), key.clone())),
             _ => Err(Errno::EISDIR),
         }
     }
 
     /// Returns the key of a file of that name, to be made.
-    pub(super) fn new_file(&self, parent: &Place, name: &OsStr) -> Answer<Full> {
+    pub(super) fn new_file(&self, parent: &Node, name: &OsStr) -> Answer<FullKey> {
         must_fit(name)?;
         match parent {
-            Place::Root => Err(Errno::EPERM),
-            Place::File(..) => Err(Errno::ENOTDIR),
-            Place::Dir(namespace, prefix) => {
+            Node::Root => Err(Errno::EPERM),
+            Node::File(..) => Err(Errno::ENOTDIR),
+            Node::Dir(namespace, prefix) => {
                 let key = names::read(prefix, name.as_bytes())
                     .key
                     .ok_or(Errno::EINVAL)?;
@@ -276,12 +286,12 @@ impl App {
     }
 
     /// Returns the place of a directory of that name, to be made.
-    pub(super) fn new_dir(&self, parent: &Place, name: &OsStr) -> Answer<(Namespace, Vec<u8>)> {
+    pub(super) fn new_dir(&self, parent: &Node, name: &OsStr) -> Answer<(Namespace, Vec<u8>)> {
         must_fit(name)?;
         match parent {
-            Place::Root => Ok((namespace_of(name).ok_or(Errno::EPERM)?, Vec::new())),
-            Place::File(..) => Err(Errno::ENOTDIR),
-            Place::Dir(namespace, prefix) => {
+            Node::Root => Ok((namespace_of(name).ok_or(Errno::EPERM)?, Vec::new())),
+            Node::File(..) => Err(Errno::ENOTDIR),
+            Node::Dir(namespace, prefix) => {
                 let prefix = names::read(prefix, name.as_bytes()).prefix;
                 Ok((namespace.clone(), prefix.ok_or(Errno::EINVAL)?))
             }
@@ -289,7 +299,7 @@ impl App {
     }
 
     /// Returns what the kernel is told.
-    pub(super) fn told(&self, number: u64, attributes: &Attributes) -> FileAttr {
+    pub(super) fn file_attr(&self, number: u64, attributes: &Attributes) -> FileAttr {
         let shared = if self.config.allow_other {
             0o666
         } else {

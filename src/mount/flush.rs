@@ -10,10 +10,10 @@ use crate::os::{self, Writer};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Expiry, Put, Result, StoreError};
 
-use super::body::{Body, Handle};
-use super::content::{Change, Content, Kind, LONGEST_TAIL, Pin, State};
+use super::buffer::{Buffer, Change, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
-use super::nodes::Full;
+use super::inode::{Handle, Inode};
+use super::nodes::FullKey;
 use super::reader::Reader;
 use super::{Answer, App, failure, follow, hold};
 
@@ -22,31 +22,31 @@ impl App {
     pub(super) fn close_file(&self, handle: u64) -> Answer<()> {
         let handle = self.files().drop_handle(handle)?;
         let mut stored = Ok(());
-        if let Ok(content) = handle.written() {
-            let _turn = hold(&handle.body.turn);
-            let mut state = content.state();
+        if let Ok(buffer) = handle.written() {
+            let _turn = hold(&handle.inode.turn);
+            let mut state = buffer.state();
             // What others still write to is stored when they close it.
             if !state.is_given_up && state.writers == 1 {
-                stored = self.store_through(&handle, &content, &mut state);
+                stored = self.store_through(&handle, &buffer, &mut state);
             }
             state.writers -= 1;
             drop(state);
-            follow::settle(self, &handle.body, &content);
+            follow::retire(self, &handle.inode, &buffer);
         }
-        let body = Arc::clone(&handle.body);
+        let inode = Arc::clone(&handle.inode);
         drop(handle);
-        self.leave(&body);
+        self.leave(&inode);
         stored
     }
 
     /// Stores what was changed as somebody closes the file, unless a signal has killed them.
     pub(super) fn flush_file(&self, handle: u64, process: u32) -> Answer<()> {
         let handle = self.files().handle(handle)?;
-        let Ok(content) = handle.written() else {
+        let Ok(buffer) = handle.written() else {
             return Ok(());
         };
         let (change, writer) = {
-            let state = content.state();
+            let state = buffer.state();
             (state.change, state.writer.clone())
         };
         if change == Change::None {
@@ -54,11 +54,11 @@ impl App {
         }
         // Whoever has opened it may have handed it on, as a shell does with its standard output, and
         // goes on with it.
-        let body = &handle.body;
+        let inode = &handle.inode;
         let opener = handle.opener.as_deref();
         if let Some(opener) = opener {
             let device = self.device.load(SeqCst);
-            let count = |than| body.count_of(handle.number, opener, than);
+            let count = |than| inode.count_of(handle.number, opener, than);
             let newest = self.files().newest();
             let known = count(None);
             let open = opener.count_open(device, handle.number);
@@ -71,17 +71,17 @@ impl App {
             handle.is_left.store(true, SeqCst);
         }
         let was_killed = os::is_killed(opener, writer.as_deref(), process);
-        let _turn = hold(&body.turn);
-        let mut state = content.state();
+        let _turn = hold(&inode.turn);
+        let mut state = buffer.state();
         let stored = match was_killed {
             true => Ok(()),
-            false => self.store_through(&handle, &content, &mut state),
+            false => self.store_through(&handle, &buffer, &mut state),
         };
         let is_last = state.writers == 1;
         state.is_given_up = was_killed || is_last && stored.is_err();
         if state.is_given_up && is_last {
             // The kernel tells of its end later, and until then nobody is to find what is stored nowhere.
-            body.forget(&content);
+            inode.forget(&buffer);
         }
         stored
     }
@@ -90,16 +90,16 @@ impl App {
     /// file's, in the order of these.
     pub(super) fn sync_file(&self, handle: u64) -> Answer<()> {
         let handle = self.files().handle(handle)?;
-        let _turn = hold(&handle.body.turn);
-        if let Ok(content) = handle.written() {
-            return self.store_through(&handle, &content, &mut content.state());
+        let _turn = hold(&handle.inode.turn);
+        if let Ok(buffer) = handle.written() {
+            return self.store_through(&handle, &buffer, &mut buffer.state());
         }
         let mut synced = Ok(());
-        let all = handle.body.handles();
-        for content in all.iter().flat_map(|other| other.written()) {
-            let mut state = content.state();
+        let all = handle.inode.handles();
+        for buffer in all.iter().flat_map(|other| other.written()) {
+            let mut state = buffer.state();
             if !state.is_given_up {
-                synced = synced.and(self.store_content(&handle.body, &content, &mut state));
+                synced = synced.and(self.store_buffer(&handle.inode, &buffer, &mut state));
             }
         }
         synced
@@ -109,14 +109,14 @@ impl App {
         failure("store", self, io::ErrorKind::StaleNetworkFileHandle.into())
     }
 
-    /// Lets who opens an entry go on with a content, if that is of the entry, or of nothing yet: as
+    /// Lets who opens an entry go on with a buffer, if that is of the entry, or of nothing yet: as
     /// where only additions were stored, and nobody holds what the key held before.
-    pub(super) fn goes_on(body: &Body, content: &Arc<Content>, pin: Pin) -> bool {
-        let handles = body.handles();
-        let mut state = content.state();
+    pub(super) fn goes_on(inode: &Inode, buffer: &Arc<Buffer>, pin: Pin) -> bool {
+        let handles = inode.handles();
+        let mut state = buffer.state();
         let is_blank = state.draft.is_none() && state.tail.is_empty();
         let holds_other = |handle: &Arc<Handle>| {
-            handle.shares(content)
+            handle.shares(buffer)
                 && hold(&handle.reader)
                     .as_ref()
                     .is_some_and(|is| is.pin() != pin)
@@ -134,28 +134,28 @@ impl App {
     /// is in it from then on.
     pub(super) fn load(&self, handle: &Handle, state: &mut State) -> Result<()> {
         if !state.tail.is_empty() {
-            self.view(&handle.body, state)?;
+            self.view(&handle.inode, state)?;
             state.tail.clear();
             return Ok(());
         }
         if state.draft.is_none() {
-            let place = handle.body.place();
+            let name = handle.inode.name();
             let mut reader = hold(&handle.reader);
             state.draft = Some(match &mut *reader {
                 Some(reader) => {
                     state.pin = reader.pin();
-                    reader.take_draft(self, place.as_ref())?
+                    reader.take_draft(self, name.as_ref())?
                 }
-                None => self.draft_of(place.as_ref(), state)?,
+                None => self.draft_of(name.as_ref(), state)?,
             });
         }
         Ok(())
     }
 
     /// Makes a draft of what the key holds now, with what is to be added.
-    pub(super) fn view(&self, body: &Body, state: &mut State) -> Result<()> {
+    pub(super) fn view(&self, inode: &Inode, state: &mut State) -> Result<()> {
         if state.draft.is_none() {
-            let mut draft = self.draft_of(body.place().as_ref(), state)?;
+            let mut draft = self.draft_of(inode.name().as_ref(), state)?;
             let written = draft.write(draft.len(), &state.tail, &self.spill);
             written.map_err(|err| failure("write", self, err))?;
             state.draft = Some(draft);
@@ -163,8 +163,8 @@ impl App {
         Ok(())
     }
 
-    fn draft_of(&self, place: Option<&Full>, state: &mut State) -> Result<Draft> {
-        let found = match place {
+    fn draft_of(&self, name: Option<&FullKey>, state: &mut State) -> Result<Draft> {
+        let found = match name {
             Some((namespace, key)) => self.store()?.get(namespace, key, self.now())?,
             None => None,
         };
@@ -177,60 +177,60 @@ impl App {
     pub(super) fn store_through(
         &self,
         handle: &Handle,
-        content: &Arc<Content>,
+        buffer: &Arc<Buffer>,
         state: &mut State,
     ) -> Answer<()> {
-        let stored = self.store_content(&handle.body, content, state);
+        let stored = self.store_buffer(&handle.inode, buffer, state);
         match handle.owes.load(SeqCst) > state.stores || stored != Err(Errno::ESTALE) {
             true => stored,
             false => Ok(()),
         }
     }
 
-    /// Stores what was changed, in one step. It is the body's turn.
-    pub(super) fn store_content(
+    /// Stores what was changed, in one step. It is the inode's turn.
+    pub(super) fn store_buffer(
         &self,
-        body: &Arc<Body>,
-        content: &Arc<Content>,
+        inode: &Arc<Inode>,
+        buffer: &Arc<Buffer>,
         state: &mut State,
     ) -> Answer<()> {
         if state.change == Change::None {
             return Ok(());
         }
-        if let (Kind::Key, Some(file)) = (state.kind, body.place()) {
+        if let (Kind::Key, Some(file)) = (state.kind, inode.name()) {
             let stored = match state.tail.is_empty() {
                 true => self.store_draft(&file, state),
-                false => self.store_tail(body, content, &file, state),
+                false => self.store_tail(inode, buffer, &file, state),
             };
             let stored = self.answer(stored);
             if stored == Err(Errno::ESTALE) {
                 // It never will be, and nobody else is to go on with it.
-                body.forget(content);
+                inode.forget(buffer);
             }
             stored?;
-            self.shape(&file.0).note(file.1.as_bytes(), true);
+            self.dir_index(&file.0).note(file.1.as_bytes(), true);
             self.memory().unhide(&file.0);
         }
         state.change = Change::None;
         state.stores += 1;
-        content.show(state, self.now());
+        buffer.show(state, self.now());
         Ok(())
     }
 
     /// Puts a draft in the place of the entry that it was made of. Where that is not there any more,
     /// a whole takes the place of whatever is, and a part of none.
-    fn store_draft(&self, (namespace, key): &Full, state: &mut State) -> Result<()> {
+    fn store_draft(&self, (namespace, key): &FullKey, state: &mut State) -> Result<()> {
         let (store, clock) = (self.store()?, self.clock());
         let mut conflicts = Conflicts::default();
         loop {
             let Some(draft) = &state.draft else {
                 return Ok(());
             };
-            let (wish, modified) = (state.expiry, state.modified);
+            let (expiry, modified) = (state.expiry, state.modified);
             let put = |pin: Pin, condition| {
                 let mut value = draft.source(&self.spill);
                 let put = Put {
-                    expiry: wish.unwrap_or(pin.expiry()),
+                    expiry: expiry.unwrap_or(pin.expiry()),
                     modified,
                     ..Put::new(&mut value, condition)
                 };
@@ -273,9 +273,9 @@ impl App {
     /// Adds to what the key holds, unless that is nothing any more.
     fn store_tail(
         &self,
-        body: &Arc<Body>,
-        content: &Arc<Content>,
-        (namespace, key): &Full,
+        inode: &Arc<Inode>,
+        buffer: &Arc<Buffer>,
+        (namespace, key): &FullKey,
         state: &mut State,
     ) -> Result<()> {
         let (store, clock) = (self.store()?, self.clock());
@@ -298,8 +298,8 @@ impl App {
         state.tail.clear();
         state.draft = None;
         // Who has it open beside goes on with what it is now.
-        let handles = body.handles().into_iter();
-        for handle in handles.filter(|handle| handle.shares(content)) {
+        let handles = inode.handles().into_iter();
+        for handle in handles.filter(|handle| handle.shares(buffer)) {
             let mut reader = hold(&handle.reader);
             if reader.is_some() {
                 let now = Reader::open(self, namespace, key).unwrap_or_default();

@@ -9,10 +9,10 @@ use fuser::{Errno, FileType, Generation, INodeNo, ReplyDirectory, ReplyDirectory
 
 use crate::store::{Key, Namespace};
 
+use super::dir_index::Freshness;
 use super::find::{Attributes, BELIEVED};
 use super::names::{self, Step};
-use super::nodes::{Full, Place};
-use super::shape::Care;
+use super::nodes::{FullKey, Node};
 use super::{Answer, App, follow, hold};
 
 /// So many keys of one directory are passed over one by one before the rest of it is leapt over.
@@ -30,9 +30,9 @@ pub(super) struct Listings {
 #[derive(Debug, Default)]
 struct Listing {
     /// Names and what they stand for, in the order of the names.
-    dirs: Vec<(Vec<u8>, Place)>,
+    dirs: Vec<(Vec<u8>, Node)>,
     /// The value of the key that the directory is named after.
-    value: Option<(Place, Attributes)>,
+    value: Option<(Node, Attributes)>,
     files: Keys,
     /// What is told at the end.
     failed: Option<Errno>,
@@ -52,7 +52,7 @@ struct Keys {
 /// A name in a directory.
 struct Listed {
     name: Vec<u8>,
-    place: Place,
+    node: Node,
     attributes: Option<Attributes>,
 }
 
@@ -70,7 +70,7 @@ impl Keys {
         let key = Key::new(key.to_vec()).ok()?;
         Some(Listed {
             name,
-            place: Place::File(self.namespace.clone(), key),
+            node: Node::File(self.namespace.clone(), key),
             attributes,
         })
     }
@@ -86,18 +86,18 @@ impl Listing {
 
     /// Returns what has a number; `None` for a key that is a directory too: it is shown in that.
     fn get(&self, number: usize) -> Option<Listed> {
-        if let Some((name, place)) = self.dirs.get(number) {
+        if let Some((name, node)) = self.dirs.get(number) {
             return Some(Listed {
                 name: name.clone(),
-                place: place.clone(),
+                node: node.clone(),
                 attributes: None,
             });
         }
         let number = number - self.dirs.len();
         match &self.value {
-            Some((place, attributes)) if number == 0 => Some(Listed {
+            Some((node, attributes)) if number == 0 => Some(Listed {
                 name: names::VALUE.to_vec(),
-                place: place.clone(),
+                node: node.clone(),
                 attributes: Some(*attributes),
             }),
             value => {
@@ -185,11 +185,11 @@ impl App {
         let mut listing = hold(&listing);
         self.fill(number, offset, &mut listing)?;
         let mut is_end = true;
-        for (next, Listed { name, place, .. }) in listing.from(offset) {
+        for (next, Listed { name, node, .. }) in listing.from(offset) {
             is_end = false;
-            let number = self.nodes().find(&place);
-            let number = number.unwrap_or_else(|| place.number());
-            let kind = match place.is_dir() {
+            let number = self.nodes().find(&node);
+            let number = number.unwrap_or_else(|| node.number());
+            let kind = match node.is_dir() {
                 true => FileType::Directory,
                 false => FileType::RegularFile,
             };
@@ -216,15 +216,15 @@ impl App {
         for (next, listed) in listing.from(offset) {
             let Listed {
                 name,
-                place,
+                node,
                 attributes,
             } = listed;
-            let attributes = match (&place, attributes) {
-                (Place::File(namespace, key), Some(mut attributes)) => {
+            let attributes = match (&node, attributes) {
+                (Node::File(namespace, key), Some(mut attributes)) => {
                     attributes.executable = self.memory().is_executable(namespace, key);
                     attributes
                 }
-                (Place::File(namespace, key), None) => {
+                (Node::File(namespace, key), None) => {
                     let file = (namespace.clone(), key.clone());
                     match self.file_attributes(&file) {
                         Ok(Some(attributes)) => attributes,
@@ -237,8 +237,8 @@ impl App {
                 }
                 (dir, _) => self.dir_attributes(dir),
             };
-            let number = follow::tell(self, &place, &attributes)?;
-            let told = self.told(number, &attributes);
+            let number = follow::tell(self, &node, &attributes)?;
+            let told = self.file_attr(number, &attributes);
             let (ino, name) = (INodeNo(number), OsStr::from_bytes(&name));
             is_end = false;
             if reply.add(ino, next, name, &BELIEVED, &told, Generation(0)) {
@@ -256,12 +256,12 @@ impl App {
         if offset > 0 {
             return Ok(());
         }
-        let place = self.nodes().place(number).ok_or(Errno::ENOENT)?;
-        let (namespace, prefix) = match place {
-            Place::Root => {
+        let node = self.nodes().node(number).ok_or(Errno::ENOENT)?;
+        let (namespace, prefix) = match node {
+            Node::Root => {
                 let all = self.namespaces()?.into_iter().map(|namespace| {
                     let name = namespace.as_str().as_bytes().to_vec();
-                    (name, Place::Dir(namespace, Vec::new()))
+                    (name, Node::Dir(namespace, Vec::new()))
                 });
                 *listing = Listing {
                     dirs: all.collect(),
@@ -269,8 +269,8 @@ impl App {
                 };
                 return Ok(());
             }
-            Place::Dir(namespace, prefix) => (namespace, prefix),
-            Place::File(..) => return Err(Errno::ENOTDIR),
+            Node::Dir(namespace, prefix) => (namespace, prefix),
+            Node::File(..) => return Err(Errno::ENOTDIR),
         };
         let (found, mut failed) = self.names_in(&namespace, &prefix);
         let Found { dirs, files, .. } = found;
@@ -278,16 +278,16 @@ impl App {
         if let Some(key) = names::read(&prefix, names::VALUE).key
             && let Ok(key) = Key::new(key)
         {
-            let file: Full = (namespace.clone(), key);
+            let file: FullKey = (namespace.clone(), key);
             match self.file_attributes(&file) {
                 Ok(attributes) => {
-                    value = attributes.map(|attributes| (Place::File(file.0, file.1), attributes));
+                    value = attributes.map(|attributes| (Node::File(file.0, file.1), attributes));
                 }
                 Err(err) => failed = Some(err),
             }
         }
         let dirs = dirs.into_iter();
-        let dirs = dirs.map(|(name, prefix)| (name, Place::Dir(namespace.clone(), prefix)));
+        let dirs = dirs.map(|(name, prefix)| (name, Node::Dir(namespace.clone(), prefix)));
         *listing = Listing {
             dirs: dirs.collect(),
             value,
@@ -304,12 +304,12 @@ impl App {
         let mut found = Found::default();
         found.files.namespace = namespace.clone();
         found.files.at = prefix.len();
-        let shape = self.shape(namespace);
-        let walked = shape.walk(
+        let dir_index = self.dir_index(namespace);
+        let walked = dir_index.walk(
             self,
             namespace,
             prefix,
-            Care::True,
+            Freshness::Recent,
             None,
             &mut |key, meta| match open.contains(key) {
                 true => Ok(None),
@@ -333,9 +333,9 @@ impl App {
     /// stored.
     fn open_files(&self, namespace: &Namespace, prefix: &[u8]) -> BTreeSet<Vec<u8>> {
         let files = self.files();
-        let below = files.below(namespace, prefix).filter(|(_, body)| {
-            let seen = body.seen();
-            seen.draft.or(seen.tail).is_some()
+        let below = files.below(namespace, prefix).filter(|(_, inode)| {
+            let open = inode.snapshot();
+            open.draft.or(open.tail).is_some()
         });
         below.map(|(key, _)| key.to_vec()).collect()
     }

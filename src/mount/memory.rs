@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::store::{Key, Namespace, Time};
 
 use super::names;
-use super::nodes::Place;
+use super::nodes::Node;
 
 /// What is in no store.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Memory {
     /// Files that can be executed.
     executable: HashSet<(Namespace, Key)>,
     /// Times that directories were given.
-    times: HashMap<Place, Time>,
+    times: HashMap<Node, Time>,
 }
 
 impl Memory {
@@ -94,12 +94,12 @@ impl Memory {
     }
 
     /// Notes the time that a directory was given.
-    pub(super) fn set_time(&mut self, dir: Place, time: Time) {
+    pub(super) fn set_time(&mut self, dir: Node, time: Time) {
         self.times.insert(dir, time);
     }
 
     /// Returns the time that a directory was given.
-    pub(super) fn time_of(&self, dir: &Place) -> Option<Time> {
+    pub(super) fn time_of(&self, dir: &Node) -> Option<Time> {
         self.times.get(dir).copied()
     }
 }

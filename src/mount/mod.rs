@@ -9,24 +9,25 @@
 //!   names     how keys are shown as names;  litter  names that never become keys
 //!   nodes     the numbers that the kernel knows
 //!   find      what a name stands for;  memory  what only this mount knows of
-//!   shape     which directories there are;  index  all keys at a time;  list  what is in one
-//!   body      open files, and their turns;  open  opening, reading, writing
+//!   dir_index which directories there are;  index  all keys at a time;  list  what is in one
+//!   inode     files that are open, and their turns;  open  opening, reading, writing
 //!   follow    what others who have it open see of a change
-//!   content   what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
+//!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
-//!   marks     extended attributes;  errors
+//!   xattrs    extended attributes;  errors
 //! ```
 //!
 //! # What an open file holds, and what becomes of it
 //!
 //! An opening to be read holds the value that the key had, or, while a change is pending, that
-//! change. Openings to write share a content. It is pinned to the entry that it was made of (etag and
+//! change. Openings to write share a buffer. It is pinned to the entry that it was made of (etag and
 //! expiry), and is a *whole*, which owes nothing to that entry, a *part* of it that was changed, or a
 //! *tail* to be added. A flush, a sync or a close stores it, if something is pending; a sync through
-//! an opening to be read, as `sync FILE` does, stores what is pending of each content of the file:
+//! an opening to be read, as `sync FILE` does, stores what is pending of each buffer of the file, and a
+//! write with O_SYNC or O_DSYNC is one and a sync:
 //!
 //! ```text
-//! opened how                       content            stored under the condition      else
+//! opened how                       buffer             stored under the condition      else
 //! O_CREAT, and there was none      whole, new         there is none still             takes its place
 //! O_CREAT with O_EXCL              part, of an empty  the etag is the pinned one      ESTALE
 //!                                  entry that is put
@@ -48,24 +49,26 @@
 //! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
 //!                                  for the name finds another. Who only adds to it, or has read it to its end, holds
 //!                                  nothing, and sees what comes, but the end of that first
-//! another opens it to write        goes on with what is pending, or with the content whose pin is the entry
+//! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
-//!                                  then on; else has a content of its own, as with O_TRUNC
+//!                                  then on; else has a buffer of its own, as with O_TRUNC
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader
+//! a close that fails, or of who    nobody finds it by the name any more, and the last to have it open does not try
+//! was killed                       once more
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first
 //! others remove the key            nothing, until it is stored
-//! the last that writes closes it   the content is gone; who reads it goes on with the key's entry, if it was stored as
+//! the last that writes closes it   the buffer is gone; who reads it goes on with the key's entry, if it was stored as
 //!                                  that or never, and else with what it was
 //! ```
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
 //! something by one hold the same. Only who adds to a file keeps its number beside who empties it.
 //!
-//! Whoever opens, stores, renames or removes a file does that in its turn ([`body::Body::turn`]), one
+//! Whoever opens, stores, renames or removes a file does that in its turn ([`inode::Inode::turn`]), one
 //! after the other, so that nothing of this is decided on what another is about to change.
 //!
 //! # What is dear, and why it stays
@@ -90,9 +93,9 @@
 //! written through another descriptor, as SQLite, git and `tail -f` read it. Who wants a whole file
 //! writes another and renames it, or reads with `kv get`.
 
-mod body;
+mod buffer;
 mod change;
-mod content;
+mod dir_index;
 mod draft;
 mod errors;
 #[cfg(test)]
@@ -102,12 +105,12 @@ mod find;
 mod flush;
 mod follow;
 mod index;
+mod inode;
 #[cfg(test)]
 #[path = "../../tests/mount/interleave.rs"]
 mod interleave;
 mod list;
 mod litter;
-mod marks;
 mod memory;
 #[cfg(test)]
 #[path = "../../tests/mount/model.rs"]
@@ -120,7 +123,7 @@ mod rename;
 mod replies;
 mod requests;
 mod session;
-mod shape;
+mod xattrs;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -131,12 +134,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::{Clock, Namespace, Store, StoreError, Time, error};
 
-use self::body::Files;
+use self::dir_index::DirIndex;
 use self::errors::{Answer, failure};
+use self::inode::Files;
 use self::memory::Memory;
 use self::nodes::Nodes;
 pub use self::session::{Mounted, mount};
-use self::shape::Shape;
 
 /// What to mount, and for whom.
 pub struct Config {
@@ -189,7 +192,7 @@ struct App {
     /// Held by whoever has the turns of two files.
     renames: Mutex<()>,
     memory: Mutex<Memory>,
-    shapes: Mutex<HashMap<Namespace, Arc<Shape>>>,
+    dir_indexes: Mutex<HashMap<Namespace, Arc<DirIndex>>>,
     listings: Mutex<list::Listings>,
 }
 
@@ -216,7 +219,7 @@ impl App {
             told_stale: Mutex::default(),
             renames: Mutex::default(),
             memory: Mutex::default(),
-            shapes: Mutex::default(),
+            dir_indexes: Mutex::default(),
             listings: Mutex::default(),
         }
     }
@@ -270,10 +273,10 @@ impl App {
     }
 
     /// Returns what is known of the directories of a namespace.
-    fn shape(&self, namespace: &Namespace) -> Arc<Shape> {
-        let mut shapes = hold(&self.shapes);
-        let shape = shapes.entry(namespace.clone());
-        Arc::clone(shape.or_default())
+    fn dir_index(&self, namespace: &Namespace) -> Arc<DirIndex> {
+        let mut dir_indexes = hold(&self.dir_indexes);
+        let dir_index = dir_indexes.entry(namespace.clone());
+        Arc::clone(dir_index.or_default())
     }
 }
 

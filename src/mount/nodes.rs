@@ -10,14 +10,14 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::store::{Key, Namespace};
 
 /// A key by its namespace.
-pub(super) type Full = (Namespace, Key);
+pub(super) type FullKey = (Namespace, Key);
 
 /// The number of the mount point itself.
 pub(super) const ROOT: u64 = 1;
 
 /// What a file or directory stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(super) enum Node {
     /// The store: the directory of its namespaces.
     Root,
     /// All keys of a namespace that begin with these bytes. They end in a slash or are none, or are
@@ -27,7 +27,7 @@ pub(super) enum Place {
     File(Namespace, Key),
 }
 
-impl Place {
+impl Node {
     /// Returns the number that it has unless another has it.
     pub(super) fn number(&self) -> u64 {
         let (tag, namespace, rest) = match self {
@@ -51,115 +51,115 @@ impl Place {
 }
 
 /// The numbers that the kernel knows. It may know of very many, so that each stands in one table only,
-/// under the number that is made of its place, if it can.
+/// under the number that is made of it, if it can.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    by_number: HashMap<u64, Node>,
+    by_number: HashMap<u64, Known>,
     /// Those that have another number: they were renamed, or what has their number was.
-    elsewhere: HashMap<Place, u64>,
+    elsewhere: HashMap<Node, u64>,
 }
 
 #[derive(Debug)]
-struct Node {
+struct Known {
     /// `None` once it was removed and is only still open.
-    place: Option<Place>,
+    node: Option<Node>,
     /// Where it was when it was removed.
-    last: Option<Place>,
+    last: Option<Node>,
     /// How often it was told to the kernel.
-    told: u64,
+    lookups: u64,
 }
 
 impl Nodes {
     /// Returns what a number stands for, and `None` if that is gone.
-    pub(super) fn place(&self, number: u64) -> Option<Place> {
+    pub(super) fn node(&self, number: u64) -> Option<Node> {
         match number {
-            ROOT => Some(Place::Root),
-            _ => self.by_number.get(&number)?.place.clone(),
+            ROOT => Some(Node::Root),
+            _ => self.by_number.get(&number)?.node.clone(),
         }
     }
 
     /// Returns what a number stood for when that was removed.
-    pub(super) fn last_place(&self, number: u64) -> Option<Place> {
+    pub(super) fn last_node(&self, number: u64) -> Option<Node> {
         self.by_number.get(&number)?.last.clone()
     }
 
     /// Returns the number of what the kernel knows.
-    pub(super) fn find(&self, place: &Place) -> Option<u64> {
-        if let Some(number) = self.elsewhere.get(place) {
+    pub(super) fn find(&self, node: &Node) -> Option<u64> {
+        if let Some(number) = self.elsewhere.get(node) {
             return Some(*number);
         }
-        let number = place.number();
-        let node = self.by_number.get(&number)?;
-        (node.place.as_ref() == Some(place)).then_some(number)
+        let number = node.number();
+        let known = self.by_number.get(&number)?;
+        (known.node.as_ref() == Some(node)).then_some(number)
     }
 
-    /// Returns the number of a place, to be told to the kernel once more.
-    pub(super) fn tell(&mut self, place: &Place) -> u64 {
-        if *place == Place::Root {
+    /// Returns the number of a node, to be told to the kernel once more.
+    pub(super) fn tell(&mut self, node: &Node) -> u64 {
+        if *node == Node::Root {
             return ROOT;
         }
-        let number = self.find(place).unwrap_or_else(|| {
-            let own = place.number();
+        let number = self.find(node).unwrap_or_else(|| {
+            let own = node.number();
             let mut number = own;
             while self.by_number.contains_key(&number) || number <= ROOT {
                 number = number.wrapping_add(1);
             }
-            let node = Node {
-                place: Some(place.clone()),
+            let known = Known {
+                node: Some(node.clone()),
                 last: None,
-                told: 0,
+                lookups: 0,
             };
-            self.by_number.insert(number, node);
+            self.by_number.insert(number, known);
             if number != own {
-                self.elsewhere.insert(place.clone(), number);
+                self.elsewhere.insert(node.clone(), number);
             }
             number
         });
-        if let Some(node) = self.by_number.get_mut(&number) {
-            node.told += 1;
+        if let Some(known) = self.by_number.get_mut(&number) {
+            known.lookups += 1;
         }
         number
     }
 
     /// Takes back that a number was told so many times.
     pub(super) fn forget(&mut self, number: u64, times: u64) {
-        let Some(node) = self.by_number.get_mut(&number) else {
+        let Some(known) = self.by_number.get_mut(&number) else {
             return;
         };
-        node.told = node.told.saturating_sub(times);
-        if node.told == 0 {
-            if let Some(place) = &node.place {
-                self.elsewhere.remove(place);
+        known.lookups = known.lookups.saturating_sub(times);
+        if known.lookups == 0 {
+            if let Some(node) = &known.node {
+                self.elsewhere.remove(node);
             }
             self.by_number.remove(&number);
         }
     }
 
-    /// Notes that what was at a place is gone.
-    pub(super) fn remove(&mut self, place: &Place) -> Option<u64> {
-        let number = self.find(place)?;
-        self.elsewhere.remove(place);
-        if let Some(node) = self.by_number.get_mut(&number) {
-            node.last = node.place.take();
+    /// Notes that a node is gone.
+    pub(super) fn remove(&mut self, node: &Node) -> Option<u64> {
+        let number = self.find(node)?;
+        self.elsewhere.remove(node);
+        if let Some(known) = self.by_number.get_mut(&number) {
+            known.last = known.node.take();
         }
         Some(number)
     }
 
-    /// Lets what is found at a place from now on have another number.
-    pub(super) fn part(&mut self, number: u64, place: &Place) {
-        if self.find(place) == Some(number) {
-            self.remove(place);
+    /// Lets what is found in the place of a node from now on have another number.
+    pub(super) fn detach(&mut self, number: u64, node: &Node) {
+        if self.find(node) == Some(number) {
+            self.remove(node);
         }
     }
 
-    /// Notes that what was at one place is at another now, and what was there is gone. Returns the
+    /// Notes that one node is another now, and what that was is gone. Returns the
     /// number of what is gone.
-    pub(super) fn rename(&mut self, from: &Place, to: &Place) -> Option<u64> {
+    pub(super) fn rename(&mut self, from: &Node, to: &Node) -> Option<u64> {
         let gone = self.remove(to);
         if let Some(number) = self.remove(from)
-            && let Some(node) = self.by_number.get_mut(&number)
+            && let Some(known) = self.by_number.get_mut(&number)
         {
-            node.place = Some(to.clone());
+            known.node = Some(to.clone());
             if number != to.number() {
                 self.elsewhere.insert(to.clone(), number);
             }
@@ -167,18 +167,18 @@ impl Nodes {
         gone
     }
 
-    /// Returns all places in a namespace whose keys or prefixes begin so.
-    pub(super) fn below(&self, namespace: &Namespace, prefix: &[u8]) -> Vec<Place> {
-        let is_below = |place: &&Place| match place {
-            Place::Root => false,
-            Place::Dir(of, bytes) => of == namespace && bytes.starts_with(prefix),
-            Place::File(of, key) => of == namespace && key.as_bytes().starts_with(prefix),
+    /// Returns all nodes in a namespace whose keys or prefixes begin so.
+    pub(super) fn below(&self, namespace: &Namespace, prefix: &[u8]) -> Vec<Node> {
+        let is_below = |node: &&Node| match node {
+            Node::Root => false,
+            Node::Dir(of, bytes) => of == namespace && bytes.starts_with(prefix),
+            Node::File(of, key) => of == namespace && key.as_bytes().starts_with(prefix),
         };
-        let places = self
+        let nodes = self
             .by_number
             .values()
-            .filter_map(|node| node.place.as_ref());
-        places.filter(is_below).cloned().collect()
+            .filter_map(|known| known.node.as_ref());
+        nodes.filter(is_below).cloned().collect()
     }
 }
 
@@ -186,8 +186,8 @@ impl Nodes {
 mod tests {
     use super::*;
 
-    fn file(key: &str) -> Place {
-        Place::File(Namespace::default(), Key::new(key.into()).unwrap())
+    fn file(key: &str) -> Node {
+        Node::File(Namespace::default(), Key::new(key.into()).unwrap())
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
         let a = nodes.tell(&file("a"));
         assert_eq!(nodes.tell(&file("a")), a);
         nodes.forget(a, 1);
-        assert_eq!(nodes.place(a), Some(file("a")));
+        assert_eq!(nodes.node(a), Some(file("a")));
         nodes.forget(a, 1);
-        assert_eq!(nodes.place(a), None);
+        assert_eq!(nodes.node(a), None);
         assert_eq!(nodes.tell(&file("a")), a);
     }
 
@@ -209,11 +209,11 @@ mod tests {
         nodes.remove(&file("a"));
         let new = nodes.tell(&file("a"));
         assert_ne!(old, new);
-        assert_eq!(nodes.place(old), None);
+        assert_eq!(nodes.node(old), None);
         let b = nodes.tell(&file("b"));
         assert_eq!(nodes.rename(&file("b"), &file("a")), Some(new));
         assert_eq!(nodes.find(&file("a")), Some(b));
-        assert_eq!((nodes.place(new), nodes.find(&file("b"))), (None, None));
+        assert_eq!((nodes.node(new), nodes.find(&file("b"))), (None, None));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use fuser::Errno;
 use crate::os::{self, Writer};
 use crate::store::{Condition, Put};
 
-use super::body::{Body, Handle, Mode};
-use super::content::{Change, Content, Kind, LONGEST_TAIL, Pin, State};
+use super::buffer::{Buffer, Change, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
+use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
 use super::{Answer, App, failure, follow, hold};
 
@@ -31,7 +31,7 @@ impl App {
             mode.truncates = false;
         }
         let was_told = hold(&self.told_stale).remove(&mode.thread) || mode.thread == 0;
-        let opened = match mode.truncates && !was_told && follow::part_held(self, number) {
+        let opened = match mode.truncates && !was_told && follow::detach_held(self, number) {
             true => Err(Errno::ESTALE),
             false => self.open_found(number, mode),
         };
@@ -48,59 +48,59 @@ impl App {
     /// Opens a file that was just found.
     pub(super) fn open_found(&self, number: u64, mode: Mode) -> Answer<u64> {
         os::spare_descriptors().map_err(|err| self.failed(&failure("open", self, err)))?;
-        let (place, last) = {
+        let (node, last) = {
             let nodes = self.nodes();
-            (nodes.place(number), nodes.last_place(number))
+            (nodes.node(number), nodes.last_node(number))
         };
         // Asked here, as the table of files stays locked for as long as a condition's branch.
         let open = self.files().numbered(number);
-        if place.is_none()
-            && let Some(body) = open
+        if node.is_none()
+            && let Some(inode) = open
         {
-            let _turn = hold(&body.turn);
-            return self.open_body(number, &body, mode);
+            let _turn = hold(&inode.turn);
+            return self.open_inode(number, &inode, mode);
         }
         // Another file may have taken the name since the kernel looked.
-        let place = place.or(last).ok_or(Errno::ESTALE)?;
-        let file = self.file_of(&place)?;
-        self.in_turn(&file, |body| self.open_body(number, body, mode))
+        let node = node.or(last).ok_or(Errno::ESTALE)?;
+        let file = self.file_of(&node)?;
+        self.in_turn(&file, |inode| self.open_inode(number, inode, mode))
     }
 
     /// Opens a file in its turn.
-    fn open_body(&self, number: u64, body: &Arc<Body>, mode: Mode) -> Answer<u64> {
-        let opened = self.content_for(body, mode)?;
-        Ok(self.add_handle(number, body, opened, mode))
+    fn open_inode(&self, number: u64, inode: &Arc<Inode>, mode: Mode) -> Answer<u64> {
+        let opened = self.buffer_for(inode, mode)?;
+        Ok(self.add_handle(number, inode, opened, mode))
     }
 
     /// Returns what an opening works on: what is being changed, or what the key holds.
-    fn content_for(
+    fn buffer_for(
         &self,
-        body: &Arc<Body>,
+        inode: &Arc<Inode>,
         mode: Mode,
-    ) -> Answer<(Option<Arc<Content>>, Option<Reader>)> {
-        let current = body.content();
-        let kind = current.as_ref().map(|content| content.state().kind);
+    ) -> Answer<(Option<Arc<Buffer>>, Option<Reader>)> {
+        let current = inode.buffer();
+        let kind = current.as_ref().map(|buffer| buffer.state().kind);
         if mode.truncates {
             // What others have removed since it was found is made anew, as by who found nothing.
-            let pin = match self.pin(body)? {
-                None if kind.is_none() && body.place().is_none() => return Err(Errno::ESTALE),
+            let pin = match self.pin(inode)? {
+                None if kind.is_none() && inode.name().is_none() => return Err(Errno::ESTALE),
                 pin => pin.unwrap_or_default(),
             };
             let mut state = State::emptied(pin, self.now());
             state.kind = kind.unwrap_or_default();
-            let content = Content::new(state, self.now());
-            body.replace(&content);
-            return Ok((Some(content), None));
+            let buffer = Buffer::new(state, self.now());
+            inode.replace(&buffer);
+            return Ok((Some(buffer), None));
         }
-        if let Some(content) = &current
-            && content.state().is_pending()
+        if let Some(buffer) = &current
+            && buffer.state().is_pending()
         {
             return Ok((current, None));
         }
         let (pin, reader) = match mode.writes && mode.appends {
-            true => (self.pin(body)?, None),
+            true => (self.pin(inode)?, None),
             false => {
-                let (namespace, key) = body.place().ok_or(Errno::ESTALE)?;
+                let (namespace, key) = inode.name().ok_or(Errno::ESTALE)?;
                 let mut reader = self.answer(Reader::open(self, &namespace, &key))?;
                 for _ in 0..LOOKS {
                     if reader.is_none() {
@@ -109,7 +109,7 @@ impl App {
                     }
                 }
                 let reader = reader.ok_or(Errno::ESTALE)?;
-                *hold(&body.last) = Some(reader.told());
+                *hold(&inode.last) = Some(reader.stat());
                 (Some(reader.pin()), Some(reader))
             }
         };
@@ -117,23 +117,23 @@ impl App {
         if !mode.writes {
             return Ok((None, reader));
         }
-        if let Some(content) = current
-            && Self::goes_on(body, &content, pin)
+        if let Some(buffer) = current
+            && Self::goes_on(inode, &buffer, pin)
         {
-            return Ok((Some(content), reader));
+            return Ok((Some(buffer), reader));
         }
         let state = State {
             pin,
             ..State::default()
         };
-        let content = Content::new(state, self.now());
-        body.replace(&content);
-        Ok((Some(content), reader))
+        let buffer = Buffer::new(state, self.now());
+        inode.replace(&buffer);
+        Ok((Some(buffer), reader))
     }
 
     /// Returns the entry that a file is: one that is damaged, and may be replaced, is none.
-    pub(super) fn pin(&self, body: &Body) -> Answer<Option<Pin>> {
-        let Some((namespace, key)) = body.place() else {
+    pub(super) fn pin(&self, inode: &Inode) -> Answer<Option<Pin>> {
+        let Some((namespace, key)) = inode.name() else {
             return Ok(None);
         };
         let found = match self.look(&namespace, &key) {
@@ -141,7 +141,7 @@ impl App {
             found => self.answer(found)?,
         };
         if let Some(meta) = &found {
-            *hold(&body.last) = Some((meta.size, meta.modified));
+            *hold(&inode.last) = Some((meta.size, meta.modified));
         }
         Ok(found.as_ref().map(Pin::of))
     }
@@ -149,24 +149,24 @@ impl App {
     fn add_handle(
         &self,
         number: u64,
-        body: &Arc<Body>,
-        (content, reader): (Option<Arc<Content>>, Option<Reader>),
+        inode: &Arc<Inode>,
+        (buffer, reader): (Option<Arc<Buffer>>, Option<Reader>),
         mode: Mode,
     ) -> u64 {
         let opener = mode.writes.then(|| Writer::of(mode.thread));
-        let opened = Handle::new(number, body, (content.clone(), reader), opener);
+        let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
         let id = self.files().add_handle(opened);
         if let Ok(handle) = self.files().handle(id)
-            && let Some(content) = content.filter(|_| mode.writes)
+            && let Some(buffer) = buffer.filter(|_| mode.writes)
         {
-            let mut state = content.state();
+            let mut state = buffer.state();
             let is_changed = state.writers == 0 && state.change != Change::None;
             state.writers += 1;
             // What was put when it was made is stored, whatever others have done with it since.
             let is_owed = is_changed && state.is_whole;
             handle.owes.store(is_owed.into(), SeqCst);
             if is_changed {
-                follow::lead(self, &handle, &content, &state, true);
+                follow::lead(self, &handle, &buffer, &state, true);
             }
         }
         id
@@ -177,7 +177,7 @@ impl App {
     pub(super) fn create_file(
         &self,
         number: u64,
-        body: &Arc<Body>,
+        inode: &Arc<Inode>,
         kind: Kind,
         mode: Mode,
         exclusive: bool,
@@ -188,7 +188,7 @@ impl App {
         state.kind = kind;
         if exclusive
             && kind == Kind::Key
-            && let Some((namespace, key)) = body.place()
+            && let Some((namespace, key)) = inode.name()
         {
             let mut nothing = &b""[..];
             let put = Put {
@@ -202,16 +202,16 @@ impl App {
             state.pin.etag = Some(self.answer(made)?.ok_or(Errno::EEXIST)?);
             // It is stored once more when it is closed, for a crash of the machine.
             state.is_whole = false;
-            self.shape(&namespace).note(key.as_bytes(), true);
+            self.dir_index(&namespace).note(key.as_bytes(), true);
             self.memory().unhide(&namespace);
         }
-        let content = Content::new(state, now);
-        body.replace(&content);
+        let buffer = Buffer::new(state, now);
+        inode.replace(&buffer);
         let mode = Mode {
             writes: true,
             ..mode
         };
-        Ok(self.add_handle(number, body, (Some(content), None), mode))
+        Ok(self.add_handle(number, inode, (Some(buffer), None), mode))
     }
 
     /// Reads through an opening.
@@ -219,18 +219,18 @@ impl App {
         if handle.ends_at(offset) {
             return Ok(Vec::new());
         }
-        let place = handle.body.place();
-        if let Some(content) = handle.content() {
-            let mut state = content.state();
+        let name = handle.inode.name();
+        if let Some(buffer) = handle.buffer() {
+            let mut state = buffer.state();
             let mut is_other = false;
             if !state.tail.is_empty() {
                 // What is added is behind what it holds, if the key holds that still.
                 let held = hold(&handle.reader)
                     .as_ref()
-                    .map(|is| (is.told().0, is.pin()));
+                    .map(|is| (is.stat().0, is.pin()));
                 let held = held.filter(|(len, _)| !handle.writes && offset < *len);
                 if held.is_none_or(|(len, _)| offset.saturating_add(size as u64) > len) {
-                    let viewed = self.view(&handle.body, &mut state);
+                    let viewed = self.view(&handle.inode, &mut state);
                     self.answer(viewed.or_else(|err| held.map(|_| ()).ok_or(err)))?;
                 }
                 is_other = held.is_some_and(|(_, pin)| pin != state.pin);
@@ -242,13 +242,13 @@ impl App {
         }
         let mut reader = hold(&handle.reader);
         if reader.is_none() {
-            let (namespace, key) = place.as_ref().ok_or(Errno::ESTALE)?;
+            let (namespace, key) = name.as_ref().ok_or(Errno::ESTALE)?;
             *reader = self.answer(Reader::open(self, namespace, key))?;
         }
         // What is written through the same opening is of the entry that it was opened on.
         let follows = !handle.writes;
         let held = reader.as_mut().ok_or(Errno::ESTALE)?;
-        let read = held.read(self, place.as_ref(), follows, offset, size);
+        let read = held.read(self, name.as_ref(), follows, offset, size);
         handle.note_read(reader.as_ref());
         self.answer(read)
     }
@@ -261,13 +261,13 @@ impl App {
         offset: Option<u64>,
         bytes: &[u8],
     ) -> Answer<()> {
-        let content = handle.written()?;
+        let buffer = handle.written()?;
         let now = self.now();
-        let mut state = content.state();
+        let mut state = buffer.state();
         let was_pending = state.is_pending();
         let is_tail = state.draft.is_none() || !state.tail.is_empty();
         let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
-        if offset.is_none() && is_tail && fits && handle.body.place().is_some() {
+        if offset.is_none() && is_tail && fits && handle.inode.name().is_some() {
             state.tail.extend_from_slice(bytes);
             handle.hold_on(&mut hold(&handle.reader), None);
         } else {
@@ -288,18 +288,18 @@ impl App {
             let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
             state.writer = Some(writer);
         }
-        content.show(&state, now);
+        buffer.show(&state, now);
         if !was_pending {
-            follow::lead(self, handle, &content, &state, false);
+            follow::lead(self, handle, &buffer, &state, false);
         }
         Ok(())
     }
 
     /// Cuts what an opening holds, or adds zeros.
     pub(super) fn resize_file(&self, handle: &Handle, len: u64) -> Answer<()> {
-        let content = handle.written()?;
+        let buffer = handle.written()?;
         let now = self.now();
-        let mut state = content.state();
+        let mut state = buffer.state();
         let was_pending = state.is_pending();
         if len == 0 {
             state.tail.clear();
@@ -318,9 +318,9 @@ impl App {
         if len == 0 {
             state.change = Change::Emptied;
         }
-        content.show(&state, now);
+        buffer.show(&state, now);
         if !was_pending {
-            follow::lead(self, handle, &content, &state, false);
+            follow::lead(self, handle, &buffer, &state, false);
         }
         Ok(())
     }

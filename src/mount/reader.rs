@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
 
-use super::content::Pin;
+use super::buffer::Pin;
 use super::draft::Draft;
-use super::nodes::Full;
+use super::nodes::FullKey;
 use super::{App, failure};
 
 /// So many bytes that were read are remembered, for reads that do not quite go forward.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Reader {
     meta: Meta,
-    content: Content,
+    content: Bytes,
     /// Since when its reader knows where it ends.
     ended: Option<Instant>,
     /// Whether its last byte was read last.
@@ -29,7 +29,7 @@ pub(super) struct Reader {
 }
 
 #[derive(Debug)]
-enum Content {
+enum Bytes {
     /// In memory, or in a temporary file.
     Whole(Draft),
     /// Being read from its beginning to its end.
@@ -58,9 +58,9 @@ impl Reader {
         let content = match value {
             Value::Whole { mut bytes, next } => {
                 bytes.drain(..next);
-                Content::Whole(Draft::Memory(bytes))
+                Bytes::Whole(Draft::Memory(bytes))
             }
-            source => Content::Stream(Stream {
+            source => Bytes::Stream(Stream {
                 source,
                 recent: Vec::new(),
                 at: 0,
@@ -80,7 +80,7 @@ impl Reader {
     }
 
     /// Returns its size and time of modification.
-    pub(super) fn told(&self) -> (u64, Time) {
+    pub(super) fn stat(&self) -> (u64, Time) {
         (self.meta.size, self.meta.modified)
     }
 
@@ -99,29 +99,29 @@ impl Reader {
 
     /// Keeps all of the value, as it is about to be removed. Where that fails, what cannot be read
     /// any more is stale.
-    pub(super) fn keep(&mut self, app: &App, file: &Full) {
-        if !matches!(self.content, Content::Whole(_))
+    pub(super) fn keep(&mut self, app: &App, file: &FullKey) {
+        if !matches!(self.content, Bytes::Whole(_))
             && let Ok(draft) = self.again(app, Some(file))
         {
-            self.content = Content::Whole(draft);
+            self.content = Bytes::Whole(draft);
         }
     }
 
     /// Takes all of the value out of it.
-    pub(super) fn take_draft(&mut self, app: &App, place: Option<&Full>) -> Result<Draft> {
-        match std::mem::replace(&mut self.content, Content::Torn) {
-            Content::Whole(draft) => Ok(draft),
-            Content::Stream(stream) if stream.at == 0 => Draft::of(stream.source, &app.spill),
-            _ => self.again(app, place),
+    pub(super) fn take_draft(&mut self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
+        match std::mem::replace(&mut self.content, Bytes::Torn) {
+            Bytes::Whole(draft) => Ok(draft),
+            Bytes::Stream(stream) if stream.at == 0 => Draft::of(stream.source, &app.spill),
+            _ => self.again(app, name),
         }
     }
 
-    /// Reads up to so many bytes at an offset. `place` is where the file is now, if anywhere. With
+    /// Reads up to so many bytes at an offset. `name` is where the file is now, if anywhere. With
     /// `follows` whoever waits at the end gets to see what has come since.
     pub(super) fn read(
         &mut self,
         app: &App,
-        place: Option<&Full>,
+        name: Option<&FullKey>,
         follows: bool,
         offset: u64,
         size: usize,
@@ -131,7 +131,7 @@ impl Reader {
             self.ended.get_or_insert_with(Instant::now);
             if waits
                 && follows
-                && let Some((namespace, key)) = place
+                && let Some((namespace, key)) = name
             {
                 self.refresh(app, namespace, key)?;
             }
@@ -142,24 +142,24 @@ impl Reader {
         // Who begins anew is to come to the end again.
         self.ended = None;
         self.was_read = offset.saturating_add(size as u64) >= self.meta.size;
-        if let Content::Stream(stream) = &mut self.content {
+        if let Bytes::Stream(stream) = &mut self.content {
             match stream.read(offset, size) {
                 Ok(Some(bytes)) => return Ok(bytes),
                 // It was asked for what is forgotten.
                 Ok(None) => {}
                 Err(err) => {
                     // No part of it is given away any more, not even one that was read before.
-                    self.content = Content::Torn;
+                    self.content = Bytes::Torn;
                     return Err(err);
                 }
             }
         }
-        if !matches!(self.content, Content::Whole(_)) {
+        if !matches!(self.content, Bytes::Whole(_)) {
             // From now on it can be asked for any part.
-            let draft = self.again(app, place)?;
-            self.content = Content::Whole(draft);
+            let draft = self.again(app, name)?;
+            self.content = Bytes::Whole(draft);
         }
-        let Content::Whole(draft) = &self.content else {
+        let Bytes::Whole(draft) = &self.content else {
             return Ok(Vec::new());
         };
         draft
@@ -168,8 +168,8 @@ impl Reader {
     }
 
     /// Reads the value once more, to where any part of it can be found.
-    fn again(&self, app: &App, place: Option<&Full>) -> Result<Draft> {
-        let entry = match place {
+    fn again(&self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
+        let entry = match name {
             Some((namespace, key)) => app.found(app.config.store.get(namespace, key, app.now()))?,
             None => None,
         };

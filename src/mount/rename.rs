@@ -10,12 +10,12 @@ use crate::store::error::Result;
 use crate::store::modify::Conflicts;
 use crate::store::{Condition, Etag, Expiry, Key, Namespace, Put, Selection};
 
-use super::body::Body;
-use super::content::{Change, Kind};
+use super::buffer::{Change, Kind};
+use super::dir_index::each_key;
+use super::inode::Inode;
 use super::litter::is_litter;
 use super::names;
-use super::nodes::{Full, Place};
-use super::shape::each_key;
+use super::nodes::{FullKey, Node};
 use super::{Answer, App, follow};
 
 impl App {
@@ -27,8 +27,8 @@ impl App {
         keep: bool,
     ) -> Answer<()> {
         self.allow_changes()?;
-        let parent = self.nodes().place(parent).ok_or(Errno::ENOENT)?;
-        let new_parent = self.nodes().place(new_parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
+        let new_parent = self.nodes().node(new_parent).ok_or(Errno::ENOENT)?;
         let (from, _) = self.find(&parent, name)?;
         let there = match self.find(&new_parent, new_name) {
             Ok((there, _)) => Some(there),
@@ -39,35 +39,35 @@ impl App {
             return Err(Errno::EEXIST);
         }
         match (&from, &there) {
-            (Place::File(..), Some(dir)) if dir.is_dir() => return Err(Errno::EISDIR),
-            (Place::File(namespace, key), _) => {
+            (Node::File(..), Some(dir)) if dir.is_dir() => return Err(Errno::EISDIR),
+            (Node::File(namespace, key), _) => {
                 let to = self.new_file(&new_parent, new_name)?;
                 self.rename_file(&(namespace.clone(), key.clone()), &to, keep)?;
             }
-            (_, Some(Place::File(..))) => return Err(Errno::ENOTDIR),
-            (Place::Dir(namespace, prefix), _) => {
+            (_, Some(Node::File(..))) => return Err(Errno::ENOTDIR),
+            (Node::Dir(namespace, prefix), _) => {
                 let (new_namespace, new_prefix) = self.new_dir(&new_parent, new_name)?;
                 if there.is_some() {
                     self.must_be_empty(&new_namespace, &new_prefix)?;
                 }
                 self.rename_dir((namespace, prefix), (&new_namespace, &new_prefix))?;
             }
-            (Place::Root, _) => return Err(Errno::EBUSY),
+            (Node::Root, _) => return Err(Errno::EBUSY),
         }
-        self.keep_place(&parent);
+        self.keep_parent(&parent);
         Ok(())
     }
 
-    fn rename_file(&self, from: &Full, to: &Full, keep: bool) -> Answer<()> {
+    fn rename_file(&self, from: &FullKey, to: &FullKey, keep: bool) -> Answer<()> {
         if from == to {
             return Ok(());
         }
-        self.in_turns(from, to, |body, there| {
+        self.in_turns(from, to, |inode, there| {
             if keep && self.file_attributes(to)?.is_some() {
                 return Err(Errno::EEXIST);
             }
-            if let Some(content) = body.content() {
-                let mut state = content.state();
+            if let Some(buffer) = inode.buffer() {
+                let mut state = buffer.state();
                 if state.kind != Kind::Key {
                     if !is_litter(last_part(to)) {
                         // It is somebody's data now, and is stored under its new name.
@@ -77,14 +77,14 @@ impl App {
                         state.is_whole = true;
                     }
                     self.give_way(there, to)?;
-                    self.move_name(body, from, to);
-                    self.store_content(body, &content, &mut state)?;
+                    self.move_name(inode, from, to);
+                    self.store_buffer(inode, &buffer, &mut state)?;
                     drop(state);
-                    follow::settle(self, body, &content);
+                    follow::retire(self, inode, &buffer);
                     return Ok(());
                 }
                 if state.pin.etag.is_none() {
-                    self.store_content(body, &content, &mut state)?;
+                    self.store_buffer(inode, &buffer, &mut state)?;
                 }
             }
             self.give_way(there, to)?;
@@ -92,17 +92,17 @@ impl App {
             let Some(moved) = moved else {
                 return Err(if keep { Errno::EEXIST } else { Errno::ENOENT });
             };
-            self.move_name(body, from, to);
+            self.move_name(inode, from, to);
             // What is being written goes on from the entry in its new place.
             if let Some((was, is)) = moved {
-                follow::move_pins(self, body, was, is, None);
+                follow::move_pins(self, inode, was, is, None);
             }
             Ok(())
         })
     }
 
     /// Keeps what is about to be replaced for those who have it open.
-    fn give_way(&self, there: &Arc<Body>, to: &Full) -> Answer<()> {
+    fn give_way(&self, there: &Arc<Inode>, to: &FullKey) -> Answer<()> {
         if !there.handles().is_empty()
             && let Some(old) = self.file_attributes(to)?
         {
@@ -112,10 +112,10 @@ impl App {
     }
 
     /// Notes that a file has another name.
-    fn move_name(&self, body: &Arc<Body>, from: &Full, to: &Full) {
-        let place = |file: &Full| Place::File(file.0.clone(), file.1.clone());
-        self.nodes().rename(&place(from), &place(to));
-        self.files().rename(body, to);
+    fn move_name(&self, inode: &Arc<Inode>, from: &FullKey, to: &FullKey) {
+        let node = |file: &FullKey| Node::File(file.0.clone(), file.1.clone());
+        self.nodes().rename(&node(from), &node(to));
+        self.files().rename(inode, to);
         let mut memory = self.memory();
         let is = memory.is_executable(&from.0, &from.1);
         memory.set_executable(&from.0, &from.1, false);
@@ -125,7 +125,12 @@ impl App {
     /// Puts what one key holds under another and removes the first. Returns `None` where there is
     /// none, or something is in its new place and to be kept; else the etags that it had and has,
     /// where they are known.
-    fn move_key(&self, from: &Full, to: &Full, keep: bool) -> Result<Option<Option<(Etag, Etag)>>> {
+    fn move_key(
+        &self,
+        from: &FullKey,
+        to: &FullKey,
+        keep: bool,
+    ) -> Result<Option<Option<(Etag, Etag)>>> {
         let (store, clock) = (self.store()?, self.clock());
         let mut conflicts = Conflicts::default();
         let mut was_put = false;
@@ -147,11 +152,11 @@ impl App {
                 return Ok(None);
             };
             was_put = true;
-            self.shape(&to.0).note(to.1.as_bytes(), true);
+            self.dir_index(&to.0).note(to.1.as_bytes(), true);
             self.memory().unhide(&to.0);
             let unchanged = Condition::Etag(entry.meta.etag);
             if store.remove(&from.0, &from.1, &unchanged, clock)? {
-                self.shape(&from.0).note(from.1.as_bytes(), false);
+                self.dir_index(&from.0).note(from.1.as_bytes(), false);
                 return Ok(Some(Some((entry.meta.etag, etag))));
             }
             conflicts.pause(store.busy_timeout(), &from.1)?;
@@ -159,7 +164,7 @@ impl App {
     }
 
     /// Reads what a key holds to its end, so that damage is known before anything is moved.
-    fn judge(&self, (namespace, key): &Full) -> Result<()> {
+    fn judge(&self, (namespace, key): &FullKey) -> Result<()> {
         if let Some(mut entry) = self.store()?.get(namespace, key, self.now())? {
             _ = entry.value.for_each(|_| Ok(()))?;
         }
@@ -225,11 +230,11 @@ impl App {
         self.memory().move_dirs(from, to);
         let dirs = self.nodes().below(from.0, from.1);
         for dir in dirs {
-            if let Place::Dir(_, prefix) = &dir
+            if let Node::Dir(_, prefix) = &dir
                 && names::leads(from.1, &[prefix, names::INSIDE].concat())
             {
                 let prefix = [to.1, &prefix[from.1.len()..]].concat();
-                let moved = Place::Dir(to.0.clone(), prefix);
+                let moved = Node::Dir(to.0.clone(), prefix);
                 self.nodes().rename(&dir, &moved);
             }
         }
@@ -241,7 +246,7 @@ impl App {
 }
 
 /// Returns what stands behind the last slash of a key.
-fn last_part((_, key): &Full) -> &[u8] {
+fn last_part((_, key): &FullKey) -> &[u8] {
     let parts = key.as_bytes().rsplit(|byte| *byte == b'/');
     parts.into_iter().next().unwrap_or_default()
 }

@@ -7,8 +7,8 @@ use fuser::{
     ReplyEntry, ReplyXattr,
 };
 
-use super::body::Mode;
 use super::find::{Attributes, BELIEVED};
+use super::inode::Mode;
 use super::{Answer, App};
 
 /// For how long the kernel believes what it was told of a file that was looked up: until its clock
@@ -22,7 +22,7 @@ impl App {
             Ok(done) => done,
             Err(err) => return reply.error(err),
         };
-        let told = self.told(number, &attributes);
+        let told = self.file_attr(number, &attributes);
         // A file is looked up each time that it is opened, so that it is never an old one.
         let (known, found) = match attributes.is_dir {
             true => (BELIEVED, BELIEVED),
@@ -34,7 +34,7 @@ impl App {
     /// Answers with what is told of a file or directory.
     pub(super) fn attr(&self, ino: INodeNo, done: Answer<Attributes>, reply: ReplyAttr) {
         match done {
-            Ok(attributes) => reply.attr(&Duration::ZERO, &self.told(ino.0, &attributes)),
+            Ok(attributes) => reply.attr(&Duration::ZERO, &self.file_attr(ino.0, &attributes)),
             Err(err) => reply.error(err),
         }
     }

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use crate::os;
 use crate::store::Time;
 
-use super::body::Mode;
-use super::change::Wish;
+use super::change::SetAttr;
+use super::inode::Mode;
 use super::replies::{APPEND, DSYNC, EXCLUSIVE, empty, mode_of, opened, sized};
 use super::{App, follow};
 
@@ -63,10 +63,10 @@ impl Filesystem for Requests {
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let parent = self.app.nodes().place(parent.0).ok_or(Errno::ENOENT);
+        let parent = self.app.nodes().node(parent.0).ok_or(Errno::ENOENT);
         let found = parent.and_then(|parent| {
-            let (place, attributes) = self.app.find(&parent, name)?;
-            Ok((follow::tell(&self.app, &place, &attributes)?, attributes))
+            let (node, attributes) = self.app.find(&parent, name)?;
+            Ok((follow::tell(&self.app, &node, &attributes)?, attributes))
         });
         self.app.entry(found, reply);
     }
@@ -103,12 +103,12 @@ impl Filesystem for Requests {
             TimeOrNow::SpecificTime(time) => Time::of_file(time).ok_or(Errno::EINVAL),
         });
         let done = modified.transpose().and_then(|modified| {
-            let wish = Wish {
+            let changes = SetAttr {
                 size,
                 modified,
                 mode,
             };
-            self.app.set_attributes(ino.0, fh.map(|fh| fh.0), wish)
+            self.app.set_attributes(ino.0, fh.map(|fh| fh.0), changes)
         });
         self.app.attr(ino, done, reply);
     }
@@ -211,7 +211,7 @@ impl Filesystem for Requests {
         let how = mode_of(OpenFlags(flags), req.pid());
         match self.app.create(parent.0, name, mode, how, exclusive) {
             Ok((number, attributes, handle)) => {
-                let told = self.app.told(number, &attributes);
+                let told = self.app.file_attr(number, &attributes);
                 let handle = FileHandle(handle);
                 let how = Mode {
                     writes: true,
@@ -382,18 +382,18 @@ impl Filesystem for Requests {
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        empty(self.app.set_mark(ino.0, name, value), reply);
+        empty(self.app.set_xattr(ino.0, name, value), reply);
     }
 
     fn getxattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        sized(self.app.mark(ino.0, name), size, reply);
+        sized(self.app.xattr(ino.0, name), size, reply);
     }
 
     fn listxattr(&self, _req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        sized(self.app.marks(ino.0), size, reply);
+        sized(self.app.xattrs(ino.0), size, reply);
     }
 
     fn removexattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        empty(self.app.remove_mark(ino.0, name), reply);
+        empty(self.app.remove_xattr(ino.0, name), reply);
     }
 }

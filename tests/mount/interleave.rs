@@ -7,10 +7,10 @@ use fuser::Errno;
 
 use crate::store::{Clock as _, Condition, Deadline, Entries, Expiry, Key, Namespace, Put};
 
-use super::body::Mode;
 use super::fake::Fake;
+use super::inode::Mode;
 use super::model::Model;
-use super::nodes::Place;
+use super::nodes::Node;
 use super::{Answer, App, Config, follow};
 
 const NAMES: [&str; 2] = ["a", "b"];
@@ -73,7 +73,7 @@ impl Run {
         let app = App::new(config);
         let dir = app
             .nodes()
-            .tell(&Place::Dir(Namespace::default(), Vec::new()));
+            .tell(&Node::Dir(Namespace::default(), Vec::new()));
         let model = Model::new(fake.clone());
         Self {
             app,
@@ -115,15 +115,15 @@ impl Run {
         exclusive: bool,
     ) -> Result<(), Errno> {
         let text = OsStr::new(NAMES[name]);
-        let parent = self.app.nodes().place(self.dir).unwrap();
+        let parent = self.app.nodes().node(self.dir).unwrap();
         loop {
             let found = self.app.find(&parent, text);
             let is_shown = self.model.is_shown(name);
             assert_eq!(found.is_ok(), is_shown, "{name} is there");
             let (opened, mut open) = match found {
                 Ok(_) if exclusive => return Err(Errno::EEXIST),
-                Ok((place, told)) => {
-                    let number = follow::tell(&self.app, &place, &told).unwrap();
+                Ok((node, told)) => {
+                    let number = follow::tell(&self.app, &node, &told).unwrap();
                     match self.app.open_file(number, mode) {
                         // It is looked for again, as its name is another file's now.
                         Err(Errno::ESTALE) => continue,
@@ -170,9 +170,9 @@ impl Run {
 
     /// As stat(2) does, by which who has it open beside others may get it for themselves.
     fn look(&self, name: usize) {
-        let dir = self.app.nodes().place(self.dir).unwrap();
-        if let Ok((place, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
-            let number = follow::tell(&self.app, &place, &told).unwrap();
+        let dir = self.app.nodes().node(self.dir).unwrap();
+        if let Ok((node, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
+            let number = follow::tell(&self.app, &node, &told).unwrap();
             let seen = self.app.attributes(number, None).unwrap();
             assert_eq!((seen.size, seen.modified), (told.size, told.modified));
         }
@@ -351,9 +351,9 @@ mod tests {
         let mut told = Vec::new();
         for _ in 0..3 {
             run.other_puts(0, b"value");
-            let dir = run.app.nodes().place(run.dir).unwrap();
-            let (place, _) = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap();
-            let number = run.app.nodes().tell(&place);
+            let dir = run.app.nodes().node(run.dir).unwrap();
+            let (node, _) = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap();
+            let number = run.app.nodes().tell(&node);
             let namespace = Namespace::default();
             let removed = run
                 .fake

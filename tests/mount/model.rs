@@ -8,8 +8,8 @@ use fuser::Errno;
 
 use crate::store::{Clock as _, Deadline};
 
-use super::body::Mode;
 use super::fake::Fake;
+use super::inode::Mode;
 
 type Done = Result<(), Errno>;
 

@@ -10,54 +10,56 @@ use fuser::Errno;
 use crate::os::Writer;
 use crate::store::{Namespace, Time};
 
-use super::content::{Content, Pin, Told};
+use super::buffer::{Buffer, Pin, Snapshot};
 use super::names;
-use super::nodes::Full;
+use super::nodes::FullKey;
 use super::reader::Reader;
 use super::{Answer, App, hold};
 
-fn name_of(file: &Full) -> (Namespace, Vec<u8>) {
+fn name_of(file: &FullKey) -> (Namespace, Vec<u8>) {
     (file.0.clone(), file.1.as_bytes().to_vec())
 }
 
 /// The files that are open, or only in memory.
 #[derive(Default)]
 pub(super) struct Files {
-    named: BTreeMap<(Namespace, Vec<u8>), Arc<Body>>,
+    named: BTreeMap<(Namespace, Vec<u8>), Arc<Inode>>,
     /// Those that are open, by the kernel's number, and how often: it may know no name of them.
-    numbers: HashMap<u64, (Arc<Body>, usize)>,
+    numbers: HashMap<u64, (Arc<Inode>, usize)>,
     handles: HashMap<u64, Arc<Handle>>,
     last: u64,
 }
 
 impl Files {
-    pub(super) fn named(&self, file: &Full) -> Option<Arc<Body>> {
+    pub(super) fn named(&self, file: &FullKey) -> Option<Arc<Inode>> {
         self.named.get(&name_of(file)).cloned()
     }
 
     /// Gives a file another name. What had it before has none any more.
-    pub(super) fn rename(&mut self, body: &Arc<Body>, to: &Full) {
-        if let Some(from) = body.place() {
+    pub(super) fn rename(&mut self, inode: &Arc<Inode>, to: &FullKey) {
+        if let Some(from) = inode.name() {
             self.named.remove(&name_of(&from));
         }
-        *hold(&body.place) = Some(to.clone());
-        if let Some(old) = self.named.insert(name_of(to), Arc::clone(body))
-            && !Arc::ptr_eq(&old, body)
+        *hold(&inode.name) = Some(to.clone());
+        if let Some(old) = self.named.insert(name_of(to), Arc::clone(inode))
+            && !Arc::ptr_eq(&old, inode)
         {
-            *hold(&old.place) = None;
+            *hold(&old.name) = None;
         }
     }
 
     /// Takes the name of a file away.
-    pub(super) fn part(&mut self, body: &Body) {
-        if let Some(file) = hold(&body.place).take() {
+    pub(super) fn detach(&mut self, inode: &Inode) {
+        if let Some(file) = hold(&inode.name).take() {
             self.named.remove(&name_of(&file));
         }
     }
 
     /// Returns what is open under a number.
-    pub(super) fn numbered(&self, number: u64) -> Option<Arc<Body>> {
-        self.numbers.get(&number).map(|(body, _)| Arc::clone(body))
+    pub(super) fn numbered(&self, number: u64) -> Option<Arc<Inode>> {
+        self.numbers
+            .get(&number)
+            .map(|(inode, _)| Arc::clone(inode))
     }
 
     pub(super) fn handle(&self, handle: u64) -> Answer<Arc<Handle>> {
@@ -74,27 +76,27 @@ impl Files {
         &'a self,
         namespace: &'a Namespace,
         prefix: &'a [u8],
-    ) -> impl Iterator<Item = (&'a [u8], &'a Arc<Body>)> {
+    ) -> impl Iterator<Item = (&'a [u8], &'a Arc<Inode>)> {
         self.named
             .range((namespace.clone(), prefix.to_vec())..)
             .take_while(move |((of, key), _)| of == namespace && key.starts_with(prefix))
             .filter(move |((_, key), _)| names::leads(prefix, key))
-            .map(|((_, key), body)| (&key[..], body))
+            .map(|((_, key), inode)| (&key[..], inode))
     }
 
     pub(super) fn add_handle(&mut self, handle: Handle) -> u64 {
         self.last += 1;
         let open = self.numbers.entry(handle.number);
-        open.or_insert_with(|| (Arc::clone(&handle.body), 0)).1 += 1;
+        open.or_insert_with(|| (Arc::clone(&handle.inode), 0)).1 += 1;
         let handle = Arc::new(handle);
-        hold(&handle.body.handles).insert(self.last, Arc::clone(&handle));
+        hold(&handle.inode.handles).insert(self.last, Arc::clone(&handle));
         self.handles.insert(self.last, handle);
         self.last
     }
 
     pub(super) fn drop_handle(&mut self, id: u64) -> Answer<Arc<Handle>> {
         let handle = self.handles.remove(&id).ok_or(Errno::EBADF)?;
-        hold(&handle.body.handles).remove(&id);
+        hold(&handle.inode.handles).remove(&id);
         if let Some((_, count)) = self.numbers.get_mut(&handle.number) {
             *count -= 1;
             if *count == 0 {
@@ -106,11 +108,11 @@ impl Files {
 
     /// Forgets a file that nobody uses and that is in the store as well. To be called by who has
     /// the only [`Arc`] of it beside this table's.
-    fn leave(&mut self, body: &Arc<Body>) {
+    fn leave(&mut self, inode: &Arc<Inode>) {
         const IDLE: usize = 2;
-        if Arc::strong_count(body) == IDLE
-            && body.content().is_none()
-            && let Some(file) = body.place()
+        if Arc::strong_count(inode) == IDLE
+            && inode.buffer().is_none()
+            && let Some(file) = inode.name()
         {
             self.named.remove(&name_of(&file));
         }
@@ -119,15 +121,15 @@ impl Files {
 
 /// A file that is open, or only in memory.
 #[derive(Default)]
-pub(super) struct Body {
+pub(super) struct Inode {
     /// Held by whoever opens, stores, renames or removes it: that is decided one after the other.
     pub(super) turn: Mutex<()>,
     /// Where it is; `None` once it was removed. It changes only in a turn.
-    place: Mutex<Option<Full>>,
+    name: Mutex<Option<FullKey>>,
     /// Its openings.
     handles: Mutex<BTreeMap<u64, Arc<Handle>>>,
     /// What whoever opens it goes on with; `None` where that is the key's value.
-    content: Mutex<Option<Arc<Content>>>,
+    buffer: Mutex<Option<Arc<Buffer>>>,
     /// What it was when it was opened or removed.
     pub(super) last: Mutex<Option<(u64, Time)>>,
 }
@@ -135,19 +137,19 @@ pub(super) struct Body {
 /// One opening of a file.
 pub(super) struct Handle {
     pub(super) number: u64,
-    pub(super) body: Arc<Body>,
+    pub(super) inode: Arc<Inode>,
     /// What is changed through it; or, where it only reads, what others change of that which it holds.
-    pub(super) content: Mutex<Option<Arc<Content>>>,
+    pub(super) buffer: Mutex<Option<Arc<Buffer>>>,
     pub(super) writes: bool,
     pub(super) opener: Option<Arc<Writer>>,
-    /// How often its content will have been stored once what was done through it is.
+    /// How often its buffer will have been stored once what was done through it is.
     pub(super) owes: AtomicU64,
     /// Whether the process that has opened it has closed it.
     pub(super) is_left: AtomicBool,
     /// The value that it was opened on.
     pub(super) reader: Mutex<Option<Reader>>,
     /// The size and time of that, which are told while it is being read.
-    told: Mutex<Option<(u64, Time)>>,
+    stat: Mutex<Option<(u64, Time)>>,
     /// Where what it held ends, where another value has taken its place since.
     end: Mutex<Option<u64>>,
 }
@@ -155,39 +157,39 @@ pub(super) struct Handle {
 impl Handle {
     pub(super) fn new(
         number: u64,
-        body: &Arc<Body>,
-        (content, reader): (Option<Arc<Content>>, Option<Reader>),
+        inode: &Arc<Inode>,
+        (buffer, reader): (Option<Arc<Buffer>>, Option<Reader>),
         opener: Option<Writer>,
     ) -> Self {
         let handle = Self {
             number,
-            body: Arc::clone(body),
-            content: Mutex::new(content),
+            inode: Arc::clone(inode),
+            buffer: Mutex::new(buffer),
             writes: opener.is_some(),
             opener: opener.map(Arc::new),
             owes: AtomicU64::default(),
             is_left: AtomicBool::default(),
             reader: Mutex::default(),
-            told: Mutex::default(),
+            stat: Mutex::default(),
             end: Mutex::default(),
         };
         handle.hold_on(&mut hold(&handle.reader), reader);
         handle
     }
 
-    pub(super) fn content(&self) -> Option<Arc<Content>> {
-        hold(&self.content).clone()
+    pub(super) fn buffer(&self) -> Option<Arc<Buffer>> {
+        hold(&self.buffer).clone()
     }
 
     /// Lets it show this.
-    pub(super) fn follow(&self, content: Option<&Arc<Content>>) {
-        *hold(&self.content) = content.cloned();
+    pub(super) fn follow(&self, buffer: Option<&Arc<Buffer>>) {
+        *hold(&self.buffer) = buffer.cloned();
     }
 
     /// Notes that a whole takes the place of what it holds, of which no part is the rest of that.
     pub(super) fn end(&self) {
         let held = hold(&self.reader);
-        *hold(&self.end) = held.as_ref().map(|held| held.told().0);
+        *hold(&self.end) = held.as_ref().map(|held| held.stat().0);
     }
 
     /// Tells once who reads on that this was the end.
@@ -196,15 +198,15 @@ impl Handle {
         end.is_some_and(|end| offset >= end)
     }
 
-    /// Tells whether it is of this content.
-    pub(super) fn shares(&self, content: &Arc<Content>) -> bool {
-        let own = hold(&self.content);
-        own.as_ref().is_some_and(|own| Arc::ptr_eq(own, content))
+    /// Tells whether it is of this buffer.
+    pub(super) fn shares(&self, buffer: &Arc<Buffer>) -> bool {
+        let own = hold(&self.buffer);
+        own.as_ref().is_some_and(|own| Arc::ptr_eq(own, buffer))
     }
 
     /// Returns what is changed through it.
-    pub(super) fn written(&self) -> Answer<Arc<Content>> {
-        self.content().filter(|_| self.writes).ok_or(Errno::EBADF)
+    pub(super) fn written(&self) -> Answer<Arc<Buffer>> {
+        self.buffer().filter(|_| self.writes).ok_or(Errno::EBADF)
     }
 
     /// Gives it another value to hold.
@@ -217,24 +219,24 @@ impl Handle {
     /// next, as `tail -f` does.
     pub(super) fn note_read(&self, reader: Option<&Reader>) {
         let held = reader.filter(|reader| self.writes || !reader.has_ended());
-        *hold(&self.told) = held.map(Reader::told);
+        *hold(&self.stat) = held.map(Reader::stat);
     }
 
     /// Returns the size and time of what it holds, if that need not be what the file is now.
     pub(super) fn held(&self) -> Option<(u64, Time)> {
-        match self.content().map(|content| content.told()) {
+        match self.buffer().map(|buffer| buffer.snapshot()) {
             Some(told) if told.tail.is_some() => None,
-            Some(Told {
+            Some(Snapshot {
                 draft: Some(draft), ..
             }) => Some(draft),
-            _ => *hold(&self.told),
+            _ => *hold(&self.stat),
         }
     }
 
     /// Returns the entry that what it holds was made of or stored as.
     pub(super) fn pin(&self) -> Option<Pin> {
-        if let Some(content) = self.content() {
-            let state = content.state();
+        if let Some(buffer) = self.buffer() {
+            let state = buffer.state();
             if state.draft.is_some() {
                 return Some(state.pin);
             }
@@ -243,16 +245,16 @@ impl Handle {
     }
 }
 
-impl Body {
-    pub(super) fn place(&self) -> Option<Full> {
-        hold(&self.place).clone()
+impl Inode {
+    pub(super) fn name(&self) -> Option<FullKey> {
+        hold(&self.name).clone()
     }
 
     /// Returns what is told of it where that is not what the key is told.
-    pub(super) fn seen(&self) -> Told {
-        let told = self.content().map(|content| content.told());
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let told = self.buffer().map(|buffer| buffer.snapshot());
         // What is stored and can be found there may be another's by now.
-        told.filter(|told| told.is_pending || self.place().is_none())
+        told.filter(|told| told.is_pending || self.name().is_none())
             .unwrap_or_default()
     }
 
@@ -279,25 +281,25 @@ impl Body {
     }
 
     /// Returns what whoever opens it goes on with.
-    pub(super) fn content(&self) -> Option<Arc<Content>> {
-        hold(&self.content).clone()
+    pub(super) fn buffer(&self) -> Option<Arc<Buffer>> {
+        hold(&self.buffer).clone()
     }
 
-    /// Tells whether a content is what whoever opens it goes on with.
-    fn is_current(&self, content: &Arc<Content>) -> bool {
-        let current = hold(&self.content);
-        current.as_ref().is_some_and(|is| Arc::ptr_eq(is, content))
+    /// Tells whether a buffer is what whoever opens it goes on with.
+    fn is_current(&self, buffer: &Arc<Buffer>) -> bool {
+        let current = hold(&self.buffer);
+        current.as_ref().is_some_and(|is| Arc::ptr_eq(is, buffer))
     }
 
     /// Lets whoever opens it from now on go on with this.
-    pub(super) fn replace(&self, content: &Arc<Content>) {
-        *hold(&self.content) = Some(Arc::clone(content));
+    pub(super) fn replace(&self, buffer: &Arc<Buffer>) {
+        *hold(&self.buffer) = Some(Arc::clone(buffer));
     }
 
-    /// Lets nobody go on with a content any more.
-    pub(super) fn forget(&self, content: &Arc<Content>) {
-        if self.is_current(content) {
-            *hold(&self.content) = None;
+    /// Lets nobody go on with a buffer any more.
+    pub(super) fn forget(&self, buffer: &Arc<Buffer>) {
+        if self.is_current(buffer) {
+            *hold(&self.buffer) = None;
         }
     }
 }
@@ -306,29 +308,29 @@ impl App {
     /// Does something with a file while nobody else opens, stores, renames or removes it.
     pub(super) fn in_turn<T>(
         &self,
-        file: &Full,
-        act: impl FnOnce(&Arc<Body>) -> Answer<T>,
+        file: &FullKey,
+        act: impl FnOnce(&Arc<Inode>) -> Answer<T>,
     ) -> Answer<T> {
         loop {
-            let body = {
+            let inode = {
                 let mut files = self.files();
                 let named = files.named.entry(name_of(file));
-                let body = named.or_insert_with(|| {
-                    Arc::new(Body {
-                        place: Mutex::new(Some(file.clone())),
-                        ..Body::default()
+                let inode = named.or_insert_with(|| {
+                    Arc::new(Inode {
+                        name: Mutex::new(Some(file.clone())),
+                        ..Inode::default()
                     })
                 });
-                Arc::clone(body)
+                Arc::clone(inode)
             };
-            let turn = hold(&body.turn);
-            if body.place().as_ref() != Some(file) {
+            let turn = hold(&inode.turn);
+            if inode.name().as_ref() != Some(file) {
                 // It was renamed or removed while its turn was waited for.
                 continue;
             }
-            let done = act(&body);
+            let done = act(&inode);
             drop(turn);
-            self.files().leave(&body);
+            self.files().leave(&inode);
             return done;
         }
     }
@@ -336,9 +338,9 @@ impl App {
     /// As [`App::in_turn`], with two files that are not the same.
     pub(super) fn in_turns<T>(
         &self,
-        one: &Full,
-        two: &Full,
-        act: impl FnOnce(&Arc<Body>, &Arc<Body>) -> Answer<T>,
+        one: &FullKey,
+        two: &FullKey,
+        act: impl FnOnce(&Arc<Inode>, &Arc<Inode>) -> Answer<T>,
     ) -> Answer<T> {
         // One at a time has two turns, and so nobody who waits for a turn has one that others wait
         // for: a file may get another name while it is waited for, so that no order of names would do.
@@ -347,8 +349,8 @@ impl App {
     }
 
     /// Lets go of a file that was used without a turn by name.
-    pub(super) fn leave(&self, body: &Arc<Body>) {
-        self.files().leave(body);
+    pub(super) fn leave(&self, inode: &Arc<Inode>) {
+        self.files().leave(inode);
     }
 }
 

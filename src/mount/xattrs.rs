@@ -7,8 +7,8 @@ use fuser::Errno;
 use crate::store::{Deadline, Etag, Expiry, Meta, units};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
-use super::content::Kind;
-use super::nodes::{Full, Place};
+use super::buffer::Kind;
+use super::nodes::{FullKey, Node};
 use super::{Answer, App};
 
 const ETAG: &str = "user.kv.etag";
@@ -18,14 +18,14 @@ const NEVER: &str = "never";
 impl App {
     /// Names the attributes that a copy of a file can have as well, each with a NUL behind it: who copies
     /// all of them would else never find that two files are the same.
-    pub(super) fn marks(&self, number: u64) -> Answer<Vec<u8>> {
+    pub(super) fn xattrs(&self, number: u64) -> Answer<Vec<u8>> {
         let expires = self.stored(number)?.and_then(|(_, expires)| expires);
         let names = expires.map(|_| format!("{EXPIRES}\0"));
         Ok(names.unwrap_or_default().into_bytes())
     }
 
     /// Returns an attribute of a file.
-    pub(super) fn mark(&self, number: u64, name: &OsStr) -> Answer<Vec<u8>> {
+    pub(super) fn xattr(&self, number: u64, name: &OsStr) -> Answer<Vec<u8>> {
         let is_etag = name == ETAG;
         if !is_etag && name != EXPIRES {
             // Desktops and `ls` ask each file for some that only other systems have.
@@ -46,7 +46,7 @@ impl App {
     }
 
     /// Sets when a file expires: `never`, a time, or a duration from now on.
-    pub(super) fn set_mark(&self, number: u64, name: &OsStr, value: &[u8]) -> Answer<()> {
+    pub(super) fn set_xattr(&self, number: u64, name: &OsStr, value: &[u8]) -> Answer<()> {
         self.allow_changes()?;
         if name == ETAG {
             // Whoever copies all attributes copies this one, and it says what is stored, not what is to be.
@@ -55,8 +55,8 @@ impl App {
         if name != EXPIRES {
             return Err(Errno::EOPNOTSUPP);
         }
-        let place = self.nodes().place(number).ok_or(Errno::ENOENT)?;
-        let file = self.file_of(&place)?;
+        let node = self.nodes().node(number).ok_or(Errno::ENOENT)?;
+        let file = self.file_of(&node)?;
         let text = std::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
         let expiry = match text.trim_end_matches(['\n', '\0']) {
             NEVER => Expiry::Never,
@@ -70,28 +70,28 @@ impl App {
     }
 
     /// Takes an attribute away.
-    pub(super) fn remove_mark(&self, number: u64, name: &OsStr) -> Answer<()> {
+    pub(super) fn remove_xattr(&self, number: u64, name: &OsStr) -> Answer<()> {
         match name == EXPIRES || name == ETAG {
-            true => self.set_mark(number, name, NEVER.as_bytes()),
+            true => self.set_xattr(number, name, NEVER.as_bytes()),
             false => Err(Errno::ENODATA),
         }
     }
 
-    fn expire(&self, file: &Full, expiry: Expiry) -> Answer<()> {
-        self.in_turn(file, |body| {
-            let Some(content) = body.content() else {
+    fn expire(&self, file: &FullKey, expiry: Expiry) -> Answer<()> {
+        self.in_turn(file, |inode| {
+            let Some(buffer) = inode.buffer() else {
                 let (namespace, key) = file;
                 let done = self.store();
                 let done =
                     done.and_then(|store| store.expire(namespace, key, expiry, self.clock()));
                 let done = self.answer(done)?;
-                self.shape(namespace).note(key.as_bytes(), done);
+                self.dir_index(namespace).note(key.as_bytes(), done);
                 return match done {
                     true => Ok(()),
                     false => Err(Errno::ENODATA),
                 };
             };
-            let mut state = content.state();
+            let mut state = buffer.state();
             if state.kind != Kind::Key {
                 return Err(Errno::EOPNOTSUPP);
             }
@@ -101,8 +101,8 @@ impl App {
                 return Ok(());
             }
             drop(state);
-            self.put_again(body, file, expiry, None)?;
-            content.state().pin.expires = match expiry {
+            self.put_again(inode, file, expiry, None)?;
+            buffer.state().pin.expires = match expiry {
                 Expiry::At(deadline) => Some(deadline),
                 _ => None,
             };
@@ -113,12 +113,12 @@ impl App {
     /// Returns which entry a file is, and when it expires or will once it is stored; `None` if it is a
     /// directory or not stored.
     fn stored(&self, number: u64) -> Answer<Option<(Etag, Option<Deadline>)>> {
-        let Some(Place::File(namespace, key)) = self.nodes().place(number) else {
+        let Some(Node::File(namespace, key)) = self.nodes().node(number) else {
             return Ok(None);
         };
         let meta = self.stat(&namespace, &key)?;
-        let body = self.files().named(&(namespace, key));
-        let expiry = body.and_then(|body| body.content()?.state().expiry);
+        let inode = self.files().named(&(namespace, key));
+        let expiry = inode.and_then(|inode| inode.buffer()?.state().expiry);
         let expires = |meta: &Meta| match expiry {
             Some(Expiry::At(deadline)) => Some(deadline),
             Some(_) => None,

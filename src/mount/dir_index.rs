@@ -24,7 +24,7 @@ const DEAR: Duration = Duration::from_millis(1);
 const NO_ACCIDENT: u32 = 3;
 /// All keys are listed if that takes at most so many times as long as a question.
 const WORTH: u32 = 20;
-/// Where less care is enough, the list is believed for so many times as long as it took.
+/// Where the answer may be older, the list is believed for so many times as long as it took.
 const RARE: u32 = 8;
 /// When that took too long, it is tried again after this.
 const RETRY: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ const MANY: usize = 4096;
 
 /// What is known of the directories of a namespace.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct DirIndex {
     index: Mutex<Known>,
     changes: Mutex<Changes>,
     /// Whether there is a list, or one is being made.
@@ -56,11 +56,11 @@ struct Known {
     listing: Duration,
 }
 
-/// How much is to be done to be right.
+/// How old an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Care {
+pub(super) enum Freshness {
     /// The answer is true, or was a second ago.
-    True,
+    Recent,
     /// The answer may be older if the truth is dear: as many times as listing all keys takes.
     Cheap,
 }
@@ -69,7 +69,7 @@ pub(super) enum Care {
 pub(super) type Each<'a> =
     &'a mut dyn FnMut(&[u8], Option<Meta>) -> std::result::Result<Option<Vec<u8>>, ()>;
 
-impl Shape {
+impl DirIndex {
     /// Notes that this mount has stored or removed a key.
     pub(super) fn note(&self, key: &[u8], is_there: bool) {
         let mut changes = hold(&self.changes);
@@ -87,12 +87,12 @@ impl Shape {
         app: &App,
         namespace: &Namespace,
         prefix: &[u8],
-        care: Care,
+        freshness: Freshness,
     ) -> Result<bool> {
         let mut found = false;
         // Below a part of a part there may be keys that are shown elsewhere.
         let limit = names::leads(prefix, prefix).then_some(1);
-        let walked = self.walk(app, namespace, prefix, care, limit, &mut |key, _| {
+        let walked = self.walk(app, namespace, prefix, freshness, limit, &mut |key, _| {
             found = names::leads(prefix, key);
             let rest = &key[prefix.len()..];
             let slash = memchr::memchr(b'/', rest).map(|len| prefix.len() + len);
@@ -115,15 +115,15 @@ impl Shape {
         app: &App,
         namespace: &Namespace,
         prefix: &[u8],
-        care: Care,
+        freshness: Freshness,
         limit: Option<u64>,
         each: Each<'_>,
     ) -> Result<()> {
         let mut known = hold(&self.index);
         if known.dear >= NO_ACCIDENT && known.not_before.is_none_or(|at| at < Instant::now()) {
-            let age = BELIEVED.max(match care {
-                Care::True => Duration::ZERO,
-                Care::Cheap => known.listing * RARE,
+            let age = BELIEVED.max(match freshness {
+                Freshness::Recent => Duration::ZERO,
+                Freshness::Cheap => known.listing * RARE,
             });
             let is_fine = known
                 .index

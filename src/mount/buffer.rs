@@ -14,14 +14,14 @@ pub(super) const LONGEST_TAIL: usize = 1 << 20;
 /// What all share who change a file together. Whoever empties it on opening has one of their own: of
 /// several who write a file anew at once, each stores a whole.
 #[derive(Debug, Default)]
-pub(super) struct Content {
+pub(super) struct Buffer {
     state: Mutex<State>,
-    told: Mutex<Told>,
+    snapshot: Mutex<Snapshot>,
 }
 
-/// What can be told of a content while it is being stored.
+/// What can be told of a buffer while it is being stored.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Snapshot {
     /// The size of all of it, and when it was changed.
     pub(super) draft: Option<(u64, Time)>,
     /// How many bytes are added to what the key holds, and since when.
@@ -29,16 +29,16 @@ pub(super) struct Told {
     pub(super) is_pending: bool,
 }
 
-impl Content {
+impl Buffer {
     pub(super) fn new(state: State, now: Time) -> Arc<Self> {
-        let content = Self::default();
-        content.show(&state, now);
-        *content.state() = state;
-        Arc::new(content)
+        let buffer = Self::default();
+        buffer.show(&state, now);
+        *buffer.state() = state;
+        Arc::new(buffer)
     }
 
-    pub(super) fn told(&self) -> Told {
-        *hold(&self.told)
+    pub(super) fn snapshot(&self) -> Snapshot {
+        *hold(&self.snapshot)
     }
 
     /// Lets others see what became of it.
@@ -46,7 +46,7 @@ impl Content {
         let modified = state.modified.unwrap_or(now);
         let tail = state.tail.len() as u64;
         let draft = state.draft.as_ref().filter(|_| tail == 0);
-        *hold(&self.told) = Told {
+        *hold(&self.snapshot) = Snapshot {
             draft: draft.map(|draft| (draft.len(), modified)),
             tail: (tail > 0).then_some((tail, modified)),
             is_pending: state.is_pending(),
@@ -58,7 +58,7 @@ impl Content {
     }
 }
 
-/// The entry that a content was made of.
+/// The entry that a buffer was made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pin {
     /// `None` where there was none.
@@ -136,7 +136,7 @@ pub(super) enum Change {
 }
 
 impl State {
-    /// Returns an empty content that takes the place of an entry.
+    /// Returns an empty buffer that takes the place of an entry.
     pub(super) fn emptied(pin: Pin, now: Time) -> Self {
         Self {
             pin,
