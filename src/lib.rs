@@ -42,16 +42,22 @@
 //!
 //! # To add a command
 //!
-//! Its arguments in a file of `cli/`, a variant in `cli/mod.rs` and a word in `cli/alone.rs`; a file
-//! in `commands/` and a line in `commands/mod.rs`; a page `cli/man/kv-NAME.md`; its tests in
-//! `tests/it/NAME.rs`, and a line in `tests/it/contract` so that every engine passes them.
+//! Six files by hand: its arguments in a file of `cli/`; in `cli/mod.rs` that file, and a variant with its
+//! help; a word in `cli/alone.rs`; `commands/NAME.rs`; in `commands/mod.rs` that file and a line of
+//! `dispatch`; a page `cli/man/kv-NAME.md`. `KV_BLESS=1 cargo test --test it generated` then writes man/ and
+//! completions/. A command that a batch may have gets a line in `Part::of` of `commands/batch`.
+//!
+//! Its tests stand in `tests/it/NAME.rs`, named in `tests/it/main.rs`, and in `tests/it/contract` so that
+//! every engine passes them.
 //!
 //! # To add an engine
 //!
 //! A module in `engine/` that has [`store::Entries`] and [`store::Locks`] and takes the defaults of the
-//! other facets (`engine/memory.rs` is one); a line in [`engine::open`] and in [`store::Location`]; a
-//! line in `tests/it/engines.rs` and one in `tests/it/contract`. What it does better than the defaults
-//! comes afterwards, facet by facet.
+//! other facets (`engine/memory.rs` is one); in `engine/mod.rs` that module and a line of [`engine::open`];
+//! in `store/location.rs` a variant of [`store::Location`], which the compiler leads through the rest of
+//! the file, and its word in `from_variable`; the help of `--store` in `cli/global.rs` and kv.md. For its
+//! tests a line each in `tests/it/engines.rs`, `tests/it/contract` and `tests/it/tidy/imports.rs`. What it
+//! does better than the defaults comes afterwards, facet by facet.
 //!
 //! # Where the promises are proved
 //!
