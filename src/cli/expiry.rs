@@ -1,13 +1,12 @@
 //! Arguments of `kv expire` and `kv ttl`.
 
 use std::ffi::OsStr;
-use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Args, Command};
 
 use crate::cli::value;
-use crate::store::Key;
+use crate::store::{Expiry, Key, units};
 
 /// Arguments of `kv expire`.
 #[derive(Debug, Args)]
@@ -19,7 +18,7 @@ pub struct ExpireArgs {
     /// How long it has to live from now on, such as 90s, 1h30m or 7d; or `never`
     #[arg(value_name = "DURATION", value_parser = ExpiryParser, allow_negative_numbers = true)]
     #[arg(hide_possible_values = true)]
-    pub expiry: NewExpiry,
+    pub expiry: Expiry,
 }
 
 /// Arguments of `kv ttl`.
@@ -30,39 +29,23 @@ pub struct TtlArgs {
     pub key: Key,
 }
 
-/// When a key is to expire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewExpiry {
-    /// After this long.
-    After(Duration),
-    /// Never.
-    Never,
-}
-
 /// Reads a new expiry, and tells the completions of the one word that it may be.
 #[derive(Clone)]
 struct ExpiryParser;
 
 impl TypedValueParser for ExpiryParser {
-    type Value = NewExpiry;
+    type Value = Expiry;
 
     fn parse_ref(
         &self,
         command: &Command,
         arg: Option<&Arg>,
         value: &OsStr,
-    ) -> Result<NewExpiry, clap::Error> {
-        new_expiry.parse_ref(command, arg, value)
+    ) -> Result<Expiry, clap::Error> {
+        units::expiry.parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue>>> {
         Some(Box::new([PossibleValue::new("never")].into_iter()))
-    }
-}
-
-fn new_expiry(text: &str) -> Result<NewExpiry, String> {
-    match text {
-        "never" => Ok(NewExpiry::Never),
-        text => value::ttl(text).map(NewExpiry::After),
     }
 }

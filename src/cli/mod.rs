@@ -32,7 +32,7 @@ use clap::{Parser, Subcommand};
 pub use self::batch::BatchArgs;
 pub use self::bulk::{ExportArgs, ImportArgs};
 pub use self::counters::{AppendArgs, IncrArgs};
-pub use self::expiry::{ExpireArgs, NewExpiry, TtlArgs};
+pub use self::expiry::{ExpireArgs, TtlArgs};
 pub use self::fstab::is_helper;
 pub use self::global::{Durability, Global};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};

@@ -24,10 +24,12 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let args = translated.as_deref().unwrap_or(args);
     match Cli::alone(args) {
         Some(cli) => Ok(cli),
-        None => Reader::new().read(args).map_err(|err| match translated {
-            Some(_) => fstab::in_its_words(err),
-            None => err,
-        }),
+        None => Reader::default()
+            .read(args)
+            .map_err(|err| match translated {
+                Some(_) => fstab::in_its_words(err),
+                None => err,
+            }),
     }
 }
 
@@ -39,14 +41,15 @@ pub struct Reader {
     command: ManuallyDrop<clap::Command>,
 }
 
-impl Reader {
-    /// Reads nothing yet.
-    pub fn new() -> Self {
+impl Default for Reader {
+    fn default() -> Self {
         Self {
             command: ManuallyDrop::new(command()),
         }
     }
+}
 
+impl Reader {
     /// Reads a command line, as [`parse`].
     pub fn read(&mut self, args: &[OsString]) -> Result<Cli, clap::Error> {
         if let Some(cli) = plain(args) {
@@ -57,12 +60,6 @@ impl Reader {
         let args = before.chain(with_null_option(&args[at..]));
         let mut matches = self.command.try_get_matches_from_mut(args)?;
         Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
-    }
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -19,24 +19,16 @@ pub struct With<A> {
 
 impl<A: Args> Args for With<A> {
     fn augment_args(command: Command) -> Command {
-        joined(command, |command| {
-            Global::augment_args(A::augment_args(command))
-        })
+        let about = Resettable::from(command.get_about().cloned());
+        let long_about = Resettable::from(command.get_long_about().cloned());
+        let command = Global::augment_args(A::augment_args(command));
+        let command = command.mut_args(behind_command);
+        command.about(about).long_about(long_about)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        joined(command, |command| {
-            Global::augment_args_for_update(A::augment_args_for_update(command))
-        })
+        Self::augment_args(command)
     }
-}
-
-/// Adds the arguments of both to a command, which stays described as before.
-fn joined(command: Command, augment: impl FnOnce(Command) -> Command) -> Command {
-    let about = Resettable::from(command.get_about().cloned());
-    let long_about = Resettable::from(command.get_long_about().cloned());
-    let command = augment(command).mut_args(behind_command);
-    command.about(about).long_about(long_about)
 }
 
 /// Leaves the short names of the global options to the commands.

@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 
 use anyhow::Result;
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
 
 use crate::cli::{Field, StatArgs};
 use crate::commands::Session;
@@ -12,15 +14,6 @@ use crate::exit::Exit;
 use crate::store::Meta;
 use crate::wire::json;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
-
-const FIELDS: [(&str, Field); 6] = [
-    ("key", Field::Key),
-    ("namespace", Field::Namespace),
-    ("size", Field::Size),
-    ("modified", Field::Modified),
-    ("expires", Field::Expires),
-    ("etag", Field::Etag),
-];
 
 /// Prints all that is known, or one field of it.
 pub(super) fn run(args: &StatArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -44,9 +37,11 @@ fn print(args: &StatArgs, session: &mut Session<'_>, meta: &Meta) -> io::Result<
         print_field(args, session, meta, field)?;
         return session.out.write_all(b"\n");
     }
-    for (name, field) in FIELDS {
+    for field in Field::value_variants() {
+        let name = field.to_possible_value();
+        let name = name.as_ref().map_or("", PossibleValue::get_name);
         write!(session.out, "{name}: ")?;
-        print_field(args, session, meta, field)?;
+        print_field(args, session, meta, *field)?;
         session.out.write_all(b"\n")?;
     }
     Ok(())

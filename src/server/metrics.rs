@@ -72,14 +72,9 @@ struct Count {
 impl Metrics {
     /// Notes that a request was answered.
     pub(super) fn note(&self, method: &Method, code: StatusCode, took: Duration) {
-        let method = match method.as_str() {
-            "GET" => "GET",
-            "HEAD" => "HEAD",
-            "PUT" => "PUT",
-            "DELETE" => "DELETE",
-            "POST" => "POST",
-            _ => "other",
-        };
+        let known = ["GET", "HEAD", "PUT", "DELETE", "POST"].into_iter();
+        let method = { known }.find(|known| *known == method.as_str());
+        let method = method.unwrap_or("other");
         let Ok(mut requests) = self.requests.lock() else {
             return;
         };

@@ -2,8 +2,8 @@
 //! the store, and it asks for what it shows by the paths that every client has.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
 
 use super::reply::json;
 
@@ -40,15 +40,11 @@ pub(super) async fn openapi() -> Response {
 }
 
 fn file(text: &'static str, kind: &'static str) -> Response {
-    let mut response = Response::new(Body::from(text));
-    for (name, value) in [
+    let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-cache"),
         (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
-    response
+    ];
+    (headers, Body::from(text)).into_response()
 }

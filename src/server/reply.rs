@@ -194,10 +194,7 @@ pub(super) fn json(text: impl IntoResponse) -> Response {
 
 /// Makes an answer whose body is of this type.
 pub(super) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
-    let mut response = body.into_response();
-    let kind = HeaderValue::from_static(kind);
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 /// A body that is not sent, of which nobody says how long it would be (RFC 9110, section 8.6): in answer to

@@ -6,7 +6,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -62,13 +62,11 @@ async fn enter(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         response = refusal.into_response();
     }
     // No page of another site is to have it, and no browser is to run what others have stored.
-    for (name, value) in [
+    let policies = [
         (RESOURCE_POLICY, "same-origin"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
+    ];
+    let response = (policies, response).into_response();
     if let Some(peer) = peer {
         peer.set_refused(has_body && !response.status().is_success());
     }

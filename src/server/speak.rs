@@ -84,13 +84,9 @@ async fn in_time(request: Request, next: Next, body: &AtomicU8) -> Response {
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut late = Late::Coming(coming, beat);
     let body = Polled(move |cx: &mut Context<'_>| late.poll(cx));
-    let mut response = Response::new(Body::new(body));
-    let headers = response.headers_mut();
-    headers.insert(LATE, HeaderValue::from_static("1"));
-    // So that nginx hands on each sign of life.
-    let buffering = HeaderName::from_static("x-accel-buffering");
-    headers.insert(buffering, HeaderValue::from_static("no"));
-    response
+    // The second so that nginx hands on each sign of life.
+    let headers = [(LATE, "1"), ("x-accel-buffering", "no")];
+    (headers, Body::new(body)).into_response()
 }
 
 /// Whether more of a body is wanted, was read to its end, or is not looked at any more.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::store::Expiry;
+
 /// The longest time to live: 7,000 years of 365 days, which ends before the year 9999.
 const LONGEST: Duration = Duration::from_secs(7_000 * 365 * 86_400);
 
@@ -10,6 +12,14 @@ pub fn ttl(text: &str) -> Result<Duration, String> {
     match patience(text)? {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
         ttl => Ok(ttl),
+    }
+}
+
+/// Reads a time to live, or that there is no end to it.
+pub fn expiry(text: &str) -> Result<Expiry, String> {
+    match text {
+        "never" => Ok(Expiry::Never),
+        text => ttl(text).map(Expiry::After),
     }
 }
 

@@ -57,17 +57,12 @@ pub fn read_head(input: &mut dyn Read) -> io::Result<Option<Head>> {
     let Some(line) = read_line(input)? else {
         return Ok(None);
     };
-    let mut fields = line.split(' ');
-    let head = (|| {
-        (fields.next()? == MAGIC).then_some(())?;
-        let status = fields.next()?.parse().ok()?;
-        let failed_at = fields.next()?.parse().ok()?;
-        fields
-            .next()
-            .is_none()
-            .then_some(Head { status, failed_at })
-    })();
-    Ok(head)
+    let fields: Vec<&str> = line.split(' ').collect();
+    let [MAGIC, status, failed_at] = fields[..] else {
+        return Ok(None);
+    };
+    let head = status.parse().ok().zip(failed_at.parse().ok());
+    Ok(head.map(|(status, failed_at)| Head { status, failed_at }))
 }
 
 /// Reads the line in front of the next part, and how many bytes it has; `None` at the end.

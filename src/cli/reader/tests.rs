@@ -116,7 +116,7 @@ fn a_command_that_is_read_alone_means_what_it_means_among_all() {
     let options = every_option_before().concat();
     let options = options.into_iter().map(OsString::from);
     let options: Vec<_> = options.chain(words_for(&all)).collect();
-    let mut reader = Reader::new();
+    let mut reader = Reader::default();
     let mut seed = 0_u64;
     let mut below = |end: usize| {
         seed += 1;

@@ -83,7 +83,7 @@ impl<'a, 's> Batch<'a, 's> {
     fn new(session: &'a mut Session<'s>, stop: bool) -> Self {
         Self {
             session,
-            reader: Reader::new(),
+            reader: Reader::default(),
             group: Group::default(),
             highest: Exit::Success,
             stop,

@@ -1,6 +1,5 @@
 //! Connections to a service that listens on a socket of the file system.
 
-use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
@@ -18,13 +17,8 @@ use ureq::unversioned::transport::{
 use crate::os;
 
 /// Connects to a socket, whatever host a request names.
+#[derive(Debug)]
 pub(super) struct UnixConnector(pub(super) PathBuf);
-
-impl fmt::Debug for UnixConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnixConnector")
-    }
-}
 
 impl Connector for UnixConnector {
     type Out = UnixTransport;
@@ -44,15 +38,10 @@ impl Connector for UnixConnector {
 }
 
 /// A connection.
+#[derive(Debug)]
 pub(super) struct UnixTransport {
     stream: UnixStream,
     buffers: LazyBuffers,
-}
-
-impl fmt::Debug for UnixTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnixTransport")
-    }
 }
 
 fn limit(timeout: NextTimeout) -> Option<Duration> {

@@ -5,8 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::store::units::ttl;
-use crate::store::{End, Etag, Expiry, Merge};
+use crate::store::{End, Etag, Expiry, Merge, units};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
 pub use super::listing::{INFO, List, read_info, read_namespaces, write_namespaces};
@@ -227,7 +226,7 @@ impl OnKey {
             "append" => Self::Append,
             "incr" => Self::Incr {
                 by: query.parse("by", number)?.unwrap_or(1),
-                ttl: query.parse("ttl", ttl)?,
+                ttl: query.parse("ttl", units::ttl)?,
             },
             "expire" => Self::Expire(expiry(query)?),
             _ => Self::Wait(Wait {
@@ -244,10 +243,7 @@ fn number<T: FromStr>(text: &str) -> Result<T, String> {
 }
 
 fn expiry(query: &Query) -> Result<Expiry, String> {
-    let after = query.parse("ttl", |text| match text {
-        "never" => Ok(Expiry::Never),
-        text => ttl(text).map(Expiry::After),
-    })?;
+    let after = query.parse("ttl", units::expiry)?;
     let at = query.parse("at", |text| {
         let deadline = read_expires(text);
         deadline.map(Expiry::At).map_err(|why| format!("it {why}"))

@@ -81,7 +81,7 @@ fn a_socket_for_all_the_world_wants_a_token() {
     let no_listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     Ran::of(&mut serve_on(&kv, &no_listener))
         .ends(Exit::Failure)
-        .complains(&["service manager's socket", "no stream socket"]);
+        .complains(&["service manager's socket", "no listening stream socket"]);
     let messages = rustix::net::socket(
         rustix::net::AddressFamily::UNIX,
         rustix::net::SocketType::SEQPACKET,
@@ -93,7 +93,7 @@ fn a_socket_for_all_the_world_wants_a_token() {
     rustix::net::listen(&messages, 8).unwrap();
     Ran::of(&mut serve_on(&kv, &messages))
         .ends(Exit::Failure)
-        .complains(&["no stream socket", "ListenStream="]);
+        .complains(&["no listening stream socket", "ListenStream="]);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_wrong_token_is_no_missing_one() {
     let missing = ask(&[]).refuses(401, Exit::Failure).text();
     let wrong = ask(&["Authorization: Bearer 0123456789abcdee"]);
     let wrong = wrong.refuses(401, Exit::Failure).text();
-    assert!(missing.contains("needs the token") && wrong.contains("another"));
+    assert!(missing.contains("needs the token") && wrong.contains("not that of this service"));
     for both in [[right, right], [right, "Authorization: Bearer x"]] {
         ask(&both).refuses(400, Exit::Usage);
     }
