@@ -2,13 +2,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
 
 use crate::os;
 use crate::store::{OrCannot as _, Result};
@@ -60,7 +60,7 @@ pub(super) fn create(path: &Path, dir: &Path, is_log_left: bool) -> Result<Made>
     // Not every file system has files without a name, and what else stands against it is told here.
     let made = match made {
         Err(err) if err.kind() != io::ErrorKind::AlreadyExists => {
-            make(path, mode).map(|_| Made::Empty)
+            make(CWD, path, mode).map(|_| Made::Empty)
         }
         made => made,
     };
@@ -92,15 +92,11 @@ fn link_store(path: &Path, dir: &Path, mode: u32) -> io::Result<()> {
     Ok(linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-/// Makes a file of this mode, whatever the umask is.
-pub(super) fn make(path: &Path, mode: u32) -> io::Result<File> {
-    let made = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path);
-    let file = made.map_err(|err| os::explain_full(err, path))?;
+/// Makes a file of this mode in a directory, whatever the umask is.
+pub(super) fn make(dir: impl AsFd, path: &Path, mode: u32) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let made = openat(dir, path, flags, Mode::from_raw_mode(mode)).map_err(io::Error::from);
+    let file = File::from(made.map_err(|err| os::explain_full(err, path))?);
     if file.metadata()?.mode() & 0o777 != mode {
         file.set_permissions(Permissions::from_mode(mode))?;
     }

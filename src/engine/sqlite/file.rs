@@ -1,14 +1,16 @@
 //! The files of a store, whose they are, and what is said where SQLite cannot use them.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::ErrorCode;
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, Mode, OFlags, access, fchmod, fstat, open};
+use rustix::io::Errno;
 
 use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
@@ -160,10 +162,21 @@ impl Sqlite {
         }
     }
 
-    /// Returns a directory beside the database, which is made if need be, and the mode of the files in it:
-    /// that of the database, which its owner may have made one to read only for a while. Nobody makes it
-    /// who may not write to the database: it would be his, and its owner's of no use.
-    pub(super) fn directory_beside(&self, suffix: &str) -> Result<(PathBuf, u32)> {
+    /// Opens a directory beside the database. A symbolic link is none: what it leads to is not the store's.
+    pub(super) fn open_beside(&self, suffix: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match open(self.beside(suffix), flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(io::Error::other(
+                "it is no directory, and nothing is followed there: move it away",
+            )),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Opens a directory beside the database, which is made if need be, and returns the mode of the files in
+    /// it too: that of the database, which its owner may have made one to read only for a while. Nobody makes
+    /// it who may not write to the database: it would be his, and its owner's of no use.
+    pub(super) fn directory_beside(&self, suffix: &str) -> Result<(OwnedFd, u32)> {
         let mode = fs::metadata(&self.path)
             .or_cannot("find", &self.path)?
             .mode()
@@ -176,25 +189,27 @@ impl Sqlite {
         }
         // Who may read there may enter.
         let dir_mode = mode | (mode & 0o444) >> 2;
-        match DirBuilder::new().mode(dir_mode).create(&dir) {
+        let made = DirBuilder::new().mode(dir_mode).create(&dir);
+        let is_made = match made {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => false,
+            made => made.or_cannot("make the directory", &dir).map(|()| true)?,
+        };
+        let opened = self
+            .open_beside(suffix)
+            .or_cannot("open the directory", &dir)?;
+        let there = fstat(&opened).or_cannot("find", &dir)?.st_mode & 0o7777;
+        let wanted = match is_made {
+            true => there & FOR_A_GROUP | dir_mode,
             // Kv once made it with the mode of a database that was only to be read.
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                let there = fs::metadata(&dir).or_cannot("find", &dir)?.mode() & 0o7777;
-                if there & 0o700 != 0o700 {
-                    _ = fs::set_permissions(&dir, Permissions::from_mode(there | 0o700));
-                }
-            }
-            Err(err) => return Err(err).or_cannot("make the directory", &dir),
-            Ok(()) => {
-                let made = fs::metadata(&dir).or_cannot("find", &dir)?.mode();
-                let wanted = made & FOR_A_GROUP | dir_mode;
-                if made & 0o7777 != wanted {
-                    let set = fs::set_permissions(&dir, Permissions::from_mode(wanted));
-                    set.or_cannot("set the permissions of", &dir)?;
-                }
+            false => there | 0o700,
+        };
+        if there != wanted {
+            let set = fchmod(&opened, Mode::from_raw_mode(wanted));
+            if is_made {
+                set.or_cannot("set the permissions of", &dir)?;
             }
         }
-        Ok((dir, mode))
+        Ok((opened, mode))
     }
 }
 

@@ -5,7 +5,7 @@
 use std::borrow::Borrow;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use std::thread;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rustix::fs::OFlags;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::store::{OrCannot as _, Result, StoreError};
@@ -220,7 +221,10 @@ fn ask<T>(path: &Path, question: impl FnOnce(&File) -> Option<T>) -> Option<T> {
     let wanted = id_at(path)?;
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     if !asked.iter().any(|(id, _)| *id == wanted) {
-        let file = File::open(path).ok()?;
+        // A pipe in its place must not make anybody wait.
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let opened = File::options().read(true).custom_flags(flags).open(path);
+        let file = opened.ok()?;
         asked.push((id(&file.metadata().ok()?), file));
     }
     let (_, file) = asked.iter().find(|(id, _)| *id == wanted)?;

@@ -1,13 +1,14 @@
 //! Named locks, for `kv lock` and `kv memo`: a flock on a file of its own for each name, in a
 //! directory beside the database, as a lock that is a row would outlive its holder.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, statat, unlinkat};
+use rustix::io::Errno;
 use sha1::{Digest as _, Sha1};
 
 use crate::engine::holder;
@@ -37,16 +38,18 @@ impl Locks for Sqlite {
         // The database is made too: it says who else may be here.
         drop(self.connect_or_create()?);
         let (dir, mode) = self.directory_beside("-locks")?;
-        let path = dir.join(lock_name(namespace, name));
+        let file_name = lock_name(namespace, name);
+        let path = self.beside("-locks").join(&file_name);
         let begun = Instant::now();
         let mut conflicts = Conflicts::default();
         let file = loop {
             // Those of another are opened without O_CREAT, which may be forbidden (see
             // `fs.protected_regular` in sysctl(8)).
-            let file = match open(&path) {
+            let open = || open(&dir, &file_name, OFlags::RDWR);
+            let file = match open() {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                    match create::make(&path, mode) {
-                        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => open(&path),
+                    match create::make(&dir, file_name.as_ref(), mode) {
+                        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => open(),
                         made => made,
                     }
                 }
@@ -60,7 +63,7 @@ impl Locks for Sqlite {
                     if !holder::take(&file, request, begun).or_cannot("lock", &path)? {
                         return Ok(None);
                     }
-                    if is_at(&path, &file) {
+                    if is_at(&dir, &file_name, &file) {
                         break file;
                     }
                 }
@@ -78,38 +81,47 @@ impl Locks for Sqlite {
     }
 
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let path = self.beside("-locks").join(lock_name(namespace, name));
-        let file = match File::open(&path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.or_cannot("open", &path)?,
-        };
-        holder::find(&file, &path)
+        let file_name = lock_name(namespace, name);
+        let path = self.beside("-locks").join(&file_name);
+        let dir = self.open_beside("-locks");
+        match dir.and_then(|dir| open(&dir, &file_name, OFlags::RDONLY)) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => holder::find(&opened.or_cannot("open the lock file", &path)?, &path),
+        }
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
+fn open(dir: &OwnedFd, name: &str, flags: OFlags) -> io::Result<File> {
+    let opened = os::open_beneath(dir.as_fd(), name, flags | OFlags::NONBLOCK, Mode::empty());
+    let what = match opened.map(File::from) {
+        Ok(file) if file.metadata()?.is_file() => return Ok(file),
+        Err(err) if err.raw_os_error() != Some(Errno::LOOP.raw_os_error()) => return Err(err),
+        _ => "it is no regular file, and nothing is followed there: move it away",
+    };
+    Err(io::Error::other(what))
 }
 
-/// Tells whether an open file is still the one at its path.
-fn is_at(path: &Path, file: &File) -> bool {
-    let identity = |meta: Metadata| (meta.dev(), meta.ino());
-    let there = fs::symlink_metadata(path).map(identity);
-    there.is_ok_and(|there| file.metadata().is_ok_and(|meta| identity(meta) == there))
+/// Tells whether an open file is still the one of its name.
+fn is_at(dir: &OwnedFd, name: &str, file: &File) -> bool {
+    let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
+    let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(identity);
+    there.is_ok_and(|there| fstat(file).is_ok_and(|stat| identity(stat) == there))
 }
 
 impl Sqlite {
     /// Removes the files of the locks that nobody holds, and that this user may remove.
     pub(super) fn sweep_locks(&self) {
-        let entries = fs::read_dir(self.beside("-locks")).into_iter().flatten();
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_name().to_str().is_some_and(holder::is_lock)
-                && let Ok(file) = open(&path)
+        let Ok(dir) = self.open_beside("-locks") else {
+            return;
+        };
+        for entry in Dir::read_from(&dir).into_iter().flatten().flatten() {
+            if let Ok(name) = entry.file_name().to_str()
+                && holder::is_lock(name)
+                && let Ok(file) = open(&dir, name, OFlags::RDWR)
                 && flock::try_lock(&file, flock::Kind::Exclusive).unwrap_or(false)
-                && is_at(&path, &file)
+                && is_at(&dir, name, &file)
             {
-                _ = fs::remove_file(&path);
+                _ = unlinkat(&dir, name, AtFlags::empty());
             }
         }
     }

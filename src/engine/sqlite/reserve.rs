@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 
-use rustix::fs::{FallocateFlags, StatVfs, fallocate, statvfs};
+use rustix::fs::{AtFlags, FallocateFlags, StatVfs, fallocate, statvfs, unlinkat};
 use rustix::io::Errno;
 
 use crate::os;
@@ -49,8 +49,8 @@ impl Sqlite {
             return Ok(false);
         };
         let (dir, mode) = self.directory_beside("-reserve")?;
-        let path = dir.join("room");
-        let file = match create::make(&path, mode) {
+        let path = self.beside("-reserve").join("room");
+        let file = match create::make(dir, "room".as_ref(), mode) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => return Ok(true),
             made => made.or_cannot("make", &path)?,
         };
@@ -135,10 +135,12 @@ impl Sqlite {
 
     /// The file is in a directory of its own, so that two are free with it: the log has an index.
     fn free_reserve(&self) {
-        let dir = self.beside("-reserve");
-        _ = fs::remove_file(dir.join("room"));
+        let Ok(dir) = self.open_beside("-reserve") else {
+            return;
+        };
+        _ = unlinkat(dir, "room", AtFlags::empty());
         // What else somebody keeps there is none of ours.
-        _ = fs::remove_dir(dir);
+        _ = fs::remove_dir(self.beside("-reserve"));
     }
 
     fn disk(&self) -> Option<StatVfs> {

@@ -213,6 +213,51 @@ fn a_lock_excludes_by_whatever_name_the_store_is_found() {
 }
 
 #[test]
+fn what_lies_beside_the_database_is_not_followed_and_not_waited_for() {
+    let kv = sandbox();
+    kv.put("k", "v");
+    let beside = |suffix: &str| kv.path(&format!("store{suffix}"));
+    let pipe = |path: &Path| {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+    };
+    pipe(&beside("-shm"));
+    kv.holds("k", "v");
+    fs::remove_file(beside("-shm")).unwrap();
+
+    // A file that `gc` takes for a lock that nobody holds, but for where it is.
+    let other = kv.path("other");
+    fs::create_dir(&other).unwrap();
+    let not_ours = other.join("da39a3ee5e6b4b0d3255bfef95601890afd80709");
+    fs::write(&not_ours, "git").unwrap();
+    symlink(&other, beside("-locks")).unwrap();
+    let lock = ["lock", "job", "--", "true"];
+    let show = ["lock", "job", "--show"];
+    let refuses = || {
+        for args in [&lock[..], &show] {
+            let ran = kv.run(args).ends(Exit::Program(125));
+            ran.complains(&["store-locks", "nothing is followed there"]);
+        }
+        kv.run(["gc"]).ends(Exit::Success).is_silent();
+    };
+    refuses();
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 1);
+    fs::remove_file(beside("-locks")).unwrap();
+
+    kv.run(lock).ends(Exit::Program(0));
+    let name = &names_in(&beside("-locks"))[0];
+    let file = beside("-locks").join(name);
+    fs::remove_file(&file).unwrap();
+    pipe(&file);
+    refuses();
+    fs::remove_file(&file).unwrap();
+    symlink(&not_ours, &file).unwrap();
+    refuses();
+    assert_eq!(fs::read(&not_ours).unwrap(), b"git");
+}
+
+#[test]
 fn a_link_to_nothing_is_named() {
     let kv = sandbox();
     symlink("/nowhere/store", kv.store()).unwrap();
