@@ -1,15 +1,14 @@
 //! `kv get`: prints the value of a key.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use crate::cli::GetArgs;
 use crate::commands::Session;
-use crate::commands::output::OrCannotWrite as _;
+use crate::commands::output::{OrCannotWrite as _, lost};
 use crate::exit::Exit;
-use crate::store::error;
 
 /// Writes the value to standard output.
 ///
@@ -27,7 +26,8 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
             let written = session.out.write_value(&mut entry.value)?;
             if args.remove {
                 let flushed = written.and_then(|()| session.out.flush());
-                flushed.map_err(|err| value_is_lost(args, &err))?;
+                let what = || format!("`{key}` was removed and its value");
+                flushed.map_err(|err| lost(&what(), &err))?;
             } else {
                 written.or_cannot_write()?;
             }
@@ -42,13 +42,4 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
         }
         (None, None) => Ok(Exit::No),
     }
-}
-
-/// A taken value that nobody read is gone, so that even a closed pipe is a failure.
-fn value_is_lost(args: &GetArgs, err: &io::Error) -> anyhow::Error {
-    let why = error::line(err);
-    anyhow!(
-        "cannot write to standard output: {why}; `{}` was removed and its value is lost",
-        args.key
-    )
 }

@@ -1,7 +1,5 @@
 //! `kv namespaces`: lists the namespaces, or removes one.
 
-use std::io::Write as _;
-
 use anyhow::Result;
 
 use crate::cli::NamespacesArgs;
@@ -17,11 +15,8 @@ pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Ex
     match &args.remove {
         None => {
             for namespace in session.store.namespaces()? {
-                session
-                    .out
-                    .write_all(namespace.as_str().as_bytes())
-                    .or_cannot_write()?;
-                session.out.write_all(&[end]).or_cannot_write()?;
+                let name = namespace.as_str().as_bytes();
+                write_key_line(session.out, name, end).or_cannot_write()?;
             }
             Ok(Exit::Success)
         }

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 use std::os::unix::fs::FileExt as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use crate::commands::Session;
 use crate::os::RawStdout;
-use crate::store::Value;
+use crate::store::{Value, error};
 
 /// Standard output, or the reply of one command of a batch.
 pub(super) struct Output {
@@ -169,6 +169,14 @@ impl Write for Output {
             None => self.buffer.flush(),
         }
     }
+}
+
+/// Says that what was taken out of the store was read by nobody: even a closed pipe is a failure then.
+pub(super) fn lost(what: &str, err: &io::Error) -> anyhow::Error {
+    anyhow!(
+        "cannot write to standard output: {}; {what} is lost",
+        error::line(err)
+    )
 }
 
 /// Adds to a failed write that it was to standard output.

@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use crate::cli::PopArgs;
 use crate::commands::Session;
+use crate::commands::output::lost;
 use crate::exit::Exit;
-use crate::store::{End, Entry, error};
+use crate::store::{End, Entry};
 
 /// Prints the element; says no when there is none in the time allowed.
 pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -18,14 +19,7 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
         .out
         .write_value(&mut entry.value)?
         .and_then(|()| session.out.flush());
-    // An element that nobody read is gone, so that even a closed pipe is a failure.
-    written.map_err(|err| {
-        let why = error::line(&err);
-        anyhow!(
-            "cannot write to standard output: {why}; the element of `{}` is lost",
-            args.list
-        )
-    })?;
+    written.map_err(|err| lost(&format!("the element of `{}`", args.list), &err))?;
     Ok(Exit::Success)
 }
 

@@ -202,8 +202,7 @@ impl<'a> Entries<'a> {
             }
             let fault = |why| Fault::Line(format!("line {number}: {why}: nothing was imported"));
             let record = record::read_json(line, &mut self.decoded).map_err(fault)?;
-            let (_, value) = record.entry(line, &self.decoded);
-            if value.len() as u64 > self.max_value {
+            if record.entry(line, &self.decoded).value.len() as u64 > self.max_value {
                 let max = self.max_value;
                 return Err(fault(format!("the value is larger than {max} bytes")));
             }
@@ -230,13 +229,7 @@ impl Feed for Entries<'_> {
             Ok(false) => Ok(None),
             Ok(true) => {
                 let record = self.record.as_ref().ok_or(Stopped)?;
-                let (key, value) = record.entry(self.lines.line(), &self.decoded);
-                Ok(Some(Incoming {
-                    key,
-                    value,
-                    modified: record.modified,
-                    expires: record.expires,
-                }))
+                Ok(Some(record.entry(self.lines.line(), &self.decoded)))
             }
             Err(fault) => {
                 self.fault = Some(fault);

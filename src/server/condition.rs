@@ -128,15 +128,9 @@ impl Preconditions {
             (None, None) => Some(Condition::Always),
             (Some(Tags::Any), None) => Some(Condition::Exists),
             (None, Some(Tags::Any)) => Some(Condition::Absent),
-            (Some(Tags::These(tags)), None) => match tags[..] {
-                [
-                    Tag {
-                        etag,
-                        is_weak: false,
-                    },
-                ] => Some(Condition::Etag(etag)),
-                _ => None,
-            },
+            (Some(Tags::These(tags)), None) if tags.len() == 1 && !tags[0].is_weak => {
+                Some(Condition::Etag(tags[0].etag))
+            }
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::store::{Deadline, Key, Namespace, Time};
+use crate::store::{Deadline, Incoming, Key, Namespace, Time};
 use crate::wire::time::{read_expires, read_modified};
 
 /// What a line says, and where its key and its value are.
@@ -36,10 +36,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns the key and the value, from the two buffers that the record was read with.
-    pub fn entry<'a>(&self, line: &'a [u8], decoded: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    /// Returns the entry, from the two buffers that the record was read with.
+    pub fn entry<'a>(&self, line: &'a [u8], decoded: &'a [u8]) -> Incoming<'a> {
         let bytes = if self.is_decoded { decoded } else { line };
-        (&bytes[self.key.clone()], &bytes[self.value.clone()])
+        Incoming {
+            key: &bytes[self.key.clone()],
+            value: &bytes[self.value.clone()],
+            modified: self.modified,
+            expires: self.expires,
+        }
     }
 }
 

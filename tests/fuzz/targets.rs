@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt as _;
 
 pub use kv::fuzz::{entry, hints, manifest, pack, server, server_entry};
 
-use kv::store::{Glob, Location, units};
+use kv::store::{Glob, Incoming, Location, units};
 use kv::wire::words::Splitter;
 use kv::wire::{json, record, tsv};
 
@@ -66,7 +66,7 @@ pub fn import(bytes: &[u8]) {
     for line in bytes.split(|&b| b == b'\n') {
         for read in [record::read_json, tsv::read] {
             if let Ok(record) = read(line, &mut decoded) {
-                let (key, value) = record.entry(line, &decoded);
+                let Incoming { key, value, .. } = record.entry(line, &decoded);
                 assert!(!key.is_empty() && key.len() + value.len() <= line.len());
             }
         }

@@ -97,11 +97,7 @@ impl Input {
 fn stdin_is_ready() -> bool {
     let stdin = rustix::stdio::stdin();
     let mut stdin = [PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut stdin, Some(&now)).is_ok_and(|ready| ready > 0)
+    poll(&mut stdin, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 impl Form {

@@ -130,14 +130,7 @@ impl<'a> Input<'a> {
 
     /// Returns the entry that was read last.
     pub(super) fn entry(&self) -> Option<Incoming<'_>> {
-        let record = self.record.as_ref()?;
-        let (key, value) = record.entry(self.line(), &self.decoded);
-        Some(Incoming {
-            key,
-            value,
-            modified: record.modified,
-            expires: record.expires,
-        })
+        Some(self.record.as_ref()?.entry(self.line(), &self.decoded))
     }
 }
 

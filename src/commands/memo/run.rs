@@ -68,16 +68,11 @@ pub(super) fn seen(
 pub(super) fn unseen(memo: &Memo<'_>, session: &mut Session<'_>) -> Result<()> {
     let (status, spool) = capture(memo, |_, _, is_kept| is_kept)?;
     match status.code().and_then(|code| u8::try_from(code).ok()) {
-        Some(status) if status == 0 || memo.args.keep_failures => store(
-            memo,
-            session,
-            Head {
-                status,
-                failed_at: 0,
-            },
-            memo.ttl,
-            spool?,
-        ),
+        Some(status) if status == 0 || memo.args.keep_failures => {
+            let failed_at = 0;
+            let head = Head { status, failed_at };
+            store(memo, session, head, memo.ttl, spool?)
+        }
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Records there and back, and lines that are none.
 
-use kv::store::{Deadline, Time};
+use kv::store::{Deadline, Incoming, Time};
 use kv::wire::record::*;
 
 use kv::store::{Etag, Meta};
@@ -11,7 +11,7 @@ type Read = (Vec<u8>, Vec<u8>, Record);
 fn read(line: &[u8]) -> Result<Read, String> {
     let mut decoded = b"what was there before".to_vec();
     let record = read_json(line, &mut decoded)?;
-    let (key, value) = record.entry(line, &decoded);
+    let Incoming { key, value, .. } = record.entry(line, &decoded);
     Ok((key.to_vec(), value.to_vec(), record))
 }
 

@@ -1,11 +1,12 @@
 //! Tables, and lines that are none.
 
+use kv::store::Incoming;
 use kv::wire::tsv::*;
 
 fn read_line(line: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
     let mut decoded = b"what was there before".to_vec();
     let record = read(line, &mut decoded)?;
-    let (key, value) = record.entry(line, &decoded);
+    let Incoming { key, value, .. } = record.entry(line, &decoded);
     Ok((key.to_vec(), value.to_vec()))
 }
 
@@ -51,10 +52,12 @@ fn a_line_without_an_escape_is_not_copied() {
     let record = read(b"key\tvalue", &mut decoded).unwrap();
     assert!(decoded.is_empty());
     let entry = record.entry(b"key\tvalue", &decoded);
+    let entry = (entry.key, entry.value);
     assert_eq!(entry, (&b"key"[..], &b"value"[..]));
     let record = read(b"key\tva\\\\lue", &mut decoded).unwrap();
     assert!(decoded == b"keyva\\lue");
     let entry = record.entry(b"key\tva\\\\lue", &decoded);
+    let entry = (entry.key, entry.value);
     assert_eq!(entry, (&b"key"[..], &b"va\\lue"[..]));
 }
 
