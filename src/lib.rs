@@ -65,7 +65,7 @@
 //! power cuts, `tests/it/failing_calls` fails every system call, `tests/it/linearize` judges histories,
 //! `tests/models` has the protocols, and `tests/it/contract` is what every engine passes.
 //!
-//! `fuzz` is not part of that: it hands what engines read to tests/fuzz.
+//! `fuzz` is there for tests alone: it hands what engines read to tests/fuzz.
 //!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],
 //! [`server`], [`mount`], [`exit`].
@@ -87,11 +87,20 @@ pub mod mount;
 pub mod exit;
 
 /// The readers of an engine's own formats, for `tests/fuzz`.
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz {
     pub use crate::engine::redis::fuzz::{server, server_entry};
     pub use crate::engine::tree::fuzz::{entry, hints, manifest, pack};
 }
+
+#[cfg(test)]
+#[path = "../tests/fuzz/rounds.rs"]
+mod rounds;
+
+// The fuzz targets name the library as the fuzzer does.
+#[cfg(test)]
+extern crate self as kv;
 
 mod os;
 

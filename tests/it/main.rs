@@ -36,7 +36,6 @@ mod faults;
 mod forbidden;
 mod format;
 mod fsck;
-mod fuzz;
 mod gc;
 mod gc_packs;
 mod generated;

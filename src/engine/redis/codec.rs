@@ -26,7 +26,7 @@ use crate::store::{Deadline, Entry, Etag, Meta, Time, Value};
 pub(super) const HEADER_LEN: usize = 105;
 
 /// Bytes of the header that its checksum covers.
-const COVERED_LEN: usize = 87;
+pub(super) const COVERED_LEN: usize = 87;
 
 /// Why bytes are no entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,18 +129,7 @@ pub(super) fn decode(key: &[u8], bytes: Vec<u8>) -> Result<Entry, Bad> {
     })
 }
 
-/// Returns the bytes of an entry with the right sum of the first line, where they are long enough to have
-/// one: else a fuzzer would not get past it.
-pub(super) fn with_sum(bytes: &[u8], key: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    if bytes.len() >= HEADER_LEN {
-        let sum = header_sum(&bytes[..COVERED_LEN], key);
-        bytes[COVERED_LEN + 1..HEADER_LEN - 1].copy_from_slice(sum.as_bytes());
-    }
-    bytes
-}
-
-fn header_sum(covered: &[u8], key: &[u8]) -> String {
+pub(super) fn header_sum(covered: &[u8], key: &[u8]) -> String {
     let mut hash = Sha1::new();
     hash.update(covered);
     hash.update(key);

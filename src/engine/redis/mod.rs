@@ -56,6 +56,8 @@ mod command;
 mod dispatch;
 mod entries;
 mod facts;
+#[cfg(any(test, fuzzing))]
+#[path = "../../../tests/fuzz/readers/redis.rs"]
 pub mod fuzz;
 mod kinds;
 mod link;

@@ -63,7 +63,8 @@ mod draft;
 mod expiry;
 mod find;
 mod fsck;
-#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
+#[path = "../../../tests/fuzz/readers/tree.rs"]
 pub mod fuzz;
 mod gc;
 mod info;

@@ -19,6 +19,8 @@
 mod block;
 pub(super) mod codec;
 pub(super) mod cursor;
+#[cfg(any(test, fuzzing))]
+#[path = "../../../../tests/fuzz/readers/pack.rs"]
 pub(super) mod fuzz;
 mod geometry;
 mod index;
