@@ -1,7 +1,7 @@
 //! `kv lock`: runs a program while holding a lock.
 
 use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -87,7 +87,7 @@ struct Loss {
     name: String,
     /// The program is not to go on without it.
     is_the_end: bool,
-    is_told: Mutex<bool>,
+    told: Once,
 }
 
 impl Loss {
@@ -95,21 +95,19 @@ impl Loss {
         Arc::new(Self {
             name: args.name.to_string(),
             is_the_end: args.on_loss == OnLoss::Term,
-            is_told: Mutex::default(),
+            told: Once::new(),
         })
     }
 
     fn tell(&self) {
-        // Held until the line is out: who comes second may be about to end the process.
-        let mut is_told = self.is_told.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*is_told {
+        // Who comes second waits until the line is out: it may be about to end the process.
+        self.told.call_once(|| {
             super::complain(&anyhow!(
                 "lock `{}` was lost while the program ran: the store was out of reach for too long, \
                  or has forgotten it",
                 self.name
             ));
-            *is_told = true;
-        }
+        });
     }
 }
 

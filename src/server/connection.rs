@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::exit::Exit;
+use crate::os;
 
 use super::listen::Listener;
 use super::reply::Refusal;
@@ -115,22 +117,11 @@ pub(super) async fn accept(
     Ok(())
 }
 
-/// Asks the system for as many descriptors as are wanted, and returns how many it allows.
+/// Asks the system for as many descriptors as it allows, and returns how many that are.
 pub(super) fn files() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = MAX_CONNECTIONS + OTHER_FILES;
-    let most = limit.maximum.unwrap_or(wanted);
-    let raised = limit.current.unwrap_or(wanted).max(wanted.min(most));
-    let new = Rlimit {
-        current: Some(raised),
-        maximum: limit.maximum,
-    };
-    match setrlimit(Resource::Nofile, new) {
-        Ok(()) => raised,
-        Err(_) => limit.current.unwrap_or(wanted),
-    }
+    os::raise_limit();
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.unwrap_or(MAX_CONNECTIONS + OTHER_FILES)
 }
 
 /// Returns how many connections there can be with so many descriptors, of which the requests need some,

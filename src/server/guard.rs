@@ -121,11 +121,9 @@ fn name_of(host: &str) -> Option<&str> {
     if name.is_empty() || (!host.starts_with('[') && !name.bytes().all(is_of_name)) {
         return None;
     }
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_sound = behind.is_empty()
-        || behind
-            .strip_prefix(':')
-            .is_some_and(|port| is_port(port) && port.parse::<u16>().is_ok());
+    // A sign is none of a port.
+    let is_port = |port: &str| port.parse::<u16>().is_ok() && !port.starts_with('+');
+    let is_sound = behind.is_empty() || behind.strip_prefix(':').is_some_and(is_port);
     is_sound.then_some(name)
 }
 

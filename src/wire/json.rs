@@ -58,7 +58,7 @@ pub fn member(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
 /// Those of `out`.
 pub fn first(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
     write!(out, "\"{name}\":")?;
-    write_string(out, text)
+    serde_json::to_writer(out, text).map_err(io::Error::from)
 }
 
 /// Writes what is known of the entry, the closing brace and a newline.
@@ -82,20 +82,13 @@ pub fn end(out: &mut dyn Write, meta: &Meta) -> io::Result<()> {
 
 fn write_bytes(out: &mut dyn Write, name: &str, bytes: &[u8]) -> io::Result<()> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => {
-            write!(out, "\"{name}\":")?;
-            write_string(out, text)
-        }
+        Ok(text) => first(out, name, text),
         Err(_) => {
             write!(out, "\"{name}_base64\":\"")?;
             out.write_all(STANDARD.encode(bytes).as_bytes())?;
             out.write_all(b"\"")
         }
     }
-}
-
-fn write_string(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    serde_json::to_writer(out, text).map_err(io::Error::from)
 }
 
 /// Reads a command of a batch: an array of strings, or of objects `{"base64": …}` for other bytes.
