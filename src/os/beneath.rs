@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Opens `path`, which is relative and has no `..`, below `dir`. Where any part of it is a symbolic
@@ -16,13 +16,11 @@ pub(crate) fn open_beneath(
     mode: Mode,
 ) -> io::Result<OwnedFd> {
     match open_once(dir, path, flags, mode) {
-        Err(err) if is_too_many(&err) && raise_limit() => open_once(dir, path, flags, mode),
+        Err(err) if Errno::from_io_error(&err) == Some(Errno::MFILE) && raise_limit() => {
+            open_once(dir, path, flags, mode)
+        }
         done => done,
     }
-}
-
-fn is_too_many(err: &io::Error) -> bool {
-    err.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
 }
 
 /// Allows this process as many open files as it may allow itself; false if it has them already. The
@@ -45,7 +43,7 @@ pub(crate) fn spare_descriptors() -> io::Result<()> {
     let next = std::fs::File::open("/dev/null")?;
     match u64::from(next.as_raw_fd().unsigned_abs()) < limit - RESERVE.min(limit / 2) {
         true => Ok(()),
-        false => Err(rustix::io::Errno::MFILE.into()),
+        false => Err(Errno::MFILE.into()),
     }
 }
 
@@ -54,7 +52,6 @@ fn open_once(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> io::
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::ResolveFlags;
-        use rustix::io::Errno;
 
         // A file system that is a process, or far away, may be interrupted.
         match retry_on_intr(|| {
@@ -93,8 +90,6 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
-
-    use rustix::io::Errno;
 
     /// Opens below `dir` in each of the ways that there are, which must agree.
     fn both(dir: &fs::File, path: &str, flags: OFlags) -> io::Result<OwnedFd> {

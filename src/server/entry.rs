@@ -116,12 +116,7 @@ async fn value(
     let body = match value {
         Value::Whole { bytes, next } => {
             let bytes = Bytes::from(bytes).slice(next..);
-            let within = |offset| {
-                usize::try_from(offset)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len())
-            };
-            Body::from(bytes.slice(within(start)..within(end)))
+            Body::from(bytes.slice_ref(response_body::clip(&bytes, 0, &range)))
         }
         value => response_body::value(app, permit, value, range).await?,
     };

@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
+use rustix::io::Errno;
 
 use crate::exit::Exit;
 use crate::store::{StoreError, error};
@@ -162,10 +163,8 @@ impl Refusal {
 
 /// Tells whether it is this process, or the system, that can open no more.
 fn is_out_of(err: &io::Error) -> bool {
-    let limits = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
-    limits
-        .iter()
-        .any(|limit| err.raw_os_error() == Some(limit.raw_os_error()))
+    let errno = Errno::from_io_error(err);
+    errno == Some(Errno::MFILE) || errno == Some(Errno::NFILE)
 }
 
 fn is_full(err: &io::Error) -> bool {
