@@ -1,6 +1,6 @@
 //! `fsck`: SQLite's own check of the file, and beyond it whether each entry is what was written.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::store::check::{Repair, Severity};
 use crate::store::{Check, End, Finding, Key, Namespace, Result, Source as _, StoreError};
@@ -131,23 +131,7 @@ impl Sqlite {
 
     /// Finds entries of a namespace that is not there.
     fn check_homeless(&self, request: &Check, tell: &mut dyn FnMut(Finding)) -> Result<()> {
-        let homeless = self.read(|moment| {
-            let mut found = Vec::new();
-            let mut last = i64::MIN;
-            loop {
-                let Some(id) = self.numbered_behind(moment, last)? else {
-                    return Ok(found);
-                };
-                let is_known = moment
-                    .prepare_cached("SELECT 1 FROM namespace WHERE id = ?1")
-                    .and_then(|mut select| select.exists([id]))
-                    .map_err(self.cannot("check"))?;
-                if !is_known {
-                    found.push(id);
-                }
-                last = id;
-            }
-        })?;
+        let homeless = self.read(|moment| self.homeless(moment))?;
         for id in homeless.unwrap_or_default() {
             let repair = self.repair(request, MOVED, |tx| {
                 let keep = format!(
@@ -182,20 +166,11 @@ impl Sqlite {
                  ORDER BY key LIMIT 1"
             );
             let behind = last.as_deref().unwrap_or_default();
-            let row = connection
-                .prepare_cached(&sql)
-                .and_then(|mut select| {
-                    select
-                        .query_row(params![id, behind], |row| {
-                            Ok((row.get(0)?, AsIs::read(row)))
-                        })
-                        .optional()
-                })
-                .map_err(self.cannot("check"))?;
-            let Some((key, row)) = row else {
+            let read = |row: &Row<'_>| Ok((row.get(0)?, AsIs::read(row)));
+            let row = self.first(connection, &sql, params![id, behind], read)?;
+            let Some((key, row)): Option<(Vec<u8>, _)> = row else {
                 return Ok(damaged);
             };
-            let key: Vec<u8> = key;
             match self.check_entry(connection, id, &key, row) {
                 Ok(()) => {}
                 Err(StoreError::Damaged { source, .. }) => {
@@ -254,10 +229,9 @@ impl Sqlite {
         key: &[u8],
         found: &Found,
     ) -> Result<bool> {
-        connection
-            .prepare_cached("SELECT 1 FROM entry WHERE namespace = ?1 AND key = ?2 AND large = ?3")
-            .and_then(|mut select| select.exists(params![id, key, found.large]))
-            .map_err(self.cannot("check"))
+        let sql = "SELECT 1 FROM entry WHERE namespace = ?1 AND key = ?2 AND large = ?3";
+        let found = self.first(connection, sql, params![id, key, found.large], |_| Ok(()))?;
+        Ok(found.is_some())
     }
 
     /// Moves an entry to the table `lost` if it is damaged still, as somebody may have put another
@@ -274,11 +248,8 @@ impl Sqlite {
         };
         let sql =
             format!("SELECT key, {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");
-        let row = tx
-            .query_row(&sql, params![space.id, key], |row| Ok(AsIs::read(row)))
-            .optional()
-            .map_err(self.cannot("repair"))?;
-        let Some(row) = row else {
+        let read = |row: &Row<'_>| Ok(AsIs::read(row));
+        let Some(row) = self.first(tx, &sql, params![space.id, key], read)? else {
             return Ok(false);
         };
         let expires = row.found.as_ref().ok().and_then(|found| found.meta.expires);

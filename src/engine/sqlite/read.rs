@@ -1,6 +1,6 @@
 //! Finding one key.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
 use crate::store::{Entry, Key, Meta, Namespace, Result, StoreError, Time, Value};
 
@@ -126,14 +126,8 @@ impl Sqlite {
         key: &[u8],
     ) -> Result<Option<Found>> {
         let sql = format!("SELECT {COLUMNS} FROM entry WHERE namespace = ?1 AND key = ?2");
-        let found = connection
-            .prepare_cached(&sql)
-            .and_then(|mut select| {
-                select
-                    .query_row(params![space.id, key], |row| Found::read(row, 0))
-                    .optional()
-            })
-            .map_err(self.cannot("read"))?;
+        let read = |row: &Row<'_>| Found::read(row, 0);
+        let found = self.first(connection, &sql, params![space.id, key], read)?;
         if found.is_none() {
             self.check_absent(connection, space, key)?;
         }
@@ -161,21 +155,27 @@ impl Sqlite {
         key: &[u8],
     ) -> Result<Option<(Found, Option<Vec<u8>>)>> {
         let sql = format!("SELECT {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");
-        let found = connection
-            .prepare_cached(&sql)
-            .and_then(|mut select| {
-                select
-                    .query_row(params![space.id, key], |row| {
-                        Ok((Found::read(row, 0)?, row.get(WIDTH)?))
-                    })
-                    .optional()
-            })
-            .map_err(self.cannot("read"))?;
+        let read = |row: &Row<'_>| Ok((Found::read(row, 0)?, row.get(WIDTH)?));
+        let found = self.first(connection, &sql, params![space.id, key], read)?;
         match &found {
             Some((found, _)) => self.sound(space, key, Some(found))?,
             None => self.check_absent(connection, space, key)?,
         }
         Ok(found)
+    }
+
+    /// Reads the first row that a statement finds.
+    pub(super) fn first<T>(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut select| select.query_row(params, read).optional())
+            .map_err(self.cannot("read"))
     }
 
     /// Reads a number that SQLite keeps of the file.

@@ -1,7 +1,7 @@
 //! The row of a namespace, and what it knows of the entries: how many there are, and a sum over them by
 //! which a listing tells that it is whole.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::store::{Deadline, Namespace, Result, StoreError};
 
@@ -154,39 +154,40 @@ impl Sqlite {
         if names.len() > MOST_NAMES as usize {
             return Ok(());
         }
-        let mut known = Vec::with_capacity(names.len());
         for name in names {
             let row = || self.unsound(format!("the row of the namespace `{name}`"));
             let namespace = name.parse().map_err(|_| row())?;
             match self.space_as_is(connection, &namespace)? {
-                Some((space, true)) => known.push(space.id),
+                Some((_, true)) => {}
                 _ => return Err(row()),
             }
         }
+        match self.homeless(connection)?.first() {
+            None => Ok(()),
+            Some(id) => Err(self.unsound(format!(
+                "it has entries of a namespace that is not there, number {id}; `kv fsck --repair` moves \
+                 them to the table `lost`"
+            ))),
+        }
+    }
+
+    /// Returns the numbers that entries have as their namespace, and no namespace has. Each is found by the
+    /// order of the rows, and none of them is counted.
+    pub(super) fn homeless(&self, connection: &Connection) -> Result<Vec<i64>> {
+        let next = "SELECT min(namespace) FROM entry WHERE namespace > ?1";
+        let known = "SELECT 1 FROM namespace WHERE id = ?1";
+        let mut found = Vec::new();
         let mut last = i64::MIN;
-        while let Some(id) = self.numbered_behind(connection, last)? {
-            if !known.contains(&id) {
-                return Err(self.unsound(format!(
-                    "it has entries of a namespace that is not there, number {id}; `kv fsck --repair` \
-                     moves them to the table `lost`"
-                )));
+        while let Some(id) = self
+            .first(connection, next, [last], |row| row.get(0))?
+            .flatten()
+        {
+            if self.first(connection, known, [id], |_| Ok(()))?.is_none() {
+                found.push(id);
             }
             last = id;
         }
-        Ok(())
-    }
-
-    /// Returns the lowest number above this one that entries have as their namespace. Each is found by the
-    /// order of the rows, and none of them is counted.
-    pub(super) fn numbered_behind(
-        &self,
-        connection: &Connection,
-        last: i64,
-    ) -> Result<Option<i64>> {
-        connection
-            .prepare_cached("SELECT min(namespace) FROM entry WHERE namespace > ?1")
-            .and_then(|mut select| select.query_row([last], |row| row.get(0)))
-            .map_err(self.cannot("read"))
+        Ok(found)
     }
 
     /// As [`Sqlite::space_of`], and tells whether the row is what was written.
@@ -195,22 +196,13 @@ impl Sqlite {
         connection: &Connection,
         namespace: &Namespace,
     ) -> Result<Option<(Space, bool)>> {
-        let found = connection
-            .prepare_cached(
-                "SELECT id, next, changes, entries, total, sum FROM namespace WHERE name = ?1",
-            )
-            .and_then(|mut select| {
-                let read = |row: &Row<'_>| space_in(row, namespace);
-                select.query_row([namespace.as_str()], read).optional()
-            })
-            .map_err(self.cannot("read"))?;
+        let sql = "SELECT id, next, changes, entries, total, sum FROM namespace WHERE name = ?1";
+        let name = [namespace.as_str()];
+        let found = self.first(connection, sql, name, |row| space_in(row, namespace))?;
         if found.is_none() {
             // The index of the names may have lost one.
-            let sql = "SELECT count(*) FROM namespace NOT INDEXED WHERE name = ?1";
-            let hidden: i64 = connection
-                .query_row(sql, [namespace.as_str()], |row| row.get(0))
-                .map_err(self.cannot("read"))?;
-            if hidden > 0 {
+            let sql = "SELECT 1 FROM namespace NOT INDEXED WHERE name = ?1";
+            if self.first(connection, sql, name, |_| Ok(()))?.is_some() {
                 return Err(self.unsound(format!("the index of the namespace `{namespace}`")));
             }
         }
@@ -219,11 +211,10 @@ impl Sqlite {
 
     /// Tells whether a namespace is the first: what concerns the file as a whole is done once, with it.
     pub(super) fn is_first(&self, connection: &Connection, space: &Space) -> Result<bool> {
-        connection
-            .query_row("SELECT min(id) = ?1 FROM namespace", [space.id], |row| {
-                row.get(0)
-            })
-            .map_err(self.cannot("read"))
+        let sql = "SELECT 1 FROM namespace WHERE id < ?1";
+        Ok(self
+            .first(connection, sql, [space.id], |_| Ok(()))?
+            .is_none())
     }
 
     /// Reads the row of a namespace, which is made where there is no such thing.
@@ -322,15 +313,10 @@ impl Sqlite {
         if space.tally.is_none() {
             return Ok(());
         }
-        let is_there = connection
-            .prepare_cached(
-                "SELECT 1 FROM entry INDEXED BY entry_key WHERE namespace = ?1 AND key = ?2",
-            )
-            .and_then(|mut select| select.exists(params![space.id, key]))
-            .map_err(self.cannot("read"))?;
-        match is_there {
-            true => Err(self.damaged(key, "its row is not found, and the index has it")),
-            false => Ok(()),
+        let sql = "SELECT 1 FROM entry INDEXED BY entry_key WHERE namespace = ?1 AND key = ?2";
+        match self.first(connection, sql, params![space.id, key], |_| Ok(()))? {
+            Some(()) => Err(self.damaged(key, "its row is not found, and the index has it")),
+            None => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
 use super::layout::{HashedKey, digits_of};
-use super::loose::{self, Loose, WHOLE_LEN};
+use super::loose::{self, Loose};
 use super::namespace_dir::NamespaceDir;
 use super::pack::{Packed, Packs};
 use super::tries::Tries;
@@ -71,46 +71,21 @@ impl Packed {
 }
 
 impl Tree {
-    /// Finds a live entry.
-    pub(super) fn find(
-        &self,
-        namespace: &Namespace,
-        hashed: &HashedKey<'_>,
-        now: Time,
-    ) -> Result<Option<Entry>> {
-        match self.find_soon(namespace, hashed, WHOLE_LEN, now)? {
-            Some(present) if present.is_live(now) => Ok(Some(present.into_entry()?)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Finds what is known of a live entry.
-    pub(super) fn find_meta(
-        &self,
-        namespace: &Namespace,
-        hashed: &HashedKey<'_>,
-        now: Time,
-    ) -> Result<Option<Meta>> {
-        let present = self.find_soon(namespace, hashed, 0, now)?;
-        Ok(present
-            .filter(|present| present.is_live(now))
-            .map(|present| present.meta()))
-    }
-
-    /// As [`Tree::find_present`], with a look into a namespace that is kept open first.
-    fn find_soon(
+    /// Finds a live entry, with a look into a namespace that is kept open first, and reads along a value of at
+    /// most `with_value` bytes.
+    pub(super) fn find_live(
         &self,
         namespace: &Namespace,
         hashed: &HashedKey<'_>,
         with_value: u64,
         now: Time,
     ) -> Result<Option<Present>> {
-        if let Some(kept) = self.kept_space(namespace, now)?
-            && let Some(found) = kept.find(hashed, with_value)
-        {
-            return Ok(found);
-        }
-        self.find_present(namespace, hashed, with_value)
+        let kept = self.kept_space(namespace, now)?;
+        let found = match kept.and_then(|kept| kept.find(hashed, with_value)) {
+            Some(found) => found,
+            None => self.find_present(namespace, hashed, with_value)?,
+        };
+        Ok(found.filter(|present| present.is_live(now)))
     }
 
     /// Finds what a key holds, dead or alive, and reads along a value of at most `with_value` bytes.

@@ -57,6 +57,12 @@ pub(super) fn open(
     read(file, path, hashed, with_value, read_part).map(Some)
 }
 
+/// Opens the file of a key's entry in the directory of its shard, and reads its header.
+pub(super) fn open_in(dir: &Dir, hashed: &HashedKey<'_>) -> Result<Option<Loose>> {
+    let path = dir.path.join(hashed.name());
+    open(dir.fd.as_fd(), hashed.name(), path, hashed, 0)
+}
+
 /// As [`open`], where all of it is in memory already and can be read from there; `None` says no more than
 /// that this is not so.
 pub(super) fn open_cached(

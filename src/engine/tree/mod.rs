@@ -101,8 +101,10 @@ use crate::store::{
     Time, Turn,
 };
 
+use self::find::Present;
 use self::kept::Kept;
 use self::layout::HashedKey;
+use self::loose::WHOLE_LEN;
 use self::namespace_dir::NamespaceDir;
 use self::range::Pushed;
 use self::shard::Turns;
@@ -134,7 +136,8 @@ impl Tree {
 
 impl Entries for Tree {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
-        self.find(namespace, &HashedKey::of(key), now)
+        let found = self.find_live(namespace, &HashedKey::of(key), WHOLE_LEN, now)?;
+        found.map(Present::into_entry).transpose()
     }
 
     fn get_cached(&self, namespace: &Namespace, key: &Key, now: Time) -> Option<Entry> {
@@ -142,7 +145,8 @@ impl Entries for Tree {
     }
 
     fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
-        self.find_meta(namespace, &HashedKey::of(key), now)
+        let found = self.find_live(namespace, &HashedKey::of(key), 0, now)?;
+        Ok(found.map(|present| present.meta()))
     }
 
     fn put(

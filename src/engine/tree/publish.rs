@@ -1,7 +1,5 @@
 //! How a draft becomes the entry of its key, for a put and for a push.
 
-use std::os::fd::AsFd as _;
-
 use crate::store::{Clock, Namespace, Result, Source};
 
 use super::Tree;
@@ -81,8 +79,7 @@ impl Tree {
                     loose::check_owner(&dir, hashed)?;
                     return Ok(None);
                 }
-                let path = dir.path.join(hashed.name());
-                match loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0)? {
+                match loose::open_in(&dir, hashed)? {
                     None if looks == Looks::Everywhere => {
                         Ok(find_packed(&shard.space, hashed)?.map(Present::Packed))
                     }

@@ -3,7 +3,9 @@
 use std::os::fd::AsFd as _;
 
 use crate::store::modify::Conflicts;
-use crate::store::{Clock, Condition, Entry, Etag, Namespace, Result, StoreError, Time};
+use crate::store::{
+    Clock, Condition, Entries as _, Entry, Etag, Namespace, Result, StoreError, Time,
+};
 
 use super::Tree;
 use super::dir::{Dir, unusable};
@@ -38,7 +40,7 @@ impl Tree {
         loop {
             let now = clock.now();
             let seen = match condition {
-                Condition::Value(wanted) => match self.find(namespace, hashed, now)? {
+                Condition::Value(wanted) => match self.get(namespace, hashed.key, now)? {
                     Some(entry) => {
                         let etag = entry.meta.etag;
                         if !has_value(entry, wanted)? {
@@ -122,13 +124,8 @@ impl Tree {
             };
             let space = &shard.space;
             let dir = shard.dir()?;
-            let loose = match &dir {
-                None => Ok(None),
-                Some(dir) => {
-                    let path = dir.path.join(hashed.name());
-                    loose::open(dir.fd.as_fd(), hashed.name(), path, hashed, 0)
-                }
-            };
+            let loose = dir.as_ref().map(|dir| loose::open_in(dir, hashed));
+            let loose = loose.unwrap_or(Ok(None));
             // Before MANIFEST is read: gc commits after it has waited for this lock once.
             let gc_is_at_work = lock::is_in_maintenance(space)?;
             let packed = find_packed(space, hashed);

@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::store::{
-    Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Time, Value,
+    Entries as _, Key, Listed, Listing, Meta, Namespace, Result, Scan, Selection, StoreError, Time,
+    Value,
 };
 
 use super::Tree;
@@ -158,10 +159,7 @@ impl Scan for TreeScan<'_> {
                     Spot::Loose(_) => {
                         let key = Key::new(walk.key(spot).to_vec());
                         let key = key.expect("a header has a sound key");
-                        let found = self
-                            .tree
-                            .find(&self.namespace, &HashedKey::of(&key), self.now);
-                        match found {
+                        match self.tree.get(&self.namespace, &key, self.now) {
                             // An entry that was removed since is left out, one that was replaced is
                             // shown as it is.
                             Ok(None) => continue,

@@ -116,18 +116,15 @@ impl Temp {
     /// Gives the file a name in another directory, in place of whatever had it. Returns false if
     /// the file is gone: its namespace was removed, or somebody cleared `tmp/`.
     pub(super) fn publish(&mut self, space: &NamespaceDir, to: &Dir, name: &str) -> Result<bool> {
-        let found;
-        let is_same = |kept: &&Arc<Drafts>| Arc::ptr_eq(kept, &self.drafts);
-        let dir = match space.drafts.as_ref().filter(is_same) {
-            Some(kept) => &kept.dir,
-            None => match space.dir_if_any("tmp")? {
-                Some(dir) => {
-                    found = dir;
-                    &found
-                }
+        let is_kept = |kept: &Arc<Drafts>| Arc::ptr_eq(kept, &self.drafts);
+        let found = match space.drafts.as_ref().is_some_and(is_kept) {
+            true => None,
+            false => match space.dir_if_any("tmp")? {
                 None => return Ok(false),
+                found => found,
             },
         };
+        let dir = found.as_ref().unwrap_or(&self.drafts.dir);
         match disk::rename(dir.fd.as_fd(), &name_of(self.id), to.fd.as_fd(), name) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
             done => {

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use crate::store::check::{Repair, Severity};
 use crate::store::lists::{key_of, number_of};
-use crate::store::{Result, Selection};
+use crate::store::{Entries as _, Result, Selection};
 
-use super::super::layout::{HashedKey, LIST_DIR, LIST_LOCK};
+use super::super::layout::{LIST_DIR, LIST_LOCK};
 use super::super::range::{names_in, range_of, read_range};
 use super::Work;
 use super::nodes;
@@ -76,15 +76,11 @@ impl Work<'_> {
                     continue;
                 };
                 let key = listed.to_key();
-                let hashed = HashedKey::of(&key);
-                let found = self.tree.find_meta(self.namespace, &hashed, now);
+                let is_there = || matches!(self.tree.stat(self.namespace, &key, now), Ok(Some(_)));
                 // An element is taken before the range is narrowed, and comes after it was widened;
                 // so that one that is there now is in the range of now.
-                if matches!(found, Ok(Some(_))) && self.range().as_ref() == Some(range) {
-                    let again = self.tree.find_meta(self.namespace, &hashed, now);
-                    if matches!(again, Ok(Some(_))) {
-                        return Ok(Some(number));
-                    }
+                if is_there() && self.range().as_ref() == Some(range) && is_there() {
+                    return Ok(Some(number));
                 }
             }
         }
