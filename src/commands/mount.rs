@@ -68,10 +68,9 @@ fn begin(
     // One that cannot be reached or opened is told now, not to whoever looks into it. What is damaged
     // of one hides nothing of the rest.
     let key = Key::new(b"%".to_vec())?;
-    match store
-        .exists()
-        .and_then(|_| store.stat(&session.namespace, &key, session.clock.now()))
-    {
+    let reached = store.exists().and_then(|_| store.namespaces());
+    reached.with_context(|| cannot(args))?;
+    match store.stat(&session.namespace, &key, session.clock.now()) {
         Err(err) if !err.is_damage() => return Err(err).with_context(|| cannot(args)),
         _ => {}
     }

@@ -178,3 +178,17 @@ fn a_directory_with_a_damaged_value_is_not_moved_in_part() {
             .prints("dir/a\ndir/b\ndir/c\n");
     });
 }
+
+#[test]
+fn what_is_no_database_is_not_mounted() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::new();
+    fs::create_dir(kv.path("empty")).unwrap();
+    fs::write(kv.path("junk"), "junk").unwrap();
+    let junk = format!("sqlite:{}", kv.path("junk").display());
+    let ran = kv.run(["--store", &junk, "mount", "empty"]);
+    ran.ends(kv::exit::Exit::Damaged)
+        .complains(&["junk", "not a database"]);
+}
