@@ -54,6 +54,7 @@ mod keys;
 mod kills;
 mod last_sync;
 mod links;
+mod list_killed;
 mod list_kills;
 mod lock;
 mod lock_files;
