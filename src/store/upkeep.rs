@@ -132,34 +132,60 @@ pub trait Upkeep: Entries {
         clock: &dyn Clock,
         progress: &mut dyn Progress,
     ) -> Result<Collected> {
-        let now = clock.now();
-        let evicted = if request.dry_run {
-            evict::tell(self, namespace, request, now, progress)?
-        } else if request.evicts() {
-            let remove = |keys: &[(Key, Etag)], _: &mut dyn Progress| {
-                let mut removed = 0;
-                for (key, etag) in keys {
-                    removed +=
-                        u64::from(self.remove(namespace, key, &Condition::Etag(*etag), clock)?);
-                }
-                Ok(removed)
-            };
-            evict::each_round(
-                self,
-                namespace,
-                request,
-                now,
-                progress,
-                EVICTED_AT_ONCE,
-                remove,
-            )?
-        } else {
-            0
-        };
         Ok(Collected {
-            evicted,
+            evicted: self.evict(namespace, request, clock, progress)?,
             ..Collected::default()
         })
+    }
+
+    /// Evicts what was asked for, or tells of it where nothing is to be changed. Returns how many went.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upkeep::collect`].
+    fn evict(
+        &self,
+        namespace: &Namespace,
+        request: &Collect,
+        clock: &dyn Clock,
+        progress: &mut dyn Progress,
+    ) -> Result<u64> {
+        let now = clock.now();
+        if request.dry_run {
+            return evict::tell(self, namespace, request, now, progress);
+        } else if !request.evicts() {
+            return Ok(0);
+        }
+        let remove =
+            |keys: &[_], _: &mut dyn Progress| self.remove_unchanged(namespace, keys, clock);
+        evict::each_round(
+            self,
+            namespace,
+            request,
+            now,
+            progress,
+            EVICTED_AT_ONCE,
+            remove,
+        )
+    }
+
+    /// Removes entries that are still what they were, and returns how many that is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Upkeep::collect`].
+    fn remove_unchanged(
+        &self,
+        namespace: &Namespace,
+        keys: &[(Key, Etag)],
+        clock: &dyn Clock,
+    ) -> Result<u64> {
+        let mut removed = 0;
+        for (key, etag) in keys {
+            let is_gone = self.remove(namespace, key, &Condition::Etag(*etag), clock)?;
+            removed += u64::from(is_gone);
+        }
+        Ok(removed)
     }
 
     /// Checks that a namespace is what was written, and repairs it if that is asked for. What is

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 use crate::engine::runs::{Sorter, UnnamedFile};
 use crate::store::{
-    Bulk, Clock, Deadline, Etag, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped,
+    Bulk, Clock, Deadline, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped,
     StoreError, Time,
 };
 
 use super::Redis;
-use super::call::Change;
 use super::codec::{self, Bad};
 use super::command::Command;
 use super::entries::{MAX_VALUE_LEN, expires_word, too_large};
@@ -161,7 +160,7 @@ impl Redis {
                 rest = later;
             }
         }
-        self.settle(namespace, &calls)
+        self.count_stored(namespace, &calls)
     }
 
     /// Prepares a call that stores some entries of a bucket.
@@ -200,7 +199,7 @@ impl Redis {
     }
 
     /// Has calls carried out that store entries, and returns how many were stored.
-    fn settle(&self, namespace: &Namespace, calls: &[Command]) -> Result<u64> {
+    fn count_stored(&self, namespace: &Namespace, calls: &[Command]) -> Result<u64> {
         let mut stored = 0;
         for reply in self.link.run(calls)? {
             let digits = self.digits(Script::Store, reply)?;
@@ -216,42 +215,14 @@ impl Redis {
 
     /// Returns what a script answers that has a digit for each entry.
     fn digits(&self, script: Script, reply: Reply) -> Result<Vec<u8>> {
-        let word = self.word_of(reply).ok_or_else(|| self.odd_answer(script))?;
+        let word = self
+            .word_of(reply)
+            .ok_or_else(|| self.unexpected_answer(script))?;
         match word.bytes().all(|byte| byte.is_ascii_digit()) {
             true => Ok(word.into_bytes()),
             false if word.starts_with("foreign ") => Err(self.foreign(&word)),
-            false => Err(self.odd_answer(script)),
+            false => Err(self.unexpected_answer(script)),
         }
-    }
-
-    /// Removes entries that are still what they were, and tells of each whether it was.
-    pub(super) fn remove_unchanged(
-        &self,
-        namespace: &Namespace,
-        keys: &[(Key, Etag)],
-        now: Time,
-    ) -> Result<Vec<bool>> {
-        let call = |(key, etag): &(Key, Etag)| {
-            let id = self.new_etag()?.0;
-            let wanted = etag.to_string().into_bytes();
-            self.command_of(
-                &Change {
-                    args: vec![b"etag".to_vec(), wanted, Vec::new()],
-                    ..self.change(namespace, key, Script::Remove, id, now)
-                },
-                true,
-            )
-        };
-        let calls: Vec<Command> = keys.iter().map(call).collect::<Result<_>>()?;
-        let replies = self.link.run(&calls)?;
-        let is_done = |reply: Reply| match self.word_of(reply).as_deref() {
-            Some("done") => Ok(true),
-            // It was changed or damaged since, and stays.
-            Some("no" | "damaged") => Ok(false),
-            Some(word) if word.starts_with("foreign ") => Err(self.foreign(word)),
-            _ => Err(self.odd_answer(Script::Remove)),
-        };
-        replies.into_iter().map(is_done).collect()
     }
 
     /// Removes keys of a bucket, `all` of them or only the `dead`. Returns how many were live.

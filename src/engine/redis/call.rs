@@ -97,7 +97,7 @@ impl Redis {
             let reply = reply?;
             let word = self
                 .word_of(reply)
-                .ok_or_else(|| self.odd_answer(change.script))?;
+                .ok_or_else(|| self.unexpected_answer(change.script))?;
             match word.split(' ').next().unwrap_or_default() {
                 "done" => return Ok(Outcome::Done),
                 "no" => return Ok(Outcome::No),
@@ -114,7 +114,7 @@ impl Redis {
                 }
                 "foreign" => return Err(self.foreign(&word)),
                 first if change.script.answers(first) => return Ok(Outcome::Word(word)),
-                _ => return Err(self.odd_answer(change.script)),
+                _ => return Err(self.unexpected_answer(change.script)),
             }
         }
     }
@@ -234,7 +234,7 @@ impl Redis {
     }
 
     /// Says that no script answers so: it is another server than it says, or somebody between.
-    pub(super) fn odd_answer(&self, script: Script) -> StoreError {
+    pub(super) fn unexpected_answer(&self, script: Script) -> StoreError {
         StoreError::Io {
             action: "use",
             path: self.link.location().to_string().into(),

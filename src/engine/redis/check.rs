@@ -45,24 +45,34 @@ impl Redis {
             };
             let commands: Vec<Command> = keys.iter().map(get).collect();
             for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
-                let held = self.held(reply)?.map_err(|bad| (bad, None));
-                let Some(held) = held.transpose() else {
-                    stale += 1;
+                let name = room.entry(key);
+                let read = match self.held(reply)? {
+                    Ok(None) => {
+                        stale += 1;
+                        continue;
+                    }
+                    Ok(Some(bytes)) => {
+                        let seen = hex::encode(Sha1::digest(&bytes));
+                        codec::decode(key, bytes).map_err(|bad| (bad, seen))
+                    }
+                    Err(bad) => Err((bad, self.type_of(room, &name)?)),
+                };
+                let Err((bad, seen)) = read else {
                     continue;
                 };
-                let read = held.and_then(|bytes| {
-                    let seen = hex::encode(Sha1::digest(&bytes));
-                    codec::decode(key, bytes).map_err(|bad| (bad, Some(seen)))
-                });
-                if let Err((bad, seen)) = read {
-                    let damage = Damage {
-                        key,
-                        room,
-                        bad,
-                        seen,
-                    };
-                    self.settle_damage(damage, request, now, tell)?;
-                }
+                let damage = Damage {
+                    room,
+                    name,
+                    key: Some(key),
+                    aside: room.many('x', key),
+                    is_repaired: request.repair && bad != Bad::Newer,
+                    what: match bad {
+                        Bad::Damaged(why) => why.to_owned(),
+                        Bad::Newer => "it was written by a newer kv".to_owned(),
+                    },
+                    seen,
+                };
+                self.tell_damage(damage, request, now, tell)?;
             }
         }
         self.tell_policy(namespace, tell)?;
@@ -82,33 +92,18 @@ impl Redis {
         self.find_unlisted(namespace, request, now, tell)
     }
 
-    /// Tells of a damaged entry, and moves it out of the way if that is asked for.
-    fn settle_damage(
+    /// Tells of damage, and moves it out of the way if that is asked for.
+    pub(super) fn tell_damage(
         &self,
         damage: Damage<'_>,
         request: &Check,
         now: Time,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
-        let Damage {
-            key,
-            room,
-            bad,
-            seen,
-        } = damage;
-        let is_repaired = request.repair && bad != Bad::Newer;
-        let what = match bad {
-            Bad::Damaged(why) => why.to_owned(),
-            Bad::Newer => "it was written by a newer kv".to_owned(),
-        };
-        let mut aside = room.many('x', key);
-        if is_repaired && !request.dry_run {
-            let seen = match seen {
-                Some(seen) => seen,
-                None => self.type_of(room, &room.entry(key))?,
-            };
-            let name = room.entry(key);
-            match self.repair(room, (&name, key), "move", &seen, aside, now)? {
+        let (name, mut aside) = (damage.name, damage.aside);
+        if damage.is_repaired && !request.dry_run {
+            let names = (&name[..], damage.key.unwrap_or_default());
+            match self.repair(damage.room, names, "move", &damage.seen, aside, now)? {
                 Some(there) => aside = there,
                 // Somebody has removed it since, or written it anew.
                 None => return Ok(()),
@@ -116,10 +111,13 @@ impl Redis {
         }
         tell(Finding {
             severity: Severity::Damage,
-            path: path_of(&room.entry(key)),
-            what,
-            key: Some(key.to_vec()),
-            repair: is_repaired.then(|| moved_to(&aside)),
+            path: path_of(&name),
+            what: damage.what,
+            key: damage.key.map(<[u8]>::to_vec),
+            repair: damage.is_repaired.then(|| Repair {
+                what: format!("moved to `{}`", String::from_utf8_lossy(&aside)),
+                settles: true,
+            }),
         });
         Ok(())
     }
@@ -169,7 +167,7 @@ impl Redis {
             Some("done" | "aside 5") => Ok(Some(aside)),
             Some("aside 6") => Ok(Some(another)),
             Some("no") => Ok(None),
-            _ => Err(self.odd_answer(Script::Repair)),
+            _ => Err(self.unexpected_answer(Script::Repair)),
         }
     }
 
@@ -222,7 +220,7 @@ impl Redis {
                 cursor = self
                     .link
                     .bytes(next.unwrap_or(Reply::Nil))?
-                    .ok_or_else(|| self.link.odd())?;
+                    .ok_or_else(|| self.link.wrong_kind())?;
                 for name in self.link.array(names.unwrap_or(Reply::Nil))? {
                     if let Some(name) = name.into_bytes().filter(|name| seen.insert(name.clone())) {
                         each(&name)?;
@@ -290,20 +288,18 @@ impl Redis {
     }
 }
 
-/// An entry that is not what was written.
-struct Damage<'a> {
-    key: &'a [u8],
-    room: &'a Room,
-    bad: Bad,
-    /// SHA-1 of what it holds; none where it is a key of another type.
-    seen: Option<String>,
-}
-
-pub(super) fn moved_to(aside: &[u8]) -> Repair {
-    Repair {
-        what: format!("moved to `{}`", String::from_utf8_lossy(aside)),
-        settles: true,
-    }
+/// A key of Redis that is not what was written.
+pub(super) struct Damage<'a> {
+    pub(super) room: &'a Room,
+    pub(super) name: Vec<u8>,
+    /// The key of the store, if it is of one.
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) what: String,
+    /// SHA-1 of what it holds, or the type of what is no string.
+    pub(super) seen: String,
+    /// Where it is moved.
+    pub(super) aside: Vec<u8>,
+    pub(super) is_repaired: bool,
 }
 
 pub(super) fn path_of(name: &[u8]) -> std::path::PathBuf {

@@ -77,7 +77,7 @@ impl Entries for Redis {
                     Ok(Some(etag))
                 }
                 Outcome::No if put.condition != Condition::Always => Ok(None),
-                Outcome::No => Err(self.odd_answer(change.script)),
+                Outcome::No => Err(self.unexpected_answer(change.script)),
             }
         })
     }
@@ -124,7 +124,53 @@ impl Entries for Redis {
         ttl: Option<Duration>,
         clock: &dyn Clock,
     ) -> Result<i64> {
-        self.add(namespace, key, by, ttl, clock)
+        // The server adds, as it is the only one who sees the number and nobody else.
+        let unfit = |why| StoreError::Unfit {
+            action: "increment",
+            key: key.to_string(),
+            why,
+        };
+        const NO_NUMBER: &str = "its value is no decimal number of 64 bits";
+        let mut seen = Vec::new();
+        let mut has_looked = false;
+        let mut conflicts = Conflicts::default();
+        loop {
+            // Each time it is another call, which has an answer of its own.
+            let etag = self.new_etag()?;
+            let now = clock.now();
+            let expires = expires_word(ttl.map(|ttl| Deadline::after(now, ttl)));
+            let args = vec![
+                etag.to_string().into_bytes(),
+                format!("{:020}", now.0).into_bytes(),
+                by.to_string().into_bytes(),
+                expires,
+                seen,
+            ];
+            let change = Change {
+                args,
+                ..self.change(namespace, key, Script::Incr, etag.0, now)
+            };
+            let word = match self.carry_out(&change)? {
+                Outcome::Word(word) => word,
+                _ => return Err(self.unexpected_answer(Script::Incr)),
+            };
+            match &word[..] {
+                "unfit" => return Err(unfit(NO_NUMBER)),
+                "overflow" => return Err(unfit("the sum does not fit 64 bits")),
+                "look" => {
+                    // The first look is of nobody's making.
+                    if has_looked {
+                        conflicts.pause(self.busy_timeout(), key)?;
+                    }
+                    has_looked = true;
+                    seen = self.verified_number(namespace, key, now)?;
+                }
+                word => {
+                    let sum = word.strip_prefix("sum ").and_then(|sum| sum.parse().ok());
+                    return sum.ok_or_else(|| self.unexpected_answer(Script::Incr));
+                }
+            }
+        }
     }
 
     fn scan<'a>(
@@ -150,6 +196,17 @@ impl Entries for Redis {
 }
 
 impl Redis {
+    /// Returns a short value and its checksum, which is right.
+    fn verified_number(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Vec<u8>> {
+        let Some(entry) = self.get(namespace, key, now)? else {
+            return Ok(Vec::new());
+        };
+        let mut value = entry.value.into_vec()?;
+        let sum = xxhash_rust::xxh3::xxh3_64(&value);
+        value.extend_from_slice(format!("{sum:016x}").as_bytes());
+        Ok(value)
+    }
+
     pub(super) fn room(&self, namespace: &Namespace, bucket: Bucket) -> Room {
         Room::new(&self.link.location().prefix, namespace, bucket)
     }

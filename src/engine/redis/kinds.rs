@@ -9,9 +9,9 @@ use crate::store::check::{Repair, Severity};
 use crate::store::{Check, Finding, Namespace, Result, StoreError, Time};
 
 use super::Redis;
-use super::check::{moved_to, path_of};
+use super::check::{Damage, path_of};
 use super::command::Command;
-use super::names::{Bucket, Room, namespace_of, tag_slot};
+use super::names::{Bucket, namespace_of, tag_slot};
 
 /// What such a key is to be, and what is not to be had where it is not.
 fn kind_of(name: char) -> (&'static str, &'static str) {
@@ -67,44 +67,17 @@ impl Redis {
                     "it is no number of an element".clone_into(&mut what);
                 }
             }
-            self.settle_kind(
-                (room, *name),
-                &seen,
-                format!("{what}, and {lacks}"),
-                request,
-                now,
-                tell,
-            )?;
+            let damage = Damage {
+                room,
+                name: room.single(*name),
+                key: None,
+                what: format!("{what}, and {lacks}"),
+                seen,
+                aside: room.single('y'),
+                is_repaired: request.repair,
+            };
+            self.tell_damage(damage, request, now, tell)?;
         }
-        Ok(())
-    }
-
-    /// Tells of a key that is not what kv has made, and moves it out of the way if that is asked for.
-    fn settle_kind(
-        &self,
-        (room, kind): (&Room, char),
-        seen: &str,
-        what: String,
-        request: &Check,
-        now: Time,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let name = room.single(kind);
-        let mut aside = room.single('y');
-        if request.repair && !request.dry_run {
-            match self.repair(room, (&name, b""), "move", seen, aside, now)? {
-                Some(there) => aside = there,
-                // Somebody has removed it since, or written it anew.
-                None => return Ok(()),
-            }
-        }
-        tell(Finding {
-            severity: Severity::Damage,
-            path: path_of(&name),
-            what,
-            key: None,
-            repair: request.repair.then(|| moved_to(&aside)),
-        });
         Ok(())
     }
 

@@ -216,7 +216,7 @@ impl Link {
         match self.accept(reply)? {
             Reply::Nil => Ok(None),
             Reply::Bytes(bytes) => Ok(Some(bytes)),
-            _ => Err(self.odd()),
+            _ => Err(self.wrong_kind()),
         }
     }
 
@@ -224,7 +224,7 @@ impl Link {
     pub(super) fn array(&self, reply: Reply) -> Result<Vec<Reply>> {
         match self.accept(reply)? {
             Reply::Array(parts) => Ok(parts),
-            _ => Err(self.odd()),
+            _ => Err(self.wrong_kind()),
         }
     }
 
@@ -232,12 +232,12 @@ impl Link {
     pub(super) fn int(&self, reply: Reply) -> Result<i64> {
         match self.accept(reply)? {
             Reply::Int(number) => Ok(number),
-            _ => Err(self.odd()),
+            _ => Err(self.wrong_kind()),
         }
     }
 
     /// Says that an answer is of a kind that the command does not have: no answer is made of it.
-    pub(super) fn odd(&self) -> StoreError {
+    pub(super) fn wrong_kind(&self) -> StoreError {
         self.refused("an answer is of another kind than the command has: is it a server of Redis?")
     }
 

@@ -42,12 +42,12 @@ impl Lists for Redis {
                     return Ok(());
                 }
                 Outcome::Word(word) => word,
-                Outcome::No => return Err(self.odd_answer(Script::Push)),
+                Outcome::No => return Err(self.unexpected_answer(Script::Push)),
             };
             let last = word
                 .strip_prefix("next ")
                 .and_then(|last| number_of(last.as_bytes()));
-            number = last.ok_or_else(|| self.odd_answer(Script::Push))? + 1;
+            number = last.ok_or_else(|| self.unexpected_answer(Script::Push))? + 1;
             // The first guess is of nobody's making.
             if is_first_guess {
                 is_first_guess = false;

@@ -46,7 +46,7 @@
 //!
 //! Read the files in this order: [`resp`], [`socket`], [`slots`], [`facts`], [`map`], [`reply`],
 //! [`command`], [`wait`], [`ready`], [`sentinel`], [`target`], [`pending`], [`dispatch`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
-//! [`number`], [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`kinds`], [`watch`], [`named`].
+//! [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`kinds`], [`watch`], [`named`].
 
 mod bulk;
 mod call;
@@ -65,7 +65,6 @@ mod list;
 mod map;
 mod named;
 mod names;
-mod number;
 mod pages;
 mod pending;
 mod ready;

@@ -12,7 +12,7 @@ use super::codec::{self, HEADER_LEN};
 use super::command::Command;
 use super::entries::header_words;
 use super::names::Room;
-use super::pages::{Pages, foreign_index};
+use super::pages::Pages;
 
 /// So many entries are read at once.
 const AT_ONCE: usize = 1024;
@@ -93,8 +93,8 @@ impl Scan for RedisScan<'_> {
         if self.left == 0 {
             return None;
         }
-        if let Some(room) = self.pages.take_foreign() {
-            return Some(Err(foreign_index(&room)));
+        if let Err(foreign) = self.pages.demand_all() {
+            return Some(Err(foreign));
         }
         if self.ready.is_empty()
             && let Err(err) = self.read_more()
@@ -104,10 +104,7 @@ impl Scan for RedisScan<'_> {
             return Some(Err(err));
         }
         let Some((key, found)) = self.ready.pop_front() else {
-            return self
-                .pages
-                .take_foreign()
-                .map(|room| Err(foreign_index(&room)));
+            return self.pages.demand_all().err().map(Err);
         };
         self.key = key;
         Some(found.map(|(meta, value)| {
@@ -141,31 +138,24 @@ impl Redis {
         let mut found = Vec::with_capacity(keys.len());
         let mut long = Vec::new();
         for ((key, room), reply) in keys.into_iter().zip(replies) {
-            let bytes = match self.held(reply)? {
+            let result = match self.held(reply)? {
                 Ok(None) => continue,
                 Ok(Some(bytes)) if bytes.is_empty() => continue,
-                Ok(Some(bytes)) => Ok(bytes),
-                Err(bad) => Err(bad),
-            };
-            let bad = |bad| self.bad(namespace, &key, bad);
-            let meta = bytes
-                .as_ref()
-                .map_err(Clone::clone)
-                .and_then(|bytes| codec::decode_meta(&key, bytes));
-            let bytes = bytes.unwrap_or_default();
-            let result = match meta {
-                Ok(meta) if values && meta.size <= SHORT as u64 => {
-                    codec::decode(&key, bytes).map(|entry| (entry.meta, Some(entry.value)))
-                }
-                Ok(meta) => {
-                    if values {
-                        long.push((found.len(), room, meta.size));
+                Ok(Some(bytes)) => match codec::decode_meta(&key, &bytes) {
+                    Ok(meta) if values && meta.size <= SHORT as u64 => {
+                        codec::decode(&key, bytes).map(|entry| (entry.meta, Some(entry.value)))
                     }
-                    Ok((meta, None))
-                }
+                    Ok(meta) => {
+                        if values {
+                            long.push((found.len(), room, meta.size));
+                        }
+                        Ok((meta, None))
+                    }
+                    Err(bad) => Err(bad),
+                },
                 Err(bad) => Err(bad),
             };
-            let result = result.map_err(bad);
+            let result = result.map_err(|bad| self.bad(namespace, &key, bad));
             found.push((key, Some(result)));
         }
         self.load_long(namespace, &mut found, &long)?;

@@ -178,7 +178,7 @@ pub(super) fn read(reply: Reply, name: &str) -> io::Result<Address> {
         Reply::Nil => Err(io::Error::other(format!(
             "the sentinel knows no master `{name}`"
         ))),
-        Reply::Error(text) if text.starts_with("ERR unknown command") => Err(odd()),
+        Reply::Error(text) if text.starts_with("ERR unknown command") => Err(no_sentinel()),
         Reply::Error(_) => Err(unknown("SENTINEL", reply)),
         Reply::Array(parts) => {
             let mut parts = parts.into_iter();
@@ -190,12 +190,12 @@ pub(super) fn read(reply: Reply, name: &str) -> io::Result<Address> {
                 _ => None,
             }
         }
-        .ok_or_else(odd),
-        _ => Err(odd()),
+        .ok_or_else(no_sentinel),
+        _ => Err(no_sentinel()),
     }
 }
 
-fn odd() -> io::Error {
+fn no_sentinel() -> io::Error {
     io::Error::other("it is no sentinel: for a server itself write `redis://`")
 }
 

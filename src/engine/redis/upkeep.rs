@@ -3,21 +3,22 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::store::{Check, Finding, Upkeep, evict};
 use crate::store::{
-    Clock, Collect, Collected, Info, Key, Namespace, Progress, Result, StoreError, Time,
+    Check, Clock, Collect, Collected, Etag, Finding, Info, Key, Namespace, Progress, Result,
+    StoreError, Time, Upkeep,
 };
 
 use super::Redis;
-use super::call::{foreign_key, plain};
+use super::call::{Change, foreign_key, plain};
 use super::check::path_of;
 use super::codec::Indexed;
 use super::command::Command;
-use super::entries::header_words;
+use super::entries::{etag_words, header_words};
 use super::facts::eviction;
 use super::names::{Bucket, Room, namespace_of};
 use super::pages::{Pages, foreign_index};
 use super::resp::Reply;
+use super::script::Script;
 
 /// Keys that are looked at together.
 const AT_ONCE: usize = 1024;
@@ -59,7 +60,7 @@ impl Upkeep for Redis {
         })?;
         foreign.into_iter().for_each(|err| progress.damage(err));
         if request.dry_run {
-            done.evicted = evict::tell(self, namespace, request, now, progress)?;
+            done.evicted = self.evict(namespace, request, clock, progress)?;
             return Ok(done);
         }
         dead.sort_by_key(|(key, _)| Bucket::of(key.as_bytes()));
@@ -69,13 +70,37 @@ impl Upkeep for Redis {
             let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
             self.clear(&group[0].1, &keys, "dead", now)?;
         }
-        if request.evicts() {
-            done.evicted = self.evict(namespace, request, now, progress)?;
-        }
+        done.evicted = self.evict(namespace, request, clock, progress)?;
         let time = clock.now().0.to_string().into_bytes();
         let words = [b"HSET".to_vec(), namespace.as_str().into(), time];
         self.run_plain(&[plain(&self.of_all(), 'g', &words)])?;
         Ok(done)
+    }
+
+    fn remove_unchanged(
+        &self,
+        namespace: &Namespace,
+        keys: &[(Key, Etag)],
+        clock: &dyn Clock,
+    ) -> Result<u64> {
+        let call = |(key, etag): &(Key, Etag)| {
+            let id = self.new_etag()?.0;
+            let (kind, wanted) = etag_words(*etag);
+            let change = Change {
+                args: vec![kind, wanted, Vec::new()],
+                ..self.change(namespace, key, Script::Remove, id, clock.now())
+            };
+            self.command_of(&change, true)
+        };
+        let calls: Vec<Command> = keys.iter().map(call).collect::<Result<_>>()?;
+        let is_done = |reply: Reply| match self.word_of(reply).as_deref() {
+            Some("done") => Ok(1),
+            // It was changed or damaged since, and stays.
+            Some("no" | "damaged") => Ok(0),
+            Some(word) if word.starts_with("foreign ") => Err(self.foreign(word)),
+            _ => Err(self.unexpected_answer(Script::Remove)),
+        };
+        self.link.run(&calls)?.into_iter().map(is_done).sum()
     }
 
     fn check(
@@ -140,28 +165,6 @@ impl Redis {
                 each(key, room, self.indexed(key, reply)?)?;
             }
         }
-    }
-
-    /// Removes the entries that are to go, unless they change meanwhile.
-    fn evict(
-        &self,
-        namespace: &Namespace,
-        request: &Collect,
-        now: Time,
-        progress: &mut dyn Progress,
-    ) -> Result<u64> {
-        evict::each_round(
-            self,
-            namespace,
-            request,
-            now,
-            progress,
-            AT_ONCE,
-            |keys, _| {
-                let removed = self.remove_unchanged(namespace, keys, now)?;
-                Ok(removed.into_iter().filter(|&is_removed| is_removed).count() as u64)
-            },
-        )
     }
 
     /// Returns the servers that drop entries when their memory is full, each with the policy by which.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use crate::store::{Check, Finding, Upkeep, evict};
-use crate::store::{Clock, Collect, Collected, Info, Namespace, Progress, Result, Time};
+use crate::store::{
+    Check, Clock, Collect, Collected, Etag, Finding, Info, Key, Namespace, Progress, Result, Time,
+    Upkeep,
+};
 
 use super::Sqlite;
-use super::reserve::AT_ONCE;
 use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
 use super::space::{Space, Tally};
@@ -30,7 +31,7 @@ impl Upkeep for Sqlite {
         let mut done = Collected::default();
         let now = clock.now();
         if request.dry_run {
-            done.evicted = evict::tell(self, namespace, request, now, progress)?;
+            done.evicted = self.evict(namespace, request, clock, progress)?;
             return Ok(done);
         }
         if self.connect()?.is_none() {
@@ -49,9 +50,7 @@ impl Upkeep for Sqlite {
         if let Some(strays) = strays.filter(|strays| !strays.is_empty()) {
             self.change_if_any(namespace, |tx, _| self.remove_parts(tx, &strays))?;
         }
-        if request.evicts() {
-            done.evicted = self.evict(namespace, request, now, progress)?;
-        }
+        done.evicted = self.evict(namespace, request, clock, progress)?;
         self.change_if_any(namespace, |tx, space| {
             let sql = "UPDATE namespace SET collected = ?2 WHERE id = ?1";
             self.write_rows(tx, sql, params![space.id, now.0.cast_signed()])
@@ -60,6 +59,21 @@ impl Upkeep for Sqlite {
         self.drop_reserve();
         self.sweep_locks();
         Ok(done)
+    }
+
+    fn remove_unchanged(
+        &self,
+        namespace: &Namespace,
+        keys: &[(Key, Etag)],
+        _clock: &dyn Clock,
+    ) -> Result<u64> {
+        self.in_steps(namespace, keys, |tx, space, (key, etag)| {
+            let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
+                       RETURNING key, expires";
+            let id = space.id;
+            let row = params![id, key.as_bytes(), etag.0.cast_signed()];
+            self.delete_by(tx, space, sql, row)
+        })
     }
 
     fn check(
@@ -148,33 +162,6 @@ impl Sqlite {
         let (gone, last) = done.unwrap_or_default();
         *expired += gone;
         Ok(last)
-    }
-
-    /// Removes the entries that are to go, unless they change meanwhile.
-    fn evict(
-        &self,
-        namespace: &Namespace,
-        request: &Collect,
-        now: Time,
-        progress: &mut dyn Progress,
-    ) -> Result<u64> {
-        evict::each_round(
-            self,
-            namespace,
-            request,
-            now,
-            progress,
-            AT_ONCE,
-            |keys, _| {
-                self.in_steps(namespace, keys, |tx, space, (key, etag)| {
-                    let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
-                           RETURNING key, expires";
-                    let id = space.id;
-                    let row = params![id, key.as_bytes(), etag.0.cast_signed()];
-                    self.delete_by(tx, space, sql, row)
-                })
-            },
-        )
     }
 
     /// Gives free pages back to the disk. It goes on where others use the file, and does then what can be
