@@ -71,17 +71,27 @@ impl App {
             handle.is_left.store(true, SeqCst);
         }
         let was_killed = os::is_killed(opener, writer.as_deref(), process);
-        let _turn = hold(&inode.turn);
+        self.end_writing(&handle, &buffer, was_killed)
+    }
+
+    /// Stores what was changed, as somebody closes the file or was killed, who leaves it as it was.
+    pub(super) fn end_writing(
+        &self,
+        handle: &Handle,
+        buffer: &Arc<Buffer>,
+        was_killed: bool,
+    ) -> Answer<()> {
+        let _turn = hold(&handle.inode.turn);
         let mut state = buffer.state();
         let stored = match was_killed {
             true => Ok(()),
-            false => self.store_through(&handle, &buffer, &mut state),
+            false => self.store_through(handle, buffer, &mut state),
         };
         let is_last = state.writers == 1;
         state.is_given_up = was_killed || is_last && stored.is_err();
         if state.is_given_up && is_last {
             // The kernel tells of its end later, and until then nobody is to find what is stored nowhere.
-            inode.forget(&buffer);
+            handle.inode.forget(buffer);
         }
         stored
     }

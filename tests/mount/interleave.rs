@@ -30,6 +30,7 @@ struct Counts {
     stale: u32,
     absent: u32,
     exists: u32,
+    killed: u32,
 }
 
 impl Counts {
@@ -255,10 +256,18 @@ impl Run {
                 counts.same(&done, &self.model.sync(which), "sync");
             }
             4 => {
+                let was_killed = writes && self.below(4) == 0;
+                let done = match was_killed {
+                    true => {
+                        let buffer = handle.written().unwrap();
+                        self.app.end_writing(&handle, &buffer, true)
+                    }
+                    false => self.app.flush_file(real, 0),
+                };
                 drop(handle);
-                let done = self.app.flush_file(real, 0);
                 _ = self.app.close_file(real);
-                counts.same(&done, &self.model.close(which), "close");
+                counts.killed += u32::from(was_killed);
+                counts.same(&done, &self.model.close(which, was_killed), "close");
             }
             _ => {
                 let done = self.app.read_file(&handle, 0, 1000);
@@ -294,7 +303,10 @@ mod tests {
             }
         }
         println!("{SEQUENCES} sequences of {STEPS} steps: {counts:?}");
-        assert!(counts.stale > 1000 && counts.exists > 100, "{counts:?}");
+        assert!(
+            counts.stale > 500 && counts.exists > 100 && counts.killed > 1000,
+            "{counts:?}"
+        );
     }
 
     /// Another program may open a file between the two steps in which one that empties it takes its name

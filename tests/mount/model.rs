@@ -28,6 +28,7 @@ pub(super) struct Change {
     is_pending: bool,
     writers: usize,
     stores: u64,
+    is_given_up: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,10 @@ impl Model {
         }
         let open = self.open.iter().filter(|open| open.file == file);
         let writers = open.filter(|open| open.mode.writes);
-        let changes: Vec<_> = writers.filter_map(|open| open.change).collect();
+        let changes = writers.filter_map(|open| open.change);
+        let changes: Vec<_> = changes
+            .filter(|at| !self.changes[*at].is_given_up)
+            .collect();
         let stored = changes.into_iter().map(|at| self.store(file, at));
         stored.fold(Ok(()), Result::and)
     }
@@ -252,7 +256,7 @@ impl Model {
         }
         self.open[which].owes = change.stores + 1;
         self.lead(which);
-        self.changes[at].is_pending = true;
+        (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         Ok(())
     }
 
@@ -267,7 +271,7 @@ impl Model {
             self.changes[at].draft.as_mut().unwrap().resize(len, 0);
         }
         self.lead(which);
-        self.changes[at].is_pending = true;
+        (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         self.open[which].owes = self.changes[at].stores + 1;
         Ok(())
     }
@@ -362,15 +366,25 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, which: usize) -> Done {
+    pub(super) fn close(&mut self, which: usize, was_killed: bool) -> Done {
         let Open {
             file, change, mode, ..
         } = self.open[which];
         let mut done = Ok(());
         if let Some(at) = change.filter(|_| mode.writes) {
-            done = self.store_through(which);
+            let is_last = self.changes[at].writers == 1;
+            if was_killed || self.changes[at].is_pending {
+                if !was_killed {
+                    done = self.store_through(which);
+                }
+                self.changes[at].is_given_up = was_killed || is_last && done.is_err();
+                if is_last && self.changes[at].is_given_up {
+                    let current = &mut self.files[file].current;
+                    *current = current.filter(|current| *current != at);
+                }
+            }
             self.changes[at].writers -= 1;
-            if self.changes[at].writers == 0 {
+            if is_last {
                 self.settle(file, at);
             }
         }
