@@ -102,7 +102,8 @@ pub(super) struct State {
     pub(super) draft: Option<Draft>,
     /// What is to be added to the value, whatever that is by then.
     pub(super) tail: Vec<u8>,
-    pub(super) change: Change,
+    /// Whether something is to be stored: for a whole that it is there, and empty, if nothing more.
+    pub(super) is_changed: bool,
     pub(super) modified: Option<Time>,
     pub(super) expiry: Option<Expiry>,
     /// Who has written to it last.
@@ -123,18 +124,6 @@ pub(super) enum Kind {
     Probe,
 }
 
-/// What is to be stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Change {
-    /// Nothing.
-    #[default]
-    None,
-    /// That it is there, and empty. Whoever made it so is likely to write.
-    Emptied,
-    /// What was written.
-    Written,
-}
-
 impl State {
     /// Returns an empty buffer that takes the place of an entry.
     pub(super) fn emptied(pin: Pin, now: Time) -> Self {
@@ -142,7 +131,7 @@ impl State {
             pin,
             is_whole: true,
             draft: Some(Draft::default()),
-            change: Change::Emptied,
+            is_changed: true,
             modified: Some(now),
             ..Self::default()
         }
@@ -150,11 +139,11 @@ impl State {
 
     /// Tells whether it is something else than the key's value.
     pub(super) fn is_pending(&self) -> bool {
-        self.change != Change::None || self.kind != Kind::Key
+        self.is_changed || self.kind != Kind::Key
     }
 
     pub(super) fn note_written(&mut self, now: Time) {
-        self.change = Change::Written;
+        self.is_changed = true;
         self.modified = Some(now);
         self.is_given_up = false;
         if self.kind == Kind::Probe {

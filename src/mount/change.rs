@@ -9,7 +9,6 @@ use fuser::Errno;
 use crate::store::{Condition, Expiry, Key, Namespace, Time, modify};
 
 use super::buffer::Kind;
-use super::dir_index::Freshness;
 use super::find::Attributes;
 use super::inode::{Inode, Mode};
 use super::litter::{is_litter, is_probe};
@@ -37,7 +36,7 @@ impl App {
         self.allow_changes()?;
         let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
         let file = self.new_file(&parent, name)?;
-        let node = Node::File(file.0.clone(), file.1.clone());
+        let node = Node::File(file.clone());
         let made = self.in_turn(&file, |inode| {
             // Somebody may have made it since the kernel looked.
             if self.file_attributes(&file)?.is_some() {
@@ -121,7 +120,7 @@ impl App {
             Ok(key) => self.file_attributes(&(namespace.clone(), key))?.is_some(),
             Err(_) => false,
         };
-        if has_dirs || has_value || self.has_files(namespace, prefix, Freshness::Recent)? {
+        if has_dirs || has_value || self.has_files(namespace, prefix)? {
             return Err(Errno::ENOTEMPTY);
         }
         Ok(())
@@ -150,7 +149,7 @@ impl App {
             self.files().detach(inode);
             Ok(())
         })?;
-        self.memory().set_executable(&file.0, &file.1, false);
+        self.memory().set_executable(&file, false);
         self.keep_parent(&parent);
         Ok(())
     }
@@ -186,8 +185,7 @@ impl App {
         if let Some(size) = changes.size {
             self.resize(number, handle, size)?;
         }
-        if let Some(Node::File(namespace, key)) = node {
-            let file = (namespace, key);
+        if let Some(Node::File(file)) = node {
             if let Some(mode) = changes.mode {
                 self.set_executable(&file, mode);
             }
@@ -199,8 +197,7 @@ impl App {
     }
 
     fn set_executable(&self, file: &FullKey, mode: u32) {
-        self.memory()
-            .set_executable(&file.0, &file.1, mode & 0o111 != 0);
+        self.memory().set_executable(file, mode & 0o111 != 0);
     }
 
     pub(super) fn resize(&self, number: u64, handle: Option<u64>, size: u64) -> Answer<()> {

@@ -36,10 +36,6 @@ impl App {
     }
 }
 
-fn is(err: &io::Error, errno: rustix::io::Errno) -> bool {
-    err.raw_os_error() == Some(errno.raw_os_error())
-}
-
 fn errno_of(err: &StoreError) -> Errno {
     match err {
         StoreError::Busy { .. } | StoreError::Contended { .. } => Errno::EBUSY,
@@ -48,8 +44,6 @@ fn errno_of(err: &StoreError) -> Errno {
             fault: Fault::TooLarge,
             ..
         } => Errno::EFBIG,
-        StoreError::Io { source, .. } if is(source, rustix::io::Errno::MFILE) => Errno::EMFILE,
-        StoreError::Io { source, .. } if is(source, rustix::io::Errno::NFILE) => Errno::ENFILE,
         StoreError::Io { source, .. } => match source.kind() {
             io::ErrorKind::StorageFull => Errno::ENOSPC,
             io::ErrorKind::QuotaExceeded => Errno::EDQUOT,
@@ -57,7 +51,11 @@ fn errno_of(err: &StoreError) -> Errno {
             io::ErrorKind::ReadOnlyFilesystem => Errno::EROFS,
             io::ErrorKind::FileTooLarge => Errno::EFBIG,
             io::ErrorKind::StaleNetworkFileHandle => Errno::ESTALE,
-            _ => Errno::EIO,
+            _ => match rustix::io::Errno::from_io_error(source) {
+                Some(rustix::io::Errno::MFILE) => Errno::EMFILE,
+                Some(rustix::io::Errno::NFILE) => Errno::ENFILE,
+                _ => Errno::EIO,
+            },
         },
         _ => Errno::EIO,
     }

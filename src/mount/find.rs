@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{Errno, FileAttr, FileType, INodeNo};
@@ -23,7 +24,6 @@ pub(super) struct Attributes {
     pub(super) size: u64,
     pub(super) modified: Time,
     pub(super) is_dir: bool,
-    pub(super) executable: bool,
     /// Whether it is open and has no name any more.
     pub(super) is_gone: bool,
 }
@@ -38,9 +38,7 @@ impl App {
                 if !self.has_namespace(&namespace)? {
                     return Err(Errno::ENOENT);
                 }
-                let dir = Node::Dir(namespace, Vec::new());
-                let attributes = self.dir_attributes(&dir);
-                return Ok((dir, attributes));
+                return Ok(self.dir(namespace, Vec::new()));
             }
             Node::Dir(namespace, prefix) => (namespace, prefix),
             Node::File(..) => return Err(Errno::ENOTDIR),
@@ -54,23 +52,16 @@ impl App {
         };
         if let Some(prefix) = meaning.prefix {
             // A key that is there is most likely a file and nothing else.
-            let freshness = if found.is_some() {
-                Freshness::Cheap
-            } else {
-                Freshness::Recent
+            let freshness = match found {
+                Some(_) => Freshness::Cheap,
+                None => Freshness::Recent,
             };
             if self.is_shown_dir(namespace, &prefix, freshness)? {
-                let dir = Node::Dir(namespace.clone(), prefix);
-                let attributes = self.dir_attributes(&dir);
-                return Ok((dir, attributes));
+                return Ok(self.dir(namespace.clone(), prefix));
             }
         }
-        match (file, found) {
-            (Some((namespace, key)), Some(attributes)) => {
-                Ok((Node::File(namespace, key), attributes))
-            }
-            _ => Err(Errno::ENOENT),
-        }
+        let found = file.map(Node::File).zip(found);
+        found.ok_or(Errno::ENOENT)
     }
 
     /// Returns what is told of a file or directory that the kernel knows, of a file that is open what
@@ -84,27 +75,17 @@ impl App {
         };
         let held = handle.and_then(|handle| handle.held());
         let newest = || inode?.handles_by(number).rev().find_map(|it| it.held());
-        if let Some((size, modified)) = held.or_else(newest) {
-            let executable = match &node {
-                Some(Node::File(namespace, key)) => self.memory().is_executable(namespace, key),
-                _ => false,
-            };
-            return Ok(Attributes {
-                executable,
+        match (held.or_else(newest), node) {
+            (Some((size, modified)), node) => Ok(Attributes {
                 is_gone: node.is_none(),
                 ..Attributes::file(size, modified)
-            });
-        }
-        match node {
-            Some(Node::File(namespace, key)) => {
-                let file = (namespace, key);
-                match self.file_attributes(&file)? {
-                    Some(attributes) => Ok(attributes),
-                    None => self.open_attributes(number),
-                }
-            }
-            Some(dir) => Ok(self.dir_attributes(&dir)),
-            None => self.open_attributes(number),
+            }),
+            (None, Some(Node::File(file))) => match self.file_attributes(&file)? {
+                Some(attributes) => Ok(attributes),
+                None => self.open_attributes(number),
+            },
+            (None, Some(dir)) => Ok(self.dir_attributes(&dir)),
+            (None, None) => self.open_attributes(number),
         }
     }
 
@@ -127,14 +108,10 @@ impl App {
 
     /// Returns what is told of a file; `None` where there is none.
     pub(super) fn file_attributes(&self, file: &FullKey) -> Answer<Option<Attributes>> {
-        let executable = self.memory().is_executable(&file.0, &file.1);
         let inode = self.files().named(file);
         let open = inode.map(|inode| inode.snapshot()).unwrap_or_default();
         if let Some((size, modified)) = open.draft {
-            return Ok(Some(Attributes {
-                executable,
-                ..Attributes::file(size, modified)
-            }));
+            return Ok(Some(Attributes::file(size, modified)));
         }
         let told = match self.look(&file.0, &file.1) {
             // It can be removed and written anew, which takes that it is found.
@@ -146,12 +123,7 @@ impl App {
         };
         Ok(told.map(|told| {
             let (more, modified) = open.tail.unwrap_or((0, told.modified));
-            Attributes {
-                size: told.size + more,
-                modified,
-                executable,
-                ..told
-            }
+            Attributes::file(told.size + more, modified)
         }))
     }
 
@@ -169,12 +141,17 @@ impl App {
         self.answer(self.store().and_then(|store| store.namespaces()))
     }
 
+    fn dir(&self, namespace: Namespace, prefix: Vec<u8>) -> (Node, Attributes) {
+        let dir = Node::Dir(namespace, prefix);
+        let attributes = self.dir_attributes(&dir);
+        (dir, attributes)
+    }
+
     /// Returns what is told of a directory.
     pub(super) fn dir_attributes(&self, dir: &Node) -> Attributes {
         let modified = self.memory().time_of(dir).unwrap_or(self.began);
         Attributes {
             is_dir: true,
-            executable: true,
             ..Attributes::file(0, modified)
         }
     }
@@ -201,13 +178,8 @@ impl App {
     }
 
     /// Tells whether there are files below a directory.
-    pub(super) fn has_files(
-        &self,
-        namespace: &Namespace,
-        prefix: &[u8],
-        freshness: Freshness,
-    ) -> Answer<bool> {
-        self.answer(self.files_below(namespace, prefix, freshness))
+    pub(super) fn has_files(&self, namespace: &Namespace, prefix: &[u8]) -> Answer<bool> {
+        self.answer(self.files_below(namespace, prefix, Freshness::Recent))
     }
 
     fn files_below(
@@ -216,12 +188,8 @@ impl App {
         prefix: &[u8],
         freshness: Freshness,
     ) -> error::Result<bool> {
-        let is_shown = |inode: &Inode| inode.snapshot().draft.is_some();
-        if self
-            .files()
-            .below(namespace, prefix)
-            .any(|(_, inode)| is_shown(inode))
-        {
+        let is_shown = |(_, inode): (_, &Arc<Inode>)| inode.snapshot().draft.is_some();
+        if self.files().below(namespace, prefix).any(is_shown) {
             return Ok(true);
         }
         let dir_index = self.dir_index(namespace);
@@ -239,7 +207,7 @@ impl App {
         if !self.memory().is_hidden(namespace) {
             return Ok(true);
         }
-        let has_files = self.has_files(namespace, b"", Freshness::Recent)?;
+        let has_files = self.has_files(namespace, b"")?;
         if has_files {
             self.memory().unhide(namespace);
         }
@@ -264,7 +232,7 @@ impl App {
     /// Returns the key of a place that is a file.
     pub(super) fn file_of(&self, node: &Node) -> Answer<FullKey> {
         match node {
-            Node::File(namespace, key) => Ok((namespace.clone(), key.clone())),
+            Node::File(file) => Ok(file.clone()),
             _ => Err(Errno::EISDIR),
         }
     }
@@ -298,6 +266,11 @@ impl App {
         }
     }
 
+    fn is_executable(&self, number: u64) -> bool {
+        let node = self.nodes().node(number);
+        matches!(node, Some(Node::File(file)) if self.memory().is_executable(&file))
+    }
+
     /// Returns what the kernel is told.
     pub(super) fn file_attr(&self, number: u64, attributes: &Attributes) -> FileAttr {
         let shared = if self.config.allow_other {
@@ -307,7 +280,10 @@ impl App {
         };
         let changeable = if self.config.read_only { 0o444 } else { 0o666 };
         let read = shared & 0o444;
-        let executable = if attributes.executable { read >> 2 } else { 0 };
+        let executable = match attributes.is_dir || self.is_executable(number) {
+            true => read >> 2,
+            false => 0,
+        };
         let time = SystemTime::from(attributes.modified);
         FileAttr {
             ino: INodeNo(number),
@@ -338,7 +314,6 @@ impl Attributes {
             size,
             modified,
             is_dir: false,
-            executable: false,
             is_gone: false,
         }
     }

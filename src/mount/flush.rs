@@ -10,7 +10,7 @@ use crate::os::{self, Writer};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Expiry, Put, Result, StoreError};
 
-use super::buffer::{Buffer, Change, Kind, LONGEST_TAIL, Pin, State};
+use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
@@ -45,11 +45,11 @@ impl App {
         let Ok(buffer) = handle.written() else {
             return Ok(());
         };
-        let (change, writer) = {
+        let (is_changed, writer) = {
             let state = buffer.state();
-            (state.change, state.writer.clone())
+            (state.is_changed, state.writer.clone())
         };
-        if change == Change::None {
+        if !is_changed {
             return Ok(());
         }
         // Whoever has opened it may have handed it on, as a shell does with its standard output, and
@@ -204,7 +204,7 @@ impl App {
         buffer: &Arc<Buffer>,
         state: &mut State,
     ) -> Answer<()> {
-        if state.change == Change::None {
+        if !state.is_changed {
             return Ok(());
         }
         if let (Kind::Key, Some(file)) = (state.kind, inode.name()) {
@@ -221,7 +221,7 @@ impl App {
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
             self.memory().unhide(&file.0);
         }
-        state.change = Change::None;
+        state.is_changed = false;
         state.stores += 1;
         buffer.show(state, self.now());
         Ok(())

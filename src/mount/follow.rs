@@ -125,11 +125,11 @@ pub(super) fn detach_held(app: &App, number: u64) -> bool {
 pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
     let number = app.nodes().find(node);
     let inode = number.and_then(|number| app.files().numbered(number));
-    if let (Some(number), Some(inode), Node::File(namespace, key)) = (number, inode, node) {
+    if let (Some(number), Some(inode), Node::File(file)) = (number, inode, node) {
         let is_other = |told| told != (found.size, found.modified);
         let mut held = inode.handles_by(number).filter_map(|handle| handle.held());
         if held.any(is_other) {
-            app.in_turn(&(namespace.clone(), key.clone()), |inode| {
+            app.in_turn(file, |inode| {
                 detach(app, number, inode, node);
                 Ok(())
             })?;

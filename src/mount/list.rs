@@ -70,7 +70,7 @@ impl Keys {
         let key = Key::new(key.to_vec()).ok()?;
         Some(Listed {
             name,
-            node: Node::File(self.namespace.clone(), key),
+            node: Node::File((self.namespace.clone(), key)),
             attributes,
         })
     }
@@ -220,22 +220,16 @@ impl App {
                 attributes,
             } = listed;
             let attributes = match (&node, attributes) {
-                (Node::File(namespace, key), Some(mut attributes)) => {
-                    attributes.executable = self.memory().is_executable(namespace, key);
-                    attributes
-                }
-                (Node::File(namespace, key), None) => {
-                    let file = (namespace.clone(), key.clone());
-                    match self.file_attributes(&file) {
-                        Ok(Some(attributes)) => attributes,
-                        Ok(None) => continue,
-                        Err(err) => {
-                            failed = Some(err);
-                            continue;
-                        }
+                (_, Some(attributes)) => attributes,
+                (Node::File(file), None) => match self.file_attributes(file) {
+                    Ok(Some(attributes)) => attributes,
+                    Ok(None) => continue,
+                    Err(err) => {
+                        failed = Some(err);
+                        continue;
                     }
-                }
-                (dir, _) => self.dir_attributes(dir),
+                },
+                (dir, None) => self.dir_attributes(dir),
             };
             let number = follow::tell(self, &node, &attributes)?;
             let told = self.file_attr(number, &attributes);
@@ -281,7 +275,7 @@ impl App {
             let file: FullKey = (namespace.clone(), key);
             match self.file_attributes(&file) {
                 Ok(attributes) => {
-                    value = attributes.map(|attributes| (Node::File(file.0, file.1), attributes));
+                    value = attributes.map(|attributes| (Node::File(file), attributes));
                 }
                 Err(err) => failed = Some(err),
             }

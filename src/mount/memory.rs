@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::store::{Key, Namespace, Time};
+use crate::store::{Namespace, Time};
 
 use super::names;
-use super::nodes::Node;
+use super::nodes::{FullKey, Node};
 
 /// What is in no store.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(super) struct Memory {
     /// Empty namespaces that were removed; their stores may list them for longer.
     hidden: HashSet<Namespace>,
     /// Files that can be executed.
-    executable: HashSet<(Namespace, Key)>,
+    executable: HashSet<FullKey>,
     /// Times that directories were given.
     times: HashMap<Node, Time>,
 }
@@ -79,18 +79,16 @@ impl Memory {
     }
 
     /// Notes whether a file can be executed.
-    pub(super) fn set_executable(&mut self, namespace: &Namespace, key: &Key, is: bool) {
-        let file = (namespace.clone(), key.clone());
-        if is {
-            self.executable.insert(file);
-        } else {
-            self.executable.remove(&file);
-        }
+    pub(super) fn set_executable(&mut self, file: &FullKey, is: bool) {
+        match is {
+            true => self.executable.insert(file.clone()),
+            false => self.executable.remove(file),
+        };
     }
 
     /// Tells whether a file can be executed.
-    pub(super) fn is_executable(&self, namespace: &Namespace, key: &Key) -> bool {
-        !self.executable.is_empty() && self.executable.contains(&(namespace.clone(), key.clone()))
+    pub(super) fn is_executable(&self, file: &FullKey) -> bool {
+        self.executable.contains(file)
     }
 
     /// Notes the time that a directory was given.

@@ -24,7 +24,7 @@ pub(super) enum Node {
     /// the beginning of a part that no name can hold.
     Dir(Namespace, Vec<u8>),
     /// The value of a key.
-    File(Namespace, Key),
+    File(FullKey),
 }
 
 impl Node {
@@ -33,7 +33,7 @@ impl Node {
         let (tag, namespace, rest) = match self {
             Self::Root => return ROOT,
             Self::Dir(namespace, prefix) => (b'd', namespace, &prefix[..]),
-            Self::File(namespace, key) => (b'f', namespace, key.as_bytes()),
+            Self::File((namespace, key)) => (b'f', namespace, key.as_bytes()),
         };
         let mut hash = Xxh3Default::new();
         hash.update(&[tag]);
@@ -172,7 +172,7 @@ impl Nodes {
         let is_below = |node: &&Node| match node {
             Node::Root => false,
             Node::Dir(of, bytes) => of == namespace && bytes.starts_with(prefix),
-            Node::File(of, key) => of == namespace && key.as_bytes().starts_with(prefix),
+            Node::File((of, key)) => of == namespace && key.as_bytes().starts_with(prefix),
         };
         let nodes = self
             .by_number
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn file(key: &str) -> Node {
-        Node::File(Namespace::default(), Key::new(key.into()).unwrap())
+        Node::File((Namespace::default(), Key::new(key.into()).unwrap()))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use fuser::Errno;
 use crate::os::{self, Writer};
 use crate::store::{Condition, Put};
 
-use super::buffer::{Buffer, Change, Kind, LONGEST_TAIL, Pin, State};
+use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
 use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
@@ -160,7 +160,7 @@ impl App {
             && let Some(buffer) = buffer.filter(|_| mode.writes)
         {
             let mut state = buffer.state();
-            let is_changed = state.writers == 0 && state.change != Change::None;
+            let is_changed = state.writers == 0 && state.is_changed;
             state.writers += 1;
             // What was put when it was made is stored, whatever others have done with it since.
             let is_owed = is_changed && state.is_whole;
@@ -315,9 +315,6 @@ impl App {
         }
         state.note_written(now);
         handle.owes.store(state.stores + 1, SeqCst);
-        if len == 0 {
-            state.change = Change::Emptied;
-        }
         buffer.show(&state, now);
         if !was_pending {
             follow::lead(self, handle, &buffer, &state, false);

@@ -10,7 +10,7 @@ use crate::store::error::Result;
 use crate::store::modify::Conflicts;
 use crate::store::{Condition, Etag, Expiry, Key, Namespace, Put, Selection};
 
-use super::buffer::{Change, Kind};
+use super::buffer::Kind;
 use super::dir_index::each_key;
 use super::inode::Inode;
 use super::litter::is_litter;
@@ -40,9 +40,9 @@ impl App {
         }
         match (&from, &there) {
             (Node::File(..), Some(dir)) if dir.is_dir() => return Err(Errno::EISDIR),
-            (Node::File(namespace, key), _) => {
+            (Node::File(from), _) => {
                 let to = self.new_file(&new_parent, new_name)?;
-                self.rename_file(&(namespace.clone(), key.clone()), &to, keep)?;
+                self.rename_file(from, &to, keep)?;
             }
             (_, Some(Node::File(..))) => return Err(Errno::ENOTDIR),
             (Node::Dir(namespace, prefix), _) => {
@@ -72,7 +72,7 @@ impl App {
                     if !is_litter(last_part(to)) {
                         // It is somebody's data now, and is stored under its new name.
                         state.kind = Kind::Key;
-                        state.change = Change::Written;
+                        state.is_changed = true;
                         state.pin = self.pin(there)?.unwrap_or_default();
                         state.is_whole = true;
                     }
@@ -113,13 +113,13 @@ impl App {
 
     /// Notes that a file has another name.
     fn move_name(&self, inode: &Arc<Inode>, from: &FullKey, to: &FullKey) {
-        let node = |file: &FullKey| Node::File(file.0.clone(), file.1.clone());
+        let node = |file: &FullKey| Node::File(file.clone());
         self.nodes().rename(&node(from), &node(to));
         self.files().rename(inode, to);
         let mut memory = self.memory();
-        let is = memory.is_executable(&from.0, &from.1);
-        memory.set_executable(&from.0, &from.1, false);
-        memory.set_executable(&to.0, &to.1, is);
+        let is = memory.is_executable(from);
+        memory.set_executable(from, false);
+        memory.set_executable(to, is);
     }
 
     /// Puts what one key holds under another and removes the first. Returns `None` where there is

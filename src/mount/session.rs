@@ -32,31 +32,23 @@ pub struct Mounted {
     end: oneshot::Receiver<()>,
     point: PathBuf,
     runtime: Runtime,
-    signals: Signals,
+    /// Those that end it.
+    signals: [Signal; 3],
 }
 
-/// The signals that end it.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+fn signals() -> io::Result<[Signal; 3]> {
+    Ok([
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    ])
 }
 
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
+async fn any([terminate, interrupt, hangup]: &mut [Signal; 3]) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
 }
 
@@ -78,7 +70,7 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = {
         let _inside = runtime.enter();
-        Signals::new()?
+        signals()?
     };
     let mut options = vec![
         MountOption::FSName(config.source.replace(',', "_")),
@@ -145,13 +137,13 @@ impl Mounted {
         runtime.block_on(async {
             tokio::select! {
                 _ = &mut end => return Ok(()),
-                () = signals.any() => {}
+                () = any(&mut signals) => {}
             }
             os::unmount(&point)?;
             // What is open can be used until then, and what is being stored is stored.
             tokio::select! {
                 _ = &mut end => {}
-                () = signals.any() => {}
+                () = any(&mut signals) => {}
                 () = tokio::time::sleep(GRACE) => {}
             }
             Ok(())

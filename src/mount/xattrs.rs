@@ -113,7 +113,7 @@ impl App {
     /// Returns which entry a file is, and when it expires or will once it is stored; `None` if it is a
     /// directory or not stored.
     fn stored(&self, number: u64) -> Answer<Option<(Etag, Option<Deadline>)>> {
-        let Some(Node::File(namespace, key)) = self.nodes().node(number) else {
+        let Some(Node::File((namespace, key))) = self.nodes().node(number) else {
             return Ok(None);
         };
         let meta = self.stat(&namespace, &key)?;
