@@ -88,9 +88,13 @@ impl App {
             false => self.store_through(handle, buffer, &mut state),
         };
         let is_last = state.writers == 1;
-        state.is_given_up = was_killed || is_last && stored.is_err();
-        if state.is_given_up && is_last {
-            // The kernel tells of its end later, and until then nobody is to find what is stored nowhere.
+        // What may pass, as where a service begins anew, is tried once more when the kernel tells of the
+        // end: not everybody heeds what close(2) says.
+        let may_pass = |err: &Errno| *err == Errno::EIO || *err == Errno::EBUSY;
+        let is_refused = stored.as_ref().is_err_and(|err| !may_pass(err));
+        state.is_given_up = was_killed || is_last && is_refused;
+        if is_last && (was_killed || stored.is_err()) {
+            // Until then nobody is to find what is stored nowhere.
             handle.inode.forget(buffer);
         }
         stored

@@ -55,8 +55,8 @@
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader
-//! a close that fails, or of who    nobody finds it by the name any more, and the last to have it open does not try
-//! was killed                       once more
+//! a close that fails, or of who    nobody finds it by the name any more; what may pass (EIO, EBUSY) is tried once more
+//! was killed                       when the kernel tells of the end
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first

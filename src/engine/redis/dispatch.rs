@@ -37,6 +37,8 @@ pub(super) struct Dispatch {
     pub(super) failure: Option<Failure>,
     /// It is worth trying again at once.
     pub(super) retry_now: bool,
+    /// A server did nothing, as it lacks a script.
+    pub(super) lacks_script: bool,
     /// A server that sent elsewhere, and where.
     pub(super) sent_elsewhere: Option<(Address, Address)>,
     /// How many replicas were to have a write, and the fewest that it reached, where it was too few.
@@ -328,7 +330,7 @@ impl State {
                 }
                 Answer::NoScript => {
                     self.unscripted.insert(server.to_owned());
-                    round.retry_now = true;
+                    (round.retry_now, round.lacks_script) = (true, true);
                     round.failure = Some(Failure::of(
                         server,
                         "it forgets scripts right after SCRIPT LOAD",

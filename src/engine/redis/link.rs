@@ -175,8 +175,11 @@ impl Link {
             };
             let is_unsure = (0..commands.len()).any(unsure);
             match round.failure {
-                // A server may redirect a few times at once, and then after a pause each time.
-                _ if round.retry_now && tries <= 8 && os::since_boot() < deadline => {}
+                // A server may redirect a few times at once, and then after a pause each time. One that has
+                // become a master lacks the scripts, and is waited for all the same by the WAIT behind one.
+                _ if round.retry_now
+                    && tries <= 8
+                    && (os::since_boot() < deadline || round.lacks_script && tries == 1) => {}
                 Some(failure) => pause(self.location(), failure, deadline, is_unsure)?,
                 None => {
                     let (server, there) = round.sent_elsewhere.unwrap_or_default();
