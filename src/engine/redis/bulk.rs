@@ -15,7 +15,7 @@ use super::Redis;
 use super::codec::{self, Bad};
 use super::command::Command;
 use super::entries::{MAX_VALUE_LEN, expires_word, too_large};
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 use super::pages::Pages;
 use super::resp::Reply;
 use super::script::Script;
@@ -111,17 +111,17 @@ impl Bulk for Redis {
         clock: &dyn Clock,
         failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
-        let mut buckets: BTreeMap<Bucket, Vec<Key>> = BTreeMap::new();
+        let mut buckets: BTreeMap<BucketId, Vec<Key>> = BTreeMap::new();
         for key in keys {
             buckets
-                .entry(Bucket::of(key.as_bytes()))
+                .entry(BucketId::of(key.as_bytes()))
                 .or_default()
                 .push(key.clone());
         }
         let mut removed = 0;
-        for (bucket, keys) in buckets {
-            let room = self.room(namespace, bucket);
-            match self.clear(&room, &keys, "all", clock.now()) {
+        for (id, keys) in buckets {
+            let bucket = self.bucket(namespace, id);
+            match self.clear(&bucket, &keys, "all", clock.now()) {
                 Ok(count) => removed += count,
                 Err(err) => failed(err),
             }
@@ -139,14 +139,14 @@ impl Redis {
         merge: Merge,
         clock: &dyn Clock,
     ) -> Result<u64> {
-        let mut buckets: BTreeMap<Bucket, Vec<&(Key, New)>> = BTreeMap::new();
+        let mut buckets: BTreeMap<BucketId, Vec<&(Key, New)>> = BTreeMap::new();
         for entry in batch {
-            let bucket = Bucket::of(entry.0.as_bytes());
-            buckets.entry(bucket).or_default().push(entry);
+            let id = BucketId::of(entry.0.as_bytes());
+            buckets.entry(id).or_default().push(entry);
         }
         let mut calls = Vec::new();
-        for (bucket, entries) in buckets {
-            let room = self.room(namespace, bucket);
+        for (id, entries) in buckets {
+            let bucket = self.bucket(namespace, id);
             let mut rest = &entries[..];
             while !rest.is_empty() {
                 let mut size = 0;
@@ -156,7 +156,7 @@ impl Redis {
                 };
                 let count = rest.iter().take(IN_CALL).take_while(fits).count().max(1);
                 let (now, later) = rest.split_at(count);
-                calls.push(self.store_call(&room, now, merge, clock.now())?);
+                calls.push(self.store_call(&bucket, now, merge, clock.now())?);
                 rest = later;
             }
         }
@@ -166,7 +166,7 @@ impl Redis {
     /// Prepares a call that stores some entries of a bucket.
     fn store_call(
         &self,
-        room: &Room,
+        bucket: &Bucket,
         entries: &[&(Key, New)],
         merge: Merge,
         now: Time,
@@ -177,14 +177,14 @@ impl Redis {
             Merge::Newer => "newer",
         };
         let mut call = Script::Store.call(2 + entries.len());
-        call.push(room.single('i'));
-        call.push(room.note(self.new_etag()?.0));
-        call.extend(entries.iter().map(|(key, _)| room.entry(key.as_bytes())));
+        call.push(bucket.single('i'));
+        call.push(bucket.note(self.new_etag()?.0));
+        call.extend(entries.iter().map(|(key, _)| bucket.entry(key.as_bytes())));
         let mut args = vec![
             now.as_millis().to_string().into_bytes(),
             b"1".to_vec(),
             self.publish()?.into(),
-            room.single('w'),
+            bucket.single('w'),
             mode.into(),
         ];
         for (key, (value, modified, expires)) in entries {
@@ -195,7 +195,7 @@ impl Redis {
             args.push(expires_word(*expires));
             args.push(entry);
         }
-        Ok(Command::write(room.slot, &call, &args))
+        Ok(Command::write(bucket.slot, &call, &args))
     }
 
     /// Has calls carried out that store entries, and returns how many were stored.
@@ -216,32 +216,37 @@ impl Redis {
     /// Returns what a script answers that has a digit for each entry.
     fn digits(&self, script: Script, reply: Reply) -> Result<Vec<u8>> {
         let word = self
-            .word_of(reply)
+            .word_of(reply)?
             .ok_or_else(|| self.unexpected_answer(script))?;
         match word.bytes().all(|byte| byte.is_ascii_digit()) {
             true => Ok(word.into_bytes()),
-            false if word.starts_with("foreign ") => Err(self.foreign(&word)),
             false => Err(self.unexpected_answer(script)),
         }
     }
 
     /// Removes keys of a bucket, `all` of them or only the `dead`. Returns how many were live.
-    pub(super) fn clear(&self, room: &Room, keys: &[Key], which: &str, now: Time) -> Result<u64> {
+    pub(super) fn clear(
+        &self,
+        bucket: &Bucket,
+        keys: &[Key],
+        which: &str,
+        now: Time,
+    ) -> Result<u64> {
         let publish = self.publish()?;
         let call = |keys: &[Key]| {
             let mut call = Script::Clear.call(3 + keys.len());
-            call.push(room.single('i'));
-            call.push(room.single('c'));
-            call.push(room.note(self.new_etag()?.0));
-            call.extend(keys.iter().map(|key| room.entry(key.as_bytes())));
+            call.push(bucket.single('i'));
+            call.push(bucket.single('c'));
+            call.push(bucket.note(self.new_etag()?.0));
+            call.extend(keys.iter().map(|key| bucket.entry(key.as_bytes())));
             let mut args = vec![
                 now.as_millis().to_string().into_bytes(),
                 which.into(),
                 publish.into(),
-                room.single('w'),
+                bucket.single('w'),
             ];
             args.extend(keys.iter().map(|key| key.as_bytes().to_vec()));
-            Ok(Command::write(room.slot, &call, &args))
+            Ok(Command::write(bucket.slot, &call, &args))
         };
         let calls: Vec<Command> = keys.chunks(IN_CALL).map(call).collect::<Result<_>>()?;
         let mut live = 0;

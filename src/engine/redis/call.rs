@@ -8,7 +8,7 @@ use crate::store::{Entries, Etag, Key, Namespace, Result, StoreError, Time};
 use super::Redis;
 use super::codec::Bad;
 use super::command::Command;
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 use super::resp::Reply;
 use super::script::Script;
 use super::wait::has_written;
@@ -33,7 +33,7 @@ pub(super) enum Outcome {
 pub(super) struct Change<'a> {
     pub(super) namespace: &'a Namespace,
     pub(super) key: &'a Key,
-    pub(super) room: Room,
+    pub(super) bucket: Bucket,
     pub(super) script: Script,
     /// Names the call, so that it is carried out once however often it is sent.
     pub(super) id: u64,
@@ -54,19 +54,16 @@ impl Redis {
         id: u64,
         now: Time,
     ) -> Change<'a> {
-        let bucket = Bucket::of(key.as_bytes());
-        let room = self.room(namespace, bucket);
+        let bucket_id = BucketId::of(key.as_bytes());
+        let bucket = self.bucket(namespace, bucket_id);
         Change {
             namespace,
             key,
             script,
             id,
             now,
-            keys: (bucket == Bucket::LIST)
-                .then(|| room.single('c'))
-                .into_iter()
-                .collect(),
-            room,
+            keys: Vec::from_iter((bucket_id == BucketId::LIST).then(|| bucket.single('c'))),
+            bucket,
             args: Vec::new(),
         }
     }
@@ -96,7 +93,7 @@ impl Redis {
             }
             let reply = reply?;
             let word = self
-                .word_of(reply)
+                .word_of(reply)?
                 .ok_or_else(|| self.unexpected_answer(change.script))?;
             match word.split(' ').next().unwrap_or_default() {
                 "done" => return Ok(Outcome::Done),
@@ -112,7 +109,6 @@ impl Redis {
                 "damaged" => {
                     return Err(self.damage_of(change.namespace, change.key));
                 }
-                "foreign" => return Err(self.foreign(&word)),
                 first if change.script.answers(first) => return Ok(Outcome::Word(word)),
                 _ => return Err(self.unexpected_answer(change.script)),
             }
@@ -121,7 +117,7 @@ impl Redis {
 
     /// Prepares the call of the script for a change.
     pub(super) fn command_of(&self, change: &Change<'_>, is_registered: bool) -> Result<Command> {
-        let room = &change.room;
+        let bucket = &change.bucket;
         let key = change.key.as_bytes();
         let publish = self.publish()?;
         // In a cluster the names of the namespaces are in another slot, which no script reaches from here.
@@ -135,31 +131,40 @@ impl Redis {
         };
         let others = change.keys.len() + usize::from(names.is_some());
         let mut call = change.script.call(3 + others);
-        call.push(room.single('i'));
-        call.push(room.entry(key));
-        call.push(room.note(change.id));
+        call.push(bucket.single('i'));
+        call.push(bucket.entry(key));
+        call.push(bucket.note(change.id));
         call.extend(change.keys.iter().cloned().chain(names));
         let mut args = vec![
             change.now.as_millis().to_string().into_bytes(),
             registered.into_bytes(),
             publish.into(),
-            room.single('w'),
+            bucket.single('w'),
             key.to_vec(),
         ];
         args.extend(change.args.iter().cloned());
-        Ok(Command::write(room.slot, &call, &args))
+        Ok(Command::write(bucket.slot, &call, &args))
     }
 
     /// Returns what a script answered; none where it is nothing that any script answers.
-    pub(super) fn word_of(&self, reply: Reply) -> Option<String> {
-        String::from_utf8(reply.into_bytes()?).ok()
-    }
-
-    /// Says that a key which is not kv's stands where the store has one: `foreign TYPE NAME`.
-    pub(super) fn foreign(&self, word: &str) -> StoreError {
-        let mut words = word.splitn(3, ' ').skip(1);
-        let kind = words.next().unwrap_or_default();
-        foreign_key(words.next().unwrap_or_default(), kind)
+    ///
+    /// # Errors
+    ///
+    /// Where a key which is not kv's stands where the store has one: `foreign TYPE NAME`.
+    pub(super) fn word_of(&self, reply: Reply) -> Result<Option<String>> {
+        let word = reply
+            .into_bytes()
+            .and_then(|word| String::from_utf8(word).ok());
+        match word
+            .as_deref()
+            .and_then(|word| word.strip_prefix("foreign "))
+        {
+            Some(what) => {
+                let (kind, name) = what.split_once(' ').unwrap_or((what, ""));
+                Err(foreign_key(name, kind))
+            }
+            None => Ok(word),
+        }
     }
 
     /// Returns the command by which a change is told to those who wait for it.
@@ -180,17 +185,14 @@ impl Redis {
     }
 
     /// Returns what the keys begin with that are not of one namespace.
-    pub(super) fn of_all(&self) -> Room {
-        Room::of_all(&self.link.location().prefix)
+    pub(super) fn of_all(&self) -> Bucket {
+        Bucket::of_all(&self.link.location().prefix)
     }
 
     /// Carries out what [`plain`] has prepared.
     pub(super) fn run_plain(&self, commands: &[Command]) -> Result<()> {
         for reply in self.link.run(commands)? {
-            match self.word_of(reply) {
-                Some(word) if word.starts_with("foreign ") => return Err(self.foreign(&word)),
-                _ => {}
-            }
+            self.word_of(reply)?;
         }
         Ok(())
     }
@@ -205,8 +207,8 @@ impl Redis {
 
     /// Says that an entry is not what was written.
     pub(super) fn bad(&self, namespace: &Namespace, key: &[u8], bad: Bad) -> StoreError {
-        let room = self.room(namespace, Bucket::of(key));
-        let path = String::from_utf8_lossy(&room.entry(key))
+        let bucket = self.bucket(namespace, BucketId::of(key));
+        let path = String::from_utf8_lossy(&bucket.entry(key))
             .into_owned()
             .into();
         match bad {
@@ -246,10 +248,10 @@ impl Redis {
 }
 
 /// Prepares a command that changes one key and, when it comes again, nothing more.
-pub(super) fn plain(room: &Room, kind: char, words: &[Vec<u8>]) -> Command {
+pub(super) fn plain(bucket: &Bucket, kind: char, words: &[Vec<u8>]) -> Command {
     let mut call = Script::Plain.call(1);
-    call.push(room.single(kind));
-    Command::write(room.slot, &call, words)
+    call.push(bucket.single(kind));
+    Command::write(bucket.slot, &call, words)
 }
 
 /// Says which key was not replicated.

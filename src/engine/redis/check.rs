@@ -13,7 +13,7 @@ use crate::store::{Check, Clock, Finding, Key, Namespace, Result, Time};
 use super::Redis;
 use super::codec::{self, Bad};
 use super::command::Command;
-use super::names::{Bucket, Room, entries_pattern};
+use super::names::{Bucket, BucketId, entries_pattern};
 use super::pages::Pages;
 use super::resp::Reply;
 use super::script::Script;
@@ -40,12 +40,12 @@ impl Redis {
             if keys.is_empty() {
                 break;
             }
-            let get = |(key, room): &(Vec<u8>, Room)| {
-                Command::read(room.slot, &[b"GET".to_vec(), room.entry(key)])
+            let get = |(key, bucket): &(Vec<u8>, Bucket)| {
+                Command::read(bucket.slot, &[b"GET".to_vec(), bucket.entry(key)])
             };
             let commands: Vec<Command> = keys.iter().map(get).collect();
-            for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
-                let name = room.entry(key);
+            for ((key, bucket), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+                let name = bucket.entry(key);
                 let read = match self.held(reply)? {
                     Ok(None) => {
                         stale += 1;
@@ -55,16 +55,16 @@ impl Redis {
                         let seen = hex::encode(Sha1::digest(&bytes));
                         codec::decode(key, bytes).map_err(|bad| (bad, seen))
                     }
-                    Err(bad) => Err((bad, self.type_of(room, &name)?)),
+                    Err(bad) => Err((bad, self.type_of(bucket, &name)?)),
                 };
                 let Err((bad, seen)) = read else {
                     continue;
                 };
                 let damage = Damage {
-                    room,
+                    bucket,
                     name,
                     key: Some(key),
-                    aside: room.many('x', key),
+                    aside: bucket.many('x', key),
                     is_repaired: request.repair && bad != Bad::Newer,
                     what: match bad {
                         Bad::Damaged(why) => why.to_owned(),
@@ -77,10 +77,10 @@ impl Redis {
         }
         self.tell_policy(namespace, tell)?;
         if stale > 0 {
-            let room = self.room(namespace, Bucket::LIST);
+            let bucket = self.bucket(namespace, BucketId::LIST);
             tell(Finding {
                 severity: Severity::Note,
-                path: path_of(&room.single('i')),
+                path: path_of(&bucket.single('i')),
                 what: format!(
                     "the indexes name {stale} keys that have expired, or that the server dropped; \
                      `kv gc` sweeps them"
@@ -103,7 +103,7 @@ impl Redis {
         let (name, mut aside) = (damage.name, damage.aside);
         if damage.is_repaired && !request.dry_run {
             let names = (&name[..], damage.key.unwrap_or_default());
-            match self.repair(damage.room, names, "move", &damage.seen, aside, now)? {
+            match self.repair(damage.bucket, names, "move", &damage.seen, aside, now)? {
                 Some(there) => aside = there,
                 // Somebody has removed it since, or written it anew.
                 None => return Ok(()),
@@ -123,9 +123,9 @@ impl Redis {
     }
 
     /// Returns the type of a key.
-    pub(super) fn type_of(&self, room: &Room, name: &[u8]) -> Result<String> {
+    pub(super) fn type_of(&self, bucket: &Bucket, name: &[u8]) -> Result<String> {
         let words = [b"TYPE", name];
-        let reply = self.link.run_one(Command::read(room.slot, &words))?;
+        let reply = self.link.run_one(Command::read(bucket.slot, &words))?;
         let kind = self.link.bytes(reply)?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&kind).into_owned())
     }
@@ -134,7 +134,7 @@ impl Redis {
     /// `seen`: SHA-1 of a string, the type of anything else. Returns where it is now.
     pub(super) fn repair(
         &self,
-        room: &Room,
+        bucket: &Bucket,
         (name, key): (&[u8], &[u8]),
         what: &str,
         seen: &str,
@@ -146,10 +146,10 @@ impl Redis {
         let another = [&aside[..], format!(".{id}").as_bytes()].concat();
         let mut call = Script::Repair.call(6);
         call.extend([
-            room.single('i'),
+            bucket.single('i'),
             name.to_vec(),
-            room.note(id.0),
-            room.single('c'),
+            bucket.note(id.0),
+            bucket.single('c'),
             aside.clone(),
             another.clone(),
         ]);
@@ -157,13 +157,15 @@ impl Redis {
             now.as_millis().to_string().into_bytes(),
             b"1".to_vec(),
             self.publish()?.into(),
-            room.single('w'),
+            bucket.single('w'),
             key.to_vec(),
             what.into(),
             seen.into(),
         ];
-        let reply = self.link.run_one(Command::write(room.slot, &call, &args))?;
-        match self.word_of(reply).as_deref() {
+        let reply = self
+            .link
+            .run_one(Command::write(bucket.slot, &call, &args))?;
+        match self.word_of(reply)?.as_deref() {
             Some("done" | "aside 5") => Ok(Some(aside)),
             Some("aside 6") => Ok(Some(another)),
             Some("no") => Ok(None),
@@ -173,11 +175,11 @@ impl Redis {
 
     /// Tells that the server drops entries when its memory is full.
     fn tell_policy(&self, namespace: &Namespace, tell: &mut dyn FnMut(Finding)) -> Result<()> {
-        let room = self.room(namespace, Bucket::LIST);
+        let bucket = self.bucket(namespace, BucketId::LIST);
         for (server, policy) in self.evicting_servers()? {
             tell(Finding {
                 severity: Severity::Warning,
-                path: path_of(&room.single('i')),
+                path: path_of(&bucket.single('i')),
                 what: format!(
                     "{server} drops entries and indexes when its memory is full (maxmemory-policy is \
                      {policy}); set it to noeviction"
@@ -246,16 +248,16 @@ impl Redis {
         let Some(key) = at.and_then(|at| Key::new(name[at + 3..].to_vec()).ok()) else {
             return Ok(());
         };
-        let room = self.room_of(namespace, &key);
-        if room.entry(key.as_bytes()) != name {
+        let bucket = self.bucket_of(namespace, &key);
+        if bucket.entry(key.as_bytes()) != name {
             return Ok(());
         }
-        let index = room.single('i');
+        let index = bucket.single('i');
         let score = [b"ZSCORE".to_vec(), index, key.as_bytes().to_vec()];
         let exists = [b"EXISTS".to_vec(), name.to_vec()];
         let replies = self.link.answers(&[
-            Command::read(room.slot, &score),
-            Command::read(room.slot, &exists),
+            Command::read(bucket.slot, &score),
+            Command::read(bucket.slot, &exists),
         ])?;
         // It may have been removed since the server named it; and what is wrong with an index of another
         // type was told.
@@ -268,8 +270,8 @@ impl Redis {
         if request.repair && !request.dry_run {
             self.register(namespace)?;
             // Nothing is moved; all keys of a call are in one slot.
-            let aside = room.many('x', key.as_bytes());
-            let listed = self.repair(&room, (name, key.as_bytes()), "list", "", aside, now)?;
+            let aside = bucket.many('x', key.as_bytes());
+            let listed = self.repair(&bucket, (name, key.as_bytes()), "list", "", aside, now)?;
             if listed.is_none() {
                 return Ok(());
             }
@@ -290,7 +292,7 @@ impl Redis {
 
 /// A key of Redis that is not what was written.
 pub(super) struct Damage<'a> {
-    pub(super) room: &'a Room,
+    pub(super) bucket: &'a Bucket,
     pub(super) name: Vec<u8>,
     /// The key of the store, if it is of one.
     pub(super) key: Option<&'a [u8]>,

@@ -12,7 +12,7 @@ use super::Redis;
 use super::call::{Change, Outcome};
 use super::codec::{self, Bad, HEADER_LEN, Indexed};
 use super::command::Command;
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 use super::resp::Reply;
 use super::script::Script;
 
@@ -21,11 +21,11 @@ pub(super) const MAX_VALUE_LEN: usize = 8 << 20;
 
 impl Entries for Redis {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
-        let room = self.room_of(namespace, key);
-        let name = room.entry(key.as_bytes());
+        let bucket = self.bucket_of(namespace, key);
+        let name = bucket.entry(key.as_bytes());
         let reply = self
             .link
-            .answer(Command::read(room.slot, &[b"GET".to_vec(), name]))?;
+            .answer(Command::read(bucket.slot, &[b"GET".to_vec(), name]))?;
         let held = self.held(reply)?;
         let entry = held.and_then(|held| {
             held.map(|bytes| codec::decode(key.as_bytes(), bytes))
@@ -36,8 +36,8 @@ impl Entries for Redis {
     }
 
     fn stat(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Meta>> {
-        let room = self.room_of(namespace, key);
-        let command = Command::read(room.slot, &header_words(&room, key.as_bytes()));
+        let bucket = self.bucket_of(namespace, key);
+        let command = Command::read(bucket.slot, &header_words(&bucket, key.as_bytes()));
         let meta = self.indexed(key.as_bytes(), self.link.answer(command)?)?;
         let meta = meta
             .transpose()
@@ -207,12 +207,12 @@ impl Redis {
         Ok(value)
     }
 
-    pub(super) fn room(&self, namespace: &Namespace, bucket: Bucket) -> Room {
-        Room::new(&self.link.location().prefix, namespace, bucket)
+    pub(super) fn bucket(&self, namespace: &Namespace, id: BucketId) -> Bucket {
+        Bucket::new(&self.link.location().prefix, namespace, id)
     }
 
-    pub(super) fn room_of(&self, namespace: &Namespace, key: &Key) -> Room {
-        self.room(namespace, Bucket::of(key.as_bytes()))
+    pub(super) fn bucket_of(&self, namespace: &Namespace, key: &Key) -> Bucket {
+        self.bucket(namespace, BucketId::of(key.as_bytes()))
     }
 
     /// Returns the bytes that a key of Redis holds; none where there is no such key.
@@ -277,9 +277,9 @@ impl Redis {
 }
 
 /// Returns the command that reads what is known of an entry.
-pub(super) fn header_words(room: &Room, key: &[u8]) -> [Vec<u8>; 4] {
+pub(super) fn header_words(bucket: &Bucket, key: &[u8]) -> [Vec<u8>; 4] {
     let last = (HEADER_LEN - 1).to_string().into_bytes();
-    [b"GETRANGE".to_vec(), room.entry(key), b"0".to_vec(), last]
+    [b"GETRANGE".to_vec(), bucket.entry(key), b"0".to_vec(), last]
 }
 
 /// Returns when an entry expires, as its header has it.

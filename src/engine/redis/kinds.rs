@@ -11,7 +11,7 @@ use crate::store::{Check, Finding, Namespace, Result, StoreError, Time};
 use super::Redis;
 use super::check::{Damage, path_of};
 use super::command::Command;
-use super::names::{Bucket, namespace_of, tag_slot};
+use super::names::{BucketId, namespace_of, tag_slot};
 
 /// What such a key is to be, and what is not to be had where it is not.
 fn kind_of(name: char) -> (&'static str, &'static str) {
@@ -37,18 +37,18 @@ impl Redis {
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
         let all = self.of_all();
-        let list = self.room(namespace, Bucket::LIST);
+        let list = self.bucket(namespace, BucketId::LIST);
         let mut names = vec![(all.clone(), 'n'), (all, 'g'), (list, 'c')];
-        for bucket in Bucket::all() {
-            let room = self.room(namespace, bucket);
-            names.extend([(room.clone(), 'i'), (room, 't')]);
+        for id in BucketId::all() {
+            let bucket = self.bucket(namespace, id);
+            names.extend([(bucket.clone(), 'i'), (bucket, 't')]);
         }
-        let types = names
-            .iter()
-            .map(|(room, name)| Command::read(room.slot, &[b"TYPE".to_vec(), room.single(*name)]));
+        let types = names.iter().map(|(bucket, name)| {
+            Command::read(bucket.slot, &[b"TYPE".to_vec(), bucket.single(*name)])
+        });
         let types = self.link.run(&types.collect::<Vec<_>>())?;
-        for ((room, name), is) in names.iter().zip(types) {
-            let is = self.word_of(is).unwrap_or_default();
+        for ((bucket, name), is) in names.iter().zip(types) {
+            let is = self.word_of(is)?.unwrap_or_default();
             let (wanted, lacks) = kind_of(*name);
             if is == "none" || is == wanted && *name != 'c' {
                 continue;
@@ -56,8 +56,8 @@ impl Redis {
             let mut seen = is.clone();
             let mut what = format!("it is a key of type {is}");
             if is == "string" {
-                let words = [b"GET".to_vec(), room.single(*name)];
-                let held = self.link.answer(Command::read(room.slot, &words))?;
+                let words = [b"GET".to_vec(), bucket.single(*name)];
+                let held = self.link.answer(Command::read(bucket.slot, &words))?;
                 let held = held.into_bytes().unwrap_or_default();
                 seen = hex::encode(Sha1::digest(&held));
                 if is == wanted {
@@ -68,12 +68,12 @@ impl Redis {
                 }
             }
             let damage = Damage {
-                room,
-                name: room.single(*name),
+                bucket,
+                name: bucket.single(*name),
                 key: None,
                 what: format!("{what}, and {lacks}"),
                 seen,
-                aside: room.single('y'),
+                aside: bucket.single('y'),
                 is_repaired: request.repair,
             };
             self.tell_damage(damage, request, now, tell)?;

@@ -1,5 +1,8 @@
 //! `push` and `pop`: the elements of a list are the entries of one bucket, in their order.
 
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
+
 use crate::store::lists::{next_key, number_of};
 use crate::store::modify::Conflicts;
 use crate::store::{Clock, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
@@ -9,7 +12,7 @@ use super::call::{Change, Outcome, about};
 use super::codec;
 use super::command::Command;
 use super::entries::{etag_words, expires_word, read_value};
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 use super::pages::foreign_index;
 use super::script::Script;
 
@@ -21,7 +24,8 @@ impl Lists for Redis {
         let value = read_value(value, list)?;
         let now = clock.now();
         // The largest is no element's.
-        let mut number = self.guess(list).min(u64::MAX - 1);
+        let guess = self.guesses().get(list).copied();
+        let mut number = guess.unwrap_or(1).min(u64::MAX - 1);
         let mut is_first_guess = true;
         let mut conflicts = Conflicts::default();
         loop {
@@ -38,7 +42,8 @@ impl Lists for Redis {
             let pushed = self.carry_out(&change);
             let word = match pushed.map_err(|err| about(err, list.to_string()))? {
                 Outcome::Done => {
-                    self.set_guess(list, number.saturating_add(1));
+                    let next = number.saturating_add(1);
+                    self.guesses().insert(list.clone(), next);
                     return Ok(());
                 }
                 Outcome::Word(word) => word,
@@ -58,7 +63,7 @@ impl Lists for Redis {
     }
 
     fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
-        let room = self.room(list, Bucket::LIST);
+        let bucket = self.bucket(list, BucketId::LIST);
         let word = match end {
             End::First => "first",
             End::Last => "last",
@@ -66,12 +71,12 @@ impl Lists for Redis {
         let mut conflicts = Conflicts::default();
         let mut cleared = None;
         loop {
-            let Some(key) = self.elements_at(&room, end, 1)?.pop() else {
+            let Some(key) = self.elements_at(&bucket, end, 1)?.pop() else {
                 return Ok(None);
             };
             let Some(entry) = self.get(list, &key, clock.now())? else {
-                let dead = self.elements_at(&room, end, AT_ONCE)?;
-                self.clear(&room, &dead, "dead", clock.now())?;
+                let dead = self.elements_at(&bucket, end, AT_ONCE)?;
+                self.clear(&bucket, &dead, "dead", clock.now())?;
                 // It is there again, or still.
                 if cleared.as_ref() == Some(&key) {
                     conflicts.pause(self.busy_timeout(), &key)?;
@@ -91,12 +96,12 @@ impl Lists for Redis {
 
 impl Redis {
     /// Returns the keys nearest to one end of a list.
-    fn elements_at(&self, room: &Room, end: End, count: usize) -> Result<Vec<Key>> {
+    fn elements_at(&self, bucket: &Bucket, end: End, count: usize) -> Result<Vec<Key>> {
         let (command, from, to) = match end {
             End::First => ("ZRANGEBYLEX", "-", "+"),
             End::Last => ("ZREVRANGEBYLEX", "+", "-"),
         };
-        let index = room.single('i');
+        let index = bucket.single('i');
         let count = count.to_string();
         let words = [
             command.as_bytes(),
@@ -107,9 +112,9 @@ impl Redis {
             b"0",
             count.as_bytes(),
         ];
-        let reply = self.link.answer(Command::read(room.slot, &words))?;
+        let reply = self.link.answer(Command::read(bucket.slot, &words))?;
         if reply.is_foreign() {
-            return Err(foreign_index(room));
+            return Err(foreign_index(bucket));
         }
         let keys = self
             .link
@@ -119,20 +124,8 @@ impl Redis {
         Ok(keys.collect())
     }
 
-    /// Returns the number that is likely to be the next of a list.
-    fn guess(&self, list: &Namespace) -> u64 {
-        let guesses = self
-            .guesses
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        guesses.get(list).copied().unwrap_or(1)
-    }
-
-    fn set_guess(&self, list: &Namespace, number: u64) {
-        let mut guesses = self
-            .guesses
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        guesses.insert(list.clone(), number);
+    /// Returns which number is likely to be the next of each list.
+    fn guesses(&self) -> MutexGuard<'_, HashMap<Namespace, u64>> {
+        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ use super::call::{about, foreign_key};
 use super::check::path_of;
 use super::command::Command;
 use super::link::Link;
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 use super::script::Script;
 
 /// What a key is that stands where a lock is to be: nothing of a store is in it.
@@ -26,7 +26,7 @@ struct RedisGrant {
     link: Link,
     /// As the other, for what must not take long.
     keeper: Link,
-    room: Room,
+    bucket: Bucket,
     name: Vec<u8>,
     /// Names the holder.
     id: u64,
@@ -39,8 +39,8 @@ struct RedisGrant {
 impl RedisGrant {
     fn call(&self, link: &Link, what: &str) -> Result<String> {
         let mut call = Script::Lease.call(2);
-        call.push(self.room.many('l', &self.name));
-        call.push(self.room.single('t'));
+        call.push(self.bucket.many('l', &self.name));
+        call.push(self.bucket.single('t'));
         let kind = if self.is_shared { b"s" } else { b"x" };
         let args = [
             what.into(),
@@ -49,9 +49,9 @@ impl RedisGrant {
             LASTS.as_millis().to_string().into_bytes(),
             self.who.clone().into_bytes(),
             self.publish.into(),
-            self.room.single('w'),
+            self.bucket.single('w'),
         ];
-        let command = Command::write(self.room.slot, &call, &args);
+        let command = Command::write(self.bucket.slot, &call, &args);
         let about_it = |err| about(err, String::from_utf8_lossy(&self.name).into_owned());
         let reply = link.run_one(command).map_err(about_it)?;
         let answer = link.bytes(reply)?.unwrap_or_default();
@@ -59,7 +59,7 @@ impl RedisGrant {
         match answer.split_once(' ') {
             Some(("foreign", what)) => {
                 let (kind, name) = what.split_once(' ').unwrap_or((what, ""));
-                Err(match name.as_bytes() == self.room.single('t') {
+                Err(match name.as_bytes() == self.bucket.single('t') {
                     true => foreign_key(name, kind),
                     false => self.no_lock(&format!("it is a key of type {kind}, {OF_ANOTHER}")),
                 })
@@ -69,7 +69,7 @@ impl RedisGrant {
     }
 
     fn no_lock(&self, why: &str) -> StoreError {
-        no_lock(&self.room.many('l', &self.name), why)
+        no_lock(&self.bucket.many('l', &self.name), why)
     }
 }
 
@@ -118,12 +118,12 @@ impl Locks for Redis {
         request: LockRequest,
         clock: &dyn Clock,
     ) -> Result<Option<Held>> {
-        let room = self.lock_room(namespace, name);
+        let bucket = self.bucket_of_lock(namespace, name);
         let (pid, host) = (std::process::id(), os::host_name());
         let grant = RedisGrant {
             link: self.link.another(),
             keeper: self.link.another_within(KEEP_EVERY),
-            room: room.clone(),
+            bucket: bucket.clone(),
             name: name.as_bytes().to_vec(),
             id: self.new_etag()?.0,
             is_shared: request.is_shared,
@@ -131,16 +131,16 @@ impl Locks for Redis {
             publish: self.publish()?,
         };
         let mut watch =
-            || -> Result<Box<dyn Watcher>> { Ok(Box::new(self.watch_room(room.clone())?)) };
+            || -> Result<Box<dyn Watcher>> { Ok(Box::new(self.watch_bucket(bucket.clone())?)) };
         lease::acquire(Arc::new(grant), request.patience, &mut watch)
     }
 
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let room = self.lock_room(namespace, name);
-        let name = room.many('l', name.as_bytes());
-        let holders = Command::read(room.slot, &[b"HVALS".to_vec(), name.clone()]);
+        let bucket = self.bucket_of_lock(namespace, name);
+        let name = bucket.many('l', name.as_bytes());
+        let holders = Command::read(bucket.slot, &[b"HVALS".to_vec(), name.clone()]);
         let map = self.link.map(false)?;
-        let server = map.master_of(room.slot).cloned().unwrap_or_default();
+        let server = map.master_of(bucket.slot).cloned().unwrap_or_default();
         let replies = self
             .link
             .answers(&[holders, Command::of_node(&server, &["TIME"])])?;
@@ -166,8 +166,8 @@ impl Locks for Redis {
 }
 
 impl Redis {
-    fn lock_room(&self, namespace: &Namespace, name: &Key) -> Room {
-        self.room(namespace, Bucket::of(name.as_bytes()))
+    fn bucket_of_lock(&self, namespace: &Namespace, name: &Key) -> Bucket {
+        self.bucket(namespace, BucketId::of(name.as_bytes()))
     }
 }
 

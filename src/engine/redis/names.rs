@@ -29,11 +29,11 @@ use super::slots::slot_of;
 /// found any more.
 const HASHED: u8 = 64;
 
-/// A part of a namespace that is in one slot.
+/// Which part of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Bucket(u8);
+pub(super) struct BucketId(u8);
 
-impl Bucket {
+impl BucketId {
     /// The bucket of the elements of a list.
     pub(super) const LIST: Self = Self(HASHED);
 
@@ -51,21 +51,21 @@ impl Bucket {
     }
 }
 
-/// A bucket of a namespace, with what its keys begin with.
+/// A part of a namespace that is in one slot, with what its keys begin with.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
+pub(super) struct Bucket {
     /// What all its keys begin with.
     tag: String,
     /// The slot of all its keys.
     pub(super) slot: u16,
 }
 
-impl Room {
-    pub(super) fn new(prefix: &str, namespace: &Namespace, bucket: Bucket) -> Self {
+impl Bucket {
+    pub(super) fn new(prefix: &str, namespace: &Namespace, id: BucketId) -> Self {
         let namespace = encode(namespace);
-        let inner = match bucket {
-            Bucket::LIST => format!("{prefix}:{namespace}:list"),
-            Bucket(number) => format!("{prefix}:{namespace}:{number:02x}"),
+        let inner = match id {
+            BucketId::LIST => format!("{prefix}:{namespace}:list"),
+            BucketId(number) => format!("{prefix}:{namespace}:{number:02x}"),
         };
         Self {
             slot: slot_of(inner.as_bytes()),
@@ -138,19 +138,19 @@ mod tests {
 
     #[test]
     fn names_stay_what_they_are() {
-        let room =
-            |name: &str, key: &[u8]| Room::new("kv", &name.parse().unwrap(), Bucket::of(key));
-        let of = |room: &Room, key: &[u8]| String::from_utf8(room.entry(key)).unwrap();
-        assert_eq!(of(&room("default", b"a"), b"a"), "{kv:default:1f}e:a");
+        let bucket =
+            |name: &str, key: &[u8]| Bucket::new("kv", &name.parse().unwrap(), BucketId::of(key));
+        let of = |bucket: &Bucket, key: &[u8]| String::from_utf8(bucket.entry(key)).unwrap();
+        assert_eq!(of(&bucket("default", b"a"), b"a"), "{kv:default:1f}e:a");
         let element = b"00000000000000000007";
         assert_eq!(
-            of(&room("a}b:*", element), element),
+            of(&bucket("a}b:*", element), element),
             "{kv:a%7Db%3A%2A:list}e:00000000000000000007"
         );
-        assert_eq!(room("default", b"a").slot, slot_of(b"kv:default:1f"));
-        assert_eq!(Room::of_all("kv").single('n'), b"{kv}n");
+        assert_eq!(bucket("default", b"a").slot, slot_of(b"kv:default:1f"));
+        assert_eq!(Bucket::of_all("kv").single('n'), b"{kv}n");
         assert_eq!(
-            namespace_of("kv", &room("a}b:*", element).entry(element))
+            namespace_of("kv", &bucket("a}b:*", element).entry(element))
                 .unwrap()
                 .as_str(),
             "a}b:*"
@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn every_bucket_is_used() {
         let mut used: Vec<_> = (0..2000)
-            .map(|n: u32| Bucket::of(format!("k{n}").as_bytes()))
+            .map(|n: u32| BucketId::of(format!("k{n}").as_bytes()))
             .collect();
-        used.push(Bucket::of(b"00000000000000000001"));
+        used.push(BucketId::of(b"00000000000000000001"));
         used.sort();
         used.dedup();
-        assert_eq!(used, Bucket::all().collect::<Vec<_>>());
+        assert_eq!(used, BucketId::all().collect::<Vec<_>>());
     }
 }

@@ -7,7 +7,7 @@ use crate::store::{Namespace, Result, StoreError};
 use super::Redis;
 use super::call::foreign_key;
 use super::command::Command;
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 
 /// Keys of each bucket in the first page, which grows from page to page.
 const FIRST_PAGE: usize = 32;
@@ -22,13 +22,13 @@ pub(super) struct Pages<'a> {
     page: usize,
     is_reverse: bool,
     /// Buckets whose indexes are keys of another type, of which nothing can be told.
-    foreign: Vec<Room>,
+    foreign: Vec<Bucket>,
 }
 
 /// How far one bucket was read.
 #[derive(Debug)]
 struct Cursor {
-    room: Room,
+    bucket: Bucket,
     /// Keys that were read and not handed out.
     keys: VecDeque<Vec<u8>>,
     /// Where the next page begins and where the last one ends, as ZRANGEBYLEX has them.
@@ -55,8 +55,8 @@ impl<'a> Pages<'a> {
         } else {
             (lower, upper)
         };
-        let cursors = Bucket::all().map(|bucket| Cursor {
-            room: store.room(namespace, bucket),
+        let cursors = BucketId::all().map(|id| Cursor {
+            bucket: store.bucket(namespace, id),
             keys: VecDeque::new(),
             from: from.clone(),
             to: to.clone(),
@@ -71,8 +71,8 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Returns up to so many keys that come next, with the rooms that they are in; none at the end.
-    pub(super) fn next(&mut self, count: usize) -> Result<Vec<(Vec<u8>, Room)>> {
+    /// Returns up to so many keys that come next, with the buckets that they are in; none at the end.
+    pub(super) fn next(&mut self, count: usize) -> Result<Vec<(Vec<u8>, Bucket)>> {
         let mut keys = Vec::new();
         while keys.len() < count {
             // Which key is the next cannot be told while a bucket has not said what it has.
@@ -97,7 +97,7 @@ impl<'a> Pages<'a> {
             match next {
                 Some(cursor) => {
                     let key = cursor.keys.pop_front().expect("it is not empty");
-                    keys.push((key, cursor.room.clone()));
+                    keys.push((key, cursor.bucket.clone()));
                 }
                 // Each of them is done, or has been told just now that there is nothing more.
                 None => break,
@@ -108,14 +108,14 @@ impl<'a> Pages<'a> {
 
     /// Takes one of the buckets of which nothing can be told. Who passes them over tells less than there
     /// is.
-    pub(super) fn take_foreign(&mut self) -> Option<Room> {
+    pub(super) fn take_foreign(&mut self) -> Option<Bucket> {
         self.foreign.pop()
     }
 
     /// Fails where there is a bucket of which nothing can be told.
     pub(super) fn demand_all(&mut self) -> Result<()> {
         match self.take_foreign() {
-            Some(room) => Err(foreign_index(&room)),
+            Some(bucket) => Err(foreign_index(&bucket)),
             None => Ok(()),
         }
     }
@@ -132,21 +132,21 @@ impl<'a> Pages<'a> {
         let ask = |cursor: &&mut Cursor| {
             let words = [
                 command.clone(),
-                cursor.room.single('i'),
+                cursor.bucket.single('i'),
                 cursor.from.clone(),
                 cursor.to.clone(),
                 b"LIMIT".to_vec(),
                 b"0".to_vec(),
                 page.to_string().into_bytes(),
             ];
-            Command::read(cursor.room.slot, &words)
+            Command::read(cursor.bucket.slot, &words)
         };
         let commands: Vec<Command> = cursors.iter().map(ask).collect();
         let replies = self.store.link.answers(&commands)?;
         for (cursor, reply) in cursors.iter_mut().zip(replies) {
             if reply.is_foreign() {
                 cursor.is_done = true;
-                self.foreign.push(cursor.room.clone());
+                self.foreign.push(cursor.bucket.clone());
                 continue;
             }
             let keys = self.store.link.array(reply)?;
@@ -164,7 +164,7 @@ impl<'a> Pages<'a> {
 }
 
 /// Says that the index of a bucket is a key of another type.
-pub(super) fn foreign_index(room: &Room) -> StoreError {
-    let name = String::from_utf8_lossy(&room.single('i')).into_owned();
+pub(super) fn foreign_index(bucket: &Bucket) -> StoreError {
+    let name = String::from_utf8_lossy(&bucket.single('i')).into_owned();
     foreign_key(&name, "other than a sorted set")
 }

@@ -11,7 +11,7 @@ use super::Redis;
 use super::codec::{self, HEADER_LEN};
 use super::command::Command;
 use super::entries::header_words;
-use super::names::Room;
+use super::names::Bucket;
 use super::pages::Pages;
 
 /// So many entries are read at once.
@@ -123,21 +123,21 @@ impl Redis {
     pub(super) fn load(
         &self,
         namespace: &Namespace,
-        keys: Vec<(Vec<u8>, Room)>,
+        keys: Vec<(Vec<u8>, Bucket)>,
         values: bool,
     ) -> Result<Vec<(Vec<u8>, Found)>> {
-        let head = |(key, room): &(Vec<u8>, Room)| {
-            let mut words = header_words(room, key);
+        let head = |(key, bucket): &(Vec<u8>, Bucket)| {
+            let mut words = header_words(bucket, key);
             if values {
                 words[3] = (HEADER_LEN + SHORT - 1).to_string().into_bytes();
             }
-            Command::read(room.slot, &words)
+            Command::read(bucket.slot, &words)
         };
         let commands: Vec<Command> = keys.iter().map(head).collect();
         let replies = self.link.answers(&commands)?;
         let mut found = Vec::with_capacity(keys.len());
         let mut long = Vec::new();
-        for ((key, room), reply) in keys.into_iter().zip(replies) {
+        for ((key, bucket), reply) in keys.into_iter().zip(replies) {
             let result = match self.held(reply)? {
                 Ok(None) => continue,
                 Ok(Some(bytes)) if bytes.is_empty() => continue,
@@ -147,7 +147,7 @@ impl Redis {
                     }
                     Ok(meta) => {
                         if values {
-                            long.push((found.len(), room, meta.size));
+                            long.push((found.len(), bucket, meta.size));
                         }
                         Ok((meta, None))
                     }
@@ -168,20 +168,23 @@ impl Redis {
         &self,
         namespace: &Namespace,
         found: &mut [(Vec<u8>, Option<Found>)],
-        long: &[(usize, Room, u64)],
+        long: &[(usize, Bucket, u64)],
     ) -> Result<()> {
         let mut rest = long;
         while !rest.is_empty() {
             let mut bytes = 0;
-            let fits = |(_, _, size): &&(usize, Room, u64)| {
+            let fits = |(_, _, size): &&(usize, Bucket, u64)| {
                 bytes += size;
                 bytes <= BYTES_AT_ONCE
             };
             let count = rest.iter().take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);
             rest = later;
-            let get = |(number, room, _): &(usize, Room, u64)| {
-                Command::read(room.slot, &[b"GET".to_vec(), room.entry(&found[*number].0)])
+            let get = |(number, bucket, _): &(usize, Bucket, u64)| {
+                Command::read(
+                    bucket.slot,
+                    &[b"GET".to_vec(), bucket.entry(&found[*number].0)],
+                )
             };
             let commands: Vec<Command> = now.iter().map(get).collect();
             let replies = self.link.answers(&commands)?;

@@ -15,7 +15,7 @@ use super::codec::Indexed;
 use super::command::Command;
 use super::entries::{etag_words, header_words};
 use super::facts::eviction;
-use super::names::{Bucket, Room, namespace_of};
+use super::names::{Bucket, BucketId, namespace_of};
 use super::pages::{Pages, foreign_index};
 use super::resp::Reply;
 use super::script::Script;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 1024;
 const FORMAT: u32 = 1;
 
 /// Hears of each key that an index names.
-type Each<'a> = dyn FnMut(&[u8], &Room, Indexed) -> Result<()> + 'a;
+type Each<'a> = dyn FnMut(&[u8], &Bucket, Indexed) -> Result<()> + 'a;
 
 impl Upkeep for Redis {
     fn collect(
@@ -41,9 +41,9 @@ impl Upkeep for Redis {
             return Ok(done);
         }
         let now = clock.now();
-        let mut dead: Vec<(Key, Room)> = Vec::new();
+        let mut dead: Vec<(Key, Bucket)> = Vec::new();
         let mut seen = 0;
-        let foreign = self.for_each(namespace, &mut |key, room, indexed| {
+        let foreign = self.for_each(namespace, &mut |key, bucket, indexed| {
             seen += 1;
             progress.step(seen, seen);
             match indexed {
@@ -55,7 +55,7 @@ impl Upkeep for Redis {
                 Some(Ok(_)) | None => {}
             }
             done.expired += 1;
-            dead.extend(Key::new(key.to_vec()).ok().map(|key| (key, room.clone())));
+            dead.extend(Key::new(key.to_vec()).ok().map(|key| (key, bucket.clone())));
             Ok(())
         })?;
         foreign.into_iter().for_each(|err| progress.damage(err));
@@ -63,9 +63,9 @@ impl Upkeep for Redis {
             done.evicted = self.evict(namespace, request, clock, progress)?;
             return Ok(done);
         }
-        dead.sort_by_key(|(key, _)| Bucket::of(key.as_bytes()));
+        dead.sort_by_key(|(key, _)| BucketId::of(key.as_bytes()));
         for group in
-            dead.chunk_by(|(a, _), (b, _)| Bucket::of(a.as_bytes()) == Bucket::of(b.as_bytes()))
+            dead.chunk_by(|(a, _), (b, _)| BucketId::of(a.as_bytes()) == BucketId::of(b.as_bytes()))
         {
             let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
             self.clear(&group[0].1, &keys, "dead", now)?;
@@ -93,11 +93,10 @@ impl Upkeep for Redis {
             self.command_of(&change, true)
         };
         let calls: Vec<Command> = keys.iter().map(call).collect::<Result<_>>()?;
-        let is_done = |reply: Reply| match self.word_of(reply).as_deref() {
+        let is_done = |reply: Reply| match self.word_of(reply)?.as_deref() {
             Some("done") => Ok(1),
             // It was changed or damaged since, and stays.
             Some("no" | "damaged") => Ok(0),
-            Some(word) if word.starts_with("foreign ") => Err(self.foreign(word)),
             _ => Err(self.unexpected_answer(Script::Remove)),
         };
         self.link.run(&calls)?.into_iter().map(is_done).sum()
@@ -156,13 +155,14 @@ impl Redis {
             let keys = pages.next(AT_ONCE)?;
             if keys.is_empty() {
                 let foreign = std::iter::from_fn(|| pages.take_foreign());
-                return Ok(foreign.map(|room| foreign_index(&room)).collect());
+                return Ok(foreign.map(|bucket| foreign_index(&bucket)).collect());
             }
-            let head =
-                |(key, room): &(Vec<u8>, Room)| Command::read(room.slot, &header_words(room, key));
+            let head = |(key, bucket): &(Vec<u8>, Bucket)| {
+                Command::read(bucket.slot, &header_words(bucket, key))
+            };
             let commands: Vec<Command> = keys.iter().map(head).collect();
-            for ((key, room), reply) in keys.iter().zip(self.link.answers(&commands)?) {
-                each(key, room, self.indexed(key, reply)?)?;
+            for ((key, bucket), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+                each(key, bucket, self.indexed(key, reply)?)?;
             }
         }
     }
@@ -258,8 +258,8 @@ impl Redis {
             if keys.is_empty() {
                 break;
             }
-            keys.sort_by_key(|(key, _)| Bucket::of(key));
-            for group in keys.chunk_by(|(a, _), (b, _)| Bucket::of(a) == Bucket::of(b)) {
+            keys.sort_by_key(|(key, _)| BucketId::of(key));
+            for group in keys.chunk_by(|(a, _), (b, _)| BucketId::of(a) == BucketId::of(b)) {
                 let keys = group
                     .iter()
                     .filter_map(|(key, _)| Key::new(key.clone()).ok());
@@ -267,11 +267,11 @@ impl Redis {
             }
         }
         pages.demand_all()?;
-        let room = self.room(namespace, Bucket::LIST);
+        let bucket = self.bucket(namespace, BucketId::LIST);
         let all = self.of_all();
         let forget = [b"HDEL".to_vec(), namespace.as_str().into()];
         self.run_plain(&[
-            plain(&room, 'c', &[b"UNLINK".to_vec()]),
+            plain(&bucket, 'c', &[b"UNLINK".to_vec()]),
             plain(&all, 'g', &forget),
             plain(&all, 'n', &forget),
         ])?;
@@ -284,9 +284,9 @@ impl Redis {
 
     /// Tells whether there is an entry, registered or not.
     fn is_used(&self, namespace: &Namespace) -> Result<bool> {
-        let rooms = Bucket::all().map(|bucket| self.room(namespace, bucket));
-        let commands: Vec<Command> = rooms
-            .map(|room| Command::read(room.slot, &[b"ZCARD".to_vec(), room.single('i')]))
+        let buckets = BucketId::all().map(|id| self.bucket(namespace, id));
+        let commands: Vec<Command> = buckets
+            .map(|bucket| Command::read(bucket.slot, &[b"ZCARD".to_vec(), bucket.single('i')]))
             .collect();
         for reply in self.link.answers(&commands)? {
             // What another program made is no entry.

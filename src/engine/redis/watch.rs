@@ -8,7 +8,7 @@ use crate::store::{Namespace, Result, Watch, WatchTarget, Watcher};
 
 use super::Redis;
 use super::link::Link;
-use super::names::{Bucket, Room};
+use super::names::{Bucket, BucketId};
 use super::resp::Reply;
 use super::socket::Socket;
 
@@ -21,25 +21,25 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct RedisWatcher {
     link: Link,
-    room: Room,
+    bucket: Bucket,
     socket: Option<Socket>,
 }
 
 impl Watch for Redis {
     fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
-        let room = match target {
-            WatchTarget::Key(key) => self.room_of(namespace, key),
-            WatchTarget::List => self.room(namespace, Bucket::LIST),
+        let bucket = match target {
+            WatchTarget::Key(key) => self.bucket_of(namespace, key),
+            WatchTarget::List => self.bucket(namespace, BucketId::LIST),
         };
-        Ok(Box::new(self.watch_room(room)?))
+        Ok(Box::new(self.watch_bucket(bucket)?))
     }
 }
 
 impl Redis {
-    pub(super) fn watch_room(&self, room: Room) -> Result<RedisWatcher> {
+    pub(super) fn watch_bucket(&self, bucket: Bucket) -> Result<RedisWatcher> {
         let mut watcher = RedisWatcher {
             link: self.link.another(),
-            room,
+            bucket,
             socket: None,
         };
         watcher.listen()?;
@@ -52,7 +52,7 @@ impl RedisWatcher {
     /// listen to: then whoever waits looks again and again, and is told by that what is wrong.
     fn listen(&mut self) -> Result<()> {
         let map = self.link.fresh_map()?;
-        let Some(server) = map.master_of(self.room.slot) else {
+        let Some(server) = map.master_of(self.bucket.slot) else {
             return Ok(());
         };
         let command = if map.is_cluster {
@@ -62,7 +62,7 @@ impl RedisWatcher {
         };
         let subscribe = || -> io::Result<Option<Socket>> {
             let mut socket = Socket::connect(self.link.location(), server, LOOK_AGAIN)?;
-            let reply = socket.ask(&[command.as_bytes(), &self.room.single('w')])?;
+            let reply = socket.ask(&[command.as_bytes(), &self.bucket.single('w')])?;
             Ok(match reply {
                 // Who may not listen looks again and again.
                 Reply::Error(_) => None,
