@@ -8,9 +8,11 @@
 //! work refuses an older one than the last that it has seen.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::os;
 use crate::store::{Guard, Held, OnLoss, OrCannot as _, Result, Watcher};
@@ -179,7 +181,7 @@ impl Lease {
 
     /// Gives the lock back, unless that takes longer than the lock lasts. Returns false if it was lost.
     fn give_back(&self) -> bool {
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         let left = state.until.saturating_sub(os::since_boot());
         let is_held = !state.is_lost && !left.is_zero();
         let was_ended = std::mem::replace(&mut state.has_ended, true);
@@ -194,21 +196,17 @@ impl Lease {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Asks for the lock in time until the holder wants it no more, and gives it back.
     fn keep(&self, grant: &dyn Grant, asked: Duration, given_back: &Sender<bool>) {
         let mut next = asked + self.pace.every;
         loop {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             while !state.has_ended && !state.is_lost {
                 let left = next.saturating_sub(os::since_boot());
                 if left.is_zero() {
                     break;
                 }
-                state = self.pause(state, left);
+                self.pause(&mut state, left);
             }
             let (has_ended, is_lost) = (state.has_ended, state.is_lost);
             drop(state);
@@ -228,7 +226,7 @@ impl Shared {
             }
             next = match kept {
                 Ok(_) => {
-                    self.state().until = asked + self.pace.lasts;
+                    self.state.lock().until = asked + self.pace.lasts;
                     asked + self.pace.every
                 }
                 // A store that is not to be reached may be so again in time.
@@ -239,27 +237,23 @@ impl Shared {
 
     /// Watches the clock: who is cut off from the store for too long learns it from nobody else.
     fn watch(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         while !state.has_ended && !state.is_lost {
             let left = state.until.saturating_sub(os::since_boot());
             if left.is_zero() {
                 drop(state);
                 return self.lose();
             }
-            state = self.pause(state, left);
+            self.pause(&mut state, left);
         }
     }
 
-    fn pause<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
-        let woken = self
-            .changed
-            .wait_timeout(state, left.min(self.pace.glance))
-            .unwrap_or_else(PoisonError::into_inner);
-        woken.0
+    fn pause(&self, state: &mut MutexGuard<'_, State>, left: Duration) {
+        self.changed.wait_for(state, left.min(self.pace.glance));
     }
 
     fn lose(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.is_lost = true;
         let tell = state.tell.take();
         drop(state);
@@ -276,12 +270,12 @@ impl Guard for Lease {
     }
 
     fn is_lost(&self) -> bool {
-        let state = self.shared.state();
+        let state = self.shared.state.lock();
         state.is_lost || state.until <= os::since_boot()
     }
 
     fn on_loss(&self, tell: OnLoss) {
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         if !state.is_lost {
             state.tell = Some(tell);
             return;

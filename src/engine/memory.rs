@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::engine::Settings;
 use crate::os;
@@ -37,10 +39,6 @@ impl Memory {
     }
 }
 
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn open(meta: Meta, value: &[u8]) -> Entry {
     let (bytes, next) = (value.to_vec(), 0);
     let value = Value::Whole { bytes, next };
@@ -49,7 +47,7 @@ fn open(meta: Meta, value: &[u8]) -> Entry {
 
 impl Entries for Memory {
     fn get(&self, namespace: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
-        let namespaces = hold(&NAMESPACES);
+        let namespaces = NAMESPACES.lock();
         let found = namespaces
             .get(namespace)
             .and_then(|contents| contents.get(key));
@@ -66,7 +64,7 @@ impl Entries for Memory {
     ) -> Result<Option<Etag>> {
         let value: Arc<[u8]> = entry::read_to_end(put.value)?.into();
         let etag = Etag(os::random().or_cannot("get random bits for", "an etag".as_ref())?);
-        let mut namespaces = hold(&NAMESPACES);
+        let mut namespaces = NAMESPACES.lock();
         let now = clock.now();
         let found = namespaces
             .get(namespace)
@@ -102,7 +100,7 @@ impl Entries for Memory {
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let mut namespaces = hold(&NAMESPACES);
+        let mut namespaces = NAMESPACES.lock();
         let Some(contents) = namespaces.get_mut(namespace) else {
             return Ok(false);
         };
@@ -133,11 +131,11 @@ impl Entries for Memory {
     }
 
     fn namespaces(&self) -> Result<Vec<Namespace>> {
-        Ok(hold(&NAMESPACES).keys().cloned().collect())
+        Ok(NAMESPACES.lock().keys().cloned().collect())
     }
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        Ok(hold(&NAMESPACES).remove(namespace).is_some())
+        Ok(NAMESPACES.lock().remove(namespace).is_some())
     }
 
     fn busy_timeout(&self) -> Duration {
@@ -158,7 +156,7 @@ struct MemoryScan {
 
 impl MemoryScan {
     fn read_page(&mut self) {
-        let namespaces = hold(&NAMESPACES);
+        let namespaces = NAMESPACES.lock();
         let Some(contents) = namespaces.get(&self.namespace) else {
             return;
         };
@@ -208,7 +206,7 @@ impl Guard for MemoryGuard {}
 
 impl Drop for MemoryGuard {
     fn drop(&mut self) {
-        let mut all = hold(&HOLDERS);
+        let mut all = HOLDERS.lock();
         if let Some(holders) = all.get_mut(&self.name) {
             holders.remove(&self.id);
             if holders.is_empty() {
@@ -232,7 +230,7 @@ impl Locks for Memory {
             .and_then(|patience| Instant::now().checked_add(patience));
         let id = os::random().or_cannot("get random bits for", "a lock".as_ref())?;
         let name = (namespace.clone(), name.clone());
-        let mut all = hold(&HOLDERS);
+        let mut all = HOLDERS.lock();
         while let Some(holders) = all.get(&name)
             && !(request.is_shared && holders.values().all(|holder| holder.is_shared))
         {
@@ -241,8 +239,7 @@ impl Locks for Memory {
                 return Ok(None);
             }
             let pause = left.unwrap_or(Duration::from_secs(1));
-            let woken = FREED.wait_timeout(all, pause);
-            all = woken.unwrap_or_else(PoisonError::into_inner).0;
+            FREED.wait_for(&mut all, pause);
         }
         let holder = Holder {
             pid: std::process::id(),
@@ -255,7 +252,7 @@ impl Locks for Memory {
     }
 
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let all = hold(&HOLDERS);
+        let all = HOLDERS.lock();
         let holders = all.get(&(namespace.clone(), name.clone()));
         Ok(holders.and_then(|holders| holders.values().max_by_key(|holder| holder.since).cloned()))
     }

@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 use tokio::time::{Instant, sleep_until};
@@ -93,13 +94,9 @@ impl Locks {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Grants a lock anew to who holds it already. An id stands for one lock.
     fn keep(&self, id: Etag, lock: Option<&Lock>) -> Result<Option<u64>, Refusal> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let Some(granted) = state.granted.get_mut(&id) else {
             return Ok(None);
         };
@@ -123,7 +120,7 @@ impl Locks {
         holder: Holder,
         permit: OwnedSemaphorePermit,
     ) -> Result<u64, Refusal> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(granted) = state.granted.get(&id)
             && granted.lock != lock
         {
@@ -149,7 +146,7 @@ impl Locks {
 
     /// Returns until when a lock is granted still, or takes it out when that is over.
     fn check(&self, id: Etag) -> ControlFlow<Option<Granted>, Instant> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         match state.granted.get(&id) {
             Some(granted) if granted.until > Instant::now() => ControlFlow::Continue(granted.until),
             _ => ControlFlow::Break(state.granted.remove(&id)),
@@ -157,7 +154,7 @@ impl Locks {
     }
 
     fn holder(&self, at: &At) -> Option<Holder> {
-        let state = self.state();
+        let state = self.state.lock();
         let holders = state
             .granted
             .values()
@@ -208,7 +205,7 @@ pub(super) async fn carry_out(
             None => Err(absent("the lock is held no more")),
         },
         OnNamespace::Free => {
-            let granted = app.locks.state().granted.remove(&id_of(&call)?);
+            let granted = app.locks.state.lock().granted.remove(&id_of(&call)?);
             give_back(app, granted).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse as _;
+use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::store::{self, Namespace};
@@ -75,9 +76,7 @@ impl Metrics {
         let known = ["GET", "HEAD", "PUT", "DELETE", "POST"].into_iter();
         let method = { known }.find(|known| *known == method.as_str());
         let method = method.unwrap_or("other");
-        let Ok(mut requests) = self.requests.lock() else {
-            return;
-        };
+        let mut requests = self.requests.lock();
         *requests.by_code.entry((method, code.as_u16())).or_default() += 1;
         let seconds = took.as_secs_f64();
         if let Some(at) = BOUNDS.iter().position(|bound| seconds <= *bound) {
@@ -153,9 +152,7 @@ impl App {
     }
 
     fn write_requests(&self, text: &mut String) {
-        let Ok(requests) = self.metrics.requests.lock() else {
-            return;
-        };
+        let requests = self.metrics.requests.lock();
         let name = "kv_http_requests_total";
         head(text, name, "counter", "Requests answered.");
         for ((method, code), count) in &requests.by_code {

@@ -6,9 +6,10 @@
 //! connection that carried the write, behind it: `WAIT` on any other would speak of other writes.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::engine::Settings;
 use crate::os;
@@ -73,12 +74,12 @@ impl Link {
 
     /// Takes connections that nobody uses, those that were used last, or a place for new ones.
     fn take(&self) -> State {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         idle.pop().unwrap_or_default()
     }
 
     fn give_back(&self, state: State) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         if idle.len() < MOST_IDLE {
             idle.push(state);
         }

@@ -1,8 +1,5 @@
 //! `push` and `pop`: the elements of a list are the entries of one bucket, in their order.
 
-use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
-
 use crate::store::lists::{next_key, number_of};
 use crate::store::modify::Conflicts;
 use crate::store::{Clock, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
@@ -24,7 +21,7 @@ impl Lists for Redis {
         let value = read_value(value, list)?;
         let now = clock.now();
         // The largest is no element's.
-        let guess = self.guesses().get(list).copied();
+        let guess = self.guesses.lock().get(list).copied();
         let mut number = guess.unwrap_or(1).min(u64::MAX - 1);
         let mut is_first_guess = true;
         let mut conflicts = Conflicts::default();
@@ -43,7 +40,7 @@ impl Lists for Redis {
             let word = match pushed.map_err(|err| about(err, list.to_string()))? {
                 Outcome::Done => {
                     let next = number.saturating_add(1);
-                    self.guesses().insert(list.clone(), next);
+                    self.guesses.lock().insert(list.clone(), next);
                     return Ok(());
                 }
                 Outcome::Word(word) => word,
@@ -122,10 +119,5 @@ impl Redis {
             .into_iter()
             .filter_map(|key| Key::new(key.into_bytes()?).ok());
         Ok(keys.collect())
-    }
-
-    /// Returns which number is likely to be the next of each list.
-    fn guesses(&self) -> MutexGuard<'_, HashMap<Namespace, u64>> {
-        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -81,7 +81,8 @@ mod wait;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use crate::engine::Settings;
 use crate::store::{Namespace, RedisLocation};

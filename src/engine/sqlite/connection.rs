@@ -78,11 +78,11 @@ impl DerefMut for Lent<'_> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let (Some(open), Ok(mut pool)) = (self.open.take(), self.store.pool.lock())
+        if let Some(open) = self.open.take()
             && open.connection.is_autocommit()
             && self.once.is_none()
         {
-            pool.push(open);
+            self.store.pool.lock().push(open);
         }
     }
 }
@@ -257,7 +257,7 @@ impl Sqlite {
     }
 
     pub(super) fn idle(&self) -> Option<Open> {
-        self.pool.lock().ok()?.pop()
+        self.pool.lock().pop()
     }
 
     fn lend(&self, open: Open, once: Option<Once>) -> Lent<'_> {

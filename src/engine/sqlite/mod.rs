@@ -48,8 +48,10 @@ mod watch;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::Weak;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, Weak};
+
+use parking_lot::Mutex;
 
 use crate::engine::Settings;
 

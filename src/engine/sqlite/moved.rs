@@ -7,10 +7,11 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rustix::fs::OFlags;
@@ -108,7 +109,7 @@ impl Sqlite {
 
     /// Returns what the connections of this process have open of a file.
     fn open_files(&self, file: FileId) -> Option<Arc<Files>> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.lock();
         files.upgrade().filter(|files| files.file == file)
     }
 
@@ -126,7 +127,7 @@ impl Sqlite {
                 untriggered,
             });
             if has_log {
-                *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&files);
+                *self.files.lock() = Arc::downgrade(&files);
             }
             files
         })
@@ -219,7 +220,7 @@ fn is_logged(path: &Path) -> bool {
 
 fn ask<T>(path: &Path, question: impl FnOnce(&File) -> Option<T>) -> Option<T> {
     let wanted = id_at(path)?;
-    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut asked = ASKED.lock();
     if !asked.iter().any(|(id, _)| *id == wanted) {
         // A pipe in its place must not make anybody wait.
         let flags = OFlags::NONBLOCK.bits().cast_signed();

@@ -19,7 +19,7 @@ use super::loose;
 use super::namespace_dir::NamespaceDir;
 use super::pack::{Bounds, Changed, Cursor, Merge, Packs, Sorted as _};
 use super::publish::{Looks, Verdict};
-use super::range::{self, BLOCK, List, WIDEST};
+use super::range::{self, BLOCK, List, Pushed, WIDEST};
 use super::remove::Outcome;
 use super::tries::Tries;
 
@@ -64,15 +64,7 @@ impl Lists for Tree {
                 Ok(None) => Ok(Verdict::Publish),
                 // Whatever is in the way, dead or damaged, stays where it is.
                 Ok(Some(_)) => Ok(Verdict::Refuse),
-                Err(StoreError::Io {
-                    action,
-                    path,
-                    source,
-                }) => Err(StoreError::Io {
-                    action,
-                    path,
-                    source,
-                }),
+                Err(err @ StoreError::Io { .. }) => Err(err),
                 Err(_) => Ok(Verdict::Refuse),
             };
             let (verdict, dir) =
@@ -114,14 +106,11 @@ impl Lists for Tree {
             let rest = behind(&left, end, passed);
             let key = key_of(number);
             let hashed = HashedKey::of(&key);
-            let Some(present) = find_in(&list.space, &hashed, loose::WHOLE_LEN)? else {
+            let found = find_in(&list.space, &hashed, loose::WHOLE_LEN)?;
+            let Some(present) = found.filter(|present| present.is_live(clock.now())) else {
                 left = rest;
                 continue;
             };
-            if !present.is_live(clock.now()) {
-                left = rest;
-                continue;
-            }
             let entry = present.into_verified_entry()?;
             give_up(&mut list, &behind(&left, end, passed - 1), end)?;
             match self.unlink(namespace, &hashed, Some(entry.meta.etag), clock)? {
@@ -209,18 +198,20 @@ impl Tree {
 
     /// Returns how many elements this process has pushed in a row.
     fn row(&self) -> u64 {
-        let pushed = self.pushed.lock().ok();
-        pushed
-            .and_then(|pushed| Some(pushed.as_ref()?.row))
-            .unwrap_or(0)
+        self.pushed.lock().as_ref().map_or(0, |pushed| pushed.row)
     }
 
     /// Takes back what the range was made wider for many elements that do not come any more. Should
     /// this process die before, whoever pushes next looks through it.
     fn trim(&self) -> Result<()> {
-        let list = self.pushed.lock().ok();
-        let list = list.and_then(|pushed| Some(pushed.as_ref()?.list.clone()));
-        let Some(list) = list.filter(|_| self.row() > BLOCK) else {
+        let many = |pushed: &&Pushed| pushed.row > BLOCK;
+        let list = self
+            .pushed
+            .lock()
+            .as_ref()
+            .filter(many)
+            .map(|pushed| pushed.list.clone());
+        let Some(list) = list else {
             return Ok(());
         };
         if let Some(mut list) = self.lock_list(&list, false)?

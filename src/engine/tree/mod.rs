@@ -92,8 +92,9 @@ mod walk;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::engine::Settings;
 use crate::store::{

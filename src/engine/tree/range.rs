@@ -21,8 +21,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
@@ -198,7 +198,7 @@ impl List {
     /// Returns the next number if nobody has added an element since this process did. The file of the
     /// lock was open all the while and still is the same, so that the file system has not gone down.
     pub(super) fn goes_on(&self, pushed: &Mutex<Option<Pushed>>) -> Option<u64> {
-        let pushed = pushed.lock().ok()?;
+        let pushed = pushed.lock();
         let Pushed { lock, next, .. } = pushed.as_ref()?;
         let is_same = is_same(lock, &self.lock.file) && self.guess() == Some(*next);
         (is_same && self.range.as_ref()?.end >= *next && *next < u64::MAX).then_some(*next)
@@ -206,9 +206,7 @@ impl List {
 
     /// Keeps in mind what the next number is.
     pub(super) fn keep(&self, list: &Namespace, pushed: &Mutex<Option<Pushed>>, next: u64) {
-        let Ok(mut pushed) = pushed.lock() else {
-            return;
-        };
+        let mut pushed = pushed.lock();
         let kept = pushed
             .take()
             .filter(|kept| is_same(&kept.lock, &self.lock.file));

@@ -4,8 +4,9 @@
 //! line, as an etag alone may be kept by whoever rewrites an entry.
 
 use std::os::fd::AsFd as _;
-use std::sync::Mutex;
 use std::thread;
+
+use parking_lot::Mutex;
 
 use crate::store::Result;
 
@@ -43,7 +44,7 @@ pub(super) fn all(tree: &Tree, space: &NamespaceDir, folded: &[Candidate]) -> Re
         return Ok(done);
     }
     let shards = Mutex::new(shards);
-    let next = || shards.lock().ok().and_then(|mut shards| shards.next());
+    let next = || shards.lock().next();
     let work = || -> Result<Unlinked> {
         let mut done = Unlinked::default();
         while let Some(shard) = next() {
