@@ -214,10 +214,7 @@ impl App {
         };
         let opened = self.open_file(number, mode)?;
         let handle = self.files().handle(opened)?;
-        let resized = match size {
-            0 => Ok(()),
-            _ => self.resize_file(&handle, size),
-        };
+        let resized = self.resize_file(&handle, size);
         let stored = resized.and_then(|()| self.sync_file(opened));
         stored.and(self.close_file(opened))
     }

@@ -144,10 +144,9 @@ impl DirIndex {
         if limit.is_some() {
             let mut known = hold(&self.index);
             known.took = began.elapsed();
-            known.dear = if known.took > DEAR {
-                before.max(known.dear) + 1
-            } else {
-                0
+            known.dear = match known.took > DEAR {
+                true => before.max(known.dear) + 1,
+                false => 0,
             };
         }
         done

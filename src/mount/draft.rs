@@ -30,11 +30,10 @@ impl Default for Draft {
 impl Draft {
     /// Takes over a value.
     pub(super) fn of(mut value: Value, spill: &Spill) -> Result<Self> {
-        let mut draft = Self::default();
         if matches!(value, Value::Whole { .. }) {
-            draft = Self::Memory(value.into_vec()?);
-            return Ok(draft);
+            return Ok(Self::Memory(value.into_vec()?));
         }
+        let mut draft = Self::default();
         let mut at = 0;
         let written = value.for_each(|part| {
             draft.write(at, part, spill)?;
@@ -106,10 +105,8 @@ impl Draft {
         self.make_room(len, spill)?;
         match self {
             Self::Memory(bytes) => {
-                bytes.resize(
-                    usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?,
-                    0,
-                );
+                let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+                bytes.resize(len, 0);
             }
             Self::File(file, known) => {
                 file.set_len(len)?;

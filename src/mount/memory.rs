@@ -66,10 +66,8 @@ impl Memory {
 
     /// Moves what is below one directory to below another.
     pub(super) fn move_dirs(&mut self, from: (&Namespace, &[u8]), to: (&Namespace, &[u8])) {
-        let below: Vec<Vec<u8>> = self
-            .dirs_below(from.0, from.1)
-            .map(<[u8]>::to_vec)
-            .collect();
+        let below = self.dirs_below(from.0, from.1);
+        let below: Vec<_> = below.map(<[u8]>::to_vec).collect();
         for dir in below {
             self.dirs.remove(&(from.0.clone(), dir.clone()));
             let moved = [to.1, &dir[from.1.len()..]].concat();

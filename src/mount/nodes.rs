@@ -174,10 +174,8 @@ impl Nodes {
             Node::Dir(of, bytes) => of == namespace && bytes.starts_with(prefix),
             Node::File((of, key)) => of == namespace && key.as_bytes().starts_with(prefix),
         };
-        let nodes = self
-            .by_number
-            .values()
-            .filter_map(|known| known.node.as_ref());
+        let all = self.by_number.values();
+        let nodes = all.filter_map(|known| known.node.as_ref());
         nodes.filter(is_below).cloned().collect()
     }
 }

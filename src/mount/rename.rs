@@ -247,6 +247,6 @@ impl App {
 
 /// Returns what stands behind the last slash of a key.
 fn last_part((_, key): &FullKey) -> &[u8] {
-    let parts = key.as_bytes().rsplit(|byte| *byte == b'/');
-    parts.into_iter().next().unwrap_or_default()
+    let mut parts = key.as_bytes().rsplit(|byte| *byte == b'/');
+    parts.next().unwrap_or_default()
 }

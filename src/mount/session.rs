@@ -80,12 +80,8 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
         MountOption::NoSuid,
         MountOption::NoDev,
     ];
-    if config.read_only {
-        options.push(MountOption::RO);
-    }
-    if config.no_exec {
-        options.push(MountOption::NoExec);
-    }
+    options.extend(config.read_only.then_some(MountOption::RO));
+    options.extend(config.no_exec.then_some(MountOption::NoExec));
     let mut how = fuser::Config::default();
     how.mount_options = options;
     how.acl = match config.allow_other {

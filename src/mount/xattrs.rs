@@ -81,15 +81,10 @@ impl App {
         self.in_turn(file, |inode| {
             let Some(buffer) = inode.buffer() else {
                 let (namespace, key) = file;
-                let done = self.store();
-                let done =
-                    done.and_then(|store| store.expire(namespace, key, expiry, self.clock()));
-                let done = self.answer(done)?;
+                let store = self.answer(self.store())?;
+                let done = self.answer(store.expire(namespace, key, expiry, self.clock()))?;
                 self.dir_index(namespace).note(key.as_bytes(), done);
-                return match done {
-                    true => Ok(()),
-                    false => Err(Errno::ENODATA),
-                };
+                return done.then_some(()).ok_or(Errno::ENODATA);
             };
             let mut state = buffer.state();
             if state.kind != Kind::Key {
