@@ -21,8 +21,6 @@
 //! [`LINE_LEN`] bytes and can be written last, when the length of the value is known. This file
 //! does no I/O, never panics on any input, and finds accidents rather than attacks.
 
-use std::error::Error;
-use std::fmt;
 use std::path::PathBuf;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -220,64 +218,55 @@ impl Fields<'_> {
 }
 
 /// Why bytes are not an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Damage {
     /// The file ends before its second line does.
+    #[error("the file ends too early")]
     Truncated,
     /// The file does not begin as an entry does.
+    #[error("it does not begin like an entry")]
     NotAnEntry,
     /// It begins like the entry of a later version.
+    #[error("its version or one of its flags is unknown")]
     Newer,
     /// A field of the first line is not what its place asks for.
+    #[error("its first line is malformed")]
     Field,
+    #[error("the checksum of its header does not match")]
     HeaderSum,
     /// The second line is not the one encoding of a key of the stated length.
+    #[error("its second line is no proper encoding of a key")]
     KeyLine,
     /// The file has another size than its first line says.
+    #[error("it has another size than its header says")]
     Size,
+    #[error("the checksum of its value does not match")]
     ValueSum,
     /// The checksum of a record in a pack does not match.
+    #[error("the checksum of a record does not match")]
     RecordSum,
     /// The checksum of a hash page, of an index or of a footer does not match.
+    #[error("the checksum of its index does not match")]
     PageSum,
     /// The file does not begin, or end, as a pack does.
+    #[error("it is no pack")]
     NotAPack,
     /// It does not begin as a MANIFEST does.
+    #[error("it is no MANIFEST")]
     NotAManifest,
     /// The last line of a MANIFEST is not the checksum of the others.
+    #[error("the checksum in its last line is not that of MANIFEST")]
     ManifestSum,
     /// A record was damaged before and could not be saved.
+    #[error("the record was damaged before and is lost")]
     Lost,
     /// The file is not there.
+    #[error("it is missing")]
     Missing,
     /// The file is a link, a pipe, a directory or the like.
+    #[error("it is no regular file, or lies behind a symbolic link")]
     NotAFile,
 }
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Truncated => "the file ends too early",
-            Self::NotAnEntry => "it does not begin like an entry",
-            Self::Newer => "its version or one of its flags is unknown",
-            Self::Field => "its first line is malformed",
-            Self::HeaderSum => "the checksum of its header does not match",
-            Self::KeyLine => "its second line is no proper encoding of a key",
-            Self::Size => "it has another size than its header says",
-            Self::ValueSum => "the checksum of its value does not match",
-            Self::RecordSum => "the checksum of a record does not match",
-            Self::PageSum => "the checksum of its index does not match",
-            Self::NotAPack => "it is no pack",
-            Self::NotAManifest => "it is no MANIFEST",
-            Self::ManifestSum => "the checksum in its last line is not that of MANIFEST",
-            Self::Lost => "the record was damaged before and is lost",
-            Self::Missing => "it is missing",
-            Self::NotAFile => "it is no regular file, or lies behind a symbolic link",
-        })
-    }
-}
-
-impl Error for Damage {}
 
 impl Damage {
     /// Says which file it is that is damaged, or newer.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -65,13 +65,11 @@ impl Tree {
             self.sync_path_above()?;
             match disk::rename(store, &name, store, namespace.as_str()) {
                 Err(err) if is_taken(&err) => Ok(false),
-                done => done.map(|()| true).map_err(|err| {
-                    cannot(
-                        err,
-                        "make the namespace",
-                        &self.root.join(namespace.as_str()),
-                    )
-                }),
+                done => {
+                    let path = self.root.join(namespace.as_str());
+                    done.map_err(|err| cannot(err, "make the namespace", &path))?;
+                    Ok(true)
+                }
             }
         });
         if !matches!(built, Ok(true)) {
@@ -133,10 +131,9 @@ impl Tree {
 }
 
 fn is_missing(dir: &Path) -> bool {
-    let dir = if dir.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        dir.to_owned()
+    let dir = match dir.as_os_str().is_empty() {
+        true => ".".as_ref(),
+        false => dir,
     };
     matches!(dir.metadata(), Err(err) if err.kind() == io::ErrorKind::NotFound)
 }

@@ -233,10 +233,9 @@ impl Walk {
                 (None, Some(_)) => Ordering::Greater,
                 (Some(loose), Some(head)) => {
                     let order = self.loose.key(loose).cmp(self.packed.source(head).key());
-                    if self.selection.reverse {
-                        order.reverse()
-                    } else {
-                        order
+                    match self.selection.reverse {
+                        true => order.reverse(),
+                        false => order,
                     }
                 }
             };
@@ -267,21 +266,14 @@ impl Walk {
         if is_tombstone {
             return Ok(false);
         }
-        if meta
-            .expires
-            .is_some_and(|deadline| deadline.is_over(self.now))
-        {
+        if !meta.is_live(self.now) {
             self.expired_packed += 1;
             return Ok(false);
         }
         let key = cursor.key();
         // Cursors keep to the other bounds themselves.
-        if !self
-            .selection
-            .glob
-            .as_ref()
-            .is_none_or(|glob| glob.matches(key))
-        {
+        let glob = self.selection.glob.as_ref();
+        if glob.is_some_and(|glob| !glob.matches(key)) {
             return Ok(false);
         }
         let damaged = &self.loose.damaged_keys;

@@ -52,11 +52,6 @@ pub(super) struct Shard {
 }
 
 impl Tree {
-    /// Locks a shard of a namespace; `None` if the namespace does not exist.
-    pub(super) fn lock_shard(&self, namespace: &Namespace, name: &str) -> Result<Option<Shard>> {
-        self.lock_shard_within(namespace, name, self.patience())
-    }
-
     /// Waits for this thread's turn to lock a shard, which ends with what is returned, and returns for how
     /// long to wait for the lock behind it. Who holds one must ask for no other.
     pub(super) fn turn_at(
@@ -71,7 +66,7 @@ impl Tree {
         (turn, patience)
     }
 
-    /// As [`Tree::lock_shard`], with a patience of its own.
+    /// Locks a shard of a namespace; `None` if the namespace does not exist.
     pub(super) fn lock_shard_within(
         &self,
         namespace: &Namespace,

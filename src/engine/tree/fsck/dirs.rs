@@ -85,11 +85,7 @@ impl Work<'_> {
 
     fn write_format(&self) -> Result<Repair> {
         let dir = self.space.dir("")?;
-        let stat = rustix::fs::statat(&dir.fd, "format", AtFlags::SYMLINK_NOFOLLOW);
-        let moved = match stat {
-            Ok(_) => self.move_away(&dir, "format", "format")?,
-            Err(_) => None,
-        };
+        let before = self.clear(&dir, "format")?;
         let gone = || gone("write", &dir.path);
         let mut temp = Temp::create_or_spare(&self.space, SPARE)?.ok_or_else(gone)?;
         temp.write(FORMAT.as_bytes())?;
@@ -98,11 +94,19 @@ impl Work<'_> {
             return Err(gone());
         }
         dir.sync()?;
-        let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
         Ok(Repair {
             what: format!("{before}written anew"),
             settles: true,
         })
+    }
+
+    /// Moves away what has this name, and says so before what is said next; says nothing if it is free.
+    fn clear(&self, dir: &Dir, name: &str) -> Result<String> {
+        let moved = match rustix::fs::statat(&dir.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => self.move_away(dir, name, name)?,
+            Err(_) => None,
+        };
+        Ok(moved.map_or(String::new(), |moved| format!("{}, and ", moved.what)))
     }
 
     /// Looks at all names in the namespace's own directory.
@@ -183,13 +187,9 @@ impl Work<'_> {
 
     fn make_subdir(&self, subdir: &str) -> Result<Repair> {
         let dir = self.space.dir("")?;
-        let moved = match rustix::fs::statat(&dir.fd, subdir, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => self.move_away(&dir, subdir, subdir)?,
-            Err(_) => None,
-        };
+        let before = self.clear(&dir, subdir)?;
         dir.make_dir(subdir, self.space.dir_mode()?)?;
         dir.sync()?;
-        let before = moved.map_or(String::new(), |moved| format!("{}, and ", moved.what));
         Ok(Repair {
             what: format!("{before}made anew"),
             settles: true,

@@ -74,7 +74,6 @@ impl Work<'_> {
 
     /// Tells of something in `objects/` that no key leads to.
     fn check_other(&mut self, objects: &Dir, node: &Node) -> Result<()> {
-        let path = objects.path.join(&node.name);
         let is_hex = |name: &str| name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit());
         let mut is_listed = !node.is_dir() && node.name().is_some_and(is_hex);
         if node.is_dir()
@@ -86,12 +85,17 @@ impl Work<'_> {
                 .iter()
                 .any(|node| node.name.len() == NAME_LEN);
         }
+        self.refuse_name(objects, node, is_listed, "objects")
+    }
+
+    /// Tells of something that no key leads to: damage where a listing takes it for entries.
+    fn refuse_name(&mut self, dir: &Dir, node: &Node, is_listed: bool, stem: &str) -> Result<()> {
         let what = format!("{} that no key leads to", node.kind_word());
         let (severity, repair) = match (is_listed, node.name()) {
-            (true, Some(name)) => (Severity::Damage, self.move_away(objects, name, "objects")?),
+            (true, Some(name)) => (Severity::Damage, self.move_away(dir, name, stem)?),
             _ => (Severity::Warning, None),
         };
-        self.found_with(severity, path, what, None, repair);
+        self.found_with(severity, dir.path.join(&node.name), what, None, repair);
         Ok(())
     }
 
@@ -100,7 +104,6 @@ impl Work<'_> {
             return Ok(());
         };
         for node in nodes::read(&dir)? {
-            let path = dir.path.join(&node.name);
             match node.name().filter(|name| is_hex(name, NAME_LEN)) {
                 Some(name) => {
                     let done = self.check_entry(&dir, shard, name);
@@ -108,14 +111,8 @@ impl Work<'_> {
                     _ = self.unless_failed(done);
                 }
                 None => {
-                    let what = format!("{} that no key leads to", node.kind_word());
-                    let (severity, repair) = match node.name() {
-                        Some(name) if name.len() == NAME_LEN => {
-                            (Severity::Damage, self.move_away(&dir, name, shard)?)
-                        }
-                        _ => (Severity::Warning, None),
-                    };
-                    self.found_with(severity, path, what, None, repair);
+                    let is_listed = node.name().is_some_and(|name| name.len() == NAME_LEN);
+                    self.refuse_name(&dir, &node, is_listed, shard)?;
                 }
             }
         }
@@ -185,7 +182,11 @@ impl Work<'_> {
             }
             _ => None,
         };
-        let Some(locked) = self.tree.lock_shard(self.namespace, shard)? else {
+        let patience = self.tree.patience();
+        let locked = self
+            .tree
+            .lock_shard_within(self.namespace, shard, patience)?;
+        let Some(locked) = locked else {
             return Ok(None);
         };
         let Some(dir) = locked.dir()? else {

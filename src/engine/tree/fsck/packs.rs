@@ -62,21 +62,18 @@ impl Work<'_> {
 
     fn check_pack(&mut self, named: &Named) -> Result<()> {
         let path = self.space.path_of(&["packs/", &named.name].concat());
-        let opened = match Pack::open_any_size(&self.space, PACKS, named) {
-            Ok(Some(opened)) => Ok(opened),
-            Ok(None) => Err(Damage::Missing.to_string()),
-            Err(StoreError::Damaged { source, .. }) => Err(source.to_string()),
-            Err(err) => {
-                self.note_trouble(err);
+        let missing = || Damage::Missing.at(path.clone());
+        let opened = Pack::open_any_size(&self.space, PACKS, named);
+        let (pack, size) = match opened.and_then(|opened| opened.ok_or_else(missing)) {
+            Ok(opened) => opened,
+            Err(StoreError::Damaged { source, .. }) => {
+                if self.is_named(named) {
+                    self.found(Severity::Damage, path, format!("{source}: {HELPLESS}"));
+                }
                 return Ok(());
             }
-        };
-        let (pack, size) = match opened {
-            Ok(opened) => opened,
-            Err(what) => {
-                if self.is_named(named) {
-                    self.found(Severity::Damage, path, format!("{what}: {HELPLESS}"));
-                }
+            Err(err) => {
+                self.note_trouble(err);
                 return Ok(());
             }
         };
