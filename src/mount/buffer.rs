@@ -1,12 +1,13 @@
 //! What is written to a file, until it becomes the key's value.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::os::Writer;
 use crate::store::{Condition, Deadline, Etag, Expiry, Meta, Time};
 
 use super::draft::Draft;
-use super::hold;
 
 /// What is appended is kept up to so many bytes, to be added to the value in one step.
 pub(super) const LONGEST_TAIL: usize = 1 << 20;
@@ -38,7 +39,7 @@ impl Buffer {
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        *hold(&self.snapshot)
+        *self.snapshot.lock()
     }
 
     /// Lets others see what became of it.
@@ -46,7 +47,7 @@ impl Buffer {
         let modified = state.modified.unwrap_or(now);
         let tail = state.tail.len() as u64;
         let draft = state.draft.as_ref().filter(|_| tail == 0);
-        *hold(&self.snapshot) = Snapshot {
+        *self.snapshot.lock() = Snapshot {
             draft: draft.map(|draft| (draft.len(), modified)),
             tail: (tail > 0).then_some((tail, modified)),
             is_pending: state.is_pending(),
@@ -54,7 +55,7 @@ impl Buffer {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        hold(&self.state)
+        self.state.lock()
     }
 }
 

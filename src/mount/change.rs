@@ -34,7 +34,7 @@ impl App {
         exclusive: bool,
     ) -> Answer<(u64, Attributes, u64)> {
         self.allow_changes()?;
-        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes.lock().node(parent).ok_or(Errno::ENOENT)?;
         let file = self.new_file(&parent, name)?;
         let node = Node::File(file.clone());
         let made = self.in_turn(&file, |inode| {
@@ -48,11 +48,11 @@ impl App {
                 _ => Kind::Key,
             };
             // What others have removed may be open here.
-            let old = self.nodes().find(&node);
+            let old = self.nodes.lock().find(&node);
             old.map(|old| follow::detach_held(self, old));
-            let number = self.nodes().tell(&node);
+            let number = self.nodes.lock().tell(&node);
             let handle = self.create_file(number, inode, kind, mode, exclusive);
-            let handle = handle.inspect_err(|_| self.nodes().forget(number, 1))?;
+            let handle = handle.inspect_err(|_| self.nodes.lock().forget(number, 1))?;
             self.set_executable(&file, permissions);
             Ok(Some((number, handle)))
         })?;
@@ -60,18 +60,18 @@ impl App {
             Some(made) => made,
             None if exclusive => return Err(Errno::EEXIST),
             None => {
-                let number = self.nodes().tell(&node);
+                let number = self.nodes.lock().tell(&node);
                 let opened = self.open_found(number, mode);
                 (
                     number,
-                    opened.inspect_err(|_| self.nodes().forget(number, 1))?,
+                    opened.inspect_err(|_| self.nodes.lock().forget(number, 1))?,
                 )
             }
         };
         let attributes = self.attributes(number, Some(handle)).inspect_err(|_| {
             // Nobody would close what was never told.
             _ = self.close_file(handle);
-            self.nodes().forget(number, 1);
+            self.nodes.lock().forget(number, 1);
         })?;
         Ok((number, attributes, handle))
     }
@@ -79,16 +79,16 @@ impl App {
     /// Makes a directory, which is kept as long as the store is mounted.
     pub(super) fn make_dir(&self, parent: u64, name: &OsStr) -> Answer<(u64, Attributes)> {
         self.allow_changes()?;
-        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes.lock().node(parent).ok_or(Errno::ENOENT)?;
         let (namespace, prefix) = self.new_dir(&parent, name)?;
         match self.find(&parent, name) {
             Ok(_) => return Err(Errno::EEXIST),
             Err(err) if err == Errno::ENOENT => {}
             Err(err) => return Err(err),
         }
-        self.memory().keep_dir(&namespace, &prefix);
+        self.memory.lock().keep_dir(&namespace, &prefix);
         let dir = Node::Dir(namespace, prefix);
-        let number = self.nodes().tell(&dir);
+        let number = self.nodes.lock().tell(&dir);
         let attributes = self.dir_attributes(&dir);
         Ok((number, attributes))
     }
@@ -96,22 +96,22 @@ impl App {
     /// Removes a directory that holds no files.
     pub(super) fn remove_dir(&self, parent: u64, name: &OsStr) -> Answer<()> {
         self.allow_changes()?;
-        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes.lock().node(parent).ok_or(Errno::ENOENT)?;
         let (dir, _) = self.find(&parent, name)?;
         let Node::Dir(namespace, prefix) = &dir else {
             return Err(Errno::ENOTDIR);
         };
         self.must_be_empty(namespace, prefix)?;
-        self.memory().drop_dir(namespace, prefix);
+        self.memory.lock().drop_dir(namespace, prefix);
         self.keep_parent(&parent);
-        self.nodes().remove(&dir);
+        self.nodes.lock().remove(&dir);
         Ok(())
     }
 
     /// Tells whether a directory may be removed.
     pub(super) fn must_be_empty(&self, namespace: &Namespace, prefix: &[u8]) -> Answer<()> {
         let has_dirs = {
-            let memory = self.memory();
+            let memory = self.memory.lock();
             let mut below = memory.dirs_below(namespace, prefix);
             below.any(|dir| dir.len() > prefix.len())
         };
@@ -129,14 +129,14 @@ impl App {
     /// Keeps the directory of something that goes, as other file systems would.
     pub(super) fn keep_parent(&self, dir: &Node) {
         if let Node::Dir(namespace, prefix) = dir {
-            self.memory().keep_dir(namespace, prefix);
+            self.memory.lock().keep_dir(namespace, prefix);
         }
     }
 
     /// Removes a file.
     pub(super) fn unlink(&self, parent: u64, name: &OsStr) -> Answer<()> {
         self.allow_changes()?;
-        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes.lock().node(parent).ok_or(Errno::ENOENT)?;
         let (node, attributes) = self.find(&parent, name)?;
         let file = self.file_of(&node)?;
         self.in_turn(&file, |inode| {
@@ -145,11 +145,11 @@ impl App {
             if !self.remove_key(&file)? && !is_pending {
                 return Err(Errno::ENOENT);
             }
-            self.nodes().remove(&node);
-            self.files().detach(inode);
+            self.nodes.lock().remove(&node);
+            self.files.lock().detach(inode);
             Ok(())
         })?;
-        self.memory().set_executable(&file, false);
+        self.memory.lock().set_executable(&file, false);
         self.keep_parent(&parent);
         Ok(())
     }
@@ -172,13 +172,13 @@ impl App {
         changes: SetAttr,
     ) -> Answer<Attributes> {
         self.allow_changes()?;
-        let node = self.nodes().node(number);
+        let node = self.nodes.lock().node(number);
         if let Some(dir) = node.as_ref().filter(|node| node.is_dir()) {
             if changes.size.is_some() {
                 return Err(Errno::EISDIR);
             }
             if let Some(time) = changes.modified {
-                self.memory().set_time(dir.clone(), time);
+                self.memory.lock().set_time(dir.clone(), time);
             }
             return Ok(self.dir_attributes(dir));
         }
@@ -197,12 +197,12 @@ impl App {
     }
 
     fn set_executable(&self, file: &FullKey, mode: u32) {
-        self.memory().set_executable(file, mode & 0o111 != 0);
+        self.memory.lock().set_executable(file, mode & 0o111 != 0);
     }
 
     pub(super) fn resize(&self, number: u64, handle: Option<u64>, size: u64) -> Answer<()> {
         if let Some(handle) = handle {
-            let handle = self.files().handle(handle)?;
+            let handle = self.files.lock().handle(handle)?;
             if handle.writes {
                 return self.resize_file(&handle, size);
             }
@@ -213,7 +213,7 @@ impl App {
             ..Mode::default()
         };
         let opened = self.open_file(number, mode)?;
-        let handle = self.files().handle(opened)?;
+        let handle = self.files.lock().handle(opened)?;
         let resized = self.resize_file(&handle, size);
         let stored = resized.and_then(|()| self.sync_file(opened));
         stored.and(self.close_file(opened))

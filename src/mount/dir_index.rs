@@ -5,16 +5,17 @@
 //! entries has to look at all of them, so that it takes as long as a whole listing: then all keys are
 //! listed, and the list is believed for up to a second. What this mount changes is known at once.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::store::error::Result;
 use crate::store::{Listed, Meta, Namespace, Selection};
 
 use super::index::{Changes, Index};
-use super::{App, hold, names};
+use super::{App, names};
 
 /// For how long a list of all keys is believed.
 pub(super) const BELIEVED: Duration = Duration::from_secs(1);
@@ -72,7 +73,7 @@ pub(super) type Each<'a> =
 impl DirIndex {
     /// Notes that this mount has stored or removed a key.
     pub(super) fn note(&self, key: &[u8], is_there: bool) {
-        let mut changes = hold(&self.changes);
+        let mut changes = self.changes.lock();
         changes.insert(key.to_vec(), (Instant::now(), is_there));
         // Without a list of all keys nobody needs what has changed since.
         if changes.len() > MANY && !self.is_listed.load(SeqCst) {
@@ -119,7 +120,7 @@ impl DirIndex {
         limit: Option<u64>,
         each: Each<'_>,
     ) -> Result<()> {
-        let mut known = hold(&self.index);
+        let mut known = self.index.lock();
         if known.dear >= NO_ACCIDENT && known.not_before.is_none_or(|at| at < Instant::now()) {
             let age = BELIEVED.max(match freshness {
                 Freshness::Recent => Duration::ZERO,
@@ -132,7 +133,7 @@ impl DirIndex {
             if (is_fine || self.list(app, namespace, &mut known)?)
                 && let Some(index) = &known.index
             {
-                let changes = hold(&self.changes);
+                let changes = self.changes.lock();
                 index.walk(prefix, &changes, app.now(), each);
                 return index.damage().map_or(Ok(()), Err);
             }
@@ -142,7 +143,7 @@ impl DirIndex {
         let began = Instant::now();
         let done = ask(app, namespace, prefix, limit, each);
         if limit.is_some() {
-            let mut known = hold(&self.index);
+            let mut known = self.index.lock();
             known.took = began.elapsed();
             known.dear = match known.took > DEAR {
                 true => before.max(known.dear) + 1,
@@ -179,7 +180,7 @@ impl DirIndex {
             self.is_listed.store(false, SeqCst);
             return Ok(false);
         }
-        hold(&self.changes).retain(|_, (when, _)| *when >= began);
+        self.changes.lock().retain(|_, (when, _)| *when >= began);
         known.index = Some(index);
         Ok(true)
     }

@@ -13,7 +13,7 @@ use super::dir_index::Freshness;
 use super::inode::Inode;
 use super::names;
 use super::nodes::{FullKey, Node};
-use super::{Answer, App, hold};
+use super::{Answer, App};
 
 /// For how long the kernel believes what it was told of a directory, and of what was listed.
 pub(super) const BELIEVED: Duration = Duration::from_secs(1);
@@ -67,9 +67,9 @@ impl App {
     /// Returns what is told of a file or directory that the kernel knows, of a file that is open what
     /// that opening holds, or the newest.
     pub(super) fn attributes(&self, number: u64, handle: Option<u64>) -> Answer<Attributes> {
-        let node = self.nodes().node(number);
+        let node = self.nodes.lock().node(number);
         let (inode, handle) = {
-            let files = self.files();
+            let files = self.files.lock();
             let handle = handle.and_then(|handle| files.handle(handle).ok());
             (files.numbered(number), handle)
         };
@@ -91,13 +91,13 @@ impl App {
 
     /// Returns what is told of a file that is gone and still open.
     fn open_attributes(&self, number: u64) -> Answer<Attributes> {
-        let inode = self.files().numbered(number).ok_or(Errno::ENOENT)?;
+        let inode = self.files.lock().numbered(number).ok_or(Errno::ENOENT)?;
         if let Some(file) = inode.name()
             && let Some(attributes) = self.file_attributes(&file)?
         {
             return Ok(attributes);
         }
-        let last = *hold(&inode.last);
+        let last = *inode.last.lock();
         let open = inode.snapshot().draft.or(last);
         let (size, modified) = open.unwrap_or((0, self.now()));
         Ok(Attributes {
@@ -108,7 +108,7 @@ impl App {
 
     /// Returns what is told of a file; `None` where there is none.
     pub(super) fn file_attributes(&self, file: &FullKey) -> Answer<Option<Attributes>> {
-        let inode = self.files().named(file);
+        let inode = self.files.lock().named(file);
         let open = inode.map(|inode| inode.snapshot()).unwrap_or_default();
         if let Some((size, modified)) = open.draft {
             return Ok(Some(Attributes::file(size, modified)));
@@ -149,7 +149,7 @@ impl App {
 
     /// Returns what is told of a directory.
     pub(super) fn dir_attributes(&self, dir: &Node) -> Attributes {
-        let modified = self.memory().time_of(dir).unwrap_or(self.began);
+        let modified = self.memory.lock().time_of(dir).unwrap_or(self.began);
         Attributes {
             is_dir: true,
             ..Attributes::file(0, modified)
@@ -165,7 +165,13 @@ impl App {
         prefix: &[u8],
         freshness: Freshness,
     ) -> Answer<bool> {
-        if self.memory().dirs_below(namespace, prefix).next().is_some() {
+        if self
+            .memory
+            .lock()
+            .dirs_below(namespace, prefix)
+            .next()
+            .is_some()
+        {
             return Ok(true);
         }
         match self.files_below(namespace, prefix, freshness) {
@@ -189,7 +195,7 @@ impl App {
         freshness: Freshness,
     ) -> error::Result<bool> {
         let is_shown = |(_, inode): (_, &Arc<Inode>)| inode.snapshot().draft.is_some();
-        if self.files().below(namespace, prefix).any(is_shown) {
+        if self.files.lock().below(namespace, prefix).any(is_shown) {
             return Ok(true);
         }
         let dir_index = self.dir_index(namespace);
@@ -198,18 +204,23 @@ impl App {
 
     /// Tells whether a namespace is shown.
     fn has_namespace(&self, namespace: &Namespace) -> Answer<bool> {
-        if self.memory().namespaces().any(|known| known == namespace) {
+        if self
+            .memory
+            .lock()
+            .namespaces()
+            .any(|known| known == namespace)
+        {
             return Ok(true);
         }
         if !self.stored_namespaces()?.contains(namespace) {
             return Ok(false);
         }
-        if !self.memory().is_hidden(namespace) {
+        if !self.memory.lock().is_hidden(namespace) {
             return Ok(true);
         }
         let has_files = self.has_files(namespace, b"")?;
         if has_files {
-            self.memory().unhide(namespace);
+            self.memory.lock().unhide(namespace);
         }
         Ok(has_files)
     }
@@ -217,12 +228,12 @@ impl App {
     /// Returns the namespaces that are shown.
     pub(super) fn namespaces(&self) -> Answer<Vec<Namespace>> {
         let mut all = self.stored_namespaces()?;
-        all.extend(self.memory().namespaces().cloned());
+        all.extend(self.memory.lock().namespaces().cloned());
         all.sort();
         all.dedup();
         let mut shown = Vec::new();
         for namespace in all {
-            if !self.memory().is_hidden(&namespace) || self.has_namespace(&namespace)? {
+            if !self.memory.lock().is_hidden(&namespace) || self.has_namespace(&namespace)? {
                 shown.push(namespace);
             }
         }
@@ -267,8 +278,8 @@ impl App {
     }
 
     fn is_executable(&self, number: u64) -> bool {
-        let node = self.nodes().node(number);
-        matches!(node, Some(Node::File(file)) if self.memory().is_executable(&file))
+        let node = self.nodes.lock().node(number);
+        matches!(node, Some(Node::File(file)) if self.memory.lock().is_executable(&file))
     }
 
     /// Returns what the kernel is told.

@@ -15,15 +15,15 @@ use super::draft::Draft;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, failure, follow, hold};
+use super::{Answer, App, failure, follow};
 
 impl App {
     /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
     pub(super) fn close_file(&self, handle: u64) -> Answer<()> {
-        let handle = self.files().drop_handle(handle)?;
+        let handle = self.files.lock().drop_handle(handle)?;
         let mut stored = Ok(());
         if let Ok(buffer) = handle.written() {
-            let _turn = hold(&handle.inode.turn);
+            let _turn = handle.inode.turn.lock();
             let mut state = buffer.state();
             // What others still write to is stored when they close it.
             if !state.is_given_up && state.writers == 1 {
@@ -41,7 +41,7 @@ impl App {
 
     /// Stores what was changed as somebody closes the file, unless a signal has killed them.
     pub(super) fn flush_file(&self, handle: u64, process: u32) -> Answer<()> {
-        let handle = self.files().handle(handle)?;
+        let handle = self.files.lock().handle(handle)?;
         let Ok(buffer) = handle.written() else {
             return Ok(());
         };
@@ -59,7 +59,7 @@ impl App {
         if let Some(opener) = opener {
             let device = self.device.load(SeqCst);
             let count = |than| inode.count_of(handle.number, opener, than);
-            let newest = self.files().newest();
+            let newest = self.files.lock().newest();
             let known = count(None);
             let open = opener.count_open(device, handle.number);
             // Of each of its openings a process has a descriptor, unless it closes the last of one.
@@ -81,7 +81,7 @@ impl App {
         buffer: &Arc<Buffer>,
         was_killed: bool,
     ) -> Answer<()> {
-        let _turn = hold(&handle.inode.turn);
+        let _turn = handle.inode.turn.lock();
         let mut state = buffer.state();
         let stored = match was_killed {
             true => Ok(()),
@@ -103,8 +103,8 @@ impl App {
     /// Stores what was changed: through this opening, or, where it only reads, through any of the
     /// file's, in the order of these.
     pub(super) fn sync_file(&self, handle: u64) -> Answer<()> {
-        let handle = self.files().handle(handle)?;
-        let _turn = hold(&handle.inode.turn);
+        let handle = self.files.lock().handle(handle)?;
+        let _turn = handle.inode.turn.lock();
         if let Ok(buffer) = handle.written() {
             return self.store_through(&handle, &buffer, &mut buffer.state());
         }
@@ -131,7 +131,9 @@ impl App {
         let is_blank = state.draft.is_none() && state.tail.is_empty();
         let holds_other = |handle: &Arc<Handle>| {
             handle.shares(buffer)
-                && hold(&handle.reader)
+                && handle
+                    .reader
+                    .lock()
                     .as_ref()
                     .is_some_and(|is| is.pin() != pin)
         };
@@ -154,7 +156,7 @@ impl App {
         }
         if state.draft.is_none() {
             let name = handle.inode.name();
-            let mut reader = hold(&handle.reader);
+            let mut reader = handle.reader.lock();
             state.draft = Some(match &mut *reader {
                 Some(reader) => {
                     state.pin = reader.pin();
@@ -223,7 +225,7 @@ impl App {
             }
             stored?;
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
-            self.memory().unhide(&file.0);
+            self.memory.lock().unhide(&file.0);
         }
         state.is_changed = false;
         state.stores += 1;
@@ -314,7 +316,7 @@ impl App {
         // Who has it open beside goes on with what it is now.
         let handles = inode.handles().into_iter();
         for handle in handles.filter(|handle| handle.shares(buffer)) {
-            let mut reader = hold(&handle.reader);
+            let mut reader = handle.reader.lock();
             if reader.is_some() {
                 let now = Reader::open(self, namespace, key).unwrap_or_default();
                 handle.hold_on(&mut reader, now);

@@ -9,7 +9,7 @@ use super::find::Attributes;
 use super::inode::{Handle, Inode};
 use super::nodes::{FullKey, Node};
 use super::reader::Reader;
-use super::{Answer, App, hold};
+use super::{Answer, App};
 
 /// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to
 /// be changed.
@@ -52,7 +52,7 @@ pub(super) fn retire(app: &App, inode: &Inode, buffer: &Arc<Buffer>) {
     inode.forget(buffer);
     let readers = inode.handles().into_iter();
     for reader in readers.filter(|reader| reader.shares(buffer)) {
-        let mut held = hold(&reader.reader);
+        let mut held = reader.reader.lock();
         if state.draft.is_some() || held.is_none() {
             let Some((namespace, key)) = inode.name() else {
                 return;
@@ -81,7 +81,7 @@ pub(super) fn move_pins(app: &App, inode: &Inode, from: Etag, to: Etag, modified
                 }
             }
         }
-        let mut reader = hold(&handle.reader);
+        let mut reader = handle.reader.lock();
         if let Some(reader) = &mut *reader {
             reader.move_to(from, to, modified);
         }
@@ -97,25 +97,25 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
             let mut sharers = inode.handles().into_iter();
             // What one of them was opened on is what all of them have.
             let holder =
-                sharers.find(|other| other.shares(&buffer) && hold(&other.reader).is_some());
+                sharers.find(|other| other.shares(&buffer) && other.reader.lock().is_some());
             let holder = holder.unwrap_or(handle);
             _ = app.load(&holder, &mut buffer.state());
-        } else if let Some(reader) = &mut *hold(&handle.reader) {
+        } else if let Some(reader) = &mut *handle.reader.lock() {
             reader.keep(app, file);
         }
     }
-    *hold(&inode.last) = Some(last);
+    *inode.last.lock() = Some(last);
 }
 
 /// Takes the name of a number away if what others hold of it is to be kept.
 pub(super) fn detach_held(app: &App, number: u64) -> bool {
-    let Some(inode) = app.files().numbered(number) else {
+    let Some(inode) = app.files.lock().numbered(number) else {
         return false;
     };
     let is_held = inode.handles_by(number).any(|other| other.held().is_some());
-    let node = app.nodes().node(number).filter(|_| is_held);
+    let node = app.nodes.lock().node(number).filter(|_| is_held);
     node.is_some_and(|node| {
-        app.nodes().detach(number, &node);
+        app.nodes.lock().detach(number, &node);
         true
     })
 }
@@ -123,8 +123,8 @@ pub(super) fn detach_held(app: &App, number: u64) -> bool {
 /// Returns the number by which the kernel is told of what was found, once more. A file that others
 /// have open and hold something else of is theirs alone: it is told what they hold, and has no name.
 pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
-    let number = app.nodes().find(node);
-    let inode = number.and_then(|number| app.files().numbered(number));
+    let number = app.nodes.lock().find(node);
+    let inode = number.and_then(|number| app.files.lock().numbered(number));
     if let (Some(number), Some(inode), Node::File(file)) = (number, inode, node) {
         let is_other = |told| told != (found.size, found.modified);
         let mut held = inode.handles_by(number).filter_map(|handle| handle.held());
@@ -135,7 +135,7 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
             })?;
         }
     }
-    Ok(app.nodes().tell(node))
+    Ok(app.nodes.lock().tell(node))
 }
 
 /// Takes the name of a number away if it is open and what is held of it is not what the file is now.
@@ -156,6 +156,6 @@ fn detach(app: &App, number: u64, inode: &Inode, node: &Node) {
     };
     let mut open = inode.handles_by(number);
     if open.any(|handle| handle.held().is_some() && !is_of_now(&handle)) {
-        app.nodes().detach(number, node);
+        app.nodes.lock().detach(number, node);
     }
 }

@@ -1,11 +1,12 @@
 //! Open files, and whose turn it is to change them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
 
 use fuser::Errno;
+use parking_lot::Mutex;
 
 use crate::os::Writer;
 use crate::store::{Namespace, Time};
@@ -14,7 +15,7 @@ use super::buffer::{Buffer, Pin, Snapshot};
 use super::names;
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, hold};
+use super::{Answer, App};
 
 fn name_of(file: &FullKey) -> (Namespace, Vec<u8>) {
     (file.0.clone(), file.1.as_bytes().to_vec())
@@ -40,17 +41,17 @@ impl Files {
         if let Some(from) = inode.name() {
             self.named.remove(&name_of(&from));
         }
-        *hold(&inode.name) = Some(to.clone());
+        *inode.name.lock() = Some(to.clone());
         if let Some(old) = self.named.insert(name_of(to), Arc::clone(inode))
             && !Arc::ptr_eq(&old, inode)
         {
-            *hold(&old.name) = None;
+            *old.name.lock() = None;
         }
     }
 
     /// Takes the name of a file away.
     pub(super) fn detach(&mut self, inode: &Inode) {
-        if let Some(file) = hold(&inode.name).take() {
+        if let Some(file) = inode.name.lock().take() {
             self.named.remove(&name_of(&file));
         }
     }
@@ -89,14 +90,18 @@ impl Files {
         let open = self.numbers.entry(handle.number);
         open.or_insert_with(|| (Arc::clone(&handle.inode), 0)).1 += 1;
         let handle = Arc::new(handle);
-        hold(&handle.inode.handles).insert(self.last, Arc::clone(&handle));
+        handle
+            .inode
+            .handles
+            .lock()
+            .insert(self.last, Arc::clone(&handle));
         self.handles.insert(self.last, handle);
         self.last
     }
 
     pub(super) fn drop_handle(&mut self, id: u64) -> Answer<Arc<Handle>> {
         let handle = self.handles.remove(&id).ok_or(Errno::EBADF)?;
-        hold(&handle.inode.handles).remove(&id);
+        handle.inode.handles.lock().remove(&id);
         if let Some((_, count)) = self.numbers.get_mut(&handle.number) {
             *count -= 1;
             if *count == 0 {
@@ -173,34 +178,34 @@ impl Handle {
             stat: Mutex::default(),
             end: Mutex::default(),
         };
-        handle.hold_on(&mut hold(&handle.reader), reader);
+        handle.hold_on(&mut handle.reader.lock(), reader);
         handle
     }
 
     pub(super) fn buffer(&self) -> Option<Arc<Buffer>> {
-        hold(&self.buffer).clone()
+        self.buffer.lock().clone()
     }
 
     /// Lets it show this.
     pub(super) fn follow(&self, buffer: Option<&Arc<Buffer>>) {
-        *hold(&self.buffer) = buffer.cloned();
+        *self.buffer.lock() = buffer.cloned();
     }
 
     /// Notes that a whole takes the place of what it holds, of which no part is the rest of that.
     pub(super) fn end(&self) {
-        let held = hold(&self.reader);
-        *hold(&self.end) = held.as_ref().map(|held| held.stat().0);
+        let held = self.reader.lock();
+        *self.end.lock() = held.as_ref().map(|held| held.stat().0);
     }
 
     /// Tells once who reads on that this was the end.
     pub(super) fn ends_at(&self, offset: u64) -> bool {
-        let end = hold(&self.end).take();
+        let end = self.end.lock().take();
         end.is_some_and(|end| offset >= end)
     }
 
     /// Tells whether it is of this buffer.
     pub(super) fn shares(&self, buffer: &Arc<Buffer>) -> bool {
-        let own = hold(&self.buffer);
+        let own = self.buffer.lock();
         own.as_ref().is_some_and(|own| Arc::ptr_eq(own, buffer))
     }
 
@@ -219,7 +224,7 @@ impl Handle {
     /// next, as `tail -f` does.
     pub(super) fn note_read(&self, reader: Option<&Reader>) {
         let held = reader.filter(|reader| self.writes || !reader.has_ended());
-        *hold(&self.stat) = held.map(Reader::stat);
+        *self.stat.lock() = held.map(Reader::stat);
     }
 
     /// Returns the size and time of what it holds, if that need not be what the file is now.
@@ -229,7 +234,7 @@ impl Handle {
             Some(Snapshot {
                 draft: Some(draft), ..
             }) => Some(draft),
-            _ => *hold(&self.stat),
+            _ => *self.stat.lock(),
         }
     }
 
@@ -241,13 +246,13 @@ impl Handle {
                 return Some(state.pin);
             }
         }
-        hold(&self.reader).as_ref().map(Reader::pin)
+        self.reader.lock().as_ref().map(Reader::pin)
     }
 }
 
 impl Inode {
     pub(super) fn name(&self) -> Option<FullKey> {
-        hold(&self.name).clone()
+        self.name.lock().clone()
     }
 
     /// Returns what is told of it where that is not what the key is told.
@@ -260,7 +265,7 @@ impl Inode {
 
     /// Returns its openings, the oldest first.
     pub(super) fn handles(&self) -> Vec<Arc<Handle>> {
-        hold(&self.handles).values().cloned().collect()
+        self.handles.lock().values().cloned().collect()
     }
 
     /// Returns those that the kernel has by a number, the oldest first.
@@ -277,29 +282,29 @@ impl Inode {
             let counts = than.map_or(!handle.is_left.load(SeqCst), |than| **id > than);
             counts && by.is_some_and(|by| by.is_with(opener))
         };
-        hold(&self.handles).iter().filter(is_its).count()
+        self.handles.lock().iter().filter(is_its).count()
     }
 
     /// Returns what whoever opens it goes on with.
     pub(super) fn buffer(&self) -> Option<Arc<Buffer>> {
-        hold(&self.buffer).clone()
+        self.buffer.lock().clone()
     }
 
     /// Tells whether a buffer is what whoever opens it goes on with.
     fn is_current(&self, buffer: &Arc<Buffer>) -> bool {
-        let current = hold(&self.buffer);
+        let current = self.buffer.lock();
         current.as_ref().is_some_and(|is| Arc::ptr_eq(is, buffer))
     }
 
     /// Lets whoever opens it from now on go on with this.
     pub(super) fn replace(&self, buffer: &Arc<Buffer>) {
-        *hold(&self.buffer) = Some(Arc::clone(buffer));
+        *self.buffer.lock() = Some(Arc::clone(buffer));
     }
 
     /// Lets nobody go on with a buffer any more.
     pub(super) fn forget(&self, buffer: &Arc<Buffer>) {
         if self.is_current(buffer) {
-            *hold(&self.buffer) = None;
+            *self.buffer.lock() = None;
         }
     }
 }
@@ -313,7 +318,7 @@ impl App {
     ) -> Answer<T> {
         loop {
             let inode = {
-                let mut files = self.files();
+                let mut files = self.files.lock();
                 let named = files.named.entry(name_of(file));
                 let inode = named.or_insert_with(|| {
                     Arc::new(Inode {
@@ -323,14 +328,14 @@ impl App {
                 });
                 Arc::clone(inode)
             };
-            let turn = hold(&inode.turn);
+            let turn = inode.turn.lock();
             if inode.name().as_ref() != Some(file) {
                 // It was renamed or removed while its turn was waited for.
                 continue;
             }
             let done = act(&inode);
             drop(turn);
-            self.files().leave(&inode);
+            self.files.lock().leave(&inode);
             return done;
         }
     }
@@ -344,13 +349,13 @@ impl App {
     ) -> Answer<T> {
         // One at a time has two turns, and so nobody who waits for a turn has one that others wait
         // for: a file may get another name while it is waited for, so that no order of names would do.
-        let _renames = hold(&self.renames);
+        let _renames = self.renames.lock();
         self.in_turn(one, |one| self.in_turn(two, |two| act(one, two)))
     }
 
     /// Lets go of a file that was used without a turn by name.
     pub(super) fn leave(&self, inode: &Arc<Inode>) {
-        self.files().leave(inode);
+        self.files.lock().leave(inode);
     }
 }
 

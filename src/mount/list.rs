@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use fuser::{Errno, FileType, Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
+use parking_lot::Mutex;
 
 use crate::store::{Key, Namespace};
 
@@ -13,7 +14,7 @@ use super::dir_index::Freshness;
 use super::find::{Attributes, BELIEVED};
 use super::names::{self, Step};
 use super::nodes::{FullKey, Node};
-use super::{Answer, App, follow, hold};
+use super::{Answer, App, follow};
 
 /// So many keys of one directory are passed over one by one before the rest of it is leapt over.
 const LEAP: u32 = 256;
@@ -156,7 +157,7 @@ impl Found {
 impl App {
     /// Opens a directory.
     pub(super) fn open_dir(&self) -> u64 {
-        let mut listings = hold(&self.listings);
+        let mut listings = self.listings.lock();
         listings.last += 1;
         let handle = listings.last;
         listings.open.insert(handle, Arc::default());
@@ -165,11 +166,11 @@ impl App {
 
     /// Closes a directory.
     pub(super) fn close_dir(&self, handle: u64) {
-        hold(&self.listings).open.remove(&handle);
+        self.listings.lock().open.remove(&handle);
     }
 
     fn listing(&self, handle: u64) -> Answer<Arc<Mutex<Listing>>> {
-        let listings = hold(&self.listings);
+        let listings = self.listings.lock();
         listings.open.get(&handle).cloned().ok_or(Errno::EBADF)
     }
 
@@ -182,12 +183,12 @@ impl App {
         reply: &mut ReplyDirectory,
     ) -> Answer<()> {
         let listing = self.listing(handle)?;
-        let mut listing = hold(&listing);
+        let mut listing = listing.lock();
         self.fill(number, offset, &mut listing)?;
         let mut is_end = true;
         for (next, Listed { name, node, .. }) in listing.from(offset) {
             is_end = false;
-            let number = self.nodes().find(&node);
+            let number = self.nodes.lock().find(&node);
             let number = number.unwrap_or_else(|| node.number());
             let kind = match node.is_dir() {
                 true => FileType::Directory,
@@ -209,7 +210,7 @@ impl App {
         reply: &mut ReplyDirectoryPlus,
     ) -> Answer<()> {
         let listing = self.listing(handle)?;
-        let mut listing = hold(&listing);
+        let mut listing = listing.lock();
         self.fill(number, offset, &mut listing)?;
         let mut is_end = true;
         let mut failed = None;
@@ -237,7 +238,7 @@ impl App {
             is_end = false;
             if reply.add(ino, next, name, &BELIEVED, &told, Generation(0)) {
                 // It did not fit, and will be told next time.
-                self.nodes().forget(number, 1);
+                self.nodes.lock().forget(number, 1);
                 break;
             }
         }
@@ -250,7 +251,7 @@ impl App {
         if offset > 0 {
             return Ok(());
         }
-        let node = self.nodes().node(number).ok_or(Errno::ENOENT)?;
+        let node = self.nodes.lock().node(number).ok_or(Errno::ENOENT)?;
         let (namespace, prefix) = match node {
             Node::Root => {
                 let all = self.namespaces()?.into_iter().map(|namespace| {
@@ -314,7 +315,7 @@ impl App {
         for key in open {
             found.add(&key, None);
         }
-        for dir in self.memory().dirs_below(namespace, prefix) {
+        for dir in self.memory.lock().dirs_below(namespace, prefix) {
             if dir.len() > prefix.len() {
                 // It is as if a key stood below it.
                 found.add(&[dir, names::INSIDE].concat(), None);
@@ -326,7 +327,7 @@ impl App {
     /// Returns the keys below a directory that are shown as they are written, and not as they are
     /// stored.
     fn open_files(&self, namespace: &Namespace, prefix: &[u8]) -> BTreeSet<Vec<u8>> {
-        let files = self.files();
+        let files = self.files.lock();
         let below = files.below(namespace, prefix).filter(|(_, inode)| {
             let open = inode.snapshot();
             open.draft.or(open.tail).is_some()

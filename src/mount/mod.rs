@@ -128,9 +128,11 @@ mod xattrs;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::store::{Clock, Namespace, Store, StoreError, Time, error};
 
@@ -260,28 +262,10 @@ impl App {
         self.config.clock.now()
     }
 
-    fn nodes(&self) -> MutexGuard<'_, Nodes> {
-        hold(&self.nodes)
-    }
-
-    fn files(&self) -> MutexGuard<'_, Files> {
-        hold(&self.files)
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        hold(&self.memory)
-    }
-
     /// Returns what is known of the directories of a namespace.
     fn dir_index(&self, namespace: &Namespace) -> Arc<DirIndex> {
-        let mut dir_indexes = hold(&self.dir_indexes);
+        let mut dir_indexes = self.dir_indexes.lock();
         let dir_index = dir_indexes.entry(namespace.clone());
         Arc::clone(dir_index.or_default())
     }
-}
-
-/// Takes a lock. What a thread leaves that has panicked is as good as what it found: each change is
-/// one step.
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

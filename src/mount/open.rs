@@ -14,7 +14,7 @@ use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
 use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
-use super::{Answer, App, failure, follow, hold};
+use super::{Answer, App, failure, follow};
 
 /// What was removed since it was found is looked for so often more, after a pause each time: it may
 /// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
@@ -30,7 +30,7 @@ impl App {
             self.resize(number, None, 0)?;
             mode.truncates = false;
         }
-        let was_told = hold(&self.told_stale).remove(&mode.thread) || mode.thread == 0;
+        let was_told = self.told_stale.lock().remove(&mode.thread) || mode.thread == 0;
         let opened = match mode.truncates && !was_told && follow::detach_held(self, number) {
             true => Err(Errno::ESTALE),
             false => self.open_found(number, mode),
@@ -38,7 +38,7 @@ impl App {
         match opened {
             Err(Errno::ESTALE) if was_told => Err(Errno::ENOENT),
             Err(Errno::ESTALE) => {
-                hold(&self.told_stale).insert(mode.thread);
+                self.told_stale.lock().insert(mode.thread);
                 opened
             }
             opened => opened,
@@ -49,15 +49,15 @@ impl App {
     pub(super) fn open_found(&self, number: u64, mode: Mode) -> Answer<u64> {
         os::spare_descriptors().map_err(|err| self.failed(&failure("open", self, err)))?;
         let (node, last) = {
-            let nodes = self.nodes();
+            let nodes = self.nodes.lock();
             (nodes.node(number), nodes.last_node(number))
         };
         // Asked here, as the table of files stays locked for as long as a condition's branch.
-        let open = self.files().numbered(number);
+        let open = self.files.lock().numbered(number);
         if node.is_none()
             && let Some(inode) = open
         {
-            let _turn = hold(&inode.turn);
+            let _turn = inode.turn.lock();
             return self.open_inode(number, &inode, mode);
         }
         // Another file may have taken the name since the kernel looked.
@@ -109,7 +109,7 @@ impl App {
                     }
                 }
                 let reader = reader.ok_or(Errno::ESTALE)?;
-                *hold(&inode.last) = Some(reader.stat());
+                *inode.last.lock() = Some(reader.stat());
                 (Some(reader.pin()), Some(reader))
             }
         };
@@ -141,7 +141,7 @@ impl App {
             found => self.answer(found)?,
         };
         if let Some(meta) = &found {
-            *hold(&inode.last) = Some((meta.size, meta.modified));
+            *inode.last.lock() = Some((meta.size, meta.modified));
         }
         Ok(found.as_ref().map(Pin::of))
     }
@@ -155,8 +155,8 @@ impl App {
     ) -> u64 {
         let opener = mode.writes.then(|| Writer::of(mode.thread));
         let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
-        let id = self.files().add_handle(opened);
-        if let Ok(handle) = self.files().handle(id)
+        let id = self.files.lock().add_handle(opened);
+        if let Ok(handle) = self.files.lock().handle(id)
             && let Some(buffer) = buffer.filter(|_| mode.writes)
         {
             let mut state = buffer.state();
@@ -203,7 +203,7 @@ impl App {
             // It is stored once more when it is closed, for a crash of the machine.
             state.is_whole = false;
             self.dir_index(&namespace).note(key.as_bytes(), true);
-            self.memory().unhide(&namespace);
+            self.memory.lock().unhide(&namespace);
         }
         let buffer = Buffer::new(state, now);
         inode.replace(&buffer);
@@ -225,7 +225,9 @@ impl App {
             let mut is_other = false;
             if !state.tail.is_empty() {
                 // What is added is behind what it holds, if the key holds that still.
-                let held = hold(&handle.reader)
+                let held = handle
+                    .reader
+                    .lock()
                     .as_ref()
                     .map(|is| (is.stat().0, is.pin()));
                 let held = held.filter(|(len, _)| !handle.writes && offset < *len);
@@ -240,7 +242,7 @@ impl App {
                 return self.answer(read.map_err(|err| failure("read", self, err)));
             }
         }
-        let mut reader = hold(&handle.reader);
+        let mut reader = handle.reader.lock();
         if reader.is_none() {
             let (namespace, key) = name.as_ref().ok_or(Errno::ESTALE)?;
             *reader = self.answer(Reader::open(self, namespace, key))?;
@@ -269,7 +271,7 @@ impl App {
         let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
         if offset.is_none() && is_tail && fits && handle.inode.name().is_some() {
             state.tail.extend_from_slice(bytes);
-            handle.hold_on(&mut hold(&handle.reader), None);
+            handle.hold_on(&mut handle.reader.lock(), None);
         } else {
             self.answer(self.load(handle, &mut state))?;
         }

@@ -27,8 +27,8 @@ impl App {
         keep: bool,
     ) -> Answer<()> {
         self.allow_changes()?;
-        let parent = self.nodes().node(parent).ok_or(Errno::ENOENT)?;
-        let new_parent = self.nodes().node(new_parent).ok_or(Errno::ENOENT)?;
+        let parent = self.nodes.lock().node(parent).ok_or(Errno::ENOENT)?;
+        let new_parent = self.nodes.lock().node(new_parent).ok_or(Errno::ENOENT)?;
         let (from, _) = self.find(&parent, name)?;
         let there = match self.find(&new_parent, new_name) {
             Ok((there, _)) => Some(there),
@@ -114,9 +114,9 @@ impl App {
     /// Notes that a file has another name.
     fn move_name(&self, inode: &Arc<Inode>, from: &FullKey, to: &FullKey) {
         let node = |file: &FullKey| Node::File(file.clone());
-        self.nodes().rename(&node(from), &node(to));
-        self.files().rename(inode, to);
-        let mut memory = self.memory();
+        self.nodes.lock().rename(&node(from), &node(to));
+        self.files.lock().rename(inode, to);
+        let mut memory = self.memory.lock();
         let is = memory.is_executable(from);
         memory.set_executable(from, false);
         memory.set_executable(to, is);
@@ -153,7 +153,7 @@ impl App {
             };
             was_put = true;
             self.dir_index(&to.0).note(to.1.as_bytes(), true);
-            self.memory().unhide(&to.0);
+            self.memory.lock().unhide(&to.0);
             let unchanged = Condition::Etag(entry.meta.etag);
             if store.remove(&from.0, &from.1, &unchanged, clock)? {
                 self.dir_index(&from.0).note(from.1.as_bytes(), false);
@@ -191,7 +191,7 @@ impl App {
             true
         });
         self.answer(listed)?;
-        let open = self.files();
+        let open = self.files.lock();
         keys.extend(open.below(from.0, from.1).map(|(key, _)| key.to_vec()));
         drop(open);
         // The value of the key that the directory is named after is shown in it.
@@ -227,19 +227,19 @@ impl App {
                 done => done?,
             }
         }
-        self.memory().move_dirs(from, to);
-        let dirs = self.nodes().below(from.0, from.1);
+        self.memory.lock().move_dirs(from, to);
+        let dirs = self.nodes.lock().below(from.0, from.1);
         for dir in dirs {
             if let Node::Dir(_, prefix) = &dir
                 && names::leads(from.1, &[prefix, names::INSIDE].concat())
             {
                 let prefix = [to.1, &prefix[from.1.len()..]].concat();
                 let moved = Node::Dir(to.0.clone(), prefix);
-                self.nodes().rename(&dir, &moved);
+                self.nodes.lock().rename(&dir, &moved);
             }
         }
         if from.1.is_empty() {
-            self.memory().drop_dir(from.0, from.1);
+            self.memory.lock().drop_dir(from.0, from.1);
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ impl Filesystem for Requests {
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let parent = self.app.nodes().node(parent.0).ok_or(Errno::ENOENT);
+        let parent = self.app.nodes.lock().node(parent.0).ok_or(Errno::ENOENT);
         let found = parent.and_then(|parent| {
             let (node, attributes) = self.app.find(&parent, name)?;
             Ok((follow::tell(&self.app, &node, &attributes)?, attributes))
@@ -72,7 +72,7 @@ impl Filesystem for Requests {
     }
 
     fn forget(&self, _req: &Request, number: INodeNo, times: u64) {
-        self.app.nodes().forget(number.0, times);
+        self.app.nodes.lock().forget(number.0, times);
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
@@ -234,7 +234,7 @@ impl Filesystem for Requests {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let handle = self.app.files().handle(fh.0);
+        let handle = self.app.files.lock().handle(fh.0);
         match handle.and_then(|handle| self.app.read_file(&handle, offset, size as usize)) {
             Ok(bytes) => reply.data(&bytes),
             Err(err) => reply.error(err),
@@ -256,7 +256,7 @@ impl Filesystem for Requests {
         // As the descriptor is now: fcntl(2) changes it. A page of memory has its place.
         let is_page = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         let offset = Some(offset).filter(|_| is_page || flags.0 & APPEND == 0);
-        let handle = self.app.files().handle(fh.0);
+        let handle = self.app.files.lock().handle(fh.0);
         let written = handle.and_then(|handle| {
             self.app.write_file(&handle, req.pid(), offset, data)?;
             // With O_SYNC too, or where all of the mount is to be synced.

@@ -90,7 +90,7 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     };
     how.n_threads = Some(THREADS);
     let app = App::new(config);
-    app.memory().keep_dir(&app.config.namespace, b"");
+    app.memory.lock().keep_dir(&app.config.namespace, b"");
     let device = Arc::clone(&app.device);
     let (ended, end) = oneshot::channel();
     let session = Session::new(Requests::new(app, ended), &point, &how);

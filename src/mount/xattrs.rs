@@ -55,7 +55,7 @@ impl App {
         if name != EXPIRES {
             return Err(Errno::EOPNOTSUPP);
         }
-        let node = self.nodes().node(number).ok_or(Errno::ENOENT)?;
+        let node = self.nodes.lock().node(number).ok_or(Errno::ENOENT)?;
         let file = self.file_of(&node)?;
         let text = std::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
         let expiry = match text.trim_end_matches(['\n', '\0']) {
@@ -108,11 +108,11 @@ impl App {
     /// Returns which entry a file is, and when it expires or will once it is stored; `None` if it is a
     /// directory or not stored.
     fn stored(&self, number: u64) -> Answer<Option<(Etag, Option<Deadline>)>> {
-        let Some(Node::File((namespace, key))) = self.nodes().node(number) else {
+        let Some(Node::File((namespace, key))) = self.nodes.lock().node(number) else {
             return Ok(None);
         };
         let meta = self.stat(&namespace, &key)?;
-        let inode = self.files().named(&(namespace, key));
+        let inode = self.files.lock().named(&(namespace, key));
         let expiry = inode.and_then(|inode| inode.buffer()?.state().expiry);
         let expires = |meta: &Meta| match expiry {
             Some(Expiry::At(deadline)) => Some(deadline),

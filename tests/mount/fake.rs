@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::store::{
     Bulk, Clock, Condition, Deadline, Entries, Entry, Etag, Held, Holder, Key, Listed, Listing,
     Lists, LockRequest, Locks, Meta, Namespace, Put, Result, Scan, Selection, StoreError, Time,
     Upkeep, Value, Watch, entry,
 };
-
-use super::hold;
 
 /// Each copy is the same store.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ impl Fake {
     }
 
     fn live(&self, key: &Key, now: Time) -> Option<(Meta, Vec<u8>)> {
-        let entries = hold(&self.0.entries);
+        let entries = self.0.entries.lock();
         let found = entries.get(key.as_bytes()).cloned();
         found.filter(|(meta, _)| meta.is_live(now))
     }
@@ -103,7 +103,10 @@ impl Entries for Fake {
                 .resolve(now, found.and_then(|(meta, _)| meta.expires)),
             size: value.len() as u64,
         };
-        hold(&self.0.entries).insert(key.as_bytes().to_vec(), (meta, value));
+        self.0
+            .entries
+            .lock()
+            .insert(key.as_bytes().to_vec(), (meta, value));
         Ok(Some(etag))
     }
 
@@ -117,7 +120,7 @@ impl Entries for Fake {
         let found = self.live(key, clock.now());
         let is = found.is_some() && holds(condition, found.as_ref());
         if is {
-            hold(&self.0.entries).remove(key.as_bytes());
+            self.0.entries.lock().remove(key.as_bytes());
         }
         Ok(is)
     }

@@ -72,9 +72,8 @@ impl Run {
             tell: Box::new(|_| {}),
         };
         let app = App::new(config);
-        let dir = app
-            .nodes()
-            .tell(&Node::Dir(Namespace::default(), Vec::new()));
+        let root = Node::Dir(Namespace::default(), Vec::new());
+        let dir = app.nodes.lock().tell(&root);
         let model = Model::new(fake.clone());
         Self {
             app,
@@ -116,7 +115,7 @@ impl Run {
         exclusive: bool,
     ) -> Result<(), Errno> {
         let text = OsStr::new(NAMES[name]);
-        let parent = self.app.nodes().node(self.dir).unwrap();
+        let parent = self.app.nodes.lock().node(self.dir).unwrap();
         loop {
             let found = self.app.find(&parent, text);
             let is_shown = self.model.is_shown(name);
@@ -138,7 +137,7 @@ impl Run {
                 }
             };
             open.real = opened;
-            open.number = self.app.files().handle(opened).unwrap().number;
+            open.number = self.app.files.lock().handle(opened).unwrap().number;
             self.model.add(open);
             return Ok(());
         }
@@ -152,7 +151,7 @@ impl Run {
             self.look(name);
         }
         for open in &self.model.open {
-            let handle = self.app.files().handle(open.real).unwrap();
+            let handle = self.app.files.lock().handle(open.real).unwrap();
             if let Some(told) = handle.held() {
                 // Who adds to a file keeps its number while another empties it.
                 if !self.model.is_added_to(open.number) {
@@ -171,7 +170,7 @@ impl Run {
 
     /// As stat(2) does, by which who has it open beside others may get it for themselves.
     fn look(&self, name: usize) {
-        let dir = self.app.nodes().node(self.dir).unwrap();
+        let dir = self.app.nodes.lock().node(self.dir).unwrap();
         if let Ok((node, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
             let number = follow::tell(&self.app, &node, &told).unwrap();
             let seen = self.app.attributes(number, None).unwrap();
@@ -235,7 +234,7 @@ impl Run {
         }
         let which = self.below(self.model.open.len());
         let real = self.model.open[which].real;
-        let handle = self.app.files().handle(real).unwrap();
+        let handle = self.app.files.lock().handle(real).unwrap();
         let writes = self.model.open[which].mode.writes;
         match self.below(6) {
             0 | 1 if writes => {
@@ -316,7 +315,7 @@ mod tests {
         let mut run = Run::new(1);
         run.other_puts(0, b"a value");
         run.open(0, Mode::default(), false, false).unwrap();
-        let reader = run.app.files().handle(run.model.open[0].real).unwrap();
+        let reader = run.app.files.lock().handle(run.model.open[0].real).unwrap();
         assert_eq!(run.app.read_file(&reader, 0, 2).unwrap(), b"a ");
         let mode = Mode {
             writes: true,
@@ -324,7 +323,7 @@ mod tests {
             ..Mode::default()
         };
         let writer = run.app.open_found(reader.number, mode).unwrap();
-        let writer = run.app.files().handle(writer).unwrap();
+        let writer = run.app.files.lock().handle(writer).unwrap();
         run.app.write_file(&writer, 0, Some(0), b"ANOTHER").unwrap();
         assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
         assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
@@ -345,7 +344,8 @@ mod tests {
             run.open(0, mode, false, false).unwrap();
         }
         run.other_puts(0, b"other");
-        let of = |at: usize| run.app.files().handle(run.model.open[at].real).unwrap();
+        let real = |at: usize| run.model.open[at].real;
+        let of = |at: usize| run.app.files.lock().handle(real(at)).unwrap();
         let (adds, both) = (of(0), of(1));
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
         run.app.write_file(&adds, 0, None, b"+").unwrap();
@@ -363,9 +363,9 @@ mod tests {
         let mut told = Vec::new();
         for _ in 0..3 {
             run.other_puts(0, b"value");
-            let dir = run.app.nodes().node(run.dir).unwrap();
+            let dir = run.app.nodes.lock().node(run.dir).unwrap();
             let (node, _) = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap();
-            let number = run.app.nodes().tell(&node);
+            let number = run.app.nodes.lock().tell(&node);
             let namespace = Namespace::default();
             let removed = run
                 .fake
@@ -386,11 +386,11 @@ mod tests {
         };
         run.other_puts(0, b"value");
         run.open(0, mode, false, false).unwrap();
-        let handle = run.app.files().handle(run.model.open[0].real).unwrap();
+        let handle = run.app.files.lock().handle(run.model.open[0].real).unwrap();
         run.app.write_file(&handle, 0, Some(0), b"V").unwrap();
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
         let again = run.app.open_file(handle.number, Mode::default()).unwrap();
-        let again = run.app.files().handle(again).unwrap();
+        let again = run.app.files.lock().handle(again).unwrap();
         assert_eq!(run.app.read_file(&again, 0, 9).unwrap(), b"Value");
     }
 }

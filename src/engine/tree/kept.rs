@@ -152,11 +152,13 @@ impl Tree {
         None
     }
 
-    /// Returns a namespace that is kept, of which is to be proved before it counts that it is still the one
-    /// at its path: [`Tree::lock_kept`] does.
-    pub(super) fn kept_unproved(&self, namespace: &Namespace) -> Option<NamespaceDir> {
-        let spaces = self.kept.spaces.lock();
-        spaces.get(namespace).map(|kept| kept.space.clone())
+    /// Returns a namespace that is kept for whoever changes it. That it is still the one at its path is to be
+    /// proved before it counts: [`Tree::lock_kept`] does. What cannot be kept is opened anew, and that says
+    /// why.
+    pub(super) fn kept_unproved(&self, namespace: &Namespace, now: Time) -> Option<NamespaceDir> {
+        let found = || self.kept.spaces.lock().get(namespace).map(Arc::clone);
+        let kept = found().or_else(|| self.kept_space(namespace, now).ok()?)?;
+        Some(kept.space.clone())
     }
 
     /// Takes a lock of a namespace that is kept, if it is free, and the namespace still the one at its path.
@@ -174,14 +176,6 @@ impl Tree {
         let is_locked = lock::try_lock(&file, Kind::Exclusive).is_ok_and(|is_free| is_free);
         let is_kept = is_locked && self.mark(namespace).as_ref() == Some(&kept.mark);
         is_kept.then(|| (kept.space.clone(), Lock { file }))
-    }
-
-    /// Keeps a namespace for the next steps of whoever changes it. What cannot be kept is opened anew, and
-    /// that says why.
-    pub(super) fn keep(&self, namespace: &Namespace, now: Time) {
-        if !self.kept.spaces.lock().contains_key(namespace) {
-            _ = self.kept_space(namespace, now);
-        }
     }
 
     fn mark(&self, namespace: &Namespace) -> Option<Mark> {

@@ -40,12 +40,11 @@ impl Tree {
             mut was_there,
         } = put;
         let asks = was_there.is_some();
-        self.keep(namespace, clock.now());
         let mut draft: Option<Draft> = None;
         let mut conflicts = Conflicts::default();
         loop {
             let mut seen = None;
-            let mut space = self.kept_unproved(namespace);
+            let mut space = self.kept_unproved(namespace, clock.now());
             if condition != Condition::Always || expiry == Expiry::Keep {
                 space = self.open_namespace(namespace)?;
                 seen = Some(look(space.as_ref(), hashed, &condition, clock.now())?);
