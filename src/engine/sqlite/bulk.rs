@@ -9,8 +9,8 @@ use crate::store::{
 };
 
 use super::Sqlite;
+use super::namespace_row::NamespaceRow;
 use super::schema::PART_LEN;
-use super::space::Space;
 use super::transaction::Transaction;
 use super::value::Spool;
 
@@ -39,7 +39,7 @@ impl Bulk for Sqlite {
         }
         let mut entries = sorter.finish()?;
         self.change(namespace, |tx, space| {
-            self.settle(tx, space, &mut entries, merge, clock)
+            self.import_sorted(tx, space, &mut entries, merge, clock)
         })
         .map(Some)
     }
@@ -62,10 +62,10 @@ impl Bulk for Sqlite {
 
 impl Sqlite {
     /// Moves what has come to its place, in the order in which it is stored.
-    fn settle(
+    fn import_sorted(
         &self,
         tx: &Transaction<'_>,
-        space: &mut Space,
+        space: &mut NamespaceRow,
         entries: &mut Entries,
         merge: Merge,
         clock: &dyn Clock,
@@ -115,7 +115,7 @@ impl Sqlite {
     fn remove_between(
         &self,
         tx: &Transaction<'_>,
-        space: &mut Space,
+        space: &mut NamespaceRow,
         behind: &[u8],
         before: Option<&[u8]>,
     ) -> Result<u64> {
@@ -135,7 +135,7 @@ impl Sqlite {
         &self,
         namespace: &Namespace,
         all: &[T],
-        mut work: impl FnMut(&Transaction<'_>, &mut Space, &T) -> Result<u64>,
+        mut work: impl FnMut(&Transaction<'_>, &mut NamespaceRow, &T) -> Result<u64>,
     ) -> Result<u64> {
         let mut count = 0;
         for step in all.chunks(self.at_once()) {

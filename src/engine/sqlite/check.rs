@@ -55,7 +55,7 @@ impl Sqlite {
                 Err(_) => Ok(()),
             };
         }
-        let Some((space, _)) = self.space_as_is(&lent, namespace)? else {
+        let Some((space, _)) = self.row_as_is(&lent, namespace)? else {
             return Ok(());
         };
         // What concerns the file as a whole is told once.
@@ -243,7 +243,7 @@ impl Sqlite {
         key: &[u8],
         why: &str,
     ) -> Result<bool> {
-        let Some((mut space, _)) = self.space_as_is(tx, namespace)? else {
+        let Some((mut space, _)) = self.row_as_is(tx, namespace)? else {
             return Ok(false);
         };
         let sql =
@@ -279,7 +279,7 @@ impl Sqlite {
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
         let counted = self.read(|moment| {
-            let Some((space, is_sound)) = self.space_as_is(moment, namespace)? else {
+            let Some((space, is_sound)) = self.row_as_is(moment, namespace)? else {
                 return Ok(None);
             };
             let found = self.count(moment, space.id)?;
@@ -297,7 +297,7 @@ impl Sqlite {
             _ => return Ok(()),
         };
         let repair = self.repair(request, "counted again", |tx| {
-            let Some((mut space, is_sound)) = self.space_as_is(tx, namespace)? else {
+            let Some((mut space, is_sound)) = self.row_as_is(tx, namespace)? else {
                 return Ok(false);
             };
             if !is_sound {

@@ -19,8 +19,8 @@ use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 use super::moved::Open;
+use super::namespace_row::NamespaceRow;
 use super::schema::{self, Kind};
-use super::space::Space;
 use super::transaction::{LOOKS, PAUSE, Transaction};
 
 /// A connection that goes back to the others when this is dropped.
@@ -298,9 +298,9 @@ impl Sqlite {
     pub(super) fn read_in<T>(
         &self,
         namespace: &Namespace,
-        work: impl Fn(&Connection, &Space) -> Result<T>,
+        work: impl Fn(&Connection, &NamespaceRow) -> Result<T>,
     ) -> Result<Option<T>> {
-        let done = self.read(|moment| match self.space_of(moment, namespace)? {
+        let done = self.read(|moment| match self.row_of_namespace(moment, namespace)? {
             Some(space) => work(moment, &space).map(Some),
             None => Ok(None),
         })?;
@@ -312,14 +312,14 @@ impl Sqlite {
     pub(super) fn change_if_any<T>(
         &self,
         namespace: &Namespace,
-        mut work: impl FnMut(&Transaction<'_>, &mut Space) -> Result<T>,
+        mut work: impl FnMut(&Transaction<'_>, &mut NamespaceRow) -> Result<T>,
     ) -> Result<Option<T>> {
         self.freeing(|| {
             let Some(mut lent) = self.connect_to_change()? else {
                 return self.connect().map(|_| None);
             };
             self.transact(&mut lent, |tx| {
-                let Some(mut space) = self.space_of(tx, namespace)? else {
+                let Some(mut space) = self.row_of_namespace(tx, namespace)? else {
                     return Ok(None);
                 };
                 let done = work(tx, &mut space)?;
@@ -333,12 +333,12 @@ impl Sqlite {
     pub(super) fn change<T>(
         &self,
         namespace: &Namespace,
-        work: impl FnOnce(&Transaction<'_>, &mut Space) -> Result<T>,
+        work: impl FnOnce(&Transaction<'_>, &mut NamespaceRow) -> Result<T>,
     ) -> Result<T> {
         let mut lent = self.connect_or_create()?;
         self.taking(|is_little| {
             self.transact(&mut lent, |tx| {
-                let mut space = self.space_or_create(tx, namespace)?;
+                let mut space = self.row_or_create(tx, namespace)?;
                 let done = work(tx, &mut space)?;
                 self.save(tx, &mut space)?;
                 if is_little {

@@ -6,7 +6,7 @@ use crate::store::lists::{key_of, next_key, number_of};
 use crate::store::{Clock, End, Entry, Lists, Namespace, Result, Source};
 
 use super::Sqlite;
-use super::space::Space;
+use super::namespace_row::NamespaceRow;
 
 impl Lists for Sqlite {
     fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
@@ -60,7 +60,7 @@ impl Sqlite {
     pub(super) fn end_of(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         end: End,
     ) -> Result<Option<(u64, Vec<u8>)>> {
         // `etag` is in the table alone.
@@ -78,7 +78,7 @@ impl Sqlite {
     fn end_by(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         (columns, by): (&str, &str),
         end: End,
     ) -> Result<Option<(u64, Vec<u8>)>> {

@@ -24,7 +24,7 @@
 //! counted and summed up once more, as its pages are of several moments. The row of the namespace is written when a key comes or goes or gets
 //! another expiry, and not when only its value changes.
 //!
-//! Read the files in this order: [`schema`], [`create`], [`mod@file`], [`transaction`], [`connection`], [`moved`], [`reserve`], [`row`], [`space`], [`value`], [`read`],
+//! Read the files in this order: [`schema`], [`create`], [`mod@file`], [`transaction`], [`connection`], [`moved`], [`reserve`], [`row`], [`namespace_row`], [`value`], [`read`],
 //! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
@@ -35,12 +35,12 @@ mod file;
 mod list;
 mod moved;
 mod named;
+mod namespace_row;
 mod read;
 mod reserve;
 mod row;
 mod scan;
 mod schema;
-mod space;
 mod transaction;
 mod upkeep;
 mod value;

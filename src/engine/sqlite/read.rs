@@ -5,11 +5,11 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use crate::store::{Entry, Key, Meta, Namespace, Result, StoreError, Time, Value};
 
 use super::Sqlite;
+use super::namespace_row::{NAMESPACE_WIDTH, NamespaceRow, namespace_row};
 use super::row::{COLUMNS, Found, WIDTH};
-use super::space::{SPACE_WIDTH, Space, space_in};
 use super::transaction::Transaction;
 
-/// Selects the row of a namespace and that of a key in it, as [`space_in`] and [`Found::read`] read them.
+/// Selects the row of a namespace and that of a key in it, as [`namespace_row`] and [`Found::read`] read them.
 macro_rules! by_names {
     ($value:literal) => {
         concat!(
@@ -45,7 +45,7 @@ impl Sqlite {
             return Ok(None);
         };
         lent.execute_batch("BEGIN").map_err(self.cannot("read"))?;
-        let found = match self.space_of(&lent, namespace)? {
+        let found = match self.row_of_namespace(&lent, namespace)? {
             Some(space) => self.select(&lent, &space, key_bytes)?,
             None => None,
         };
@@ -86,10 +86,10 @@ impl Sqlite {
         let found = self.look_by(|lent| {
             let quick = lent.prepare_cached(sql).and_then(|mut select| {
                 let read = |row: &Row<'_>| {
-                    let (space, is_sound) = space_in(row, namespace)?;
-                    let found = Found::read(row, SPACE_WIDTH)?;
+                    let (space, is_sound) = namespace_row(row, namespace)?;
+                    let found = Found::read(row, NAMESPACE_WIDTH)?;
                     let is_sound = is_sound && found.is_sound(space.id, key);
-                    Ok((is_sound, (found, row.get(SPACE_WIDTH + WIDTH)?)))
+                    Ok((is_sound, (found, row.get(NAMESPACE_WIDTH + WIDTH)?)))
                 };
                 let row = params![namespace.as_str(), key];
                 select.query_row(row, read).optional()
@@ -98,7 +98,7 @@ impl Sqlite {
                 return Ok(Some(found));
             }
             let moment = Transaction::read(lent).map_err(self.cannot("read"))?;
-            match self.space_of(&moment, namespace)? {
+            match self.row_of_namespace(&moment, namespace)? {
                 Some(space) => self.select_value(&moment, &space, key),
                 None => Ok(None),
             }
@@ -110,7 +110,7 @@ impl Sqlite {
     pub(super) fn select(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &[u8],
     ) -> Result<Option<Found>> {
         let found = self.select_as_is(connection, space, key)?;
@@ -122,7 +122,7 @@ impl Sqlite {
     pub(super) fn select_as_is(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &[u8],
     ) -> Result<Option<Found>> {
         let sql = format!("SELECT {COLUMNS} FROM entry WHERE namespace = ?1 AND key = ?2");
@@ -140,7 +140,12 @@ impl Sqlite {
     }
 
     /// Fails if a row is not what was written.
-    pub(super) fn sound(&self, space: &Space, key: &[u8], found: Option<&Found>) -> Result<()> {
+    pub(super) fn sound(
+        &self,
+        space: &NamespaceRow,
+        key: &[u8],
+        found: Option<&Found>,
+    ) -> Result<()> {
         match found {
             Some(found) if !found.is_sound(space.id, key) => Err(self.unsound_row(key)),
             _ => Ok(()),
@@ -151,7 +156,7 @@ impl Sqlite {
     pub(super) fn select_value(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &[u8],
     ) -> Result<Option<(Found, Option<Vec<u8>>)>> {
         let sql = format!("SELECT {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");

@@ -7,8 +7,8 @@ use crate::store::{
 };
 
 use super::Sqlite;
+use super::namespace_row::{NamespaceRow, Tally};
 use super::row::{COLUMNS, EXPIRES, Found, WIDTH, deadline};
-use super::space::{Space, Tally};
 
 /// So many rows are looked at before the file is let go, or fewer that hold so many bytes.
 const PAGE_ROWS: u64 = 10_000;
@@ -20,7 +20,7 @@ struct Rows<'a> {
     store: &'a Sqlite,
     namespace: Namespace,
     /// The namespace as it was when the listing began; `None` if there is none.
-    space: Option<Space>,
+    space: Option<NamespaceRow>,
     /// What was found of it so far, if all of it is to be looked at.
     found: Option<Tally>,
     selection: Selection,
@@ -141,7 +141,7 @@ impl Rows<'_> {
     /// Tells whether the rows of a page are all that there are. Of a whole namespace they are counted
     /// and summed up to its end; where keys came or went meanwhile, all that are there at the end are
     /// instead, for what hides some hides them still. Of a part the index counts them.
-    fn judge(&self, moment: &Connection, space: &Space, page: &Page) -> Result<()> {
+    fn judge(&self, moment: &Connection, space: &NamespaceRow, page: &Page) -> Result<()> {
         if let Some(mut found) = self.found
             && page.end.as_ref().is_none_or(|(_, is_enough)| !is_enough)
         {
@@ -191,7 +191,7 @@ impl Rows<'_> {
         }
     }
 
-    fn read_page(&self, connection: &Connection, space: &Space) -> rusqlite::Result<Page> {
+    fn read_page(&self, connection: &Connection, space: &NamespaceRow) -> rusqlite::Result<Page> {
         let Selection {
             keys_only,
             values,
@@ -329,7 +329,7 @@ impl Scan for Rows<'_> {
 }
 
 /// Tells whether an entry of a namespace expires.
-fn has_expiry(connection: &Connection, space: &Space) -> rusqlite::Result<bool> {
+fn has_expiry(connection: &Connection, space: &NamespaceRow) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
             "SELECT 1 FROM entry INDEXED BY entry_expires

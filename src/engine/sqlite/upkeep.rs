@@ -12,9 +12,9 @@ use crate::store::{
 };
 
 use super::Sqlite;
+use super::namespace_row::{NamespaceRow, Tally};
 use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
-use super::space::{Space, Tally};
 use super::transaction::{run_to_end, shorten_log};
 
 /// A collection pays when so many entries have expired, or a quarter of the file is free.
@@ -187,7 +187,7 @@ impl Sqlite {
     fn measure(
         &self,
         moment: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         now: Time,
         info: &mut Info,
     ) -> Result<()> {

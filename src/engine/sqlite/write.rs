@@ -12,8 +12,8 @@ use crate::store::{
 };
 
 use super::Sqlite;
+use super::namespace_row::NamespaceRow;
 use super::row::{Found, deadline, millis, sum_of};
-use super::space::Space;
 use super::transaction::Transaction;
 use super::value::Spool;
 
@@ -182,7 +182,7 @@ impl Sqlite {
     pub(super) fn upsert(
         &self,
         tx: &Transaction<'_>,
-        space: &mut Space,
+        space: &mut NamespaceRow,
         (key, before): (&[u8], Option<Found>),
         spool: &Spool,
         modified: Time,
@@ -234,7 +234,7 @@ impl Sqlite {
     pub(super) fn take_row(
         &self,
         tx: &Transaction<'_>,
-        space: &mut Space,
+        space: &mut NamespaceRow,
         key: &[u8],
         now: Time,
     ) -> Result<Option<Entry>> {
@@ -259,7 +259,7 @@ impl Sqlite {
     pub(super) fn is_to_remove(
         &self,
         tx: &Transaction<'_>,
-        space: &Space,
+        space: &NamespaceRow,
         key: &Key,
         now: Time,
     ) -> Result<bool> {
@@ -281,7 +281,12 @@ impl Sqlite {
     }
 
     /// Deletes a row, which is there.
-    pub(super) fn delete(&self, tx: &Transaction<'_>, space: &mut Space, key: &[u8]) -> Result<()> {
+    pub(super) fn delete(
+        &self,
+        tx: &Transaction<'_>,
+        space: &mut NamespaceRow,
+        key: &[u8],
+    ) -> Result<()> {
         let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 RETURNING key, expires";
         let id = space.id;
         self.delete_by(tx, space, sql, params![id, key]).map(drop)
@@ -291,7 +296,7 @@ impl Sqlite {
     pub(super) fn delete_by(
         &self,
         tx: &Transaction<'_>,
-        space: &mut Space,
+        space: &mut NamespaceRow,
         sql: &str,
         params: impl Params,
     ) -> Result<u64> {
@@ -312,7 +317,7 @@ impl Sqlite {
     fn allows(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &Key,
         condition: &Condition,
         now: Time,
@@ -329,7 +334,7 @@ impl Sqlite {
     fn holds(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &Key,
         condition: &Condition,
         live: Option<&Found>,
@@ -351,7 +356,7 @@ impl Sqlite {
     fn value_is(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &Key,
         found: &Found,
         value: &[u8],
@@ -369,7 +374,7 @@ impl Sqlite {
     }
 }
 
-fn is_there(space: &Space, key: &Key, found: Option<&Found>, now: Time) -> bool {
+fn is_there(space: &NamespaceRow, key: &Key, found: Option<&Found>, now: Time) -> bool {
     found.is_some_and(|found| found.is_live(now) || !found.is_sound(space.id, key.as_bytes()))
 }
 

@@ -11,7 +11,7 @@ use super::transaction::Transaction;
 
 /// A namespace, as it is or will be in its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Space {
+pub(super) struct NamespaceRow {
     pub(super) id: i64,
     name: String,
     /// The number of the next element, if it is a list.
@@ -48,7 +48,7 @@ impl Tally {
     }
 }
 
-impl Space {
+impl NamespaceRow {
     /// Notes that a key has come, or that it replaces what it held.
     pub(super) fn put(
         &mut self,
@@ -96,17 +96,20 @@ impl Space {
 /// Among so many namespaces one that is lost is looked for before another is said not to be there.
 const MOST_NAMES: u32 = 64;
 
-/// How many columns [`space_in`] reads.
-pub(super) const SPACE_WIDTH: usize = 6;
+/// How many columns [`namespace_row`] reads.
+pub(super) const NAMESPACE_WIDTH: usize = 6;
 
 /// Reads `id, next, changes, entries, total, sum` of a namespace, and tells whether that is what was written.
-pub(super) fn space_in(row: &Row<'_>, namespace: &Namespace) -> rusqlite::Result<(Space, bool)> {
+pub(super) fn namespace_row(
+    row: &Row<'_>,
+    namespace: &Namespace,
+) -> rusqlite::Result<(NamespaceRow, bool)> {
     let number = |nth| {
         let number = row.get::<_, Option<i64>>(nth)?;
         Ok::<_, rusqlite::Error>(number.map(i64::cast_unsigned))
     };
     let (entries, total) = (number(3)?, number(4)?);
-    let space = Space {
+    let space = NamespaceRow {
         id: row.get(0)?,
         name: namespace.to_string(),
         next: number(1)?.unwrap_or_default(),
@@ -125,12 +128,12 @@ pub(super) fn space_in(row: &Row<'_>, namespace: &Namespace) -> rusqlite::Result
 
 impl Sqlite {
     /// Reads the row of a namespace; `None` if there is no such thing.
-    pub(super) fn space_of(
+    pub(super) fn row_of_namespace(
         &self,
         connection: &Connection,
         namespace: &Namespace,
-    ) -> Result<Option<Space>> {
-        match self.space_as_is(connection, namespace)? {
+    ) -> Result<Option<NamespaceRow>> {
+        match self.row_as_is(connection, namespace)? {
             Some((_, false)) => {
                 Err(self.unsound(format!("the row of the namespace `{namespace}`")))
             }
@@ -157,7 +160,7 @@ impl Sqlite {
         for name in names {
             let row = || self.unsound(format!("the row of the namespace `{name}`"));
             let namespace = name.parse().map_err(|_| row())?;
-            match self.space_as_is(connection, &namespace)? {
+            match self.row_as_is(connection, &namespace)? {
                 Some((_, true)) => {}
                 _ => return Err(row()),
             }
@@ -190,15 +193,15 @@ impl Sqlite {
         Ok(found)
     }
 
-    /// As [`Sqlite::space_of`], and tells whether the row is what was written.
-    pub(super) fn space_as_is(
+    /// As [`Sqlite::row_of_namespace`], and tells whether the row is what was written.
+    pub(super) fn row_as_is(
         &self,
         connection: &Connection,
         namespace: &Namespace,
-    ) -> Result<Option<(Space, bool)>> {
+    ) -> Result<Option<(NamespaceRow, bool)>> {
         let sql = "SELECT id, next, changes, entries, total, sum FROM namespace WHERE name = ?1";
         let name = [namespace.as_str()];
-        let found = self.first(connection, sql, name, |row| space_in(row, namespace))?;
+        let found = self.first(connection, sql, name, |row| namespace_row(row, namespace))?;
         if found.is_none() {
             // The index of the names may have lost one.
             let sql = "SELECT 1 FROM namespace NOT INDEXED WHERE name = ?1";
@@ -210,7 +213,7 @@ impl Sqlite {
     }
 
     /// Tells whether a namespace is the first: what concerns the file as a whole is done once, with it.
-    pub(super) fn is_first(&self, connection: &Connection, space: &Space) -> Result<bool> {
+    pub(super) fn is_first(&self, connection: &Connection, space: &NamespaceRow) -> Result<bool> {
         let sql = "SELECT 1 FROM namespace WHERE id < ?1";
         Ok(self
             .first(connection, sql, [space.id], |_| Ok(()))?
@@ -218,17 +221,17 @@ impl Sqlite {
     }
 
     /// Reads the row of a namespace, which is made where there is no such thing.
-    pub(super) fn space_or_create(
+    pub(super) fn row_or_create(
         &self,
         tx: &Transaction<'_>,
         namespace: &Namespace,
-    ) -> Result<Space> {
-        if let Some(space) = self.space_of(tx, namespace)? {
+    ) -> Result<NamespaceRow> {
+        if let Some(space) = self.row_of_namespace(tx, namespace)? {
             return Ok(space);
         }
         let sql = "INSERT INTO namespace (name) VALUES (?1)";
         self.write_rows(tx, sql, [namespace.as_str()])?;
-        Ok(Space {
+        Ok(NamespaceRow {
             id: tx.last_insert_rowid(),
             name: namespace.to_string(),
             next: 1,
@@ -239,7 +242,7 @@ impl Sqlite {
     }
 
     /// Writes the row of a namespace, if it is to change.
-    pub(super) fn save(&self, tx: &Transaction<'_>, space: &mut Space) -> Result<()> {
+    pub(super) fn save(&self, tx: &Transaction<'_>, space: &mut NamespaceRow) -> Result<()> {
         if !space.is_changed {
             return Ok(());
         }
@@ -276,7 +279,7 @@ impl Sqlite {
     }
 
     /// Counts what a namespace holds, and writes that into its row.
-    pub(super) fn recount(&self, tx: &Transaction<'_>, space: &mut Space) -> Result<()> {
+    pub(super) fn recount(&self, tx: &Transaction<'_>, space: &mut NamespaceRow) -> Result<()> {
         space.tally = Some(self.count(tx, space.id)?);
         space.is_changed = true;
         self.save(tx, space)
@@ -285,7 +288,7 @@ impl Sqlite {
     /// Counts what each namespace holds, and writes that into its row.
     pub(super) fn count_all(&self, tx: &Transaction<'_>) -> Result<()> {
         for namespace in self.namespaces_in(tx)? {
-            if let Some((mut space, _)) = self.space_as_is(tx, &namespace)? {
+            if let Some((mut space, _)) = self.row_as_is(tx, &namespace)? {
                 self.recount(tx, &mut space)?;
             }
         }
@@ -293,7 +296,7 @@ impl Sqlite {
     }
 
     /// Compares what was found in a namespace with what is to be there.
-    pub(super) fn judge(&self, space: &Space, found: Tally) -> Result<()> {
+    pub(super) fn judge(&self, space: &NamespaceRow, found: Tally) -> Result<()> {
         match space.tally {
             Some(tally) if tally != found => Err(self.unsound(format!(
                 "the namespace `{}` had {} entries, and these are not what is found there now ({})",
@@ -307,7 +310,7 @@ impl Sqlite {
     pub(super) fn check_absent(
         &self,
         connection: &Connection,
-        space: &Space,
+        space: &NamespaceRow,
         key: &[u8],
     ) -> Result<()> {
         if space.tally.is_none() {
