@@ -1429,7 +1429,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__mount)
-            opts="-h --foreground --over --read-only --no-exec --allow-other --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-h --foreground --over --read-only --no-exec --synchronous --allow-other --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

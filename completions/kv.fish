@@ -359,6 +359,7 @@ complete -c kv -n "__fish_kv_using_subcommand mount" -l foreground -d 'Stay in t
 complete -c kv -n "__fish_kv_using_subcommand mount" -l over -d 'Mount also on a directory that is not empty, or on another mount, and hide what is there'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l read-only -d 'Let nobody change anything'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l no-exec -d 'Let nobody run a program from it'
+complete -c kv -n "__fish_kv_using_subcommand mount" -l synchronous -d 'Store each write before it returns, as `sync` of mount(8) says it'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l allow-other -d 'Let other users of this machine in: all of them can do all that you can'
 complete -c kv -n "__fish_kv_using_subcommand mount" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand mount" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -52,6 +52,7 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
                     match given {
                         b"exec" => options.retain(|option| option != "--no-exec"),
                         b"rw" => options.retain(|option| option != "--read-only"),
+                        b"async" => options.retain(|option| option != "--synchronous"),
                         _ => options.extend(option(given).filter(|new| !options.contains(new))),
                     }
                 }
@@ -137,7 +138,6 @@ fn option(given: &[u8]) -> Option<OsString> {
     if name.is_empty()
         || name.starts_with(b"x-")
         || name.starts_with(b"X-")
-        || given == b"sync"
         || PASSED_OVER
             .split(' ')
             .any(|passed| passed.as_bytes() == name)
@@ -149,6 +149,7 @@ fn option(given: &[u8]) -> Option<OsString> {
     let name: &[u8] = match spelled {
         "ro" => b"read-only",
         "noexec" => b"no-exec",
+        "sync" if value.is_empty() => b"synchronous",
         _ if NONE_HERE.contains(&spelled) => return Some(format!("----{spelled}").into()),
         _ if is_known(format!("--{spelled}").as_ref()) => spelled.as_bytes(),
         _ => name,

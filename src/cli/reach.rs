@@ -47,6 +47,10 @@ pub struct MountArgs {
     #[arg(long)]
     pub no_exec: bool,
 
+    /// Store each write before it returns, as `sync` of mount(8) says it
+    #[arg(long, hide = true)]
+    pub synchronous: bool,
+
     /// Let other users of this machine in: all of them can do all that you can
     #[arg(long)]
     pub allow_other: bool,

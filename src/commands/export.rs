@@ -63,6 +63,12 @@ pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Exit> 
             }
         }
     }
+    if args.all
+        && let Err(err) = session.store.check_namespaces()
+    {
+        let exit = session.fails(err);
+        failed.get_or_insert(exit);
+    }
     Ok(match failed {
         Some(exit) => exit,
         None if count == 0 && selection.is_bounded() => Exit::No,

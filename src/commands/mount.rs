@@ -83,6 +83,7 @@ fn begin(
         spill,
         read_only: args.read_only,
         no_exec: args.no_exec,
+        synchronous: args.synchronous,
         allow_other: args.allow_other,
         namespace: session.namespace.clone(),
         tell: Box::new(super::serve::tell),

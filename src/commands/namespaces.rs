@@ -18,6 +18,7 @@ pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Ex
                 let name = namespace.as_str().as_bytes();
                 write_key_line(session.out, name, end).or_cannot_write()?;
             }
+            session.store.check_namespaces()?;
             Ok(Exit::Success)
         }
         Some(namespace) if args.dry_run => would_remove(namespace, session, end),

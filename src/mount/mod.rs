@@ -162,6 +162,8 @@ pub struct Config {
     pub read_only: bool,
     /// Whether no program can be run from it.
     pub no_exec: bool,
+    /// Whether each write is stored before it returns.
+    pub synchronous: bool,
     /// Whether other users may enter.
     pub allow_other: bool,
     /// A namespace that is shown even if it is empty.

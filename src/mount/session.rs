@@ -82,6 +82,7 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     ];
     options.extend(config.read_only.then_some(MountOption::RO));
     options.extend(config.no_exec.then_some(MountOption::NoExec));
+    options.extend(config.synchronous.then_some(MountOption::Sync));
     let mut how = fuser::Config::default();
     how.mount_options = options;
     how.acl = match config.allow_other {

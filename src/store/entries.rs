@@ -84,6 +84,16 @@ pub trait Entries: Send + Sync {
     /// Where the store cannot be read.
     fn namespaces(&self) -> Result<Vec<Namespace>>;
 
+    /// Looks for entries of a namespace that [`Entries::namespaces`] cannot name, where an engine can lose
+    /// its name alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] if there are such entries.
+    fn check_namespaces(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Removes a namespace with all its entries. Returns false when there is none.
     ///
     /// # Errors

@@ -56,6 +56,23 @@ fn even_without_its_locks() {
     }
 }
 
+/// A process that looks and puts many has the namespace open, and `tmp` in it.
+#[test]
+fn who_has_the_namespace_open_makes_them_too() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    // What was changed just now is not kept.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let script = "(echo put k 1; echo put k 2; sleep 1; find store -type d -empty -delete
+        echo put k 3; echo get k; echo put k 4; echo get k) | kv batch";
+    let ran = kv.shell("sh", script).ends(Exit::Success);
+    ran.prints("0 0\n\n0 0\n\n0 0\n\n0 1\n3\n0 0\n\n0 1\n4\n");
+    let script = "rmdir store/default/tmp && touch store/default/tmp && sleep 3
+        (echo get k; echo get k; echo get k) | kv batch";
+    let ran = kv.shell("sh", script).ends(Exit::Success);
+    ran.prints("0 1\n4\n".repeat(3));
+}
+
 #[test]
 fn a_repair_makes_them() {
     let kv = bare();

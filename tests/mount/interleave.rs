@@ -67,6 +67,7 @@ impl Run {
             disk: "/tmp".into(),
             read_only: false,
             no_exec: false,
+            synchronous: false,
             allow_other: false,
             namespace: Namespace::default(),
             tell: Box::new(|_| {}),

@@ -138,23 +138,23 @@ impl Sqlite {
                 Err(self.unsound(format!("the row of the namespace `{namespace}`")))
             }
             Some((space, true)) => Ok(Some(space)),
-            None => self.check_names(connection).map(|()| None),
+            None => self.check_names(connection, MOST_NAMES).map(|()| None),
         }
     }
 
     /// Fails if a namespace that is not found may be one whose row was lost, or got another name. Among more
-    /// than [`MOST_NAMES`] that is for `fsck` to find.
-    fn check_names(&self, connection: &Connection) -> Result<()> {
+    /// than `most` nobody looks.
+    pub(super) fn check_names(&self, connection: &Connection, most: u32) -> Result<()> {
         let sql = "SELECT name FROM namespace LIMIT ?1";
         let names: Vec<String> = connection
             .prepare_cached(sql)
             .and_then(|mut select| {
                 select
-                    .query_map([MOST_NAMES + 1], |row| row.get(0))?
+                    .query_map([i64::from(most) + 1], |row| row.get(0))?
                     .collect()
             })
             .map_err(self.cannot("read"))?;
-        if names.len() > MOST_NAMES as usize {
+        if names.len() > most as usize {
             return Ok(());
         }
         for name in names {

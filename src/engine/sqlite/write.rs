@@ -164,6 +164,11 @@ impl Entries for Sqlite {
         self.list_namespaces()
     }
 
+    fn check_namespaces(&self) -> Result<()> {
+        self.read(|moment| self.check_names(moment, u32::MAX))?;
+        Ok(())
+    }
+
     fn busy_timeout(&self) -> Duration {
         self.settings.busy_timeout
     }

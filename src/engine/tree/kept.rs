@@ -148,7 +148,7 @@ impl Tree {
         if self.mark(namespace).as_ref() == Some(&kept.mark) {
             return Some(kept);
         }
-        self.kept.spaces.lock().remove(namespace);
+        self.forget_kept(namespace);
         None
     }
 
@@ -159,6 +159,11 @@ impl Tree {
         let found = || self.kept.spaces.lock().get(namespace).map(Arc::clone);
         let kept = found().or_else(|| self.kept_space(namespace, now).ok()?)?;
         Some(kept.space.clone())
+    }
+
+    /// Has a namespace opened anew the next time.
+    pub(super) fn forget_kept(&self, namespace: &Namespace) {
+        self.kept.spaces.lock().remove(namespace);
     }
 
     /// Takes a lock of a namespace that is kept, if it is free, and the namespace still the one at its path.
@@ -213,8 +218,9 @@ impl Tree {
         let Some(dir) = space.stand().filter(is_it) else {
             return Ok(None);
         };
-        let tmp = space.dir_if_any("tmp")?;
-        let drafts = tmp.map(|dir| Drafts::of(&space, dir)).transpose()?;
+        // Who only reads has no need of it, and who writes is told what is wrong.
+        let tmp = space.dir_if_any("tmp").ok().flatten();
+        let drafts = tmp.and_then(|dir| Drafts::of(&space, dir).ok());
         space.drafts = drafts.map(Arc::new);
         let kept = Arc::new(KeptSpace {
             mark,

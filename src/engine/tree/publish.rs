@@ -50,7 +50,8 @@ impl Tree {
                 Some(space) => space,
                 None => self.open_or_create(namespace)?,
             };
-            if let Some(draft) = Draft::write(&space, hashed, value, times, clock)? {
+            let draft = Draft::write(&space, hashed, value, times, clock);
+            if let Some(draft) = draft.inspect_err(|_| self.forget_kept(namespace))? {
                 return Ok(draft);
             }
             tries.again(|| space.path_of("tmp"))?;

@@ -52,15 +52,16 @@ impl Temp {
         space: &NamespaceDir,
         create: impl Fn(BorrowedFd<'_>, &str, &NamespaceDir) -> io::Result<File>,
     ) -> Result<Option<Self>> {
-        let drafts = match &space.drafts {
-            Some(kept) => Arc::clone(kept),
-            None => match space.subdir("tmp")? {
-                Some(dir) => Arc::new(Drafts::of(space, dir)?),
-                None => return Ok(None),
-            },
-        };
+        let mut kept = space.drafts.clone();
         let mut tries = Tries::default();
         loop {
+            let drafts = match &kept {
+                Some(kept) => Arc::clone(kept),
+                None => match space.subdir("tmp")? {
+                    Some(dir) => Arc::new(Drafts::of(space, dir)?),
+                    None => return Ok(None),
+                },
+            };
             let id = random();
             let name = name_of(id);
             let path = drafts.dir.path.join(&name);
@@ -69,6 +70,8 @@ impl Temp {
                     tries.again(|| path)?;
                     continue;
                 }
+                // Whoever looks for the directory anew makes it, or says what is wrong.
+                Err(_) if kept.take().is_some() => continue,
                 // The directory was open, and yet is gone.
                 Err(err)
                     if err.kind() == io::ErrorKind::NotFound && space.has_vanished("tmp")? =>
@@ -90,7 +93,7 @@ impl Temp {
                 tries.again(|| path.clone())?;
             }
             temp.drafts
-                .set_mode(&temp.file, space.drafts.is_some())
+                .set_mode(&temp.file, kept.is_some())
                 .map_err(|err| cannot(err, "set the mode of", &path))?;
             return Ok(Some(temp));
         }

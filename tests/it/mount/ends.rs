@@ -184,6 +184,9 @@ fn a_line_of_fstab_mounts_a_store() {
         ! touch mnt/default/new 2>&- && $umount mnt
         mount -t kv -o noexec,strictatime,lazytime,nodiratime \"$PWD/store\" mnt
         grep -q \"$PWD/mnt fuse.kv .*noexec\" /proc/self/mounts
+        $umount mnt
+        mount -t kv -o sync \"$PWD/store\" mnt; grep -q \"$PWD/mnt fuse.kv .*sync\" /proc/self/mounts; $umount mnt
+        mount -t kv \"$PWD/store\" mnt
         ends() { want=$1; shift; is=0; \"$@\" 2>&- || is=$?; test $is = $want; }
         ends 1 mount -o remount,ro mnt
         mount -i -o remount,ro mnt; ends 1 touch mnt/default/new; $umount mnt

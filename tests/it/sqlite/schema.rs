@@ -94,6 +94,10 @@ fn what_was_in_a_namespace_that_is_lost_is_not_absent() {
             kv.run(args).ends(Exit::Damaged).complains(&["namespace"]);
         }
         kv.run(["items", "jobs"]).ends(Exit::Success).prints("v\n");
+        // Who looks at all of them is told behind what there is.
+        let all = kv.run(["export", "--all"]).ends(Exit::Damaged);
+        assert!(all.stdout_text().contains("jobs"), "{}", all.report());
+        kv.run(["namespaces"]).ends(Exit::Damaged);
     }
 }
 
