@@ -156,7 +156,9 @@ impl App {
         let opener = mode.writes.then(|| Writer::of(mode.thread));
         let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
         let id = self.files.lock().add_handle(opened);
-        if let Ok(handle) = self.files.lock().handle(id)
+        // The table of all files is not held while anything is asked of the store.
+        let handle = self.files.lock().handle(id);
+        if let Ok(handle) = handle
             && let Some(buffer) = buffer.filter(|_| mode.writes)
         {
             let mut state = buffer.state();

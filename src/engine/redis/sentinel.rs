@@ -3,9 +3,9 @@
 
 use std::io;
 use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::os;
 use crate::store::RedisLocation;
 
 use super::facts::{field, unknown};
@@ -118,8 +118,11 @@ pub(super) fn word_of_all(
     let sentinels = given(location);
     for (number, sentinel) in sentinels.iter().cloned().enumerate() {
         let (tell, location, name) = (tell.clone(), location.clone(), name.to_owned());
-        let work = move || tell.send((number, ask(&location, &sentinel, &name, limit)));
-        _ = thread::Builder::new().spawn(work);
+        let work = move || {
+            _ = tell.send((number, ask(&location, &sentinel, &name, limit)));
+        };
+        // It may live longer than this call, and must take no signal from whoever waits for a child.
+        _ = os::spawn_without_signals(work);
     }
     drop(tell);
     let begun = Instant::now();

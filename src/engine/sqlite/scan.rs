@@ -110,8 +110,12 @@ impl Rows<'_> {
             let page = self
                 .read_page(moment, space)
                 .map_err(self.store.cannot("list"))?;
-            let judged = self.judge(moment, space, &page);
-            Ok(Some((space.clone(), page, judged.err())))
+            let mut failure = self.judge(moment, space, &page).err();
+            // Whoever wants so many does not ask once more behind them.
+            if let Some(err) = failure.take_if(|_| self.selection.limit.is_some()) {
+                return Err(err);
+            }
+            Ok(Some((space.clone(), page, failure)))
         })?;
         let Some((space, page, failure)) = done.flatten() else {
             self.is_last = true;
