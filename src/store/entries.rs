@@ -124,9 +124,12 @@ pub trait Entries: Send + Sync {
         while let Some(Entry { meta, value }) = self.get(namespace, key, clock.now())? {
             // Held in memory: it is there for the caller whatever becomes of the entry.
             let bytes = value.into_vec()?;
-            if self.remove(namespace, key, &Condition::Etag(meta.etag), clock)? {
-                let value = Value::Whole { bytes, next: 0 };
-                return Ok(Some(Entry { meta, value }));
+            let value = Value::Whole { bytes, next: 0 };
+            let entry = Entry { meta, value };
+            match self.remove(namespace, key, &Condition::Etag(meta.etag), clock) {
+                Ok(true) => return Ok(Some(entry)),
+                Ok(false) => {}
+                Err(err) => return entry.taken_though(err).map(Some),
             }
             conflicts.queue(self, namespace, key)?;
         }

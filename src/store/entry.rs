@@ -65,6 +65,19 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Returns an entry whose removal ended with an error: its caller gets it where it was taken from the
+    /// server that was asked, as nobody else would, and the error behind it.
+    ///
+    /// # Errors
+    ///
+    /// Any other error.
+    pub fn taken_though(self, err: StoreError) -> Result<Self> {
+        match err {
+            StoreError::Unreplicated { .. } => Ok(self.ending_in(err)),
+            err => Err(err),
+        }
+    }
+
     /// Lets whoever reads the value have all of it, and behind it an error: of an entry that was taken
     /// and may come back.
     pub fn ending_in(self, err: StoreError) -> Self {

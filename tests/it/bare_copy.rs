@@ -73,6 +73,19 @@ fn who_has_the_namespace_open_makes_them_too() {
     ran.prints("0 1\n4\n".repeat(3));
 }
 
+/// The copy has a copy of the draft, of the same name.
+#[test]
+fn a_value_that_comes_while_a_copy_takes_the_place_is_whole() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let script = "(printf before; sleep 2; printf behind) | kv put slow & sleep 1
+        cp -a store/default store/.copy && mv store/default moved && mv store/.copy store/default
+        wait $!";
+    kv.shell("sh", script).ends(Exit::Success);
+    kv.holds("slow", "beforebehind");
+    kv.holds("k", "v");
+}
+
 #[test]
 fn a_repair_makes_them() {
     let kv = bare();

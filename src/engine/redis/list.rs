@@ -83,8 +83,10 @@ impl Lists for Redis {
             };
             let unchanged = etag_words(entry.meta.etag);
             let popped = self.remove_at(list, &key, unchanged, word, clock);
-            if popped.map_err(|err| about(err, list.to_string()))? == Outcome::Done {
-                return Ok(Some(entry));
+            match popped.map_err(|err| about(err, list.to_string())) {
+                Ok(Outcome::Done) => return Ok(Some(entry)),
+                Ok(_) => {}
+                Err(err) => return entry.taken_though(err).map(Some),
             }
             conflicts.pause(self.busy_timeout(), &key)?;
         }

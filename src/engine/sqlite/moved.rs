@@ -148,6 +148,12 @@ impl Sqlite {
     /// Refuses a place where there is the log of another, that a process has open still. Nobody
     /// has a log open who has not locked its file before; only one that ends lets go of the file first.
     pub(super) fn check_log(&self) -> Result<()> {
+        // SQLite would wait at a pipe for who writes to it.
+        let journal = self.beside("-journal");
+        if fs::symlink_metadata(&journal).is_ok_and(|meta| !meta.is_file()) {
+            let what = io::Error::other("it is no regular file: move it away");
+            return Err(what).or_cannot("open the log", &journal);
+        }
         let Some(first) = self.owner_of_other_log() else {
             return Ok(());
         };

@@ -178,13 +178,8 @@ impl Draft {
 
     /// Makes the draft the entry of that name, in place of whatever had it. Returns false if the
     /// draft is gone: its namespace was removed, or somebody cleared `tmp/`.
-    pub(super) fn publish(
-        &mut self,
-        space: &NamespaceDir,
-        shard: &Dir,
-        name: &str,
-    ) -> Result<bool> {
-        self.temp.publish(space, shard, name)
+    pub(super) fn publish(&mut self, shard: &Dir, name: &str) -> Result<bool> {
+        self.temp.publish(shard, name)
     }
 }
 

@@ -126,7 +126,7 @@ impl Maintenance {
     pub(super) fn add_pack(&mut self, mut temp: Temp, geometry: Geometry) -> Result<Named> {
         let dir = self.packs_dir()?;
         let named = Named::new(geometry);
-        if !temp.publish(&self.space, &dir, &named.name)? {
+        if !temp.publish(&dir, &named.name)? {
             return Err(gone("name", &temp.path()));
         }
         self.unnamed.push(named.name.clone());
@@ -153,7 +153,7 @@ impl Maintenance {
         if self.staged.is_none() {
             return Ok(NewManifest(Some(temp)));
         }
-        if !temp.publish(&self.space, &dir, "MANIFEST")? {
+        if !temp.publish(&dir, "MANIFEST")? {
             return Err(gone());
         }
         dir.sync()?;
@@ -187,7 +187,7 @@ impl Maintenance {
         let mut temp = manifest
             .0
             .expect("only packs/ in the making has its MANIFEST already");
-        if !temp.publish(&self.space, &dir, "MANIFEST")? {
+        if !temp.publish(&dir, "MANIFEST")? {
             return Err(gone("write", &path));
         }
         self.unnamed.clear();

@@ -95,7 +95,7 @@ impl Tree {
             if let Some(deadline) = draft.meta().expires {
                 expiry::hint(&shard.space, hashed, deadline, clock.now());
             }
-            if draft.publish(&shard.space, &dir, hashed.name())? {
+            if draft.publish(&dir, hashed.name())? {
                 return Ok((Verdict::Publish, Some(dir)));
             }
             // The draft's name is gone, but its bytes are still open here.

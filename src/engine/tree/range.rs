@@ -151,7 +151,7 @@ impl List {
         let name = name_of(&range);
         let gone = || gone("create", &dir.path.join(&name));
         let mut temp = Temp::create(&self.space)?.ok_or_else(gone)?;
-        if !temp.publish(&self.space, &dir, &name)? {
+        if !temp.publish(&dir, &name)? {
             return Err(gone());
         }
         // A first one that gets lost says nothing wrong.

@@ -151,7 +151,7 @@ impl Tree {
             }
             if let Some(mut ready) = tombstone.take() {
                 let dir = shard.make_dir(self.syncs())?;
-                if ready.publish(space, &dir, hashed.name())? {
+                if ready.publish(&dir, hashed.name())? {
                     return Ok(Outcome::Removed(dir));
                 }
             }

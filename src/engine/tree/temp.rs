@@ -118,18 +118,12 @@ impl Temp {
 
     /// Gives the file a name in another directory, in place of whatever had it. Returns false if
     /// the file is gone: its namespace was removed, or somebody cleared `tmp/`.
-    pub(super) fn publish(&mut self, space: &NamespaceDir, to: &Dir, name: &str) -> Result<bool> {
-        let is_kept = |kept: &Arc<Drafts>| Arc::ptr_eq(kept, &self.drafts);
-        let found = match space.drafts.as_ref().is_some_and(is_kept) {
-            true => None,
-            false => match space.dir_if_any("tmp")? {
-                None => return Ok(false),
-                found => found,
-            },
-        };
-        let dir = found.as_ref().unwrap_or(&self.drafts.dir);
-        match disk::rename(dir.fd.as_fd(), &name_of(self.id), to.fd.as_fd(), name) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
+    ///
+    /// It is found where it was made, whatever has that path by now: a copy of the namespace has a copy of it.
+    pub(super) fn publish(&mut self, to: &Dir, name: &str) -> Result<bool> {
+        let from = self.drafts.dir.fd.as_fd();
+        match disk::rename(from, &name_of(self.id), to.fd.as_fd(), name) {
+            Err(err) if is_elsewhere(&err) => Ok(false),
             done => {
                 done.map_err(|err| cannot(err, "write", &to.path.join(name)))?;
                 self.is_published = true;
@@ -157,6 +151,14 @@ impl Drop for Temp {
             _ = disk::unlink(self.drafts.dir.fd.as_fd(), &name_of(self.id));
         }
     }
+}
+
+/// Tells whether a rename failed because the file is not there any more, or on another disk by now.
+fn is_elsewhere(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::CrossesDevices
+    )
 }
 
 fn name_of(id: u64) -> String {

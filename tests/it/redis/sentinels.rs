@@ -141,6 +141,7 @@ fn a_change_that_waits_goes_to_the_master_that_sentinels_name_meanwhile() {
         // Whoever has named a list is told of the list.
         on.run(&["pop", "l", "--busy-timeout", "300ms"])
             .ends(Exit::Failure)
+            .prints("a")
             .complains(&["the change of `l`", "0 of 1 replicas had it", "may be lost"]);
         let port = other.port.to_string();
         for args in [

@@ -90,7 +90,7 @@ impl Work<'_> {
         let mut temp = Temp::create_or_spare(&self.space, SPARE)?.ok_or_else(gone)?;
         temp.write(FORMAT.as_bytes())?;
         temp.sync()?;
-        if !temp.publish(&self.space, &dir, "format")? {
+        if !temp.publish(&dir, "format")? {
             return Err(gone());
         }
         dir.sync()?;

@@ -43,7 +43,7 @@ impl Work<'_> {
     ) -> Result<Repair> {
         let lost = self.open_lost()?;
         let to = new_name(stem);
-        if !tombstone.publish(&self.space, &lost, &to)? {
+        if !tombstone.publish(&lost, &to)? {
             return Err(gone("write", &lost.path.join(&to)));
         }
         let to = match disk::exchange(lost.fd.as_fd(), &to, dir.fd.as_fd(), name) {
