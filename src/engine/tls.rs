@@ -1,5 +1,6 @@
 //! TLS: whom to trust, and what is wrong where that is nobody.
 
+use std::fs;
 use std::io;
 
 use rustls::pki_types::CertificateDer;
@@ -16,22 +17,26 @@ const FILE: &str = "SSL_CERT_FILE";
 ///
 /// Of the kind `InvalidInput`, where there is none: asking again does not help.
 pub(super) fn authorities() -> io::Result<Vec<CertificateDer<'static>>> {
-    let found = rustls_native_certs::load_native_certs();
-    if !found.certs.is_empty() {
-        return Ok(found.certs);
-    }
-    let text = match os::first_variable(&[FILE]) {
-        Some((_, path)) => {
-            let why = found.errors.first().map(|err| match &err.kind {
-                rustls_native_certs::ErrorKind::Io { inner, .. } => format!(": {}", inner.kind()),
-                _ => String::new(),
-            });
-            let why = why.unwrap_or_default();
-            format!("there is no certificate in `{path}`, which {FILE} names{why}")
+    let refused = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+    // Others may come from a directory; who names a file means that one too.
+    if let Some((_, path)) = os::first_variable(&[FILE]) {
+        let names = |why: &str| refused(format!("`{path}`, which {FILE} names: {why}"));
+        let is_file = fs::metadata(&path)
+            .map_err(|err| names(&err.to_string()))?
+            .is_file();
+        let of_file =
+            || rustls_native_certs::load_certs_from_paths(Some(path.as_ref()), None).certs;
+        // A pipe would be waited for.
+        if !is_file || of_file().is_empty() {
+            return Err(names("there is no certificate in it"));
         }
-        None => "the system has no certificates to trust: install ca-certificates".to_owned(),
-    };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+    match rustls_native_certs::load_native_certs().certs {
+        none if none.is_empty() => Err(refused(
+            "the system has no certificates to trust: install ca-certificates".to_owned(),
+        )),
+        certs => Ok(certs),
+    }
 }
 
 /// Says what a fault of TLS means to who typed the address, whose scheme without TLS is named.
@@ -48,7 +53,10 @@ pub(super) fn explain(fault: &Error, plain: &str) -> String {
     };
     match other.contains("CaUsedAsEndEntity") {
         true => {
-            "its certificate is one of an authority (openssl: -addext basicConstraints=critical,CA:FALSE)".to_owned()
+            format!(
+                "its certificate is one of an authority, and no server's, if {FILE} names it or not (openssl \
+                 makes another with -addext basicConstraints=critical,CA:FALSE)"
+            )
         }
         false => fault.to_string(),
     }

@@ -141,11 +141,13 @@ fn tls_is_spoken_with_whom_an_authority_vouches_for() {
     // What will be no better the next time is told at once.
     kv.shell("sh", "echo junk >junk.pem").ends(Exit::Success);
     for (authority, why) in [
-        ("none.pem", "entity not found"),
+        ("none.pem", "No such file"),
         ("junk.pem", "no certificate in"),
     ] {
         let mut get = on.command(&["get", "k", "--busy-timeout", "60s"]);
         get.env("SSL_CERT_FILE", path(authority));
+        // Those in a directory do not make up for it.
+        get.env("SSL_CERT_DIR", "/etc/ssl/certs");
         let told = [authority, "SSL_CERT_FILE", why];
         Ran::of(&mut get).ends(Exit::Failure).complains(&told);
     }
