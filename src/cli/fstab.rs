@@ -49,10 +49,13 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
                 let given = args.next().unwrap_or(arg).as_bytes();
                 for given in given.split(|byte| *byte == b',') {
                     // The last one counts, as in `noexec,user,exec`.
+                    // mount(8) may take `sync=off` for its own `sync` too.
+                    if given == b"async" || given.starts_with(b"sync=") {
+                        options.retain(|option| option != "--synchronous");
+                    }
                     match given {
                         b"exec" => options.retain(|option| option != "--no-exec"),
                         b"rw" => options.retain(|option| option != "--read-only"),
-                        b"async" => options.retain(|option| option != "--synchronous"),
                         _ => options.extend(option(given).filter(|new| !options.contains(new))),
                     }
                 }

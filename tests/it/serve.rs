@@ -137,7 +137,7 @@ fn a_service_is_not_its_own_store() {
     command.env("KV_STORE", format!("http://localhost:{port}"));
     crate::harness::Ran::of(&mut command)
         .ends(Exit::Usage)
-        .complains(&["itself", "KV_STORE"]);
+        .complains(&["its own store", "KV_STORE"]);
 }
 
 #[test]

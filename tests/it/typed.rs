@@ -34,6 +34,10 @@ fn a_line_of_fstab_is_a_command_line() {
             "kv --store s mount --no-exec --sync=off -- /mnt",
         ),
         (
+            "mount.kv s /mnt -o async,sync",
+            "kv --store s mount --synchronous -- /mnt",
+        ),
+        (
             "mount.kv s /mnt -o default_permissions,kv-sync=off,kv_read_only",
             "kv --store s mount --sync=off --read-only -- /mnt",
         ),

@@ -56,7 +56,9 @@ impl Sqlite {
             };
         }
         let Some((space, _)) = self.row_as_is(&lent, namespace)? else {
-            return Ok(());
+            // It may be one whose row was lost.
+            self.check_homeless(request, tell)?;
+            return self.check_names(&lent, u32::MAX);
         };
         // What concerns the file as a whole is told once.
         if self.is_first(&lent, &space)? {
@@ -201,6 +203,9 @@ impl Sqlite {
         let value = row.value.map_err(self.cannot("check"))?;
         if !found.is_sound(id, key) {
             return Err(self.unsound_row(key));
+        }
+        if found.large.is_some() && value.is_some() {
+            return Err(self.damaged(key, "it has a value and parts of one"));
         }
         let Some(mut parts) = self.parts(connection, key, &found) else {
             return self

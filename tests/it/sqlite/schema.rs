@@ -94,11 +94,26 @@ fn what_was_in_a_namespace_that_is_lost_is_not_absent() {
             kv.run(args).ends(Exit::Damaged).complains(&["namespace"]);
         }
         kv.run(["items", "jobs"]).ends(Exit::Success).prints("v\n");
+        kv.run(["-n", "default", "fsck"]).ends(Exit::Damaged);
         // Who looks at all of them is told behind what there is.
         let all = kv.run(["export", "--all"]).ends(Exit::Damaged);
         assert!(all.stdout_text().contains("jobs"), "{}", all.report());
         kv.run(["namespaces"]).ends(Exit::Damaged);
     }
+}
+
+#[test]
+fn a_value_beside_its_parts_is_told() {
+    let kv = sandbox();
+    kv.feed(["put", "k"], &large()).ends(Exit::Success);
+    database(&kv)
+        .execute_batch("UPDATE entry SET value = x'00'")
+        .unwrap();
+    kv.run(["get", "k"]).ends(Exit::Damaged);
+    tells(&kv.run(["fsck"]).ends(Exit::Damaged), &["parts"]);
+    let mended = kv.run(["fsck", "--repair"]).ends(Exit::Success);
+    tells(&mended, &["moved to the table `lost`"]);
+    kv.lacks("k");
 }
 
 #[test]
