@@ -65,11 +65,11 @@ fn begin(
     // A server has room of its own, and drafts are kept here.
     let disk = disk_of(&session.choice.location).and_then(real_path);
     let store = session.take_store();
-    // One that cannot be reached or opened is told now, not to whoever looks into it. What is damaged
-    // of one hides nothing of the rest.
-    let key = Key::new(b"%".to_vec())?;
+    // One that cannot be reached or opened is told now, not to whoever looks into it.
     let reached = store.exists().and_then(|_| store.namespaces());
     reached.with_context(|| cannot(args))?;
+    // What is damaged of a namespace hides nothing of the rest.
+    let key = Key::new(b"%".to_vec())?;
     match store.stat(&session.namespace, &key, session.clock.now()) {
         Err(err) if !err.is_damage() => return Err(err).with_context(|| cannot(args)),
         _ => {}

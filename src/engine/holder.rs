@@ -1,7 +1,7 @@
 //! The files of named locks: how one is locked, and what it tells people, which decides nothing.
 //!
-//! Its content is `<pid> <since, nanoseconds since 1970> <x or s> <host>\n`, and a mark on it says
-//! that it is locked, to those who must not lock it themselves to find out.
+//! Its content is `<pid> <since, nanoseconds since 1970> <x or s> <host>\n`, and an OFD lock on it
+//! says that it is locked, to those who must not lock it themselves to find out.
 //!
 //! A collection of garbage removes the files that nobody holds, each while it holds it. Whoever gets a
 //! lock looks therefore whether its file is still the one at its path, and begins again where it is not;
@@ -23,7 +23,7 @@ use crate::os::flock::{self, Kind, Patience};
 const LONGEST: usize = 512;
 
 /// How long "one try" takes where no holder is seen: who looks at one, or removes a file that nobody
-/// holds, locks it for a moment, and must not make a single try fail. Where there are marks, only such a
+/// holds, locks it for a moment, and must not make a single try fail. Where there are OFD locks, only such a
 /// one is waited for.
 const A_MOMENT: Duration = Duration::from_millis(if os::HAS_OFD_LOCKS { 1_000 } else { 10 });
 

@@ -26,8 +26,8 @@ const GONE: u64 = 30_000;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) master: Address,
-    /// Those replicas that may take its place.
-    replicas: Vec<Address>,
+    /// Those replicas that may take its place, and whether the sentinel holds each for down.
+    replicas: Vec<(Address, bool)>,
     /// There is a replica, which may be down.
     has_any: bool,
     /// Grows with each master that takes the place of another.
@@ -41,8 +41,9 @@ impl Known {
         known.max(u32::from(self.has_any))
     }
 
-    /// Tells whether a replica has been taken off the master to be put in its place: that is done before
-    /// anybody is told. Which cannot be asked, nobody puts anywhere.
+    /// Tells whether a replica may have been taken off the master to be put in its place: that is done before
+    /// anybody is told. Of one that cannot be asked that is not known, unless nothing listens there, or the
+    /// sentinel cannot ask it either: such a one is put nowhere.
     pub(super) fn has_lost_one(
         &self,
         location: &RedisLocation,
@@ -54,11 +55,16 @@ impl Known {
         };
         let own = text(master.ask(&ROLE)?);
         let history = field(&own, "master_replid").ok_or_else(|| unknown("INFO", Reply::Nil))?;
-        let has_left = |replica: &Address| {
+        let has_left = |(replica, is_down): &(Address, bool)| {
             let asked = Socket::connect(location, replica, limit).and_then(|mut it| it.ask(&ROLE));
-            let says = asked.map(text).unwrap_or_default();
-            field(&says, "role") == Some("master")
-                && field(&says, "master_replid2") == Some(history)
+            match asked.map(text) {
+                Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => false,
+                Ok(says) if field(&says, "role").is_some() => {
+                    field(&says, "role") == Some("master")
+                        && field(&says, "master_replid2") == Some(history)
+                }
+                _ => !is_down,
+            }
         };
         Ok(self.replicas.iter().any(has_left))
     }
@@ -95,9 +101,10 @@ fn ask(location: &RedisLocation, sentinel: &str, name: &str, limit: Duration) ->
         let told = fields(reply)?;
         let down = value(&told, "s-down-time").and_then(|down| down.parse().ok());
         let is_gone = !is_moving && down.is_some_and(|down: u64| down > GONE);
+        let is_down = value(&told, "flags").is_some_and(|flags| flags.contains("s_down"));
         let port = value(&told, "port")?.parse::<u16>().ok()?;
         let host = value(&told, "ip").filter(|host| is_host(host) && !is_gone)?;
-        Some(address(host, port))
+        Some((address(host, port), is_down))
     };
     Ok(Known {
         master,

@@ -70,8 +70,8 @@ impl Locks for Sqlite {
             }
             conflicts.pause(self.settings.busy_timeout, name)?;
         };
-        // A lock that cannot say who holds it is still held. The mark comes last: who is marked has
-        // said who it is.
+        // A lock that cannot say who holds it is still held. The OFD lock comes last: who has one
+        // has said who it is.
         let text = holder::text(request.is_shared, clock.now());
         _ = file
             .write_all_at(text.as_bytes(), 0)

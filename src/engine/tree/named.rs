@@ -52,8 +52,8 @@ impl Locks for Tree {
                     return Ok(None);
                 }
                 if space.is_at_path(&below, &file)? {
-                    // A lock that cannot say who holds it is still held. The mark comes last: who is
-                    // marked has said who it is.
+                    // A lock that cannot say who holds it is still held. The OFD lock comes
+                    // last: who has one has said who it is.
                     _ = write_holder(&file, request.is_shared, clock.now());
                     _ = os::ofd_lock(&file, request.is_shared);
                     return Ok(Some(Box::new(Lock { file })));

@@ -5,7 +5,8 @@
 //! that a namespace which was removed or moved meanwhile is noticed. A look and the draft that follows
 //! are one step. The one that locks is always another, and looks at `format` once more: a value may
 //! have come for hours, and what decides is what the namespace is when the entry gets its name. So
-//! `get` looks once, `put` twice, and `incr`, a `get` with a `put` on a condition, three times.
+//! `get` looks once, `put` twice, and `incr`, a `get` with a `put` on a condition, three times; in a
+//! namespace that is kept the look of who locks is the only one of a put.
 
 use std::fs::File;
 use std::io;

@@ -120,6 +120,39 @@ impl Drop for Ends<'_> {
     }
 }
 
+/// What cannot be known is not assumed: it may be on its way to the master's place.
+#[test]
+fn a_replica_that_is_silent_and_held_for_up_is_waited_for() {
+    let Some((master, replica)) = pair() else {
+        return;
+    };
+    let of = master.port.to_string();
+    let (Some(other), Some(sentinel)) = (
+        Server::start(&["--replicaof", "127.0.0.1", &of]),
+        watch(&master),
+    ) else {
+        return;
+    };
+    until_knows(&sentinel, &replica);
+    until_knows(&sentinel, &other);
+    let slow = [
+        "sentinel",
+        "set",
+        "mine",
+        "down-after-milliseconds",
+        "60000",
+    ];
+    assert_eq!(sentinel.cli(&slow), "OK");
+    let on = On::new(store_of(&[sentinel.port]));
+    on.run(&["put", "k", "v"]).ends(Exit::Success);
+    signal(&other, "-STOP");
+    on.run(&["put", "k", "w", "--busy-timeout", "1s"])
+        .ends(Exit::Failure)
+        .complains(&["1 of 2 replicas had it", "may be lost"]);
+    signal(&other, "-CONT");
+    on.run(&["put", "k", "x"]).ends(Exit::Success);
+}
+
 #[test]
 fn a_change_that_waits_goes_to_the_master_that_sentinels_name_meanwhile() {
     let (Some((master, replica)), Some(other)) = (pair(), Server::start(&[])) else {
