@@ -6,17 +6,17 @@
 //!   main
 //!   commands                                  how each command is carried out; prints, reads the
 //!                                             environment and the clock; errors become one line
-//!   server    mount                           a store over HTTP and as a file system, whatever its
-//!                                             engine
-//!   cli    wire    engine                     what can be typed; how entries leave as text; where
-//!                                             entries live. Strangers to each other
+//!   cli    server    mount                    what can be typed; a store over HTTP and as a file
+//!                                             system, whatever its engine. Strangers to each other
+//!   engine                                    where entries live
+//!   wire                                      how entries leave as text
 //!   exit                                      what the exit statuses mean
 //!   store    os                               what a store is; what differs between systems
 //! ```
 //!
 //! A module imports only from lines below its own; `tests/it/tidy.rs` holds that table. A command
-//! is written against [`store::Store`] and cannot tell which engine serves it: [`engine::open`] is
-//! the only list of engines. How the default one keeps its promises is told in [`engine::tree`].
+//! is written against [`store::Store`] and cannot tell which engine serves it: `ENGINES` in
+//! `engine/mod.rs` is the only list of them. How the default one keeps its promises is told in [`engine::tree`].
 //!
 //! # Words
 //!
@@ -53,11 +53,10 @@
 //! # To add an engine
 //!
 //! A module in `engine/` that has [`store::Entries`] and [`store::Locks`] and takes the defaults of the
-//! other facets (`engine/memory.rs` is one); in `engine/mod.rs` that module and a line of [`engine::open`];
-//! in `store/location.rs` a variant of [`store::Location`], which the compiler leads through the rest of
-//! the file, and its word in `from_variable`; the help of `--store` in `cli/global.rs` and kv.md. For its
-//! tests a line each in `tests/it/engines.rs`, `tests/it/contract` and `tests/it/tidy/imports.rs`. What it
-//! does better than the defaults comes afterwards, facet by facet.
+//! other facets, and an [`engine::location::Locator`] that opens it (`engine/memory.rs` is one); in
+//! `engine/mod.rs` that module and a row of `ENGINES`, from which its locations are read and shown in help;
+//! its paragraph in kv.md. For its tests a line each in `tests/it/engines.rs`, `tests/it/contract` and
+//! `tests/it/tidy/imports.rs`. What it does better than the defaults comes afterwards, facet by facet.
 //!
 //! # Where the promises are proved
 //!

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::cli::{Cli, value};
-use crate::store::{Location, Namespace};
+use crate::engine::{self, Location};
+use crate::store::Namespace;
 
 /// The options that any command takes; what was not given is `None`.
 ///
@@ -15,10 +16,9 @@ use crate::store::{Location, Namespace};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST
-    /// [default: $KV_STORE, or ~/.local/share/kv]
+    /// Where the store is.
     #[arg(short, long, value_name = "LOCATION", value_parser = value::location())]
-    #[arg(value_hint = ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath, help = store_help())]
     pub store: Option<Location>,
 
     /// Namespace to use [default: $KV_NAMESPACE, or default]
@@ -45,6 +45,11 @@ pub struct Global {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     #[arg(value_hint = ValueHint::FilePath)]
     pub token_file: Option<PathBuf>,
+}
+
+fn store_help() -> String {
+    let usage = engine::usage();
+    format!("Where the store is: {usage} [default: $KV_STORE, or ~/.local/share/kv]")
 }
 
 /// What an acknowledged write survives.

@@ -40,7 +40,7 @@ pub use self::memo::MemoArgs;
 pub use self::programs::{LockArgs, OnLoss, UpdateArgs, WaitArgs};
 pub use self::reach::{MountArgs, NamespacesArgs};
 pub use self::reader::{Reader, command, names_a_program, parse};
-pub use self::serve::{Listen, ServeArgs};
+pub use self::serve::ServeArgs;
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};

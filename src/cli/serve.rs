@@ -1,11 +1,11 @@
 //! Arguments of `kv serve`.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use clap::{Args, ValueHint};
 
 use crate::cli::value;
+use crate::wire::http::Address;
 
 /// Arguments of `kv serve`.
 #[derive(Debug, Args)]
@@ -13,7 +13,7 @@ pub struct ServeArgs {
     /// Listen on ADDR:PORT or on unix:PATH
     #[arg(long, value_name = "ADDRESS", value_parser = listen, default_value = "127.0.0.1:8080")]
     #[arg(value_hint = ValueHint::Other)]
-    pub listen: Listen,
+    pub listen: Address,
 
     /// Answer to NAME too, besides the address and `localhost`; may be given more than once
     #[arg(long, value_name = "NAME", value_parser = host, value_hint = ValueHint::Hostname)]
@@ -29,15 +29,6 @@ pub struct ServeArgs {
     pub read_only: bool,
 }
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// A port of this machine.
-    Tcp(SocketAddr),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
-
 /// Reads what a request can name as its `Host`, without a port.
 fn host(text: &str) -> Result<String, String> {
     let name = text
@@ -51,20 +42,20 @@ fn host(text: &str) -> Result<String, String> {
     }
 }
 
-fn listen(text: &str) -> Result<Listen, String> {
+fn listen(text: &str) -> Result<Address, String> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path {
             "" => Err("`unix:` needs the path of a socket".to_owned()),
-            path => Ok(Listen::Unix(path.into())),
+            path => Ok(Address::Unix(path.into())),
         };
     }
     if let Some(port) = text.strip_prefix("localhost:")
         && let Ok(port) = port.parse()
     {
-        return Ok(Listen::Tcp((Ipv4Addr::LOCALHOST, port).into()));
+        return Ok(Address::Tcp((Ipv4Addr::LOCALHOST, port).into()));
     }
     let address = text.parse();
     address
-        .map(Listen::Tcp)
+        .map(Address::Tcp)
         .map_err(|_| "write it as 127.0.0.1:8080, [::1]:8080 or unix:PATH".to_owned())
 }

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use crate::engine::Location;
 use crate::store::key::BadKey;
-use crate::store::{Key, Location, Namespace, lists};
+use crate::store::{Key, Namespace, lists};
 
 pub(super) use crate::store::units::{patience, size, ttl};
 

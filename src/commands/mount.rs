@@ -11,7 +11,7 @@ use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
 use crate::os::{self, Side};
-use crate::store::{Clock as _, HttpLocation, HttpServer, Key, Location};
+use crate::store::{Clock as _, Key};
 
 /// Mounts, and waits for the end of it: in the foreground, or in another process.
 pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -23,7 +23,9 @@ pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
         mounted.wait().with_context(|| cannot(args))?;
         return Ok(Exit::Success);
     }
-    make_absolute(&mut session.choice.location).with_context(|| cannot(args))?;
+    // It leaves its directory.
+    let absolute = session.choice.location.make_absolute();
+    absolute.with_context(|| cannot(args))?;
     // What is open of a store is one process's: neither of the two goes on with it.
     session.reopen();
     match os::background().with_context(|| cannot(args))? {
@@ -63,7 +65,8 @@ fn begin(
     spill: PathBuf,
 ) -> Result<Mounted> {
     // A server has room of its own, and drafts are kept here.
-    let disk = disk_of(&session.choice.location).and_then(real_path);
+    let disk = session.choice.location.locator().on_disk();
+    let disk = disk.and_then(real_path);
     let store = session.take_store();
     // One that cannot be reached or opened is told now, not to whoever looks into it.
     let reached = store.exists().and_then(|_| store.namespaces());
@@ -115,7 +118,7 @@ fn check(args: &MountArgs, session: &Session<'_>, spill: &Path) -> Result<PathBu
     if !is_dir {
         bail!("{}: it is no directory", cannot(args));
     }
-    let disk = disk_of(&session.choice.location);
+    let disk = session.choice.location.locator().on_disk();
     for (what, path) in [("the store", disk), ("TMPDIR", Some(spill))] {
         let Some(real) = path.and_then(real_path) else {
             continue;
@@ -146,14 +149,6 @@ fn check(args: &MountArgs, session: &Session<'_>, spill: &Path) -> Result<PathBu
     Ok(point)
 }
 
-/// Returns where on this machine's disks a store is.
-fn disk_of(location: &Location) -> Option<&Path> {
-    match location {
-        Location::Directory(path) | Location::Sqlite(path) => Some(path),
-        _ => None,
-    }
-}
-
 /// Returns a path without links. What is not there yet is made in the nearest directory that is.
 fn real_path(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
@@ -178,18 +173,4 @@ fn is_within(path: &Path, other: &Path) -> Result<bool> {
 /// Tells whether a program answers for what is mounted there.
 fn has_program(point: &Path) -> Result<bool> {
     Ok(os::Spot::of(point)?.is_some_and(|spot| spot.is_of_program()))
-}
-
-/// Names what it opens later by full names, as it leaves its directory.
-fn make_absolute(location: &mut Location) -> io::Result<()> {
-    let path = match location {
-        Location::Directory(path) | Location::Sqlite(path) => path,
-        Location::Http(HttpLocation {
-            server: HttpServer::Socket(path),
-            ..
-        }) => path,
-        _ => return Ok(()),
-    };
-    *path = std::path::absolute(&*path)?;
-    Ok(())
 }

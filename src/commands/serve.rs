@@ -1,18 +1,18 @@
 //! `kv serve`: serves a store over HTTP.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, Result};
 
-use crate::cli::{Listen, ServeArgs};
+use crate::cli::ServeArgs;
 use crate::commands::output::Output;
 use crate::commands::session::read_token;
 use crate::commands::{Session, batch};
 use crate::exit::{Exit, UsageError};
 use crate::os;
-use crate::server::{self, Address, BatchRequest, Config, Listener};
-use crate::store::{HttpServer, Location, StoreError};
+use crate::server::{self, BatchRequest, Config, Listener};
+use crate::store::StoreError;
+use crate::wire::http::Address;
 
 /// Serves until a signal ends it.
 pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -21,13 +21,9 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     let given = os::inherited_socket().context("cannot take the service manager's socket")?;
     let given = given.map(Listener::adopt).transpose();
     let given = given.context("cannot listen on the service manager's socket")?;
-    let address = match (&given, &args.listen) {
-        (Some(listener), _) => listener.address().clone(),
-        (None, Listen::Tcp(address)) => Address::Tcp(*address),
-        (None, Listen::Unix(path)) => Address::Unix(path.clone()),
-    };
+    let address = given.as_ref().map_or(&args.listen, Listener::address);
     let is_guarded = token.is_some() || matches!(address, Address::Unix(_));
-    if let Address::Tcp(address) = &address
+    if let Address::Tcp(address) = address
         && !is_guarded
         && !address.ip().is_loopback()
     {
@@ -40,14 +36,10 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     }
     let listener = match given {
         Some(listener) => listener,
-        None => {
-            let shown = address.to_string();
-            Listener::bind(address).with_context(|| format!("cannot listen on {shown}"))?
-        }
+        None => Listener::bind(args.listen.clone())
+            .with_context(|| format!("cannot listen on {}", args.listen))?,
     };
-    if let Location::Http(store) = &session.choice.location
-        && is_itself(listener.address(), &store.server)
-    {
+    if session.choice.location.locator().is_at(listener.address()) {
         let error = format!(
             "the service would be its own store: {} names the address that it listens on",
             session.choice.setting
@@ -86,25 +78,6 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     };
     server::serve(listener, config, ready).context("cannot serve")?;
     Ok(Exit::Success)
-}
-
-/// Tells whether a service that listens there is the one that the store is behind.
-fn is_itself(ours: &Address, store: &HttpServer) -> bool {
-    match (ours, store) {
-        (Address::Tcp(ours), HttpServer::Host { authority, .. }) => {
-            let places = authority.to_socket_addrs().into_iter().flatten();
-            let is_here =
-                |ip: IpAddr| ours.ip() == ip || (ours.ip().is_unspecified() && ip.is_loopback());
-            places
-                .into_iter()
-                .any(|place| place.port() == ours.port() && is_here(place.ip()))
-        }
-        (Address::Unix(ours), HttpServer::Socket(store)) => {
-            let [ours, store] = [ours, store].map(|path| path.canonicalize().ok());
-            ours.is_some() && ours == store
-        }
-        _ => false,
-    }
 }
 
 /// Tells the operator what went wrong with the store; no value and no token is in it.

@@ -15,11 +15,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cli::{Durability, Global};
 use crate::commands::output::Output;
-use crate::engine::{self, Settings, Sync};
+use crate::engine::location::Secret;
+use crate::engine::{self, Location, Settings, Sync};
 use crate::exit::{Exit, UsageError};
 use crate::store::error::line;
 use crate::store::units::patience;
-use crate::store::{Clock, Location, Namespace, Store, StoreError, Time};
+use crate::store::{Clock, Namespace, Store, StoreError, Time};
 use crate::wire::text::escape;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +59,7 @@ pub(super) struct StoreChoice {
 
 impl StoreChoice {
     fn open(&self) -> Box<dyn Store> {
-        engine::open(self.location.clone(), self.settings)
+        engine::open(&self.location, self.settings)
     }
 }
 
@@ -145,16 +146,17 @@ impl<'a> Session<'a> {
             },
         };
         let token_file = global.token_file;
-        if let Location::Http(_) = location {
-            let token = match &token_file {
-                Some(path) if !serves => Some(read_token(path)?),
-                _ => variable("KV_TOKEN")
-                    .map(|text| check_token(text, "KV_TOKEN"))
-                    .transpose()?,
-            };
-            location.add_token(token);
-        }
-        location.add_password(|| variable("KV_PASSWORD").and_then(|text| text.into_string().ok()));
+        let secret = match (location.secret(), &token_file) {
+            (None, _) => None,
+            (Some(Secret::Password), _) => {
+                variable("KV_PASSWORD").and_then(|text| text.into_string().ok())
+            }
+            (Some(Secret::Token), Some(path)) if !serves => Some(read_token(path)?),
+            (Some(Secret::Token), _) => variable("KV_TOKEN")
+                .map(|text| check_token(text, "KV_TOKEN"))
+                .transpose()?,
+        };
+        location.add_secret(secret)?;
         let choice = StoreChoice {
             location,
             settings,
@@ -203,7 +205,7 @@ impl<'a> Session<'a> {
     /// one log for all, what is written to it waits for the disk like the rest.
     pub(super) fn hasty_store(&self) -> Box<dyn Store> {
         let mut choice = self.choice.clone();
-        if let Location::Directory(_) = choice.location {
+        if choice.location.locator().syncs_apart() {
             choice.settings.sync = Sync::Off;
         }
         choice.open()
@@ -350,11 +352,13 @@ fn default_location() -> Result<(Location, &'static str)> {
     if let Some(data) = variable("XDG_DATA_HOME").map(PathBuf::from)
         && data.is_absolute()
     {
-        return Ok((Location::Directory(data.join("kv")), "XDG_DATA_HOME"));
+        let location = Location::from_variable(data.join("kv").into())?;
+        return Ok((location, "XDG_DATA_HOME"));
     }
     match variable("HOME").map(PathBuf::from) {
         Some(home) if home.is_absolute() => {
-            Ok((Location::Directory(home.join(".local/share/kv")), "HOME"))
+            let location = Location::from_variable(home.join(".local/share/kv").into())?;
+            Ok((location, "HOME"))
         }
         Some(_) => bail!(UsageError(
             "HOME is no absolute path: set it, or KV_STORE".to_owned()

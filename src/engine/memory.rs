@@ -5,6 +5,7 @@
 //! comparing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::engine::Settings;
+use crate::engine::location::{Given, Locator};
 use crate::os;
 use crate::store::{
     Bulk, Clock, Condition, Entries, Entry, Etag, Guard, Held, Holder, Key, Listed, Listing, Lists,
-    LockRequest, Locks, Meta, Namespace, OrCannot as _, Put, Result, Scan, Selection, Time, Upkeep,
-    Value, Watch, entry,
+    LockRequest, Locks, Meta, Namespace, OrCannot as _, Put, Result, Scan, Selection, Store, Time,
+    Upkeep, Value, Watch, entry,
 };
 
 /// So many entries of a listing are copied at once; others can write between two times.
@@ -32,10 +34,25 @@ type Contents = BTreeMap<Key, (Meta, Arc<[u8]>)>;
 
 static NAMESPACES: Mutex<BTreeMap<Namespace, Contents>> = Mutex::new(BTreeMap::new());
 
-impl Memory {
-    /// Names the store of this process, which is empty at first.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
+/// `memory:`, the only location of such a store.
+struct Anywhere;
+
+pub(super) fn location(given: &Given) -> Result<Arc<dyn Locator>, &'static str> {
+    match given.rest.is_empty() {
+        true => Ok(Arc::new(Anywhere)),
+        false => Err("`memory:` takes nothing behind it"),
+    }
+}
+
+impl fmt::Display for Anywhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory:")
+    }
+}
+
+impl Locator for Anywhere {
+    fn open(&self, settings: Settings) -> Box<dyn Store> {
+        Box::new(Memory { settings })
     }
 }
 

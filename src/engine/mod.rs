@@ -1,6 +1,7 @@
 //! Where entries live: one folder or file per engine. They do not know each other.
 //!
-//! [`open`] is the only list of engines; a new one is a new module and a line there. What engines
+//! `ENGINES` is the only list of them; a new one is a new module and a row there. A [`Location`] names
+//! one, and says where its store is. What engines
 //! share is beside them: `holder` tells who has a lock on a file; `lease`
 //! serves those that cannot see a holder die; `runs` puts what is imported in order, and `merge` reads
 //! what is in order as one; `tls` knows whom to trust.
@@ -8,6 +9,7 @@
 mod holder;
 pub mod http;
 mod lease;
+pub mod location;
 pub mod memory;
 mod merge;
 pub mod redis;
@@ -18,7 +20,49 @@ pub mod tree;
 
 use std::time::Duration;
 
-use crate::store::{Location, Store};
+use crate::store::Store;
+
+pub use self::location::Location;
+use self::location::{Engine, Secret};
+
+/// The engines, in the order in which help names them.
+const ENGINES: [Engine; 5] = [
+    Engine {
+        name: "tree",
+        schemes: &[""],
+        usage: Some("a directory"),
+        secret: None,
+        read: tree::location,
+    },
+    Engine {
+        name: "sqlite",
+        schemes: &["sqlite"],
+        usage: Some("sqlite:FILE"),
+        secret: None,
+        read: sqlite::location,
+    },
+    Engine {
+        name: "redis",
+        schemes: redis::SCHEMES,
+        usage: Some("redis://HOST"),
+        secret: Some(Secret::Password),
+        read: redis::location,
+    },
+    Engine {
+        name: "http",
+        schemes: &["http", "https", "http+unix"],
+        usage: Some("http://HOST"),
+        secret: Some(Secret::Token),
+        read: http::location,
+    },
+    Engine {
+        name: "memory",
+        schemes: &["memory"],
+        usage: None,
+        secret: None,
+        read: memory::location,
+    },
+];
 
 /// What a user can choose about a store besides its location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +85,13 @@ pub enum Sync {
 }
 
 /// Opens the store at a location. Nothing is read, made or connected before the first call on it.
-pub fn open(location: Location, settings: Settings) -> Box<dyn Store> {
-    match location {
-        Location::Directory(path) => Box::new(tree::Tree::new(path, settings)),
-        Location::Http(place) => Box::new(http::Http::new(place, settings)),
-        Location::Memory => Box::new(memory::Memory::new(settings)),
-        Location::Redis(place) => Box::new(redis::Redis::new(place, settings)),
-        Location::Sqlite(path) => Box::new(sqlite::Sqlite::new(path, settings)),
-    }
+pub fn open(location: &Location, settings: Settings) -> Box<dyn Store> {
+    location.locator().open(settings)
+}
+
+/// Says for help what a location can be.
+pub fn usage() -> String {
+    let usages: Vec<_> = ENGINES.iter().filter_map(|engine| engine.usage).collect();
+    let (last, others) = usages.split_last().unwrap_or((&"", &[]));
+    format!("{} or {last}", others.join(", "))
 }

@@ -1,9 +1,8 @@
 //! Where the service listens.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixListener;
@@ -17,6 +16,7 @@ use rustix::net::sockopt::{socket_acceptconn, socket_type};
 
 use crate::os;
 use crate::os::flock::{self, Kind};
+use crate::wire::http::Address;
 
 /// How often, and after which pause, others are waited for who make a socket.
 const TURN_TRIES: u32 = 200;
@@ -24,15 +24,6 @@ const TURN_PAUSE: Duration = Duration::from_millis(10);
 /// How many may wait to be taken in, where the system allows that many. Where more come, Linux knows of
 /// some no more than a cookie, and resets them when what they send comes out of turn.
 const QUEUE: i32 = 4_096;
-
-/// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// A port of this machine.
-    Tcp(SocketAddr),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
 
 /// An address that is listened on. The file of a socket is removed with it.
 #[derive(Debug)]
@@ -162,16 +153,6 @@ impl Drop for Listener {
             && self.made == identity(path)
         {
             _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// Shows it as a client types it.
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "http://{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

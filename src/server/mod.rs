@@ -60,7 +60,7 @@ use tokio::time::timeout;
 
 use crate::store::{Clock, Namespace, Store, StoreError};
 
-pub use self::listen::{Address, Listener};
+pub use self::listen::Listener;
 use self::locks::Locks;
 use self::memory::Memory;
 use self::metrics::Metrics;

@@ -4,7 +4,7 @@
 //! each engine that implements it.
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`units`], [`entry`], [`put`], [`scan`],
-//! [`glob`], [`error`], [`percent`], [`location`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
+//! [`glob`], [`error`], [`percent`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
 //! [`lists`], [`locks`], [`watch`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
 
 pub mod bulk;
@@ -16,7 +16,6 @@ pub mod evict;
 pub mod glob;
 pub mod key;
 pub mod lists;
-pub mod location;
 pub mod locks;
 pub mod modify;
 pub mod namespace;
@@ -36,7 +35,6 @@ pub use self::error::{Fault, OrCannot, Result, StoreError};
 pub use self::glob::Glob;
 pub use self::key::Key;
 pub use self::lists::{End, Lists};
-pub use self::location::{HttpLocation, HttpServer, Location, RedisLocation};
 pub use self::locks::{Guard, Held, Holder, LockRequest, Locks, OnLoss};
 pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};

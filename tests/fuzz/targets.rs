@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStringExt as _;
 
 pub use kv::fuzz::{entry, hints, manifest, pack, server, server_entry};
 
-use kv::store::{Glob, Incoming, Location, units};
+use kv::engine::Location;
+use kv::store::{Glob, Incoming, units};
 use kv::wire::words::Splitter;
 use kv::wire::{json, record, tsv};
 

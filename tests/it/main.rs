@@ -56,6 +56,7 @@ mod last_sync;
 mod links;
 mod list_killed;
 mod list_kills;
+mod location;
 mod lock;
 mod lock_files;
 mod looks;

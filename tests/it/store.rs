@@ -1,14 +1,11 @@
-//! What every engine builds on: names, times, patterns, units and locations, as functions.
+//! What every engine builds on: names, times, patterns and units, as functions.
 
 mod entry;
 mod glob;
-mod http;
 mod key;
 mod lists;
-mod location;
 mod namespace;
 mod percent;
-mod redis;
 mod scan;
 mod time;
 mod units;

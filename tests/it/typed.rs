@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use kv::cli::{Cli, Command, Listen, ServeArgs, parse};
+use kv::cli::{Cli, Command, ServeArgs, parse};
+use kv::wire::http::Address;
 
 fn read(line: &str) -> Result<Cli, clap::Error> {
     let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
@@ -91,10 +92,10 @@ fn an_address_is_numbers_or_a_path() {
         ("unix:", None),
         ("", None),
     ] {
-        let want = want.map(|want| Listen::Tcp(want.parse().unwrap()));
+        let want = want.map(|want| Address::Tcp(want.parse().unwrap()));
         let listen = serve(&format!("--listen={text}")).map(|args| args.listen);
         assert_eq!(listen, want, "{text}");
     }
     let path = serve("--listen unix:a:b").unwrap().listen;
-    assert_eq!(path, Listen::Unix("a:b".into()));
+    assert_eq!(path, Address::Unix("a:b".into()));
 }

@@ -13,13 +13,14 @@ use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, SendBody};
 
 use crate::engine::Settings;
-use crate::store::{Fault, HttpLocation, HttpServer, Result, StoreError};
+use crate::store::{Fault, Result, StoreError};
 use crate::wire::http::answer::{self, PROTOCOL, Refused, VERSION};
 
 use super::ask::Ask;
 use super::deadline::WithDeadline;
 use super::faults::{io_error, is_unreachable, uncertain};
 use super::incoming::Incoming;
+use super::location::{HttpLocation, HttpServer};
 use super::proxy::{named_for, proxy_for};
 use super::socket::{NoResolver, UnixConnector};
 use super::tls::tls_config;

@@ -10,7 +10,7 @@
 //! that might be changed on the way all the same, such as `a/../b`, is the beginning of the body of the
 //! same verb on its namespace; see [`ask`].
 //!
-//! Read the files in this order: [`socket`], [`tls`], [`deadline`], [`incoming`], [`faults`], [`ask`],
+//! Read the files in this order: [`mod@location`], [`socket`], [`tls`], [`deadline`], [`incoming`], [`faults`], [`ask`],
 //! [`client`], [`body`], [`entries`], [`scan`], [`bulk`], [`watch`], [`named`], [`upkeep`].
 
 mod ask;
@@ -21,6 +21,7 @@ mod deadline;
 mod entries;
 mod faults;
 mod incoming;
+mod location;
 mod named;
 mod proxy;
 mod scan;
@@ -32,9 +33,10 @@ mod watch;
 use std::sync::Arc;
 
 use crate::engine::Settings;
-use crate::store::HttpLocation;
 
 use self::client::Client;
+use self::location::HttpLocation;
+pub(super) use self::location::location;
 
 /// A store that a service keeps.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub struct Http {
 impl Http {
     /// Names a service. What a write survives is the service's to decide, so that of `settings` only
     /// the busy timeout counts.
-    pub fn new(location: HttpLocation, settings: Settings) -> Self {
+    fn new(location: HttpLocation, settings: Settings) -> Self {
         let client = Arc::new(Client::new(location, settings));
         Self { client }
     }

@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 
 use crate::engine::Settings;
 use crate::os;
-use crate::store::{RedisLocation, Result, StoreError};
+use crate::store::{Result, StoreError};
 
 use super::command::Command;
 use super::dispatch::State;
 use super::facts::RULE;
+use super::location::RedisLocation;
 use super::map::Map;
 use super::pending::{Failure, Pending, plain_text};
 use super::resp::Reply;

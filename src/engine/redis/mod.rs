@@ -44,7 +44,7 @@
 //! - Every key that a script touches is among those it is called with, and each change can be repeated.
 //! - Nothing is connected before the first call. No password gets into a message.
 //!
-//! Read the files in this order: [`resp`], [`socket`], [`slots`], [`facts`], [`map`], [`reply`],
+//! Read the files in this order: [`mod@location`], [`resp`], [`socket`], [`slots`], [`facts`], [`map`], [`reply`],
 //! [`command`], [`wait`], [`ready`], [`sentinel`], [`target`], [`pending`], [`dispatch`], [`link`], [`names`], [`codec`], [`script`], [`call`], [`entries`],
 //! [`mod@list`], [`pages`], [`scan`], [`bulk`], [`upkeep`], [`check`], [`kinds`], [`watch`], [`named`].
 
@@ -62,6 +62,7 @@ pub mod fuzz;
 mod kinds;
 mod link;
 mod list;
+mod location;
 mod map;
 mod named;
 mod names;
@@ -85,9 +86,11 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::engine::Settings;
-use crate::store::{Namespace, RedisLocation};
+use crate::store::Namespace;
 
 use self::link::Link;
+use self::location::RedisLocation;
+pub(super) use self::location::{SCHEMES, location};
 
 /// A store on servers of Redis or Valkey.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ pub struct Redis {
 
 impl Redis {
     /// Names servers that have a store, or will have one with the first write.
-    pub fn new(location: RedisLocation, settings: Settings) -> Self {
+    fn new(location: RedisLocation, settings: Settings) -> Self {
         Self {
             link: Link::new(location, settings),
             guesses: Mutex::default(),

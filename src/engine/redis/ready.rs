@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::os;
-use crate::store::RedisLocation;
 
 use super::facts::{Facts, unknown};
+use super::location::RedisLocation;
 use super::resp::{Reply, write_command};
 use super::script::Script;
 use super::slots::{Address, address};

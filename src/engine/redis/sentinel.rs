@@ -6,9 +6,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::os;
-use crate::store::RedisLocation;
 
 use super::facts::{field, unknown};
+use super::location::RedisLocation;
 use super::map::ROLE;
 use super::ready::given;
 use super::resp::{Reply, write_command};

@@ -12,9 +12,9 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::engine::tls::{authorities, explain};
 use crate::os;
-use crate::store::RedisLocation;
 
 use super::facts::Facts;
+use super::location::RedisLocation;
 use super::resp::{Reply, read_reply, write_command};
 
 /// Who sends or takes fewer bytes than this in a second is given up as one who does nothing.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::engine::Settings;
 use crate::os;
-use crate::store::RedisLocation;
+
+use super::location::RedisLocation;
 
 /// No call is tried for longer, whatever the busy timeout: so long are notes of calls kept.
 const LONGEST: Duration = Duration::from_secs(3_600);

@@ -47,13 +47,16 @@ mod value;
 mod watch;
 mod write;
 
-use std::path::PathBuf;
-use std::sync::Weak;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use crate::engine::Settings;
+use crate::engine::location::{Given, Locator};
+use crate::store::Store;
 
 use self::moved::{Files, Open};
 
@@ -80,5 +83,32 @@ impl Sqlite {
             files: Mutex::default(),
             was_there: AtomicBool::default(),
         }
+    }
+}
+
+/// A file, by the path that was given.
+struct DatabaseFile(PathBuf);
+
+/// Takes any path.
+pub(super) fn location(given: &Given) -> Result<Arc<dyn Locator>, &'static str> {
+    match given.rest.is_empty() {
+        true => Err("`sqlite:` needs the path of a file"),
+        false => Ok(Arc::new(DatabaseFile(PathBuf::from(&given.rest)))),
+    }
+}
+
+impl fmt::Display for DatabaseFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sqlite:{}", self.0.display())
+    }
+}
+
+impl Locator for DatabaseFile {
+    fn open(&self, settings: Settings) -> Box<dyn Store> {
+        Box::new(Sqlite::new(self.0.clone(), settings))
+    }
+
+    fn on_disk(&self) -> Option<&Path> {
+        Some(&self.0)
     }
 }

@@ -91,15 +91,18 @@ mod tries;
 mod walk;
 mod watch;
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::engine::Settings;
+use crate::engine::location::{Given, Locator};
 use crate::store::{
     Clock, Condition, Entries, Entry, Etag, Key, Listing, Meta, Namespace, Put, Result, Selection,
-    Time, Turn,
+    Store, Time, Turn,
 };
 
 use self::find::Present;
@@ -132,6 +135,34 @@ impl Tree {
             kept: Kept::default(),
             turns: Turns::default(),
         }
+    }
+}
+
+/// A directory, by the path that was given.
+struct Directory(PathBuf);
+
+/// Takes any path.
+pub(super) fn location(given: &Given) -> Result<Arc<dyn Locator>, &'static str> {
+    Ok(Arc::new(Directory(PathBuf::from(&given.rest))))
+}
+
+impl fmt::Display for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl Locator for Directory {
+    fn open(&self, settings: Settings) -> Box<dyn Store> {
+        Box::new(Tree::new(self.0.clone(), settings))
+    }
+
+    fn on_disk(&self) -> Option<&Path> {
+        Some(&self.0)
+    }
+
+    fn syncs_apart(&self) -> bool {
+        true
     }
 }
 

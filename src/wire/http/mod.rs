@@ -4,10 +4,12 @@
 //! last line says that they are whole: where a connection is cut between two proxies, HTTP alone may
 //! not tell.
 
+mod address;
 pub mod answer;
 pub mod frame;
 mod listing;
 mod query;
 pub mod request;
 
+pub use self::address::Address;
 pub use self::query::millis;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use kv::engine::{Settings, Sync, open};
+use kv::engine::{Location, Settings, Sync, open};
 use kv::store::{
-    Clock, Collect, Condition, End, Entry, Expiry, Key, Location, Meta, Namespace, Progress, Put,
-    Selection, Store, StoreError, Time,
+    Clock, Collect, Condition, End, Entry, Expiry, Key, Meta, Namespace, Progress, Put, Selection,
+    Store, StoreError, Time,
 };
 
 /// What a namespace holds.
@@ -63,7 +63,7 @@ impl Opened {
             existing: false,
         };
         Self {
-            store: open(Location::Directory(path.to_owned()), settings),
+            store: open(&Location::from_variable(path.into()).unwrap(), settings),
             namespace: namespace.parse().unwrap(),
             is_damaged: false,
         }

@@ -5,11 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use kv::engine::{self, Settings, Sync};
+use kv::engine::{self, Location, Settings, Sync};
 use kv::store::check::Severity;
-use kv::store::{
-    Check, Clock, Finding, Key, Location, Namespace, Selection, Store, StoreError, Time,
-};
+use kv::store::{Check, Clock, Finding, Key, Namespace, Selection, Store, StoreError, Time};
 use walkdir::WalkDir;
 
 use super::{copy, expected, small, space};
@@ -37,7 +35,7 @@ pub fn open(kv: &Sandbox) -> Box<dyn Store> {
         busy_timeout: Duration::from_secs(10),
         existing: false,
     };
-    engine::open(Location::Directory(kv.store()), settings)
+    engine::open(&Location::from_variable(kv.location()).unwrap(), settings)
 }
 
 pub fn is_refusal(err: &StoreError) -> bool {

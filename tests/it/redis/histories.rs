@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kv::engine::{Settings, Sync, open};
-use kv::store::{Clock, Condition, Key, Location, Namespace, Put, Store, StoreError, Time};
+use kv::engine::{Location, Settings, Sync, open};
+use kv::store::{Clock, Condition, Key, Namespace, Put, Store, StoreError, Time};
 
 use super::failover::signal;
 use super::servers::{Cluster, NODE};
@@ -59,7 +59,7 @@ impl Recorder {
             existing: false,
         };
         let store = open(
-            Location::try_from(std::ffi::OsString::from(place)).unwrap(),
+            &Location::try_from(std::ffi::OsString::from(place)).unwrap(),
             settings,
         );
         let mut dice = writer.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use kv::engine::{Settings, Sync, open};
+use kv::engine::{Location, Settings, Sync, open};
 use kv::exit::Exit;
-use kv::store::{Key, Location, Time};
+use kv::store::{Key, Time};
 
 use super::cases::On;
 use crate::harness::{Ran, until};
@@ -192,7 +192,7 @@ fn who_waits_for_a_server_keeps_nobody_else_waiting() {
         busy_timeout: Duration::from_secs(100),
         existing: false,
     };
-    let store = open(Location::try_from(place).unwrap(), settings);
+    let store = open(&Location::try_from(place).unwrap(), settings);
     let get = |key: &str| {
         let key = Key::new(key.into()).unwrap();
         store.get(&"default".parse().unwrap(), &key, Time(0))

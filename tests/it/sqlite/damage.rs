@@ -5,9 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kv::engine::{self, Settings, Sync};
+use kv::engine::{self, Location, Settings, Sync};
 use kv::exit::Exit;
-use kv::store::{Key, Location, Namespace, Selection, Store};
+use kv::store::{Key, Namespace, Selection, Store};
 
 use super::files::until_it_waits;
 use super::{database, sandbox};
@@ -119,7 +119,7 @@ fn a_listing_of_many_steps_tells_what_it_lacks_though_others_write() {
         busy_timeout: Duration::from_secs(10),
         existing: false,
     };
-    let store = engine::open(Location::Sqlite(kv.store()), settings);
+    let store = engine::open(&Location::from_variable(kv.location()).unwrap(), settings);
     let namespace: Namespace = "default".parse().unwrap();
     let list = |keys_only, other: &str| {
         let selection = Selection {
@@ -316,17 +316,13 @@ fn no_flip_of_a_bit_makes_an_answer_wrong() {
             })
             .collect();
         kv.feed(["batch"], lines.as_bytes()).ends(Exit::Success);
-        let location = match engine {
-            Engine::Sqlite => Location::Sqlite(kv.store()),
-            _ => Location::Directory(kv.store()),
-        };
         let open = || {
             let settings = Settings {
                 sync: Sync::Off,
                 busy_timeout: Duration::from_secs(10),
                 existing: false,
             };
-            engine::open(location.clone(), settings)
+            engine::open(&Location::from_variable(kv.location()).unwrap(), settings)
         };
         let namespace: Namespace = "default".parse().unwrap();
         let told = (0..KEYS).map(|n| {

@@ -10,8 +10,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("exit", &["store"]),
     ("wire", &["store"]),
-    ("cli", &["exit", "store"]),
     ("engine", &["os", "store", "wire"]),
+    ("cli", &["engine", "exit", "store", "wire"]),
     (
         "commands",
         &[

@@ -1,15 +1,6 @@
 //! Where a store on Redis, Valkey or a cluster of them is.
 
-use std::ffi::OsString;
-
-use kv::store::location::*;
-
-fn read(text: &str) -> Result<RedisLocation, BadLocation> {
-    match Location::from_variable(OsString::from(text))? {
-        Location::Redis(location) => Ok(location),
-        other => panic!("{text}: {other}"),
-    }
-}
+use super::variable;
 
 #[test]
 fn is_shown_as_it_was_given_but_for_the_password() {
@@ -41,17 +32,10 @@ fn is_shown_as_it_was_given_but_for_the_password() {
             "redis://h:6379?read=replica&eviction=allowed",
         ),
     ] {
-        let location = read(given).unwrap();
+        let location = variable(given).unwrap();
         assert_eq!(location.to_string(), shown);
         assert_eq!(format!("{location:?}"), shown);
     }
-    let location = read("rediss://:s%40x@h").unwrap();
-    assert_eq!(location.password.as_deref(), Some("s@x"));
-    assert!(location.tls);
-    let location = read("redis+sentinel://h/mymaster").unwrap();
-    assert_eq!(location.sentinel.as_deref(), Some("mymaster"));
-    let other = Location::from_variable("redis2://h".into());
-    assert_eq!(other, Err(BadLocation::Scheme("redis2".to_owned())));
 }
 
 #[test]
@@ -79,6 +63,6 @@ fn what_is_malformed_is_refused() {
         "redis+sentinel://h",
         "redis+sentinel://h/",
     ] {
-        assert!(read(text).is_err(), "{text}");
+        assert!(variable(text).is_err(), "{text}");
     }
 }

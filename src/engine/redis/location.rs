@@ -10,10 +10,13 @@
 //! `prefix=WORD`, `read=replica` and `eviction=allowed`, and behind a path `user=NAME` and `db=N` too.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::store::percent;
+use crate::engine::Settings;
+use crate::engine::location::{Given, Locator, host_and_port};
+use crate::store::{Store, percent};
 
-use super::host_and_port;
+use super::Redis;
 
 /// The port of a server that names none.
 const DEFAULT_PORT: u16 = 6379;
@@ -22,7 +25,7 @@ const DEFAULT_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
 /// What begins the location of such a store.
-const SCHEMES: [&str; 6] = [
+pub(in crate::engine) const SCHEMES: &[&str] = &[
     "redis",
     "rediss",
     "valkey",
@@ -38,43 +41,57 @@ const DEFAULT_PREFIX: &str = "kv";
 const MAX_PREFIX_LEN: usize = 64;
 
 /// Servers, and the part of what they hold that is the store.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisLocation {
+#[derive(Clone)]
+pub(super) struct RedisLocation {
     /// What begins the location, as it was given.
     scheme: &'static str,
     /// Whether to speak TLS.
-    pub tls: bool,
+    pub(super) tls: bool,
     /// The name of the user, where it is not the default one.
-    pub user: Option<String>,
+    pub(super) user: Option<String>,
     /// The user's password. It is never shown.
-    pub password: Option<String>,
+    pub(super) password: Option<String>,
     /// Hosts to begin with; of a cluster they lead to the others. With a name for `sentinel` these are
     /// the sentinels.
-    pub hosts: Vec<(String, u16)>,
+    pub(super) hosts: Vec<(String, u16)>,
     /// The path of the socket of a server, in place of hosts.
-    pub socket: Option<String>,
+    pub(super) socket: Option<String>,
     /// The name that sentinels have for the master.
-    pub sentinel: Option<String>,
+    pub(super) sentinel: Option<String>,
     /// The number of the database.
-    pub database: u32,
+    pub(super) database: u32,
     /// How many replicas must have a write before it is acknowledged; `None` leaves it to what
     /// there is.
-    pub replicas: Option<u32>,
+    pub(super) replicas: Option<u32>,
     /// What the names of all keys of the store begin with.
-    pub prefix: String,
+    pub(super) prefix: String,
     /// A replica may be read where no master is to be reached.
-    pub reads_replica: bool,
+    pub(super) reads_replica: bool,
     /// A server may be written to that drops entries when its memory is full.
-    pub allows_eviction: bool,
+    pub(super) allows_eviction: bool,
+}
+
+/// Reads a location, which takes the password that was given where it holds none.
+pub(in crate::engine) fn location(given: &Given) -> Result<Arc<dyn Locator>, &'static str> {
+    let rest = given.rest.to_str().ok_or("it is not UTF-8")?;
+    let mut location = RedisLocation::read(given.scheme, rest)?;
+    if given.is_argument && location.password.is_some() {
+        return Err(
+            "a password among the arguments can be read by everybody: set KV_PASSWORD, or KV_STORE \
+             with the password in it",
+        );
+    }
+    location.password = location.password.or_else(|| given.secret.clone());
+    Ok(Arc::new(location))
+}
+
+impl Locator for RedisLocation {
+    fn open(&self, settings: Settings) -> Box<dyn Store> {
+        Box::new(Redis::new(self.clone(), settings))
+    }
 }
 
 impl RedisLocation {
-    /// Reads what follows the scheme and its colon; `None` where the scheme is another engine's.
-    pub(super) fn parse(scheme: &str, rest: &str) -> Option<Result<Self, &'static str>> {
-        let scheme = *SCHEMES.iter().find(|known| **known == scheme)?;
-        Some(Self::read(scheme, rest))
-    }
-
     fn read(scheme: &'static str, rest: &str) -> Result<Self, &'static str> {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut location = Self {
@@ -229,5 +246,18 @@ impl fmt::Display for RedisLocation {
 impl fmt::Debug for RedisLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_never_shown_is_read_as_it_was_meant() {
+        let location = RedisLocation::read("rediss", "//me%3A:s%40/x@h").unwrap();
+        assert_eq!(location.user.as_deref(), Some("me:"));
+        assert_eq!(location.password.as_deref(), Some("s@/x"));
+        assert!(location.tls);
     }
 }

@@ -5,27 +5,32 @@
 //! http+unix:PATH
 //! ```
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt as _;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::host_and_port;
+use crate::engine::Settings;
+use crate::engine::location::{Given, Locator, host_and_port};
+use crate::store::Store;
+use crate::wire::http::Address;
+
+use super::Http;
 
 /// A service, and what it has to be told to let somebody in.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpLocation {
+#[derive(Clone)]
+pub(super) struct HttpLocation {
     /// Where it listens.
-    pub server: HttpServer,
+    pub(super) server: HttpServer,
     /// What stands before the paths of the service, without a slash at its end.
-    pub base: String,
+    pub(super) base: String,
     /// What it is told. It is never shown.
-    pub token: Option<String>,
+    pub(super) token: Option<String>,
 }
 
 /// Where a service listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HttpServer {
+#[derive(Clone)]
+pub(super) enum HttpServer {
     /// A host and, unless it is the usual one, a port: `HOST[:PORT]`.
     Host {
         /// Whether to speak TLS.
@@ -37,24 +42,21 @@ pub enum HttpServer {
     Socket(PathBuf),
 }
 
-impl HttpLocation {
-    /// Reads what follows the scheme and its colon.
-    pub(super) fn parse(scheme: &str, rest: &[u8]) -> Result<Self, &'static str> {
-        let (server, base) = if scheme == "http+unix" {
-            if rest.is_empty() {
+/// Reads a location, which takes the token that was given.
+pub(in crate::engine) fn location(given: &Given) -> Result<Arc<dyn Locator>, &'static str> {
+    let (server, base) = match given.scheme {
+        "http+unix" => {
+            if given.rest.is_empty() {
                 return Err("`http+unix:` needs the path of a socket");
             }
-            let path = PathBuf::from(OsStr::from_bytes(rest));
-            (HttpServer::Socket(path), String::new())
-        } else {
-            let rest = std::str::from_utf8(rest).map_err(|_| "it is not UTF-8")?;
+            (HttpServer::Socket(given.rest.clone().into()), "")
+        }
+        scheme => {
+            let rest = given.rest.to_str().ok_or("it is not UTF-8")?;
             let rest = rest
                 .strip_prefix("//")
                 .ok_or("write it as http://HOST[:PORT]")?;
-            let (authority, base) = match rest.find('/') {
-                Some(slash) => rest.split_at(slash),
-                None => (rest, ""),
-            };
+            let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let base = base.trim_end_matches('/');
             let is_fine = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%".contains(&b);
             if !base.bytes().all(is_fine) {
@@ -69,13 +71,38 @@ impl HttpLocation {
                 tls: scheme == "https",
                 authority: authority.to_owned(),
             };
-            (server, base.to_owned())
-        };
-        Ok(Self {
-            server,
-            base,
-            token: None,
-        })
+            (server, base)
+        }
+    };
+    Ok(Arc::new(HttpLocation {
+        server,
+        base: base.to_owned(),
+        token: given.secret.clone(),
+    }))
+}
+
+impl Locator for HttpLocation {
+    fn open(&self, settings: Settings) -> Box<dyn Store> {
+        Box::new(Http::new(self.clone(), settings))
+    }
+
+    fn is_at(&self, address: &Address) -> bool {
+        match (address, &self.server) {
+            (Address::Tcp(address), HttpServer::Host { authority, .. }) => {
+                let places = authority.to_socket_addrs().into_iter().flatten();
+                let is_here = |ip: IpAddr| {
+                    address.ip() == ip || (address.ip().is_unspecified() && ip.is_loopback())
+                };
+                places
+                    .into_iter()
+                    .any(|place| place.port() == address.port() && is_here(place.ip()))
+            }
+            (Address::Unix(address), HttpServer::Socket(path)) => {
+                let [address, path] = [address, path].map(|path| path.canonicalize().ok());
+                address.is_some() && address == path
+            }
+            _ => false,
+        }
     }
 }
 
@@ -102,8 +129,9 @@ impl fmt::Display for HttpLocation {
     }
 }
 
+/// As it is displayed: a token gets into no message and no log.
 impl fmt::Debug for HttpLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpLocation({self})")
+        fmt::Display::fmt(self, f)
     }
 }
