@@ -70,10 +70,8 @@ pub(in crate::engine) fn find(file: &File, path: &Path) -> Result<Option<Holder>
         match read(&bytes[..len]).filter(|holder| holder.is_shared == is_shared) {
             Some(holder) => return Ok(Some(holder)),
             None if begun.elapsed() > Duration::from_millis(500) => {
-                return Err(StoreError::Damaged {
-                    path: path.to_owned(),
-                    source: "it is locked but does not say by whom".into(),
-                });
+                let why = "it is locked but does not say by whom";
+                return Err(StoreError::damaged(path, why));
             }
             None => thread::sleep(Duration::from_millis(5)),
         }

@@ -57,8 +57,7 @@ impl Locator for Anywhere {
 }
 
 fn open(meta: Meta, value: &[u8]) -> Entry {
-    let (bytes, next) = (value.to_vec(), 0);
-    let value = Value::Whole { bytes, next };
+    let value = Value::whole(value.to_vec());
     Entry { meta, value }
 }
 

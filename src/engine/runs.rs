@@ -51,11 +51,7 @@ impl Scratch for UnnamedFile {
     }
 
     fn cannot(&self, action: &'static str, source: io::Error) -> StoreError {
-        StoreError::Io {
-            action,
-            path: UNNAMED.into(),
-            source,
-        }
+        StoreError::io(action, UNNAMED, source)
     }
 
     fn write(&self, bytes: &[u8]) -> Result<()> {

@@ -1,7 +1,6 @@
 //! Bodies of requests: a small one in memory, a larger one as a source that is read while it comes.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -313,11 +312,8 @@ impl Source for Upload {
                 Some(Some(part)) => self.now = part,
                 Some(None) => self.has_ended = true,
                 None => {
-                    return Err(StoreError::Io {
-                        action: "read",
-                        path: PathBuf::from("the body"),
-                        source: io::ErrorKind::UnexpectedEof.into(),
-                    });
+                    let cut_off = io::ErrorKind::UnexpectedEof.into();
+                    return Err(StoreError::io("read", "the body", cut_off));
                 }
             }
         }

@@ -48,6 +48,34 @@ pub struct Finding {
     pub repair: Option<Repair>,
 }
 
+impl Finding {
+    /// Tells what is wrong, of no key that is known, and that nothing is done about it.
+    pub fn new(severity: Severity, path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+        Self {
+            severity,
+            path: path.into(),
+            what: what.into(),
+            key: None,
+            repair: None,
+        }
+    }
+
+    /// Adds the key that it is about.
+    pub fn of_key(self, key: &[u8]) -> Self {
+        let key = Some(key.to_vec());
+        Self { key, ..self }
+    }
+
+    /// Adds what settles it, if that is done.
+    pub fn settled_by(mut self, is_done: bool, what: impl Into<String>) -> Self {
+        self.repair = is_done.then(|| Repair {
+            what: what.into(),
+            settles: true,
+        });
+        self
+    }
+}
+
 /// What a repair did about a finding, or would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {

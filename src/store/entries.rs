@@ -123,8 +123,7 @@ pub trait Entries: Send + Sync {
         let mut conflicts = modify::Conflicts::default();
         while let Some(Entry { meta, value }) = self.get(namespace, key, clock.now())? {
             // Held in memory: it is there for the caller whatever becomes of the entry.
-            let bytes = value.into_vec()?;
-            let value = Value::Whole { bytes, next: 0 };
+            let value = Value::whole(value.into_vec()?);
             let entry = Entry { meta, value };
             match self.remove(namespace, key, &Condition::Etag(meta.etag), clock) {
                 Ok(true) => return Ok(Some(entry)),
@@ -170,11 +169,7 @@ pub trait Entries: Send + Sync {
         self.prepare()?;
         let mut conflicts = modify::Conflicts::default();
         loop {
-            let unfit = |why| StoreError::Unfit {
-                action: "increment",
-                key: key.to_string(),
-                why,
-            };
+            let unfit = |why| StoreError::unfit("increment", key, why);
             let found = self.get(namespace, key, clock.now())?;
             let condition = modify::unchanged(found.as_ref());
             let (number, expiry) = match found {

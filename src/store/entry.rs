@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::store::{Deadline, Result, StoreError, Time};
 
@@ -52,6 +53,11 @@ impl Meta {
     /// Tells whether the entry has not expired by `now`.
     pub fn is_live(&self, now: Time) -> bool {
         self.expires.is_none_or(|deadline| !deadline.is_over(now))
+    }
+
+    /// Returns for how long it has been as it is.
+    pub fn age(&self, now: Time) -> Duration {
+        Duration::from_nanos(now.0.saturating_sub(self.modified.0))
     }
 }
 
@@ -132,6 +138,11 @@ pub enum Value {
 }
 
 impl Value {
+    /// Returns a value that is in memory.
+    pub fn whole(bytes: Vec<u8>) -> Self {
+        Self::Whole { bytes, next: 0 }
+    }
+
     /// Reads what is left of the value into memory.
     pub fn into_vec(mut self) -> Result<Vec<u8>> {
         if let Self::Whole { mut bytes, next } = self {

@@ -171,14 +171,36 @@ impl StoreError {
         self.is_damage() || matches!(self, Self::Newer { .. })
     }
 
+    /// Says that something could not be done, and why.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        let path = path.into();
+        Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Says what is wrong with what is not as it was written.
+    pub fn damaged(
+        path: impl Into<PathBuf>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        let (path, source) = (path.into(), source.into());
+        Self::Damaged { path, source }
+    }
+
+    /// Says why the value of a key cannot take part.
+    pub fn unfit(action: &'static str, key: impl ToString, why: &'static str) -> Self {
+        let key = key.to_string();
+        Self::Unfit { action, key, why }
+    }
+
     /// Says that there is no store at a place where the user demands one.
     pub fn no_store(path: PathBuf) -> Self {
         let why = "there is none, and --existing or KV_EXISTING says that there must be";
-        Self::Io {
-            action: "find the store",
-            path,
-            source: io::Error::new(io::ErrorKind::NotFound, why),
-        }
+        let source = io::Error::new(io::ErrorKind::NotFound, why);
+        Self::io("find the store", path, source)
     }
 }
 
@@ -214,10 +236,6 @@ pub trait OrCannot<T> {
 
 impl<T, E: Into<io::Error>> OrCannot<T> for std::result::Result<T, E> {
     fn or_cannot(self, action: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| StoreError::Io {
-            action,
-            path: path.to_owned(),
-            source: source.into(),
-        })
+        self.map_err(|source| StoreError::io(action, path, source.into()))
     }
 }

@@ -58,12 +58,12 @@ pub fn key_of(number: u64) -> Key {
 /// If the numbers of the list are used up.
 pub fn next_key(list: &Namespace, number: u64) -> Result<Key> {
     match number {
-        u64::MAX => Err(StoreError::Unfit {
-            action: "push to",
-            key: list.to_string(),
-            why: "its numbers are used up: the key of its last element is the largest there can be; \
-                  take that one away with `pop --last` or `remove`",
-        }),
+        u64::MAX => Err(StoreError::unfit(
+            "push to",
+            list,
+            "its numbers are used up: the key of its last element is the largest there can be; take \
+             that one away with `pop --last` or `remove`",
+        )),
         _ => Ok(key_of(number)),
     }
 }

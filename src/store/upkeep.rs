@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::store::check::Severity;
 use crate::store::{
-    Check, Clock, Condition, Entries, Etag, Finding, Key, Listed, Namespace, Result, Selection,
-    StoreError, Time, evict,
+    Check, Clock, Condition, Entries, Etag, Finding, Key, Listed, Meta, Namespace, Result,
+    Selection, StoreError, Time, evict,
 };
 
 /// What a collection of garbage is to do besides its usual work.
@@ -101,11 +101,11 @@ pub struct Info {
 
 impl Info {
     /// Counts a live entry.
-    pub fn count(&mut self, key_len: u64, size: u64, age: Duration) {
+    pub fn count(&mut self, key_len: usize, meta: &Meta, now: Time) {
         self.entries += 1;
-        self.bytes += key_len + size;
-        add(&mut self.sizes, size);
-        add(&mut self.ages, age.as_secs());
+        self.bytes += key_len as u64 + meta.size;
+        add(&mut self.sizes, meta.size);
+        add(&mut self.ages, meta.age(now).as_secs());
     }
 }
 
@@ -221,13 +221,9 @@ pub trait Upkeep: Entries {
             match read {
                 Ok(()) => {}
                 Err(err @ (StoreError::Damaged { .. } | StoreError::OtherKey { .. })) => {
-                    tell(Finding {
-                        severity: Severity::Damage,
-                        path: namespace.as_str().into(),
-                        what: err.to_string(),
-                        key,
-                        repair: None,
-                    })
+                    let finding =
+                        Finding::new(Severity::Damage, namespace.as_str(), err.to_string());
+                    tell(Finding { key, ..finding })
                 }
                 Err(err) => return Err(err),
             }
@@ -249,8 +245,7 @@ pub trait Upkeep: Entries {
         while let Some(listed) = listing.next() {
             match listed {
                 Ok(Listed { key, meta, .. }) => {
-                    let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
-                    info.count(key.len() as u64, meta.size, age);
+                    info.count(key.len(), &meta, now);
                 }
                 Err(_) => info.damaged += 1,
             }

@@ -95,11 +95,8 @@ impl Lines {
         self.next = 0;
         self.searched = self.filled;
         if self.longest.is_some_and(|longest| self.filled > longest) {
-            return Err(StoreError::Unfit {
-                action: "read",
-                key: format!("line {}", self.number + 1),
-                why: "it is too long",
-            });
+            let line = format!("line {}", self.number + 1);
+            return Err(StoreError::unfit("read", line, "it is too long"));
         }
         if self.filled == self.buf.len() {
             let more = self.buf.len().clamp(PART, STEP);

@@ -164,8 +164,7 @@ impl Client {
         };
         let meta = self.meta(&reply.headers)?;
         let value = if meta.size <= HELD {
-            let bytes = self.bytes(reply.body, HELD)?;
-            Value::Whole { bytes, next: 0 }
+            Value::whole(self.bytes(reply.body, HELD)?)
         } else {
             let path = (ask.method == "GET").then(|| ask.path.clone());
             Value::Stream(Box::new(Download::new(self, reply.body, path)))

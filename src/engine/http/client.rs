@@ -79,10 +79,6 @@ impl Client {
         }
     }
 
-    pub(super) fn location(&self) -> &HttpLocation {
-        &self.location
-    }
-
     pub(super) fn settings(&self) -> Settings {
         self.settings
     }
@@ -323,11 +319,7 @@ impl Client {
 
     /// Says that there was no answer, or no whole one.
     pub(super) fn broken(&self, source: io::Error) -> StoreError {
-        StoreError::Io {
-            action: "read the answer of",
-            path: self.location.to_string().into(),
-            source: io_error(source.into()),
-        }
+        self.cannot("read the answer of", io_error(source.into()))
     }
 
     fn unreachable(&self, err: ureq::Error, ask: &Ask<'_>) -> StoreError {
@@ -348,11 +340,11 @@ impl Client {
             false if ask.is_safe => ("get an answer from", source),
             false => ("get an answer from", uncertain(source)),
         };
-        StoreError::Io {
-            action,
-            path: self.location.to_string().into(),
-            source,
-        }
+        self.cannot(action, source)
+    }
+
+    pub(super) fn cannot(&self, action: &'static str, why: io::Error) -> StoreError {
+        StoreError::io(action, self.location.to_string(), why)
     }
 }
 

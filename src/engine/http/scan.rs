@@ -126,7 +126,7 @@ impl HttpScan<'_> {
                 self.refusals = 0;
                 self.count += 1;
                 self.key = listed.key;
-                let value = listed.value.map(|bytes| Value::Whole { bytes, next: 0 });
+                let value = listed.value.map(Value::whole);
                 Ok(Some((listed.meta, value)))
             }
         };

@@ -76,13 +76,8 @@ impl Http {
 
     /// Says that something is done where the service runs.
     pub(super) fn not_from_here(&self, action: &'static str) -> StoreError {
-        StoreError::Io {
-            action,
-            path: self.client.location().to_string().into(),
-            source: io::Error::new(
-                io::ErrorKind::Unsupported,
-                "it is done where the service runs, on the store that it serves",
-            ),
-        }
+        let why = "it is done where the service runs, on the store that it serves";
+        let why = io::Error::new(io::ErrorKind::Unsupported, why);
+        self.client.cannot(action, why)
     }
 }

@@ -86,11 +86,7 @@ fn keep(grant: &Arc<Scripted>, lasts: u64, every: u64) -> (Box<Lease>, Receiver<
 }
 
 fn out_of_reach() -> StoreError {
-    StoreError::Io {
-        action: "reach",
-        path: "it".into(),
-        source: std::io::ErrorKind::ConnectionRefused.into(),
-    }
+    StoreError::io("reach", "it", std::io::ErrorKind::ConnectionRefused.into())
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::store::{
 
 use super::Redis;
 use super::codec::{self, Bad};
-use super::command::Command;
+use super::command::{Command, parts};
 use super::entries::{MAX_VALUE_LEN, expires_word, too_large};
 use super::names::{Bucket, BucketId};
 use super::pages::Pages;
@@ -91,10 +91,8 @@ impl Bulk for Redis {
                 && let gone = others.next(&batch, is_last)?
                 && !gone.is_empty()
             {
-                let mut failure = None;
-                let mut failed = |err| failure = Some(err);
-                done.removed += self.remove_all(namespace, &gone, clock, &mut failed)?;
-                failure.map_or(Ok(()), Err)?;
+                let removed = self.clear_all(namespace, &gone, "all", clock.now());
+                done.removed += removed.sum::<Result<u64>>()?;
             }
             if is_last {
                 return Ok(Some(done));
@@ -111,17 +109,9 @@ impl Bulk for Redis {
         clock: &dyn Clock,
         failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
-        let mut buckets: BTreeMap<BucketId, Vec<Key>> = BTreeMap::new();
-        for key in keys {
-            buckets
-                .entry(BucketId::of(key.as_bytes()))
-                .or_default()
-                .push(key.clone());
-        }
         let mut removed = 0;
-        for (id, keys) in buckets {
-            let bucket = self.bucket(namespace, id);
-            match self.clear(&bucket, &keys, "all", clock.now()) {
+        for done in self.clear_all(namespace, keys, "all", clock.now()) {
+            match done {
                 Ok(count) => removed += count,
                 Err(err) => failed(err),
             }
@@ -147,17 +137,9 @@ impl Redis {
         let mut calls = Vec::new();
         for (id, entries) in buckets {
             let bucket = self.bucket(namespace, id);
-            let mut rest = &entries[..];
-            while !rest.is_empty() {
-                let mut size = 0;
-                let fits = |(_, (value, ..)): &&&(Key, New)| {
-                    size += value.len();
-                    size <= BYTES_IN_CALL
-                };
-                let count = rest.iter().take(IN_CALL).take_while(fits).count().max(1);
-                let (now, later) = rest.split_at(count);
-                calls.push(self.store_call(&bucket, now, merge, clock.now())?);
-                rest = later;
+            let size = |(_, (value, ..)): &&(Key, New)| value.len();
+            for part in parts(&entries, IN_CALL, BYTES_IN_CALL, size) {
+                calls.push(self.store_call(&bucket, part, merge, clock.now())?);
             }
         }
         self.count_stored(namespace, &calls)
@@ -224,7 +206,26 @@ impl Redis {
         }
     }
 
-    /// Removes keys of a bucket, `all` of them or only the `dead`. Returns how many were live.
+    /// Removes keys, `all` of them or only the `dead`. Returns how many of each bucket were live.
+    pub(super) fn clear_all<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        keys: &[Key],
+        which: &'a str,
+        now: Time,
+    ) -> impl Iterator<Item = Result<u64>> + 'a {
+        let mut buckets: BTreeMap<BucketId, Vec<Key>> = BTreeMap::new();
+        for key in keys {
+            let id = BucketId::of(key.as_bytes());
+            buckets.entry(id).or_default().push(key.clone());
+        }
+        let clear = move |(id, keys): (BucketId, Vec<Key>)| {
+            self.clear(&self.bucket(namespace, id), &keys, which, now)
+        };
+        buckets.into_iter().map(clear)
+    }
+
+    /// Removes keys of a bucket in the same way.
     pub(super) fn clear(
         &self,
         bucket: &Bucket,

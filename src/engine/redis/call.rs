@@ -8,7 +8,7 @@ use crate::store::{Entries, Etag, Key, Namespace, Result, StoreError, Time};
 use super::Redis;
 use super::codec::Bad;
 use super::command::Command;
-use super::names::{Bucket, BucketId};
+use super::names::{Bucket, BucketId, path_of};
 use super::resp::Reply;
 use super::script::Script;
 use super::wait::has_written;
@@ -198,24 +198,16 @@ impl Redis {
     }
 
     pub(super) fn new_etag(&self) -> Result<Etag> {
-        os::random().map(Etag).map_err(|source| StoreError::Io {
-            action: "get random bits for",
-            path: self.link.location().to_string().into(),
-            source,
-        })
+        let random = os::random().map(Etag);
+        random.map_err(|err| self.link.cannot("get random bits for", err))
     }
 
     /// Says that an entry is not what was written.
     pub(super) fn bad(&self, namespace: &Namespace, key: &[u8], bad: Bad) -> StoreError {
         let bucket = self.bucket(namespace, BucketId::of(key));
-        let path = String::from_utf8_lossy(&bucket.entry(key))
-            .into_owned()
-            .into();
+        let path = path_of(&bucket.entry(key));
         match bad {
-            Bad::Damaged(why) => StoreError::Damaged {
-                path,
-                source: why.into(),
-            },
+            Bad::Damaged(why) => StoreError::damaged(path, why),
             Bad::Newer => StoreError::Newer {
                 path,
                 what: "its first line is of another version".into(),
@@ -237,13 +229,10 @@ impl Redis {
 
     /// Says that no script answers so: it is another server than it says, or somebody between.
     pub(super) fn unexpected_answer(&self, script: Script) -> StoreError {
-        StoreError::Io {
-            action: "use",
-            path: self.link.location().to_string().into(),
-            source: std::io::Error::other(format!(
-                "it answers to the script {script:?} what that cannot; nobody knows what was done"
-            )),
-        }
+        let why = format!(
+            "it answers to the script {script:?} what that cannot; nobody knows what was done"
+        );
+        self.link.cannot("use", std::io::Error::other(why))
     }
 }
 
@@ -264,11 +253,10 @@ pub(super) fn about(mut err: StoreError, name: String) -> StoreError {
 
 /// Says that a key is not what kv has made.
 pub(super) fn foreign_key(name: &str, kind: &str) -> StoreError {
-    StoreError::Damaged {
-        path: name.into(),
-        source: format!(
+    StoreError::damaged(
+        name,
+        format!(
             "it is a key of type {kind}, which another program made; `kv fsck --repair` moves it away"
-        )
-        .into(),
-    }
+        ),
+    )
 }

@@ -7,13 +7,13 @@ use std::collections::HashSet;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::store::check::{Repair, Severity};
+use crate::store::check::Severity;
 use crate::store::{Check, Clock, Finding, Key, Namespace, Result, Time};
 
 use super::Redis;
 use super::codec::{self, Bad};
 use super::command::Command;
-use super::names::{Bucket, BucketId, entries_pattern};
+use super::names::{Bucket, BucketId, entries_pattern, path_of};
 use super::pages::Pages;
 use super::resp::Reply;
 use super::script::Script;
@@ -78,16 +78,15 @@ impl Redis {
         self.tell_policy(namespace, tell)?;
         if stale > 0 {
             let bucket = self.bucket(namespace, BucketId::LIST);
-            tell(Finding {
-                severity: Severity::Note,
-                path: path_of(&bucket.single('i')),
-                what: format!(
-                    "the indexes name {stale} keys that have expired, or that the server dropped; \
-                     `kv gc` sweeps them"
-                ),
-                key: None,
-                repair: None,
-            });
+            let what = format!(
+                "the indexes name {stale} keys that have expired, or that the server dropped; `kv gc` \
+                 sweeps them"
+            );
+            tell(Finding::new(
+                Severity::Note,
+                path_of(&bucket.single('i')),
+                what,
+            ));
         }
         self.find_unlisted(namespace, request, now, tell)
     }
@@ -109,16 +108,12 @@ impl Redis {
                 None => return Ok(()),
             }
         }
-        tell(Finding {
-            severity: Severity::Damage,
-            path: path_of(&name),
-            what: damage.what,
+        let finding = Finding {
             key: damage.key.map(<[u8]>::to_vec),
-            repair: damage.is_repaired.then(|| Repair {
-                what: format!("moved to `{}`", String::from_utf8_lossy(&aside)),
-                settles: true,
-            }),
-        });
+            ..Finding::new(Severity::Damage, path_of(&name), damage.what)
+        };
+        let repair = format!("moved to `{}`", String::from_utf8_lossy(&aside));
+        tell(finding.settled_by(damage.is_repaired, repair));
         Ok(())
     }
 
@@ -177,16 +172,15 @@ impl Redis {
     fn tell_policy(&self, namespace: &Namespace, tell: &mut dyn FnMut(Finding)) -> Result<()> {
         let bucket = self.bucket(namespace, BucketId::LIST);
         for (server, policy) in self.evicting_servers()? {
-            tell(Finding {
-                severity: Severity::Warning,
-                path: path_of(&bucket.single('i')),
-                what: format!(
-                    "{server} drops entries and indexes when its memory is full (maxmemory-policy is \
-                     {policy}); set it to noeviction"
-                ),
-                key: None,
-                repair: None,
-            });
+            let what = format!(
+                "{server} drops entries and indexes when its memory is full (maxmemory-policy is \
+                 {policy}); set it to noeviction"
+            );
+            tell(Finding::new(
+                Severity::Warning,
+                path_of(&bucket.single('i')),
+                what,
+            ));
         }
         Ok(())
     }
@@ -276,16 +270,9 @@ impl Redis {
                 return Ok(());
             }
         }
-        tell(Finding {
-            severity: Severity::Damage,
-            path: path_of(name),
-            what: "it is in no index, so that no listing shows it".to_owned(),
-            key: Some(key.as_bytes().to_vec()),
-            repair: request.repair.then(|| Repair {
-                what: "added to its index".to_owned(),
-                settles: true,
-            }),
-        });
+        let what = "it is in no index, so that no listing shows it";
+        let finding = Finding::new(Severity::Damage, path_of(name), what).of_key(key.as_bytes());
+        tell(finding.settled_by(request.repair, "added to its index"));
         Ok(())
     }
 }
@@ -302,8 +289,4 @@ pub(super) struct Damage<'a> {
     /// Where it is moved.
     pub(super) aside: Vec<u8>,
     pub(super) is_repaired: bool,
-}
-
-pub(super) fn path_of(name: &[u8]) -> std::path::PathBuf {
-    String::from_utf8_lossy(name).into_owned().into()
 }

@@ -3,6 +3,26 @@
 use super::resp::write_command;
 use super::slots::Address;
 
+/// Cuts a list into parts of so many items at most, and of so many bytes unless one item has more.
+pub(super) fn parts<T>(
+    mut rest: &[T],
+    most: usize,
+    most_bytes: usize,
+    size: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |item: &&T| {
+            bytes += size(item);
+            bytes <= most_bytes
+        };
+        let count = rest.iter().take(most).take_while(fits).count();
+        let part;
+        (part, rest) = rest.split_at(count.max(1).min(rest.len()));
+        Some(part).filter(|part| !part.is_empty())
+    })
+}
+
 /// A command, ready to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Command {

@@ -125,11 +125,7 @@ impl Entries for Redis {
         clock: &dyn Clock,
     ) -> Result<i64> {
         // The server adds, as it is the only one who sees the number and nobody else.
-        let unfit = |why| StoreError::Unfit {
-            action: "increment",
-            key: key.to_string(),
-            why,
-        };
+        let unfit = |why| StoreError::unfit("increment", key, why);
         const NO_NUMBER: &str = "its value is no decimal number of 64 bits";
         let mut seen = Vec::new();
         let mut has_looked = false;
@@ -319,9 +315,6 @@ pub(super) fn read_value(source: &mut dyn Source, key: &dyn std::fmt::Display) -
 }
 
 pub(super) fn too_large(key: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Unfit {
-        action: "store",
-        key: key.to_string(),
-        why: "its value is larger than 8 MiB, the most that this kind of store holds",
-    }
+    let why = "its value is larger than 8 MiB, the most that this kind of store holds";
+    StoreError::unfit("store", key, why)
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::store::check::{Repair, Severity};
+use crate::store::check::Severity;
 use crate::store::{Check, Finding, Namespace, Result, StoreError, Time};
 
 use super::Redis;
-use super::check::{Damage, path_of};
+use super::check::Damage;
 use super::command::Command;
-use super::names::{BucketId, namespace_of, tag_slot};
+use super::names::{BucketId, namespace_of, path_of, tag_slot};
 
 /// What such a key is to be, and what is not to be had where it is not.
 fn kind_of(name: char) -> (&'static str, &'static str) {
@@ -121,16 +121,9 @@ impl Redis {
             if request.repair && !request.dry_run {
                 self.register(&namespace)?;
             }
-            tell(Finding {
-                severity: Severity::Damage,
-                path: path_of(&all.single('n')),
-                what: format!("it does not name the namespace `{namespace}`, which has entries"),
-                key: None,
-                repair: request.repair.then(|| Repair {
-                    what: "listed again".to_owned(),
-                    settles: true,
-                }),
-            });
+            let what = format!("it does not name the namespace `{namespace}`, which has entries");
+            let finding = Finding::new(Severity::Damage, path_of(&all.single('n')), what);
+            tell(finding.settled_by(request.repair, "listed again"));
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::engine::Settings;
 use crate::os;
 use crate::store::{Result, StoreError};
 
-use super::command::Command;
+use super::command::{Command, parts};
 use super::dispatch::State;
 use super::facts::RULE;
 use super::location::RedisLocation;
@@ -124,22 +124,9 @@ impl Link {
     /// As [`Link::run`], but an answer that is an error is an answer.
     pub(super) fn answers(&self, commands: &[Command]) -> Result<Vec<Reply>> {
         let mut replies = Vec::with_capacity(commands.len());
-        let mut rest = commands;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |command: &&Command| {
-                bytes += command.bytes.len();
-                bytes <= LARGEST_ROUND
-            };
-            let count = rest
-                .iter()
-                .take(MOST_IN_ROUND)
-                .take_while(fits)
-                .count()
-                .max(1);
-            let (now, later) = rest.split_at(count);
-            self.run_some(now, &mut replies)?;
-            rest = later;
+        let size = |command: &Command| command.bytes.len();
+        for round in parts(commands, MOST_IN_ROUND, LARGEST_ROUND, size) {
+            self.run_some(round, &mut replies)?;
         }
         Ok(replies)
     }
@@ -262,11 +249,12 @@ impl Link {
         };
         let is_forbidden = text.starts_with("NOPERM") || text.contains("user executing the script");
         let rule = if is_forbidden { RULE } else { "" };
-        StoreError::Io {
-            action: "use",
-            path: self.location().to_string().into(),
-            source: io::Error::new(kind, format!("{text}{rule}")),
-        }
+        self.cannot("use", io::Error::new(kind, format!("{text}{rule}")))
+    }
+
+    /// Says what could not be done with the servers.
+    pub(super) fn cannot(&self, action: &'static str, why: io::Error) -> StoreError {
+        StoreError::io(action, self.location().to_string(), why)
     }
 }
 
@@ -296,7 +284,6 @@ fn pause(
         true => "; the change may have been made all the same: look before you try again",
         false => "",
     };
-    let path = location.to_string().into();
     let action = match why.kind() {
         // It was reached, and said so itself.
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::Other => {
@@ -304,9 +291,6 @@ fn pause(
         }
         _ => "reach",
     };
-    Err(StoreError::Io {
-        action,
-        path,
-        source: io::Error::new(why.kind(), format!("{server}{text}{unsure}")),
-    })
+    let why = io::Error::new(why.kind(), format!("{server}{text}{unsure}"));
+    Err(StoreError::io(action, location.to_string(), why))
 }

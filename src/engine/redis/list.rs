@@ -115,11 +115,9 @@ impl Redis {
         if reply.is_foreign() {
             return Err(foreign_index(bucket));
         }
-        let keys = self
-            .link
-            .array(reply)?
-            .into_iter()
-            .filter_map(|key| Key::new(key.into_bytes()?).ok());
-        Ok(keys.collect())
+        let keys = self.link.array(reply)?.into_iter();
+        Ok(keys
+            .filter_map(|key| Key::new(key.into_bytes()?).ok())
+            .collect())
     }
 }

@@ -11,10 +11,9 @@ use crate::store::{
 
 use super::Redis;
 use super::call::{about, foreign_key};
-use super::check::path_of;
 use super::command::Command;
 use super::link::Link;
-use super::names::{Bucket, BucketId};
+use super::names::{Bucket, BucketId, path_of};
 use super::script::Script;
 
 /// What a key is that stands where a lock is to be: nothing of a store is in it.
@@ -74,10 +73,7 @@ impl RedisGrant {
 }
 
 fn no_lock(name: &[u8], why: &str) -> StoreError {
-    StoreError::Damaged {
-        path: path_of(name),
-        source: why.into(),
-    }
+    StoreError::damaged(path_of(name), why)
 }
 
 impl Grant for RedisGrant {

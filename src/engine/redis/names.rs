@@ -18,6 +18,8 @@
 //! change all of it in one step. BUCKET is two hexadecimal digits, below 40, of the key's XXH3-64; the
 //! elements of a list are all in the bucket `list`, as they have an order.
 
+use std::path::PathBuf;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -124,6 +126,11 @@ pub(super) fn namespace_of(prefix: &str, name: &[u8]) -> Option<Namespace> {
 pub(super) fn tag_slot(name: &[u8]) -> u16 {
     let inner = name.split(|byte| matches!(byte, b'{' | b'}')).nth(1);
     slot_of(inner.unwrap_or_default())
+}
+
+/// Shows a name to people.
+pub(super) fn path_of(name: &[u8]) -> PathBuf {
+    String::from_utf8_lossy(name).into_owned().into()
 }
 
 /// Writes a namespace so that it holds no brace, colon or wildcard.

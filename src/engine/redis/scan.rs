@@ -9,7 +9,7 @@ use crate::store::{Listed, Listing, Meta, Namespace, Result, Scan, Selection, Ti
 
 use super::Redis;
 use super::codec::{self, HEADER_LEN};
-use super::command::Command;
+use super::command::{Command, parts};
 use super::entries::header_words;
 use super::names::Bucket;
 use super::pages::Pages;
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 1024;
 /// Values up to this length come with their headers.
 const SHORT: usize = 2048;
 /// Longer values are read at once up to so many bytes.
-const BYTES_AT_ONCE: u64 = 8 << 20;
+const BYTES_AT_ONCE: usize = 8 << 20;
 
 /// An entry that was found: what is known of it, and its value if that is wanted.
 type Found = Result<(Meta, Option<Value>)>;
@@ -170,16 +170,9 @@ impl Redis {
         found: &mut [(Vec<u8>, Option<Found>)],
         long: &[(usize, Bucket, u64)],
     ) -> Result<()> {
-        let mut rest = long;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |(_, _, size): &&(usize, Bucket, u64)| {
-                bytes += size;
-                bytes <= BYTES_AT_ONCE
-            };
-            let count = rest.iter().take_while(fits).count().max(1);
-            let (now, later) = rest.split_at(count);
-            rest = later;
+        let size =
+            |(_, _, size): &(usize, Bucket, u64)| usize::try_from(*size).unwrap_or(usize::MAX);
+        for now in parts(long, AT_ONCE, BYTES_AT_ONCE, size) {
             let get = |(number, bucket, _): &(usize, Bucket, u64)| {
                 Command::read(
                     bucket.slot,

@@ -10,12 +10,11 @@ use crate::store::{
 
 use super::Redis;
 use super::call::{Change, foreign_key, plain};
-use super::check::path_of;
 use super::codec::Indexed;
 use super::command::Command;
 use super::entries::{etag_words, header_words};
 use super::facts::eviction;
-use super::names::{Bucket, BucketId, namespace_of};
+use super::names::{Bucket, BucketId, namespace_of, path_of};
 use super::pages::{Pages, foreign_index};
 use super::resp::Reply;
 use super::script::Script;
@@ -26,7 +25,7 @@ const AT_ONCE: usize = 1024;
 const FORMAT: u32 = 1;
 
 /// Hears of each key that an index names.
-type Each<'a> = dyn FnMut(&[u8], &Bucket, Indexed) -> Result<()> + 'a;
+type Each<'a> = dyn FnMut(&[u8], Indexed) -> Result<()> + 'a;
 
 impl Upkeep for Redis {
     fn collect(
@@ -41,9 +40,9 @@ impl Upkeep for Redis {
             return Ok(done);
         }
         let now = clock.now();
-        let mut dead: Vec<(Key, Bucket)> = Vec::new();
+        let mut dead = Vec::new();
         let mut seen = 0;
-        let foreign = self.for_each(namespace, &mut |key, bucket, indexed| {
+        let foreign = self.for_each(namespace, &mut |key, indexed| {
             seen += 1;
             progress.step(seen, seen);
             match indexed {
@@ -55,7 +54,7 @@ impl Upkeep for Redis {
                 Some(Ok(_)) | None => {}
             }
             done.expired += 1;
-            dead.extend(Key::new(key.to_vec()).ok().map(|key| (key, bucket.clone())));
+            dead.extend(Key::new(key.to_vec()));
             Ok(())
         })?;
         foreign.into_iter().for_each(|err| progress.damage(err));
@@ -63,13 +62,8 @@ impl Upkeep for Redis {
             done.evicted = self.evict(namespace, request, clock, progress)?;
             return Ok(done);
         }
-        dead.sort_by_key(|(key, _)| BucketId::of(key.as_bytes()));
-        for group in
-            dead.chunk_by(|(a, _), (b, _)| BucketId::of(a.as_bytes()) == BucketId::of(b.as_bytes()))
-        {
-            let keys: Vec<Key> = group.iter().map(|(key, _)| key.clone()).collect();
-            self.clear(&group[0].1, &keys, "dead", now)?;
-        }
+        self.clear_all(namespace, &dead, "dead", now)
+            .sum::<Result<u64>>()?;
         done.evicted = self.evict(namespace, request, clock, progress)?;
         let time = clock.now().0.to_string().into_bytes();
         let words = [b"HSET".to_vec(), namespace.as_str().into(), time];
@@ -120,11 +114,10 @@ impl Upkeep for Redis {
             format: FORMAT,
             ..Info::default()
         };
-        let foreign = self.for_each(namespace, &mut |key, _, indexed| {
+        let foreign = self.for_each(namespace, &mut |key, indexed| {
             match indexed {
                 Some(Ok(meta)) if meta.is_live(now) => {
-                    let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
-                    info.count(key.len() as u64, meta.size, age);
+                    info.count(key.len(), &meta, now);
                 }
                 Some(Err(_)) => info.damaged += 1,
                 Some(Ok(_)) | None => info.expired += 1,
@@ -161,8 +154,8 @@ impl Redis {
                 Command::read(bucket.slot, &header_words(bucket, key))
             };
             let commands: Vec<Command> = keys.iter().map(head).collect();
-            for ((key, bucket), reply) in keys.iter().zip(self.link.answers(&commands)?) {
-                each(key, bucket, self.indexed(key, reply)?)?;
+            for ((key, _), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+                each(key, self.indexed(key, reply)?)?;
             }
         }
     }
@@ -199,12 +192,11 @@ impl Redis {
                     return Ok(());
                 }
                 is_lost = true;
-                Err(StoreError::Damaged {
-                    path: path_of(&self.of_all().single('n')),
-                    source: "it names no namespace, though there are entries; `kv fsck --repair` \
-                             lists their namespaces again"
-                        .into(),
-                })
+                Err(StoreError::damaged(
+                    path_of(&self.of_all().single('n')),
+                    "it names no namespace, though there are entries; `kv fsck --repair` lists their \
+                     namespaces again",
+                ))
             });
             if !is_lost || looks.next().is_none() {
                 return proof.map(|()| names);
@@ -254,17 +246,13 @@ impl Redis {
         }
         let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
         loop {
-            let mut keys = pages.next(AT_ONCE)?;
+            let keys = pages.next(AT_ONCE)?;
             if keys.is_empty() {
                 break;
             }
-            keys.sort_by_key(|(key, _)| BucketId::of(key));
-            for group in keys.chunk_by(|(a, _), (b, _)| BucketId::of(a) == BucketId::of(b)) {
-                let keys = group
-                    .iter()
-                    .filter_map(|(key, _)| Key::new(key.clone()).ok());
-                self.clear(&group[0].1, &keys.collect::<Vec<_>>(), "all", Time(0))?;
-            }
+            let keys = keys.into_iter().flat_map(|(key, _)| Key::new(key));
+            self.clear_all(namespace, &keys.collect::<Vec<_>>(), "all", Time(0))
+                .sum::<Result<u64>>()?;
         }
         pages.demand_all()?;
         let bucket = self.bucket(namespace, BucketId::LIST);

@@ -135,14 +135,9 @@ impl Sqlite {
 
     pub(super) fn lost_log(&self, files: &Files, what: &str) -> StoreError {
         let log = files.logs.first().map_or(&*self.path, |(log, _)| log);
-        StoreError::Io {
-            action: "use",
-            path: self.path.clone(),
-            source: io::Error::other(format!(
-                "its log `{}` was removed while it was open, and {what}",
-                log.display()
-            )),
-        }
+        let log = log.display();
+        let why = format!("its log `{log}` was removed while it was open, and {what}");
+        StoreError::io("use", &self.path, io::Error::other(why))
     }
 
     /// Refuses a place where there is the log of another, that a process has open still. Nobody

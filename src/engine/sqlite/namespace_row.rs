@@ -325,9 +325,6 @@ impl Sqlite {
 
     /// Says that the database is damaged.
     pub(super) fn unsound(&self, what: String) -> StoreError {
-        StoreError::Damaged {
-            path: self.path.clone(),
-            source: what.into(),
-        }
+        StoreError::damaged(&self.path, what)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -205,8 +204,7 @@ impl Sqlite {
             }
             tally.add(key, found.meta.expires);
             if found.is_live(now) {
-                let age = Duration::from_nanos(now.0.saturating_sub(found.meta.modified.0));
-                info.count(key.len() as u64, found.meta.size, age);
+                info.count(key.len(), &found.meta, now);
             } else {
                 info.expired += 1;
             }

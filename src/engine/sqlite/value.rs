@@ -69,10 +69,9 @@ impl Sqlite {
             }
         }
         let dir = self.directory();
-        let cannot = |err: io::Error| StoreError::Io {
-            action: "write a temporary file in",
-            path: dir.to_owned(),
-            source: os::explain_full(err, dir),
+        let cannot = |err: io::Error| {
+            let why = os::explain_full(err, dir);
+            StoreError::io("write a temporary file in", dir, why)
         };
         let mut file = tempfile::tempfile_in(dir).map_err(cannot)?;
         let mut hasher = Xxh3::new();
@@ -143,10 +142,7 @@ impl Sqlite {
         }
         Ok(Entry {
             meta: found.meta,
-            value: Value::Whole {
-                bytes: value,
-                next: 0,
-            },
+            value: Value::whole(value),
         })
     }
 
@@ -193,10 +189,7 @@ impl Sqlite {
 
 fn damaged(path: &std::path::Path, key: &[u8], what: &str) -> StoreError {
     let key = String::from_utf8_lossy(key);
-    StoreError::Damaged {
-        path: path.to_owned(),
-        source: format!("the entry of `{key}`: {what}").into(),
-    }
+    StoreError::damaged(path, format!("the entry of `{key}`: {what}"))
 }
 
 /// Reads until the buffer is full or the value ends.

@@ -276,10 +276,7 @@ impl Damage {
                 path,
                 what: self.to_string(),
             },
-            _ => StoreError::Damaged {
-                path,
-                source: self.into(),
-            },
+            _ => StoreError::damaged(path, self),
         }
     }
 }

@@ -104,12 +104,7 @@ pub(super) fn gone(action: &'static str, path: &Path) -> StoreError {
 
 /// As [`crate::store::OrCannot`], for a change: tells apart what a full disk ran out of.
 pub(super) fn cannot(err: io::Error, action: &'static str, path: &Path) -> StoreError {
-    let source = os::explain_full(err, path);
-    StoreError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    StoreError::io(action, path, os::explain_full(err, path))
 }
 
 /// Tells whether anything has this name below `dir`.

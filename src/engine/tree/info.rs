@@ -1,7 +1,6 @@
 //! `info`: what is known of a namespace as a whole.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::time::Duration;
 
 use walkdir::WalkDir;
 
@@ -84,8 +83,7 @@ impl Tree {
             };
             let meta = *walk.meta(spot);
             folds += u64::from(matches!(spot, Spot::Loose(_)) && gc::folds(&meta, now, false));
-            let age = Duration::from_nanos(now.0.saturating_sub(meta.modified.0));
-            info.count(walk.key(spot).len() as u64, meta.size, age);
+            info.count(walk.key(spot).len(), &meta, now);
         }
         info.expired += walk.expired_packed;
         match Packs::read(&space) {

@@ -335,6 +335,6 @@ impl Walk {
 
     fn packed_value(&self, head: usize) -> Value {
         let bytes = self.packed.source(head).record().value.to_vec();
-        Value::Whole { bytes, next: 0 }
+        Value::whole(bytes)
     }
 }

@@ -170,11 +170,7 @@ fn cannot_walk(err: walkdir::Error, objects: &Path) -> StoreError {
         // No link is followed.
         None => io::Error::other("it goes in a circle"),
     };
-    StoreError::Io {
-        action: "read",
-        path,
-        source,
-    }
+    StoreError::io("read", path, source)
 }
 
 fn is_gone(err: &walkdir::Error) -> bool {
