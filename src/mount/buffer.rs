@@ -109,7 +109,7 @@ pub(super) struct State {
     pub(super) expiry: Option<Expiry>,
     /// Who has written to it last.
     pub(super) writer: Option<Arc<Writer>>,
-    /// Whoever closed it last was killed, or told that it is not stored.
+    /// All who have changed it were killed, or told that it is not stored.
     pub(super) is_given_up: bool,
 }
 

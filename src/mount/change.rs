@@ -47,12 +47,17 @@ impl App {
                 name if exclusive && is_probe(name) => Kind::Probe,
                 _ => Kind::Key,
             };
-            // What others have removed may be open here.
+            // What others have removed may be open here, and is another file.
             let old = self.nodes.lock().find(&node);
-            old.map(|old| follow::detach_held(self, old));
+            if let Some(old) = old.filter(|old| self.files.lock().numbered(*old).is_some()) {
+                self.nodes.lock().detach(old, &node);
+            }
             let number = self.nodes.lock().tell(&node);
             let handle = self.create_file(number, inode, kind, mode, exclusive);
-            let handle = handle.inspect_err(|_| self.nodes.lock().forget(number, 1))?;
+            let Ok(Some(handle)) = handle else {
+                self.nodes.lock().forget(number, 1);
+                return handle.map(|_| None);
+            };
             self.set_executable(&file, permissions);
             Ok(Some((number, handle)))
         })?;

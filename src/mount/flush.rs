@@ -26,7 +26,7 @@ impl App {
             let _turn = handle.inode.turn.lock();
             let mut state = buffer.state();
             // What others still write to is stored when they close it.
-            if !state.is_given_up && state.writers == 1 {
+            if state.writers == 1 {
                 stored = self.store_through(&handle, &buffer, &mut state);
             }
             state.writers -= 1;
@@ -81,21 +81,28 @@ impl App {
         buffer: &Arc<Buffer>,
         was_killed: bool,
     ) -> Answer<()> {
-        let _turn = handle.inode.turn.lock();
+        let inode = &handle.inode;
+        let _turn = inode.turn.lock();
         let mut state = buffer.state();
-        let stored = match was_killed {
-            true => Ok(()),
-            false => self.store_through(handle, buffer, &mut state),
+        if !state.is_changed {
+            return Ok(());
+        }
+        // What others have changed they store, and the last one what nobody else has stored.
+        let owes = |other: &Handle| other.owes_to(&state) || other.refused.lock().is_some();
+        let stored = match !was_killed && (state.writers == 1 || owes(handle)) {
+            true => self.store_through(handle, buffer, &mut state),
+            false => Ok(()),
         };
-        let is_last = state.writers == 1;
-        // What may pass, as where a service begins anew, is tried once more when the kernel tells of the
-        // end: not everybody heeds what close(2) says.
-        let may_pass = |err: &Errno| *err == Errno::EIO || *err == Errno::EBUSY;
-        let is_refused = stored.as_ref().is_err_and(|err| !may_pass(err));
-        state.is_given_up = was_killed || is_last && is_refused;
-        if is_last && (was_killed || stored.is_err()) {
-            // Until then nobody is to find what is stored nowhere.
-            handle.inode.forget(buffer);
+        if was_killed || stored.is_err() {
+            *handle.refused.lock() = stored.err();
+            // Whoever was told that it is not stored writes it anew: then the old is not to come after it.
+            handle.owes.store(0, SeqCst);
+            let others = inode.handles();
+            let owes = |other: &Arc<Handle>| other.shares(buffer) && other.owes_to(&state);
+            if !others.iter().any(owes) {
+                state.is_given_up = true;
+                inode.forget(buffer);
+            }
         }
         stored
     }
@@ -109,10 +116,13 @@ impl App {
             return self.store_through(&handle, &buffer, &mut buffer.state());
         }
         let mut synced = Ok(());
+        let mut seen = Vec::new();
         let all = handle.inode.handles();
         for buffer in all.iter().flat_map(|other| other.written()) {
             let mut state = buffer.state();
-            if !state.is_given_up {
+            let is_seen = seen.contains(&Arc::as_ptr(&buffer));
+            seen.push(Arc::as_ptr(&buffer));
+            if !is_seen && !state.is_given_up {
                 synced = synced.and(self.store_buffer(&handle.inode, &buffer, &mut state));
             }
         }
@@ -196,8 +206,15 @@ impl App {
         buffer: &Arc<Buffer>,
         state: &mut State,
     ) -> Answer<()> {
+        if state.is_changed && !handle.owes_to(state) {
+            let refused = *handle.refused.lock();
+            refused.map_or(Ok(()), Err)?;
+            if state.is_given_up {
+                return Ok(());
+            }
+        }
         let stored = self.store_buffer(&handle.inode, buffer, state);
-        match handle.owes.load(SeqCst) > state.stores || stored != Err(Errno::ESTALE) {
+        match handle.owes_to(state) || stored != Err(Errno::ESTALE) {
             true => stored,
             false => Ok(()),
         }

@@ -94,12 +94,15 @@ pub(super) fn move_pins(app: &App, inode: &Inode, from: Etag, to: Etag, modified
 pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u64, Time)) {
     for handle in inode.handles() {
         if let Some(buffer) = handle.buffer() {
-            let mut sharers = inode.handles().into_iter();
-            // What one of them was opened on is what all of them have.
-            let holder =
-                sharers.find(|other| other.shares(&buffer) && other.reader.lock().is_some());
+            // What one of them was opened on is what all of them have: who only adds may have read another.
+            let mut state = buffer.state();
+            let pin = |other: &Handle| other.reader.lock().as_ref().map(Reader::pin);
+            let sharers = inode.handles().into_iter();
+            let holders = sharers.filter(|other| other.shares(&buffer) && pin(other).is_some());
+            let holder = holders.min_by_key(|other| pin(other) != Some(state.pin));
             let holder = holder.unwrap_or(handle);
-            _ = app.load(&holder, &mut buffer.state());
+            _ = app.load(&holder, &mut state);
+            buffer.show(&state, last.1);
         } else if let Some(reader) = &mut *handle.reader.lock() {
             reader.keep(app, file);
         }

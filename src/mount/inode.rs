@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::os::Writer;
 use crate::store::{Namespace, Time};
 
-use super::buffer::{Buffer, Pin, Snapshot};
+use super::buffer::{Buffer, Pin, Snapshot, State};
 use super::names;
 use super::nodes::FullKey;
 use super::reader::Reader;
@@ -149,6 +149,8 @@ pub(super) struct Handle {
     pub(super) opener: Option<Arc<Writer>>,
     /// How often its buffer will have been stored once what was done through it is.
     pub(super) owes: AtomicU64,
+    /// What who closed it was told last, which is told to each who closes it.
+    pub(super) refused: Mutex<Option<Errno>>,
     /// Whether the process that has opened it has closed it.
     pub(super) is_left: AtomicBool,
     /// The value that it was opened on.
@@ -173,6 +175,7 @@ impl Handle {
             writes: opener.is_some(),
             opener: opener.map(Arc::new),
             owes: AtomicU64::default(),
+            refused: Mutex::default(),
             is_left: AtomicBool::default(),
             reader: Mutex::default(),
             stat: Mutex::default(),
@@ -207,6 +210,17 @@ impl Handle {
     pub(super) fn shares(&self, buffer: &Arc<Buffer>) -> bool {
         let own = self.buffer.lock();
         own.as_ref().is_some_and(|own| Arc::ptr_eq(own, buffer))
+    }
+
+    /// Notes that something was done through it.
+    pub(super) fn owe_to(&self, state: &State) {
+        self.owes.store(state.stores + 1, SeqCst);
+        *self.refused.lock() = None;
+    }
+
+    /// Tells whether what was done through it is not stored yet.
+    pub(super) fn owes_to(&self, state: &State) -> bool {
+        self.owes.load(SeqCst) > state.stores
     }
 
     /// Returns what is changed through it.

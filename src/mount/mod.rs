@@ -28,11 +28,12 @@
 //!
 //! ```text
 //! opened how                       buffer             stored under the condition      else
-//! O_CREAT, and there was none      whole, new         there is none still             takes its place
-//! O_CREAT with O_EXCL              part, of an empty  the etag is the pinned one      ESTALE
+//! O_CREAT and O_TRUNC, none there  whole, new         there is none still             takes its place
+//! O_CREAT else, none there         part, of an empty  the etag is the pinned one      ESTALE
 //!                                  entry that is put
 //!                                  --if-absent then;
-//!                                  EEXIST if there is one
+//!                                  with O_EXCL EEXIST
+//!                                  if there is one
 //! O_TRUNC, ftruncate to 0          whole, pinned      the etag is the pinned one      takes its place
 //! O_APPEND, and only added to      tail               there is an entry               ESTALE
 //! any other that writes            part, pinned       the etag is the pinned one      ESTALE
@@ -55,8 +56,9 @@
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader
-//! a close that fails, or of who    nobody finds it by the name any more; what may pass (EIO, EBUSY) is tried once more
-//! was killed                       when the kernel tells of the end
+//! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
+//! a close that fails, or of who    where nobody else has changed it, it is given up: nobody finds it by the name any
+//! was killed                       more, and only who writes to it again stores it
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first

@@ -174,8 +174,9 @@ impl App {
         id
     }
 
-    /// Makes a file in its turn, and opens it. It is stored when it is closed, but where nobody else
-    /// may have made it, at once.
+    /// Makes a file in its turn, and opens it; `None` where others have made it. What is emptied on opening
+    /// is stored when it is closed. Any other is put there at once, so that from then on it is a file as
+    /// others are, beside all who use the store.
     pub(super) fn create_file(
         &self,
         number: u64,
@@ -183,12 +184,12 @@ impl App {
         kind: Kind,
         mode: Mode,
         exclusive: bool,
-    ) -> Answer<u64> {
+    ) -> Answer<Option<u64>> {
         os::spare_descriptors().map_err(|err| self.failed(&failure("make", self, err)))?;
         let now = self.now();
         let mut state = State::emptied(Pin::default(), now);
         state.kind = kind;
-        if exclusive
+        if (exclusive || !mode.truncates)
             && kind == Kind::Key
             && let Some((namespace, key)) = inode.name()
         {
@@ -197,12 +198,21 @@ impl App {
                 modified: Some(now),
                 ..Put::new(&mut nothing, Condition::Absent)
             };
-            let made = self.store().and_then(|_| {
-                let store = &self.config.maker;
-                store.put(&namespace, &key, put, self.clock())
-            });
-            state.pin.etag = Some(self.answer(made)?.ok_or(Errno::EEXIST)?);
-            // It is stored once more when it is closed, for a crash of the machine.
+            // What is only added to is not stored once more, for a crash of the machine, when it is closed.
+            let maker = match mode.appends {
+                true => &self.config.store,
+                false => &self.config.maker,
+            };
+            let made = self
+                .store()
+                .and_then(|_| maker.put(&namespace, &key, put, self.clock()));
+            let Some(etag) = self.answer(made)? else {
+                return Ok(None);
+            };
+            state.pin.etag = Some(etag);
+            if mode.appends {
+                (state.draft, state.is_changed, state.modified) = (None, false, None);
+            }
             state.is_whole = false;
             self.dir_index(&namespace).note(key.as_bytes(), true);
             self.memory.lock().unhide(&namespace);
@@ -213,7 +223,8 @@ impl App {
             writes: true,
             ..mode
         };
-        Ok(self.add_handle(number, inode, (Some(buffer), None), mode))
+        let handle = self.add_handle(number, inode, (Some(buffer), None), mode);
+        Ok(Some(handle))
     }
 
     /// Reads through an opening.
@@ -284,7 +295,7 @@ impl App {
             self.answer(written.map_err(|err| failure("write", self, err)))?;
         }
         state.note_written(now);
-        handle.owes.store(state.stores + 1, SeqCst);
+        handle.owe_to(&state);
         let is_known = state.writer.as_ref().is_some_and(|is| is.is(thread));
         if !is_known {
             // Each that is remembered takes a descriptor.
@@ -318,7 +329,7 @@ impl App {
             }
         }
         state.note_written(now);
-        handle.owes.store(state.stores + 1, SeqCst);
+        handle.owe_to(&state);
         buffer.show(&state, now);
         if !was_pending {
             follow::lead(self, handle, &buffer, &state, false);

@@ -5,6 +5,7 @@ mod descriptors;
 mod ends;
 mod files;
 mod gone;
+mod made;
 mod mounted;
 mod names;
 mod open;

@@ -1,10 +1,30 @@
-//! The model's part about who has a file open beside who changes it.
+//! The model's part about who has a file open beside who changes it, and is told what became of it.
 
 use fuser::Errno;
 
-use super::{Change, Model, Open};
+use super::{Change, Done, Model, Open};
 
 impl Model {
+    pub(super) fn store_through(&mut self, which: usize) -> Done {
+        let Open {
+            file, change, owes, ..
+        } = self.open[which];
+        let at = change.unwrap();
+        if self.changes[at].is_given_up && owes <= self.changes[at].stores {
+            return Ok(());
+        }
+        let stored = self.store(file, at);
+        stored.or_else(|err| (owes <= self.changes[at].stores).then_some(()).ok_or(err))
+    }
+
+    pub(super) fn store(&mut self, file: usize, at: usize) -> Done {
+        let stored = self.try_to_store(file, at);
+        if stored.is_err() && self.files[file].current == Some(at) {
+            self.files[file].current = None;
+        }
+        stored
+    }
+
     /// What is about to be changed through an opening is seen by who only reads the same entry.
     pub(super) fn lead(&mut self, which: usize) {
         let Open {
@@ -84,8 +104,12 @@ impl Model {
         for which in 0..self.open.len() {
             if self.open[which].file == file && self.open[which].change.is_some() {
                 let at = self.open[which].change;
+                let pin = at.map(|at| self.changes[at].pin);
+                let is_of = |at: &usize| Some(self.open[*at].held.as_ref().map(|is| is.0)) == pin;
                 let holds = |open: &Open| open.change == at && open.held.is_some();
-                let holder = self.open.iter().position(holds).unwrap_or(which);
+                let all = 0..self.open.len();
+                let holders = all.filter(|other| holds(&self.open[*other]));
+                let holder = holders.min_by_key(|other| !is_of(other)).unwrap_or(which);
                 _ = self.load(holder);
             }
         }

@@ -83,15 +83,6 @@ impl Model {
         stored.fold(Ok(()), Result::and)
     }
 
-    fn store_through(&mut self, which: usize) -> Done {
-        let Open {
-            file, change, owes, ..
-        } = self.open[which];
-        let at = change.unwrap();
-        let stored = self.store(file, at);
-        stored.or_else(|err| (owes <= self.changes[at].stores).then_some(()).ok_or(err))
-    }
-
     pub(super) fn live(&self, name: usize) -> Option<&Entry> {
         let now = self.fake.now();
         let entry = self.entries[name].as_ref();
@@ -190,9 +181,12 @@ impl Model {
     pub(super) fn made(&mut self, name: usize, mode: Mode, exclusive: bool) -> Open {
         let file = self.file(name);
         let mut change = Self::emptied(None);
-        if exclusive {
+        let is_put = exclusive || !mode.truncates;
+        if is_put {
             change.pin = Some(self.put(name, Vec::new(), None));
             change.is_whole = false;
+            change.is_pending = !mode.appends;
+            change.draft = change.draft.filter(|_| !mode.appends);
         }
         change.writers = 1;
         let change = Some(self.begin(file, change));
@@ -200,7 +194,7 @@ impl Model {
             file,
             change,
             mode,
-            owes: u64::from(!exclusive),
+            owes: u64::from(!is_put),
             ..Open::default()
         }
     }
@@ -276,15 +270,7 @@ impl Model {
         Ok(())
     }
 
-    fn store(&mut self, file: usize, at: usize) -> Done {
-        let stored = self.try_to_store(file, at);
-        if stored.is_err() && self.files[file].current == Some(at) {
-            self.files[file].current = None;
-        }
-        stored
-    }
-
-    fn try_to_store(&mut self, file: usize, at: usize) -> Done {
+    pub(super) fn try_to_store(&mut self, file: usize, at: usize) -> Done {
         let change = self.changes[at].clone();
         if change.is_pending
             && let Some(name) = self.files[file].name
@@ -368,19 +354,28 @@ impl Model {
 
     pub(super) fn close(&mut self, which: usize, was_killed: bool) -> Done {
         let Open {
-            file, change, mode, ..
+            file,
+            change,
+            mode,
+            owes,
+            ..
         } = self.open[which];
         let mut done = Ok(());
         if let Some(at) = change.filter(|_| mode.writes) {
             let is_last = self.changes[at].writers == 1;
-            if was_killed || self.changes[at].is_pending {
-                if !was_killed {
+            if self.changes[at].is_pending {
+                let stores = self.changes[at].stores;
+                if !was_killed && (owes > stores || is_last) {
                     done = self.store_through(which);
                 }
-                self.changes[at].is_given_up = was_killed || is_last && done.is_err();
-                if is_last && self.changes[at].is_given_up {
-                    let current = &mut self.files[file].current;
-                    *current = current.filter(|current| *current != at);
+                if was_killed || done.is_err() {
+                    self.open[which].owes = 0;
+                    let mut others = self.open.iter().filter(|open| open.change == Some(at));
+                    if !others.any(|other| other.owes > stores) {
+                        self.changes[at].is_given_up = true;
+                        let current = &mut self.files[file].current;
+                        *current = current.filter(|current| *current != at);
+                    }
                 }
             }
             self.changes[at].writers -= 1;

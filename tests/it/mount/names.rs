@@ -177,6 +177,7 @@ fn a_part_of_a_part_is_a_directory_like_any_other() {
         fs::rename(mount.path("moved"), mount.path(&cut)).unwrap();
         kv.holds(&long(300), "v");
         kv.put("short/k", "v");
+        until("it is seen", || mount.path("short").exists());
         let refused = fs::rename(
             mount.path("short"),
             mount.path(format!("{}%+", "s".repeat(253))),

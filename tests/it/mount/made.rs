@@ -1,0 +1,131 @@
+//! Files that are not there yet when they are opened, and who stores what several change.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use kv::exit::Exit;
+
+use super::mounted::can;
+use super::open::close;
+use super::{Mount, on_each};
+use crate::harness::{Engine, Sandbox};
+
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
+
+#[test]
+fn who_adds_to_a_file_that_is_new_adds_to_what_others_make_of_it() {
+    on_each(MOST, |kv, mount| {
+        let again = Mount::at(kv, "again");
+        for how in ["append", "put"] {
+            for (exclusive, name) in [(false, "new"), (true, "mine")] {
+                let mut options = OpenOptions::new();
+                options.append(true).create(true).create_new(exclusive);
+                let mut file = options.open(mount.path(name)).unwrap();
+                kv.feed([how, name], b"theirs\n").ends(Exit::Success);
+                file.write_all(b"mine\n").unwrap();
+                close(file).unwrap();
+                kv.holds(name, "theirs\nmine\n");
+                mount.holds(name, "theirs\nmine\n");
+                kv.run(["remove", name]).ends(Exit::Success);
+            }
+        }
+        // Through the same mount, and through another.
+        let beside = [
+            ("log", "one\ntwo\nthree\n"),
+            ("../../again/default/log", "one\nthree\ntwo\n"),
+        ];
+        for (path, added) in beside {
+            let script = format!(
+                "exec 3>>log; echo one >> {path}; echo two >&3; echo three >> {path}; exec 3>&-
+                cat log; rm log; exec 3>>log; echo theirs > {path}; echo mine >&3; exec 3>&-
+                cat log; rm log"
+            );
+            let ran = mount.shell(kv, &script).ends(Exit::Success);
+            ran.prints(format!("{added}theirs\nmine\n"));
+        }
+        again.stop();
+    });
+}
+
+#[test]
+fn who_has_made_a_file_and_written_nothing_leaves_what_others_have_made_of_it() {
+    on_each(MOST, |kv, mount| {
+        for flags in ["WRONLY", "RDWR", "WRONLY|os.O_APPEND", "RDWR|os.O_SYNC"] {
+            for theirs in ["kv append k", "kv put k", "cat > k"] {
+                let script = format!(
+                    "python3 -c \"import os, subprocess
+fd = os.open('k', os.O_CREAT|os.O_{flags})
+subprocess.run('printf theirs | {theirs}', shell=True, check=True)
+os.fsync(fd); os.close(fd)\"; cat k; kv get k; rm k"
+                );
+                let ran = mount.shell(kv, &script).ends(Exit::Success);
+                ran.prints("theirstheirs");
+            }
+        }
+        // A part of nothing is no part of what others have made.
+        let mut file = OpenOptions::new();
+        let file = file.read(true).write(true).create(true).truncate(false);
+        let mut file = file.open(mount.path("k")).unwrap();
+        kv.put("k", "THEIRS");
+        file.write_all(b"me").unwrap();
+        let stale = close(file).unwrap_err().raw_os_error();
+        assert_eq!(stale, Some(rustix::io::Errno::STALE.raw_os_error()));
+        kv.holds("k", "THEIRS");
+        // What nobody else has made stays.
+        mount.shell(kv, "touch a; : >> b").ends(Exit::Success);
+        kv.holds("a", "");
+        kv.holds("b", "");
+    });
+}
+
+#[test]
+fn who_has_changed_nothing_stores_nothing_that_another_is_writing() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "whole old value");
+        for idle in ["touch k", ": >> k", "exec 9<>k; exec 9>&-", "sleep .1 9>>k"] {
+            let script = format!(
+                "python3 -c \"import os, signal, subprocess
+fd = os.open('k', os.O_WRONLY|os.O_TRUNC); os.write(fd, b'first half,')
+subprocess.run(['bash', '-c', '{idle}'], check=True)
+print(subprocess.run(['kv', 'get', 'k'], capture_output=True).stdout.decode(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)\" || :; cat k; kv get k"
+            );
+            // The kernel closes the file a moment after the process has ended.
+            let script = script.replace("|| :;", "|| :; sleep .3;");
+            let ran = mount.shell(kv, &script).ends(Exit::Success);
+            ran.prints("whole old value\nwhole old valuewhole old value");
+        }
+        // Not even who closes it last, when who has written it was killed.
+        let script = "exec 3>>k; python3 -c \"import os, signal
+fd = os.open('k', os.O_RDWR); os.write(fd, b'half')
+os.kill(os.getpid(), signal.SIGKILL)\" || :; sleep .3; exec 3>&-; kv get k";
+        let ran = mount.shell(kv, script).ends(Exit::Success);
+        ran.prints("whole old value");
+    });
+}
+
+/// Who is told so does it again.
+#[test]
+fn what_a_close_has_told_to_have_failed_is_not_stored_later() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::on(Engine::Sqlite);
+    kv.put("log", "old ");
+    let mut mount = Mount::of(&kv, &["--busy-timeout", "1s"]);
+    for flags in ["O_WRONLY|os.O_APPEND", "O_RDWR", "O_WRONLY|os.O_TRUNC"] {
+        let script = format!(
+            "python3 -c \"import os, sqlite3, time
+fd = os.open('log', os.{flags})
+base = sqlite3.connect(os.environ['KV_STORE'].split(':', 1)[1], isolation_level=None)
+base.execute('begin exclusive')
+for act in [lambda: os.write(fd, b'line '), lambda: os.close(os.dup(fd)), lambda: os.close(fd)]:
+    try: act()
+    except OSError as err: print(err.errno, flush=True)
+base.execute('rollback'); time.sleep(.3)\"; kv get log"
+        );
+        let ran = mount.shell(&kv, &script).ends(Exit::Success);
+        ran.prints("16\nold ");
+    }
+    mount.end(rustix::process::Signal::TERM);
+}
