@@ -220,6 +220,7 @@ impl App {
         let opened = self.open_file(number, mode)?;
         let handle = self.files.lock().handle(opened)?;
         let resized = self.resize_file(&handle, size);
+        drop(handle);
         let stored = resized.and_then(|()| self.sync_file(opened));
         stored.and(self.close_file(opened))
     }

@@ -21,6 +21,14 @@ pub(super) enum Draft {
     File(File, u64),
 }
 
+/// What stood where something was written.
+#[derive(Debug)]
+pub(super) struct Undo {
+    len: u64,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
 impl Default for Draft {
     fn default() -> Self {
         Self::Memory(Vec::new())
@@ -71,30 +79,55 @@ impl Draft {
         }
     }
 
-    /// Writes bytes at an offset; what lies between the end and there is zeros.
-    pub(super) fn write(&mut self, offset: u64, bytes: &[u8], spill: &Spill) -> io::Result<()> {
+    /// Writes bytes at an offset; what lies between the end and there is zeros. A write that fails leaves it
+    /// as it was.
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8], spill: &Spill) -> io::Result<Undo> {
         let end = offset
             .checked_add(bytes.len() as u64)
             .ok_or(io::ErrorKind::FileTooLarge)?;
+        let undo = Undo {
+            len: self.len(),
+            at: offset,
+            bytes: self.read(offset, bytes.len())?,
+        };
         if end > self.len() {
             self.make_room(end, spill)?;
         }
         match self {
             Self::Memory(all) => {
                 let start = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+                let end = start + bytes.len();
                 if start == all.len() {
                     all.extend_from_slice(bytes);
-                    return Ok(());
+                } else {
+                    all.resize(all.len().max(end), 0);
+                    all[start..end].copy_from_slice(bytes);
                 }
-                let end = start + bytes.len();
-                if all.len() < end {
-                    all.resize(end, 0);
+            }
+            Self::File(file, len) => match file.write_all_at(bytes, offset) {
+                Ok(()) => *len = end.max(*len),
+                Err(err) => {
+                    self.undo(&undo)?;
+                    return Err(err);
                 }
-                all[start..end].copy_from_slice(bytes);
+            },
+        }
+        Ok(undo)
+    }
+
+    /// Takes the last write back.
+    pub(super) fn undo(&mut self, undo: &Undo) -> io::Result<()> {
+        match self {
+            Self::Memory(all) => {
+                let len = |len| usize::try_from(len).unwrap_or(usize::MAX);
+                all.truncate(len(undo.len));
+                let at = len(undo.at).min(all.len());
+                all[at..at + undo.bytes.len()].copy_from_slice(&undo.bytes);
             }
             Self::File(file, len) => {
-                file.write_all_at(bytes, offset)?;
-                *len = end.max(*len);
+                file.set_len(undo.len)?;
+                file.write_all_at(&undo.bytes, undo.at)?;
+                *len = undo.len;
             }
         }
         Ok(())
@@ -176,6 +209,8 @@ mod tests {
             draft.write(base, b"abc", &spill).unwrap();
             draft.write(base + 5, b"f", &spill).unwrap();
             draft.write(base + 1, b"B", &spill).unwrap();
+            let undo = draft.write(base + 4, b"12345", &spill).unwrap();
+            draft.undo(&undo).unwrap();
             assert_eq!(draft.read(base, 100).unwrap(), b"aBc\0\0f");
             assert_eq!(draft.read(base + 6, 1).unwrap(), b"");
             assert_eq!(draft.read(base + 60, 1).unwrap(), b"");

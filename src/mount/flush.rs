@@ -183,7 +183,7 @@ impl App {
         if state.draft.is_none() {
             let mut draft = self.draft_of(inode.name().as_ref(), state)?;
             let written = draft.write(draft.len(), &state.tail, &self.spill);
-            written.map_err(|err| failure("write", self, err))?;
+            _ = written.map_err(|err| failure("write", self, err))?;
             state.draft = Some(draft);
         }
         Ok(())
@@ -325,11 +325,11 @@ impl App {
         if !is_added {
             return Err(self.stale());
         }
+        state.tail.clear();
+        state.draft = None;
         if let Some(expiry) = state.expiry.take() {
             store.expire(namespace, key, expiry, clock)?;
         }
-        state.tail.clear();
-        state.draft = None;
         // Who has it open beside goes on with what it is now.
         let handles = inode.handles().into_iter();
         for handle in handles.filter(|handle| handle.shares(buffer)) {

@@ -28,7 +28,9 @@ pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &State, 
         _ => state.pin.etag,
     };
     for reader in [first].into_iter().chain(readers) {
-        let held = reader.pin().and_then(|pin| pin.etag);
+        // Not of what it may follow by now: its state may be held by who lets it, and waits for this one.
+        let held = reader.reader.lock().as_ref().map(Reader::pin);
+        let held = held.and_then(|pin| pin.etag);
         if held.is_some() && held == etag {
             if is_new {
                 // It was opened since the name was to be taken from its number, and is amid a value.
@@ -102,6 +104,9 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
             let holder = holders.min_by_key(|other| pin(other) != Some(state.pin));
             let holder = holder.unwrap_or(handle);
             _ = app.load(&holder, &mut state);
+            if !state.is_pending() {
+                state.modified = Some(last.1);
+            }
             buffer.show(&state, last.1);
         } else if let Some(reader) = &mut *handle.reader.lock() {
             reader.keep(app, file);

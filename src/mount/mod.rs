@@ -57,6 +57,7 @@
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader
 //! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
+//! a write fails                    all is as it was, also where the sync that came with it failed
 //! a close that fails, or of who    where nobody else has changed it, it is given up: nobody finds it by the name any
 //! was killed                       more, and only who writes to it again stores it
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
@@ -127,12 +128,13 @@ mod requests;
 mod session;
 mod xattrs;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -194,7 +196,7 @@ struct App {
     nodes: Mutex<Nodes>,
     files: Mutex<Files>,
     /// Who was told that what they open is stale, and looks again.
-    told_stale: Mutex<HashSet<u32>>,
+    told_stale: Mutex<HashMap<u32, Instant>>,
     /// Held by whoever has the turns of two files.
     renames: Mutex<()>,
     memory: Mutex<Memory>,

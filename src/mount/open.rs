@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fuser::Errno;
 
 use crate::os::{self, Writer};
-use crate::store::{Condition, Put};
+use crate::store::{Condition, Put, Time};
 
-use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, State};
-use super::draft::Draft;
+use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, Snapshot, State};
+use super::draft::{Draft, Undo};
 use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
 use super::{Answer, App, failure, follow};
@@ -20,6 +20,18 @@ use super::{Answer, App, failure, follow};
 /// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(2);
+/// For so long it is remembered whom the kernel looks again for.
+const LOOKS_AGAIN: Duration = Duration::from_secs(10);
+
+/// What a buffer was before something was written to it.
+struct Before {
+    tail: usize,
+    is_changed: bool,
+    is_given_up: bool,
+    modified: Option<Time>,
+    owes: u64,
+    told: Snapshot,
+}
 
 impl App {
     /// Opens a file that is there. Where it is not any more, the kernel looks again for the name, but
@@ -30,7 +42,11 @@ impl App {
             self.resize(number, None, 0)?;
             mode.truncates = false;
         }
-        let was_told = self.told_stale.lock().remove(&mode.thread) || mode.thread == 0;
+        let was_told = {
+            let mut told = self.told_stale.lock();
+            told.retain(|_, at| at.elapsed() < LOOKS_AGAIN);
+            told.remove(&mode.thread).is_some() || mode.thread == 0
+        };
         let opened = match mode.truncates && !was_told && follow::detach_held(self, number) {
             true => Err(Errno::ESTALE),
             false => self.open_found(number, mode),
@@ -38,7 +54,7 @@ impl App {
         match opened {
             Err(Errno::ESTALE) if was_told => Err(Errno::ENOENT),
             Err(Errno::ESTALE) => {
-                self.told_stale.lock().insert(mode.thread);
+                self.told_stale.lock().insert(mode.thread, Instant::now());
                 opened
             }
             opened => opened,
@@ -268,31 +284,45 @@ impl App {
         self.answer(read)
     }
 
-    /// Writes through an opening, at the end where no offset is named.
+    /// Writes through an opening, at the end where no offset is named. With `syncs` it is stored, too. A write
+    /// that fails leaves all as it was.
     pub(super) fn write_file(
         &self,
         handle: &Handle,
         thread: u32,
         offset: Option<u64>,
         bytes: &[u8],
+        syncs: bool,
     ) -> Answer<()> {
         let buffer = handle.written()?;
         let now = self.now();
+        let _turn = syncs.then(|| handle.inode.turn.lock());
         let mut state = buffer.state();
         let was_pending = state.is_pending();
         let is_tail = state.draft.is_none() || !state.tail.is_empty();
         let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
-        if offset.is_none() && is_tail && fits && handle.inode.name().is_some() {
-            state.tail.extend_from_slice(bytes);
-            handle.hold_on(&mut handle.reader.lock(), None);
-        } else {
+        let adds = offset.is_none() && is_tail && fits && handle.inode.name().is_some();
+        if !adds {
             self.answer(self.load(handle, &mut state))?;
         }
+        let mut undo = None;
         if let Some(draft) = &mut state.draft {
             let offset = offset.unwrap_or(draft.len());
             self.must_have_room(draft.len(), offset)?;
             let written = draft.write(offset, bytes, &self.spill);
-            self.answer(written.map_err(|err| failure("write", self, err)))?;
+            undo = Some(self.answer(written.map_err(|err| failure("write", self, err)))?);
+        }
+        let before = Before {
+            tail: state.tail.len(),
+            is_changed: state.is_changed,
+            is_given_up: state.is_given_up,
+            modified: state.modified,
+            owes: handle.owes.load(SeqCst),
+            told: buffer.snapshot(),
+        };
+        if adds {
+            state.tail.extend_from_slice(bytes);
+            handle.hold_on(&mut handle.reader.lock(), None);
         }
         state.note_written(now);
         handle.owe_to(&state);
@@ -307,7 +337,38 @@ impl App {
         if !was_pending {
             follow::lead(self, handle, &buffer, &state, false);
         }
+        if syncs && let Err(err) = self.store_through(handle, &buffer, &mut state) {
+            self.take_back(handle, &buffer, &mut state, (before, undo));
+            return Err(err);
+        }
         Ok(())
+    }
+
+    /// Takes back what could not be stored with the write that it came with.
+    fn take_back(
+        &self,
+        handle: &Handle,
+        buffer: &Arc<Buffer>,
+        state: &mut State,
+        (before, undo): (Before, Option<Undo>),
+    ) {
+        state.tail.truncate(before.tail);
+        if let Some((draft, undo)) = state.draft.as_mut().zip(undo) {
+            let undone = draft.undo(&undo);
+            _ = self.answer(undone.map_err(|err| failure("write", self, err)));
+        }
+        state.is_changed = before.is_changed;
+        state.is_given_up = before.is_given_up;
+        state.modified = before.modified;
+        handle.owes.store(before.owes, SeqCst);
+        let is_blank = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
+        if state.is_whole && state.stores == 0 && is_blank {
+            // To empty it was only the beginning, and what it held is not to go for that.
+            state.is_given_up = true;
+            handle.owes.store(0, SeqCst);
+            handle.inode.forget(buffer);
+        }
+        buffer.tell(before.told);
     }
 
     /// Cuts what an opening holds, or adds zeros.

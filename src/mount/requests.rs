@@ -257,14 +257,10 @@ impl Filesystem for Requests {
         let is_page = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         let offset = Some(offset).filter(|_| is_page || flags.0 & APPEND == 0);
         let handle = self.app.files.lock().handle(fh.0);
-        let written = handle.and_then(|handle| {
-            self.app.write_file(&handle, req.pid(), offset, data)?;
-            // With O_SYNC too, or where all of the mount is to be synced.
-            match flags.0 & DSYNC {
-                0 => Ok(()),
-                _ => self.app.sync_file(fh.0),
-            }
-        });
+        // With O_SYNC too, or where all of the mount is to be synced.
+        let syncs = flags.0 & DSYNC != 0;
+        let written =
+            handle.and_then(|handle| self.app.write_file(&handle, req.pid(), offset, data, syncs));
         match written {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(err) => reply.error(err),

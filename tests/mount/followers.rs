@@ -2,7 +2,7 @@
 
 use fuser::Errno;
 
-use super::{Change, Done, Model, Open};
+use super::{Change, Done, Entry, Model, Open};
 
 impl Model {
     pub(super) fn store_through(&mut self, which: usize) -> Done {
@@ -23,6 +23,43 @@ impl Model {
             self.files[file].current = None;
         }
         stored
+    }
+
+    /// What the value looks like with a tail.
+    pub(super) fn view(&mut self, at: usize, file: usize) -> Done {
+        if self.changes[at].draft.is_none() {
+            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
+            let Entry(id, mut value, end) = self.live(name).cloned().ok_or(Errno::ESTALE)?;
+            let change = &mut self.changes[at];
+            (change.pin, change.end) = (Some(id), end);
+            value.extend_from_slice(&change.tail);
+            change.draft = Some(value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn load(&mut self, which: usize) -> Result<usize, Errno> {
+        let Open {
+            file, change, held, ..
+        } = self.open[which].clone();
+        let at = change.unwrap();
+        match held {
+            Some(Entry(id, value, end))
+                if self.changes[at].draft.is_none() && self.changes[at].tail.is_empty() =>
+            {
+                let change = &mut self.changes[at];
+                (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
+            }
+            _ => self.view(at, file)?,
+        }
+        self.changes[at].tail.clear();
+        Ok(at)
+    }
+
+    pub(super) fn give_up(&mut self, file: usize, at: usize) {
+        self.changes[at].is_given_up = true;
+        let current = &mut self.files[file].current;
+        *current = current.filter(|current| *current != at);
     }
 
     /// What is about to be changed through an opening is seen by who only reads the same entry.

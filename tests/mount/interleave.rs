@@ -35,7 +35,7 @@ struct Counts {
 
 impl Counts {
     #[track_caller]
-    fn same<T>(&mut self, real: &Answer<T>, model: &Result<(), Errno>, what: &str) {
+    fn same<T>(&mut self, real: &Answer<T>, model: &Answer<()>, what: &str) {
         let real = real.as_ref().map(|_| ()).map_err(|err| *err);
         assert_eq!(real, *model, "{what}");
         match real {
@@ -243,8 +243,10 @@ impl Run {
                 let appends = self.model.open[which].mode.appends ^ (self.below(8) == 0);
                 let offset = Some(self.below(8)).filter(|_| !appends);
                 let at = offset.map(|at| at as u64);
-                let done = self.app.write_file(&handle, THREAD, at, &bytes);
-                counts.same(&done, &self.model.write(which, offset, &bytes), "write");
+                let syncs = self.below(4) == 0;
+                let done = self.app.write_file(&handle, THREAD, at, &bytes, syncs);
+                let model = self.model.write(which, offset, &bytes, syncs);
+                counts.same(&done, &model, "write");
             }
             2 if writes => {
                 let len = self.below(4);
@@ -272,11 +274,8 @@ impl Run {
             _ => {
                 let done = self.app.read_file(&handle, 0, 1000);
                 let model = self.model.read(which);
-                counts.same(
-                    &done,
-                    &model.as_ref().map(|_| ()).map_err(|err| *err),
-                    "read",
-                );
+                let told = model.as_ref().map(|_| ()).map_err(|err| *err);
+                counts.same(&done, &told, "read");
                 // Who waits at the end of nothing sees what comes.
                 if let (Ok(done), Ok(model)) = (done, model)
                     && !model.is_empty()
@@ -325,7 +324,9 @@ mod tests {
         };
         let writer = run.app.open_found(reader.number, mode).unwrap();
         let writer = run.app.files.lock().handle(writer).unwrap();
-        run.app.write_file(&writer, 0, Some(0), b"ANOTHER").unwrap();
+        run.app
+            .write_file(&writer, 0, Some(0), b"ANOTHER", false)
+            .unwrap();
         assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
         assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
     }
@@ -349,7 +350,7 @@ mod tests {
         let of = |at: usize| run.app.files.lock().handle(real(at)).unwrap();
         let (adds, both) = (of(0), of(1));
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
-        run.app.write_file(&adds, 0, None, b"+").unwrap();
+        run.app.write_file(&adds, 0, None, b"+", false).unwrap();
         assert_eq!(run.app.read_file(&both, 0, 9).unwrap(), b"value+");
     }
 
@@ -388,7 +389,9 @@ mod tests {
         run.other_puts(0, b"value");
         run.open(0, mode, false, false).unwrap();
         let handle = run.app.files.lock().handle(run.model.open[0].real).unwrap();
-        run.app.write_file(&handle, 0, Some(0), b"V").unwrap();
+        run.app
+            .write_file(&handle, 0, Some(0), b"V", false)
+            .unwrap();
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
         let again = run.app.open_file(handle.number, Mode::default()).unwrap();
         let again = run.app.files.lock().handle(again).unwrap();

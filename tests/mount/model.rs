@@ -199,49 +199,29 @@ impl Model {
         }
     }
 
-    /// What the value looks like with a tail.
-    fn view(&mut self, at: usize, file: usize) -> Done {
-        if self.changes[at].draft.is_none() {
-            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
-            let Entry(id, mut value, end) = self.live(name).cloned().ok_or(Errno::ESTALE)?;
-            let change = &mut self.changes[at];
-            (change.pin, change.end) = (Some(id), end);
-            value.extend_from_slice(&change.tail);
-            change.draft = Some(value);
-        }
-        Ok(())
-    }
-
-    fn load(&mut self, which: usize) -> Result<usize, Errno> {
+    pub(super) fn write(
+        &mut self,
+        which: usize,
+        offset: Option<usize>,
+        bytes: &[u8],
+        syncs: bool,
+    ) -> Done {
         let Open {
-            file, change, held, ..
-        } = self.open[which].clone();
-        let at = change.unwrap();
-        match held {
-            Some(Entry(id, value, end))
-                if self.changes[at].draft.is_none() && self.changes[at].tail.is_empty() =>
-            {
-                let change = &mut self.changes[at];
-                (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
-            }
-            _ => self.view(at, file)?,
-        }
-        self.changes[at].tail.clear();
-        Ok(at)
-    }
-
-    pub(super) fn write(&mut self, which: usize, offset: Option<usize>, bytes: &[u8]) -> Done {
-        let Open { file, change, .. } = self.open[which];
+            file, change, owes, ..
+        } = self.open[which];
         let at = change.unwrap();
         let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
-        if offset.is_none() && is_tail && self.files[file].name.is_some() {
-            self.changes[at].tail.extend_from_slice(bytes);
-            self.changes[at].was_added_to = true;
-            self.open[which].held = None;
-        } else {
+        let adds = offset.is_none() && is_tail && self.files[file].name.is_some();
+        if !adds {
             self.load(which)?;
         }
+        let before = self.changes[at].clone();
         let change = &mut self.changes[at];
+        if adds {
+            change.tail.extend_from_slice(bytes);
+            change.was_added_to = true;
+            self.open[which].held = None;
+        }
         if let Some(draft) = &mut change.draft {
             let offset = offset.unwrap_or(draft.len());
             let end = offset + bytes.len();
@@ -251,7 +231,25 @@ impl Model {
         self.open[which].owes = change.stores + 1;
         self.lead(which);
         (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
-        Ok(())
+        let stored = if syncs {
+            self.store_through(which)
+        } else {
+            Ok(())
+        };
+        if stored.is_err() {
+            let was_added_to = self.changes[at].was_added_to;
+            self.changes[at] = Change {
+                was_added_to,
+                ..before
+            };
+            self.open[which].owes = owes;
+            let change = &mut self.changes[at];
+            if change.is_whole && change.stores == 0 && change.draft.as_deref() == Some(&[]) {
+                self.open[which].owes = 0;
+                self.give_up(file, at);
+            }
+        }
+        stored
     }
 
     pub(super) fn resize(&mut self, which: usize, len: usize) -> Done {
@@ -372,9 +370,7 @@ impl Model {
                     self.open[which].owes = 0;
                     let mut others = self.open.iter().filter(|open| open.change == Some(at));
                     if !others.any(|other| other.owes > stores) {
-                        self.changes[at].is_given_up = true;
-                        let current = &mut self.files[file].current;
-                        *current = current.filter(|current| *current != at);
+                        self.give_up(file, at);
                     }
                 }
             }

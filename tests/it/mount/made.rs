@@ -1,7 +1,8 @@
 //! Files that are not there yet when they are opened, and who stores what several change.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::FileExt as _;
 
 use kv::exit::Exit;
 
@@ -9,6 +10,7 @@ use super::mounted::can;
 use super::open::close;
 use super::{Mount, on_each};
 use crate::harness::{Engine, Sandbox};
+use crate::serve::client::Server;
 
 const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
@@ -128,4 +130,59 @@ base.execute('rollback'); time.sleep(.3)\"; kv get log"
         ran.prints("16\nold ");
     }
     mount.end(rustix::process::Signal::TERM);
+}
+
+#[test]
+fn a_write_that_has_failed_leaves_all_as_it_was() {
+    if !can() {
+        return;
+    }
+    let kv = Sandbox::on(Engine::Tree);
+    let server = Server::of(&kv, &["--max-value", "100K"]);
+    let store = format!("http://{}", server.address());
+    let mount = Mount::of(&kv, &["--store", &store]);
+    for (how, len) in [
+        ("APPEND", 4),
+        ("RDWR", 0),
+        ("TRUNC", 0),
+        ("RDWR|os.O_APPEND", 4),
+    ] {
+        kv.put("k", "old ");
+        let script = format!(
+            "python3 -c \"import os
+fd = os.open('k', os.O_WRONLY*('RDWR' not in '{how}')|os.O_SYNC|os.O_{how}); os.write(fd, b'a' * 90000)
+for n in [20000, 50000]:
+    try: os.write(fd, b'D' * n)
+    except OSError as err: print(err.errno, os.fstat(fd).st_size)
+os.write(fd, b'e'); os.close(fd)\"; kv get k | tail -c 3; kv get k | wc -c"
+        );
+        let size = 90_000 + len;
+        let told = format!("27 {size}\n27 {size}\naae{}\n", size + 1);
+        mount.shell(&kv, &script).ends(Exit::Success).prints(told);
+    }
+    // What a file has held does not go for a write that has failed.
+    kv.put("k", "old ");
+    let script = "dd if=/dev/zero of=k bs=200K count=1 oflag=sync 2> /dev/null || kv get k";
+    mount.shell(&kv, script).ends(Exit::Success).prints("old ");
+    drop(mount);
+    // The temporary file cannot grow.
+    let kv = Sandbox::on(Engine::Tree);
+    let mut mount = Mount::of(&kv, &[]);
+    crate::process::limit_files(mount.pid(), 1_500_000);
+    for at in [1_400_000, 1_300_000] {
+        let file = fs::File::create(mount.path("k")).unwrap();
+        for (byte, at) in [(b'a', 0), (b'b', 400_000)] {
+            file.write_all_at(&[byte; 1_000_000], at).unwrap();
+        }
+        let failed = file.write_all_at(&[b'D'; 1_000_000], at);
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(file.metadata().unwrap().len(), 1_400_000);
+        file.write_all_at(b"e", 1_400_000).unwrap();
+        close(file).unwrap();
+        let value = kv.run(["get", "k"]).stdout().to_vec();
+        assert_eq!(value.len(), 1_400_001);
+        assert!(!value.contains(&b'D') && value.ends_with(b"bbbe"));
+    }
+    let told = mount.end(rustix::process::Signal::TERM);
+    assert!(told.contains("File too large"), "{told}");
 }
