@@ -79,6 +79,21 @@ impl Global {
 }
 
 impl Cli {
+    /// Returns the namespace that is named behind the command, or else before it.
+    pub fn namespace(&self) -> Option<&Namespace> {
+        let after = self
+            .command
+            .after()
+            .and_then(|after| after.namespace.as_ref());
+        after.or(self.before.namespace.as_ref())
+    }
+
+    /// Tells whether [`Global::is_about_the_store`] holds for what stands before the command or behind it.
+    pub fn is_about_the_store(&self) -> bool {
+        let mut both = self.command.after().into_iter().chain([&self.before]);
+        both.any(Global::is_about_the_store)
+    }
+
     /// Joins the global options before the command with those behind it, which win.
     pub fn global(&self) -> Global {
         let before = self.before.clone();

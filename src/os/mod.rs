@@ -10,6 +10,7 @@ mod death;
 mod exchange;
 pub(crate) mod flock;
 mod inherited;
+mod memory;
 mod mounts;
 mod ofd;
 mod process;

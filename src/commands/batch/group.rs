@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use crate::cli::{Cli, Command, PutArgs};
 use crate::commands::Session;
 use crate::store::bulk::MANY;
-use crate::store::{Feed, Incoming, Merge, Namespace, Stopped};
+use crate::store::{Feed, Incoming, Merge, Stopped};
 
 /// No more commands are gathered than this.
 const MOST: usize = 16 * 1024;
@@ -29,10 +29,8 @@ impl Group {
 
     /// Tells whether a command can be one of the group.
     pub(super) fn takes(&self, cli: &Cli) -> bool {
-        let is_alike = || {
-            let first = self.commands.first();
-            first.is_none_or(|(_, first)| first.global().namespace == cli.global().namespace)
-        };
+        let mut first = self.commands.iter().take(1);
+        let mut is_alike = || first.all(|(_, first)| first.namespace() == cli.namespace());
         self.commands.len() < MOST && self.bytes < MOST_BYTES && plain(cli).is_some() && is_alike()
     }
 
@@ -50,8 +48,8 @@ impl Group {
         if self.commands.len() <= MANY {
             return false;
         }
-        let named: Option<Namespace> = self.commands[0].1.global().namespace;
-        let namespace = named.as_ref().unwrap_or(&session.namespace);
+        let namespace = self.commands[0].1.namespace();
+        let namespace = namespace.unwrap_or(&session.namespace);
         let mut puts = Puts(self.commands.iter());
         let done = session
             .store
@@ -79,7 +77,7 @@ fn plain(cli: &Cli) -> Option<&PutArgs> {
         && args.if_value.is_none()
         && args.if_etag.is_none()
         && !(args.keep_ttl || args.if_absent || args.if_exists || args.print_etag)
-        && !cli.global().is_about_the_store();
+        && !cli.is_about_the_store();
     is_plain.then_some(args)
 }
 

@@ -218,13 +218,12 @@ fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
         // It may wait for long, and whoever would give it an element for the replies so far.
         session.out.flush_replies().map_err(replies_are_lost)?;
     }
-    let global = cli.global();
-    if global.is_about_the_store() {
+    if cli.is_about_the_store() {
         bail!(UsageError(
             "--store, --sync, --busy-timeout and --token-file are given to the batch".to_owned()
         ));
     }
-    let Some(namespace) = global.namespace else {
+    let Some(namespace) = cli.namespace().cloned() else {
         return super::dispatch(command, session);
     };
     let usual = std::mem::replace(&mut session.namespace, namespace);
