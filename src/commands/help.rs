@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli;
 use crate::commands::output::{OrCannotWrite as _, Output};
+use crate::engine::sqlite;
 use crate::exit::{Exit, UsageError};
 
 /// Prints the long help of a command, as `kv COMMAND --help` does.
@@ -21,4 +22,24 @@ pub(super) fn run(command: Option<&str>, out: &mut Output) -> Result<Exit> {
     };
     write!(out, "{help}").or_cannot_write()?;
     Ok(Exit::Success)
+}
+
+/// Returns what `kv --version --verbose` tells beyond the version, for those who report a fault.
+pub(super) fn build() -> String {
+    use std::env::consts::{ARCH, OS};
+    let libc = match () {
+        () if cfg!(target_env = "musl") => "musl",
+        () if cfg!(target_env = "gnu") => "gnu",
+        () => "of the system",
+    };
+    let linked = match cfg!(target_feature = "crt-static") {
+        true => "static",
+        false => "dynamic",
+    };
+    format!(
+        "target: {ARCH}-{OS}\nlibc: {libc}, {linked}\nengines: tree, sqlite (SQLite {}), redis, http, memory\n\
+         features: serve{}\n",
+        sqlite::version(),
+        if OS == "macos" { "" } else { ", mount" },
+    )
 }

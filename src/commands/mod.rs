@@ -62,7 +62,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
             let runs_a_program = cli.command.runs_a_program();
             (run(cli), runs_a_program)
         }
-        Err(err) => (answer(&err), cli::names_a_program(&args)),
+        Err(err) => (answer(&err, &args), cli::names_a_program(&args)),
     };
     let exit = done.unwrap_or_else(|err| {
         let exit = match runs_a_program {
@@ -140,11 +140,18 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
 }
 
 /// Answers a command line that asks for help or for the version, or is wrong.
-fn answer(err: &clap::Error) -> Result<Exit> {
+fn answer(err: &clap::Error, args: &[OsString]) -> Result<Exit> {
     match err.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        kind @ (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             let mut out = Output::new();
-            write!(out, "{err}")
+            let verbose =
+                kind == ErrorKind::DisplayVersion && args.iter().any(|a| a == "--verbose");
+            let build = if verbose {
+                help::build()
+            } else {
+                String::new()
+            };
+            write!(out, "{err}{build}")
                 .and_then(|()| out.flush())
                 .or_cannot_write()?;
             Ok(Exit::Success)

@@ -60,3 +60,25 @@ fn help_of_a_command_is_what_the_command_says_itself() {
         .ends(Exit::Usage)
         .complains(&["no command is called `nosuch`"]);
 }
+
+#[test]
+fn the_version_tells_what_was_built() {
+    let kv = Sandbox::new();
+    let version = concat!("kv ", env!("CARGO_PKG_VERSION"), "\n");
+    let short = kv.run(["--version"]).ends(Exit::Success).stdout_text();
+    assert_eq!(short, version);
+    let long = kv.run(["--version", "--verbose"]).ends(Exit::Success);
+    let long = long.warns("").stdout_text();
+    let facts: Vec<_> = long.strip_prefix(version).unwrap().lines().collect();
+    let names: Vec<_> = facts
+        .iter()
+        .map(|fact| fact.split_once(": ").unwrap().0)
+        .collect();
+    assert_eq!(names, ["target", "libc", "engines", "features"]);
+    let target = format!(
+        "target: {}-{}",
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    );
+    assert_eq!(facts[0], target);
+}

@@ -60,6 +60,8 @@ use crate::store::Store;
 
 use self::moved::{Files, Open};
 
+pub(crate) use rusqlite::version;
+
 /// A store that is a database file of SQLite.
 #[derive(Debug)]
 pub struct Sqlite {
