@@ -72,6 +72,7 @@ const CHANGES: &[&str] = &[
 const TOP: &[&str] = &[
     ".cargo",
     ".ci",
+    ".github",
     ".gitignore",
     "CHANGELOG.md",
     "Cargo.lock",
