@@ -12,16 +12,36 @@ use crate::wire::http::Address;
 
 use super::{ENGINES, Settings};
 
+/// Reads a location.
+type Read = fn(&Given) -> Result<Arc<dyn Locator>, &'static str>;
+
 /// An engine, and how the location of a store names it.
 pub(super) struct Engine {
-    pub(super) name: &'static str,
+    name: &'static str,
     /// The words before the colon; the empty one stands for a location without any.
-    pub(super) schemes: &'static [&'static str],
-    /// What help shows of it.
-    pub(super) usage: Option<&'static str>,
-    /// What its locations can be given that nobody is to see.
-    pub(super) secret: Option<Secret>,
-    pub(super) read: fn(&Given) -> Result<Arc<dyn Locator>, &'static str>,
+    schemes: &'static [&'static str],
+    /// What help shows of it, if anything.
+    pub(super) usage: &'static str,
+    secret: Option<Secret>,
+    read: Read,
+}
+
+impl Engine {
+    pub(super) const fn new(
+        name: &'static str,
+        schemes: &'static [&'static str],
+        usage: &'static str,
+        secret: Option<Secret>,
+        read: Read,
+    ) -> Self {
+        Self {
+            name,
+            schemes,
+            usage,
+            secret,
+            read,
+        }
+    }
 }
 
 /// What lets somebody in.

@@ -25,44 +25,24 @@ use crate::store::Store;
 pub use self::location::Location;
 use self::location::{Engine, Secret};
 
-/// The engines, in the order in which help names them.
+/// The engines, in the order in which help names them: the name, what begins a location, how help shows
+/// one, what it can be given that nobody is to see, and who reads it.
 const ENGINES: [Engine; 5] = [
-    Engine {
-        name: "tree",
-        schemes: &[""],
-        usage: Some("a directory"),
-        secret: None,
-        read: tree::location,
-    },
-    Engine {
-        name: "sqlite",
-        schemes: &["sqlite"],
-        usage: Some("sqlite:FILE"),
-        secret: None,
-        read: sqlite::location,
-    },
-    Engine {
-        name: "redis",
-        schemes: redis::SCHEMES,
-        usage: Some("redis://HOST"),
-        secret: Some(Secret::Password),
-        read: redis::location,
-    },
-    Engine {
-        name: "http",
-        schemes: &["http", "https", "http+unix"],
-        usage: Some("http://HOST"),
-        secret: Some(Secret::Token),
-        read: http::location,
-    },
-    Engine {
-        name: "memory",
-        schemes: &["memory"],
-        usage: None,
-        secret: None,
-        read: memory::location,
-    },
+    Engine::new("tree", &[""], "a directory", None, tree::location),
+    Engine::new("sqlite", &["sqlite"], "sqlite:FILE", None, sqlite::location),
+    Engine::new(
+        "redis",
+        redis::SCHEMES,
+        "redis://HOST",
+        PASSWORD,
+        redis::location,
+    ),
+    Engine::new("http", http::SCHEMES, "http://HOST", TOKEN, http::location),
+    // For tests and scripts: help is for those who keep something.
+    Engine::new("memory", &["memory"], "", None, memory::location),
 ];
+const PASSWORD: Option<Secret> = Some(Secret::Password);
+const TOKEN: Option<Secret> = Some(Secret::Token);
 
 /// What a user can choose about a store besides its location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +71,8 @@ pub fn open(location: &Location, settings: Settings) -> Box<dyn Store> {
 
 /// Says for help what a location can be.
 pub fn usage() -> String {
-    let usages: Vec<_> = ENGINES.iter().filter_map(|engine| engine.usage).collect();
+    let usages = ENGINES.iter().map(|engine| engine.usage);
+    let usages: Vec<_> = usages.filter(|usage| !usage.is_empty()).collect();
     let (last, others) = usages.split_last().unwrap_or((&"", &[]));
     format!("{} or {last}", others.join(", "))
 }

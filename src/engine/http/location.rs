@@ -17,6 +17,9 @@ use crate::wire::http::Address;
 
 use super::Http;
 
+/// What begins the location of such a store.
+pub(in crate::engine) const SCHEMES: &[&str] = &["http", "https", "http+unix"];
+
 /// A service, and what it has to be told to let somebody in.
 #[derive(Clone)]
 pub(super) struct HttpLocation {

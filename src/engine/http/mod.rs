@@ -36,7 +36,7 @@ use crate::engine::Settings;
 
 use self::client::Client;
 use self::location::HttpLocation;
-pub(super) use self::location::location;
+pub(super) use self::location::{SCHEMES, location};
 
 /// A store that a service keeps.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use sha1::{Digest as _, Sha1};
 
 use crate::store::check::Severity;
-use crate::store::{Check, Clock, Finding, Key, Namespace, Result, Time};
+use crate::store::{Check, Finding, Key, Namespace, Result, Time};
 
 use super::Redis;
 use super::codec::{self, Bad};
@@ -21,20 +21,23 @@ use super::script::Script;
 /// Entries that are read at once; each may be as long as any.
 const AT_ONCE: usize = 16;
 
-impl Redis {
-    /// Checks a namespace; see [`crate::store::Upkeep::check`].
-    pub(super) fn check_namespace(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        clock: &dyn Clock,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let now = clock.now();
-        self.check_kinds(namespace, request, now, tell)?;
-        self.find_lost(namespace, request, tell)?;
+/// A check that is under way.
+pub(super) struct Checker<'a> {
+    pub(super) store: &'a Redis,
+    pub(super) namespace: &'a Namespace,
+    pub(super) request: &'a Check,
+    pub(super) now: Time,
+    pub(super) tell: &'a mut dyn FnMut(Finding),
+}
+
+impl Checker<'_> {
+    /// Checks the namespace; see [`crate::store::Upkeep::check`].
+    pub(super) fn run(&mut self) -> Result<()> {
+        let (store, namespace) = (self.store, self.namespace);
+        self.check_kinds()?;
+        self.find_lost()?;
         let mut stale = 0_u64;
-        let mut pages = Pages::new(self, namespace, (Vec::new(), None), false);
+        let mut pages = Pages::new(store, namespace, (Vec::new(), None), false);
         loop {
             let keys = pages.next(AT_ONCE)?;
             if keys.is_empty() {
@@ -44,9 +47,9 @@ impl Redis {
                 Command::read(bucket.slot, &[b"GET".to_vec(), bucket.entry(key)])
             };
             let commands: Vec<Command> = keys.iter().map(get).collect();
-            for ((key, bucket), reply) in keys.iter().zip(self.link.answers(&commands)?) {
+            for ((key, bucket), reply) in keys.iter().zip(store.link.answers(&commands)?) {
                 let name = bucket.entry(key);
-                let read = match self.held(reply)? {
+                let read = match store.held(reply)? {
                     Ok(None) => {
                         stale += 1;
                         continue;
@@ -55,7 +58,7 @@ impl Redis {
                         let seen = hex::encode(Sha1::digest(&bytes));
                         codec::decode(key, bytes).map_err(|bad| (bad, seen))
                     }
-                    Err(bad) => Err((bad, self.type_of(bucket, &name)?)),
+                    Err(bad) => Err((bad, store.type_of(bucket, &name)?)),
                 };
                 let Err((bad, seen)) = read else {
                     continue;
@@ -65,44 +68,38 @@ impl Redis {
                     name,
                     key: Some(key),
                     aside: bucket.many('x', key),
-                    is_repaired: request.repair && bad != Bad::Newer,
+                    is_repaired: self.request.repair && bad != Bad::Newer,
                     what: match bad {
                         Bad::Damaged(why) => why.to_owned(),
                         Bad::Newer => "it was written by a newer kv".to_owned(),
                     },
                     seen,
                 };
-                self.tell_damage(damage, request, now, tell)?;
+                self.tell_damage(damage)?;
             }
         }
-        self.tell_policy(namespace, tell)?;
+        self.tell_policy()?;
         if stale > 0 {
-            let bucket = self.bucket(namespace, BucketId::LIST);
+            let bucket = store.bucket(namespace, BucketId::LIST);
             let what = format!(
                 "the indexes name {stale} keys that have expired, or that the server dropped; `kv gc` \
                  sweeps them"
             );
-            tell(Finding::new(
+            (self.tell)(Finding::new(
                 Severity::Note,
                 path_of(&bucket.single('i')),
                 what,
             ));
         }
-        self.find_unlisted(namespace, request, now, tell)
+        self.find_unlisted()
     }
 
     /// Tells of damage, and moves it out of the way if that is asked for.
-    pub(super) fn tell_damage(
-        &self,
-        damage: Damage<'_>,
-        request: &Check,
-        now: Time,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
+    pub(super) fn tell_damage(&mut self, damage: Damage<'_>) -> Result<()> {
         let (name, mut aside) = (damage.name, damage.aside);
-        if damage.is_repaired && !request.dry_run {
+        if damage.is_repaired && !self.request.dry_run {
             let names = (&name[..], damage.key.unwrap_or_default());
-            match self.repair(damage.bucket, names, "move", &damage.seen, aside, now)? {
+            match self.repair(damage.bucket, names, "move", &damage.seen, aside)? {
                 Some(there) => aside = there,
                 // Somebody has removed it since, or written it anew.
                 None => return Ok(()),
@@ -113,16 +110,8 @@ impl Redis {
             ..Finding::new(Severity::Damage, path_of(&name), damage.what)
         };
         let repair = format!("moved to `{}`", String::from_utf8_lossy(&aside));
-        tell(finding.settled_by(damage.is_repaired, repair));
+        (self.tell)(finding.settled_by(damage.is_repaired, repair));
         Ok(())
-    }
-
-    /// Returns the type of a key.
-    pub(super) fn type_of(&self, bucket: &Bucket, name: &[u8]) -> Result<String> {
-        let words = [b"TYPE", name];
-        let reply = self.link.run_one(Command::read(bucket.slot, &words))?;
-        let kind = self.link.bytes(reply)?.unwrap_or_default();
-        Ok(String::from_utf8_lossy(&kind).into_owned())
     }
 
     /// Moves what has a name away (`move`), or adds a key to its index (`list`), if it is still what was
@@ -134,9 +123,9 @@ impl Redis {
         what: &str,
         seen: &str,
         aside: Vec<u8>,
-        now: Time,
     ) -> Result<Option<Vec<u8>>> {
-        let id = self.new_etag()?;
+        let store = self.store;
+        let id = store.new_etag()?;
         // What was moved away before stays as well.
         let another = [&aside[..], format!(".{id}").as_bytes()].concat();
         let mut call = Script::Repair.call(6);
@@ -149,34 +138,32 @@ impl Redis {
             another.clone(),
         ]);
         let args = [
-            now.as_millis().to_string().into_bytes(),
+            self.now.as_millis().to_string().into_bytes(),
             b"1".to_vec(),
-            self.publish()?.into(),
+            store.publish()?.into(),
             bucket.single('w'),
             key.to_vec(),
             what.into(),
             seen.into(),
         ];
-        let reply = self
-            .link
-            .run_one(Command::write(bucket.slot, &call, &args))?;
-        match self.word_of(reply)?.as_deref() {
+        let repair = Command::write(bucket.slot, &call, &args);
+        match store.word_of(store.link.run_one(repair)?)?.as_deref() {
             Some("done" | "aside 5") => Ok(Some(aside)),
             Some("aside 6") => Ok(Some(another)),
             Some("no") => Ok(None),
-            _ => Err(self.unexpected_answer(Script::Repair)),
+            _ => Err(store.unexpected_answer(Script::Repair)),
         }
     }
 
     /// Tells that the server drops entries when its memory is full.
-    fn tell_policy(&self, namespace: &Namespace, tell: &mut dyn FnMut(Finding)) -> Result<()> {
-        let bucket = self.bucket(namespace, BucketId::LIST);
-        for (server, policy) in self.evicting_servers()? {
+    fn tell_policy(&mut self) -> Result<()> {
+        let bucket = self.store.bucket(self.namespace, BucketId::LIST);
+        for (server, policy) in self.store.evicting_servers()? {
             let what = format!(
                 "{server} drops entries and indexes when its memory is full (maxmemory-policy is \
                  {policy}); set it to noeviction"
             );
-            tell(Finding::new(
+            (self.tell)(Finding::new(
                 Severity::Warning,
                 path_of(&bucket.single('i')),
                 what,
@@ -186,16 +173,59 @@ impl Redis {
     }
 
     /// Finds entries that no index names: they can be got, but are in no listing.
-    fn find_unlisted(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        now: Time,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        self.each_entry(Some(namespace), &mut |name| {
-            self.check_listed(namespace, name, request, now, tell)
-        })
+    fn find_unlisted(&mut self) -> Result<()> {
+        let (store, namespace) = (self.store, self.namespace);
+        store.each_entry(Some(namespace), &mut |name| self.check_listed(name))
+    }
+
+    fn check_listed(&mut self, name: &[u8]) -> Result<()> {
+        let (store, request) = (self.store, self.request);
+        let at = name.windows(3).position(|part| part == b"}e:");
+        let Some(key) = at.and_then(|at| Key::new(name[at + 3..].to_vec()).ok()) else {
+            return Ok(());
+        };
+        let bucket = store.bucket_of(self.namespace, &key);
+        if bucket.entry(key.as_bytes()) != name {
+            return Ok(());
+        }
+        let index = bucket.single('i');
+        let score = [b"ZSCORE".to_vec(), index, key.as_bytes().to_vec()];
+        let exists = [b"EXISTS".to_vec(), name.to_vec()];
+        let replies = store.link.answers(&[
+            Command::read(bucket.slot, &score),
+            Command::read(bucket.slot, &exists),
+        ])?;
+        // It may have been removed since the server named it; and what is wrong with an index of another
+        // type was told.
+        if replies[0].is_foreign()
+            || store.link.bytes(replies[0].clone())?.is_some()
+            || store.link.int(replies[1].clone())? == 0
+        {
+            return Ok(());
+        }
+        if request.repair && !request.dry_run {
+            store.register(self.namespace)?;
+            // Nothing is moved; all keys of a call are in one slot.
+            let aside = bucket.many('x', key.as_bytes());
+            let listed = self.repair(&bucket, (name, key.as_bytes()), "list", "", aside)?;
+            if listed.is_none() {
+                return Ok(());
+            }
+        }
+        let what = "it is in no index, so that no listing shows it";
+        let finding = Finding::new(Severity::Damage, path_of(name), what).of_key(key.as_bytes());
+        (self.tell)(finding.settled_by(request.repair, "added to its index"));
+        Ok(())
+    }
+}
+
+impl Redis {
+    /// Returns the type of a key.
+    pub(super) fn type_of(&self, bucket: &Bucket, name: &[u8]) -> Result<String> {
+        let words = [b"TYPE", name];
+        let reply = self.link.run_one(Command::read(bucket.slot, &words))?;
+        let kind = self.link.bytes(reply)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&kind).into_owned())
     }
 
     /// Hands the names of all entries that the servers have to `each`, whether or not an index names them.
@@ -227,52 +257,6 @@ impl Redis {
                 }
             }
         }
-        Ok(())
-    }
-
-    fn check_listed(
-        &self,
-        namespace: &Namespace,
-        name: &[u8],
-        request: &Check,
-        now: Time,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let at = name.windows(3).position(|part| part == b"}e:");
-        let Some(key) = at.and_then(|at| Key::new(name[at + 3..].to_vec()).ok()) else {
-            return Ok(());
-        };
-        let bucket = self.bucket_of(namespace, &key);
-        if bucket.entry(key.as_bytes()) != name {
-            return Ok(());
-        }
-        let index = bucket.single('i');
-        let score = [b"ZSCORE".to_vec(), index, key.as_bytes().to_vec()];
-        let exists = [b"EXISTS".to_vec(), name.to_vec()];
-        let replies = self.link.answers(&[
-            Command::read(bucket.slot, &score),
-            Command::read(bucket.slot, &exists),
-        ])?;
-        // It may have been removed since the server named it; and what is wrong with an index of another
-        // type was told.
-        if replies[0].is_foreign()
-            || self.link.bytes(replies[0].clone())?.is_some()
-            || self.link.int(replies[1].clone())? == 0
-        {
-            return Ok(());
-        }
-        if request.repair && !request.dry_run {
-            self.register(namespace)?;
-            // Nothing is moved; all keys of a call are in one slot.
-            let aside = bucket.many('x', key.as_bytes());
-            let listed = self.repair(&bucket, (name, key.as_bytes()), "list", "", aside, now)?;
-            if listed.is_none() {
-                return Ok(());
-            }
-        }
-        let what = "it is in no index, so that no listing shows it";
-        let finding = Finding::new(Severity::Damage, path_of(name), what).of_key(key.as_bytes());
-        tell(finding.settled_by(request.repair, "added to its index"));
         Ok(())
     }
 }

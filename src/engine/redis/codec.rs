@@ -146,20 +146,6 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_reads_back() {
-        let found = decode(b"k", entry()).unwrap();
-        let want = Meta {
-            etag: Etag(0xff),
-            modified: Time(7),
-            expires: Deadline::from_millis(5),
-            size: 2,
-        };
-        assert_eq!(found.meta, want);
-        assert_eq!(decode_meta(b"k", &entry()[..HEADER_LEN]), Ok(want));
-        assert_eq!(found.value.into_vec().unwrap(), b"v\0");
-    }
-
-    #[test]
     fn every_flipped_bit_is_found() {
         for at in 0..entry().len() {
             for bit in 0..8 {

@@ -45,8 +45,20 @@ pub(super) struct Dispatch {
     pub(super) reached: Option<(u32, u32)>,
 }
 
-/// What was sent to a server behind its commands.
-struct Behind<'a> {
+/// What a round is about.
+struct Round<'a> {
+    target: &'a Target,
+    commands: &'a [Command],
+    calls: &'a mut Pending,
+    deadline: Duration,
+    left: Dispatch,
+}
+
+/// What was sent to a server: commands by their numbers, each with whether `ASKING` stands before it; and
+/// what stands behind them.
+struct Part<'a> {
+    server: Address,
+    numbers: Vec<(usize, bool)>,
     asks_role: bool,
     wait: Option<Wait<'a>>,
 }
@@ -155,13 +167,13 @@ impl State {
         calls: &mut Pending,
         deadline: Duration,
     ) -> Dispatch {
-        let mut round = Dispatch::default();
         let writes = commands.iter().any(Command::writes);
+        let mut left = Dispatch::default();
         let map = match self.map(target, writes) {
             Ok(map) => map.clone(),
             Err(failure) => {
-                round.failure = Some(failure);
-                return round;
+                left.failure = Some(failure);
+                return left;
             }
         };
         let mut parts: BTreeMap<Address, Vec<(usize, bool)>> = BTreeMap::new();
@@ -179,40 +191,37 @@ impl State {
                 Some(server) => parts.entry(server).or_default().push((number, asking)),
                 None => {
                     self.is_stale = true;
-                    round.failure = Some(Failure::of("", "no server has the slot of the key"));
+                    left.failure = Some(Failure::of("", "no server has the slot of the key"));
                 }
             }
         }
+        let mut round = Round {
+            target,
+            commands,
+            calls,
+            deadline,
+            left,
+        };
         // All servers work at the same time: each is told what to do before any is listened to.
         let mut sent = Vec::new();
-        for (server, part) in parts {
-            match self.send(target, &map, &server, &part, commands, calls, deadline) {
-                Ok(behind) => sent.push((server, part, behind)),
-                Err(err) => self.lose(&mut round, server, err),
+        for (server, numbers) in parts {
+            match self.send(&mut round, &map, &server, numbers) {
+                Ok(part) => sent.push(part),
+                Err(err) => self.lose(&mut round.left, server, err),
             }
         }
-        for (server, part, behind) in sent {
-            let Some(mut socket) = self.sockets.remove(&server) else {
+        for part in sent {
+            let Some(mut socket) = self.sockets.remove(&part.server) else {
                 continue;
             };
-            let received = self.receive(
-                &mut round,
-                &mut socket,
-                &server,
-                &part,
-                commands,
-                calls,
-                behind,
-            );
-            match received {
-                Ok(()) => _ = self.sockets.insert(server, socket),
-                Err(err) => {
-                    self.sockets.insert(server.clone(), socket);
-                    self.lose(&mut round, server, err);
-                }
+            let server = part.server.clone();
+            let received = self.receive(&mut round, &mut socket, part);
+            self.sockets.insert(server.clone(), socket);
+            if let Err(err) = received {
+                self.lose(&mut round.left, server, err);
             }
         }
-        round
+        round.left
     }
 
     /// Notes that a server cannot be reached.
@@ -223,19 +232,17 @@ impl State {
         round.failure = Some(Failure { server, why: err });
     }
 
-    /// Sends one server its part. Returns what was sent behind it.
-    #[allow(clippy::too_many_arguments)] // All of it belongs to the round that is under way.
+    /// Sends one server its commands.
     fn send<'a>(
         &mut self,
-        target: &'a Target,
+        round: &mut Round<'a>,
         map: &Map,
         server: &str,
-        part: &[(usize, bool)],
-        commands: &[Command],
-        calls: &mut Pending,
-        deadline: Duration,
-    ) -> io::Result<Behind<'a>> {
-        let writes = part.iter().any(|(number, _)| commands[*number].writes());
+        numbers: Vec<(usize, bool)>,
+    ) -> io::Result<Part<'a>> {
+        let (target, commands, deadline) = (round.target, round.commands, round.deadline);
+        let mut writes = numbers.iter().map(|(number, _)| commands[*number].writes());
+        let writes = writes.any(|writes| writes);
         let asks_role =
             !map.is_cluster && !self.is_fresh && (writes || !target.location.reads_replica);
         let is_unscripted = self.unscripted.contains(server);
@@ -252,7 +259,7 @@ impl State {
             None => None,
         };
         let mut bytes = Vec::new();
-        for (number, asking) in part {
+        for (number, asking) in &numbers {
             if *asking {
                 write_command(&mut bytes, &["ASKING"]);
             }
@@ -266,9 +273,9 @@ impl State {
             if let (Some(at), Some(facts)) = (until_at, &facts) {
                 // Whoever sends in time also waits for the answer.
                 let last = facts.clock_at(deadline + target.patience());
-                let until = until(calls.sent[*number], last);
+                let until = until(round.calls.sent[*number], last);
                 bytes[begin + at..][..until.len()].copy_from_slice(&until);
-                calls.send(*number);
+                round.calls.send(*number);
             }
         }
         if asks_role {
@@ -280,23 +287,25 @@ impl State {
         }
         socket.send(&bytes)?;
         self.unscripted.remove(server);
-        Ok(Behind { asks_role, wait })
+        Ok(Part {
+            server: server.to_owned(),
+            numbers,
+            asks_role,
+            wait,
+        })
     }
 
-    /// Reads what one server answers to its part.
-    #[allow(clippy::too_many_arguments)] // All of it belongs to the round that is under way.
+    /// Reads what one server answers.
     fn receive(
         &mut self,
-        round: &mut Dispatch,
+        round: &mut Round<'_>,
         socket: &mut Socket,
-        server: &str,
-        part: &[(usize, bool)],
-        commands: &[Command],
-        calls: &mut Pending,
-        behind: Behind<'_>,
+        part: Part<'_>,
     ) -> io::Result<()> {
+        let (commands, server) = (round.commands, &*part.server);
+        let (calls, round) = (&mut *round.calls, &mut round.left);
         let mut answered = Vec::new();
-        for (number, asking) in part {
+        for (number, asking) in &part.numbers {
             if *asking {
                 socket.receive()?;
             }
@@ -342,11 +351,11 @@ impl State {
                 }
             }
         }
-        let is_master = match behind.asks_role {
+        let is_master = match part.asks_role {
             true => is_master(&socket.receive()?) == Some(true),
             false => true,
         };
-        if let Some(mut wait) = behind.wait {
+        if let Some(mut wait) = part.wait {
             let wrote =
                 |(number, reply): &(usize, Reply)| commands[*number].writes() && has_written(reply);
             // Where nothing was changed there is nothing to wait for.
@@ -358,7 +367,7 @@ impl State {
                 Ok(_) => {}
                 // Nobody knows what became of the writes.
                 Err(err) => {
-                    self.keep(calls, answered, commands, false);
+                    calls.keep(answered, |number| !commands[number].writes());
                     return Err(err);
                 }
             }
@@ -369,22 +378,7 @@ impl State {
             round.failure = Some(Failure::of(server, "it has become a replica"));
             return Ok(());
         }
-        self.keep(calls, answered, commands, true);
+        calls.keep(answered, |_| true);
         Ok(())
-    }
-
-    /// Keeps the answers, those to writes only if they are known to be safe.
-    fn keep(
-        &self,
-        calls: &mut Pending,
-        answered: Vec<(usize, Reply)>,
-        commands: &[Command],
-        with_writes: bool,
-    ) {
-        for (number, reply) in answered {
-            if with_writes || !commands[number].writes() {
-                calls.replies[number] = Some(reply);
-            }
-        }
     }
 }

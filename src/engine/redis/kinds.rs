@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use sha1::{Digest as _, Sha1};
 
 use crate::store::check::Severity;
-use crate::store::{Check, Finding, Namespace, Result, StoreError, Time};
+use crate::store::{Finding, Namespace, Result, StoreError};
 
-use super::Redis;
-use super::check::Damage;
+use super::check::{Checker, Damage};
 use super::command::Command;
 use super::names::{BucketId, namespace_of, path_of, tag_slot};
 
@@ -27,28 +26,23 @@ fn kind_of(name: char) -> (&'static str, &'static str) {
     }
 }
 
-impl Redis {
+impl Checker<'_> {
     /// Checks what a namespace has besides its entries, and what it has in common with all.
-    pub(super) fn check_kinds(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        now: Time,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let all = self.of_all();
-        let list = self.bucket(namespace, BucketId::LIST);
+    pub(super) fn check_kinds(&mut self) -> Result<()> {
+        let (store, namespace) = (self.store, self.namespace);
+        let all = store.of_all();
+        let list = store.bucket(namespace, BucketId::LIST);
         let mut names = vec![(all.clone(), 'n'), (all, 'g'), (list, 'c')];
         for id in BucketId::all() {
-            let bucket = self.bucket(namespace, id);
+            let bucket = store.bucket(namespace, id);
             names.extend([(bucket.clone(), 'i'), (bucket, 't')]);
         }
         let types = names.iter().map(|(bucket, name)| {
             Command::read(bucket.slot, &[b"TYPE".to_vec(), bucket.single(*name)])
         });
-        let types = self.link.run(&types.collect::<Vec<_>>())?;
+        let types = store.link.run(&types.collect::<Vec<_>>())?;
         for ((bucket, name), is) in names.iter().zip(types) {
-            let is = self.word_of(is)?.unwrap_or_default();
+            let is = store.word_of(is)?.unwrap_or_default();
             let (wanted, lacks) = kind_of(*name);
             if is == "none" || is == wanted && *name != 'c' {
                 continue;
@@ -57,7 +51,7 @@ impl Redis {
             let mut what = format!("it is a key of type {is}");
             if is == "string" {
                 let words = [b"GET".to_vec(), bucket.single(*name)];
-                let held = self.link.answer(Command::read(bucket.slot, &words))?;
+                let held = store.link.answer(Command::read(bucket.slot, &words))?;
                 let held = held.into_bytes().unwrap_or_default();
                 seen = hex::encode(Sha1::digest(&held));
                 if is == wanted {
@@ -74,22 +68,18 @@ impl Redis {
                 what: format!("{what}, and {lacks}"),
                 seen,
                 aside: bucket.single('y'),
-                is_repaired: request.repair,
+                is_repaired: self.request.repair,
             };
-            self.tell_damage(damage, request, now, tell)?;
+            self.tell_damage(damage)?;
         }
         Ok(())
     }
 
     /// Finds namespaces that have entries and are not listed: in the check of the first that is listed, so
     /// that all servers are searched once, and of any that is not.
-    pub(super) fn find_lost(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let listed = match self.listed_namespaces() {
+    pub(super) fn find_lost(&mut self) -> Result<()> {
+        let (store, namespace, request) = (self.store, self.namespace, self.request);
+        let listed = match store.listed_namespaces() {
             // It is a key of another type, which was told.
             Err(StoreError::Damaged { .. }) => return Ok(()),
             listed => listed?,
@@ -98,8 +88,8 @@ impl Redis {
             return Ok(());
         }
         let mut lost = BTreeMap::new();
-        self.each_entry(None, &mut |name| {
-            let namespace = namespace_of(&self.link.location().prefix, name);
+        store.each_entry(None, &mut |name| {
+            let namespace = namespace_of(&store.link.location().prefix, name);
             let is_new = |namespace: &Namespace| !listed.contains(namespace);
             if let Some(namespace) = namespace.filter(is_new) {
                 lost.insert(namespace, name.to_vec());
@@ -110,20 +100,20 @@ impl Redis {
             return Ok(());
         }
         // They may have been made, or removed, since.
-        let listed = self.listed_namespaces()?;
+        let listed = store.listed_namespaces()?;
         lost.retain(|namespace, _| !listed.contains(namespace));
-        let all = self.of_all();
+        let all = store.of_all();
         for (namespace, name) in lost {
             let exists = Command::read(tag_slot(&name), &[b"EXISTS".to_vec(), name.clone()]);
-            if self.link.int(self.link.answer(exists)?)? == 0 {
+            if store.link.int(store.link.answer(exists)?)? == 0 {
                 continue;
             }
             if request.repair && !request.dry_run {
-                self.register(&namespace)?;
+                store.register(&namespace)?;
             }
             let what = format!("it does not name the namespace `{namespace}`, which has entries");
             let finding = Finding::new(Severity::Damage, path_of(&all.single('n')), what);
-            tell(finding.settled_by(request.repair, "listed again"));
+            (self.tell)(finding.settled_by(request.repair, "listed again"));
         }
         Ok(())
     }

@@ -29,6 +29,15 @@ impl Pending {
         self.sent[number] = self.sent_before[number];
     }
 
+    /// Keeps those of the answers that are known to be safe.
+    pub(super) fn keep(&mut self, answered: Vec<(usize, Reply)>, is_safe: impl Fn(usize) -> bool) {
+        for (number, reply) in answered {
+            if is_safe(number) {
+                self.replies[number] = Some(reply);
+            }
+        }
+    }
+
     pub(super) fn new(count: usize) -> Self {
         Self {
             replies: vec![None; count],

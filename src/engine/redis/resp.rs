@@ -200,13 +200,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_counted_words() {
-        let mut out = b"before".to_vec();
-        write_command(&mut out, &[&b"SET"[..], b"a\r\n", b""]);
-        assert_eq!(out, b"before*3\r\n$3\r\nSET\r\n$3\r\na\r\n\r\n$0\r\n\r\n");
-    }
-
-    #[test]
     fn every_kind_of_reply_is_read() {
         let bytes = |text: &str| Reply::Bytes(text.into());
         for (text, want) in [

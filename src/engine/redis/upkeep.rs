@@ -10,6 +10,7 @@ use crate::store::{
 
 use super::Redis;
 use super::call::{Change, foreign_key, plain};
+use super::check::Checker;
 use super::codec::Indexed;
 use super::command::Command;
 use super::entries::{etag_words, header_words};
@@ -103,7 +104,15 @@ impl Upkeep for Redis {
         clock: &dyn Clock,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
-        self.check_namespace(namespace, request, clock, tell)
+        let (store, now) = (self, clock.now());
+        Checker {
+            store,
+            namespace,
+            request,
+            now,
+            tell,
+        }
+        .run()
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {

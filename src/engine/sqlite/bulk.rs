@@ -5,13 +5,12 @@ use rusqlite::params;
 use crate::engine::merge;
 use crate::engine::runs::{Run, Sorter, UnnamedFile};
 use crate::store::{
-    Bulk, Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped, StoreError,
+    Bulk, Clock, Feed, Imported, Incoming, Key, Merge, Namespace, Result, Stopped, StoreError, Time,
 };
 
 use super::Sqlite;
-use super::namespace_row::NamespaceRow;
+use super::namespace_row::Space;
 use super::schema::PART_LEN;
-use super::transaction::Transaction;
 use super::value::Spool;
 
 /// What is imported, in order.
@@ -38,10 +37,10 @@ impl Bulk for Sqlite {
             }
         }
         let mut entries = sorter.finish()?;
-        self.change(namespace, |tx, space| {
-            self.import_sorted(tx, space, &mut entries, merge, clock)
-        })
-        .map(Some)
+        let imported = self.change(namespace, |space| {
+            space.import_sorted(&mut entries, merge, clock.now())
+        });
+        imported.map(Some)
     }
 
     fn remove_all(
@@ -51,26 +50,23 @@ impl Bulk for Sqlite {
         clock: &dyn Clock,
         _failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
-        self.in_steps(namespace, keys, |tx, space, key| {
-            match self.is_to_remove(tx, space, key, clock.now())? {
-                true => self.delete(tx, space, key.as_bytes()).map(|()| 1),
+        self.in_steps(namespace, keys, |space, key| {
+            match space.is_to_remove(key, clock.now())? {
+                true => space.delete(key.as_bytes()).map(|()| 1),
                 false => Ok(0),
             }
         })
     }
 }
 
-impl Sqlite {
+impl Space<'_> {
     /// Moves what has come to its place, in the order in which it is stored.
     fn import_sorted(
-        &self,
-        tx: &Transaction<'_>,
-        space: &mut NamespaceRow,
+        &mut self,
         entries: &mut Entries,
         merge: Merge,
-        clock: &dyn Clock,
+        now: Time,
     ) -> Result<Imported> {
-        let now = clock.now();
         let mut done = Imported::default();
         let mut last = Vec::new();
         while let Some(run) = entries.advance()? {
@@ -81,14 +77,14 @@ impl Sqlite {
                 expires,
             } = entries.source_mut(run).entry()?;
             if merge == Merge::Replace {
-                done.removed += self.remove_between(tx, space, &last, Some(key))?;
+                done.removed += self.remove_between(&last, Some(key))?;
                 last.clear();
                 last.extend_from_slice(key);
             }
             let modified = modified.unwrap_or(now);
-            let before = self.select_as_is(tx, space, key)?;
+            let before = self.select_as_is(key)?;
             if matches!(merge, Merge::IfAbsent | Merge::Newer) {
-                self.sound(space, key, before.as_ref())?;
+                self.sound(key, before.as_ref())?;
                 let present = before.filter(|found| found.is_live(now));
                 let stays = present.is_some_and(|present| {
                     merge == Merge::IfAbsent || present.meta.modified >= modified
@@ -100,25 +96,19 @@ impl Sqlite {
             }
             let spool = match value.len() {
                 0..=PART_LEN => Spool::of(value),
-                _ => self.spool(&mut value)?,
+                _ => self.store.spool(&mut value)?,
             };
-            self.upsert(tx, space, (key, before), &spool, modified, expires)?;
+            self.upsert((key, before), &spool, modified, expires)?;
             done.stored += 1;
         }
         if merge == Merge::Replace {
-            done.removed += self.remove_between(tx, space, &last, None)?;
+            done.removed += self.remove_between(&last, None)?;
         }
         Ok(done)
     }
 
     /// Removes the keys behind one, which is empty where all are behind it, and before another.
-    fn remove_between(
-        &self,
-        tx: &Transaction<'_>,
-        space: &mut NamespaceRow,
-        behind: &[u8],
-        before: Option<&[u8]>,
-    ) -> Result<u64> {
+    fn remove_between(&mut self, behind: &[u8], before: Option<&[u8]>) -> Result<u64> {
         let before_it = match before {
             Some(_) => "AND key < ?3",
             None => "AND ?3 IS NULL",
@@ -126,22 +116,23 @@ impl Sqlite {
         let sql = format!(
             "DELETE FROM entry WHERE namespace = ?1 AND key > ?2 {before_it} RETURNING key, expires"
         );
-        let id = space.id;
-        self.delete_by(tx, space, &sql, params![id, behind, before])
+        let id = self.id;
+        self.delete_by(&sql, params![id, behind, before])
     }
+}
 
+impl Sqlite {
     /// Does something to each of many in as few transactions as others can wait for, and counts.
     pub(super) fn in_steps<T>(
         &self,
         namespace: &Namespace,
         all: &[T],
-        mut work: impl FnMut(&Transaction<'_>, &mut NamespaceRow, &T) -> Result<u64>,
+        mut work: impl FnMut(&mut Space<'_>, &T) -> Result<u64>,
     ) -> Result<u64> {
         let mut count = 0;
         for step in all.chunks(self.at_once()) {
-            let done = self.change_if_any(namespace, |tx, space| {
-                let each = step.iter().map(|one| work(tx, space, one));
-                each.sum::<Result<u64>>()
+            let done = self.change_if_any(namespace, |space| {
+                step.iter().map(|one| work(space, one)).sum::<Result<u64>>()
             })?;
             count += done.unwrap_or_default();
         }

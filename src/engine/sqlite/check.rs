@@ -34,79 +34,74 @@ impl AsIs {
     }
 }
 
-impl Sqlite {
-    /// Checks a namespace; see [`crate::store::Upkeep::check`].
-    pub(super) fn check_namespace(
-        &self,
-        namespace: &Namespace,
-        request: &Check,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let Some(lent) = self.connect()? else {
+/// A check that is under way.
+pub(super) struct Checker<'a> {
+    pub(super) store: &'a Sqlite,
+    pub(super) namespace: &'a Namespace,
+    pub(super) request: &'a Check,
+    pub(super) tell: &'a mut dyn FnMut(Finding),
+}
+
+impl Checker<'_> {
+    /// Checks the namespace; see [`crate::store::Upkeep::check`].
+    pub(super) fn run(&mut self) -> Result<()> {
+        let (store, namespace) = (self.store, self.namespace);
+        let Some(lent) = store.connect()? else {
             return Ok(());
         };
         // Where no namespace is left, or their table is not there, all entries are of none.
         let any = "SELECT EXISTS (SELECT 1 FROM namespace)";
         let has = || lent.query_row(any, [], |row| row.get::<_, bool>(0));
         if !has().is_ok_and(|any| any) {
-            self.check_file(&lent, request, tell)?;
+            self.check_file(&lent)?;
             return match has() {
-                Ok(_) => self.check_homeless(request, tell),
+                Ok(_) => self.check_homeless(),
                 Err(_) => Ok(()),
             };
         }
-        let Some((space, _)) = self.row_as_is(&lent, namespace)? else {
+        let Some((space, _)) = store.row_as_is(&lent, namespace)? else {
             // It may be one whose row was lost.
-            self.check_homeless(request, tell)?;
-            return self.check_names(&lent, u32::MAX);
+            self.check_homeless()?;
+            return store.check_names(&lent, u32::MAX);
         };
         // What concerns the file as a whole is told once.
-        if self.is_first(&lent, &space)? {
-            self.check_file(&lent, request, tell)?;
-            self.check_homeless(request, tell)?;
+        if space.is_first()? {
+            self.check_file(&lent)?;
+            self.check_homeless()?;
         }
-        let damaged = self.check_entries(&lent, (namespace, space.id), request, tell)?;
-        self.check_count(namespace, damaged, request, tell)
+        let damaged = self.check_entries(&lent, space.id)?;
+        self.check_count(damaged)
     }
 
-    fn check_file(
-        &self,
-        connection: &Connection,
-        request: &Check,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        self.check_schema(connection, request, tell)?;
+    fn check_file(&mut self, connection: &Connection) -> Result<()> {
+        self.check_schema(connection)?;
         let pragma = format!("PRAGMA integrity_check({MOST})");
         let lines: Vec<String> = connection
             .prepare(&pragma)
             .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect())
-            .map_err(self.cannot("check"))?;
+            .map_err(self.store.cannot("check"))?;
         for line in lines.into_iter().filter(|line| line != "ok") {
-            tell(self.damage(line, None));
+            self.damage(line, None);
         }
         // What no entry names cannot be told apart where the tables are not there.
-        let strays = self.stray_parts(connection).unwrap_or_default();
+        let store = self.store;
+        let strays = store.stray_parts(connection).unwrap_or_default();
         if !strays.is_empty() {
-            let repair = self.repair(request, "removed", |tx| {
-                self.remove_parts(tx, &strays).map(|()| true)
-            })?;
+            let remove = |tx: &Transaction<'_>| store.remove_parts(tx, &strays).map(|()| true);
+            let repair = self.repair("removed", remove)?;
             let what = format!("values in parts that belong to no entry: {}", strays.len());
-            tell(self.finding(Severity::Warning, what, repair));
+            self.find(Severity::Warning, what, repair);
         }
         Ok(())
     }
 
     /// Compares the tables, the indexes and the triggers with those that kv makes.
-    fn check_schema(
-        &self,
-        connection: &Connection,
-        request: &Check,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
+    fn check_schema(&mut self, connection: &Connection) -> Result<()> {
+        let store = self.store;
         let differences = match schema::kind_of(connection) {
             // A repair brings its tables to this version.
             Ok(Kind::Old) => return Ok(()),
-            _ => schema::differences(connection).map_err(self.cannot("check"))?,
+            _ => schema::differences(connection).map_err(store.cannot("check"))?,
         };
         for Difference {
             what,
@@ -119,46 +114,42 @@ impl Sqlite {
                     true => Severity::Damage,
                     false => Severity::Warning,
                 };
-                tell(self.finding(severity, what, None));
+                self.find(severity, what, None);
                 continue;
             };
-            let repair = self.repair(request, "made anew", |tx| {
-                tx.execute_batch(&mend).map_err(self.cannot("repair"))?;
+            let repair = self.repair("made anew", |tx| {
+                tx.execute_batch(&mend).map_err(store.cannot("repair"))?;
                 Ok(true)
             })?;
-            tell(self.damage(what, repair));
+            self.damage(what, repair);
         }
         Ok(())
     }
 
     /// Finds entries of a namespace that is not there.
-    fn check_homeless(&self, request: &Check, tell: &mut dyn FnMut(Finding)) -> Result<()> {
-        let homeless = self.read(|moment| self.homeless(moment))?;
+    fn check_homeless(&mut self) -> Result<()> {
+        let store = self.store;
+        let homeless = store.read(|moment| store.homeless(moment))?;
         for id in homeless.unwrap_or_default() {
-            let repair = self.repair(request, MOVED, |tx| {
+            let repair = self.repair(MOVED, |tx| {
                 let keep = format!(
                     "INSERT INTO lost SELECT '#' || namespace, {KEPT}, 'its namespace is not there'
                      FROM entry WHERE namespace = ?1"
                 );
-                self.write_rows(tx, &keep, [id])?;
-                self.write_rows(tx, "DELETE FROM entry WHERE namespace = ?1", [id])?;
+                store.write_rows(tx, &keep, [id])?;
+                store.write_rows(tx, "DELETE FROM entry WHERE namespace = ?1", [id])?;
                 Ok(true)
             })?;
             let what = format!("entries of a namespace that is not there, number {id}");
-            tell(self.damage(what, repair));
+            self.damage(what, repair);
         }
         Ok(())
     }
 
     /// Reads every entry, expired ones too, in steps of one: nobody waits for a check. Returns how many
     /// are damaged.
-    fn check_entries(
-        &self,
-        connection: &Connection,
-        (namespace, id): (&Namespace, i64),
-        request: &Check,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<u64> {
+    fn check_entries(&mut self, connection: &Connection, id: i64) -> Result<u64> {
+        let (store, namespace) = (self.store, self.namespace);
         let mut damaged = 0;
         let mut last: Option<Vec<u8>> = None;
         loop {
@@ -169,26 +160,24 @@ impl Sqlite {
             );
             let behind = last.as_deref().unwrap_or_default();
             let read = |row: &Row<'_>| Ok((row.get(0)?, AsIs::read(row)));
-            let row = self.first(connection, &sql, params![id, behind], read)?;
+            let row = store.first(connection, &sql, params![id, behind], read)?;
             let Some((key, row)): Option<(Vec<u8>, _)> = row else {
                 return Ok(damaged);
             };
-            match self.check_entry(connection, id, &key, row) {
+            match store.check_entry(connection, id, &key, row) {
                 Ok(()) => {}
                 Err(StoreError::Damaged { source, .. }) => {
                     let what = source.to_string();
                     let mut is_still = true;
-                    let repair = self.repair(request, MOVED, |tx| {
-                        is_still = self.set_aside(tx, namespace, &key, &what)?;
+                    let repair = self.repair(MOVED, |tx| {
+                        is_still = store.set_aside(tx, namespace, &key, &what)?;
                         Ok(is_still)
                     })?;
                     // Who has put another value there meanwhile has repaired it.
                     if is_still {
                         damaged += 1;
-                        tell(Finding {
-                            key: Some(key.clone()),
-                            ..self.damage(what, repair)
-                        });
+                        let finding = store.finding(Severity::Damage, what, repair);
+                        (self.tell)(finding.of_key(&key));
                     }
                 }
                 Err(err) => return Err(err),
@@ -197,6 +186,79 @@ impl Sqlite {
         }
     }
 
+    /// Compares what is there with what the row of the namespace says.
+    fn check_count(&mut self, damaged: u64) -> Result<()> {
+        let (store, namespace) = (self.store, self.namespace);
+        let counted = store.read(|moment| {
+            let Some((space, is_sound)) = store.row_as_is(moment, namespace)? else {
+                return Ok(None);
+            };
+            let found = space.count()?;
+            let is_right = space.judge(found);
+            Ok(Some((space.row, is_sound, found, is_right)))
+        })?;
+        let Some((space, is_sound, found, is_right)) = counted.flatten() else {
+            return Ok(());
+        };
+        let what = match is_right {
+            _ if !is_sound => {
+                format!("the row of the namespace `{namespace}`: its checksum is wrong")
+            }
+            Err(StoreError::Damaged { source, .. }) => source.to_string(),
+            _ => return Ok(()),
+        };
+        let repair = self.repair("counted again", |tx| {
+            let Some((mut space, is_sound)) = store.row_as_is(tx, namespace)? else {
+                return Ok(false);
+            };
+            if !is_sound {
+                let last = space.end_of(End::Last)?;
+                space.next = last.map_or(1, |(number, _)| number.saturating_add(1));
+            }
+            space.recount()?;
+            Ok(true)
+        })?;
+        // Where the key or the expiry of a row is another now, that was told.
+        let has_as_many = space
+            .tally
+            .is_some_and(|tally| tally.entries == found.entries);
+        if !is_sound || damaged == 0 || !has_as_many {
+            self.damage(what, repair);
+        }
+        Ok(())
+    }
+
+    /// Repairs something, if that is asked for, and says how. It says whether there was anything to
+    /// repair.
+    fn repair(
+        &self,
+        how: &str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<bool>,
+    ) -> Result<Option<Repair>> {
+        if !self.request.repair {
+            return Ok(None);
+        }
+        let is_done = self.request.dry_run
+            || match self.store.connect_to_change()? {
+                Some(mut lent) => self.store.transact(&mut lent, work)?,
+                None => false,
+            };
+        Ok(is_done.then(|| Repair {
+            what: how.to_owned(),
+            settles: true,
+        }))
+    }
+
+    fn damage(&mut self, what: String, repair: Option<Repair>) {
+        self.find(Severity::Damage, what, repair);
+    }
+
+    fn find(&mut self, severity: Severity, what: String, repair: Option<Repair>) {
+        (self.tell)(self.store.finding(severity, what, repair));
+    }
+}
+
+impl Sqlite {
     fn check_entry(&self, connection: &Connection, id: i64, key: &[u8], row: AsIs) -> Result<()> {
         Key::check(key).map_err(|err| self.damaged(key, &err.to_string()))?;
         let found = row.found.map_err(self.cannot("check"))?;
@@ -271,90 +333,14 @@ impl Sqlite {
         self.write_rows(tx, &sql, row)?;
         self.write_rows(tx, delete, params![space.id, key])?;
         space.forget(key, expires);
-        self.save(tx, &mut space)?;
+        space.save()?;
         Ok(true)
-    }
-
-    /// Compares what is there with what the row of the namespace says.
-    fn check_count(
-        &self,
-        namespace: &Namespace,
-        damaged: u64,
-        request: &Check,
-        tell: &mut dyn FnMut(Finding),
-    ) -> Result<()> {
-        let counted = self.read(|moment| {
-            let Some((space, is_sound)) = self.row_as_is(moment, namespace)? else {
-                return Ok(None);
-            };
-            let found = self.count(moment, space.id)?;
-            let is_right = self.judge(&space, found);
-            Ok(Some((space, is_sound, found, is_right)))
-        })?;
-        let Some((space, is_sound, found, is_right)) = counted.flatten() else {
-            return Ok(());
-        };
-        let what = match is_right {
-            _ if !is_sound => {
-                format!("the row of the namespace `{namespace}`: its checksum is wrong")
-            }
-            Err(StoreError::Damaged { source, .. }) => source.to_string(),
-            _ => return Ok(()),
-        };
-        let repair = self.repair(request, "counted again", |tx| {
-            let Some((mut space, is_sound)) = self.row_as_is(tx, namespace)? else {
-                return Ok(false);
-            };
-            if !is_sound {
-                let last = self.end_of(tx, &space, End::Last)?;
-                space.next = last.map_or(1, |(number, _)| number.saturating_add(1));
-            }
-            self.recount(tx, &mut space)?;
-            Ok(true)
-        })?;
-        // Where the key or the expiry of a row is another now, that was told.
-        let has_as_many = space
-            .tally
-            .is_some_and(|tally| tally.entries == found.entries);
-        if !is_sound || damaged == 0 || !has_as_many {
-            tell(self.damage(what, repair));
-        }
-        Ok(())
-    }
-
-    /// Repairs something, if that is asked for, and says how. It says whether there was anything to
-    /// repair.
-    fn repair(
-        &self,
-        request: &Check,
-        how: &str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<bool>,
-    ) -> Result<Option<Repair>> {
-        if !request.repair {
-            return Ok(None);
-        }
-        let is_done = request.dry_run
-            || match self.connect_to_change()? {
-                Some(mut lent) => self.transact(&mut lent, work)?,
-                None => false,
-            };
-        Ok(is_done.then(|| Repair {
-            what: how.to_owned(),
-            settles: true,
-        }))
-    }
-
-    fn damage(&self, what: String, repair: Option<Repair>) -> Finding {
-        self.finding(Severity::Damage, what, repair)
     }
 
     fn finding(&self, severity: Severity, what: String, repair: Option<Repair>) -> Finding {
         Finding {
-            severity,
-            path: self.path.clone(),
-            what,
-            key: None,
             repair,
+            ..Finding::new(severity, &self.path, what)
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 use super::moved::Open;
-use super::namespace_row::NamespaceRow;
+use super::namespace_row::Space;
 use super::schema::{self, Kind};
 use super::transaction::{LOOKS, PAUSE, Transaction};
 
@@ -298,10 +298,10 @@ impl Sqlite {
     pub(super) fn read_in<T>(
         &self,
         namespace: &Namespace,
-        work: impl Fn(&Connection, &NamespaceRow) -> Result<T>,
+        work: impl Fn(&Space<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let done = self.read(|moment| match self.row_of_namespace(moment, namespace)? {
-            Some(space) => work(moment, &space).map(Some),
+            Some(space) => work(&space).map(Some),
             None => Ok(None),
         })?;
         Ok(done.flatten())
@@ -312,7 +312,7 @@ impl Sqlite {
     pub(super) fn change_if_any<T>(
         &self,
         namespace: &Namespace,
-        mut work: impl FnMut(&Transaction<'_>, &mut NamespaceRow) -> Result<T>,
+        mut work: impl FnMut(&mut Space<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         self.freeing(|| {
             let Some(mut lent) = self.connect_to_change()? else {
@@ -322,8 +322,8 @@ impl Sqlite {
                 let Some(mut space) = self.row_of_namespace(tx, namespace)? else {
                     return Ok(None);
                 };
-                let done = work(tx, &mut space)?;
-                self.save(tx, &mut space)?;
+                let done = work(&mut space)?;
+                space.save()?;
                 Ok(Some(done))
             })
         })
@@ -333,14 +333,14 @@ impl Sqlite {
     pub(super) fn change<T>(
         &self,
         namespace: &Namespace,
-        work: impl FnOnce(&Transaction<'_>, &mut NamespaceRow) -> Result<T>,
+        work: impl FnOnce(&mut Space<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut lent = self.connect_or_create()?;
         self.taking(|is_little| {
             self.transact(&mut lent, |tx| {
                 let mut space = self.row_or_create(tx, namespace)?;
-                let done = work(tx, &mut space)?;
-                self.save(tx, &mut space)?;
+                let done = work(&mut space)?;
+                space.save()?;
                 if is_little {
                     self.check_room(tx)?;
                 }

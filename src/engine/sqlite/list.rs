@@ -1,52 +1,45 @@
 //! `push` and `pop`: the first and the last element of a list are found by the order of the keys.
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, params};
 
 use crate::store::lists::{key_of, next_key, number_of};
 use crate::store::{Clock, End, Entry, Lists, Namespace, Result, Source};
 
 use super::Sqlite;
-use super::namespace_row::NamespaceRow;
+use super::namespace_row::Space;
 
 impl Lists for Sqlite {
     fn push(&self, list: &Namespace, value: &mut dyn Source, clock: &dyn Clock) -> Result<()> {
         // It goes into the file that has the name when the value has come.
         drop(self.connect_or_create()?);
         let spool = self.spool(value)?;
-        self.change(list, |tx, space| {
+        self.change(list, |space| {
             // Numbers are not used again when a list has become empty.
-            let last = self.end_of(tx, space, End::Last)?;
+            let last = space.end_of(End::Last)?;
             let behind = last.map_or(1, |(number, _)| number.saturating_add(1));
             // Of the largest, which was put by its key, nothing is behind, and the others can be had.
             let next = Some(space.next).filter(|&next| next < u64::MAX);
             let number = next.unwrap_or(0).max(behind);
             let key = next_key(list, number)?;
-            let before = self.select_as_is(tx, space, key.as_bytes())?;
-            self.upsert(
-                tx,
-                space,
-                (key.as_bytes(), before),
-                &spool,
-                clock.now(),
-                None,
-            )
-            .map(|_| ())
+            let before = space.select_as_is(key.as_bytes())?;
+            let entry = (key.as_bytes(), before);
+            space.upsert(entry, &spool, clock.now(), None).map(drop)
         })
     }
 
     fn pop(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
         // Who finds nothing has changed nothing, and those who wait are not woken by it.
-        let first = self.read_in(list, |moment, space| self.end_of(moment, space, end))?;
+        let first = self.read_in(list, |space| space.end_of(end))?;
         if first.flatten().is_none() {
             return Ok(None);
         }
-        let taken = self.change_if_any(list, |tx, space| {
-            while let Some((_, key)) = self.end_of(tx, space, end)? {
-                if let Some(entry) = self.take_row(tx, space, &key, clock.now())? {
+        let taken = self.change_if_any(list, |space| {
+            while let Some((_, key)) = space.end_of(end)? {
+                if let Some(entry) = space.take_row(&key, clock.now())? {
                     return Ok(Some(entry));
                 }
                 // It has expired.
-                self.delete(tx, space, &key)?;
+                space.delete(&key)?;
             }
             Ok(None)
         })?;
@@ -54,34 +47,20 @@ impl Lists for Sqlite {
     }
 }
 
-impl Sqlite {
+impl Space<'_> {
     /// Finds the number and the key of an element at one end of a list, expired ones too. The table and
     /// its index have to agree on it.
-    pub(super) fn end_of(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        end: End,
-    ) -> Result<Option<(u64, Vec<u8>)>> {
+    pub(super) fn end_of(&self, end: End) -> Result<Option<(u64, Vec<u8>)>> {
         // `etag` is in the table alone.
-        let found = self.end_by(connection, space, ("key, etag", ""), end)?;
-        if space.tally.is_some() {
-            let by_index = ("key", "INDEXED BY entry_key");
-            if self.end_by(connection, space, by_index, end)? != found {
-                let what = "an element of the list is in the table or its index and not in both";
-                return Err(self.unsound(what.to_owned()));
-            }
+        let found = self.end_by(("key, etag", ""), end)?;
+        if self.tally.is_some() && self.end_by(("key", "INDEXED BY entry_key"), end)? != found {
+            let what = "an element of the list is in the table or its index and not in both";
+            return Err(self.store.unsound(what.to_owned()));
         }
         Ok(found)
     }
 
-    fn end_by(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        (columns, by): (&str, &str),
-        end: End,
-    ) -> Result<Option<(u64, Vec<u8>)>> {
+    fn end_by(&self, (columns, by): (&str, &str), end: End) -> Result<Option<(u64, Vec<u8>)>> {
         let order = match end {
             End::First => "ASC",
             End::Last => "DESC",
@@ -91,22 +70,18 @@ impl Sqlite {
              ORDER BY key {order}"
         );
         let (first, last) = (key_of(0), key_of(u64::MAX - 1));
-        let mut select = connection
-            .prepare_cached(&sql)
-            .map_err(self.cannot("read"))?;
-        let keys = select
-            .query_map(
-                params![space.id, first.as_bytes(), last.as_bytes()],
-                |row| row.get::<_, Vec<u8>>(0),
-            )
-            .map_err(self.cannot("read"))?;
-        for key in keys {
-            let key = key.map_err(self.cannot("read"))?;
-            // Other keys may lie between those of elements.
-            if let Some(number) = number_of(&key) {
-                return Ok(Some((number, key)));
+        let find = |mut select: CachedStatement<'_>| {
+            let mut rows = select.query(params![self.id, first.as_bytes(), last.as_bytes()])?;
+            while let Some(row) = rows.next()? {
+                let key: Vec<u8> = row.get(0)?;
+                // Other keys may lie between those of elements.
+                if let Some(number) = number_of(&key) {
+                    return Ok(Some((number, key)));
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        };
+        let select = self.connection.prepare_cached(&sql);
+        select.and_then(find).map_err(self.store.cannot("read"))
     }
 }

@@ -1,7 +1,9 @@
 //! The row of a namespace, and what it knows of the entries: how many there are, and a sum over them by
 //! which a listing tells that it is whole.
 
-use rusqlite::{Connection, Row, params};
+use std::ops::{Deref, DerefMut};
+
+use rusqlite::{Connection, Params, Row, params};
 
 use crate::store::{Deadline, Namespace, Result, StoreError};
 
@@ -93,6 +95,28 @@ impl NamespaceRow {
     }
 }
 
+/// A namespace in a transaction, or at whatever moments a connection reads it. What changes it wants it
+/// mutable, which [`Sqlite::change`] gives.
+pub(super) struct Space<'c> {
+    pub(super) store: &'c Sqlite,
+    pub(super) connection: &'c Connection,
+    pub(super) row: NamespaceRow,
+}
+
+impl Deref for Space<'_> {
+    type Target = NamespaceRow;
+
+    fn deref(&self) -> &NamespaceRow {
+        &self.row
+    }
+}
+
+impl DerefMut for Space<'_> {
+    fn deref_mut(&mut self) -> &mut NamespaceRow {
+        &mut self.row
+    }
+}
+
 /// Among so many namespaces one that is lost is looked for before another is said not to be there.
 const MOST_NAMES: u32 = 64;
 
@@ -128,11 +152,11 @@ pub(super) fn namespace_row(
 
 impl Sqlite {
     /// Reads the row of a namespace; `None` if there is no such thing.
-    pub(super) fn row_of_namespace(
-        &self,
-        connection: &Connection,
+    pub(super) fn row_of_namespace<'c>(
+        &'c self,
+        connection: &'c Connection,
         namespace: &Namespace,
-    ) -> Result<Option<NamespaceRow>> {
+    ) -> Result<Option<Space<'c>>> {
         match self.row_as_is(connection, namespace)? {
             Some((_, false)) => {
                 Err(self.unsound(format!("the row of the namespace `{namespace}`")))
@@ -194,11 +218,11 @@ impl Sqlite {
     }
 
     /// As [`Sqlite::row_of_namespace`], and tells whether the row is what was written.
-    pub(super) fn row_as_is(
-        &self,
-        connection: &Connection,
+    pub(super) fn row_as_is<'c>(
+        &'c self,
+        connection: &'c Connection,
         namespace: &Namespace,
-    ) -> Result<Option<(NamespaceRow, bool)>> {
+    ) -> Result<Option<(Space<'c>, bool)>> {
         let sql = "SELECT id, next, changes, entries, total, sum FROM namespace WHERE name = ?1";
         let name = [namespace.as_str()];
         let found = self.first(connection, sql, name, |row| namespace_row(row, namespace))?;
@@ -209,122 +233,141 @@ impl Sqlite {
                 return Err(self.unsound(format!("the index of the namespace `{namespace}`")));
             }
         }
-        Ok(found)
-    }
-
-    /// Tells whether a namespace is the first: what concerns the file as a whole is done once, with it.
-    pub(super) fn is_first(&self, connection: &Connection, space: &NamespaceRow) -> Result<bool> {
-        let sql = "SELECT 1 FROM namespace WHERE id < ?1";
-        Ok(self
-            .first(connection, sql, [space.id], |_| Ok(()))?
-            .is_none())
+        let space = |row| Space {
+            store: self,
+            connection,
+            row,
+        };
+        Ok(found.map(|(row, is_sound)| (space(row), is_sound)))
     }
 
     /// Reads the row of a namespace, which is made where there is no such thing.
-    pub(super) fn row_or_create(
-        &self,
-        tx: &Transaction<'_>,
+    pub(super) fn row_or_create<'c>(
+        &'c self,
+        tx: &'c Transaction<'_>,
         namespace: &Namespace,
-    ) -> Result<NamespaceRow> {
+    ) -> Result<Space<'c>> {
         if let Some(space) = self.row_of_namespace(tx, namespace)? {
             return Ok(space);
         }
         let sql = "INSERT INTO namespace (name) VALUES (?1)";
         self.write_rows(tx, sql, [namespace.as_str()])?;
-        Ok(NamespaceRow {
+        let row = NamespaceRow {
             id: tx.last_insert_rowid(),
             name: namespace.to_string(),
             next: 1,
             changes: 0,
             tally: Some(Tally::default()),
             is_changed: true,
+        };
+        let (store, connection) = (self, &**tx);
+        Ok(Space {
+            store,
+            connection,
+            row,
         })
-    }
-
-    /// Writes the row of a namespace, if it is to change.
-    pub(super) fn save(&self, tx: &Transaction<'_>, space: &mut NamespaceRow) -> Result<()> {
-        if !space.is_changed {
-            return Ok(());
-        }
-        space.changes = space.changes.wrapping_add(1);
-        let Tally { entries, total } = space.tally.unwrap_or_default();
-        let sql = "UPDATE namespace SET next = ?2, changes = ?3, entries = ?4, total = ?5, sum = ?6
-                   WHERE id = ?1";
-        let number = u64::cast_signed;
-        let columns = params![
-            space.id,
-            number(space.next),
-            number(space.changes),
-            number(entries),
-            number(total),
-            number(space.sum()),
-        ];
-        self.write_rows(tx, sql, columns)
-    }
-
-    /// Counts what a namespace holds.
-    pub(super) fn count(&self, connection: &Connection, id: i64) -> Result<Tally> {
-        let mut tally = Tally::default();
-        connection
-            .prepare("SELECT key, expires FROM entry WHERE namespace = ?1")
-            .and_then(|mut select| {
-                let mut rows = select.query([id])?;
-                while let Some(row) = rows.next()? {
-                    tally.add(row.get_ref(0)?.as_blob()?, deadline(row, 1)?);
-                }
-                Ok(())
-            })
-            .map_err(self.cannot("count"))?;
-        Ok(tally)
-    }
-
-    /// Counts what a namespace holds, and writes that into its row.
-    pub(super) fn recount(&self, tx: &Transaction<'_>, space: &mut NamespaceRow) -> Result<()> {
-        space.tally = Some(self.count(tx, space.id)?);
-        space.is_changed = true;
-        self.save(tx, space)
     }
 
     /// Counts what each namespace holds, and writes that into its row.
     pub(super) fn count_all(&self, tx: &Transaction<'_>) -> Result<()> {
         for namespace in self.namespaces_in(tx)? {
             if let Some((mut space, _)) = self.row_as_is(tx, &namespace)? {
-                self.recount(tx, &mut space)?;
+                space.recount()?;
             }
         }
         Ok(())
     }
 
-    /// Compares what was found in a namespace with what is to be there.
-    pub(super) fn judge(&self, space: &NamespaceRow, found: Tally) -> Result<()> {
-        match space.tally {
-            Some(tally) if tally != found => Err(self.unsound(format!(
+    /// Says that the database is damaged.
+    pub(super) fn unsound(&self, what: String) -> StoreError {
+        StoreError::damaged(&self.path, what)
+    }
+}
+
+impl Space<'_> {
+    /// Tells whether it is the first: what concerns the file as a whole is done once, with it.
+    pub(super) fn is_first(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM namespace WHERE id < ?1";
+        let before = self.first(sql, [self.id], |_| Ok(()))?;
+        Ok(before.is_none())
+    }
+
+    /// Reads the first row that a statement finds.
+    pub(super) fn first<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        self.store.first(self.connection, sql, params, read)
+    }
+
+    /// Writes the row, if it is to change.
+    pub(super) fn save(&mut self) -> Result<()> {
+        if !self.is_changed {
+            return Ok(());
+        }
+        self.changes = self.changes.wrapping_add(1);
+        let Tally { entries, total } = self.tally.unwrap_or_default();
+        let sql = "UPDATE namespace SET next = ?2, changes = ?3, entries = ?4, total = ?5, sum = ?6
+                   WHERE id = ?1";
+        let number = u64::cast_signed;
+        let columns = params![
+            self.id,
+            number(self.next),
+            number(self.changes),
+            number(entries),
+            number(total),
+            number(self.sum()),
+        ];
+        self.write_rows(sql, columns)
+    }
+
+    /// Counts what it holds.
+    pub(super) fn count(&self) -> Result<Tally> {
+        let mut tally = Tally::default();
+        self.connection
+            .prepare("SELECT key, expires FROM entry WHERE namespace = ?1")
+            .and_then(|mut select| {
+                let mut rows = select.query([self.id])?;
+                while let Some(row) = rows.next()? {
+                    tally.add(row.get_ref(0)?.as_blob()?, deadline(row, 1)?);
+                }
+                Ok(())
+            })
+            .map_err(self.store.cannot("count"))?;
+        Ok(tally)
+    }
+
+    /// Counts what it holds, and writes that into its row.
+    pub(super) fn recount(&mut self) -> Result<()> {
+        self.tally = Some(self.count()?);
+        self.is_changed = true;
+        self.save()
+    }
+
+    /// Compares what was found with what is to be there.
+    pub(super) fn judge(&self, found: Tally) -> Result<()> {
+        match self.tally {
+            Some(tally) if tally != found => Err(self.store.unsound(format!(
                 "the namespace `{}` had {} entries, and these are not what is found there now ({})",
-                space.name, tally.entries, found.entries
+                self.name, tally.entries, found.entries
             ))),
             _ => Ok(()),
         }
     }
 
     /// Fails if the index knows a key that the table does not.
-    pub(super) fn check_absent(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &[u8],
-    ) -> Result<()> {
-        if space.tally.is_none() {
+    pub(super) fn check_absent(&self, key: &[u8]) -> Result<()> {
+        if self.tally.is_none() {
             return Ok(());
         }
         let sql = "SELECT 1 FROM entry INDEXED BY entry_key WHERE namespace = ?1 AND key = ?2";
-        match self.first(connection, sql, params![space.id, key], |_| Ok(()))? {
-            Some(()) => Err(self.damaged(key, "its row is not found, and the index has it")),
+        match self.first(sql, params![self.id, key], |_| Ok(()))? {
+            Some(()) => Err(self
+                .store
+                .damaged(key, "its row is not found, and the index has it")),
             None => Ok(()),
         }
-    }
-
-    /// Says that the database is damaged.
-    pub(super) fn unsound(&self, what: String) -> StoreError {
-        StoreError::damaged(&self.path, what)
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use crate::store::{Entry, Key, Meta, Namespace, Result, StoreError, Time, Value};
 
 use super::Sqlite;
-use super::namespace_row::{NAMESPACE_WIDTH, NamespaceRow, namespace_row};
+use super::namespace_row::{NAMESPACE_WIDTH, Space, namespace_row};
 use super::row::{COLUMNS, Found, WIDTH};
 use super::transaction::Transaction;
 
@@ -46,7 +46,7 @@ impl Sqlite {
         };
         lent.execute_batch("BEGIN").map_err(self.cannot("read"))?;
         let found = match self.row_of_namespace(&lent, namespace)? {
-            Some(space) => self.select(&lent, &space, key_bytes)?,
+            Some(space) => space.select(key_bytes)?,
             None => None,
         };
         let Some(found) = found.filter(|found| found.is_live(now)) else {
@@ -99,74 +99,16 @@ impl Sqlite {
             }
             let moment = Transaction::read(lent).map_err(self.cannot("read"))?;
             match self.row_of_namespace(&moment, namespace)? {
-                Some(space) => self.select_value(&moment, &space, key),
+                Some(space) => space.select_value(key),
                 None => Ok(None),
             }
         })?;
         Ok(found.flatten())
     }
 
-    /// Reads a key's row without its value, whether it is live or not.
-    pub(super) fn select(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &[u8],
-    ) -> Result<Option<Found>> {
-        let found = self.select_as_is(connection, space, key)?;
-        self.sound(space, key, found.as_ref())?;
-        Ok(found)
-    }
-
-    /// As [`Sqlite::select`], whether or not the row is what was written.
-    pub(super) fn select_as_is(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &[u8],
-    ) -> Result<Option<Found>> {
-        let sql = format!("SELECT {COLUMNS} FROM entry WHERE namespace = ?1 AND key = ?2");
-        let read = |row: &Row<'_>| Found::read(row, 0);
-        let found = self.first(connection, &sql, params![space.id, key], read)?;
-        if found.is_none() {
-            self.check_absent(connection, space, key)?;
-        }
-        Ok(found)
-    }
-
     /// Says that the row of a key is not what was written.
     pub(super) fn unsound_row(&self, key: &[u8]) -> StoreError {
         self.damaged(key, "the checksum of its row is wrong")
-    }
-
-    /// Fails if a row is not what was written.
-    pub(super) fn sound(
-        &self,
-        space: &NamespaceRow,
-        key: &[u8],
-        found: Option<&Found>,
-    ) -> Result<()> {
-        match found {
-            Some(found) if !found.is_sound(space.id, key) => Err(self.unsound_row(key)),
-            _ => Ok(()),
-        }
-    }
-
-    /// As [`Sqlite::select`], with the value unless it is large.
-    pub(super) fn select_value(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &[u8],
-    ) -> Result<Option<(Found, Option<Vec<u8>>)>> {
-        let sql = format!("SELECT {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");
-        let read = |row: &Row<'_>| Ok((Found::read(row, 0)?, row.get(WIDTH)?));
-        let found = self.first(connection, &sql, params![space.id, key], read)?;
-        match &found {
-            Some((found, _)) => self.sound(space, key, Some(found))?,
-            None => self.check_absent(connection, space, key)?,
-        }
-        Ok(found)
     }
 
     /// Reads the first row that a statement finds.
@@ -222,5 +164,44 @@ impl Sqlite {
                 .map_err(|_| self.unsound(format!("`{name}` is no name of a namespace")))
         });
         names.collect()
+    }
+}
+
+impl Space<'_> {
+    /// Reads a key's row without its value, whether it is live or not.
+    pub(super) fn select(&self, key: &[u8]) -> Result<Option<Found>> {
+        let found = self.select_as_is(key)?;
+        self.sound(key, found.as_ref())?;
+        Ok(found)
+    }
+
+    /// As [`Space::select`], whether or not the row is what was written.
+    pub(super) fn select_as_is(&self, key: &[u8]) -> Result<Option<Found>> {
+        let sql = format!("SELECT {COLUMNS} FROM entry WHERE namespace = ?1 AND key = ?2");
+        let found = self.first(&sql, params![self.id, key], |row| Found::read(row, 0))?;
+        if found.is_none() {
+            self.check_absent(key)?;
+        }
+        Ok(found)
+    }
+
+    /// Fails if a row is not what was written.
+    pub(super) fn sound(&self, key: &[u8], found: Option<&Found>) -> Result<()> {
+        match found {
+            Some(found) if !found.is_sound(self.id, key) => Err(self.store.unsound_row(key)),
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Space::select`], with the value unless it is large.
+    pub(super) fn select_value(&self, key: &[u8]) -> Result<Option<(Found, Option<Vec<u8>>)>> {
+        let sql = format!("SELECT {COLUMNS}, value FROM entry WHERE namespace = ?1 AND key = ?2");
+        let read = |row: &Row<'_>| Ok((Found::read(row, 0)?, row.get(WIDTH)?));
+        let found = self.first(&sql, params![self.id, key], read)?;
+        match &found {
+            Some((found, _)) => self.sound(key, Some(found))?,
+            None => self.check_absent(key)?,
+        }
+        Ok(found)
     }
 }

@@ -1,13 +1,13 @@
 //! Listing: rows in pages, so that nothing is locked or held while somebody reads the listing.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use crate::store::{
     Entry, Key, Listed, Listing, Namespace, Result, Scan, Selection, StoreError, Time,
 };
 
 use super::Sqlite;
-use super::namespace_row::{NamespaceRow, Tally};
+use super::namespace_row::{NamespaceRow, Space, Tally};
 use super::row::{COLUMNS, EXPIRES, Found, WIDTH, deadline};
 
 /// So many rows are looked at before the file is let go, or fewer that hold so many bytes.
@@ -99,7 +99,7 @@ struct Page {
 impl Rows<'_> {
     /// Reads the next page.
     fn turn(&mut self) -> Result<()> {
-        let done = self.store.read_in(&self.namespace, |moment, space| {
+        let done = self.store.read_in(&self.namespace, |space| {
             if self
                 .space
                 .as_ref()
@@ -107,15 +107,13 @@ impl Rows<'_> {
             {
                 return Ok(None);
             }
-            let page = self
-                .read_page(moment, space)
-                .map_err(self.store.cannot("list"))?;
-            let mut failure = self.judge(moment, space, &page).err();
+            let page = self.read_page(space).map_err(self.store.cannot("list"))?;
+            let mut failure = self.judge(space, &page).err();
             // Whoever wants so many does not ask once more behind them.
             if let Some(err) = failure.take_if(|_| self.selection.limit.is_some()) {
                 return Err(err);
             }
-            Ok(Some((space.clone(), page, failure)))
+            Ok(Some((space.row.clone(), page, failure)))
         })?;
         let Some((space, page, failure)) = done.flatten() else {
             self.is_last = true;
@@ -145,19 +143,19 @@ impl Rows<'_> {
     /// Tells whether the rows of a page are all that there are. Of a whole namespace they are counted
     /// and summed up to its end; where keys came or went meanwhile, all that are there at the end are
     /// instead, for what hides some hides them still. Of a part the index counts them.
-    fn judge(&self, moment: &Connection, space: &NamespaceRow, page: &Page) -> Result<()> {
+    fn judge(&self, space: &Space<'_>, page: &Page) -> Result<()> {
         if let Some(mut found) = self.found
             && page.end.as_ref().is_none_or(|(_, is_enough)| !is_enough)
         {
-            let first = self.space.as_ref().unwrap_or(space);
+            let first = self.space.as_ref().unwrap_or(&space.row);
             if page.end.is_some() {
                 return Ok(());
             }
             found.join(page.found);
             if first.changes != space.changes {
-                found = self.store.count(moment, space.id)?;
+                found = space.count()?;
             }
-            return self.store.judge(space, found);
+            return space.judge(found);
         }
         if space.tally.is_none() {
             return Ok(());
@@ -179,7 +177,8 @@ impl Rows<'_> {
             "SELECT count(*) FROM entry INDEXED BY entry_key
              WHERE namespace = ?1 AND key {after} ?2 AND {before}"
         );
-        let count: i64 = moment
+        let count: i64 = space
+            .connection
             .prepare_cached(&sql)
             .and_then(|mut select| {
                 let to = to.map(|(to, _)| to.as_slice());
@@ -195,7 +194,7 @@ impl Rows<'_> {
         }
     }
 
-    fn read_page(&self, connection: &Connection, space: &NamespaceRow) -> rusqlite::Result<Page> {
+    fn read_page(&self, space: &Space<'_>) -> rusqlite::Result<Page> {
         let Selection {
             keys_only,
             values,
@@ -206,7 +205,7 @@ impl Rows<'_> {
         let is_summed = self.found.is_some() && space.tally.is_some();
         let keys_only = keys_only && is_summed && self.selection.limit.is_none();
         // Where none expires the index has all that is wanted, in fewer pages.
-        let by_index = keys_only && !has_expiry(connection, space)?;
+        let by_index = keys_only && !has_expiry(space)?;
         let (columns, by) = match (keys_only, values) {
             _ if by_index => ("NULL".to_owned(), "INDEXED BY entry_key"),
             (true, _) => ("expires".to_owned(), ""),
@@ -223,7 +222,7 @@ impl Rows<'_> {
             "SELECT key, {columns} FROM entry {by}
              WHERE namespace = ?1 AND key {after} ?2 {before} ORDER BY key {order}"
         );
-        let mut select = connection.prepare_cached(&sql)?;
+        let mut select = space.connection.prepare_cached(&sql)?;
         let mut rows = select.query(params![space.id, self.from, self.to])?;
         let mut page = Page::default();
         let mut bytes = 0;
@@ -333,8 +332,9 @@ impl Scan for Rows<'_> {
 }
 
 /// Tells whether an entry of a namespace expires.
-fn has_expiry(connection: &Connection, space: &NamespaceRow) -> rusqlite::Result<bool> {
-    connection
+fn has_expiry(space: &Space<'_>) -> rusqlite::Result<bool> {
+    space
+        .connection
         .prepare_cached(
             "SELECT 1 FROM entry INDEXED BY entry_expires
              WHERE namespace = ?1 AND expires IS NOT NULL LIMIT 1",

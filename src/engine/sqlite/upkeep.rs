@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use crate::store::{
     Check, Clock, Collect, Collected, Etag, Finding, Info, Key, Namespace, Progress, Result, Time,
@@ -11,7 +11,8 @@ use crate::store::{
 };
 
 use super::Sqlite;
-use super::namespace_row::{NamespaceRow, Tally};
+use super::check::Checker;
+use super::namespace_row::{Space, Tally};
 use super::row::{COLUMNS, Found};
 use super::schema::FORMAT;
 use super::transaction::{run_to_end, shorten_log};
@@ -40,19 +41,19 @@ impl Upkeep for Sqlite {
         while let Some(last) = self.sweep(namespace, now, &swept, &mut done.expired)? {
             swept = last;
         }
-        let strays = self.read_in(namespace, |moment, space| {
-            match self.is_first(moment, space)? {
-                true => self.stray_parts(moment),
-                false => Ok(Vec::new()),
-            }
+        let strays = self.read_in(namespace, |space| match space.is_first()? {
+            true => self.stray_parts(space.connection),
+            false => Ok(Vec::new()),
         })?;
         if let Some(strays) = strays.filter(|strays| !strays.is_empty()) {
-            self.change_if_any(namespace, |tx, _| self.remove_parts(tx, &strays))?;
+            self.change_if_any(namespace, |space| {
+                self.remove_parts(space.connection, &strays)
+            })?;
         }
         done.evicted = self.evict(namespace, request, clock, progress)?;
-        self.change_if_any(namespace, |tx, space| {
+        self.change_if_any(namespace, |space| {
             let sql = "UPDATE namespace SET collected = ?2 WHERE id = ?1";
-            self.write_rows(tx, sql, params![space.id, now.0.cast_signed()])
+            space.write_rows(sql, params![space.id, now.0.cast_signed()])
         })?;
         self.freeing(|| self.give_back())?;
         self.drop_reserve();
@@ -66,12 +67,11 @@ impl Upkeep for Sqlite {
         keys: &[(Key, Etag)],
         _clock: &dyn Clock,
     ) -> Result<u64> {
-        self.in_steps(namespace, keys, |tx, space, (key, etag)| {
+        self.in_steps(namespace, keys, |space, (key, etag)| {
             let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 AND etag = ?3
                        RETURNING key, expires";
-            let id = space.id;
-            let row = params![id, key.as_bytes(), etag.0.cast_signed()];
-            self.delete_by(tx, space, sql, row)
+            let (id, etag) = (space.id, etag.0.cast_signed());
+            space.delete_by(sql, params![id, key.as_bytes(), etag])
         })
     }
 
@@ -82,25 +82,27 @@ impl Upkeep for Sqlite {
         _clock: &dyn Clock,
         tell: &mut dyn FnMut(Finding),
     ) -> Result<()> {
-        self.check_namespace(namespace, request, tell)
+        let store = self;
+        Checker {
+            store,
+            namespace,
+            request,
+            tell,
+        }
+        .run()
     }
 
     fn info(&self, namespace: &Namespace, now: Time) -> Result<Option<Info>> {
-        let cannot = || self.cannot("read");
-        let told = self.read_in(namespace, |moment, space| {
-            let collected: Option<i64> = moment
-                .query_row(
-                    "SELECT collected FROM namespace WHERE id = ?1",
-                    [space.id],
-                    |row| row.get(0),
-                )
-                .map_err(cannot())?;
+        let told = self.read_in(namespace, |space| {
+            let sql = "SELECT collected FROM namespace WHERE id = ?1";
+            let collected: Option<Option<i64>> = space.first(sql, [space.id], |row| row.get(0))?;
+            let collected = collected.flatten();
             let mut info = Info {
                 format: FORMAT,
                 collected: collected.map(|nanos| Time(nanos.cast_unsigned())),
                 ..Info::default()
             };
-            self.measure(moment, space, now, &mut info)?;
+            space.measure(now, &mut info)?;
             Ok(info)
         })?;
         let (Some(mut info), Some(lent)) = (told, self.connect()?) else {
@@ -133,8 +135,9 @@ impl Sqlite {
         expired: &mut u64,
     ) -> Result<Option<(i64, Vec<u8>)>> {
         let at_once = self.at_once();
-        let done = self.change_if_any(namespace, |tx, space| {
-            let due: Vec<(i64, Vec<u8>)> = tx
+        let done = self.change_if_any(namespace, |space| {
+            let due: Vec<(i64, Vec<u8>)> = space
+                .connection
                 .prepare_cached(
                     "SELECT expires, key FROM entry WHERE namespace = ?1 AND expires <= ?2
                      AND (expires, key) > (?3, ?4) ORDER BY expires, key LIMIT ?5",
@@ -149,9 +152,9 @@ impl Sqlite {
                 .map_err(self.cannot("change"))?;
             let mut gone = 0;
             for (_, key) in &due {
-                let found = self.select_as_is(tx, space, key)?;
+                let found = space.select_as_is(key)?;
                 if found.is_some_and(|found| !found.is_live(now) && found.is_sound(space.id, key)) {
-                    self.delete(tx, space, key)?;
+                    space.delete(key)?;
                     gone += 1;
                 }
             }
@@ -181,26 +184,22 @@ impl Sqlite {
         }
         shorten_log(&lent, self.settings.busy_timeout).map_err(self.cannot("make smaller"))
     }
+}
 
-    /// Counts and measures what a namespace holds.
-    fn measure(
-        &self,
-        moment: &Connection,
-        space: &NamespaceRow,
-        now: Time,
-        info: &mut Info,
-    ) -> Result<()> {
-        let cannot = || self.cannot("read");
+impl Space<'_> {
+    /// Counts and measures what it holds.
+    fn measure(&self, now: Time, info: &mut Info) -> Result<()> {
+        let cannot = || self.store.cannot("read");
         let sql = format!("SELECT key, {COLUMNS} FROM entry WHERE namespace = ?1");
-        let mut select = moment.prepare(&sql).map_err(cannot())?;
-        let mut rows = select.query([space.id]).map_err(cannot())?;
+        let mut select = self.connection.prepare(&sql).map_err(cannot())?;
+        let mut rows = select.query([self.id]).map_err(cannot())?;
         let mut tally = Tally::default();
         while let Some(row) = rows.next().map_err(cannot())? {
             let read =
                 Found::read(row, 1).and_then(|found| Ok((row.get_ref(0)?.as_blob()?, found)));
             let (key, found) = read.map_err(cannot())?;
-            if !found.is_sound(space.id, key) {
-                return Err(self.unsound_row(key));
+            if !found.is_sound(self.id, key) {
+                return Err(self.store.unsound_row(key));
             }
             tally.add(key, found.meta.expires);
             if found.is_live(now) {
@@ -209,6 +208,6 @@ impl Sqlite {
                 info.expired += 1;
             }
         }
-        self.judge(space, tally)
+        self.judge(tally)
     }
 }

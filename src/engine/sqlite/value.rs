@@ -13,7 +13,6 @@ use crate::store::{Entry, Meta, OrCannot as _, Result, Source, StoreError, Value
 use super::Sqlite;
 use super::row::{Found, sum_of};
 use super::schema::PART_LEN;
-use super::transaction::Transaction;
 
 /// The first buffer for a value of which nobody knows the length.
 const FIRST_LEN: usize = 4 * 1024;
@@ -90,7 +89,7 @@ impl Sqlite {
     }
 
     /// Stores a large value in parts, and returns what they are kept under.
-    pub(super) fn write_parts(&self, tx: &Transaction<'_>, spool: &Spool) -> Result<Option<i64>> {
+    pub(super) fn write_parts(&self, tx: &Connection, spool: &Spool) -> Result<Option<i64>> {
         let Bytes::Large(file) = &spool.bytes else {
             return Ok(None);
         };
@@ -126,7 +125,7 @@ impl Sqlite {
     }
 
     /// Removes parts that no entry names, and none will: a new value is kept under another number.
-    pub(super) fn remove_parts(&self, tx: &Transaction<'_>, strays: &[i64]) -> Result<()> {
+    pub(super) fn remove_parts(&self, tx: &Connection, strays: &[i64]) -> Result<()> {
         for large in strays {
             tx.execute("DELETE FROM part WHERE large = ?1", [large])
                 .map_err(self.cannot("change"))?;
@@ -166,7 +165,7 @@ impl Sqlite {
     /// Copies a large value into a file of no name, and checks it.
     pub(super) fn copy_out(
         &self,
-        tx: &Transaction<'_>,
+        tx: &Connection,
         key: &[u8],
         found: &Found,
     ) -> Result<Option<Value>> {

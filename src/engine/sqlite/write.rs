@@ -12,9 +12,8 @@ use crate::store::{
 };
 
 use super::Sqlite;
-use super::namespace_row::NamespaceRow;
+use super::namespace_row::Space;
 use super::row::{Found, deadline, millis, sum_of};
-use super::transaction::Transaction;
 use super::value::Spool;
 
 impl Entries for Sqlite {
@@ -36,8 +35,8 @@ impl Entries for Sqlite {
         // The answer "no" needs no value.
         if put.condition != Condition::Always {
             self.fill_blank()?;
-            let allows = self.read_in(namespace, |moment, space| {
-                self.allows(moment, space, key, &put.condition, clock.now())
+            let allows = self.read_in(namespace, |space| {
+                space.allows(key, &put.condition, clock.now())
             })?;
             if !allows.unwrap_or_else(|| put.condition.holds(None)) {
                 return Ok(None);
@@ -46,31 +45,24 @@ impl Entries for Sqlite {
         // It goes into the file that has the name when the value has come.
         drop(self.connect_or_create()?);
         let spool = self.spool(put.value)?;
-        self.change(namespace, |tx, space| {
+        self.change(namespace, |space| {
             let now = clock.now();
-            let before = self.select_as_is(tx, space, key.as_bytes())?;
+            let before = space.select_as_is(key.as_bytes())?;
             if put.condition != Condition::Always || put.expiry == Expiry::Keep {
-                self.sound(space, key.as_bytes(), before.as_ref())?;
+                space.sound(key.as_bytes(), before.as_ref())?;
             }
             if let Some(was_there) = &mut put.was_there {
-                **was_there = is_there(space, key, before.as_ref(), now);
+                **was_there = space.is_there(key, before.as_ref(), now);
             }
             let live = before.filter(|found| found.is_live(now));
-            if !self.holds(tx, space, key, &put.condition, live.as_ref())? {
+            if !space.holds(key, &put.condition, live.as_ref())? {
                 return Ok(None);
             }
             let kept = live.and_then(|found| found.meta.expires);
             let expires = put.expiry.resolve(now, kept);
             let modified = put.modified.unwrap_or(now);
-            self.upsert(
-                tx,
-                space,
-                (key.as_bytes(), before),
-                &spool,
-                modified,
-                expires,
-            )
-            .map(Some)
+            let entry = (key.as_bytes(), before);
+            space.upsert(entry, &spool, modified, expires).map(Some)
         })
     }
 
@@ -81,22 +73,19 @@ impl Entries for Sqlite {
         condition: &Condition,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let removed = self.change_if_any(namespace, |tx, space| {
+        let removed = self.change_if_any(namespace, |space| {
             let now = clock.now();
-            if !self.is_to_remove(tx, space, key, now)?
-                || !self.allows(tx, space, key, condition, now)?
-            {
+            if !space.is_to_remove(key, now)? || !space.allows(key, condition, now)? {
                 return Ok(false);
             }
-            self.delete(tx, space, key.as_bytes()).map(|()| true)
+            space.delete(key.as_bytes()).map(|()| true)
         })?;
         Ok(removed == Some(true))
     }
 
     fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
-        let taken = self.change_if_any(namespace, |tx, space| {
-            self.take_row(tx, space, key.as_bytes(), clock.now())
-        })?;
+        let take = |space: &mut Space<'_>| space.take_row(key.as_bytes(), clock.now());
+        let taken = self.change_if_any(namespace, take)?;
         Ok(taken.flatten())
     }
 
@@ -107,9 +96,9 @@ impl Entries for Sqlite {
         expiry: Expiry,
         clock: &dyn Clock,
     ) -> Result<bool> {
-        let done = self.change_if_any(namespace, |tx, space| {
+        let done = self.change_if_any(namespace, |space| {
             let now = clock.now();
-            let found = self.select(tx, space, key.as_bytes())?;
+            let found = space.select(key.as_bytes())?;
             let Some(found) = found.filter(|found| found.is_live(now)) else {
                 return Ok(false);
             };
@@ -124,8 +113,7 @@ impl Entries for Sqlite {
             let value_sum = sum_of(key.as_bytes(), &meta, sum);
             let sum = sum_of(key.as_bytes(), &new, value_sum);
             let head = Found::new(new, sum, large).head_of(space.id, key.as_bytes());
-            self.write_rows(
-                tx,
+            space.write_rows(
                 "UPDATE entry SET etag = ?3, expires = ?4, sum = ?5, head = ?6
                  WHERE namespace = ?1 AND key = ?2",
                 params![
@@ -144,9 +132,9 @@ impl Entries for Sqlite {
     }
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
-        let removed = self.change_if_any(namespace, |tx, space| {
-            self.write_rows(tx, "DELETE FROM entry WHERE namespace = ?1", [space.id])?;
-            self.write_rows(tx, "DELETE FROM namespace WHERE id = ?1", [space.id])
+        let removed = self.change_if_any(namespace, |space| {
+            space.write_rows("DELETE FROM entry WHERE namespace = ?1", [space.id])?;
+            space.write_rows("DELETE FROM namespace WHERE id = ?1", [space.id])
         })?;
         Ok(removed.is_some())
     }
@@ -182,18 +170,16 @@ impl Entries for Sqlite {
     }
 }
 
-impl Sqlite {
+impl Space<'_> {
     /// Writes an entry in the place of whatever its key held before, a damaged one too.
     pub(super) fn upsert(
-        &self,
-        tx: &Transaction<'_>,
-        space: &mut NamespaceRow,
+        &mut self,
         (key, before): (&[u8], Option<Found>),
         spool: &Spool,
         modified: Time,
         expires: Option<Deadline>,
     ) -> Result<Etag> {
-        let large = self.write_parts(tx, spool)?;
+        let large = self.store.write_parts(self.connection, spool)?;
         let meta = Meta {
             etag: new_etag()?,
             modified,
@@ -215,7 +201,7 @@ impl Sqlite {
              value = ?9, head = ?10{expires_too}"
         );
         let columns = params![
-            space.id,
+            self.id,
             key,
             meta.etag.0.cast_signed(),
             meta.modified.0.cast_signed(),
@@ -224,126 +210,88 @@ impl Sqlite {
             row.sum.cast_signed(),
             large,
             spool.small(),
-            row.head_of(space.id, key).cast_signed(),
+            row.head_of(self.id, key).cast_signed(),
         ];
-        self.write_rows(tx, &sql, columns)?;
+        self.write_rows(&sql, columns)?;
         // An element that is written by its key is a part of its list, wherever it comes.
         if let Some(number) = number_of(key) {
-            space.note_element(number);
+            self.note_element(number);
         }
-        space.put(key, before.map(|before| before.meta.expires), expires);
+        self.put(key, before.map(|before| before.meta.expires), expires);
         Ok(meta.etag)
     }
 
     /// Removes a live entry and returns it, verified.
-    pub(super) fn take_row(
-        &self,
-        tx: &Transaction<'_>,
-        space: &mut NamespaceRow,
-        key: &[u8],
-        now: Time,
-    ) -> Result<Option<Entry>> {
-        let Some((found, value)) = self.select_value(tx, space, key)? else {
+    pub(super) fn take_row(&mut self, key: &[u8], now: Time) -> Result<Option<Entry>> {
+        let Some((found, value)) = self.select_value(key)? else {
             return Ok(None);
         };
         if !found.is_live(now) {
             return Ok(None);
         }
-        let entry = match (value, self.copy_out(tx, key, &found)?) {
+        let store = self.store;
+        let entry = match (value, store.copy_out(self.connection, key, &found)?) {
             (_, Some(value)) => Entry {
                 meta: found.meta,
                 value,
             },
-            (value, None) => self.verified(key, &found, value.unwrap_or_default())?,
+            (value, None) => store.verified(key, &found, value.unwrap_or_default())?,
         };
-        self.delete(tx, space, key)?;
+        self.delete(key)?;
         Ok(Some(entry))
     }
 
     /// Tells whether a key is there to be removed: it is live, or damaged.
-    pub(super) fn is_to_remove(
-        &self,
-        tx: &Transaction<'_>,
-        space: &NamespaceRow,
-        key: &Key,
-        now: Time,
-    ) -> Result<bool> {
-        let found = self.select_as_is(tx, space, key.as_bytes())?;
-        Ok(is_there(space, key, found.as_ref(), now))
+    pub(super) fn is_to_remove(&self, key: &Key, now: Time) -> Result<bool> {
+        let found = self.select_as_is(key.as_bytes())?;
+        Ok(self.is_there(key, found.as_ref(), now))
+    }
+
+    fn is_there(&self, key: &Key, found: Option<&Found>, now: Time) -> bool {
+        found.is_some_and(|found| found.is_live(now) || !found.is_sound(self.id, key.as_bytes()))
     }
 
     /// Runs a statement that writes rows.
-    pub(super) fn write_rows(
-        &self,
-        tx: &Transaction<'_>,
-        sql: &str,
-        params: impl Params,
-    ) -> Result<()> {
-        tx.prepare_cached(sql)
-            .and_then(|mut write| write.execute(params))
-            .map(drop)
-            .map_err(self.cannot("change"))
+    pub(super) fn write_rows(&self, sql: &str, params: impl Params) -> Result<()> {
+        self.store.write_rows(self.connection, sql, params)
     }
 
     /// Deletes a row, which is there.
-    pub(super) fn delete(
-        &self,
-        tx: &Transaction<'_>,
-        space: &mut NamespaceRow,
-        key: &[u8],
-    ) -> Result<()> {
+    pub(super) fn delete(&mut self, key: &[u8]) -> Result<()> {
         let sql = "DELETE FROM entry WHERE namespace = ?1 AND key = ?2 RETURNING key, expires";
-        let id = space.id;
-        self.delete_by(tx, space, sql, params![id, key]).map(drop)
+        let id = self.id;
+        self.delete_by(sql, params![id, key]).map(drop)
     }
 
     /// Deletes rows by a statement that returns the key and the expiry of each, and counts them.
-    pub(super) fn delete_by(
-        &self,
-        tx: &Transaction<'_>,
-        space: &mut NamespaceRow,
-        sql: &str,
-        params: impl Params,
-    ) -> Result<u64> {
+    pub(super) fn delete_by(&mut self, sql: &str, params: impl Params) -> Result<u64> {
+        let (store, connection) = (self.store, self.connection);
         let mut gone = 0;
-        tx.prepare_cached(sql)
+        connection
+            .prepare_cached(sql)
             .and_then(|mut delete| {
                 let mut rows = delete.query(params)?;
                 while let Some(row) = rows.next()? {
-                    space.forget(row.get_ref(0)?.as_blob()?, deadline(row, 1)?);
+                    self.forget(row.get_ref(0)?.as_blob()?, deadline(row, 1)?);
                     gone += 1;
                 }
                 Ok(gone)
             })
-            .map_err(self.cannot("change"))
+            .map_err(store.cannot("change"))
     }
 
     /// Tells whether a condition holds of what a key holds.
-    fn allows(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &Key,
-        condition: &Condition,
-        now: Time,
-    ) -> Result<bool> {
+    fn allows(&self, key: &Key, condition: &Condition, now: Time) -> Result<bool> {
         if *condition == Condition::Always {
             return Ok(true);
         }
-        let found = self.select(connection, space, key.as_bytes())?;
+        let found = self.select(key.as_bytes())?;
         let live = found.filter(|found| found.is_live(now));
-        self.holds(connection, space, key, condition, live.as_ref())
+        self.holds(key, condition, live.as_ref())
     }
 
-    /// As [`Sqlite::allows`], of the live entry that was found.
-    fn holds(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &Key,
-        condition: &Condition,
-        live: Option<&Found>,
-    ) -> Result<bool> {
+    /// As [`Space::allows`], of the live entry that was found.
+    fn holds(&self, key: &Key, condition: &Condition, live: Option<&Found>) -> Result<bool> {
         let Some(found) = live else {
             return Ok(condition.holds(None));
         };
@@ -352,26 +300,19 @@ impl Sqlite {
             Condition::Absent => false,
             Condition::Etag(etag) => found.meta.etag == *etag,
             Condition::Value(value) => {
-                found.meta.size == value.len() as u64
-                    && self.value_is(connection, space, key, found, value)?
+                found.meta.size == value.len() as u64 && self.value_is(key, found, value)?
             }
         })
     }
 
-    fn value_is(
-        &self,
-        connection: &Connection,
-        space: &NamespaceRow,
-        key: &Key,
-        found: &Found,
-        value: &[u8],
-    ) -> Result<bool> {
-        if let Some(mut parts) = self.parts(connection, key.as_bytes(), found) {
+    fn value_is(&self, key: &Key, found: &Found, value: &[u8]) -> Result<bool> {
+        let (store, key) = (self.store, key.as_bytes());
+        if let Some(mut parts) = store.parts(self.connection, key, found) {
             return Ok(crate::store::entry::read_to_end(&mut parts)? == value);
         }
-        match self.select_value(connection, space, key.as_bytes())? {
+        match self.select_value(key)? {
             Some((found, Some(bytes))) => {
-                let entry = self.verified(key.as_bytes(), &found, bytes)?;
+                let entry = store.verified(key, &found, bytes)?;
                 Ok(entry.value.into_vec()? == value)
             }
             _ => Ok(false),
@@ -379,8 +320,13 @@ impl Sqlite {
     }
 }
 
-fn is_there(space: &NamespaceRow, key: &Key, found: Option<&Found>, now: Time) -> bool {
-    found.is_some_and(|found| found.is_live(now) || !found.is_sound(space.id, key.as_bytes()))
+impl Sqlite {
+    /// Runs a statement that writes rows, in a transaction.
+    pub(super) fn write_rows(&self, tx: &Connection, sql: &str, params: impl Params) -> Result<()> {
+        let write = tx.prepare_cached(sql);
+        let done = write.and_then(|mut write| write.execute(params));
+        done.map(drop).map_err(self.cannot("change"))
+    }
 }
 
 fn new_etag() -> Result<Etag> {

@@ -304,22 +304,6 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_is_what_the_format_page_shows() {
-        let line = encode(&sample(), b"color");
-        let text = std::str::from_utf8(&line).unwrap();
-        let want = "kv1 0123456789abcdef 1732158611000000000 001732158999000 00 00005 \
-                    0000000000000000005 9a2f9d6b9a4a9b5c ";
-        assert_eq!(text[..66], want[..66]);
-        assert!(text.ends_with('\n'));
-    }
-
-    #[test]
-    fn decodes_what_it_encoded() {
-        let bytes = file();
-        assert_eq!(decode(&bytes), Ok((sample(), &b"color"[..], LINE_LEN + 6)));
-    }
-
-    #[test]
     fn extremes_fit() {
         let header = Header {
             meta: Meta {

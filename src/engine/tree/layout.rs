@@ -121,14 +121,6 @@ pub(super) fn shard_name(shard: u16) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_place_is_what_sha1sum_prints() {
-        let key = Key::new(b"color".to_vec()).unwrap();
-        let hashed = HashedKey::of(&key);
-        assert_eq!(hashed.hash(), "6dd0fe8001145bec4a12d0e22da711c4970d000b");
-        assert_eq!((hashed.shard(), hashed.name().len()), ("6d", NAME_LEN));
-    }
-
     /// The two prefixes published at shattered.io (Stevens et al., "The first collision for full
     /// SHA-1", CRYPTO 2017). They hold NUL bytes and so cannot be keys; their place is one all the
     /// same, which is why every reader compares the key itself.

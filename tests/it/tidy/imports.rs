@@ -31,10 +31,11 @@ const ENGINES: &[&str] = &["http", "memory", "redis", "sqlite", "tree"];
 const MOST_FILES: usize = 3;
 const SPREAD: &[(&str, usize)] = &[
     ("engine/tree Tree", 21),
-    ("engine/sqlite Sqlite", 15),
+    ("engine/sqlite Sqlite", 14),
     ("engine/redis Redis", 12),
     ("mount App", 10),
     ("engine/tree Work", 8),
+    ("engine/sqlite Space", 6),
     ("engine/http Http", 5),
 ];
 

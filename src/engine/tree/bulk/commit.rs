@@ -128,15 +128,8 @@ impl Loose<'_> {
     }
 }
 
-/// What is to become of a loose entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Verdict {
-    Keep,
-    Unlink,
-}
-
-/// Judges a loose entry, under the lock of its shard.
-pub(in super::super) type Judge<'a> = &'a mut dyn FnMut(Loose<'_>) -> Result<Verdict>;
+/// Tells whether a loose entry is to be unlinked, under the lock of its shard.
+pub(in super::super) type Judge<'a> = &'a mut dyn FnMut(Loose<'_>) -> Result<bool>;
 
 /// A bulk change whose pack is written.
 pub(in super::super) struct Commit<'a> {
@@ -244,7 +237,7 @@ impl Commit<'_> {
                 header,
                 path: path(),
             };
-            if judge(loose)? == Verdict::Unlink {
+            if judge(loose)? {
                 superseded.push(sha1);
             }
         }

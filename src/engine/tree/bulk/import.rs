@@ -20,7 +20,7 @@ use super::super::pack::{self, LONGEST_VALUE, Named, PackWriter, Record};
 use super::super::temp::Temp;
 use super::super::tries::Tries;
 use super::before::{Before, PackedBefore};
-use super::commit::{Commit, Drafts, Loose, Touched, Verdict};
+use super::commit::{Commit, Drafts, Loose, Touched};
 
 /// Bytes held in memory before they are sorted and written.
 const RUN_LEN: usize = 64 * 1024 * 1024;
@@ -240,9 +240,9 @@ impl Plan {
             touched = Touched::all();
             has_elements = true;
         }
-        let mut judge = |loose: Loose<'_>| -> Result<Verdict> {
+        let mut judge = |loose: Loose<'_>| -> Result<bool> {
             if merge == Merge::Replace {
-                return Ok(Verdict::Unlink);
+                return Ok(true);
             }
             // What is imported under this hash, if it is: its key, and when it was written.
             let mut found: Option<(Vec<u8>, Time)> = None;
@@ -252,7 +252,7 @@ impl Plan {
                 })?;
             }
             let Some((key, modified)) = found.or_else(|| drafts.find(loose.sha1)) else {
-                return Ok(Verdict::Keep);
+                return Ok(false);
             };
             let header = match loose.header {
                 Ok((_, ref other)) if *other != key => return loose.collides(),
@@ -271,11 +271,7 @@ impl Plan {
                 done.stored -= 1;
                 done.left += 1;
             }
-            Ok(if keeps {
-                Verdict::Keep
-            } else {
-                Verdict::Unlink
-            })
+            Ok(!keeps)
         };
         let commit = Commit {
             tree,

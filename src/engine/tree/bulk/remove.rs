@@ -12,7 +12,7 @@ use super::super::pack::{Geometry, PackWriter, Packs, Record};
 use super::super::repack::Repack;
 use super::super::temp::Temp;
 use super::before::{Before, PackedBefore};
-use super::commit::{Commit, Drafts, FEW, Loose, Touched, Verdict};
+use super::commit::{Commit, Drafts, FEW, Loose, Touched};
 use super::import::Etags;
 
 /// A key that is to be removed.
@@ -115,9 +115,9 @@ impl Tree {
             let hashes = removals.iter().map(|removal| sha1_of(removal.key));
             hashes.zip(0..).collect()
         });
-        let mut judge = |loose: Loose<'_>| -> Result<Verdict> {
+        let mut judge = |loose: Loose<'_>| -> Result<bool> {
             let Some(&number) = places.get(loose.sha1) else {
-                return Ok(Verdict::Keep);
+                return Ok(false);
             };
             judge_loose(&mut fates[number], loose, now, failed)
         };
@@ -173,29 +173,25 @@ fn judge_packed<'a>(
     Ok(fates)
 }
 
-/// Judges the loose entry of a key, which hides what packs hold of it.
+/// Tells whether the loose entry of a key, which hides what packs hold of it, is to be unlinked.
 fn judge_loose(
     fate: &mut Fate<'_>,
     loose: Loose<'_>,
     now: Time,
     failed: &mut dyn FnMut(StoreError),
-) -> Result<Verdict> {
+) -> Result<bool> {
     let header = match loose.header {
         Ok((_, ref key)) if *key != fate.removal.key => return loose.collides(),
         Ok((header, _)) => header,
         Err(err) if !matches!(err, StoreError::Damaged { .. }) => {
             fate.goes = false;
             failed(err);
-            return Ok(Verdict::Keep);
+            return Ok(false);
         }
         // Nobody can say what it held, but it can go, unless it had to be a certain one.
         Err(_) => {
             fate.goes = fate.removal.etag.is_none();
-            return Ok(if fate.goes {
-                Verdict::Unlink
-            } else {
-                Verdict::Keep
-            });
+            return Ok(fate.goes);
         }
     };
     let is_wanted = fate
@@ -204,11 +200,7 @@ fn judge_loose(
         .is_none_or(|etag| etag == header.meta.etag);
     fate.goes = is_wanted && header.is_live(now);
     // One that is dead hides nothing any more.
-    Ok(if is_wanted {
-        Verdict::Unlink
-    } else {
-        Verdict::Keep
-    })
+    Ok(is_wanted)
 }
 
 fn write_tombstones(
