@@ -216,9 +216,6 @@ pub fn what_goes_on_in_the_background_has_no_lock() {
 #[test]
 pub fn a_lock_that_is_inherited_is_free_when_the_last_is_gone() {
     let kv = Sandbox::new();
-    if kv.has_server() {
-        return;
-    }
     let script = "setsid sleep 600 >/dev/null 2>&1 & echo $! >pid";
     let holder = Started::script(&kv, &["lock", "job", "--inherit"], script);
     let by = holder.pid();
@@ -237,9 +234,6 @@ pub fn a_lock_that_is_inherited_is_free_when_the_last_is_gone() {
 #[test]
 pub fn a_program_that_inherits_a_lock_lives_on_with_it() {
     let kv = Sandbox::new();
-    if kv.has_server() {
-        return;
-    }
     let holder = hold(&kv, &["lock", "job", "--inherit"]);
     let program = pid_in(&kv.path("pid"));
     holder.signal(Signal::SIGKILL);
@@ -259,9 +253,6 @@ pub fn a_program_that_inherits_a_lock_lives_on_with_it() {
 #[test]
 pub fn what_is_shared_is_inherited_shared() {
     let kv = Sandbox::new();
-    if kv.has_server() {
-        return;
-    }
     let holder = hold(&kv, &["lock", "job", "--inherit", "--shared"]);
     attempt(&kv, &["lock", "job", "--shared"])
         .ends(Exit::Success)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::{replies, reply};
-use crate::harness::{Engine, Sandbox, cannot_run, has_program, tell_count};
+use crate::harness::{Sandbox, cannot_run, has_program, tell_count};
 
 /// A batch that is talked to.
 struct Batch {
@@ -243,10 +243,7 @@ fn a_put_that_cannot_take_place_does_not_keep_others_of_its_group() {
 
 /// It keeps the directory open while that is the one at its path, and nothing in it was replaced.
 #[test]
-pub fn a_namespace_that_is_another_by_now_is_looked_into_anew() {
-    if Engine::current() != Engine::Tree {
-        return;
-    }
+fn a_namespace_that_is_another_by_now_is_looked_into_anew() {
     let kv = Sandbox::new();
     kv.put("k", "old");
     kv.run(["-n", "other", "put", "k", "new"])

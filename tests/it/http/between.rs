@@ -317,7 +317,7 @@ fn who_is_told_no_too_early_waits() {
         let status = command.output().unwrap().status;
         assert_eq!(status.code(), Some(exit), "{args:?}");
         let count = asked.try_iter().count();
-        assert!(count < 50, "{args:?}: {count}");
+        assert!((1..50).contains(&count), "{args:?}: {count}");
     }
 }
 
@@ -371,7 +371,10 @@ fn a_socket_whose_queue_is_full_holds_nobody_up() {
     let listener = UnixListener::bind(kv.path("full")).unwrap();
     rustix::net::listen(&listener, 0).unwrap();
     let _waits = UnixStream::connect(kv.path("full")).unwrap();
-    for (store, wanted) in [("http", "it does not answer"), ("redis", "full")] {
+    for (store, wanted) in [
+        ("http", "it does not answer"),
+        ("redis", "Resource temporarily"),
+    ] {
         let store = format!("{store}+unix:full");
         let options = ["--busy-timeout", "500ms", "--store", &store];
         let said = kv.run([&options[..], &["get", "k"]].concat());

@@ -46,8 +46,14 @@ fn read_request(stream: &mut TcpStream) -> bool {
     stream.read_exact(&mut vec![0; length]).is_ok()
 }
 
-fn serve(mut stream: TcpStream, mode: &str, proof: &str) -> std::io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    mode: &str,
+    proof: &str,
+    asked: &AtomicUsize,
+) -> std::io::Result<()> {
     while read_request(&mut stream) {
+        asked.fetch_add(1, Ordering::Relaxed);
         for step in does(mode) {
             match step {
                 Send(bytes) => {
@@ -85,16 +91,19 @@ fn serve(mut stream: TcpStream, mode: &str, proof: &str) -> std::io::Result<()> 
     Ok(())
 }
 
-/// Starts such a server, which is there for as long as the tests run.
-fn start(mode: &'static str, proof: &'static str) -> String {
+/// Starts such a server, which is there for as long as the tests run, and counts what it was asked.
+fn start(mode: &'static str, proof: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || serve(stream, mode, proof));
+            let counted = Arc::clone(&counted);
+            thread::spawn(move || serve(stream, mode, proof, &counted));
         }
     });
-    format!("http://{address}")
+    (format!("http://{address}"), asked)
 }
 
 /// Every kind of request that a command makes.
@@ -162,7 +171,7 @@ fn try_all(
         for _ in 0..8 {
             scope.spawn(|| {
                 while let Some((mode, also)) = MODES.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let store = start(mode, proof);
+                    let (store, asked) = start(mode, proof);
                     for args in commands {
                         // What a service may do for an hour it may call for an hour.
                         let is_long = *args == ["info"] || args.contains(&"n");
@@ -170,7 +179,10 @@ fn try_all(
                             continue;
                         }
                         let begun = Instant::now();
+                        let before = asked.load(Ordering::Relaxed);
                         let (status, said) = run(&kv, &store, args);
+                        // Who asks nobody fails as well.
+                        let has_asked = asked.load(Ordering::Relaxed) > before;
                         let took = (begun.elapsed(), format!("{mode}: {args:?}"));
                         let mut slowest = slowest.lock().unwrap();
                         if slowest.0 < took.0 {
@@ -179,7 +191,7 @@ fn try_all(
                         drop(slowest);
                         let fine = status.is_some_and(|status| allowed(mode, args, also, status));
                         let escapes = said.contains(|c: char| c.is_control() && c != '\n');
-                        if !fine || escapes {
+                        if !fine || escapes || !has_asked {
                             let line = format!("{mode}: {args:?}: {status:?}: {said}");
                             wrong.lock().unwrap().insert(line);
                         }

@@ -147,6 +147,7 @@ fn a_waiter_is_woken() {
     thread::scope(|scope| {
         let pop = scope.spawn(|| server.ask("POST /v1/jobs?op=pop&wait=60s", &[], b""));
         let come = scope.spawn(|| server.ask("POST /v1/default/k?op=wait&wait=60s", &[], b""));
+        until("both of them wait", || server.waiting() == 2);
         kv.put("other", "v");
         kv.run(["push", "jobs", "job"]).ends(Exit::Success);
         pop.join().unwrap().is(200).holds("job");
