@@ -10,7 +10,7 @@ use fuser::{Errno, FileAttr, FileType, INodeNo};
 use crate::store::{Key, Meta, Namespace, Time, error};
 
 use super::dir_index::Freshness;
-use super::inode::Inode;
+use super::inode::{Handle, Inode};
 use super::names;
 use super::nodes::{FullKey, Node};
 use super::{Answer, App};
@@ -73,20 +73,31 @@ impl App {
             let handle = handle.and_then(|handle| files.handle(handle).ok());
             (files.numbered(number), handle)
         };
-        let held = handle.and_then(|handle| handle.held());
-        let newest = || inode?.handles_by(number).rev().find_map(|it| it.held());
-        match (held.or_else(newest), node) {
-            (Some((size, modified)), node) => Ok(Attributes {
-                is_gone: node.is_none(),
-                ..Attributes::file(size, modified)
-            }),
+        let amid = |handle: &Arc<Handle>| (!handle.waits()).then(|| handle.held())?;
+        let all = inode.map(|inode| inode.handles_by(number).rev().collect());
+        let all: Vec<_> = all.unwrap_or_default();
+        let held = handle
+            .as_ref()
+            .and_then(amid)
+            .or_else(|| all.iter().find_map(amid));
+        let told = match (held, node) {
+            (Some((size, modified)), node) => {
+                return Ok(Attributes {
+                    is_gone: node.is_none(),
+                    ..Attributes::file(size, modified)
+                });
+            }
             (None, Some(Node::File(file))) => match self.file_attributes(&file)? {
-                Some(attributes) => Ok(attributes),
-                None => self.open_attributes(number),
+                Some(attributes) => attributes,
+                None => self.open_attributes(number)?,
             },
-            (None, Some(dir)) => Ok(self.dir_attributes(&dir)),
-            (None, None) => self.open_attributes(number),
+            (None, Some(dir)) => return Ok(self.dir_attributes(&dir)),
+            (None, None) => self.open_attributes(number)?,
+        };
+        for handle in all {
+            handle.note_told((told.size, told.modified));
         }
+        Ok(told)
     }
 
     /// Returns what is told of a file that is gone and still open.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::store::{Etag, Time};
 
-use super::buffer::{Buffer, Kind, State};
+use super::buffer::{Buffer, Kind, Pin, State};
 use super::find::Attributes;
 use super::inode::{Handle, Inode};
 use super::nodes::{FullKey, Node};
@@ -13,7 +13,7 @@ use super::{Answer, App};
 
 /// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to
 /// be changed.
-pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &State, is_new: bool) {
+pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &State) {
     let readers = by.inode.handles_by(by.number);
     let mut readers = readers.filter(|other| !other.writes && other.buffer().is_none());
     let Some(first) = readers.next() else {
@@ -32,16 +32,40 @@ pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &State, 
         let held = reader.reader.lock().as_ref().map(Reader::pin);
         let held = held.and_then(|pin| pin.etag);
         if held.is_some() && held == etag {
-            if is_new {
-                // It was opened since the name was to be taken from its number, and is amid a value.
-                if reader.held().is_some() {
-                    continue;
-                }
-                reader.end();
-            }
             reader.follow(Some(buffer));
         }
     }
+}
+
+/// Lets who has read to the end go on with what the file is now, if that is there.
+pub(super) fn renew(app: &App, handle: &Handle) -> Answer<()> {
+    let inode = &handle.inode;
+    let Some((namespace, key)) = inode.name() else {
+        return Ok(());
+    };
+    let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
+    let is_all = |is: &Arc<Buffer>| is.snapshot().draft.is_some();
+    let mut reader = handle.reader.lock();
+    let found = match pending.as_ref().is_some_and(is_all) {
+        true => None,
+        false => match app.stat(&namespace, &key)? {
+            None => return Ok(()),
+            found => found,
+        },
+    };
+    let held = reader.as_ref().map(Reader::pin);
+    if let Some(pending) = pending {
+        if !handle.shares(&pending) {
+            handle.follow(Some(&pending));
+            handle.hold_on(&mut reader, None);
+        }
+    } else if (handle.buffer().is_some() || held != found.as_ref().map(Pin::of))
+        && let Some(newer) = app.answer(Reader::open(app, &namespace, &key))?
+    {
+        handle.follow(None);
+        handle.hold_on(&mut reader, Some(newer));
+    }
+    Ok(())
 }
 
 /// Lets go of a buffer that nobody writes to any more and that is in the store as well, or never
@@ -87,7 +111,7 @@ pub(super) fn move_pins(app: &App, inode: &Inode, from: Etag, to: Etag, modified
         if let Some(reader) = &mut *reader {
             reader.move_to(from, to, modified);
         }
-        handle.note_read(reader.as_ref());
+        handle.show(reader.as_ref());
     }
 }
 
@@ -105,7 +129,8 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
             let holder = holder.unwrap_or(handle);
             _ = app.load(&holder, &mut state);
             if !state.is_pending() {
-                state.modified = Some(last.1);
+                let held = holder.reader.lock().as_ref().map(Reader::stat);
+                state.modified = held.or(Some(last)).map(|(_, modified)| modified);
             }
             buffer.show(&state, last.1);
         } else if let Some(reader) = &mut *handle.reader.lock() {

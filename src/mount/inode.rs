@@ -1,128 +1,21 @@
-//! Open files, and whose turn it is to change them.
+//! A file that is open, and its openings.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
 
 use fuser::Errno;
 use parking_lot::Mutex;
 
 use crate::os::Writer;
-use crate::store::{Namespace, Time};
+use crate::store::Time;
 
+use super::Answer;
 use super::buffer::{Buffer, Pin, Snapshot, State};
-use super::names;
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App};
-
-fn name_of(file: &FullKey) -> (Namespace, Vec<u8>) {
-    (file.0.clone(), file.1.as_bytes().to_vec())
-}
-
-/// The files that are open, or only in memory.
-#[derive(Default)]
-pub(super) struct Files {
-    named: BTreeMap<(Namespace, Vec<u8>), Arc<Inode>>,
-    /// Those that are open, by the kernel's number, and how often: it may know no name of them.
-    numbers: HashMap<u64, (Arc<Inode>, usize)>,
-    handles: HashMap<u64, Arc<Handle>>,
-    last: u64,
-}
-
-impl Files {
-    pub(super) fn named(&self, file: &FullKey) -> Option<Arc<Inode>> {
-        self.named.get(&name_of(file)).cloned()
-    }
-
-    /// Gives a file another name. What had it before has none any more.
-    pub(super) fn rename(&mut self, inode: &Arc<Inode>, to: &FullKey) {
-        if let Some(from) = inode.name() {
-            self.named.remove(&name_of(&from));
-        }
-        *inode.name.lock() = Some(to.clone());
-        if let Some(old) = self.named.insert(name_of(to), Arc::clone(inode))
-            && !Arc::ptr_eq(&old, inode)
-        {
-            *old.name.lock() = None;
-        }
-    }
-
-    /// Takes the name of a file away.
-    pub(super) fn detach(&mut self, inode: &Inode) {
-        if let Some(file) = inode.name.lock().take() {
-            self.named.remove(&name_of(&file));
-        }
-    }
-
-    /// Returns what is open under a number.
-    pub(super) fn numbered(&self, number: u64) -> Option<Arc<Inode>> {
-        self.numbers
-            .get(&number)
-            .map(|(inode, _)| Arc::clone(inode))
-    }
-
-    pub(super) fn handle(&self, handle: u64) -> Answer<Arc<Handle>> {
-        self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
-    }
-
-    /// Returns the newest opening.
-    pub(super) fn newest(&self) -> u64 {
-        self.last
-    }
-
-    /// Returns the files that are shown below a directory.
-    pub(super) fn below<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a [u8],
-    ) -> impl Iterator<Item = (&'a [u8], &'a Arc<Inode>)> {
-        self.named
-            .range((namespace.clone(), prefix.to_vec())..)
-            .take_while(move |((of, key), _)| of == namespace && key.starts_with(prefix))
-            .filter(move |((_, key), _)| names::leads(prefix, key))
-            .map(|((_, key), inode)| (&key[..], inode))
-    }
-
-    pub(super) fn add_handle(&mut self, handle: Handle) -> u64 {
-        self.last += 1;
-        let open = self.numbers.entry(handle.number);
-        open.or_insert_with(|| (Arc::clone(&handle.inode), 0)).1 += 1;
-        let handle = Arc::new(handle);
-        handle
-            .inode
-            .handles
-            .lock()
-            .insert(self.last, Arc::clone(&handle));
-        self.handles.insert(self.last, handle);
-        self.last
-    }
-
-    pub(super) fn drop_handle(&mut self, id: u64) -> Answer<Arc<Handle>> {
-        let handle = self.handles.remove(&id).ok_or(Errno::EBADF)?;
-        handle.inode.handles.lock().remove(&id);
-        if let Some((_, count)) = self.numbers.get_mut(&handle.number) {
-            *count -= 1;
-            if *count == 0 {
-                self.numbers.remove(&handle.number);
-            }
-        }
-        Ok(handle)
-    }
-
-    /// Forgets a file that nobody uses and that is in the store as well. To be called by who has
-    /// the only [`Arc`] of it beside this table's.
-    fn leave(&mut self, inode: &Arc<Inode>) {
-        const IDLE: usize = 2;
-        if Arc::strong_count(inode) == IDLE
-            && inode.buffer().is_none()
-            && let Some(file) = inode.name()
-        {
-            self.named.remove(&name_of(&file));
-        }
-    }
-}
 
 /// A file that is open, or only in memory.
 #[derive(Default)]
@@ -130,13 +23,27 @@ pub(super) struct Inode {
     /// Held by whoever opens, stores, renames or removes it: that is decided one after the other.
     pub(super) turn: Mutex<()>,
     /// Where it is; `None` once it was removed. It changes only in a turn.
-    name: Mutex<Option<FullKey>>,
+    pub(super) name: Mutex<Option<FullKey>>,
     /// Its openings.
-    handles: Mutex<BTreeMap<u64, Arc<Handle>>>,
+    pub(super) handles: Mutex<BTreeMap<u64, Arc<Handle>>>,
     /// What whoever opens it goes on with; `None` where that is the key's value.
     buffer: Mutex<Option<Arc<Buffer>>>,
     /// What it was when it was opened or removed.
     pub(super) last: Mutex<Option<(u64, Time)>>,
+}
+
+/// Who reads at the end again after this long waits for more, as `tail -f` does.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How far who reads has come.
+#[derive(Clone, Copy, Debug, Default)]
+enum Progress {
+    #[default]
+    Amid,
+    /// Its last byte was read last.
+    Reached,
+    /// It was read at its end last, since then.
+    Waits(Instant),
 }
 
 /// One opening of a file.
@@ -157,8 +64,9 @@ pub(super) struct Handle {
     pub(super) reader: Mutex<Option<Reader>>,
     /// The size and time of that, which are told while it is being read.
     stat: Mutex<Option<(u64, Time)>>,
-    /// Where what it held ends, where another value has taken its place since.
-    end: Mutex<Option<u64>>,
+    progress: Mutex<Progress>,
+    /// Whether fstat(2) has told of something else than it holds, and what it reads next is to be of that.
+    pub(super) is_told: AtomicBool,
 }
 
 impl Handle {
@@ -179,7 +87,8 @@ impl Handle {
             is_left: AtomicBool::default(),
             reader: Mutex::default(),
             stat: Mutex::default(),
-            end: Mutex::default(),
+            progress: Mutex::default(),
+            is_told: AtomicBool::default(),
         };
         handle.hold_on(&mut handle.reader.lock(), reader);
         handle
@@ -194,16 +103,46 @@ impl Handle {
         *self.buffer.lock() = buffer.cloned();
     }
 
-    /// Notes that a whole takes the place of what it holds, of which no part is the rest of that.
-    pub(super) fn end(&self) {
-        let held = self.reader.lock();
-        *self.end.lock() = held.as_ref().map(|held| held.stat().0);
+    /// Tells whether it only reads and has come to the end of what it holds: who asks for what has come
+    /// since, as `tail -f` does, gets to see that.
+    pub(super) fn waits(&self) -> bool {
+        !self.writes && !matches!(*self.progress.lock(), Progress::Amid)
     }
 
-    /// Tells once who reads on that this was the end.
-    pub(super) fn ends_at(&self, offset: u64) -> bool {
-        let end = self.end.lock().take();
-        end.is_some_and(|end| offset >= end)
+    /// Notes that it was read up to here, of so many bytes.
+    pub(super) fn note_read(&self, offset: u64, read: usize, of: u64) {
+        let mut progress = self.progress.lock();
+        *progress = match *progress {
+            Progress::Waits(since) if read == 0 => Progress::Waits(since),
+            _ if read == 0 => Progress::Waits(Instant::now()),
+            _ if offset + read as u64 >= of => Progress::Reached,
+            _ => Progress::Amid,
+        };
+    }
+
+    /// Notes what fstat(2) tells of the file to who may wait for that.
+    pub(super) fn note_told(&self, told: (u64, Time)) {
+        let is_other = match (self.held(), self.buffer()) {
+            (Some(held), _) => held != told,
+            // What is added to something that is not what the file is any more.
+            (None, followed) => followed.is_some_and(|is| !self.inode.is_current(&is)),
+        };
+        if self.waits() && is_other {
+            self.is_told.store(true, SeqCst);
+        }
+    }
+
+    /// Tells whether a read at an offset is to be of what the file is now.
+    pub(super) fn is_due(&self, offset: u64) -> bool {
+        let is_told = self.is_told.swap(false, SeqCst) && self.waits();
+        let mut progress = self.progress.lock();
+        let is_patient = matches!(*progress, Progress::Waits(since) if since.elapsed() > PATIENCE);
+        let is_at_end = || self.held().is_none_or(|(len, _)| offset >= len);
+        let is_due = is_told || !self.writes && is_patient && is_at_end();
+        if is_due {
+            *progress = Progress::Reached;
+        }
+        is_due
     }
 
     /// Tells whether it is of this buffer.
@@ -231,14 +170,12 @@ impl Handle {
     /// Gives it another value to hold.
     pub(super) fn hold_on(&self, held: &mut Option<Reader>, reader: Option<Reader>) {
         *held = reader;
-        self.note_read(held.as_ref());
+        self.show(held.as_ref());
     }
 
-    /// Notes what can be told of what it holds. Who only reads and has come to the end waits for what is
-    /// next, as `tail -f` does.
-    pub(super) fn note_read(&self, reader: Option<&Reader>) {
-        let held = reader.filter(|reader| self.writes || !reader.has_ended());
-        *self.stat.lock() = held.map(Reader::stat);
+    /// Notes what can be told of what it holds.
+    pub(super) fn show(&self, reader: Option<&Reader>) {
+        *self.stat.lock() = reader.map(Reader::stat);
     }
 
     /// Returns the size and time of what it holds, if that need not be what the file is now.
@@ -265,6 +202,13 @@ impl Handle {
 }
 
 impl Inode {
+    pub(super) fn of(file: &FullKey) -> Self {
+        Self {
+            name: Mutex::new(Some(file.clone())),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn name(&self) -> Option<FullKey> {
         self.name.lock().clone()
     }
@@ -320,56 +264,6 @@ impl Inode {
         if self.is_current(buffer) {
             *self.buffer.lock() = None;
         }
-    }
-}
-
-impl App {
-    /// Does something with a file while nobody else opens, stores, renames or removes it.
-    pub(super) fn in_turn<T>(
-        &self,
-        file: &FullKey,
-        act: impl FnOnce(&Arc<Inode>) -> Answer<T>,
-    ) -> Answer<T> {
-        loop {
-            let inode = {
-                let mut files = self.files.lock();
-                let named = files.named.entry(name_of(file));
-                let inode = named.or_insert_with(|| {
-                    Arc::new(Inode {
-                        name: Mutex::new(Some(file.clone())),
-                        ..Inode::default()
-                    })
-                });
-                Arc::clone(inode)
-            };
-            let turn = inode.turn.lock();
-            if inode.name().as_ref() != Some(file) {
-                // It was renamed or removed while its turn was waited for.
-                continue;
-            }
-            let done = act(&inode);
-            drop(turn);
-            self.files.lock().leave(&inode);
-            return done;
-        }
-    }
-
-    /// As [`App::in_turn`], with two files that are not the same.
-    pub(super) fn in_turns<T>(
-        &self,
-        one: &FullKey,
-        two: &FullKey,
-        act: impl FnOnce(&Arc<Inode>, &Arc<Inode>) -> Answer<T>,
-    ) -> Answer<T> {
-        // One at a time has two turns, and so nobody who waits for a turn has one that others wait
-        // for: a file may get another name while it is waited for, so that no order of names would do.
-        let _renames = self.renames.lock();
-        self.in_turn(one, |one| self.in_turn(two, |two| act(one, two)))
-    }
-
-    /// Lets go of a file that was used without a turn by name.
-    pub(super) fn leave(&self, inode: &Arc<Inode>) {
-        self.files.lock().leave(inode);
     }
 }
 

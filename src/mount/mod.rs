@@ -10,7 +10,7 @@
 //!   nodes     the numbers that the kernel knows
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   dir_index which directories there are;  index  all keys at a time;  list  what is in one
-//!   inode     files that are open, and their turns;  open  opening, reading, writing
+//!   files     which are open, and their turns;  inode  what is open;  open  opening, reading, writing
 //!   follow    what others who have it open see of a change
 //!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
@@ -48,8 +48,9 @@
 //! event                            what it does
 //! changed through one opening      who only reads the same entry reads the change from then on
 //! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
-//!                                  for the name finds another. Who only adds to it, or has read it to its end, holds
-//!                                  nothing, and sees what comes, but the end of that first
+//!                                  for the name finds another. Who only adds to it holds nothing, and sees what comes
+//! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now
+//! fstat(2) after the last byte
 //! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
 //!                                  then on; else has a buffer of its own, as with O_TRUNC
@@ -104,6 +105,7 @@ mod errors;
 #[cfg(test)]
 #[path = "../../tests/mount/fake.rs"]
 mod fake;
+mod files;
 mod find;
 mod flush;
 mod follow;
@@ -142,7 +144,7 @@ use crate::store::{Clock, Namespace, Store, StoreError, Time, error};
 
 use self::dir_index::DirIndex;
 use self::errors::{Answer, failure};
-use self::inode::Files;
+use self::files::Files;
 use self::memory::Memory;
 use self::nodes::Nodes;
 pub use self::session::{Mounted, mount};

@@ -171,23 +171,14 @@ impl App {
     ) -> u64 {
         let opener = mode.writes.then(|| Writer::of(mode.thread));
         let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
-        let id = self.files.lock().add_handle(opened);
-        // The table of all files is not held while anything is asked of the store.
-        let handle = self.files.lock().handle(id);
-        if let Ok(handle) = handle
-            && let Some(buffer) = buffer.filter(|_| mode.writes)
-        {
+        if let Some(buffer) = buffer.filter(|_| mode.writes) {
             let mut state = buffer.state();
-            let is_changed = state.writers == 0 && state.is_changed;
-            state.writers += 1;
             // What was put when it was made is stored, whatever others have done with it since.
-            let is_owed = is_changed && state.is_whole;
-            handle.owes.store(is_owed.into(), SeqCst);
-            if is_changed {
-                follow::lead(self, &handle, &buffer, &state, true);
-            }
+            let is_owed = state.writers == 0 && state.is_changed && state.is_whole;
+            state.writers += 1;
+            opened.owes.store(is_owed.into(), SeqCst);
         }
-        id
+        self.files.lock().add_handle(opened)
     }
 
     /// Makes a file in its turn, and opens it; `None` where others have made it. What is emptied on opening
@@ -245,8 +236,8 @@ impl App {
 
     /// Reads through an opening.
     pub(super) fn read_file(&self, handle: &Handle, offset: u64, size: usize) -> Answer<Vec<u8>> {
-        if handle.ends_at(offset) {
-            return Ok(Vec::new());
+        if handle.is_due(offset) {
+            follow::renew(self, handle)?;
         }
         let name = handle.inode.name();
         if let Some(buffer) = handle.buffer() {
@@ -268,7 +259,9 @@ impl App {
             }
             if let Some(draft) = state.draft.as_ref().filter(|_| !is_other) {
                 let read = draft.read(offset, size);
-                return self.answer(read.map_err(|err| failure("read", self, err)));
+                let read = self.answer(read.map_err(|err| failure("read", self, err)))?;
+                handle.note_read(offset, read.len(), draft.len());
+                return Ok(read);
             }
         }
         let mut reader = handle.reader.lock();
@@ -276,12 +269,11 @@ impl App {
             let (namespace, key) = name.as_ref().ok_or(Errno::ESTALE)?;
             *reader = self.answer(Reader::open(self, namespace, key))?;
         }
-        // What is written through the same opening is of the entry that it was opened on.
-        let follows = !handle.writes;
         let held = reader.as_mut().ok_or(Errno::ESTALE)?;
-        let read = held.read(self, name.as_ref(), follows, offset, size);
-        handle.note_read(reader.as_ref());
-        self.answer(read)
+        let read = self.answer(held.read(self, name.as_ref(), offset, size))?;
+        handle.note_read(offset, read.len(), held.stat().0);
+        handle.show(Some(held));
+        Ok(read)
     }
 
     /// Writes through an opening, at the end where no offset is named. With `syncs` it is stored, too. A write
@@ -335,7 +327,7 @@ impl App {
         }
         buffer.show(&state, now);
         if !was_pending {
-            follow::lead(self, handle, &buffer, &state, false);
+            follow::lead(self, handle, &buffer, &state);
         }
         if syncs && let Err(err) = self.store_through(handle, &buffer, &mut state) {
             self.take_back(handle, &buffer, &mut state, (before, undo));
@@ -393,7 +385,7 @@ impl App {
         handle.owe_to(&state);
         buffer.show(&state, now);
         if !was_pending {
-            follow::lead(self, handle, &buffer, &state, false);
+            follow::lead(self, handle, &buffer, &state);
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! A value that is read through an open file: what the key held when the file was opened.
 
 use std::io;
-use std::time::{Duration, Instant};
 
 use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
 
@@ -14,18 +13,12 @@ use super::{App, failure};
 const REMEMBERED: usize = 1 << 20;
 /// So many bytes are read at once.
 const PART: usize = 256 << 10;
-/// Who reads at the end again after this long waits for more, as `tail -f` does.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a file holds that is open, as it was when it was opened.
 #[derive(Debug)]
 pub(super) struct Reader {
     meta: Meta,
     content: Bytes,
-    /// Since when its reader knows where it ends.
-    ended: Option<Instant>,
-    /// Whether its last byte was read last.
-    was_read: bool,
 }
 
 #[derive(Debug)]
@@ -66,12 +59,7 @@ impl Reader {
                 at: 0,
             }),
         };
-        Self {
-            meta,
-            content,
-            ended: None,
-            was_read: false,
-        }
+        Self { meta, content }
     }
 
     /// Returns the entry that it reads.
@@ -82,11 +70,6 @@ impl Reader {
     /// Returns its size and time of modification.
     pub(super) fn stat(&self) -> (u64, Time) {
         (self.meta.size, self.meta.modified)
-    }
-
-    /// Tells whether its reader has come to its end.
-    pub(super) fn has_ended(&self) -> bool {
-        self.was_read || self.ended.is_some()
     }
 
     /// Notes that the entry is another now that holds the same, perhaps of another time.
@@ -116,32 +99,17 @@ impl Reader {
         }
     }
 
-    /// Reads up to so many bytes at an offset. `name` is where the file is now, if anywhere. With
-    /// `follows` whoever waits at the end gets to see what has come since.
+    /// Reads up to so many bytes at an offset. `name` is where the file is now, if anywhere.
     pub(super) fn read(
         &mut self,
         app: &App,
         name: Option<&FullKey>,
-        follows: bool,
         offset: u64,
         size: usize,
     ) -> Result<Vec<u8>> {
         if offset >= self.meta.size {
-            let waits = self.ended.is_some_and(|since| since.elapsed() > PATIENCE);
-            self.ended.get_or_insert_with(Instant::now);
-            if waits
-                && follows
-                && let Some((namespace, key)) = name
-            {
-                self.refresh(app, namespace, key)?;
-            }
-            if offset >= self.meta.size {
-                return Ok(Vec::new());
-            }
+            return Ok(Vec::new());
         }
-        // Who begins anew is to come to the end again.
-        self.ended = None;
-        self.was_read = offset.saturating_add(size as u64) >= self.meta.size;
         if let Bytes::Stream(stream) = &mut self.content {
             match stream.read(offset, size) {
                 Ok(Some(bytes)) => return Ok(bytes),
@@ -181,19 +149,6 @@ impl Reader {
                 io::ErrorKind::StaleNetworkFileHandle.into(),
             )),
         }
-    }
-
-    /// Goes on with what the key holds now, if that is something else.
-    fn refresh(&mut self, app: &App, namespace: &Namespace, key: &Key) -> Result<()> {
-        let found = app.store()?.stat(namespace, key, app.now())?;
-        if found.is_some_and(|meta| meta.etag != self.meta.etag)
-            && let Some(newer) = Self::open(app, namespace, key)?
-        {
-            *self = newer;
-        } else {
-            self.ended = Some(Instant::now());
-        }
-        Ok(())
     }
 }
 

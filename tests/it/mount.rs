@@ -9,6 +9,7 @@ mod made;
 mod mounted;
 mod names;
 mod open;
+mod readers;
 mod threads;
 mod tools;
 mod writers;

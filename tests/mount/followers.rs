@@ -73,10 +73,6 @@ impl Model {
         let Some(at) = change.filter(|at| !self.changes[*at].is_pending) else {
             return;
         };
-        self.lead_to(file, number, at);
-    }
-
-    fn lead_to(&mut self, file: usize, number: u64, at: usize) {
         let mut pin = self.changes[at].pin;
         if self.changes[at].draft.is_none()
             && let Some(name) = self.files[file].name
@@ -93,18 +89,25 @@ impl Model {
 
     /// Adds an opening that the file system has too.
     pub(in super::super) fn add(&mut self, open: Open) {
-        let Open {
-            file,
-            number,
-            change,
-            mode,
-            owes,
-            ..
-        } = open;
         self.open.push(open);
-        if let Some(at) = change.filter(|_| mode.writes && owes > 0) {
-            self.lead_to(file, number, at);
-        }
+    }
+
+    /// Who has read to the end goes on with what the file is now.
+    pub(in super::super) fn renew(&mut self, which: usize) {
+        let Open { file, change, .. } = self.open[which];
+        let Some(name) = self.files[file].name else {
+            return;
+        };
+        let live = self.live(name).cloned();
+        let is_pending = |at: &usize| self.changes[*at].is_pending;
+        let open = match self.files[file].current.filter(is_pending) {
+            Some(at) if live.is_none() && !self.changes[at].tail.is_empty() => return,
+            Some(at) if change == Some(at) => return,
+            Some(at) => (Some(at), None),
+            None if live.is_none() => return,
+            None => (None, live),
+        };
+        (self.open[which].change, self.open[which].held) = open;
     }
 
     /// Who reads what nobody writes to any more reads on in what the key holds, if that is the same.

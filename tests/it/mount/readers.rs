@@ -1,0 +1,104 @@
+//! Who reads a file while it is made anew through the same mount.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::thread;
+use std::time::Duration;
+
+use kv::exit::Exit;
+
+use super::on_each;
+use super::open::close;
+use crate::harness::{Engine, until};
+
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
+const LEN: usize = 20_000;
+
+fn read(file: &File, at: u64) -> Vec<u8> {
+    let mut bytes = [0; 100];
+    let len = file.read_at(&mut bytes, at).unwrap();
+    bytes[..len].to_vec()
+}
+
+#[test]
+fn who_has_read_the_end_goes_on_with_the_value_that_this_was_of() {
+    on_each(MOST, |kv, mount| {
+        let foot = LEN as u64 - 100;
+        for closes in [false, true] {
+            kv.feed(["put", "k"], &[b'a'; LEN]).ends(Exit::Success);
+            let reader = File::open(mount.path("k")).unwrap();
+            // The last bytes first, as of an archive, and then to the end.
+            assert_eq!(read(&reader, foot), [b'a'; 100]);
+            assert_eq!(read(&reader, foot + 100), b"");
+            let mut writer = File::create(mount.path("k")).unwrap();
+            writer.write_all(&[b'b'; LEN]).unwrap();
+            if closes {
+                close(writer).unwrap();
+            }
+            assert_eq!(read(&reader, 100), [b'a'; 100]);
+            assert_eq!(read(&reader, foot), [b'a'; 100]);
+            mount.holds("k", [b'b'; LEN]);
+            // Who is at the end and asks how long the file is goes on with what it is now.
+            thread::sleep(Duration::from_millis(2));
+            assert_eq!(reader.metadata().unwrap().size(), LEN as u64);
+            assert_eq!(read(&reader, 100), [b'b'; 100]);
+        }
+    });
+}
+
+#[test]
+fn a_program_that_maps_what_is_made_anew_has_what_it_mapped() {
+    on_each(MOST, |kv, mount| {
+        let script = "python3 -c \"import mmap, os, zipfile
+fd = os.open('k', os.O_WRONLY|os.O_CREAT|os.O_TRUNC); os.write(fd, b'a' * 20000); os.close(fd)
+fd = os.open('k', os.O_RDONLY); pages = mmap.mmap(fd, 20000, prot=mmap.PROT_READ)
+print(pages[:3], os.open('k', os.O_WRONLY|os.O_TRUNC) > 0, set(pages[4096:]))
+for name in ['one', 'two']:
+    zipfile.ZipFile(name, 'w').writestr('member', name * 9000)
+with zipfile.ZipFile('one') as archive:
+    os.system('cat two > one')
+    print(set(archive.read('member').decode().split('one')))
+print(zipfile.ZipFile('one').read('member')[:3])\"";
+        let ran = mount.shell(kv, script).ends(Exit::Success);
+        ran.prints("b'aaa' True {97}\n{''}\nb'two'\n");
+    });
+}
+
+#[test]
+fn who_waits_at_the_end_sees_what_several_kinds_of_writers_add() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "0");
+        let reader = File::open(mount.path("log")).unwrap();
+        let mut seen = Vec::new();
+        for (n, how) in ["kv append log", "cat >> log", "cat >> log", "kv append log"]
+            .iter()
+            .enumerate()
+        {
+            // As tail(1) does on a network's file system: as much as fstat(2) tells, and no more.
+            let mut awaits = |len: usize| {
+                until("it grows", || {
+                    reader.metadata().unwrap().len() as usize >= len
+                });
+                seen.extend(read(&reader, seen.len() as u64));
+                assert_eq!(seen.len(), len);
+            };
+            awaits(n + 1);
+            let script = format!("printf {} | {how}", n + 1);
+            mount.shell(kv, &script).ends(Exit::Success);
+            awaits(n + 2);
+        }
+        assert_eq!(seen, b"01234");
+        // It follows who holds it open and who makes it anew, too.
+        let mut writer = fs::OpenOptions::new()
+            .append(true)
+            .open(mount.path("log"))
+            .unwrap();
+        writer.write_all(b"5").unwrap();
+        until("it grows", || reader.metadata().unwrap().len() == 6);
+        assert_eq!(read(&reader, 5), b"5");
+        fs::write(mount.path("log"), "new").unwrap();
+        until("it is made anew", || reader.metadata().unwrap().len() == 3);
+        assert_eq!(read(&reader, 0), b"new");
+    });
+}
