@@ -228,7 +228,8 @@ _kv_kind() {
         'pop 1' | \
         'push 1')
             kind='namespace' ;;
-        'completions 1')
+        'completions 1' | \
+        'init 1')
             kind='one of bash zsh fish' ;;
         *' --sync')
             kind='one of full off' ;;
@@ -237,7 +238,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help' ;;
+            kind='one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help' ;;
         *' --on-loss')
             kind='one of term ignore' ;;
         *' --store' | \
@@ -264,7 +265,8 @@ _kv_kind() {
         *' --timeout' | \
         *' --token-file' | \
         *' --ttl' | \
-        *' --wait')
+        *' --wait' | \
+        *' -v')
             kind='text' ;;
         *) kind='' ;;
     esac
@@ -329,6 +331,9 @@ _kv() {
             kv,info)
                 cmd="kv__subcmd__info"
                 ;;
+            kv,init)
+                cmd="kv__subcmd__init"
+                ;;
             kv,items)
                 cmd="kv__subcmd__items"
                 ;;
@@ -384,7 +389,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -851,13 +856,20 @@ _kv() {
             return 0
             ;;
         kv__subcmd__get)
-            opts="-h --default --remove --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --default --remove --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --default)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -v)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1034,7 +1046,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__incr)
-            opts="-h --by --ttl --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --by --ttl --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1046,6 +1058,13 @@ _kv() {
                     ;;
                 --ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --store)
@@ -1097,6 +1116,60 @@ _kv() {
             ;;
         kv__subcmd__info)
             opts="-h --json --store --namespace --sync --busy-timeout --existing --token-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kv__subcmd__init)
+            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help bash zsh fish"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1266,7 +1339,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__ls)
-            opts="-0 -l -h --null --long --json --values --prefix --from --to --reverse --limit --count --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-0 -l -v -h --null --long --json --values --prefix --from --to --reverse --limit --count --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1294,6 +1367,13 @@ _kv() {
                     return 0
                     ;;
                 --limit)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -v)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1544,7 +1624,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__pop)
-            opts="-h --last --wait --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --last --wait --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1552,6 +1632,13 @@ _kv() {
             case "${prev}" in
                 --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --store)
@@ -1893,7 +1980,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__stat)
-            opts="-h --json --field --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --json --field --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1901,6 +1988,13 @@ _kv() {
             case "${prev}" in
                 --field)
                     COMPREPLY=($(compgen -W "key namespace size modified expires etag" -- "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
                     return 0
                     ;;
                 --store)
@@ -1951,12 +2045,19 @@ _kv() {
             return 0
             ;;
         kv__subcmd__ttl)
-            opts="-h --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                -v)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

@@ -61,6 +61,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "serve" -d 'Serve a store over
 complete -c kv -n "__fish_kv_needs_command" -f -a "mount" -d 'Mount a store as a file system'
 complete -c kv -n "__fish_kv_needs_command" -f -a "namespaces" -d 'List the namespaces, or remove one'
 complete -c kv -n "__fish_kv_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kv -n "__fish_kv_needs_command" -f -a "init" -d 'Print what a shell reads once to work well with kv'
 complete -c kv -n "__fish_kv_needs_command" -f -a "help" -d 'Print help, for kv or for one command'
 complete -c kv -n "__fish_kv_using_subcommand put" -l file -d 'Read the value from PATH; `-` is standard input, whatever it is' -r -F
 complete -c kv -n "__fish_kv_using_subcommand put" -l ttl -d 'Let the key expire after this long, such as 90s, 1h30m or 7d' -r -f
@@ -79,6 +80,7 @@ complete -c kv -n "__fish_kv_using_subcommand put" -l print-etag -d 'Print the e
 complete -c kv -n "__fish_kv_using_subcommand put" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand put" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand get" -l default -d 'Print TEXT instead, and succeed, if there is no such key' -r -f
+complete -c kv -n "__fish_kv_using_subcommand get" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand get" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand get" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand get" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -122,6 +124,7 @@ complete -c kv -n "__fish_kv_using_subcommand ls" -l prefix -d 'List keys that b
 complete -c kv -n "__fish_kv_using_subcommand ls" -l from -d 'List keys from KEY on, this one included' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l to -d 'List keys before KEY, this one not included' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l limit -d 'List at most N keys' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand ls" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -150,6 +153,7 @@ size\t'Bytes of its value'
 modified\t'When its value was written'
 expires\t'When it expires, or `never`'
 etag\t'Names the write that made the entry: 16 hexadecimal digits'"
+complete -c kv -n "__fish_kv_using_subcommand stat" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand stat" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand stat" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand stat" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -167,6 +171,7 @@ complete -c kv -n "__fish_kv_using_subcommand expire" -l busy-timeout -d 'How lo
 complete -c kv -n "__fish_kv_using_subcommand expire" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand expire" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand expire" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand ttl" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -177,6 +182,7 @@ complete -c kv -n "__fish_kv_using_subcommand ttl" -l existing -d 'Fail where th
 complete -c kv -n "__fish_kv_using_subcommand ttl" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand incr" -l by -d 'Add N, which may be negative' -r
 complete -c kv -n "__fish_kv_using_subcommand incr" -l ttl -d 'If this makes the key, let it expire after this long; else its expiry stays' -r
+complete -c kv -n "__fish_kv_using_subcommand incr" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand incr" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand incr" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand incr" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -204,6 +210,7 @@ complete -c kv -n "__fish_kv_using_subcommand push" -s 0 -l null -d 'Add each re
 complete -c kv -n "__fish_kv_using_subcommand push" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand pop" -l wait -d 'If the list is empty, wait for at most this long for an element' -r
+complete -c kv -n "__fish_kv_using_subcommand pop" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand pop" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand pop" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand pop" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -382,6 +389,14 @@ complete -c kv -n "__fish_kv_using_subcommand completions" -l busy-timeout -d 'H
 complete -c kv -n "__fish_kv_using_subcommand completions" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand completions" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand init" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand init" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand init" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand init" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand init" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand init" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
+complete -c kv -n "__fish_kv_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand help" -s h -l help -d 'Print help'
 
 # Completes what is in the store, keys and namespaces, and the fixed words that some arguments are.
@@ -533,7 +548,8 @@ function __kv_kind
             'pop 1' \
             'push 1'
             echo 'namespace'
-        case 'completions 1'
+        case 'completions 1' \
+            'init 1'
             echo 'one of bash zsh fish'
         case '* --sync'
             echo 'one of full off'
@@ -542,7 +558,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions help'
+            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help'
         case '* --on-loss'
             echo 'one of term ignore'
         case '* --store' \
@@ -569,7 +585,8 @@ function __kv_kind
             '* --timeout' \
             '* --token-file' \
             '* --ttl' \
-            '* --wait'
+            '* --wait' \
+            '* -v'
             echo 'text'
     end
 end

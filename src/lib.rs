@@ -64,6 +64,8 @@
 //! power cuts, `tests/it/failing_calls` fails every system call, `tests/it/linearize` judges histories,
 //! `tests/models` has the protocols, and `tests/it/contract` is what every engine passes.
 //!
+//! `bash` is the builtin of bash, in a library of its own that is built with the feature `bash-builtin`.
+//!
 //! `fuzz` is there for tests alone: it hands what engines read to tests/fuzz.
 //!
 //! Read the modules in this order: [`store`], [`engine`], [`cli`], [`commands`], [`wire`],
@@ -100,6 +102,9 @@ mod rounds;
 // The fuzz targets name the library as the fuzzer does.
 #[cfg(test)]
 extern crate self as kv;
+
+#[cfg(feature = "bash-builtin")]
+pub mod bash;
 
 mod os;
 

@@ -64,7 +64,7 @@ macro_rules! each {
 each! {
     Put, Get, Remove rm del delete, Ls list, Has, Stat, Expire, Ttl, Incr, Append, Push, Pop, Items,
     Update, Lock, Memo, Wait, Batch, Import, Export, Gc, Fsck, Info, Serve, Mount, Namespaces,
-    Completions,
+    Completions, Init,
 }
 
 fn define<A: Args>() -> clap::Command {

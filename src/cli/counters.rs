@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::value;
+use crate::cli::{Variable, value};
 use crate::store::Key;
 
 /// Arguments of `kv incr`.
@@ -23,6 +23,10 @@ pub struct IncrArgs {
     /// If this makes the key, let it expire after this long; else its expiry stays
     #[arg(long, value_name = "DURATION", value_parser = value::ttl, allow_negative_numbers = true)]
     pub ttl: Option<Duration>,
+
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub variable: Variable,
 }
 
 /// Arguments of `kv append`.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Args, Command};
 
-use crate::cli::value;
+use crate::cli::{Variable, value};
 use crate::store::{Expiry, Key, units};
 
 /// Arguments of `kv expire`.
@@ -27,6 +27,10 @@ pub struct TtlArgs {
     /// Key to look up
     #[arg(value_name = "KEY", value_parser = value::key(), allow_negative_numbers = true)]
     pub key: Key,
+
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub variable: Variable,
 }
 
 /// Reads a new expiry, and tells the completions of the one word that it may be.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::value;
+use crate::cli::{Variable, value};
 use crate::store::Namespace;
 
 /// Arguments of `kv push`.
@@ -41,8 +41,12 @@ pub struct PopArgs {
 
     /// If the list is empty, wait for at most this long for an element
     #[arg(long, value_name = "DURATION", value_parser = value::patience)]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, conflicts_with = "variable")]
     pub wait: Option<Duration>,
+
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub variable: Variable,
 }
 
 /// Arguments of `kv items`.

@@ -25,6 +25,7 @@ mod upkeep;
 pub mod usage;
 mod value;
 mod values;
+mod variable;
 mod with;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +45,7 @@ pub use self::serve::ServeArgs;
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
 pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
+pub use self::variable::{Target, Variable};
 pub use self::with::With;
 
 /// The key-value store for the Unix shell
@@ -294,6 +296,14 @@ pub enum Command {
     ///   kv completions fish > ~/.config/fish/completions/kv.fish
     #[command(verbatim_doc_comment)]
     Completions(With<CompletionsArgs>),
+
+    /// Print what a shell reads once to work well with kv
+    ///
+    /// `eval "$(kv init bash)"` in a script or in ~/.bashrc loads kv into bash as a builtin, where kv.so lies
+    /// beside kv: the commands on single keys, lists and counters then take no process of their own,
+    /// and -v VAR sets a variable without a subshell. Where there is none, all stays as it is. In an
+    /// interactive shell the completions are loaded too; of other shells only these.
+    Init(With<CompletionsArgs>),
 
     /// Print help, for kv or for one command
     Help {

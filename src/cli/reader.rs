@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Cli, Command, GetArgs, Global, HasArgs, PutArgs, With, fstab};
+use crate::cli::{Cli, Command, GetArgs, Global, HasArgs, PutArgs, Variable, With, fstab};
 use crate::store::Key;
 
 /// Returns the whole command line as data.
@@ -77,11 +77,11 @@ fn plain(args: &[OsString]) -> Option<Cli> {
     let after = Global::default();
     let command = match (name.to_str()?, value) {
         ("get", []) => {
-            let (default, remove) = (None, false);
             let args = GetArgs {
                 key,
-                default,
-                remove,
+                default: None,
+                remove: false,
+                variable: Variable::default(),
             };
             Command::Get(With { args, after })
         }

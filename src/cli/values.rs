@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum, ValueHint};
 
-use crate::cli::value;
+use crate::cli::{Variable, value};
 use crate::store::{Etag, Key};
 
 /// Arguments of `kv put`.
@@ -70,6 +70,10 @@ pub struct GetArgs {
     /// Remove the key in the same atomic step: of several takers, one gets the value
     #[arg(long)]
     pub remove: bool,
+
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub variable: Variable,
 }
 
 /// Arguments of `kv remove`.
@@ -157,6 +161,10 @@ pub struct LsArgs {
     /// Print only how many keys there are
     #[arg(long, conflicts_with_all = ["null", "long", "json", "values"])]
     pub count: bool,
+
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub variable: Variable,
 }
 
 /// Arguments of `kv has`.
@@ -181,6 +189,10 @@ pub struct StatArgs {
     /// Print only the value of this field
     #[arg(long, value_name = "NAME")]
     pub field: Option<Field>,
+
+    /// Where the answer goes.
+    #[command(flatten)]
+    pub variable: Variable,
 }
 
 /// What `kv stat` knows about a key.

@@ -3,6 +3,8 @@
 mod append;
 mod batch;
 mod completions;
+#[cfg(feature = "bash-builtin")]
+pub mod embedded;
 mod expire;
 mod export;
 mod fsck;
@@ -14,6 +16,7 @@ mod histogram;
 mod import;
 mod incr;
 mod info;
+mod init;
 mod items;
 mod listing;
 mod lock;
@@ -39,7 +42,7 @@ mod wait;
 use std::ffi::OsString;
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 
 use crate::cli::{self, Cli, Command};
@@ -60,7 +63,7 @@ pub fn main(args: Vec<OsString>) -> u8 {
     let (done, runs_a_program) = match cli::parse(&args) {
         Ok(cli) => {
             let runs_a_program = cli.command.runs_a_program();
-            (run(cli), runs_a_program)
+            (run_alone(&cli), runs_a_program)
         }
         Err(err) => (answer(&err, &args), cli::names_a_program(&args)),
     };
@@ -85,26 +88,48 @@ pub fn main(args: Vec<OsString>) -> u8 {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit> {
-    let mut out = Output::new();
-    let mut global = cli.global();
-    if let Command::Memo(_) = cli.command {
-        // Results have a namespace of their own, whatever the script's keys have.
-        global.namespace.get_or_insert_with(Namespace::memo);
+/// Carries out a command in a process of its own.
+fn run_alone(cli: &Cli) -> Result<Exit> {
+    if cli.command.target()?.is_some() {
+        bail!(UsageError(
+            "-v sets a variable of bash, which only the builtin can: `eval \"$(kv init bash)\"` loads it"
+                .to_owned()
+        ));
     }
-    let exit = match &cli.command {
-        Command::Completions(with) => completions::run(&with.args, &mut out),
-        Command::Help { command } => help::run(command.as_deref(), &mut out),
-        command => {
-            let serves = matches!(command, Command::Serve(_));
-            Session::open(global, serves, &mut out).and_then(|mut s| dispatch(command, &mut s))
-        }
-    };
+    print(cli)
+}
+
+/// Carries out a command that prints its answer.
+fn print(cli: &Cli) -> Result<Exit> {
+    let mut out = Output::new();
+    let exit = run(cli, &mut out, dispatch);
     // What was printed before an error is as true as it was.
     let flushed = out.finish();
     let exit = exit?;
     flushed?;
     Ok(exit)
+}
+
+/// Carries out a command, by `dispatch` if it needs a store.
+fn run(
+    cli: &Cli,
+    out: &mut Output,
+    dispatch: impl FnOnce(&Command, &mut Session<'_>) -> Result<Exit>,
+) -> Result<Exit> {
+    let mut global = cli.global();
+    if let Command::Memo(_) = cli.command {
+        // Results have a namespace of their own, whatever the script's keys have.
+        global.namespace.get_or_insert_with(Namespace::memo);
+    }
+    match &cli.command {
+        Command::Completions(with) => completions::run(&with.args, out),
+        Command::Init(with) => init::run(&with.args, out),
+        Command::Help { command } => help::run(command.as_deref(), out),
+        command => {
+            let serves = matches!(command, Command::Serve(_));
+            Session::open(global, serves, out).and_then(|mut s| dispatch(command, &mut s))
+        }
+    }
 }
 
 fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
@@ -135,7 +160,9 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Serve(with) => serve::run(&with.args, session),
         Command::Mount(with) => mount::run(&with.args, session),
         Command::Namespaces(with) => namespaces::run(&with.args, session),
-        Command::Completions(_) | Command::Help { .. } => unreachable!("needs no store"),
+        Command::Completions(_) | Command::Init(_) | Command::Help { .. } => {
+            unreachable!("needs no store")
+        }
     }
 }
 

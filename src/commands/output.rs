@@ -80,6 +80,25 @@ impl Output {
         }
     }
 
+    /// Makes an output that is kept in memory.
+    #[cfg(feature = "bash-builtin")]
+    pub(super) fn held() -> Self {
+        let reply = Reply {
+            is_kept: true,
+            ..Reply::default()
+        };
+        Self {
+            reply: Some(reply),
+            ..Self::new()
+        }
+    }
+
+    /// Returns what an output in memory has taken.
+    #[cfg(feature = "bash-builtin")]
+    pub(super) fn into_held(self) -> Vec<u8> {
+        self.reply.unwrap_or_default().held
+    }
+
     /// Tells whether a person reads the output. The kernel is asked once: a listing wants to know it
     /// of every key, and most commands never do.
     pub(super) fn is_terminal(&self) -> bool {

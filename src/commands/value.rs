@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::exit::UsageError;
-use crate::os::{self, RawStderr, RawStdin};
+use crate::os::{self, RawStderr, RawStdin, interrupt};
 use crate::store::entry::read_to_end;
 use crate::store::{OrCannot as _, Source, StoreError};
 
@@ -81,7 +81,7 @@ impl Source for Given<'_> {
 pub(super) fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match read() {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => interrupt::check()?,
             done => return done,
         }
     }

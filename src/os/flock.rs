@@ -8,6 +8,8 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::interrupt;
+
 /// The first pause of a waiter. The next is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 /// A waiter looks again at least this often, so it is never late by more.
@@ -48,6 +50,7 @@ pub(crate) fn lock(file: &File, kind: Kind, patience: Patience) -> io::Result<Op
             return Ok(Some(waited));
         }
         thread::sleep(pause.min(limit - waited));
+        interrupt::check()?;
         pause = LONGEST_PAUSE.min(pause * 2);
     }
     Ok(None)
@@ -80,7 +83,7 @@ fn wait_for(file: &File, kind: Kind) -> io::Result<()> {
             Kind::Exclusive => fs2::FileExt::lock_exclusive(file),
         };
         match done {
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => interrupt::check()?,
             done => return done,
         }
     }

@@ -9,7 +9,10 @@ mod cached;
 mod death;
 mod exchange;
 pub(crate) mod flock;
+#[cfg(feature = "bash-builtin")]
+mod guest;
 mod inherited;
+pub(crate) mod interrupt;
 mod memory;
 mod mounts;
 mod ofd;
@@ -30,6 +33,8 @@ pub(crate) use self::beneath::{open_beneath, raise_limit, spare_descriptors};
 pub(crate) use self::cached::{is_near, open_cached, read_cached};
 pub(crate) use self::death::{die_of, end_as_init};
 pub(crate) use self::exchange::exchange;
+#[cfg(feature = "bash-builtin")]
+pub(crate) use self::guest::Guest;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mounts::{Spot, disk_space, lacks_fuse, unmount};
 pub(crate) use self::ofd::{HAS_OFD_LOCKS, ofd_lock, ofd_locked};

@@ -211,14 +211,15 @@ fn discard_left() -> io::Result<()> {
     Ok(())
 }
 
-fn plain(handler: SigHandler) -> SigAction {
+pub(super) fn plain(handler: SigHandler) -> SigAction {
     SigAction::new(handler, SaFlags::empty(), SigSet::empty())
 }
 
 /// Sets what a signal does, to one of the system's own actions, and returns what it did.
-fn set_action(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
+pub(super) fn set_action(signal: Signal, action: &SigAction) -> io::Result<SigAction> {
     // SAFETY: no function of this program is called, neither by the action set, nor by the one
-    // before: the standard library handles none of the signals that are asked for here.
+    // before: the standard library handles none of the signals that are asked for here, and what
+    // another program had as its action goes back as it was.
     #[allow(unsafe_code)]
     Ok(unsafe { sigaction(signal, action) }?)
 }

@@ -6,6 +6,7 @@
 //! SIGSEGV instead of SIGABRT. The rest of what that way does is done here.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::mem;
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic;
 
@@ -46,7 +47,8 @@ pub unsafe fn start(
     words: *const *const c_char,
     run: fn(Vec<OsString>) -> u8,
 ) -> c_int {
-    stdio::open_all();
+    // They stay open as long as the process lives.
+    mem::forget(stdio::open_all());
     // SAFETY: no function is made a handler. It cannot fail: there is such a signal.
     _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
     let words = (0..usize::try_from(count).unwrap_or(0)).map(|n| {

@@ -4,20 +4,24 @@
 //! That nothing can be read or written at the moment is no error then: it is waited for.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::interrupt;
+
 /// Whether standard output was closed when the program began: a value would vanish without an error
 /// in what stands in its place.
 static STDOUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Opens /dev/null in the place of each of the three that is closed. A file that is opened later would
-/// have its number else, and be written to.
-pub(super) fn open_all() {
+/// Opens /dev/null in the place of each of the three that is closed, and returns those. A file that is
+/// opened later would have its number else, and be written to.
+pub(super) fn open_all() -> Vec<OwnedFd> {
+    let mut opened = Vec::new();
+    STDOUT_IS_CLOSED.store(false, Ordering::Relaxed);
     for number in 0..3 {
         // SAFETY: asking for the flags of a descriptor by its number has no other effect, and the
         // borrow ends with the call.
@@ -28,14 +32,15 @@ pub(super) fn open_all() {
         }
         // The lowest number that is free is taken.
         let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty());
-        match null.map(IntoRawFd::into_raw_fd) {
-            Ok(taken) if taken == number => {}
+        match null {
+            Ok(null) if null.as_raw_fd() == number => opened.push(null),
             _ => std::process::abort(),
         }
         if number == 1 {
             STDOUT_IS_CLOSED.store(true, Ordering::Relaxed);
         }
     }
+    opened
 }
 
 /// Standard output without a buffer and without the standard library's tolerance of a closed one.
@@ -102,10 +107,13 @@ fn in_turn(
     mut call: impl FnMut() -> rustix::io::Result<usize>,
 ) -> io::Result<usize> {
     loop {
+        // A signal that came before the call does not end it.
+        interrupt::check()?;
         match call() {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => match poll(&mut [PollFd::from_borrowed_fd(fd, when)], None) {
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(_) => {}
+                Err(Errno::INTR) => interrupt::check()?,
                 Err(err) => return Err(err.into()),
             },
             done => return Ok(done?),

@@ -137,7 +137,11 @@ pub trait Lists: Entries + Watch {
 }
 
 /// Finds the key of the element at one end.
-fn element<S: Entries + ?Sized>(
+///
+/// # Errors
+///
+/// As [`Entries::scan`].
+pub fn element<S: Entries + ?Sized>(
     store: &S,
     list: &Namespace,
     end: End,

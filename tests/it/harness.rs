@@ -21,6 +21,18 @@ pub use crate::engines::{Engine, Service};
 use crate::memory::Memory;
 pub use crate::ran::Ran;
 
+/// Returns the command that a command line is given to: `kv`, or a bash with the builtin that
+/// KV_TEST_BUILTIN names.
+fn program() -> Command {
+    let Some(builtin) = env::var_os("KV_TEST_BUILTIN") else {
+        return Command::new(KV);
+    };
+    let mut bash = Command::new("/bin/bash");
+    let script = format!("enable -f \"$0\" kv || exit 99; KV_BIN='{KV}'; kv \"$@\"");
+    bash.args(["--norc", "-c", &script]).arg(builtin);
+    bash
+}
+
 /// A directory of a test's own. It stays behind when the test fails: then it is the evidence.
 pub struct Sandbox {
     root: PathBuf,
@@ -158,7 +170,7 @@ impl Sandbox {
     /// Prepares `kv ARGS…` in an environment that holds nothing of the developer's. Standard input
     /// is /dev/null.
     pub fn kv<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(KV);
+        let mut command = program();
         command.args(args).current_dir(&self.root);
         // What a test wrote is young, and it does not wait until that has rested.
         let has = |word: &str| command.get_args().any(|arg| arg == word);

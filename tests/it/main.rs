@@ -20,6 +20,7 @@ mod terminal;
 mod append;
 mod bare_copy;
 mod batch;
+mod builtin;
 mod completions;
 mod concurrency;
 mod contract;

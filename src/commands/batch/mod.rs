@@ -218,6 +218,9 @@ fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
         // It may wait for long, and whoever would give it an element for the replies so far.
         session.out.flush_replies().map_err(replies_are_lost)?;
     }
+    if command.target()?.is_some() {
+        bail!(UsageError("-v cannot be a part of a batch".to_owned()));
+    }
     if cli.is_about_the_store() {
         bail!(UsageError(
             "--store, --sync, --busy-timeout and --token-file are given to the batch".to_owned()

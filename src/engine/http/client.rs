@@ -13,6 +13,7 @@ use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, SendBody};
 
 use crate::engine::Settings;
+use crate::os::interrupt;
 use crate::store::{Fault, Result, StoreError};
 use crate::wire::http::answer::{self, PROTOCOL, Refused, VERSION};
 
@@ -111,7 +112,7 @@ impl Client {
                     (self.unreachable(err, ask), may_repeat)
                 }
             };
-            if !may_repeat || Instant::now() + PAUSE >= until {
+            if !may_repeat || Instant::now() + PAUSE >= until || interrupt::is_wanted() {
                 return Err(err);
             }
             thread::sleep(PAUSE);

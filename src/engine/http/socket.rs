@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
-use crate::os;
+use crate::os::{self, interrupt};
 
 /// Connects to a socket, whatever host a request names.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Transport for UnixTransport {
         let input = self.buffers.input_append_buf();
         let received = loop {
             match self.stream.read(input) {
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => interrupt::check()?,
                 received => break received,
             }
         };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::engine::Settings;
-use crate::os;
+use crate::os::{self, interrupt};
 use crate::store::{Result, StoreError};
 
 use super::command::{Command, parts};
@@ -267,7 +267,7 @@ fn pause(
     is_unsure: bool,
 ) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(50);
-    let is_over = os::since_boot() + PAUSE >= deadline;
+    let is_over = os::since_boot() + PAUSE >= deadline || interrupt::is_wanted();
     if !is_over && !stays(&why) {
         thread::sleep(PAUSE);
         // This process may have been stopped for long meanwhile.

@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::engine::tls::{authorities, explain};
-use crate::os;
+use crate::os::{self, interrupt};
 
 use super::facts::Facts;
 use super::location::RedisLocation;
@@ -202,6 +202,9 @@ impl Limited {
         };
         match moved {
             _ if is_over => Err(no_answer()),
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {
+                interrupt::check().and(Err(err))
+            }
             Err(err) => Err(match err.get_ref().and_then(|err| err.downcast_ref()) {
                 Some(fault) => io::Error::new(
                     io::ErrorKind::InvalidInput,

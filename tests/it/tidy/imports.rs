@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("server", &["exit", "os", "store", "wire"]),
     ("mount", &["os", "store", "wire"]),
+    ("bash", &["cli", "commands", "os"]),
     ("lib", &["engine", "os"]),
     ("main", &[]),
 ];

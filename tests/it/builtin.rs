@@ -1,0 +1,345 @@
+//! kv.so, the builtin of bash: `tests/builtin` builds it, and KV_TEST_SO names it.
+
+use std::env;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use kv::exit::Exit;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program, tell_count};
+use crate::terminal::Terminal;
+
+/// The tests of these files are about commands that the builtin carries out.
+const MODULES: &[&str] = &[
+    "append", "exit", "expire", "get", "has", "incr", "items", "keys", "ls", "pop", "push", "put",
+    "range", "remove", "stat", "times", "ttl", "values",
+];
+/// Bash itself warns of a locale that the system has not.
+const NOT_FOR_BASH: &str = "values::nothing_that_is_printed_depends_on_the_locale";
+
+fn builtin() -> Option<PathBuf> {
+    let found = env::var_os("KV_TEST_SO").map(PathBuf::from);
+    let found = found.and_then(|path| path.canonicalize().ok());
+    if found.is_none() {
+        cannot_run("there is no kv.so: `KV_TEST_SO=$PWD/$(tests/builtin)` builds it");
+    }
+    found
+}
+
+/// Prepares a script of bash that has the builtin.
+fn command(kv: &Sandbox, builtin: &Path, script: &str) -> Command {
+    let mut bash = Command::new("/bin/bash");
+    let script = format!("enable -f \"$0\" kv || exit 99\nKV_BIN='{KV}'\n{script}");
+    bash.args(["--norc", "-c", &script])
+        .arg(builtin)
+        .current_dir(kv.root())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", kv.root())
+        .env("KV_STORE", kv.location())
+        .stdin(Stdio::null());
+    bash
+}
+
+/// Runs it, and demands what it prints.
+fn expect(script: &str, prints: &str) {
+    let Some(builtin) = builtin() else { return };
+    let kv = Sandbox::new();
+    Ran::of(&mut command(&kv, &builtin, script))
+        .ends(Exit::Success)
+        .prints(prints);
+}
+
+#[test]
+fn the_commands_pass_their_tests_in_bash_too() {
+    let Some(builtin) = builtin() else { return };
+    let suite = env::current_exe().unwrap();
+    let listed = Command::new(&suite).arg("--list").output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let names = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"));
+    let is_one = |name: &&str| {
+        let module = name.split("::").next().unwrap();
+        MODULES.contains(&module) && *name != NOT_FOR_BASH
+    };
+    let names: Vec<_> = names.filter(is_one).collect();
+    assert!(names.len() > 150, "{names:?}");
+    let mut suite = Command::new(&suite);
+    suite.arg("--exact").args(&names);
+    let ran = Ran::of(suite.env("KV_TEST_BUILTIN", builtin)).ends(Exit::Success);
+    let passed = format!("test result: ok. {} passed", names.len());
+    assert!(ran.stdout_text().contains(&passed), "{}", ran.report());
+    tell_count(&format!("{} tests", names.len()));
+}
+
+#[test]
+fn variables_hold_every_byte_but_nul() {
+    let bytes = r#"
+        LC_ALL=C
+        for ((i = 1; i < 256; i++)); do printf -v one '\\x%02x' $i; printf -v one "$one"; all+=$one; done
+        printf '%s\n\n' "$all" | kv put bytes
+        kv get -v x bytes && [[ $x = "$all"$'\n\n' ]]; echo $? ${#x}
+        printf 'a\0b' | kv put nul; kv get -v y nul 2>&1; echo "$? [$y]"
+        kv get --remove -v y nul 2>&1; echo $?; kv has nul; echo $?
+        printf 'a\0b' | kv push list; kv pop -v y list 2>&1; echo $?; kv items list | wc -c
+    "#;
+    let nul = "kv: the value holds NUL, which no variable of bash can: print it instead of -v\n5";
+    expect(bytes, &format!("0 257\n{nul} []\n{nul}\n0\n{nul}\n4\n"));
+}
+
+#[test]
+fn each_command_that_answers_sets_a_variable() {
+    let script = r#"
+        kv put 'a key' one; kv put other $'two\nlines'; kv put third 3
+        kv get 'a key' -v x; echo "$x"
+        kv ls -0 -v keys; printf '<%s>' "${keys[@]}"; echo
+        kv ls -0 --values -v both; printf '<%s>' "${both[@]:2}"; echo
+        kv ls -0 -v keys 'no*'; echo $? ${#keys[@]}
+        kv incr -v n count; kv incr --by 4 count -v n; echo $n
+        kv stat --field size -v size other; kv ttl -v ttl other; echo $size $ttl
+        kv push list first; kv push list last
+        kv pop --last -v e list; echo $e; kv pop -v 'a[3]' list; echo ${a[3]}
+        kv pop -v e list; echo "$? [$e]"
+        e=old; kv get -v e none; echo "$? [$e]"
+        kv get -v e --default '' none; echo "$? [$e]"
+        kv get --remove -v e other; echo "$? [$e]"; kv has other; echo $?
+        kv get --remove -v e other; echo "$? [$e]"
+        f() { local x=; kv get -v x count; echo $x; }; x=outside; f; echo $x
+        declare -i number; kv get -v number count; echo $number
+    "#;
+    expect(
+        script,
+        "one\n<a key><other><third>\n<other><two\nlines><third><3>\n1 0\n5\n9 never\nlast\nfirst\n\
+         1 []\n1 []\n0 []\n0 [two\nlines]\n1\n1 []\n5\noutside\n5\n",
+    );
+}
+
+#[test]
+fn a_variable_that_cannot_be_set_changes_nothing() {
+    let script = r#"
+        kv push list one; readonly fixed=1; declare -A map; exec 2>&1
+        for name in fixed 'a b' '' 1x; do kv pop -v "$name" list; echo $?; kv incr -v "$name" n; echo $?; done
+        kv ls -0 -v map; echo $?; kv ls -v keys; echo $?; kv stat -v x list; echo $?
+        kv pop --wait 1s -v x list; echo $?
+        kv has n; echo $?; kv items list
+        "$KV_BIN" get -v x n; echo $?
+        echo 'get -v x n' | kv batch || true
+    "#;
+    let each = |why: &str| format!("kv: {why}\n2\n").repeat(2);
+    let wanted = [
+        each("cannot set `fixed`: it is readonly"),
+        each("invalid name of a variable: `a b`"),
+        each("invalid name of a variable: ``"),
+        each("invalid name of a variable: `1x`"),
+        "kv: cannot set `map`: it is an associative array\n2\n".to_owned(),
+        "kv: -v VAR needs -0\n2\nkv: -v VAR needs --field\n2\n".to_owned(),
+        "kv: --wait <DURATION> cannot be used with -v <VAR> (see kv --help)\n2\n".to_owned(),
+        "1\none\n".to_owned(),
+        "kv: -v sets a variable of bash, which only the builtin can: `eval \"$(kv init bash)\"` loads it\n2\n"
+            .to_owned(),
+        "kv: line 1: -v cannot be a part of a batch\n2 0\n\n".to_owned(),
+    ];
+    expect(script, &wanted.concat());
+}
+
+#[test]
+fn what_runs_programs_or_waits_is_the_programs() {
+    let script = r#"
+        kv lock L -- sh -c 'echo "$0 $#"; exit 7' 'a b' '*' ''; echo $?
+        echo text | kv update k -- tr a-z A-Z; kv put k value; kv update k -- tr a-z A-Z; kv get k; echo
+        kv get 2> /dev/null; echo $?
+        kv --version | wc -l
+        set -e; kv lock L -- false || echo handled; ! kv lock L -- false; if kv lock L -- false; then :; fi; set +e
+        trap 'echo trapped' ERR; kv lock L -- false; kv has nothing; trap - ERR
+        (set -e; kv lock L -- false; echo not reached); echo $?
+        printf 'get k\n' | kv batch | head -n 1
+        kv lock L -- sleep 100 & sleep .2; jobs -p | wc -l; kill $!; wait $!; echo $?; kv lock --no-wait L -- echo free
+        KV_BIN=/none/kv; kv lock L -- true 2> err; echo $?
+        unset KV_BIN; PATH=/none; kv lock L -- true 2>&1; echo $?; kv get k
+    "#;
+    expect(
+        script,
+        "a b 2\n7\nVALUE\n2\n1\nhandled\ntrapped\ntrapped\n1\n0 5\n1\n143\nfree\n127\n\
+         kv: cannot find the program `kv`: set KV_BIN to where it is\n127\nVALUE",
+    );
+}
+
+#[test]
+fn redirections_pipes_and_subshells_are_as_ever() {
+    let script = r#"
+        kv put k value; kv get k > out; cat out; echo
+        echo piped | kv put p; x=$(kv get p); echo $x; (kv get k; exit 3); echo $?
+        kv get k >&-; echo $?
+        kv put a one <&- >&- 2>&-; kv get a; echo
+        for ((i = 0; i < 300; i++)); do kv put "key-$i" ''; done
+        kv ls | head -n 1; echo ${PIPESTATUS[*]}
+        KV_NAMESPACE=other kv put mine 1; kv has mine; kv -n other has mine; echo $?
+        export KV_NAMESPACE=other; kv ls; unset KV_NAMESPACE
+        while read -r line; do kv get $line; done <<< $'k\na'; echo
+        mkdir sub; cd sub; kv --store here put x inside; cd ..; kv --store sub/here get x; echo
+        command kv get k; builtin kv get k; echo; kv() { echo function; }; kv get k; unset -f kv
+        enable -n kv; type -P kv; enable kv; kv get k; echo
+        exec 3< <(printf three) 10> ten; kv put three < /dev/fd/3; kv get three; echo ten >&10; cat ten
+        ulimit -f 8; head -c 20000 /dev/zero | kv put large 2> err; echo $?; kv has large; echo $?
+    "#;
+    let Some(builtin) = builtin() else { return };
+    let kv = Sandbox::new();
+    let ran = Ran::of(&mut command(&kv, &builtin, script)).ends(Exit::Success);
+    assert_eq!(
+        ran.stdout_text(),
+        "value\npiped\nvalue3\n5\none\na\n0 0\n1\n0\nmine\nvalueone\ninside\nvaluevalue\nfunction\n\
+         value\nthreeten\n5\n1\n"
+            .replace("1\n0\nmine", "0\nmine"),
+        "{}",
+        ran.report()
+    );
+    assert_eq!(
+        ran.stderr_text(),
+        "kv: cannot write to standard output: Bad file descriptor\n"
+    );
+}
+
+#[test]
+fn a_script_on_standard_input_goes_on_behind_what_was_read() {
+    let Some(builtin) = builtin() else { return };
+    let kv = Sandbox::new();
+    let mut bash = command(&kv, &builtin, "");
+    let script = format!(
+        "enable -f '{}' kv\nread -r line\nnot a command\necho $line\nkv put rest\nof the script\n",
+        builtin.display()
+    );
+    bash = {
+        let mut plain = Command::new(bash.get_program());
+        plain.arg("--norc").current_dir(kv.root()).env_clear();
+        plain.envs(
+            bash.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        plain
+    };
+    Ran::fed(&mut bash, script.as_bytes())
+        .ends(Exit::Success)
+        .prints("not a command\n");
+    kv.run(["get", "rest"])
+        .ends(Exit::Success)
+        .prints("of the script\n");
+}
+
+#[test]
+fn a_hundred_thousand_gets_leave_nothing_behind() {
+    let script = r#"
+        rss() { local name value unit; while read -r name value unit; do
+            [[ $name != VmRSS: ]] || echo $value; done < /proc/$$/status; }
+        files() { local all=(/proc/$$/fd/*); echo ${#all[@]}; }
+        gets() { local i; for ((i = 0; i < $1; i++)); do kv get -v x k; done; }
+        kv put k value; gets 5000; kv get none; before=$(rss) open=$(files)
+        gets 95000; kv get none; after=$(rss)
+        (( after - before < 1024 )) || echo "$before KiB became $after"
+        [[ $(files) = $open ]] || echo "$open files became $(files)"
+        rm -r store; kv get -v x k; echo $?; kv put k anew; kv get k
+    "#;
+    expect(script, "1\nanew");
+}
+
+#[test]
+fn an_interrupt_ends_what_waits_and_stores_nothing() {
+    let Some(builtin) = builtin() else { return };
+    let kv = Sandbox::new();
+    // A shell that does not handle the signal dies of it, as it would with a program.
+    for (trap, status, signal) in [
+        ("", None, Some(2)),
+        ("trap 'echo trapped' INT", Some(130), None),
+    ] {
+        let script = format!("{trap}\necho begun; kv put k; exit $?");
+        let mut bash = command(&kv, &builtin, &script);
+        bash.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = bash.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut begun = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut begun).unwrap();
+        std::io::Write::write_all(&mut stdin, b"half").unwrap();
+        let reads = || {
+            let waits = fs::read_to_string(format!("/proc/{}/syscall", child.id()));
+            waits.unwrap().starts_with("0 0x0 ")
+        };
+        crate::harness::until("it reads", reads);
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+        let ended = child.wait().unwrap();
+        assert_eq!((ended.code(), ended.signal()), (status, signal));
+        kv.run(["has", "k"]).ends(Exit::No).is_silent();
+    }
+}
+
+#[test]
+fn ctrl_c_and_ctrl_z_are_the_shells() {
+    let Some(builtin) = builtin() else { return };
+    if !has_program("tmux") {
+        return cannot_run("tmux is missing: apt-get install tmux");
+    }
+    let kv = Sandbox::new();
+    let mut bash = command(&kv, &builtin, "");
+    bash = {
+        let mut plain = Command::new(bash.get_program());
+        plain.args(["--norc", "-i"]).current_dir(kv.root());
+        plain.envs(
+            bash.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        plain.env("PS1", "$ ");
+        plain
+    };
+    let terminal = Terminal::run(&bash);
+    let line = |text: &str, end: &str| {
+        terminal.text(text);
+        terminal.key("Enter");
+        terminal.wait_for_end(end);
+    };
+    terminal.wait_for_end("$");
+    line(
+        &format!("enable -f {} kv; KV_BIN={KV}; clear", builtin.display()),
+        "$",
+    );
+    line("kv put typed", "end with Ctrl-D");
+    terminal.key("C-c");
+    line("echo $?; kv has typed; echo has $?", "130\nhas 1\n$");
+    line("kv lock L -- sh -c 'echo; echo held; sleep 100'", "\nheld");
+    terminal.key("C-z");
+    terminal.wait("the job is stopped", || {
+        terminal.screen().contains("Stopped")
+    });
+    line("kill %1; wait %1; clear; echo ended $?", "ended 0\n$");
+    line("kv lock L -- sh -c 'echo; echo held; sleep 100'", "\nheld");
+    terminal.key("C-c");
+    line("echo $?", "130\n$");
+}
+
+#[test]
+fn init_loads_the_builtin_where_it_lies_beside_kv() {
+    let Some(builtin) = builtin() else { return };
+    let kv = Sandbox::new();
+    let script = r#"
+        set -eu; mkdir -p bin lib/kvsh; cp "$KV_BIN" bin/kv; unset KV_BIN; enable -d kv
+        eval "$(bin/kv init bash)"; type -t kv || echo none
+        cp "$0" lib/kvsh/kv.so; eval "$(bin/kv init bash)"; eval "$(bin/kv init bash)"; type -t kv
+        kv put k value; kv get k; echo; [[ $KV_BIN = "$PWD/bin/kv" ]]; kv lock L -- echo locked
+        complete -p kv 2> /dev/null || echo no completions
+        echo garbage > garbage; mv garbage lib/kvsh/kv.so; bash -c 'eval "$(bin/kv init bash)"; type -t kv || echo none'
+        cmp <(bin/kv init zsh) <(bin/kv completions zsh)
+    "#;
+    expect_in(&kv, &builtin, script);
+    let interactive =
+        r#"bash --norc -ic 'eval "$(bin/kv init bash)"; complete -p kv' 2> /dev/null"#;
+    let ran = Ran::of(&mut command(&kv, &builtin, interactive)).ends(Exit::Success);
+    assert!(ran.stdout_text().ends_with(" kv\n"), "{}", ran.report());
+}
+
+fn expect_in(kv: &Sandbox, builtin: &Path, script: &str) {
+    Ran::of(&mut command(kv, builtin, script))
+        .ends(Exit::Success)
+        .prints("none\nbuiltin\nvalue\nlocked\nno completions\nnone\n");
+}
