@@ -10,7 +10,7 @@ use std::time::Duration;
 use fuser::{BackgroundSession, MountOption, Session, SessionACL};
 use rustix::process::{Resource, getrlimit};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::oneshot;
 
 use crate::os;
@@ -38,9 +38,9 @@ pub struct Mounted {
 
 fn signals() -> io::Result<[Signal; 3]> {
     Ok([
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
+        os::hear(SignalKind::terminate())?,
+        os::hear(SignalKind::interrupt())?,
+        os::hear(SignalKind::hangup())?,
     ])
 }
 

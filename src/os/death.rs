@@ -5,6 +5,7 @@ use std::io;
 use nix::libc::{self, c_int};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::signal::unix::{self, SignalKind};
 
 /// Ends this process by the signal of this number, as a program that it ran has ended: a shell looks
 /// for that to end a loop. It leaves no core; the program's own is the one worth having.
@@ -60,6 +61,18 @@ pub(crate) fn end_as_init() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Begins to hear a signal. What [`end_as_init`] has set for it would still be called, and goes first.
+pub(crate) fn hear(kind: SignalKind) -> io::Result<unix::Signal> {
+    if std::process::id() == 1 {
+        // SAFETY: no function is made a handler.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::signal(kind.as_raw_value(), libc::SIG_DFL);
+        }
+    }
+    unix::signal(kind)
 }
 
 /// Ends the process with the status that a shell shows for a death by this signal.

@@ -31,7 +31,7 @@ use std::time::Duration;
 pub(crate) use self::background::{Side, background};
 pub(crate) use self::beneath::{open_beneath, raise_limit, spare_descriptors};
 pub(crate) use self::cached::{is_near, open_cached, read_cached};
-pub(crate) use self::death::{die_of, end_as_init};
+pub(crate) use self::death::{die_of, end_as_init, hear};
 pub(crate) use self::exchange::exchange;
 #[cfg(feature = "bash-builtin")]
 pub(crate) use self::guest::Guest;

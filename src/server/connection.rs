@@ -18,7 +18,7 @@ use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -60,8 +60,8 @@ pub(super) async fn accept(
     stopper: watch::Sender<bool>,
     ready: impl FnOnce(),
 ) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = os::hear(SignalKind::terminate())?;
+    let mut interrupt = os::hear(SignalKind::interrupt())?;
     let socket = driven(listener.take_socket()?)?;
     let permits = Arc::new(Semaphore::new(most));
     let routes = routes::router(&app);

@@ -173,6 +173,24 @@ fn the_first_process_of_a_container_dies_with_the_status_of_its_program() {
 }
 
 #[test]
+fn a_service_that_is_the_first_process_ends_in_peace() {
+    if !has_program("unshare") || !has_program("curl") {
+        return cannot_run("unshare or curl is missing: apt-get install util-linux curl");
+    }
+    let kv = Sandbox::new();
+    let args = ["serve", "--listen", "unix:socket"];
+    let Some((started, pid)) = as_init(&kv, &args, Stdio::null()) else {
+        return;
+    };
+    until_there(&kv.path("socket"));
+    // Once it answers it hears signals.
+    let curl = "curl -s --unix-socket socket http://localhost/v1/default/key?wait=1ms -o answer";
+    kv.shell("sh", curl).ends(Exit::Success);
+    kill(pid, Signal::SIGTERM).unwrap();
+    started.end().ends(Exit::Success);
+}
+
+#[test]
 fn what_kv_was_started_to_ignore_it_ignores_as_the_first_process_too() {
     if !has_program("unshare") {
         return cannot_run("unshare is missing: apt-get install util-linux");
