@@ -13,6 +13,7 @@ pub(crate) mod flock;
 mod guest;
 mod inherited;
 pub(crate) mod interrupt;
+#[cfg(any(test, all(target_env = "musl", target_feature = "crt-static")))]
 mod memory;
 mod mounts;
 mod ofd;
