@@ -97,7 +97,7 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     let session = Session::new(Requests::new(app, ended), &point, &how);
     let session = session.map_err(without_newline)?.spawn()?;
     device.store(
-        rustix::fs::stat(&point).map_or(0, |told| told.st_dev),
+        rustix::fs::stat(&point).map_or(0, |told| os::identity(&told).0),
         SeqCst,
     );
     Ok(Mounted {

@@ -31,12 +31,12 @@ impl App {
             // Desktops and `ls` ask each file for some that only other systems have.
             let is_user = name.as_encoded_bytes().starts_with(b"user.");
             return Err(if is_user {
-                Errno::ENODATA
+                Errno::NO_XATTR
             } else {
                 Errno::EOPNOTSUPP
             });
         }
-        let (etag, expires) = self.stored(number)?.ok_or(Errno::ENODATA)?;
+        let (etag, expires) = self.stored(number)?.ok_or(Errno::NO_XATTR)?;
         let text = match (is_etag, expires) {
             (true, _) => etag.to_string(),
             (_, Some(deadline)) => rfc3339_deadline(deadline),
@@ -73,7 +73,7 @@ impl App {
     pub(super) fn remove_xattr(&self, number: u64, name: &OsStr) -> Answer<()> {
         match name == EXPIRES || name == ETAG {
             true => self.set_xattr(number, name, NEVER.as_bytes()),
-            false => Err(Errno::ENODATA),
+            false => Err(Errno::NO_XATTR),
         }
     }
 
@@ -84,7 +84,7 @@ impl App {
                 let store = self.answer(self.store())?;
                 let done = self.answer(store.expire(namespace, key, expiry, self.clock()))?;
                 self.dir_index(namespace).note(key.as_bytes(), done);
-                return done.then_some(()).ok_or(Errno::ENODATA);
+                return done.then_some(()).ok_or(Errno::NO_XATTR);
             };
             let mut state = buffer.state();
             if state.kind != Kind::Key {

@@ -14,12 +14,12 @@ pub(crate) fn exchange(
     b: BorrowedFd<'_>,
     other: &str,
 ) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     {
         let flags = rustix::fs::RenameFlags::EXCHANGE;
         Ok(rustix::fs::renameat_with(a, name, b, other, flags)?)
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
     {
         _ = (a, name, b, other);
         Err(io::ErrorKind::Unsupported.into())

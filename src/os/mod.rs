@@ -2,12 +2,40 @@
 //!
 //! `unsafe` and `cfg(target_os)` appear below this module and nowhere else in the crate. A new
 //! platform is a new file here, not a new `cfg` in a caller.
+//!
+//! What holds where, of the functions that are not the same everywhere:
+//!
+//! | | Linux | macOS | FreeBSD |
+//! |---|---|---|---|
+//! | [`accept`], [`connect_unix`] | one step | a program started meanwhile may get the socket | one step |
+//! | [`background`], [`detach`] | close what /proc lists, or all up to the limit | what /dev/fd lists | closefrom(2) |
+//! | [`count_descriptors`] | /proc | /dev/fd | not told |
+//! | [`count_threads`] | /proc | not told | not told |
+//! | [`die_of`] | no core, even to a program | no core file | no core file |
+//! | [`exchange`] | renameat2(2) | renameatx_np(2) | `Unsupported` |
+//! | [`is_listening`] | asked | taken as true | asked |
+//! | [`lacks_fuse`] | /dev/fuse, fusermount3 | always | /dev/fuse |
+//! | [`nameless`] | O_TMPFILE | `Unsupported` | `Unsupported` |
+//! | [`ofd_lock`], [`ofd_locked`] | F_OFD_SETLK | `Unsupported` | `Unsupported` |
+//! | [`open_beneath`] | openat2(2) from 5.6 on | one directory at a time | one directory at a time |
+//! | [`open_cached`] | openat2(2) from 5.12 on | `ENOSYS` | `ENOSYS` |
+//! | [`random`] | getrandom(2) | /dev/urandom | /dev/urandom |
+//! | [`read_cached`] | preadv2(2) from 4.14 on | `ENOSYS` | `ENOSYS` |
+//! | [`since_boot`] | CLOCK_BOOTTIME | CLOCK_MONOTONIC | CLOCK_MONOTONIC |
+//! | [`Spot`] | mountinfo of /proc | nothing is known | nothing is known |
+//! | [`Supervisor::spawn`] to die along | prctl(2) | the program lives on | procctl(2) |
+//! | [`sync`] | fsync(2) | F_FULLFSYNC, else fsync(2) | fsync(2) |
+//! | [`sync_first`] | fsync(2) | F_BARRIERFSYNC, else fsync(2) | fsync(2) |
+//! | [`unmount`] | umount2(2), fusermount3 | umount(8) | umount(8) |
+//! | [`Watch`] | inotify(7), and every 5 s | every 0.1 s | every 0.1 s |
+//! | [`Writer`], [`is_killed`] | pidfd, /proc | never known | never known |
 
 mod background;
 mod beneath;
 mod cached;
 mod death;
 mod exchange;
+mod file;
 pub(crate) mod flock;
 #[cfg(feature = "bash-builtin")]
 mod guest;
@@ -19,9 +47,9 @@ mod mounts;
 mod ofd;
 mod process;
 mod random;
+mod socket;
 pub(crate) mod start;
 mod stdio;
-mod unix;
 mod watch;
 mod writer;
 
@@ -34,17 +62,21 @@ pub(crate) use self::beneath::{open_beneath, raise_limit, spare_descriptors};
 pub(crate) use self::cached::{is_near, open_cached, read_cached};
 pub(crate) use self::death::{die_of, end_as_init, hear};
 pub(crate) use self::exchange::exchange;
+pub(crate) use self::file::{
+    HAS_LAZY_FSYNC, changed, identity, mode, name, nameless, sync, sync_first,
+};
 #[cfg(feature = "bash-builtin")]
 pub(crate) use self::guest::Guest;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
 pub(crate) use self::mounts::{Spot, disk_space, lacks_fuse, unmount};
 pub(crate) use self::ofd::{HAS_OFD_LOCKS, ofd_lock, ofd_locked};
 pub(crate) use self::process::{
-    Supervisor, Waiter, detach, hand_down, host_name, spawn_without_signals, survive_file_limit,
+    Supervisor, Waiter, count_descriptors, count_threads, detach, hand_down, host_name,
+    spawn_without_signals, survive_file_limit,
 };
 pub(crate) use self::random::random;
+pub(crate) use self::socket::{accept, connect_unix, is_listening};
 pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, stdin_is_null};
-pub(crate) use self::unix::connect_unix;
 pub(crate) use self::watch::Watch;
 pub(crate) use self::writer::{Writer, is_killed};
 

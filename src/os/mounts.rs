@@ -183,9 +183,15 @@ pub(crate) fn unmount(point: &Path) -> io::Result<()> {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_vendor = "apple")]
 pub(crate) fn lacks_fuse(_search_path: &std::ffi::OsStr) -> Option<&'static str> {
-    None
+    Some("macOS has no file systems of programs by itself: Linux and FreeBSD have")
+}
+
+#[cfg(target_os = "freebsd")]
+pub(crate) fn lacks_fuse(_search_path: &std::ffi::OsStr) -> Option<&'static str> {
+    let is_loaded = Path::new("/dev/fuse").exists();
+    (!is_loaded).then_some("this system has no /dev/fuse: `kldload fusefs` loads it")
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -109,7 +109,7 @@ impl Supervisor {
 
     /// Starts a program with the signal mask that kv was started with, and SIGPIPE at its default.
     /// With `dies_along` it is killed when this process dies, however that happens; where the
-    /// system cannot do that (it is Linux that can) the program lives on.
+    /// system cannot do that (Linux and FreeBSD can) the program lives on.
     pub(crate) fn spawn(&self, command: &mut Command, dies_along: bool) -> io::Result<Child> {
         let original = self.original;
         let parent = std::process::id();
@@ -230,7 +230,7 @@ impl Drop for Supervisor {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 fn die_along(parent: u32) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     // The parent may have died before the call; then no signal comes.
@@ -240,7 +240,7 @@ fn die_along(parent: u32) -> io::Result<()> {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 fn die_along(_parent: u32) -> io::Result<()> {
     Ok(())
 }
@@ -287,21 +287,60 @@ pub(super) fn fork_alone() -> io::Result<bool> {
     Ok(true)
 }
 
+/// Where the descriptors of this process are listed, all of them.
+const DESCRIPTORS: &str = match () {
+    () if cfg!(target_os = "linux") => "/proc/self/fd",
+    () if cfg!(target_vendor = "apple") => "/dev/fd",
+    // FreeBSD has the first three in /dev/fd, unless somebody mounts fdescfs(5).
+    () => "",
+};
+
 /// Closes all descriptors from this number on but one.
 pub(super) fn close_from(first: i32, but: Option<i32>) {
-    let open = std::fs::read_dir("/proc/self/fd")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let numbers: Vec<i32> = open
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|number| *number >= first && Some(*number) != but)
-        .collect();
-    for number in numbers {
-        // The process was forked a moment ago and uses none of them any more. The one that listed
-        // the directory is closed already, which is no error here.
-        _ = nix::unistd::close(number);
+    let named =
+        |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let open = std::fs::read_dir(DESCRIPTORS).map(|open| open.filter_map(named).collect());
+    // Where nobody lists them, each is tried that there can be.
+    let open: Vec<i32> = open.unwrap_or_else(|_| (first..end_of_descriptors(but)).collect());
+    for number in open {
+        if number >= first && Some(number) != but {
+            // The process was forked a moment ago and uses none of them any more. The one that listed
+            // the directory is closed already, which is no error here.
+            _ = nix::unistd::close(number);
+        }
     }
+}
+
+/// Returns a number from which on no descriptor is open.
+#[cfg(not(target_os = "freebsd"))]
+fn end_of_descriptors(_but: Option<i32>) -> i32 {
+    // Where there is no limit nobody has more than that.
+    const MOST: u64 = 1 << 16;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    i32::try_from(limit.unwrap_or(MOST).min(MOST)).unwrap_or(i32::MAX)
+}
+
+/// Closes all descriptors behind one, or behind the three standard ones, by closefrom(2), and returns where
+/// it began.
+#[cfg(target_os = "freebsd")]
+fn end_of_descriptors(but: Option<i32>) -> i32 {
+    let end = but.map_or(3, |but| but + 1);
+    // SAFETY: the process was forked a moment ago and uses none of them any more.
+    #[allow(unsafe_code)]
+    unsafe {
+        nix::libc::closefrom(end);
+    }
+    end
+}
+
+/// Counts the descriptors that this process has, where the system tells.
+pub(crate) fn count_descriptors() -> Option<u64> {
+    Some(std::fs::read_dir(DESCRIPTORS).ok()?.count() as u64)
+}
+
+/// Counts the threads of this process; 0 where the system does not tell (it is Linux that does).
+pub(crate) fn count_threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
 /// Starts a thread that no signal is delivered to. Any other thread would take signals from whoever

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 /// On a network file system another machine's changes are not announced, so a waiter looks again
 /// at least this often.
+#[cfg(target_os = "linux")]
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Where nothing tells of changes, a waiter looks again this often.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -90,6 +91,8 @@ mod linux {
     }
 }
 
+/// Nothing tells of changes: kqueue(2) wants each directory opened, and says nothing of what is written in
+/// the files there, which is how a list and the log of SQLite change.
 #[cfg(not(target_os = "linux"))]
 impl Watch {
     pub(crate) fn new() -> Self {

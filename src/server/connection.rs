@@ -13,7 +13,6 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::Interest;
@@ -128,7 +127,7 @@ pub(super) fn files() -> u64 {
 /// too.
 pub(super) fn most_connections(files: u64) -> io::Result<usize> {
     // Where the system does not tell how many are open, it is about as many.
-    let open = std::fs::read_dir("/proc/self/fd").map_or(4, |open| open.count() as u64);
+    let open = os::count_descriptors().unwrap_or(4);
     let least = open + RUNTIME_FILES + WAITING_FILES + FILES_PER_CALL + 1;
     if files < least {
         let error = format!("{files} open files are too few (ulimit -n): it takes {least}");
@@ -205,10 +204,7 @@ async fn is_to_go(peer: &Peer, mut crowded: watch::Receiver<bool>) {
 
 /// Takes a connection in.
 async fn next(socket: &TcpStream) -> io::Result<Peer> {
-    let accept = || {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        rustix::net::accept_with(socket, flags).map_err(io::Error::from)
-    };
+    let accept = || os::accept(socket).map_err(io::Error::from);
     let stream = socket.async_io(Interest::READABLE, accept).await?;
     // A unix socket has no such address.
     let reached = SocketAddr::try_from(rustix::net::getsockname(&stream)?).ok();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::net::SocketType;
-use rustix::net::sockopt::{socket_acceptconn, socket_type};
+use rustix::net::sockopt::socket_type;
 
 use crate::os;
 use crate::os::flock::{self, Kind};
@@ -80,7 +80,7 @@ impl Listener {
     ///
     /// Where it is no such socket.
     pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
-        if !socket_acceptconn(&socket)? || socket_type(&socket)? != SocketType::STREAM {
+        if !os::is_listening(&socket)? || socket_type(&socket)? != SocketType::STREAM {
             let error = "it is no listening stream socket: use `ListenStream=` and `Accept=no`";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }

@@ -44,7 +44,6 @@ mod stream;
 mod verbs;
 mod wait;
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,6 +57,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task;
 use tokio::time::timeout;
 
+use crate::os;
 use crate::store::{Clock, Namespace, Store, StoreError};
 
 pub use self::listen::Listener;
@@ -307,8 +307,7 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
 /// with one, and they are kept.
 fn runtimes() -> io::Result<(Runtime, Runtime)> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let count = || fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
-    let before = count();
+    let before = os::count_threads();
     let gate = Mutex::new(());
     let given = thread::scope(|scope| {
         let _closed = gate.lock();
@@ -319,7 +318,7 @@ fn runtimes() -> io::Result<(Runtime, Runtime)> {
     given.map_err(|_| io::Error::other("the system gives too few threads (ulimit -u)"))?;
     // The system counts each until it has ended altogether.
     for _ in 0..1_000 {
-        if count() <= before {
+        if os::count_threads() <= before {
             break;
         }
         thread::sleep(Duration::from_millis(1));

@@ -104,6 +104,7 @@ mod stat;
 mod store;
 mod stress;
 mod sweep;
+mod systems;
 mod tidy;
 mod times;
 mod ttl;

@@ -49,31 +49,38 @@ fn shell(kv: &Sandbox, shell: &str, script: &str) -> Command {
     command
 }
 
-#[test]
-fn the_transcripts_run_as_printed() {
+/// Returns what the README shows as typed and answered.
+pub fn transcripts() -> Vec<String> {
     let readme = readme();
     let transcripts = blocks(&readme, "console");
     assert!(
         transcripts.len() >= 2,
         "the README has lost its transcripts"
     );
-    for transcript in transcripts {
+    transcripts.into_iter().map(str::to_owned).collect()
+}
+
+/// Returns a script that shows what a person at a terminal sees of a transcript: the command is echoed, and
+/// a value that does not end in a newline gets one.
+pub fn typed(transcript: &str) -> String {
+    let show = |command: &str| {
+        format!(
+            "cat <<'SHOWN'\n$ {command}\nSHOWN\n{{ {command}\n}} > ../out\n\
+             cat ../out; [ -z \"$(tail -c 1 ../out)\" ] || echo\n"
+        )
+    };
+    let commands = transcript
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ "));
+    commands.map(show).collect()
+}
+
+#[test]
+fn the_transcripts_run_as_printed() {
+    for transcript in transcripts() {
         let kv = Sandbox::new();
-        let commands: Vec<&str> = transcript
-            .lines()
-            .filter_map(|line| line.strip_prefix("$ "))
-            .collect();
-        // As a person at a terminal sees it: the command is echoed, and a value that does not end
-        // in a newline gets one.
-        let show = |command: &&str| {
-            format!(
-                "cat <<'SHOWN'\n$ {command}\nSHOWN\n{{ {command}\n}} > ../out\n\
-                 cat ../out; [ -z \"$(tail -c 1 ../out)\" ] || echo\n"
-            )
-        };
         fs::create_dir(kv.path("here")).unwrap();
-        let script: String = commands.iter().map(show).collect();
-        let script = format!("cd here\n{script}");
+        let script = format!("cd here\n{}", typed(&transcript));
         Ran::of(&mut shell(&kv, "bash", &script))
             .ends(Exit::Success)
             .prints(transcript)

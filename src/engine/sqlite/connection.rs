@@ -12,7 +12,6 @@ use rusqlite::Error::SqliteFailure;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::engine::Sync;
 use crate::os;
 use crate::store::percent;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
@@ -21,7 +20,7 @@ use super::Sqlite;
 use super::moved::Open;
 use super::namespace_row::Space;
 use super::schema::{self, Kind};
-use super::transaction::{LOOKS, PAUSE, Transaction};
+use super::transaction::{self, LOOKS, PAUSE, Transaction};
 
 /// A connection that goes back to the others when this is dropped.
 #[derive(Debug)]
@@ -229,13 +228,9 @@ impl Sqlite {
 
     /// Sets up a connection, and finds out what it is to.
     fn prepare(&self, connection: &Connection) -> rusqlite::Result<Kind> {
-        let sync = match self.settings.sync {
-            Sync::Full => "FULL",
-            Sync::Off => "NORMAL",
-        };
         connection.busy_timeout(self.settings.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        connection.pragma_update(None, "synchronous", sync)?;
+        transaction::set_sync(connection, self.settings.sync)?;
         // A statement is prepared once, and not anew for each value that is bound to it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Bytes that the file has no reason to hold are not taken for a page, an index or a row.

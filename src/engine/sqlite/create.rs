@@ -1,14 +1,12 @@
 //! How a store comes to its place: whole, so that nobody finds a part of one, however its maker ends.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use rustix::fs::{CWD, OFlags, openat};
 
 use crate::os;
 use crate::store::{OrCannot as _, Result};
@@ -80,22 +78,17 @@ pub(super) fn create(path: &Path, dir: &Path, is_log_left: bool) -> Result<Made>
 /// its name.
 fn link_store(path: &Path, dir: &Path, mode: u32) -> io::Result<()> {
     let image = schema::image().map_err(io::Error::other)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .custom_flags(OFlags::TMPFILE.bits().cast_signed())
-        .mode(mode)
-        .open(dir)?;
+    let mut file = os::nameless(dir, mode)?;
     file.write_all(&image)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()?;
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    os::name(&file, path)
 }
 
 /// Makes a file of this mode in a directory, whatever the umask is.
 pub(super) fn make(dir: impl AsFd, path: &Path, mode: u32) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let made = openat(dir, path, flags, Mode::from_raw_mode(mode)).map_err(io::Error::from);
+    let made = openat(dir, path, flags, os::mode(mode)).map_err(io::Error::from);
     let file = File::from(made.map_err(|err| os::explain_full(err, path))?);
     if file.metadata()?.mode() & 0o777 != mode {
         file.set_permissions(Permissions::from_mode(mode))?;

@@ -17,7 +17,7 @@ use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::Sqlite;
 use super::connection::Lent;
-use super::create::{FOR_A_GROUP, Made, create};
+use super::create::{Made, create};
 use super::moved::FileId;
 use super::schema;
 
@@ -197,14 +197,14 @@ impl Sqlite {
         let opened = self
             .open_beside(suffix)
             .or_cannot("open the directory", &dir)?;
-        let there = fstat(&opened).or_cannot("find", &dir)?.st_mode & 0o7777;
+        let there = Mode::from_raw_mode(fstat(&opened).or_cannot("find", &dir)?.st_mode);
         let wanted = match is_made {
-            true => there & FOR_A_GROUP | dir_mode,
+            true => there & Mode::SGID | os::mode(dir_mode),
             // Kv once made it with the mode of a database that was only to be read.
-            false => there | 0o700,
+            false => there | Mode::RWXU,
         };
         if there != wanted {
-            let set = fchmod(&opened, Mode::from_raw_mode(wanted));
+            let set = fchmod(&opened, wanted);
             if is_made {
                 set.or_cannot("set the permissions of", &dir)?;
             }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, statat, unlinkat};
 use rustix::io::Errno;
 use sha1::{Digest as _, Sha1};
 
@@ -103,9 +103,8 @@ fn open(dir: &OwnedFd, name: &str, flags: OFlags) -> io::Result<File> {
 
 /// Tells whether an open file is still the one of its name.
 fn is_at(dir: &OwnedFd, name: &str, file: &File) -> bool {
-    let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
-    let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(identity);
-    there.is_ok_and(|there| fstat(file).is_ok_and(|stat| identity(stat) == there))
+    let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| os::identity(&stat));
+    there.is_ok_and(|there| fstat(file).is_ok_and(|stat| os::identity(&stat) == there))
 }
 
 impl Sqlite {

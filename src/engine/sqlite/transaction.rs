@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Result};
 
+use crate::engine::Sync;
+use crate::os;
+
 /// How often it is looked again whether a process is only ending, or only beginning a store, and after
 /// which pause each time.
 pub(super) const LOOKS: u32 = 50;
@@ -51,6 +54,19 @@ impl Drop for Transaction<'_> {
 
 fn run(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}
+
+/// Says what is to survive a power cut.
+pub(super) fn set_sync(connection: &Connection, sync: Sync) -> Result<()> {
+    let level = match sync {
+        Sync::Full => "FULL",
+        Sync::Off => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", level)?;
+    match os::HAS_LAZY_FSYNC {
+        true => connection.pragma_update(None, "fullfsync", true),
+        false => Ok(()),
+    }
 }
 
 /// Brings home what it can of the log, for which nobody is waited for: the lock of who writes would be held

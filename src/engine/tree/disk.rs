@@ -88,7 +88,14 @@ pub(super) fn set_mode(file: impl AsFd, mode: Mode) -> io::Result<()> {
 /// XFS, when it has shut itself down, says of a directory that it is synced though what was done to
 /// it is lost. A look at it fails then, and only one that succeeds tells that the sync was one.
 pub(super) fn sync(file: impl AsFd) -> io::Result<()> {
-    rustix::io::retry_on_intr(|| rustix::fs::fsync(&file))?;
+    os::sync(&file)?;
+    rustix::fs::fstat(&file)?;
+    Ok(())
+}
+
+/// Has a file come to the disk before its name does, which is to be synced as well.
+pub(super) fn sync_first(file: impl AsFd) -> io::Result<()> {
+    os::sync_first(&file)?;
     rustix::fs::fstat(&file)?;
     Ok(())
 }

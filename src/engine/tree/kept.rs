@@ -70,8 +70,8 @@ struct Mark {
 impl Mark {
     fn of(stat: &Stat) -> Self {
         Self {
-            file: (stat.st_dev, stat.st_ino),
-            changed: (stat.st_ctime, stat.st_ctime_nsec),
+            file: os::identity(stat),
+            changed: os::changed(stat),
         }
     }
 }

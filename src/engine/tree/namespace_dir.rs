@@ -259,7 +259,7 @@ impl NamespaceDir {
     /// Tells whether an open file is still the one at its path below the namespace.
     pub(super) fn is_at_path(&self, below: &str, file: impl AsFd) -> Result<bool> {
         let held = rustix::fs::fstat(file).or_cannot("look at", &self.path_of(below))?;
-        self.has_at_path(below, (held.st_dev, held.st_ino))
+        self.has_at_path(below, os::identity(&held))
     }
 
     /// As [`NamespaceDir::is_at_path`], for an open file of this device and inode. That nobody can say is no
@@ -270,7 +270,7 @@ impl NamespaceDir {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
             there => {
                 let there = there.or_cannot("look at", &self.path_of(below))?;
-                Ok((there.st_dev, there.st_ino) == id)
+                Ok(os::identity(&there) == id)
             }
         }
     }

@@ -109,11 +109,12 @@ impl Temp {
         disk::write_at(&self.file, bytes, offset).map_err(|err| cannot(err, "write", &self.path()))
     }
 
-    /// Makes what was written survive a power cut. After a failure it must not be tried again: the
-    /// page cache may then claim what the disk does not have (Rebello et al., "Can Applications
-    /// Recover from fsync Failures?", ATC'20).
+    /// Makes what was written survive a power cut as soon as the name survives it that the file gets: the
+    /// directory of that is to be synced. After a failure it must not be tried again: the page cache may
+    /// then claim what the disk does not have (Rebello et al., "Can Applications Recover from fsync
+    /// Failures?", ATC'20).
     pub(super) fn sync(&self) -> Result<()> {
-        disk::sync(&self.file).map_err(|err| cannot(err, "sync", &self.path()))
+        disk::sync_first(&self.file).map_err(|err| cannot(err, "sync", &self.path()))
     }
 
     /// Gives the file a name in another directory, in place of whatever had it. Returns false if

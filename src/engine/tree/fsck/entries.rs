@@ -2,6 +2,7 @@
 
 use rustix::fs::AtFlags;
 
+use crate::os;
 use crate::store::check::{Repair, Severity};
 use crate::store::{Key, OrCannot as _, Result, StoreError};
 
@@ -240,10 +241,7 @@ impl Work<'_> {
 /// Looks at an entry until it is the same before and after.
 fn judge(dir: &Dir, shard: &str, name: &str) -> Result<State> {
     let stat = || rustix::fs::statat(&dir.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok();
-    let identity = |stat: rustix::fs::Stat| {
-        let changed = (stat.st_ctime, stat.st_ctime_nsec);
-        (stat.st_dev, stat.st_ino, stat.st_size, changed)
-    };
+    let identity = |stat: rustix::fs::Stat| (os::identity(&stat), stat.st_size, os::changed(&stat));
     let mut state = State::Gone;
     for _ in 0..MOST_LOOKS {
         let before = stat().map(identity);

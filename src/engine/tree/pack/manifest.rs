@@ -15,6 +15,7 @@ use std::fs::File;
 use rustix::fs::FileType;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::super::codec::Damage;
@@ -94,7 +95,7 @@ impl Manifest {
             Ok(packs) => Ok(Some(Self {
                 packs,
                 _file: file,
-                id: (stat.st_dev, stat.st_ino),
+                id: os::identity(&stat),
             })),
             Err(Damage::Newer) => Err(StoreError::Newer {
                 path: path(),
