@@ -37,7 +37,8 @@ pub(super) struct Metrics {
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
     requests: Mutex<Requests>,
-    counted: AsyncMutex<Option<Counted>>,
+    /// What there is, and until when that is not counted again.
+    counted: AsyncMutex<Option<(Instant, Counts)>>,
 }
 
 #[derive(Default)]
@@ -46,12 +47,6 @@ struct Requests {
     by_time: [u64; BOUNDS.len()],
     count: u64,
     seconds: f64,
-}
-
-/// What there is, and until when that is not counted again.
-struct Counted {
-    until: Instant,
-    counts: Counts,
 }
 
 #[derive(Clone)]
@@ -182,17 +177,14 @@ impl App {
     async fn counts(self: &Arc<Self>) -> Result<Counts, Refusal> {
         let mut counted = self.metrics.counted.lock().await;
         let begun = Instant::now();
-        if let Some(counted) = &*counted
-            && begun < counted.until
+        if let Some((until, counts)) = &*counted
+            && begun < *until
         {
-            return Ok(counted.counts.clone());
+            return Ok(counts.clone());
         }
         let counts = self.aside(Self::count).await?;
         let rest = COUNT_AGE.max(begun.elapsed() * COUNT_SHARE);
-        *counted = Some(Counted {
-            until: Instant::now() + rest,
-            counts: counts.clone(),
-        });
+        *counted = Some((Instant::now() + rest, counts.clone()));
         Ok(counts)
     }
 

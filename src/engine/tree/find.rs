@@ -10,7 +10,7 @@ use super::Tree;
 use super::layout::{HashedKey, digits_of};
 use super::loose::{self, Loose};
 use super::namespace_dir::NamespaceDir;
-use super::pack::{Packed, Packs};
+use super::pack::{Changed, Packed, Packs};
 use super::tries::Tries;
 
 /// What a key holds, dead or alive.
@@ -113,16 +113,12 @@ pub(super) fn loose_name(hashed: &HashedKey<'_>) -> String {
     ["objects/", hashed.shard(), "/", hashed.name()].concat()
 }
 
-/// Something moved during the look.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moved;
-
-/// As [`Tree::find_present`], in a namespace that is open already.
+/// As [`Tree::find_present`], in a namespace that is open already, unless something moves during the look.
 pub(super) fn find_once(
     space: &NamespaceDir,
     hashed: &HashedKey<'_>,
     with_value: u64,
-) -> Result<Result<Option<Present>, Moved>> {
+) -> Result<Result<Option<Present>, Changed>> {
     let name = loose_name(hashed);
     let below = space.relative(&name);
     let path = space.store_path().join(&below);
@@ -135,12 +131,9 @@ pub(super) fn find_once(
     };
     let found = packs.find(space, hashed);
     if !packs.is_current(space)? || space.is_there(&name)? {
-        return Ok(Err(Moved));
+        return Ok(Err(Changed));
     }
-    match found? {
-        Ok(packed) => Ok(Ok(packed.map(Present::Packed))),
-        Err(_) => Ok(Err(Moved)),
-    }
+    Ok(found?.map(|packed| packed.map(Present::Packed)))
 }
 
 /// As [`Tree::find_present`], in a namespace that cannot be removed meanwhile.

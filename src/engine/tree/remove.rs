@@ -138,10 +138,8 @@ impl Tree {
                 Ok(None) => packed.map(|packed| packed.map(Present::Packed)),
                 loose => loose.map(|loose| loose.map(Present::Loose)),
             };
-            match judge(present, seen, clock.now())? {
-                Judgement::No => return Ok(Outcome::No),
-                Judgement::Changed => return Ok(Outcome::Changed),
-                Judgement::Remove => {}
+            if let Some(outcome) = judge(present, seen, clock.now())? {
+                return Ok(outcome);
             }
             if !may_come_back && !gc_is_at_work {
                 let dir = dir.expect("what no pack holds has a file");
@@ -170,23 +168,20 @@ impl Tree {
     }
 }
 
-enum Judgement {
-    Remove,
-    No,
-    Changed,
-}
-
-fn judge(present: Result<Option<Present>>, seen: Option<Etag>, now: Time) -> Result<Judgement> {
+/// Returns why an entry is not to be removed; `None` if it is.
+fn judge(
+    present: Result<Option<Present>>,
+    seen: Option<Etag>,
+    now: Time,
+) -> Result<Option<Outcome>> {
     let present = match present {
         // Nobody can say what a damaged entry held, but it can go.
-        Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(Judgement::Remove),
-        present => present?,
+        Err(StoreError::Damaged { .. }) if seen.is_none() => return Ok(None),
+        present => present?.filter(|present| present.is_live(now)),
     };
-    Ok(match present {
-        Some(present) if present.is_live(now) => match seen {
-            Some(etag) if etag != present.meta().etag => Judgement::Changed,
-            _ => Judgement::Remove,
-        },
-        _ => Judgement::No,
-    })
+    let Some(present) = present else {
+        return Ok(Some(Outcome::No));
+    };
+    let is_another = seen.is_some_and(|etag| etag != present.meta().etag);
+    Ok(is_another.then_some(Outcome::Changed))
 }

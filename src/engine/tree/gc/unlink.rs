@@ -35,15 +35,8 @@ pub(super) struct Unlinked {
 
 /// Unlinks entries that are still what was read. They are in the order of their SHA-1.
 pub(super) fn all(tree: &Tree, space: &NamespaceDir, folded: &[Candidate]) -> Result<Unlinked> {
-    let shards = folded.chunk_by(|a, b| a.sha1[0] == b.sha1[0]);
-    if folded.len() < MANY {
-        let mut done = Unlinked::default();
-        for shard in shards {
-            done.add(unlink_shard(tree, space, shard)?);
-        }
-        return Ok(done);
-    }
-    let shards = Mutex::new(shards);
+    let helpers = if folded.len() < MANY { 0 } else { THREADS - 1 };
+    let shards = Mutex::new(folded.chunk_by(|a, b| a.sha1[0] == b.sha1[0]));
     let next = || shards.lock().next();
     let work = || -> Result<Unlinked> {
         let mut done = Unlinked::default();
@@ -55,7 +48,7 @@ pub(super) fn all(tree: &Tree, space: &NamespaceDir, folded: &[Candidate]) -> Re
     thread::scope(|scope| {
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
         // Where there are no threads to be had, this one does it all.
-        let others: Vec<_> = (1..THREADS).filter_map(spawn).collect();
+        let others: Vec<_> = (0..helpers).filter_map(spawn).collect();
         let mut done = work();
         for other in others {
             match (&mut done, other.join().expect("no thread panics")) {

@@ -56,7 +56,7 @@ pub(super) struct Packs {
     opened: Vec<OnceLock<Arc<Pack>>>,
 }
 
-/// A pack is gone because MANIFEST is another by now: whoever looks begins again.
+/// MANIFEST is another by now, or an entry has got a file of its own: whoever looks begins again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Changed;
 
