@@ -76,7 +76,8 @@ struct Variable {
 }
 
 const BUILTIN_ENABLED: c_int = 1;
-const EXECUTION_FAILURE: c_int = 1;
+/// As [`crate::exit::Exit::Failure`].
+const FAILURE: c_int = 5;
 const NOT_FOUND: c_int = 127;
 const SIGINT: c_int = 2;
 /// The status of a program of Rust that has panicked.
@@ -89,7 +90,9 @@ const CMD_COMMAND_BUILTIN: c_int = 0x800;
 
 const ATT_READONLY: c_int = 0x2;
 const ATT_ARRAY: c_int = 0x4;
+const ATT_INTEGER: c_int = 0x10;
 const ATT_ASSOC: c_int = 0x40;
+const ATT_NAMEREF: c_int = 0x800;
 const ATT_INVISIBLE: c_int = 0x1000;
 const ATT_NOASSIGN: c_int = 0x4000;
 
@@ -107,18 +110,16 @@ unsafe extern "C-unwind" {
     fn make_word_list(word: *mut Word, next: *mut Words) -> *mut Words;
     fn copy_word_list(words: *const Words) -> *mut Words;
     fn execute_command(command: *mut Command) -> c_int;
-    fn dispose_command(command: *mut Command);
+    fn dispose_command(command: *mut c_void);
 
     fn begin_unwind_frame(tag: *const c_char);
-    fn add_unwind_protect(
-        cleanup: unsafe extern "C-unwind" fn(*mut Command),
-        command: *mut Command,
-    );
+    fn add_unwind_protect(cleanup: unsafe extern "C-unwind" fn(*mut c_void), what: *mut c_void);
     fn run_unwind_frame(tag: *const c_char);
 
     fn legal_identifier(name: *const c_char) -> c_int;
     fn valid_array_reference(name: *const c_char, flags: c_int) -> c_int;
     fn find_variable(name: *const c_char) -> *mut Variable;
+    fn find_variable_noref(name: *const c_char) -> *mut Variable;
     fn builtin_bind_variable(
         name: *const c_char,
         value: *const c_char,
@@ -227,8 +228,10 @@ fn carry_out(words: *const Words) -> Left {
 ///
 /// Nothing is to be dropped in the frames between bash and this, and `owned` is nobody else's.
 unsafe fn set(status: c_int, owned: *mut Owned) -> c_int {
-    // SAFETY: as the caller promises, and the strings live until the end.
+    // SAFETY: as the caller promises, and the strings live until the frame is run, by whoever leaves it.
     unsafe {
+        begin_unwind_frame(FRAME.as_ptr());
+        add_unwind_protect(free, owned.cast());
         let name = (*owned).name.as_ptr();
         let values: &[CString] = &(*owned).values;
         let is_set = match (*owned).is_array {
@@ -246,10 +249,15 @@ unsafe fn set(status: c_int, owned: *mut Owned) -> c_int {
                 is_one
             }
         };
-        drop(Box::from_raw(owned));
+        run_unwind_frame(FRAME.as_ptr());
         // Bash has said why.
-        if is_set { status } else { EXECUTION_FAILURE }
+        if is_set { status } else { FAILURE }
     }
+}
+
+unsafe extern "C-unwind" fn free(owned: *mut c_void) {
+    // SAFETY: it was made by a box, and bash calls this once.
+    drop(unsafe { Box::from_raw(owned.cast::<Owned>()) });
 }
 
 /// Finds the program.
@@ -295,7 +303,7 @@ unsafe fn hand_over(path: *const c_char, words: *const Words) -> c_int {
         (*(*command).simple).words = make_word_list(word, copy_word_list(words));
         (*(*command).simple).redirects = ptr::null_mut();
         begin_unwind_frame(FRAME.as_ptr());
-        add_unwind_protect(dispose_command, command);
+        add_unwind_protect(dispose_command, command.cast());
         let passes_on = subshell_environment != 0 && pass::begin();
         let status = execute_command(command);
         run_unwind_frame(FRAME.as_ptr());
@@ -306,7 +314,7 @@ unsafe fn hand_over(path: *const c_char, words: *const Words) -> c_int {
     }
 }
 
-const FRAME: &CStr = c"kv_builtin";
+const FRAME: &CStr = c"kv";
 
 /// Lets what reads standard input begin behind what bash has read of it as a script.
 pub(super) fn leave_input() {
@@ -334,6 +342,8 @@ pub(super) enum Found {
     NoName,
     Fixed,
     OtherKind,
+    /// What is assigned to it, or where, is an expression, which may be wrong.
+    Computed,
 }
 
 /// Looks at a variable that is to be set, or at the array of which one element is.
@@ -341,21 +351,22 @@ pub(super) fn look_at(name: &OsStr, is_array: bool) -> Found {
     let Ok(text) = CString::new(name.as_bytes()) else {
         return Found::NoName;
     };
-    // SAFETY: it is a C string, and the variable is read at once.
-    let found = unsafe {
+    let base = name.as_bytes().split(|byte| *byte == b'[').next();
+    let base = CString::new(base.unwrap_or_default()).unwrap_or_default();
+    // SAFETY: they are C strings, and the variables are read at once.
+    let (is_name, attributes, is_reference) = unsafe {
         let is_name = legal_identifier(text.as_ptr()) != 0;
         if !is_name && (is_array || valid_array_reference(text.as_ptr(), 0) == 0) {
             return Found::NoName;
         }
-        let base = name.as_bytes().split(|byte| *byte == b'[').next();
-        let base = CString::new(base.unwrap_or_default()).unwrap_or_default();
-        find_variable(base.as_ptr())
-            .as_ref()
-            .map_or(0, |found| found.attributes)
+        let attributes = |found: *mut Variable| found.as_ref().map_or(0, |found| found.attributes);
+        let reference = attributes(find_variable_noref(base.as_ptr())) & ATT_NAMEREF != 0;
+        (is_name, attributes(find_variable(base.as_ptr())), reference)
     };
-    match found {
-        found if found & (ATT_READONLY | ATT_NOASSIGN) != 0 => Found::Fixed,
-        found if is_array && found & ATT_ASSOC != 0 => Found::OtherKind,
+    match attributes {
+        all if all & (ATT_READONLY | ATT_NOASSIGN) != 0 => Found::Fixed,
+        all if is_array && all & ATT_ASSOC != 0 => Found::OtherKind,
+        all if !is_name || is_reference || all & ATT_INTEGER != 0 => Found::Computed,
         _ => Found::Fine,
     }
 }

@@ -37,7 +37,11 @@ fn run(words: Vec<OsString>) -> Answer {
 fn check(target: &Target<'_>) -> Result<(), String> {
     let shown = target.name.display();
     match ffi::look_at(target.name, target.is_array) {
-        ffi::Found::Fine => Ok(()),
+        ffi::Found::Computed if target.is_taken => Err(format!(
+            "cannot set `{shown}` to what is taken out of the store: use a plain variable, which is no element, \
+             reference or integer"
+        )),
+        ffi::Found::Fine | ffi::Found::Computed => Ok(()),
         ffi::Found::NoName => Err(format!("invalid name of a variable: `{shown}`")),
         ffi::Found::Fixed => Err(format!("cannot set `{shown}`: it is readonly")),
         ffi::Found::OtherKind => Err(format!("cannot set `{shown}`: it is an associative array")),

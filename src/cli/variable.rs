@@ -24,6 +24,8 @@ pub struct Target<'a> {
     pub is_array: bool,
     /// The newline at the end is none of the answer.
     pub is_line: bool,
+    /// The answer is nowhere else when the command is done.
+    pub is_taken: bool,
 }
 
 impl Command {
@@ -33,6 +35,11 @@ impl Command {
     ///
     /// Where the answer is none that a variable holds.
     pub fn target(&self) -> Result<Option<Target<'_>>, UsageError> {
+        let is_taken = match self {
+            Self::Get(with) => with.args.remove,
+            Self::Pop(_) | Self::Incr(_) => true,
+            _ => false,
+        };
         let (variable, is_array, is_line, lacks) = match self {
             Self::Get(with) => (&with.args.variable, false, false, None),
             Self::Pop(with) => (&with.args.variable, false, false, None),
@@ -57,6 +64,7 @@ impl Command {
                 name,
                 is_array,
                 is_line,
+                is_taken,
             })),
         }
     }

@@ -103,7 +103,8 @@ fn each_command_that_answers_sets_a_variable() {
         kv incr -v n count; kv incr --by 4 count -v n; echo $n
         kv stat --field size -v size other; kv ttl -v ttl other; echo $size $ttl
         kv push list first; kv push list last
-        kv pop --last -v e list; echo $e; kv pop -v 'a[3]' list; echo ${a[3]}
+        kv pop --last -v e list; echo $e; kv pop -v e list; echo $e
+        kv get -v 'a[3]' third; echo ${a[3]}
         kv pop -v e list; echo "$? [$e]"
         e=old; kv get -v e none; echo "$? [$e]"
         kv get -v e --default '' none; echo "$? [$e]"
@@ -114,7 +115,7 @@ fn each_command_that_answers_sets_a_variable() {
     "#;
     expect(
         script,
-        "one\n<a key><other><third>\n<other><two\nlines><third><3>\n1 0\n5\n9 never\nlast\nfirst\n\
+        "one\n<a key><other><third>\n<other><two\nlines><third><3>\n1 0\n5\n9 never\nlast\nfirst\n3\n\
          1 []\n1 []\n0 []\n0 [two\nlines]\n1\n1 []\n5\noutside\n5\n",
     );
 }
@@ -126,11 +127,19 @@ fn a_variable_that_cannot_be_set_changes_nothing() {
         for name in fixed 'a b' '' 1x; do kv pop -v "$name" list; echo $?; kv incr -v "$name" n; echo $?; done
         kv ls -0 -v map; echo $?; kv ls -v keys; echo $?; kv stat -v x list; echo $?
         kv pop --wait 1s -v x list; echo $?
+        declare -i int; declare -n ref=a; for name in int 'a[0]' ref; do kv pop -v "$name" list; echo $?; done
+        kv put text '1 +'; kv get -v 'a[-9]' text 2> /dev/null; echo $?
         kv has n; echo $?; kv items list
         "$KV_BIN" get -v x n; echo $?
         echo 'get -v x n' | kv batch || true
     "#;
     let each = |why: &str| format!("kv: {why}\n2\n").repeat(2);
+    let computed = |name: &str| {
+        format!(
+            "kv: cannot set `{name}` to what is taken out of the store: use a plain variable, which is no \
+             element, reference or integer\n2\n"
+        )
+    };
     let wanted = [
         each("cannot set `fixed`: it is readonly"),
         each("invalid name of a variable: `a b`"),
@@ -139,6 +148,8 @@ fn a_variable_that_cannot_be_set_changes_nothing() {
         "kv: cannot set `map`: it is an associative array\n2\n".to_owned(),
         "kv: -v VAR needs -0\n2\nkv: -v VAR needs --field\n2\n".to_owned(),
         "kv: --wait <DURATION> cannot be used with -v <VAR> (see kv --help)\n2\n".to_owned(),
+        computed("int") + &computed("a[0]") + &computed("ref"),
+        "5\n".to_owned(),
         "1\none\n".to_owned(),
         "kv: -v sets a variable of bash, which only the builtin can: `eval \"$(kv init bash)\"` loads it\n2\n"
             .to_owned(),
@@ -208,20 +219,11 @@ fn redirections_pipes_and_subshells_are_as_ever() {
 fn a_script_on_standard_input_goes_on_behind_what_was_read() {
     let Some(builtin) = builtin() else { return };
     let kv = Sandbox::new();
-    let mut bash = command(&kv, &builtin, "");
     let script = format!(
         "enable -f '{}' kv\nread -r line\nnot a command\necho $line\nkv put rest\nof the script\n",
         builtin.display()
     );
-    bash = {
-        let mut plain = Command::new(bash.get_program());
-        plain.arg("--norc").current_dir(kv.root()).env_clear();
-        plain.envs(
-            bash.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        plain
-    };
+    let mut bash = plain(&command(&kv, &builtin, ""), &["--norc"]);
     Ran::fed(&mut bash, script.as_bytes())
         .ends(Exit::Success)
         .prints("not a command\n");
@@ -244,6 +246,36 @@ fn a_hundred_thousand_gets_leave_nothing_behind() {
         rm -r store; kv get -v x k; echo $?; kv put k anew; kv get k
     "#;
     expect(script, "1\nanew");
+}
+
+/// Such an error leaves the builtin by longjmp(3), and ends the line.
+#[test]
+fn an_expression_that_is_wrong_leaves_nothing_behind() {
+    let Some(builtin) = builtin() else { return };
+    let kv = Sandbox::new();
+    let value = format!("{} y", "x".repeat(100_000));
+    kv.feed(["put", "k"], value.as_bytes()).ends(Exit::Success);
+    let mut script = format!("enable -f '{}' kv\ndeclare -i int\n", builtin.display());
+    script += &"kv get -v int k 2> err\n".repeat(200);
+    script += "grep VmRSS /proc/$$/status | tr -dc 0-9\n";
+    let mut bash = plain(&command(&kv, &builtin, ""), &["--norc"]);
+    let ran = Ran::fed(&mut bash, script.as_bytes()).ends(Exit::Success);
+    let rss: u32 = ran.stdout_text().parse().unwrap();
+    assert!(
+        rss < 30_000,
+        "{rss} KiB, of which 20,000 would be 200 values"
+    );
+}
+
+/// Prepares a bash in the same surroundings, with other arguments.
+fn plain(prepared: &Command, args: &[&str]) -> Command {
+    let mut bash = Command::new(prepared.get_program());
+    let variables = prepared.get_envs();
+    bash.args(args)
+        .current_dir(prepared.get_current_dir().unwrap())
+        .env_clear()
+        .envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    bash
 }
 
 #[test]
@@ -282,17 +314,8 @@ fn ctrl_c_and_ctrl_z_are_the_shells() {
         return cannot_run("tmux is missing: apt-get install tmux");
     }
     let kv = Sandbox::new();
-    let mut bash = command(&kv, &builtin, "");
-    bash = {
-        let mut plain = Command::new(bash.get_program());
-        plain.args(["--norc", "-i"]).current_dir(kv.root());
-        plain.envs(
-            bash.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        plain.env("PS1", "$ ");
-        plain
-    };
+    let mut bash = plain(&command(&kv, &builtin, ""), &["--norc", "-i"]);
+    bash.env("PS1", "$ ");
     let terminal = Terminal::run(&bash);
     let line = |text: &str, end: &str| {
         terminal.text(text);
