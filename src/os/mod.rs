@@ -8,18 +8,18 @@
 //! | | Linux | macOS | FreeBSD |
 //! |---|---|---|---|
 //! | [`accept`], [`connect_unix`] | one step | a program started meanwhile may get the socket | one step |
-//! | [`background`], [`detach`] | close what /proc lists, or all up to the limit | what /dev/fd lists | closefrom(2) |
+//! | [`background()`], [`detach`] | close what /proc lists, or all up to the limit | what /dev/fd lists | closefrom(2) |
 //! | [`count_descriptors`] | /proc | /dev/fd | not told |
 //! | [`count_threads`] | /proc | not told | not told |
 //! | [`die_of`] | no core, even to a program | no core file | no core file |
-//! | [`exchange`] | renameat2(2) | renameatx_np(2) | `Unsupported` |
+//! | [`exchange()`] | renameat2(2) | renameatx_np(2) | `Unsupported` |
 //! | [`is_listening`] | asked | taken as true | asked |
 //! | [`lacks_fuse`] | /dev/fuse, fusermount3 | always | /dev/fuse |
 //! | [`nameless`] | O_TMPFILE | `Unsupported` | `Unsupported` |
 //! | [`ofd_lock`], [`ofd_locked`] | F_OFD_SETLK | `Unsupported` | `Unsupported` |
 //! | [`open_beneath`] | openat2(2) from 5.6 on | one directory at a time | one directory at a time |
 //! | [`open_cached`] | openat2(2) from 5.12 on | `ENOSYS` | `ENOSYS` |
-//! | [`random`] | getrandom(2) | /dev/urandom | /dev/urandom |
+//! | [`random()`] | getrandom(2) | /dev/urandom | /dev/urandom |
 //! | [`read_cached`] | preadv2(2) from 4.14 on | `ENOSYS` | `ENOSYS` |
 //! | [`since_boot`] | CLOCK_BOOTTIME | CLOCK_MONOTONIC | CLOCK_MONOTONIC |
 //! | [`Spot`] | mountinfo of /proc | nothing is known | nothing is known |
