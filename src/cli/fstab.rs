@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Cli;
 
@@ -33,11 +33,15 @@ pub fn is_helper(args: &[OsString]) -> bool {
 /// Returns the command line that is meant where kv is called by that name:
 /// `mount.kv STORE DIR [-sfnv] [-t TYPE] [-o OPTION,...]`. An option is one of mount(8), or one of
 /// kv without its dashes, as `allow-other` or `namespace=NAME`.
-pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
-    if !is_helper(args) {
-        return None;
-    }
-    let (program, args) = args.split_first()?;
+///
+/// # Errors
+///
+/// What is wrong with the line and no command line can say.
+pub(super) fn translated(args: &[OsString]) -> Result<Option<Vec<OsString>>, clap::Error> {
+    let wrong = |what| Err(Cli::command().error(ErrorKind::ValueValidation, what));
+    let Some((program, args)) = args.split_first().filter(|_| is_helper(args)) else {
+        return Ok(None);
+    };
     let mut places = Vec::new();
     let mut options = Vec::new();
     let mut args = args.iter();
@@ -45,9 +49,10 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
     while let Some(arg) = args.next() {
         match arg.as_bytes() {
             b"-o" => {
-                // Without anything behind it, it is itself what is wrong.
-                let given = args.next().unwrap_or(arg).as_bytes();
-                for given in given.split(|byte| *byte == b',') {
+                let Some(given) = args.next() else {
+                    return wrong("-o needs a value");
+                };
+                for given in given.as_bytes().split(|byte| *byte == b',') {
                     // The last one counts, as in `noexec,user,exec`.
                     // mount(8) may take `sync=off` for its own `sync` too.
                     if given == b"async" || given.starts_with(b"sync=") {
@@ -82,6 +87,11 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
             .strip_prefix(b"kv#")
             .map(<[u8]>::to_vec)
             .unwrap_or(store.into_vec());
+        if is_relative(&store) {
+            return wrong(
+                "the store has to be named by its full path: mount(8) is called in any directory",
+            );
+        }
         line.push("--store".into());
         line.push(OsString::from_vec(store));
     }
@@ -94,7 +104,17 @@ pub(super) fn translated(args: &[OsString]) -> Option<Vec<OsString>> {
         line.truncate(1);
         line.extend(["--store", "memory:", "ls"].map(Into::into));
     }
-    Some(line)
+    Ok(Some(line))
+}
+
+/// Tells whether a store is named from the directory that the process is in.
+fn is_relative(store: &[u8]) -> bool {
+    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let path = match memchr::memchr(b':', store) {
+        Some(at) if store[..at].iter().all(is_scheme) => &store[at + 1..],
+        _ => store,
+    };
+    !path.is_empty() && !path.starts_with(b"/")
 }
 
 /// Tells whether it is an option of `kv mount`.

@@ -20,7 +20,7 @@ pub fn command() -> clap::Command {
 /// What clap finds wrong, and its requests to print help or the version; [`super::usage::explain`] makes
 /// one line of the former.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    let translated = fstab::translated(args);
+    let translated = fstab::translated(args)?;
     let args = translated.as_deref().unwrap_or(args);
     match Cli::alone(args) {
         Some(cli) => Ok(cli),

@@ -71,12 +71,10 @@ fn begin(
     // One that cannot be reached or opened is told now, not to whoever looks into it.
     let reached = store.exists().and_then(|_| store.namespaces());
     reached.with_context(|| cannot(args))?;
-    // What is damaged of a namespace hides nothing of the rest.
+    // Of any other namespace what is damaged hides nothing of the rest.
     let key = Key::new(b"%".to_vec())?;
-    match store.stat(&session.namespace, &key, session.clock.now()) {
-        Err(err) if !err.is_damage() => return Err(err).with_context(|| cannot(args)),
-        _ => {}
-    }
+    let found = store.stat(&session.namespace, &key, session.clock.now());
+    found.with_context(|| cannot(args))?;
     let config = Config {
         disk: disk.unwrap_or_else(|| spill.clone()),
         store,

@@ -44,6 +44,9 @@ fn errno_of(err: &StoreError) -> Errno {
             fault: Fault::TooLarge,
             ..
         } => Errno::EFBIG,
+        StoreError::Service {
+            fault: Fault::Full, ..
+        } => Errno::ENOSPC,
         StoreError::Io { source, .. } => match source.kind() {
             io::ErrorKind::StorageFull => Errno::ENOSPC,
             io::ErrorKind::QuotaExceeded => Errno::EDQUOT,

@@ -8,7 +8,7 @@ use fuser::Errno;
 
 use crate::os::{self, Writer};
 use crate::store::modify::{self, Conflicts};
-use crate::store::{Condition, Expiry, Put, Result, StoreError};
+use crate::store::{Condition, Etag, Expiry, Put, Result, StoreError};
 
 use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, State};
 use super::draft::Draft;
@@ -252,7 +252,8 @@ impl App {
 
     /// Puts a draft in the place of the entry that it was made of. Where that is not there any more,
     /// a whole takes the place of whatever is, and a part of none.
-    fn store_draft(&self, (namespace, key): &FullKey, state: &mut State) -> Result<()> {
+    fn store_draft(&self, file: &FullKey, state: &mut State) -> Result<()> {
+        let (namespace, key) = file;
         let (store, clock) = (self.store()?, self.clock());
         let mut conflicts = Conflicts::default();
         loop {
@@ -289,6 +290,14 @@ impl App {
             }
             let was = state.pin;
             state.pin = match store.stat(namespace, key, self.now())? {
+                // As where a service has stored it and could not say so.
+                Some(meta)
+                    if !state.is_whole && self.is_stored(file, draft)? == Some(meta.etag) =>
+                {
+                    state.pin = Pin::of(&meta);
+                    state.modified = Some(meta.modified);
+                    return Ok(());
+                }
                 _ if !state.is_whole => return Err(self.stale()),
                 Some(meta) => Pin::of(&meta),
                 // Its time is over, and what was written with it.
@@ -301,6 +310,22 @@ impl App {
                 conflicts.pause(store.busy_timeout(), key)?;
             }
         }
+    }
+
+    /// Returns the entry of a key if that holds just this.
+    fn is_stored(&self, (namespace, key): &FullKey, draft: &Draft) -> Result<Option<Etag>> {
+        let found = self.store()?.get(namespace, key, self.now())?;
+        let Some(mut entry) = found.filter(|entry| entry.meta.size == draft.len()) else {
+            return Ok(None);
+        };
+        let (mut at, mut is_same) = (0, true);
+        let read = entry.value.for_each(|part| {
+            let own = draft.read(at, part.len())?;
+            is_same &= own == part;
+            at += part.len() as u64;
+            Ok(())
+        })?;
+        Ok((is_same && read.is_ok()).then_some(entry.meta.etag))
     }
 
     /// Adds to what the key holds, unless that is nothing any more.

@@ -36,7 +36,8 @@
 //!                                  if there is one
 //! O_TRUNC, ftruncate to 0          whole, pinned      the etag is the pinned one      takes its place
 //! O_APPEND, and only added to      tail               there is an entry               ESTALE
-//! any other that writes            part, pinned       the etag is the pinned one      ESTALE
+//! any other that writes            part, pinned       the etag is the pinned one, or  ESTALE
+//!                                                     the value just this
 //! ```
 //!
 //! "Takes its place": a whole is put in the place of what is there by then, whose expiry stays. If

@@ -14,6 +14,8 @@ use super::{Answer, App};
 const ETAG: &str = "user.kv.etag";
 const EXPIRES: &str = "user.kv.expires";
 const NEVER: &str = "never";
+const CREATE: i32 = rustix::fs::XattrFlags::CREATE.bits().cast_signed();
+const REPLACE: i32 = rustix::fs::XattrFlags::REPLACE.bits().cast_signed();
 
 impl App {
     /// Names the attributes that a copy of a file can have as well, each with a NUL behind it: who copies
@@ -45,8 +47,15 @@ impl App {
         Ok(text.into_bytes())
     }
 
-    /// Sets when a file expires: `never`, a time, or a duration from now on.
-    pub(super) fn set_xattr(&self, number: u64, name: &OsStr, value: &[u8]) -> Answer<()> {
+    /// Sets when a file expires: `never`, a time, or a duration from now on. By the flags of setxattr(2) it may
+    /// be demanded that it does not expire yet, or does.
+    pub(super) fn set_xattr(
+        &self,
+        number: u64,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+    ) -> Answer<()> {
         self.allow_changes()?;
         if name == ETAG {
             // Whoever copies all attributes copies this one, and it says what is stored, not what is to be.
@@ -57,6 +66,14 @@ impl App {
         }
         let node = self.nodes.lock().node(number).ok_or(Errno::ENOENT)?;
         let file = self.file_of(&node)?;
+        if flags & (CREATE | REPLACE) != 0 {
+            let expires = self.stored(number)?.and_then(|(_, expires)| expires);
+            match expires {
+                Some(_) if flags & CREATE != 0 => return Err(Errno::EEXIST),
+                None if flags & REPLACE != 0 => return Err(Errno::NO_XATTR),
+                _ => {}
+            }
+        }
         let text = std::str::from_utf8(value).map_err(|_| Errno::EINVAL)?;
         let expiry = match text.trim_end_matches(['\n', '\0']) {
             NEVER => Expiry::Never,
@@ -72,7 +89,7 @@ impl App {
     /// Takes an attribute away.
     pub(super) fn remove_xattr(&self, number: u64, name: &OsStr) -> Answer<()> {
         match name == EXPIRES || name == ETAG {
-            true => self.set_xattr(number, name, NEVER.as_bytes()),
+            true => self.set_xattr(number, name, NEVER.as_bytes(), 0),
             false => Err(Errno::NO_XATTR),
         }
     }
@@ -86,18 +103,19 @@ impl App {
                 self.dir_index(namespace).note(key.as_bytes(), done);
                 return done.then_some(()).ok_or(Errno::NO_XATTR);
             };
-            let mut state = buffer.state();
-            if state.kind != Kind::Key {
+            if buffer.state().kind != Kind::Key {
                 return Err(Errno::EOPNOTSUPP);
             }
-            if state.is_pending() {
+            // Of what is being written, too: else it could expire before that is stored.
+            let done = self.put_again(inode, file, expiry, None);
+            let mut state = buffer.state();
+            if done == Err(Errno::ENOENT) && state.is_pending() {
                 // It is stored with what was written.
                 state.expiry = Some(expiry);
                 return Ok(());
             }
-            drop(state);
-            self.put_again(inode, file, expiry, None)?;
-            buffer.state().pin.expires = match expiry {
+            done?;
+            state.pin.expires = match expiry {
                 Expiry::At(deadline) => Some(deadline),
                 _ => None,
             };

@@ -150,6 +150,8 @@ pub enum Fault {
     Damaged,
     /// It takes no values of this size.
     TooLarge,
+    /// It has no room.
+    Full,
     /// Any other.
     Failed,
 }

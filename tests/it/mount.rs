@@ -13,6 +13,7 @@ mod readers;
 mod threads;
 mod tools;
 mod writers;
+mod xattrs;
 
 pub use self::mounted::can_mount;
 use self::mounted::{Mount, on_each};

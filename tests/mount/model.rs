@@ -282,6 +282,14 @@ impl Model {
                     self.changes[at].draft = None;
                     ([&value[..], &change.tail].concat(), end)
                 }
+                (Some(Entry(id, value, end)), Some(draft))
+                    if !is_same && !change.is_whole && value == draft =>
+                {
+                    (self.changes[at].pin, self.changes[at].end) = (Some(id), end);
+                    self.changes[at].stores += 1;
+                    self.changes[at].is_pending = false;
+                    return Ok(());
+                }
                 _ if !is_same && !change.is_whole => return Err(Errno::ESTALE),
                 (Some(Entry(_, _, end)), Some(draft)) => (draft, end),
                 (None, Some(_)) if change.end.is_some_and(|end| end.is_over(now)) => {

@@ -262,10 +262,12 @@ impl Client {
             Some(told) if !told.error.is_empty() => self.service_error(told.status, told.error),
             _ => self.service_error(status, format!("it answers {}", answer.code)),
         };
-        if let StoreError::Service { fault, .. } = &mut err
-            && answer.code == StatusCode::PAYLOAD_TOO_LARGE
-        {
-            *fault = Fault::TooLarge;
+        if let StoreError::Service { fault, .. } = &mut err {
+            match answer.code {
+                StatusCode::PAYLOAD_TOO_LARGE => *fault = Fault::TooLarge,
+                StatusCode::INSUFFICIENT_STORAGE => *fault = Fault::Full,
+                _ => {}
+            }
         }
         err
     }

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use kv::exit::Exit;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -191,4 +192,25 @@ fn what_is_no_database_is_not_mounted() {
     let ran = kv.run(["--store", &junk, "mount", "empty"]);
     ran.ends(kv::exit::Exit::Damaged)
         .complains(&["junk", "not a database"]);
+}
+
+#[test]
+fn a_namespace_that_cannot_be_read_is_not_mounted_where_it_is_named() {
+    if !can() {
+        return;
+    }
+    for format in ["kv store 99\n", ""] {
+        let kv = Sandbox::new();
+        kv.put("k", "v");
+        kv.run(["-n", "other", "put", "k", "v"]).ends(Exit::Success);
+        fs::write(kv.store().join("default/format"), format).unwrap();
+        fs::create_dir(kv.path("mnt")).unwrap();
+        let ran = kv.run(["mount", "mnt"]);
+        super::mounted::release(&kv.path("mnt"));
+        ran.ends(Exit::Damaged);
+        kv.run(["-n", "other", "mount", "mnt"]).ends(Exit::Success);
+        let found = fs::read(kv.path("mnt/other/k"));
+        super::mounted::release(&kv.path("mnt"));
+        assert_eq!(found.unwrap(), b"v");
+    }
 }

@@ -197,7 +197,7 @@ fn a_line_of_fstab_mounts_a_store() {
         mount -t kv -o remount \"$PWD/store\" mnt 2>&1 | grep -q 'mean .mount -i -o remount'
         for option in foreground help store=x --read-only no_such; do
           mount -t kv -o $option \"$PWD/store\" mnt 2>&1 | grep -q \"unknown argument .${option%=x}\"; done
-        ends 1 sbin/mount.kv \"$PWD/store\" mnt -o
+        sbin/mount.kv \"$PWD/store\" mnt -o 2>&1 | grep -q '[-]o needs a value'; ends 1 sbin/mount.kv store mnt
         test -z \"$(sbin/mount.kv \"$PWD/store\" mnt -f -o ro 2>&1)\"; ends 1 sbin/mount.kv \"$PWD/store\" mnt -f -o bogus
         sbin/mount.kv \"$PWD/store\" mnt -s -o bogus,ro; cat mnt/default/k; $umount mnt
         mount -t fuse.kv \"$PWD/store\" mnt; cat mnt/default/k; $umount mnt

@@ -73,6 +73,18 @@ os.fsync(fd); os.close(fd)\"; cat k; kv get k; rm k"
         let stale = close(file).unwrap_err().raw_os_error();
         assert_eq!(stale, Some(rustix::io::Errno::STALE.raw_os_error()));
         kv.holds("k", "THEIRS");
+        // What holds just that is stored already, as by a service that could not say so.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(mount.path("k"));
+        let file = file.unwrap();
+        file.write_all_at(b"ours", 0).unwrap();
+        kv.put("k", "oursRS");
+        file.sync_all().unwrap();
+        file.write_all_at(b"!", 6).unwrap();
+        close(file).unwrap();
+        kv.holds("k", "oursRS!");
         // What nobody else has made stays.
         mount.shell(kv, "touch a; : >> b").ends(Exit::Success);
         kv.holds("a", "");
@@ -164,6 +176,20 @@ os.write(fd, b'e'); os.close(fd)\"; kv get k | tail -c 3; kv get k | wc -c"
     kv.put("k", "old ");
     let script = "dd if=/dev/zero of=k bs=200K count=1 oflag=sync 2> /dev/null || kv get k";
     mount.shell(&kv, script).ends(Exit::Success).prints("old ");
+    drop(mount);
+    // The service has no room.
+    kv.put("k", "old ");
+    let server = Server::of(&kv, &[]);
+    crate::process::limit_files(server.pid(), 50_000);
+    let store = format!("http://{}", server.address());
+    let mount = Mount::of(&kv, &["--store", &store]);
+    let full = fs::write(mount.path("k"), [b'a'; 90_000]).and_then(|()| {
+        let file = OpenOptions::new().append(true).open(mount.path("k"))?;
+        file.write_all_at(&[b'a'; 90_000], 0)?;
+        file.sync_all()
+    });
+    assert_eq!(full.unwrap_err().kind(), ErrorKind::StorageFull);
+    kv.holds("k", "old ");
     drop(mount);
     // The temporary file cannot grow.
     let kv = Sandbox::on(Engine::Tree);
