@@ -56,8 +56,8 @@ impl App {
         // goes on with it.
         let inode = &handle.inode;
         let opener = handle.opener.as_deref();
+        let device = self.device.load(SeqCst);
         if let Some(opener) = opener {
-            let device = self.device.load(SeqCst);
             let count = |than| inode.count_of(handle.number, opener, than);
             let newest = self.files.lock().newest();
             let known = count(None);
@@ -69,6 +69,19 @@ impl App {
                 return Ok(());
             }
             handle.is_left.store(true, SeqCst);
+        }
+        // Who has written nothing leaves it to those who are in the middle of that, and so does who closes a
+        // duplicate.
+        let writers = handle.writers.lock().clone();
+        let closer = Writer::of(process);
+        let known = inode.count_of(handle.number, &closer, None);
+        let (own, others): (Vec<_>, Vec<_>) =
+            writers.iter().partition(|writer| writer.is_with(&closer));
+        let count = |writer: &&Arc<Writer>| writer.count_open(device, handle.number);
+        if own.iter().map(count).any(|open| open > known)
+            || own.is_empty() && others.iter().map(count).any(|open| open > 0)
+        {
+            return Ok(());
         }
         let was_killed = os::is_killed(opener, writer.as_deref(), process);
         self.end_writing(&handle, &buffer, was_killed)
@@ -85,7 +98,7 @@ impl App {
         let _turn = inode.turn.lock();
         let mut state = buffer.state();
         if !state.is_changed {
-            return Ok(());
+            return self.store_through(handle, buffer, &mut state);
         }
         // What others have changed they store, and the last one what nobody else has stored.
         let owes = |other: &Handle| other.owes_to(&state) || other.refused.lock().is_some();
@@ -100,8 +113,8 @@ impl App {
             let others = inode.handles();
             let owes = |other: &Arc<Handle>| other.shares(buffer) && other.owes_to(&state);
             if !others.iter().any(owes) {
-                state.is_given_up = true;
-                inode.forget(buffer);
+                inode.give_up(buffer, &mut state);
+                buffer.show(&state, self.now());
             }
         }
         stored
@@ -206,7 +219,7 @@ impl App {
         buffer: &Arc<Buffer>,
         state: &mut State,
     ) -> Answer<()> {
-        if state.is_changed && !handle.owes_to(state) {
+        if !handle.owes_to(state) {
             let refused = *handle.refused.lock();
             refused.map_or(Ok(()), Err)?;
             if state.is_given_up {

@@ -56,6 +56,8 @@ pub(super) struct Handle {
     pub(super) opener: Option<Arc<Writer>>,
     /// How often its buffer will have been stored once what was done through it is.
     pub(super) owes: AtomicU64,
+    /// Who has done that.
+    pub(super) writers: Mutex<Vec<Arc<Writer>>>,
     /// What who closed it was told last, which is told to each who closes it.
     pub(super) refused: Mutex<Option<Errno>>,
     /// Whether the process that has opened it has closed it.
@@ -83,6 +85,7 @@ impl Handle {
             writes: opener.is_some(),
             opener: opener.map(Arc::new),
             owes: AtomicU64::default(),
+            writers: Mutex::default(),
             refused: Mutex::default(),
             is_left: AtomicBool::default(),
             reader: Mutex::default(),
@@ -153,6 +156,9 @@ impl Handle {
 
     /// Notes that something was done through it.
     pub(super) fn owe_to(&self, state: &State) {
+        if !self.owes_to(state) {
+            self.writers.lock().clear();
+        }
         self.owes.store(state.stores + 1, SeqCst);
         *self.refused.lock() = None;
     }
@@ -257,6 +263,17 @@ impl Inode {
     /// Lets whoever opens it from now on go on with this.
     pub(super) fn replace(&self, buffer: &Arc<Buffer>) {
         *self.buffer.lock() = Some(Arc::clone(buffer));
+    }
+
+    /// Lets nobody go on with what is stored nowhere and is not to be. What was to be added goes, and who has it
+    /// open adds only what comes.
+    pub(super) fn give_up(&self, buffer: &Arc<Buffer>, state: &mut State) {
+        state.is_given_up = true;
+        self.forget(buffer);
+        if !state.tail.is_empty() && self.name().is_some() {
+            state.tail.clear();
+            (state.draft, state.is_changed, state.modified) = (None, false, None);
+        }
     }
 
     /// Lets nobody go on with a buffer any more.

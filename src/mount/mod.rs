@@ -61,7 +61,7 @@
 //! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
 //! a write fails                    all is as it was, also where the sync that came with it failed
 //! a close that fails, or of who    where nobody else has changed it, it is given up: nobody finds it by the name any
-//! was killed                       more, and only who writes to it again stores it
+//! was killed                       more, only who writes to it in place stores it, and what was to be added goes
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first

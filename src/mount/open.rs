@@ -325,6 +325,13 @@ impl App {
             let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
             state.writer = Some(writer);
         }
+        let mut writers = handle.writers.lock();
+        if let Some(writer) = &state.writer
+            && !writers.iter().any(|known| known.is_with(writer))
+        {
+            writers.push(Arc::clone(writer));
+        }
+        drop(writers);
         buffer.show(&state, now);
         if !was_pending {
             follow::lead(self, handle, &buffer, &state);
@@ -356,9 +363,8 @@ impl App {
         let is_blank = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
         if state.is_whole && state.stores == 0 && is_blank {
             // To empty it was only the beginning, and what it held is not to go for that.
-            state.is_given_up = true;
             handle.owes.store(0, SeqCst);
-            handle.inode.forget(buffer);
+            handle.inode.give_up(buffer, state);
         }
         buffer.tell(before.told);
     }

@@ -45,7 +45,7 @@ impl Writer {
 
 /// Tells whether a file is being closed because a signal has killed a process. `closer` is the thread
 /// that closes it. Since Linux 6.2 that is one of the kernel's own where a process has ended, and then
-/// the end of the one that has opened the file counts, or of the last that has written to it.
+/// the end of the last that has written to it counts, and of the one that has opened the file.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer: u32) -> bool {
     if !linux::is_kernel(closer) {
@@ -56,8 +56,9 @@ pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer
         return linux::in_time(is_killed).unwrap_or(false);
     }
     let end = |writer: &Writer| writer.process.as_ref()?.is_killed();
-    let ends = [opener, writer].into_iter().flatten();
-    ends.into_iter().find_map(end).unwrap_or(false)
+    // The writer first: who has begun it may wait for it, and then nobody can ask any more how it ended.
+    let mut ends = [writer, opener].into_iter().flatten().filter_map(end);
+    ends.any(|is_killed| is_killed)
 }
 
 #[cfg(target_os = "linux")]

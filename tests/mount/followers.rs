@@ -57,7 +57,12 @@ impl Model {
     }
 
     pub(super) fn give_up(&mut self, file: usize, at: usize) {
-        self.changes[at].is_given_up = true;
+        let change = &mut self.changes[at];
+        change.is_given_up = true;
+        if !change.tail.is_empty() && self.files[file].name.is_some() {
+            change.tail.clear();
+            (change.draft, change.is_pending) = (None, false);
+        }
         let current = &mut self.files[file].current;
         *current = current.filter(|current| *current != at);
     }

@@ -118,6 +118,28 @@ os.kill(os.getpid(), signal.SIGKILL)\" || :; sleep .3; exec 3>&-; kv get k";
     });
 }
 
+#[test]
+fn a_program_that_was_handed_a_file_and_is_killed_leaves_the_old_value() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "whole old value");
+        for (end, left) in [
+            ("c.kill()", "whole old value"),
+            ("c.stdin.close()", "first,second"),
+        ] {
+            let script = format!(
+                "python3 -c \"import subprocess, time
+f = open('k', 'wb'); pipe = subprocess.PIPE
+c = subprocess.Popen(['sh', '-c', 'printf first,; echo >&2; read _; printf second'], stdout=f, stdin=pipe, stderr=pipe)
+c.stderr.read(1); f.close()
+print(subprocess.run(['kv', 'get', 'k'], capture_output=True).stdout.decode(), flush=True)
+{end}; c.wait(); time.sleep(.3)\"; kv get k"
+            );
+            let ran = mount.shell(kv, &script).ends(Exit::Success);
+            ran.prints(format!("whole old value\n{left}"));
+        }
+    });
+}
+
 /// Who is told so does it again.
 #[test]
 fn what_a_close_has_told_to_have_failed_is_not_stored_later() {
@@ -141,6 +163,19 @@ base.execute('rollback'); time.sleep(.3)\"; kv get log"
         let ran = mount.shell(&kv, &script).ends(Exit::Success);
         ran.prints("16\nold ");
     }
+    // Nor by who has it open beside and writes on.
+    let script = "python3 -c \"import os, sqlite3
+other = os.open('log', os.O_WRONLY|os.O_APPEND)
+base = sqlite3.connect(os.environ['KV_STORE'].split(':', 1)[1], isolation_level=None)
+for lock in ['begin exclusive', 'begin deferred']:
+    fd = os.open('log', os.O_WRONLY|os.O_APPEND)
+    base.execute(lock); os.write(fd, b'line ')
+    try: os.close(fd)
+    except OSError as err: print(err.errno, flush=True)
+    base.execute('rollback')
+os.write(other, b'more '); os.close(other)\"; kv get log";
+    let ran = mount.shell(&kv, script).ends(Exit::Success);
+    ran.prints("16\nold line more ");
     mount.end(rustix::process::Signal::TERM);
 }
 
