@@ -81,12 +81,10 @@ impl App {
             .and_then(amid)
             .or_else(|| all.iter().find_map(amid));
         let told = match (held, node) {
-            (Some((size, modified)), node) => {
-                return Ok(Attributes {
-                    is_gone: node.is_none(),
-                    ..Attributes::file(size, modified)
-                });
-            }
+            (Some((size, modified)), node) => Attributes {
+                is_gone: node.is_none(),
+                ..Attributes::file(size, modified)
+            },
             (None, Some(Node::File(file))) => match self.file_attributes(&file)? {
                 Some(attributes) => attributes,
                 None => self.open_attributes(number)?,

@@ -14,8 +14,9 @@ use super::{Answer, App};
 const ETAG: &str = "user.kv.etag";
 const EXPIRES: &str = "user.kv.expires";
 const NEVER: &str = "never";
-const CREATE: i32 = rustix::fs::XattrFlags::CREATE.bits().cast_signed();
-const REPLACE: i32 = rustix::fs::XattrFlags::REPLACE.bits().cast_signed();
+/// Flags of setxattr(2), as Linux numbers them.
+const CREATE: i32 = 1;
+const REPLACE: i32 = 2;
 
 impl App {
     /// Names the attributes that a copy of a file can have as well, each with a NUL behind it: who copies
