@@ -258,5 +258,18 @@ fn packages_hold_files_that_are_there() {
         assert!(project(dir).exists(), "a package wants {asset}");
         count += 1;
     }
-    assert!(count > 10, "{count} assets");
+    assert!(count > 5, "{count} assets");
+    // The RPM is made of the archive of a release.
+    let tarball = text(project("tests/release.d/tarball"));
+    let spec = text(project("tests/release.d/kvsh.spec"));
+    for file in [
+        "bash-completion/completions/kv",
+        "site-functions/_kv",
+        "kv.fish",
+        "README.md",
+        "LICENSE",
+    ] {
+        assert!(tarball.contains(file) && spec.contains(file), "{file}");
+    }
+    assert!(spec.contains("Conflicts: kv\n") && manifest.contains("\nconflicts = \"kv\"\n"));
 }
