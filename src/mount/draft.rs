@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use fuser::Errno;
 
 use crate::os;
 use crate::store::{OrCannot as _, Result, Source, Value};
 
-use super::Spill;
+use super::{Answer, Spill};
 
 /// Content up to this length is kept in memory.
 const LONGEST_IN_MEMORY: u64 = 1 << 20;
@@ -192,6 +195,19 @@ impl Source for DraftSource<'_> {
         };
         self.at += n as u64;
         Ok(n)
+    }
+}
+
+/// Refuses zeros that a disk has no room for: they take none before they are stored.
+pub(super) fn must_have_room(disk: &Path, from: u64, to: u64) -> Answer<()> {
+    let gap = to.saturating_sub(from);
+    if gap <= LONGEST_IN_MEMORY {
+        return Ok(());
+    }
+    let room = os::disk_space(disk).map_err(|_| Errno::EIO)?;
+    match gap > room.available.saturating_mul(room.block) {
+        true => Err(Errno::ENOSPC),
+        false => Ok(()),
     }
 }
 

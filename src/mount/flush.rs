@@ -10,7 +10,7 @@ use crate::os::{self, Writer};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Etag, Expiry, Put, Result, StoreError};
 
-use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, State};
+use super::buffer::{Buffer, Kind, Pin, State};
 use super::draft::Draft;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
@@ -167,6 +167,19 @@ impl App {
         // Whoever goes on with it changes what is stored.
         state.is_whole = false;
         true
+    }
+
+    /// As [`App::load`], to write to it: what is to be added is behind what the key holds now, and that may not be
+    /// what the opening is of.
+    pub(super) fn load_to_write(&self, handle: &Handle, state: &mut State) -> Result<()> {
+        if !state.tail.is_empty() && handle.inode.name().is_some() {
+            self.view(&handle.inode, state)?;
+            let held = handle.reader.lock().as_ref().map(Reader::pin);
+            if held.is_some_and(|held| held != state.pin) {
+                return Err(self.stale());
+            }
+        }
+        self.load(handle, state)
     }
 
     /// Makes a draft of the value that an opening is of, unless there is one. What was to be added
@@ -368,28 +381,16 @@ impl App {
         if let Some(expiry) = state.expiry.take() {
             store.expire(namespace, key, expiry, clock)?;
         }
-        // Who has it open beside goes on with what it is now.
+        // Who has it open beside goes on with what it is now, if that is what they hold and what was added.
         let handles = inode.handles().into_iter();
         for handle in handles.filter(|handle| handle.shares(buffer)) {
             let mut reader = handle.reader.lock();
-            if reader.is_some() {
+            let held = reader.as_ref().map(Reader::pin);
+            if held == Some(Pin::of(&found)) {
                 let now = Reader::open(self, namespace, key).unwrap_or_default();
                 handle.hold_on(&mut reader, now);
             }
         }
         Ok(())
-    }
-
-    /// Refuses zeros that there is no room for: they take none before they are stored.
-    pub(super) fn must_have_room(&self, from: u64, to: u64) -> Answer<()> {
-        let gap = to.saturating_sub(from);
-        if gap <= LONGEST_TAIL as u64 {
-            return Ok(());
-        }
-        let room = os::disk_space(&self.config.disk).map_err(|_| Errno::EIO)?;
-        match gap > room.available.saturating_mul(room.block) {
-            true => Err(Errno::ENOSPC),
-            false => Ok(()),
-        }
     }
 }

@@ -11,7 +11,7 @@ use crate::os::{self, Writer};
 use crate::store::{Condition, Put, Time};
 
 use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, Snapshot, State};
-use super::draft::{Draft, Undo};
+use super::draft::{Draft, Undo, must_have_room};
 use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
 use super::{Answer, App, failure, follow};
@@ -295,12 +295,12 @@ impl App {
         let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
         let adds = offset.is_none() && is_tail && fits && handle.inode.name().is_some();
         if !adds {
-            self.answer(self.load(handle, &mut state))?;
+            self.answer(self.load_to_write(handle, &mut state))?;
         }
         let mut undo = None;
         if let Some(draft) = &mut state.draft {
             let offset = offset.unwrap_or(draft.len());
-            self.must_have_room(draft.len(), offset)?;
+            must_have_room(&self.config.disk, draft.len(), offset)?;
             let written = draft.write(offset, bytes, &self.spill);
             undo = Some(self.answer(written.map_err(|err| failure("write", self, err)))?);
         }
@@ -380,9 +380,9 @@ impl App {
             state.draft = Some(Draft::default());
             state.is_whole = true;
         } else {
-            self.answer(self.load(handle, &mut state))?;
+            self.answer(self.load_to_write(handle, &mut state))?;
             if let Some(draft) = &mut state.draft {
-                self.must_have_room(draft.len(), len)?;
+                must_have_room(&self.config.disk, draft.len(), len)?;
                 let done = draft.set_len(len, &self.spill);
                 self.answer(done.map_err(|err| failure("write", self, err)))?;
             }

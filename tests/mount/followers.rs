@@ -56,6 +56,20 @@ impl Model {
         Ok(at)
     }
 
+    pub(super) fn load_to_write(&mut self, which: usize) -> Done {
+        let Open {
+            file, change, held, ..
+        } = self.open[which].clone();
+        let at = change.unwrap();
+        if !self.changes[at].tail.is_empty() && self.files[file].name.is_some() {
+            self.view(at, file)?;
+            if held.is_some_and(|held| Some(held.0) != self.changes[at].pin) {
+                return Err(Errno::ESTALE);
+            }
+        }
+        self.load(which).map(|_| ())
+    }
+
     pub(super) fn give_up(&mut self, file: usize, at: usize) {
         let change = &mut self.changes[at];
         change.is_given_up = true;

@@ -213,7 +213,7 @@ impl Model {
         let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
         let adds = offset.is_none() && is_tail && self.files[file].name.is_some();
         if !adds {
-            self.load(which)?;
+            self.load_to_write(which)?;
         }
         let before = self.changes[at].clone();
         let change = &mut self.changes[at];
@@ -259,7 +259,7 @@ impl Model {
             change.tail.clear();
             (change.draft, change.is_whole) = (Some(Vec::new()), true);
         } else {
-            self.load(which)?;
+            self.load_to_write(which)?;
             self.changes[at].draft.as_mut().unwrap().resize(len, 0);
         }
         self.lead(which);
@@ -275,7 +275,8 @@ impl Model {
         {
             let now = self.fake.now();
             let live = self.live(name).cloned();
-            let is_same = live.as_ref().map(|entry| entry.0) == change.pin;
+            let was = live.as_ref().map(|entry| entry.0);
+            let is_same = was == change.pin;
             let (value, end) = match (live, change.draft) {
                 (None, _) if !change.tail.is_empty() => return Err(Errno::ESTALE),
                 (Some(Entry(_, value, end)), _) if !change.tail.is_empty() => {
@@ -307,7 +308,9 @@ impl Model {
             if !change.tail.is_empty() {
                 let entry = &self.entries[name];
                 for open in self.open.iter_mut().filter(|open| open.change == Some(at)) {
-                    open.held = open.held.take().and(entry.clone());
+                    if open.held.as_ref().is_some_and(|held| Some(held.0) == was) {
+                        open.held = entry.clone();
+                    }
                 }
             }
         }

@@ -119,6 +119,33 @@ os.kill(os.getpid(), signal.SIGKILL)\" || :; sleep .3; exec 3>&-; kv get k";
 }
 
 #[test]
+fn a_part_is_not_stored_on_what_others_have_put_since_for_who_adds_to_that() {
+    on_each(MOST, |kv, mount| {
+        let stale = Some(rustix::io::Errno::STALE.raw_os_error());
+        for is_stored in [true, false] {
+            kv.put("k", "oooooooooooo");
+            let adds = OpenOptions::new().append(true).open(mount.path("k"));
+            let mut adds = adds.unwrap();
+            let part = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(mount.path("k"));
+            let part = part.unwrap();
+            kv.put("k", "XXXXXXXXXXXX");
+            adds.write_all(b"AAAA").unwrap();
+            if is_stored {
+                adds.sync_all().unwrap();
+            }
+            let written = part.write_all_at(b"BBBB", 0);
+            let told = written.and_then(|()| part.sync_all()).unwrap_err();
+            assert_eq!(told.raw_os_error(), stale);
+            close(adds).unwrap();
+            kv.holds("k", "XXXXXXXXXXXXAAAA");
+        }
+    });
+}
+
+#[test]
 fn a_program_that_was_handed_a_file_and_is_killed_leaves_the_old_value() {
     on_each(MOST, |kv, mount| {
         kv.put("k", "whole old value");
