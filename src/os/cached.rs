@@ -42,9 +42,10 @@ pub(crate) fn read_cached(
 #[cfg(target_os = "linux")]
 pub(crate) fn is_near(file: BorrowedFd<'_>) -> bool {
     // ext4, XFS, Btrfs, F2FS, tmpfs: statfs(2).
-    const NEAR: [u32; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
-    let kind = rustix::fs::fstatfs(file).map(|fs| u32::try_from(fs.f_type));
-    matches!(kind, Ok(Ok(kind)) if NEAR.contains(&kind))
+    const NEAR: [u64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+    #[allow(clippy::unnecessary_cast, reason = "each processor has another type")]
+    let kind = rustix::fs::fstatfs(file).map(|fs| fs.f_type as u64);
+    kind.is_ok_and(|kind| NEAR.contains(&kind))
 }
 
 #[cfg(not(target_os = "linux"))]
