@@ -27,30 +27,30 @@ fn a_line_of_fstab_is_a_command_line() {
             "kv --store redis://h mount -- /mnt",
         ),
         (
-            "mount.kv s /mnt -v -t kv -o ro,allow_other,namespace=a=b,busy-timeout=2s",
-            "kv --store s mount --read-only --allow-other --namespace=a=b --busy-timeout=2s -- /mnt",
+            "mount.kv /s /mnt -v -t kv -o ro,allow_other,namespace=a=b,busy-timeout=2s",
+            "kv --store /s mount --read-only --allow-other --namespace=a=b --busy-timeout=2s -- /mnt",
         ),
         (
-            "mount.fuse.kv s /mnt -o ro,noexec,rw,user=me,exec,noexec,X-mount.mkdir,comment=a,sync,sync=off",
-            "kv --store s mount --no-exec --sync=off -- /mnt",
+            "mount.fuse.kv /s /mnt -o ro,noexec,rw,user=me,exec,noexec,X-mount.mkdir,comment=a,sync,sync=off",
+            "kv --store /s mount --no-exec --sync=off -- /mnt",
         ),
         (
-            "mount.kv s /mnt -o async,sync",
-            "kv --store s mount --synchronous -- /mnt",
+            "mount.kv /s /mnt -o async,sync",
+            "kv --store /s mount --synchronous -- /mnt",
         ),
         (
-            "mount.kv s /mnt -o default_permissions,kv-sync=off,kv_read_only",
-            "kv --store s mount --sync=off --read-only -- /mnt",
+            "mount.kv /s /mnt -o default_permissions,kv-sync=off,kv_read_only",
+            "kv --store /s mount --sync=off --read-only -- /mnt",
         ),
         (
-            "mount.kv s /mnt -o strictatime,lazytime,nodiratime,norelatime,silent,dirsync,nomand,owner",
-            "kv --store s mount -- /mnt",
+            "mount.kv /s /mnt -o strictatime,lazytime,nodiratime,norelatime,silent,dirsync,nomand,owner",
+            "kv --store /s mount -- /mnt",
         ),
         // What mount(8) calls for a trial does nothing, and with -s knows every option.
-        ("mount.kv s /mnt -f -o ro", "kv --store memory: ls"),
+        ("mount.kv /s /mnt -f -o ro", "kv --store memory: ls"),
         (
-            "mount.kv s /mnt -s -o bogus=1,ro,busy_timeout=2s",
-            "kv --store s mount --read-only --busy-timeout=2s -- /mnt",
+            "mount.kv /s /mnt -s -o bogus=1,ro,busy_timeout=2s",
+            "kv --store /s mount --read-only --busy-timeout=2s -- /mnt",
         ),
     ] {
         let (line, want) = (read(line).unwrap(), read(want).unwrap());
@@ -59,6 +59,13 @@ fn a_line_of_fstab_is_a_command_line() {
     // A call without its words.
     let kind = |line: &str| read(line).unwrap_err().kind();
     assert_eq!(kind("mount.kv"), ErrorKind::MissingRequiredArgument);
+    for line in [
+        "mount.kv s /mnt",
+        "mount.kv sqlite:s.db /mnt",
+        "mount.kv /s /mnt -o",
+    ] {
+        assert_eq!(kind(line), ErrorKind::ValueValidation, "{line}");
+    }
     assert_eq!(kind("kv mount.kv dir"), ErrorKind::InvalidSubcommand);
 }
 
