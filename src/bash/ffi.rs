@@ -6,7 +6,8 @@
 
 #![allow(unsafe_code)]
 
-mod pass;
+pub(super) mod environment;
+mod subshell;
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
 use std::io::Write as _;
@@ -193,14 +194,12 @@ extern "C-unwind" fn builtin(words: *const Words) -> c_int {
 }
 
 fn carry_out(words: *const Words) -> Left {
-    let mut args = Vec::new();
-    let mut next = words;
-    // SAFETY: bash has made this list, it ends with null, and each word is a C string.
-    while let Some(words) = unsafe { next.as_ref() } {
-        let word = unsafe { CStr::from_ptr((*words.word).text) };
-        args.push(to_os(word));
-        next = words.next;
-    }
+    subshell::notice_forks();
+    // SAFETY: bash has made this list.
+    let args = unsafe { texts(words) };
+    // SAFETY: each word is a C string.
+    let args = args.map(|text| to_os(unsafe { CStr::from_ptr(text) }));
+    let args = args.collect();
     let (status, set) = match run(args) {
         Answer::Done { status, set } => (c_int::from(status), set),
         Answer::Program => return program(),
@@ -220,6 +219,21 @@ fn carry_out(words: *const Words) -> Left {
         is_array,
     };
     Left::Set(status, Box::into_raw(Box::new(owned)))
+}
+
+/// Goes through the texts of a list of words.
+///
+/// # Safety
+///
+/// It is one of bash's, which ends with null.
+unsafe fn texts(words: *const Words) -> impl Iterator<Item = *const c_char> {
+    let mut next = words;
+    std::iter::from_fn(move || {
+        // SAFETY: as the caller promises.
+        let words = unsafe { next.as_ref() }?;
+        next = words.next;
+        Some(unsafe { (*words.word).text }.cast_const())
+    })
 }
 
 /// Sets a variable.
@@ -291,6 +305,9 @@ fn program() -> Left {
 unsafe fn hand_over(path: *const c_char, words: *const Words) -> c_int {
     // SAFETY: as the caller promises; what is made here is bash's, and freed by it.
     unsafe {
+        if subshell::is_for_this() {
+            return subshell::exec(path, words);
+        }
         let word = make_word(path);
         drop(CString::from_raw(path.cast_mut()));
         let command = make_bare_simple_command(0);
@@ -304,11 +321,11 @@ unsafe fn hand_over(path: *const c_char, words: *const Words) -> c_int {
         (*(*command).simple).redirects = ptr::null_mut();
         begin_unwind_frame(FRAME.as_ptr());
         add_unwind_protect(dispose_command, command.cast());
-        let passes_on = subshell_environment != 0 && pass::begin();
+        let passes_on = subshell_environment != 0 && subshell::pass_signals_on();
         let status = execute_command(command);
         run_unwind_frame(FRAME.as_ptr());
         if passes_on {
-            pass::end();
+            subshell::end_passing_on();
         }
         status
     }

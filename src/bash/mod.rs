@@ -28,6 +28,7 @@ static READER: Mutex<Option<Reader>> = Mutex::new(None);
 fn run(words: Vec<OsString>) -> Answer {
     embedded::heed(ffi::is_interrupted);
     ffi::leave_input();
+    ffi::environment::refresh();
     let args: Vec<_> = std::iter::once("kv".into()).chain(words).collect();
     let mut reader = READER.lock();
     embedded::embedded(reader.get_or_insert_default(), &args, check)

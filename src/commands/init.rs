@@ -1,7 +1,8 @@
 //! `kv init`: prints what a shell reads once.
 
 use std::env;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ pub(super) fn run(args: &CompletionsArgs, out: &mut Output) -> Result<Exit> {
         && let Some(builtin) = builtin_of(&program)
     {
         // A bash that cannot load it goes on with the program.
-        let mut line = b"if enable -f ".to_vec();
+        let mut line = b"if [[ $- != *r* ]] && enable -f ".to_vec();
         quote(builtin.as_os_str().as_bytes(), &mut line);
         line.extend_from_slice(b" kv 2> /dev/null; then [[ -n ${KV_BIN-} ]] || KV_BIN=");
         quote(program.as_os_str().as_bytes(), &mut line);
@@ -39,5 +40,19 @@ pub(super) fn run(args: &CompletionsArgs, out: &mut Output) -> Result<Exit> {
 fn builtin_of(program: &Path) -> Option<PathBuf> {
     let dir = program.parent()?;
     let places = [dir.join("kv.so"), dir.join("../lib/kvsh/kv.so")];
-    places.into_iter().find(|place| place.is_file())
+    places
+        .into_iter()
+        .find(|place| is_whole(place).is_ok_and(|whole| whole))
+}
+
+/// Tells whether all of a 64-bit ELF file is there (elf(5): the section headers are its last part): of one that
+/// is cut off, bash dies by SIGBUS.
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let mut header = [0; 64];
+    let mut file = File::open(path)?;
+    file.read_exact(&mut header)?;
+    let half = |at: usize| u64::from(u16::from_ne_bytes([header[at], header[at + 1]]));
+    let begin = header[40..48].try_into().map_or(0, u64::from_ne_bytes);
+    let end = begin.saturating_add(half(58) * half(60));
+    Ok(header.starts_with(b"\x7fELF\x02") && end <= file.metadata()?.len())
 }

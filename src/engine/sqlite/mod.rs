@@ -78,6 +78,7 @@ pub struct Sqlite {
 impl Sqlite {
     /// Names a file that is a store, or will be one with the first write.
     pub fn new(path: PathBuf, settings: Settings) -> Self {
+        moved::begin();
         Self {
             path,
             settings,

@@ -199,8 +199,23 @@ impl Sqlite {
 }
 
 /// Files of which locks were asked for. To close one would end the locks that this process has on it (see
-/// fcntl_locking(2)).
-static ASKED: Mutex<Vec<(FileId, File)>> = Mutex::new(Vec::new());
+/// fcntl_locking(2)), so they stay open as long as there is a store.
+static ASKED: Mutex<Asked> = Mutex::new(Asked {
+    stores: 0,
+    files: Vec::new(),
+});
+
+/// See [`ASKED`].
+struct Asked {
+    /// How many stores there are in this process.
+    stores: usize,
+    files: Vec<(FileId, File)>,
+}
+
+/// Counts one more store. It has no connection yet.
+pub(super) fn begin() {
+    ASKED.lock().stores += 1;
+}
 
 /// Returns a lock that another process has on these bytes of a file.
 fn locked_by(path: &Path, start: u64, length: u64) -> Option<Flock> {
@@ -222,14 +237,14 @@ fn is_logged(path: &Path) -> bool {
 fn ask<T>(path: &Path, question: impl FnOnce(&File) -> Option<T>) -> Option<T> {
     let wanted = id_at(path)?;
     let mut asked = ASKED.lock();
-    if !asked.iter().any(|(id, _)| *id == wanted) {
+    if !asked.files.iter().any(|(id, _)| *id == wanted) {
         // A pipe in its place must not make anybody wait.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let opened = File::options().read(true).custom_flags(flags).open(path);
         let file = opened.ok()?;
-        asked.push((id(&file.metadata().ok()?), file));
+        asked.files.push((id(&file.metadata().ok()?), file));
     }
-    let (_, file) = asked.iter().find(|(id, _)| *id == wanted)?;
+    let (_, file) = asked.files.iter().find(|(id, _)| *id == wanted)?;
     question(file)
 }
 
@@ -240,6 +255,11 @@ impl Drop for Sqlite {
             if now != Some(open.files.file) || !open.files.has_log() {
                 _ = self.bring_home(open);
             }
+        }
+        let mut asked = ASKED.lock();
+        asked.stores -= 1;
+        if asked.stores == 0 {
+            asked.files.clear();
         }
     }
 }
