@@ -92,13 +92,21 @@ fn every_example_runs_as_it_is_printed() {
             cannot_run("nothing can be mounted here: the examples of kv-mount(1)");
             continue;
         }
+        let (shell, builtin) = match (page.name.as_str(), std::env::var("KV_TEST_SO")) {
+            ("kv-init", Ok(file)) => ("bash", format!("enable -f '{file}' kv")),
+            ("kv-init", Err(_)) => {
+                cannot_run("there is no kv.so: the examples of kv-init(1)");
+                continue;
+            }
+            _ => ("sh", String::new()),
+        };
         let kv = Sandbox::new();
         // What the examples of a page have in common is a key that was stored before.
         kv.run(["put", "color", "green"])
             .ends(Exit::Success)
             .is_silent();
         for script in page.code("EXAMPLES") {
-            let ran = kv.shell("sh", &format!("set -eu\n{script}"));
+            let ran = kv.shell(shell, &format!("set -eu\n{builtin}\n{script}"));
             ran.ends(Exit::Success).warns("");
         }
     }
