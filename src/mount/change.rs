@@ -13,7 +13,7 @@ use super::find::Attributes;
 use super::inode::{Inode, Mode};
 use super::litter::{is_litter, is_probe};
 use super::nodes::{FullKey, Node};
-use super::{Answer, App, follow};
+use super::{Answer, App, follow, write};
 
 /// What is to become of a file or directory; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -209,7 +209,7 @@ impl App {
         if let Some(handle) = handle {
             let handle = self.files.lock().handle(handle)?;
             if handle.writes {
-                return self.resize_file(&handle, size);
+                return write::resize_file(self, &handle, size);
             }
         }
         let mode = Mode {
@@ -219,7 +219,7 @@ impl App {
         };
         let opened = self.open_file(number, mode)?;
         let handle = self.files.lock().handle(opened)?;
-        let resized = self.resize_file(&handle, size);
+        let resized = write::resize_file(self, &handle, size);
         drop(handle);
         let stored = resized.and_then(|()| self.sync_file(opened));
         stored.and(self.close_file(opened))

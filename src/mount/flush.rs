@@ -84,18 +84,14 @@ impl App {
             return Ok(());
         }
         let was_killed = os::is_killed(opener, writer.as_deref(), process);
-        self.end_writing(&handle, &buffer, was_killed)
+        self.end_writing(&handle, was_killed)
     }
 
     /// Stores what was changed, as somebody closes the file or was killed, who leaves it as it was.
-    pub(super) fn end_writing(
-        &self,
-        handle: &Handle,
-        buffer: &Arc<Buffer>,
-        was_killed: bool,
-    ) -> Answer<()> {
+    pub(super) fn end_writing(&self, handle: &Handle, was_killed: bool) -> Answer<()> {
         let inode = &handle.inode;
         let _turn = inode.turn.lock();
+        let buffer = &handle.written()?;
         let mut state = buffer.state();
         if !state.is_changed {
             return self.store_through(handle, buffer, &mut state);
@@ -142,7 +138,7 @@ impl App {
         synced
     }
 
-    fn stale(&self) -> StoreError {
+    pub(super) fn stale(&self) -> StoreError {
         failure("store", self, io::ErrorKind::StaleNetworkFileHandle.into())
     }
 
@@ -167,19 +163,6 @@ impl App {
         // Whoever goes on with it changes what is stored.
         state.is_whole = false;
         true
-    }
-
-    /// As [`App::load`], to write to it: what is to be added is behind what the key holds now, and that may not be
-    /// what the opening is of.
-    pub(super) fn load_to_write(&self, handle: &Handle, state: &mut State) -> Result<()> {
-        if !state.tail.is_empty() && handle.inode.name().is_some() {
-            self.view(&handle.inode, state)?;
-            let held = handle.reader.lock().as_ref().map(Reader::pin);
-            if held.is_some_and(|held| held != state.pin) {
-                return Err(self.stale());
-            }
-        }
-        self.load(handle, state)
     }
 
     /// Makes a draft of the value that an opening is of, unless there is one. What was to be added
@@ -240,6 +223,12 @@ impl App {
             }
         }
         let stored = self.store_buffer(&handle.inode, buffer, state);
+        if handle.owes_to(state) && handle.only_adds.load(SeqCst) && stored == Err(Errno::ESTALE) {
+            // What comes is added to what others have made by then.
+            handle.owes.store(0, SeqCst);
+            *handle.refused.lock() = stored.err();
+            return stored;
+        }
         match handle.owes_to(state) || stored != Err(Errno::ESTALE) {
             true => stored,
             false => Ok(()),

@@ -58,6 +58,8 @@ pub(super) struct Handle {
     pub(super) owes: AtomicU64,
     /// Who has done that.
     pub(super) writers: Mutex<Vec<Arc<Writer>>>,
+    /// Whether it was opened to add to the file, and nothing else was done through it.
+    pub(super) only_adds: AtomicBool,
     /// What who closed it was told last, which is told to each who closes it.
     pub(super) refused: Mutex<Option<Errno>>,
     /// Whether the process that has opened it has closed it.
@@ -86,6 +88,7 @@ impl Handle {
             opener: opener.map(Arc::new),
             owes: AtomicU64::default(),
             writers: Mutex::default(),
+            only_adds: AtomicBool::default(),
             refused: Mutex::default(),
             is_left: AtomicBool::default(),
             reader: Mutex::default(),
@@ -255,7 +258,7 @@ impl Inode {
     }
 
     /// Tells whether a buffer is what whoever opens it goes on with.
-    fn is_current(&self, buffer: &Arc<Buffer>) -> bool {
+    pub(super) fn is_current(&self, buffer: &Arc<Buffer>) -> bool {
         let current = self.buffer.lock();
         current.as_ref().is_some_and(|is| Arc::ptr_eq(is, buffer))
     }

@@ -10,7 +10,7 @@
 //!   nodes     the numbers that the kernel knows
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   dir_index which directories there are;  index  all keys at a time;  list  what is in one
-//!   files     which are open, and their turns;  inode  what is open;  open  opening, reading, writing
+//!   files     which are open, and their turns;  inode  what is open;  open  opening, reading;  write
 //!   follow    what others who have it open see of a change
 //!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
@@ -55,9 +55,15 @@
 //! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
 //!                                  then on; else has a buffer of its own, as with O_TRUNC
+//! added to by who only adds        with nothing of theirs pending, they go on as who opens it anew, unless their buffer is
+//!                                  what others go on with; a value that it holds is held by these, and it is a tail
+//! added to beside a part of        what is pending is stored before the other begins; where that is refused, who only
+//! others, or the other way round   adds goes on as who opens it anew
+//! emptied by O_TRUNC               a tail that is pending is stored before
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
-//!                                  It is told to who has changed it since it was stored last, or syncs as a reader
+//!                                  It is told to who has changed it since it was stored last, or syncs as a reader.
+//!                                  Who only adds is done with what was refused, and adds what comes
 //! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
 //! a write fails                    all is as it was, also where the sync that came with it failed
 //! a close that fails, or of who    where nobody else has changed it, it is given up: nobody finds it by the name any
@@ -129,6 +135,7 @@ mod rename;
 mod replies;
 mod requests;
 mod session;
+mod write;
 mod xattrs;
 
 use std::collections::HashMap;

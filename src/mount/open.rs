@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use fuser::Errno;
 
 use crate::os::{self, Writer};
-use crate::store::{Condition, Put, Time};
+use crate::store::{Condition, Put};
 
-use super::buffer::{Buffer, Kind, LONGEST_TAIL, Pin, Snapshot, State};
-use super::draft::{Draft, Undo, must_have_room};
+use super::buffer::{Buffer, Kind, Pin, State};
 use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
 use super::{Answer, App, failure, follow};
@@ -22,16 +21,6 @@ const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(2);
 /// For so long it is remembered whom the kernel looks again for.
 const LOOKS_AGAIN: Duration = Duration::from_secs(10);
-
-/// What a buffer was before something was written to it.
-struct Before {
-    tail: usize,
-    is_changed: bool,
-    is_given_up: bool,
-    modified: Option<Time>,
-    owes: u64,
-    told: Snapshot,
-}
 
 impl App {
     /// Opens a file that is there. Where it is not any more, the kernel looks again for the name, but
@@ -89,7 +78,7 @@ impl App {
     }
 
     /// Returns what an opening works on: what is being changed, or what the key holds.
-    fn buffer_for(
+    pub(super) fn buffer_for(
         &self,
         inode: &Arc<Inode>,
         mode: Mode,
@@ -97,6 +86,13 @@ impl App {
         let current = inode.buffer();
         let kind = current.as_ref().map(|buffer| buffer.state().kind);
         if mode.truncates {
+            // What was added so far is emptied, too.
+            if let Some(buffer) = current.filter(|is| is.snapshot().tail.is_some()) {
+                match self.store_buffer(inode, &buffer, &mut buffer.state()) {
+                    Err(Errno::ESTALE) => {}
+                    stored => stored?,
+                }
+            }
             // What others have removed since it was found is made anew, as by who found nothing.
             let pin = match self.pin(inode)? {
                 None if kind.is_none() && inode.name().is_none() => return Err(Errno::ESTALE),
@@ -171,6 +167,7 @@ impl App {
     ) -> u64 {
         let opener = mode.writes.then(|| Writer::of(mode.thread));
         let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
+        opened.only_adds.store(mode.appends, SeqCst);
         if let Some(buffer) = buffer.filter(|_| mode.writes) {
             let mut state = buffer.state();
             // What was put when it was made is stored, whatever others have done with it since.
@@ -274,125 +271,5 @@ impl App {
         handle.note_read(offset, read.len(), held.stat().0);
         handle.show(Some(held));
         Ok(read)
-    }
-
-    /// Writes through an opening, at the end where no offset is named. With `syncs` it is stored, too. A write
-    /// that fails leaves all as it was.
-    pub(super) fn write_file(
-        &self,
-        handle: &Handle,
-        thread: u32,
-        offset: Option<u64>,
-        bytes: &[u8],
-        syncs: bool,
-    ) -> Answer<()> {
-        let buffer = handle.written()?;
-        let now = self.now();
-        let _turn = syncs.then(|| handle.inode.turn.lock());
-        let mut state = buffer.state();
-        let was_pending = state.is_pending();
-        let is_tail = state.draft.is_none() || !state.tail.is_empty();
-        let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
-        let adds = offset.is_none() && is_tail && fits && handle.inode.name().is_some();
-        if !adds {
-            self.answer(self.load_to_write(handle, &mut state))?;
-        }
-        let mut undo = None;
-        if let Some(draft) = &mut state.draft {
-            let offset = offset.unwrap_or(draft.len());
-            must_have_room(&self.config.disk, draft.len(), offset)?;
-            let written = draft.write(offset, bytes, &self.spill);
-            undo = Some(self.answer(written.map_err(|err| failure("write", self, err)))?);
-        }
-        let before = Before {
-            tail: state.tail.len(),
-            is_changed: state.is_changed,
-            is_given_up: state.is_given_up,
-            modified: state.modified,
-            owes: handle.owes.load(SeqCst),
-            told: buffer.snapshot(),
-        };
-        if adds {
-            state.tail.extend_from_slice(bytes);
-            handle.hold_on(&mut handle.reader.lock(), None);
-        }
-        state.note_written(now);
-        handle.owe_to(&state);
-        let is_known = state.writer.as_ref().is_some_and(|is| is.is(thread));
-        if !is_known {
-            // Each that is remembered takes a descriptor.
-            let opener = handle.opener.as_ref().filter(|is| is.is(thread));
-            let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
-            state.writer = Some(writer);
-        }
-        let mut writers = handle.writers.lock();
-        if let Some(writer) = &state.writer
-            && !writers.iter().any(|known| known.is_with(writer))
-        {
-            writers.push(Arc::clone(writer));
-        }
-        drop(writers);
-        buffer.show(&state, now);
-        if !was_pending {
-            follow::lead(self, handle, &buffer, &state);
-        }
-        if syncs && let Err(err) = self.store_through(handle, &buffer, &mut state) {
-            self.take_back(handle, &buffer, &mut state, (before, undo));
-            return Err(err);
-        }
-        Ok(())
-    }
-
-    /// Takes back what could not be stored with the write that it came with.
-    fn take_back(
-        &self,
-        handle: &Handle,
-        buffer: &Arc<Buffer>,
-        state: &mut State,
-        (before, undo): (Before, Option<Undo>),
-    ) {
-        state.tail.truncate(before.tail);
-        if let Some((draft, undo)) = state.draft.as_mut().zip(undo) {
-            let undone = draft.undo(&undo);
-            _ = self.answer(undone.map_err(|err| failure("write", self, err)));
-        }
-        state.is_changed = before.is_changed;
-        state.is_given_up = before.is_given_up;
-        state.modified = before.modified;
-        handle.owes.store(before.owes, SeqCst);
-        let is_blank = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
-        if state.is_whole && state.stores == 0 && is_blank {
-            // To empty it was only the beginning, and what it held is not to go for that.
-            handle.owes.store(0, SeqCst);
-            handle.inode.give_up(buffer, state);
-        }
-        buffer.tell(before.told);
-    }
-
-    /// Cuts what an opening holds, or adds zeros.
-    pub(super) fn resize_file(&self, handle: &Handle, len: u64) -> Answer<()> {
-        let buffer = handle.written()?;
-        let now = self.now();
-        let mut state = buffer.state();
-        let was_pending = state.is_pending();
-        if len == 0 {
-            state.tail.clear();
-            state.draft = Some(Draft::default());
-            state.is_whole = true;
-        } else {
-            self.answer(self.load_to_write(handle, &mut state))?;
-            if let Some(draft) = &mut state.draft {
-                must_have_room(&self.config.disk, draft.len(), len)?;
-                let done = draft.set_len(len, &self.spill);
-                self.answer(done.map_err(|err| failure("write", self, err)))?;
-            }
-        }
-        state.note_written(now);
-        handle.owe_to(&state);
-        buffer.show(&state, now);
-        if !was_pending {
-            follow::lead(self, handle, &buffer, &state);
-        }
-        Ok(())
     }
 }

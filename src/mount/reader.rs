@@ -62,6 +62,21 @@ impl Reader {
         Self { meta, content }
     }
 
+    /// Returns what was stored as an entry: it is kept where it is short, and else read again.
+    pub(super) fn stored(pin: Pin, modified: Time, draft: &Draft) -> Option<Self> {
+        let meta = Meta {
+            etag: pin.etag?,
+            modified,
+            expires: pin.expires,
+            size: draft.len(),
+        };
+        let content = match draft {
+            Draft::Memory(bytes) => Bytes::Whole(Draft::Memory(bytes.clone())),
+            Draft::File(..) => Bytes::Torn,
+        };
+        Some(Self { meta, content })
+    }
+
     /// Returns the entry that it reads.
     pub(super) fn pin(&self) -> Pin {
         Pin::of(&self.meta)

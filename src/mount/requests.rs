@@ -20,7 +20,7 @@ use crate::store::Time;
 use super::change::SetAttr;
 use super::inode::Mode;
 use super::replies::{APPEND, DSYNC, EXCLUSIVE, empty, mode_of, opened, sized};
-use super::{App, follow};
+use super::{App, follow, write};
 
 /// Bytes that are written by one request at most.
 const MAX_WRITE: u32 = 1 << 20;
@@ -259,8 +259,9 @@ impl Filesystem for Requests {
         let handle = self.app.files.lock().handle(fh.0);
         // With O_SYNC too, or where all of the mount is to be synced.
         let syncs = flags.0 & DSYNC != 0;
-        let written =
-            handle.and_then(|handle| self.app.write_file(&handle, req.pid(), offset, data, syncs));
+        let written = handle.and_then(|handle| {
+            write::write_file(&self.app, &handle, req.pid(), offset, data, syncs)
+        });
         match written {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(err) => reply.error(err),

@@ -1,5 +1,6 @@
 //! `kv mount`: a store as a file system.
 
+mod adders;
 mod damage;
 mod descriptors;
 mod ends;

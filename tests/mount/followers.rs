@@ -5,16 +5,101 @@ use fuser::Errno;
 use super::{Change, Done, Entry, Model, Open};
 
 impl Model {
+    pub(in super::super) fn sync(&mut self, which: usize) -> Done {
+        let Open { file, mode, .. } = self.open[which];
+        if mode.writes {
+            return self.store_through(which);
+        }
+        let open = self.open.iter().filter(|open| open.file == file);
+        let writers = open.filter(|open| open.mode.writes);
+        let changes = writers.filter_map(|open| open.change);
+        let changes: Vec<_> = changes
+            .filter(|at| !self.changes[*at].is_given_up)
+            .collect();
+        let stored = changes.into_iter().map(|at| self.store(file, at));
+        stored.fold(Ok(()), Result::and)
+    }
+
     pub(super) fn store_through(&mut self, which: usize) -> Done {
         let Open {
             file, change, owes, ..
         } = self.open[which];
         let at = change.unwrap();
-        if self.changes[at].is_given_up && owes <= self.changes[at].stores {
-            return Ok(());
+        if owes <= self.changes[at].stores {
+            if self.open[which].is_refused {
+                return Err(Errno::ESTALE);
+            }
+            if self.changes[at].is_given_up {
+                return Ok(());
+            }
         }
         let stored = self.store(file, at);
+        if stored.is_err() && self.open[which].only_adds && owes > self.changes[at].stores {
+            (self.open[which].owes, self.open[which].is_refused) = (0, true);
+            return stored;
+        }
         stored.or_else(|err| (owes <= self.changes[at].stores).then_some(()).ok_or(err))
+    }
+
+    /// What is added by who only adds, and what others change, is never pending together.
+    pub(super) fn prepare(&mut self, which: usize, adds: bool) -> Done {
+        let Open {
+            file, change, owes, ..
+        } = self.open[which];
+        let own = change.unwrap();
+        self.open[which].only_adds &= adds;
+        let only_adds = self.open[which].only_adds;
+        if self.files[file].name.is_none() || only_adds && owes > self.changes[own].stores {
+            return Ok(());
+        }
+        let current = self.files[file].current;
+        if let Some(at) = current.filter(|at| only_adds || *at == own) {
+            let change = &self.changes[at];
+            let is_added = !change.tail.is_empty();
+            let mut others = (0..self.open.len()).filter(|other| *other != which);
+            let owes = |other: usize| {
+                let other = &self.open[other];
+                other.change == Some(at) && other.mode.writes && other.owes > change.stores
+            };
+            if only_adds && !is_added && change.is_pending && !change.is_whole {
+                _ = self.store(file, at);
+            } else if !adds && is_added && others.any(owes) {
+                self.store(file, at)?;
+            }
+        }
+        if !only_adds {
+            return Ok(());
+        }
+        let mut at = own;
+        if self.files[file].current != Some(own) {
+            let name = self.files[file].name.unwrap();
+            let current = self.files[file].current;
+            if current.is_none_or(|at| !self.changes[at].is_pending) && self.live(name).is_none() {
+                return Err(Errno::ESTALE);
+            }
+            let next = self.opened(name, self.open[which].mode);
+            at = next.change.unwrap();
+            (self.open[which].change, self.open[which].owes) = (next.change, 0);
+            self.changes[own].writers -= 1;
+            if self.changes[own].writers == 0 {
+                self.settle(file, own);
+            }
+        }
+        let change = &mut self.changes[at];
+        if !change.is_pending
+            && let (Some(value), Some(pin)) = (change.draft.take(), change.pin)
+        {
+            change.is_whole = false;
+            let held = Entry(pin, value, change.end);
+            for other in self
+                .open
+                .iter_mut()
+                .filter(|other| other.change == Some(at))
+            {
+                other.held = Some(held.clone()).filter(|_| !other.only_adds);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn store(&mut self, file: usize, at: usize) -> Done {

@@ -16,7 +16,7 @@ use super::fake::Fake;
 use super::inode::Mode;
 use super::model::Model;
 use super::nodes::Node;
-use super::{Answer, App, Config, follow};
+use super::{Answer, App, Config, follow, write};
 
 const NAMES: [&str; 2] = ["a", "b"];
 const SEQUENCES: u64 = 5_000;
@@ -154,7 +154,10 @@ impl Run {
                 assert_eq!(read, self.model.read(which), "step {step}: {open:?}");
                 let len = read.map(|bytes| bytes.len() as u64);
                 let told = handle.held().map(|(told, _)| told);
-                assert!(told.is_none_or(|told| Ok(told) == len));
+                assert!(
+                    told.is_none_or(|told| Ok(told) == len),
+                    "step {step}: {open:?}"
+                );
             }
         }
     }
@@ -234,13 +237,13 @@ impl Run {
                 let offset = Some(self.below(8)).filter(|_| !appends);
                 let at = offset.map(|at| at as u64);
                 let syncs = self.below(4) == 0;
-                let done = self.app.write_file(&handle, THREAD, at, &bytes, syncs);
+                let done = write::write_file(&self.app, &handle, THREAD, at, &bytes, syncs);
                 let model = self.model.write(which, offset, &bytes, syncs);
                 counts.same(&done, &model, "write");
             }
             2 if writes => {
                 let len = self.below(4);
-                let done = self.app.resize_file(&handle, len as u64);
+                let done = write::resize_file(&self.app, &handle, len as u64);
                 counts.same(&done, &self.model.resize(which, len), "resize");
             }
             3 => {
@@ -250,10 +253,7 @@ impl Run {
             4 => {
                 let was_killed = writes && self.below(4) == 0;
                 let done = match was_killed {
-                    true => {
-                        let buffer = handle.written().unwrap();
-                        self.app.end_writing(&handle, &buffer, true)
-                    }
+                    true => self.app.end_writing(&handle, true),
                     false => self.app.flush_file(real, 0),
                 };
                 drop(handle);
@@ -314,9 +314,7 @@ mod tests {
         };
         let writer = run.app.open_found(reader.number, mode).unwrap();
         let writer = run.app.files.lock().handle(writer).unwrap();
-        run.app
-            .write_file(&writer, 0, Some(0), b"ANOTHER", false)
-            .unwrap();
+        write::write_file(&run.app, &writer, 0, Some(0), b"ANOTHER", false).unwrap();
         assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
         assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
     }
@@ -340,7 +338,7 @@ mod tests {
         let of = |at: usize| run.app.files.lock().handle(real(at)).unwrap();
         let (adds, both) = (of(0), of(1));
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
-        run.app.write_file(&adds, 0, None, b"+", false).unwrap();
+        write::write_file(&run.app, &adds, 0, None, b"+", false).unwrap();
         assert_eq!(run.app.read_file(&both, 0, 9).unwrap(), b"value+");
     }
 
@@ -379,9 +377,7 @@ mod tests {
         run.other_puts(0, b"value");
         run.open(0, mode, false, false).unwrap();
         let handle = run.app.files.lock().handle(run.model.open[0].real).unwrap();
-        run.app
-            .write_file(&handle, 0, Some(0), b"V", false)
-            .unwrap();
+        write::write_file(&run.app, &handle, 0, Some(0), b"V", false).unwrap();
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
         let again = run.app.open_file(handle.number, Mode::default()).unwrap();
         let again = run.app.files.lock().handle(again).unwrap();

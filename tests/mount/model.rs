@@ -41,6 +41,8 @@ pub(super) struct Open {
     pub(super) mode: Mode,
     held: Option<Entry>,
     owes: u64,
+    only_adds: bool,
+    is_refused: bool,
 }
 
 /// A file: the name that it has, and what whoever opens it goes on with.
@@ -66,21 +68,6 @@ impl Model {
             fake,
             ..Self::default()
         }
-    }
-
-    pub(super) fn sync(&mut self, which: usize) -> Done {
-        let Open { file, mode, .. } = self.open[which];
-        if mode.writes {
-            return self.store_through(which);
-        }
-        let open = self.open.iter().filter(|open| open.file == file);
-        let writers = open.filter(|open| open.mode.writes);
-        let changes = writers.filter_map(|open| open.change);
-        let changes: Vec<_> = changes
-            .filter(|at| !self.changes[*at].is_given_up)
-            .collect();
-        let stored = changes.into_iter().map(|at| self.store(file, at));
-        stored.fold(Ok(()), Result::and)
     }
 
     pub(super) fn live(&self, name: usize) -> Option<&Entry> {
@@ -132,12 +119,19 @@ impl Model {
 
     pub(super) fn opened(&mut self, name: usize, mode: Mode) -> Open {
         let file = self.file(name);
+        let added = self.files[file]
+            .current
+            .filter(|at| mode.truncates && !self.changes[*at].tail.is_empty());
+        if let Some(at) = added {
+            _ = self.store(file, at);
+        }
         let entry = self.live(name).cloned();
         let current = self.files[file].current;
         let mut open = Open {
             file,
             mode,
             owes: u64::from(mode.truncates),
+            only_adds: mode.appends,
             ..Open::default()
         };
         if mode.truncates {
@@ -195,6 +189,7 @@ impl Model {
             change,
             mode,
             owes: u64::from(!is_put),
+            only_adds: mode.appends,
             ..Open::default()
         }
     }
@@ -206,6 +201,7 @@ impl Model {
         bytes: &[u8],
         syncs: bool,
     ) -> Done {
+        self.prepare(which, offset.is_none())?;
         let Open {
             file, change, owes, ..
         } = self.open[which];
@@ -229,6 +225,7 @@ impl Model {
             draft[offset..end].copy_from_slice(bytes);
         }
         self.open[which].owes = change.stores + 1;
+        self.open[which].is_refused = false;
         self.lead(which);
         (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         let stored = if syncs {
@@ -242,7 +239,7 @@ impl Model {
                 was_added_to,
                 ..before
             };
-            self.open[which].owes = owes;
+            (self.open[which].owes, self.open[which].is_refused) = (owes, false);
             let change = &mut self.changes[at];
             if change.is_whole && change.stores == 0 && change.draft.as_deref() == Some(&[]) {
                 self.open[which].owes = 0;
@@ -253,6 +250,10 @@ impl Model {
     }
 
     pub(super) fn resize(&mut self, which: usize, len: usize) -> Done {
+        if len > 0 {
+            self.prepare(which, false)?;
+        }
+        self.open[which].only_adds = false;
         let at = self.open[which].change.unwrap();
         if len == 0 {
             let change = &mut self.changes[at];
@@ -265,6 +266,7 @@ impl Model {
         self.lead(which);
         (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         self.open[which].owes = self.changes[at].stores + 1;
+        self.open[which].is_refused = false;
         Ok(())
     }
 
@@ -374,7 +376,8 @@ impl Model {
             let is_last = self.changes[at].writers == 1;
             if self.changes[at].is_pending {
                 let stores = self.changes[at].stores;
-                if !was_killed && (owes > stores || is_last) {
+                let is_refused = self.open[which].is_refused;
+                if !was_killed && (owes > stores || is_last || is_refused) {
                     done = self.store_through(which);
                 }
                 if was_killed || done.is_err() {

@@ -1,0 +1,231 @@
+//! Writing to files.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use fuser::Errno;
+
+use crate::os::Writer;
+use crate::store::{Result, Time};
+
+use super::buffer::State;
+use super::buffer::{Buffer, Kind, LONGEST_TAIL, Snapshot};
+use super::draft::{Draft, Undo, must_have_room};
+use super::inode::{Handle, Mode};
+use super::reader::Reader;
+use super::{Answer, App, failure, follow};
+
+/// What a buffer was before something was written to it.
+struct Before {
+    tail: usize,
+    is_changed: bool,
+    is_given_up: bool,
+    modified: Option<Time>,
+    owes: u64,
+    told: Snapshot,
+}
+
+/// Returns the buffer that is about to be written to. What is added by who only adds to the file, and what
+/// others change of it, is never pending together: the one is stored before the other begins. Where that is
+/// refused, or another has emptied the file, who only adds goes on as who opens it anew. It is the file's turn.
+fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>> {
+    let mut buffer = handle.written()?;
+    let inode = &handle.inode;
+    let only_adds = handle.only_adds.fetch_and(adds, SeqCst) && adds;
+    if inode.name().is_none() || only_adds && handle.owes_to(&buffer.state()) {
+        return Ok(buffer);
+    }
+    if let Some(current) = inode.buffer().filter(|is| only_adds || handle.shares(is)) {
+        let mut state = current.state();
+        let is_added = !state.tail.is_empty();
+        let owes = |other: &Arc<Handle>| {
+            let is_other = !std::ptr::eq(&**other, handle);
+            is_other && other.shares(&current) && other.owes_to(&state)
+        };
+        let is_part = !is_added && state.is_changed && !state.is_whole;
+        let is_in_the_way = match only_adds {
+            true => is_part && state.kind == Kind::Key,
+            false => is_added && !adds && inode.handles().iter().any(owes),
+        };
+        if is_in_the_way {
+            match app.store_buffer(inode, &current, &mut state) {
+                // Only for who has changed it.
+                Err(Errno::ESTALE) if only_adds => {}
+                stored => stored?,
+            }
+        }
+    }
+    if !only_adds {
+        return Ok(buffer);
+    }
+    if !inode.is_current(&buffer) {
+        let mode = Mode {
+            writes: true,
+            appends: true,
+            ..Mode::default()
+        };
+        let (next, _) = app.buffer_for(inode, mode)?;
+        let next = next.ok_or(Errno::ESTALE)?;
+        next.state().writers += 1;
+        handle.follow(Some(&next));
+        handle.owes.store(0, SeqCst);
+        buffer.state().writers -= 1;
+        follow::retire(app, inode, &buffer);
+        buffer = next;
+    }
+    let mut state = buffer.state();
+    if !state.is_pending()
+        && let Some(draft) = state.draft.take()
+    {
+        // Who has it open beside holds what it is so far.
+        state.is_whole = false;
+        let handles = inode.handles().into_iter();
+        for other in handles.filter(|other| other.shares(&buffer)) {
+            let is_added_to = other.only_adds.load(SeqCst);
+            let held = Reader::stored(state.pin, state.modified.unwrap_or(app.now()), &draft);
+            other.hold_on(&mut other.reader.lock(), held.filter(|_| !is_added_to));
+        }
+        buffer.show(&state, app.now());
+    }
+    drop(state);
+    Ok(buffer)
+}
+
+/// Writes through an opening, at the end where no offset is named. With `syncs` it is stored, too. A write
+/// that fails leaves all as it was.
+pub(super) fn write_file(
+    app: &App,
+    handle: &Handle,
+    thread: u32,
+    offset: Option<u64>,
+    bytes: &[u8],
+    syncs: bool,
+) -> Answer<()> {
+    let now = app.now();
+    let _turn = handle.inode.turn.lock();
+    let buffer = buffer_to_write(app, handle, offset.is_none())?;
+    let mut state = buffer.state();
+    let was_pending = state.is_pending();
+    let is_tail = state.draft.is_none() || !state.tail.is_empty();
+    let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
+    let adds = offset.is_none() && is_tail && fits && handle.inode.name().is_some();
+    if !adds {
+        app.answer(load_to_write(app, handle, &mut state))?;
+    }
+    let mut undo = None;
+    if let Some(draft) = &mut state.draft {
+        let offset = offset.unwrap_or(draft.len());
+        must_have_room(&app.config.disk, draft.len(), offset)?;
+        let written = draft.write(offset, bytes, &app.spill);
+        undo = Some(app.answer(written.map_err(|err| failure("write", app, err)))?);
+    }
+    let before = Before {
+        tail: state.tail.len(),
+        is_changed: state.is_changed,
+        is_given_up: state.is_given_up,
+        modified: state.modified,
+        owes: handle.owes.load(SeqCst),
+        told: buffer.snapshot(),
+    };
+    if adds {
+        state.tail.extend_from_slice(bytes);
+        handle.hold_on(&mut handle.reader.lock(), None);
+    }
+    state.note_written(now);
+    handle.owe_to(&state);
+    let is_known = state.writer.as_ref().is_some_and(|is| is.is(thread));
+    if !is_known {
+        // Each that is remembered takes a descriptor.
+        let opener = handle.opener.as_ref().filter(|is| is.is(thread));
+        let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
+        state.writer = Some(writer);
+    }
+    let mut writers = handle.writers.lock();
+    if let Some(writer) = &state.writer
+        && !writers.iter().any(|known| known.is_with(writer))
+    {
+        writers.push(Arc::clone(writer));
+    }
+    drop(writers);
+    buffer.show(&state, now);
+    if !was_pending {
+        follow::lead(app, handle, &buffer, &state);
+    }
+    if syncs && let Err(err) = app.store_through(handle, &buffer, &mut state) {
+        take_back(app, handle, &buffer, &mut state, (before, undo));
+        return Err(err);
+    }
+    Ok(())
+}
+
+/// Takes back what could not be stored with the write that it came with.
+fn take_back(
+    app: &App,
+    handle: &Handle,
+    buffer: &Arc<Buffer>,
+    state: &mut State,
+    (before, undo): (Before, Option<Undo>),
+) {
+    state.tail.truncate(before.tail);
+    if let Some((draft, undo)) = state.draft.as_mut().zip(undo) {
+        let undone = draft.undo(&undo);
+        _ = app.answer(undone.map_err(|err| failure("write", app, err)));
+    }
+    state.is_changed = before.is_changed;
+    state.is_given_up = before.is_given_up;
+    state.modified = before.modified;
+    handle.owes.store(before.owes, SeqCst);
+    *handle.refused.lock() = None;
+    let is_blank = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
+    if state.is_whole && state.stores == 0 && is_blank {
+        // To empty it was only the beginning, and what it held is not to go for that.
+        handle.owes.store(0, SeqCst);
+        handle.inode.give_up(buffer, state);
+    }
+    buffer.tell(before.told);
+}
+
+/// Cuts what an opening holds, or adds zeros.
+pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
+    let now = app.now();
+    let _turn = handle.inode.turn.lock();
+    let buffer = match len {
+        0 => handle.written()?,
+        _ => buffer_to_write(app, handle, false)?,
+    };
+    handle.only_adds.store(false, SeqCst);
+    let mut state = buffer.state();
+    let was_pending = state.is_pending();
+    if len == 0 {
+        state.tail.clear();
+        state.draft = Some(Draft::default());
+        state.is_whole = true;
+    } else {
+        app.answer(load_to_write(app, handle, &mut state))?;
+        if let Some(draft) = &mut state.draft {
+            must_have_room(&app.config.disk, draft.len(), len)?;
+            let done = draft.set_len(len, &app.spill);
+            app.answer(done.map_err(|err| failure("write", app, err)))?;
+        }
+    }
+    state.note_written(now);
+    handle.owe_to(&state);
+    buffer.show(&state, now);
+    if !was_pending {
+        follow::lead(app, handle, &buffer, &state);
+    }
+    Ok(())
+}
+
+/// As [`App::load`], to write to it: what is to be added is behind what the key holds now, and that may not be
+/// what the opening is of.
+pub(super) fn load_to_write(app: &App, handle: &Handle, state: &mut State) -> Result<()> {
+    if !state.tail.is_empty() && handle.inode.name().is_some() {
+        app.view(&handle.inode, state)?;
+        let held = handle.reader.lock().as_ref().map(Reader::pin);
+        if held.is_some_and(|held| held != state.pin) {
+            return Err(app.stale());
+        }
+    }
+    app.load(handle, state)
+}

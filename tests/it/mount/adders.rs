@@ -1,0 +1,115 @@
+//! Who only adds to a file, beside who changes or empties it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+
+use kv::exit::Exit;
+
+use super::open::close;
+use super::{Mount, on_each};
+use crate::harness::Engine;
+
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
+
+fn adds(mount: &Mount) -> File {
+    let mut how = OpenOptions::new();
+    how.append(true).open(mount.path("log")).unwrap()
+}
+
+fn changes(mount: &Mount) -> File {
+    let mut how = OpenOptions::new();
+    let how = how.read(true).write(true);
+    how.open(mount.path("log")).unwrap()
+}
+
+#[test]
+fn who_only_adds_goes_on_adding_after_what_others_change_of_the_file() {
+    on_each(MOST, |kv, mount| {
+        let append = |text| drop(kv.run(["append", "log", text]).ends(Exit::Success));
+        for is_late in [false, true] {
+            kv.put("log", "start ");
+            let mut log = adds(mount);
+            let part = changes(mount);
+            part.write_all_at(b"S", 0).unwrap();
+            if is_late {
+                append("theirs ");
+            }
+            let stored = part.sync_all();
+            assert_eq!(stored.is_err(), is_late);
+            if !is_late {
+                append("theirs ");
+            }
+            let mut value = String::from(if is_late {
+                "start theirs "
+            } else {
+                "Start theirs "
+            });
+            for text in ["one ", "two ", "three "] {
+                log.write_all(text.as_bytes()).unwrap();
+                append("theirs ");
+                log.sync_all().unwrap();
+                value.push_str(&format!("theirs {text}"));
+                kv.holds("log", &value);
+            }
+            // Of what it has opened nothing is there any more.
+            let told = part.write_all_at(b"X", 0).and_then(|()| part.sync_all());
+            assert!(told.is_err());
+            drop(part);
+            log.write_all(b"end").unwrap();
+            close(log).unwrap();
+            kv.holds("log", value + "end");
+        }
+    });
+}
+
+#[test]
+fn what_is_added_and_what_others_change_are_each_stored() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "start ");
+        let [mut log, part] = [adds(mount), changes(mount)];
+        // Neither holds the other up, whoever is first.
+        part.write_all_at(b"S", 0).unwrap();
+        log.write_all(b"one ").unwrap();
+        part.write_all_at(b"T", 1).unwrap();
+        kv.run(["append", "log", "theirs "]).ends(Exit::Success);
+        log.write_all(b"two ").unwrap();
+        close(log).unwrap();
+        close(part).unwrap_err();
+        kv.holds("log", "Start one theirs two ");
+        // As one file where nobody else is.
+        let [mut log, part] = [adds(mount), changes(mount)];
+        for n in 0..3 {
+            log.write_all(b"+").unwrap();
+            part.write_all_at(b"-", n).unwrap();
+        }
+        close(part).unwrap();
+        close(log).unwrap();
+        kv.holds("log", "---rt one theirs two +++");
+    });
+}
+
+#[test]
+fn who_empties_a_file_empties_it_of_what_others_have_added() {
+    on_each(MOST, |kv, mount| {
+        for (empties, left) in [
+            (": > log", "3\n"),
+            ("cp /dev/null log", "3\n"),
+            ("echo b > log", "b\n3\n"),
+            ("truncate -s 0 log", "3\n"),
+            ("sync log; : > log", "3\n"),
+        ] {
+            let script = format!(
+                "echo 0 > log; exec 3>>log; echo 1 >&3; echo 2 >&3; cp log log.1; {empties}
+                echo 3 >&3; exec 3>&-; cat log.1"
+            );
+            let ran = mount.shell(kv, &script).ends(Exit::Success);
+            ran.prints("0\n1\n2\n");
+            kv.holds("log", left);
+        }
+        // What comes while who empties it has it open is behind that.
+        let script = "echo 0 > log; exec 3>>log 4>log; echo 1 >&3; exec 3>&- 4>&-";
+        mount.shell(kv, script).ends(Exit::Success);
+        kv.holds("log", "1\n");
+    });
+}
