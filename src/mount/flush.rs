@@ -110,6 +110,10 @@ impl App {
             let owes = |other: &Arc<Handle>| other.shares(buffer) && other.owes_to(&state);
             if !others.iter().any(owes) {
                 inode.give_up(buffer, &mut state);
+                let is_late = stored.is_err() && stored != Err(Errno::ESTALE);
+                if is_late && state.kind == Kind::Key && inode.name().is_some() {
+                    follow::drop_refused(self, inode, buffer, &mut state);
+                }
                 buffer.show(&state, self.now());
             }
         }
@@ -258,6 +262,9 @@ impl App {
             stored?;
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
             self.memory.lock().unhide(&file.0);
+            if state.is_whole {
+                follow::settle_emptied(self, inode, buffer);
+            }
         }
         state.is_changed = false;
         state.stores += 1;

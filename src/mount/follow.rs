@@ -84,6 +84,8 @@ pub(super) fn retire(app: &App, inode: &Inode, buffer: &Arc<Buffer>) {
                 return;
             };
             match Reader::open(app, &namespace, &key) {
+                // They hold what was never stored.
+                _ if state.draft.is_some() && state.is_changed => continue,
                 Ok(Some(now)) if state.draft.is_none() || now.pin().etag == state.pin.etag => {
                     reader.hold_on(&mut held, Some(now));
                 }
@@ -91,6 +93,52 @@ pub(super) fn retire(app: &App, inode: &Inode, buffer: &Arc<Buffer>) {
             }
         }
         reader.follow(None);
+    }
+}
+
+/// Lets go of what could not be stored. Who reads it keeps it, and who has it open to write goes on with the
+/// entry that it was made of.
+pub(super) fn drop_refused(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {
+    let Some(draft) = state.draft.take() else {
+        return;
+    };
+    let kept = State {
+        draft: Some(draft),
+        is_changed: true,
+        modified: state.modified.take(),
+        ..State::default()
+    };
+    let kept = Buffer::new(kept, app.now());
+    (state.is_changed, state.is_whole) = (false, false);
+    for other in inode.handles() {
+        if !other.shares(buffer) {
+            continue;
+        }
+        if !other.writes {
+            other.follow(Some(&kept));
+            continue;
+        }
+        let mut held = other.reader.lock();
+        if held.as_ref().map(Reader::pin) != Some(state.pin) {
+            other.hold_on(&mut held, Reader::stored(state.pin, app.now(), None));
+        }
+    }
+}
+
+/// Lets who has emptied a file and written nothing leave what another has put there since: it was emptied
+/// before that.
+pub(super) fn settle_emptied(app: &App, inode: &Inode, stored: &Arc<Buffer>) {
+    for idle in inode.handles().iter().flat_map(|other| other.written()) {
+        if Arc::ptr_eq(&idle, stored) {
+            continue;
+        }
+        let mut state = idle.state();
+        let is_empty = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
+        if state.is_whole && state.is_changed && is_empty && state.writer.is_none() {
+            state.is_changed = false;
+            state.stores += 1;
+            idle.show(&state, app.now());
+        }
     }
 }
 

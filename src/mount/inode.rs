@@ -184,7 +184,8 @@ impl Handle {
 
     /// Notes what can be told of what it holds.
     pub(super) fn show(&self, reader: Option<&Reader>) {
-        *self.stat.lock() = reader.map(Reader::stat);
+        let told = reader.map(Reader::stat);
+        *self.stat.lock() = told.filter(|(len, _)| *len < u64::MAX);
     }
 
     /// Returns the size and time of what it holds, if that need not be what the file is now.

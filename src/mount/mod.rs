@@ -66,14 +66,17 @@
 //!                                  Who only adds is done with what was refused, and adds what comes
 //! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
 //! a write fails                    all is as it was, also where the sync that came with it failed
+//! a whole is stored                who has emptied the file and written nothing has done so before, and stores nothing
 //! a close that fails, or of who    where nobody else has changed it, it is given up: nobody finds it by the name any
-//! was killed                       more, only who writes to it in place stores it, and what was to be added goes
+//! was killed                       more, and what was to be added goes. Only of who was killed, who writes to it in
+//!                                  place stores the rest, too; else they go on with the entry that it was made of,
+//!                                  and who reads it holds what it was
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first
 //! others remove the key            nothing, until it is stored
 //! the last that writes closes it   the buffer is gone; who reads it goes on with the key's entry, if it was stored as
-//!                                  that or never, and else with what it was
+//!                                  that, and else with what it was, as where its writer was killed
 //! ```
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold

@@ -62,17 +62,17 @@ impl Reader {
         Self { meta, content }
     }
 
-    /// Returns what was stored as an entry: it is kept where it is short, and else read again.
-    pub(super) fn stored(pin: Pin, modified: Time, draft: &Draft) -> Option<Self> {
+    /// Returns what was stored as an entry: it is kept where it is known and short, and else read again.
+    pub(super) fn stored(pin: Pin, modified: Time, draft: Option<&Draft>) -> Option<Self> {
         let meta = Meta {
             etag: pin.etag?,
             modified,
             expires: pin.expires,
-            size: draft.len(),
+            size: draft.map_or(u64::MAX, Draft::len),
         };
         let content = match draft {
-            Draft::Memory(bytes) => Bytes::Whole(Draft::Memory(bytes.clone())),
-            Draft::File(..) => Bytes::Torn,
+            Some(Draft::Memory(bytes)) => Bytes::Whole(Draft::Memory(bytes.clone())),
+            _ => Bytes::Torn,
         };
         Some(Self { meta, content })
     }
@@ -151,13 +151,16 @@ impl Reader {
     }
 
     /// Reads the value once more, to where any part of it can be found.
-    fn again(&self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
+    fn again(&mut self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
         let entry = match name {
             Some((namespace, key)) => app.found(app.config.store.get(namespace, key, app.now()))?,
             None => None,
         };
         match entry {
-            Some(entry) if entry.meta.etag == self.meta.etag => Draft::of(entry.value, &app.spill),
+            Some(entry) if entry.meta.etag == self.meta.etag => {
+                self.meta = entry.meta;
+                Draft::of(entry.value, &app.spill)
+            }
             _ => Err(failure(
                 "read",
                 app,

@@ -32,6 +32,11 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
     let mut buffer = handle.written()?;
     let inode = &handle.inode;
     let only_adds = handle.only_adds.fetch_and(adds, SeqCst) && adds;
+    // What else was written through it has gone.
+    let refused = *handle.refused.lock();
+    if let Some(err) = refused.filter(|err| !adds && *err != Errno::ESTALE) {
+        return Err(err);
+    }
     if inode.name().is_none() || only_adds && handle.owes_to(&buffer.state()) {
         return Ok(buffer);
     }
@@ -82,7 +87,7 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
         let handles = inode.handles().into_iter();
         for other in handles.filter(|other| other.shares(&buffer)) {
             let is_added_to = other.only_adds.load(SeqCst);
-            let held = Reader::stored(state.pin, state.modified.unwrap_or(app.now()), &draft);
+            let held = Reader::stored(state.pin, state.modified.unwrap_or(app.now()), Some(&draft));
             other.hold_on(&mut other.reader.lock(), held.filter(|_| !is_added_to));
         }
         buffer.show(&state, app.now());

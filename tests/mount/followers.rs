@@ -103,11 +103,34 @@ impl Model {
     }
 
     pub(super) fn store(&mut self, file: usize, at: usize) -> Done {
+        let is_put = self.changes[at].is_pending && self.changes[at].is_whole;
         let stored = self.try_to_store(file, at);
+        if is_put && stored.is_ok() && self.files[file].name.is_some() {
+            // Who has emptied it and written nothing has emptied it before that.
+            let of = |open: &&Open| open.file == file && open.mode.writes;
+            let others = self.open.iter().filter(of).filter_map(|open| open.change);
+            for other in others.filter(|other| *other != at) {
+                let idle = &mut self.changes[other];
+                let is_idle = idle.is_whole && idle.draft.as_deref() == Some(&[]);
+                if is_idle && idle.is_pending && !idle.was_written {
+                    idle.is_pending = false;
+                    idle.stores += 1;
+                }
+            }
+        }
         if stored.is_err() && self.files[file].current == Some(at) {
             self.files[file].current = None;
         }
         stored
+    }
+
+    /// Tells whether who opens an entry goes on with a content.
+    pub(super) fn goes_on(&self, at: usize, entry: &Entry) -> bool {
+        let change = &self.changes[at];
+        let is_blank = change.draft.is_none() && change.tail.is_empty();
+        let mut held = self.open.iter().filter(|open| open.change == Some(at));
+        let is_of = |open: &Open| open.held.as_ref().is_none_or(|held| held.0 == entry.0);
+        (change.pin, change.end) == (Some(entry.0), entry.2) || is_blank && held.all(is_of)
     }
 
     /// What the value looks like with a tail.
@@ -220,13 +243,18 @@ impl Model {
         self.files[file].current = self.files[file].current.filter(|_| !is_current);
         let name = self.files[file].name;
         let now = name.and_then(|name| self.live(name).cloned());
-        let Change { pin, draft, .. } = self.changes[at].clone();
+        let Change {
+            pin,
+            draft,
+            is_pending,
+            ..
+        } = self.changes[at].clone();
         let readers = self.open.iter_mut().filter(|open| open.change == Some(at));
         for open in readers.filter(|open| !open.mode.writes) {
             if draft.is_some() || open.held.is_none() {
                 let Some(now) = now
                     .as_ref()
-                    .filter(|now| draft.is_none() || Some(now.0) == pin)
+                    .filter(|now| draft.is_none() || !is_pending && Some(now.0) == pin)
                 else {
                     continue;
                 };

@@ -25,6 +25,7 @@ pub(super) struct Change {
     draft: Option<Vec<u8>>,
     tail: Vec<u8>,
     was_added_to: bool,
+    was_written: bool,
     is_pending: bool,
     writers: usize,
     stores: u64,
@@ -163,15 +164,6 @@ impl Model {
         open
     }
 
-    /// Tells whether who opens an entry goes on with a content.
-    fn goes_on(&self, at: usize, entry: &Entry) -> bool {
-        let change = &self.changes[at];
-        let is_blank = change.draft.is_none() && change.tail.is_empty();
-        let mut held = self.open.iter().filter(|open| open.change == Some(at));
-        let is_of = |open: &Open| open.held.as_ref().is_none_or(|held| held.0 == entry.0);
-        (change.pin, change.end) == (Some(entry.0), entry.2) || is_blank && held.all(is_of)
-    }
-
     pub(super) fn made(&mut self, name: usize, mode: Mode, exclusive: bool) -> Open {
         let file = self.file(name);
         let mut change = Self::emptied(None);
@@ -213,6 +205,7 @@ impl Model {
         }
         let before = self.changes[at].clone();
         let change = &mut self.changes[at];
+        change.was_written = true;
         if adds {
             change.tail.extend_from_slice(bytes);
             change.was_added_to = true;
@@ -237,6 +230,7 @@ impl Model {
             let was_added_to = self.changes[at].was_added_to;
             self.changes[at] = Change {
                 was_added_to,
+                was_written: true,
                 ..before
             };
             (self.open[which].owes, self.open[which].is_refused) = (owes, false);

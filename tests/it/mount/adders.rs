@@ -1,4 +1,4 @@
-//! Who only adds to a file, beside who changes or empties it.
+//! Who only adds to a file or has emptied it, beside who changes it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -111,5 +111,23 @@ fn who_empties_a_file_empties_it_of_what_others_have_added() {
         let script = "echo 0 > log; exec 3>>log 4>log; echo 1 >&3; exec 3>&- 4>&-";
         mount.shell(kv, script).ends(Exit::Success);
         kv.holds("log", "1\n");
+    });
+}
+
+#[test]
+fn who_has_emptied_a_file_and_written_nothing_leaves_what_others_write_there() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "old");
+        for name in ["log", "new"] {
+            let script = format!(
+                "exec 3>{name}; echo theirs > {name}; cat {name}; exec 3>&-; cat {name}
+                # What it writes then is a whole, and who empties it for itself has emptied it.
+                exec 3>{name}; echo theirs > {name}; echo ours >&3; exec 3>&-; cat {name}
+                exec 3>{name}; exec 3>&-; cat {name}"
+            );
+            let ran = mount.shell(kv, &script).ends(Exit::Success);
+            ran.prints("theirs\ntheirs\nours\n");
+            kv.holds(name, "");
+        }
     });
 }

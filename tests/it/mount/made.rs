@@ -203,6 +203,30 @@ for lock in ['begin exclusive', 'begin deferred']:
 os.write(other, b'more '); os.close(other)\"; kv get log";
     let ran = mount.shell(&kv, script).ends(Exit::Success);
     ran.prints("16\nold line more ");
+    // Nor a part or a whole, nor what a child writes behind it; and who has read of it reads nothing else there.
+    for flags in ["RDWR", "WRONLY|os.O_TRUNC"] {
+        kv.put("log", "old value");
+        let script = format!(
+            "python3 -c \"import os, sqlite3
+fd = os.open('log', os.O_{flags}); os.write(fd, b'line')
+reader = os.open('log', os.O_RDONLY); os.read(reader, 4)
+other = os.open('log', os.O_RDWR); ends, end = os.pipe()
+def attempt(act):
+    try: act()
+    except OSError as err: print(err.errno, flush=True)
+child = os.fork()
+if not child:
+    os.read(ends, 1); attempt(lambda: os.write(fd, b'late')); os._exit(0)
+base = sqlite3.connect(os.environ['KV_STORE'].split(':', 1)[1], isolation_level=None)
+base.execute('begin exclusive'); attempt(lambda: os.close(fd)); base.execute('rollback')
+os.write(end, b'.'); os.waitpid(child, 0)
+print(len(os.pread(reader, 99, 4)), len(os.pread(reader, 99, 0)) in (4, 9))
+os.write(other, b'more'); os.close(other)\"; kv get log"
+        );
+        let rest = if flags == "RDWR" { 5 } else { 0 };
+        let ran = mount.shell(&kv, &script).ends(Exit::Success);
+        ran.prints(format!("16\n16\n{rest} True\nmorevalue"));
+    }
     mount.end(rustix::process::Signal::TERM);
 }
 

@@ -102,3 +102,22 @@ fn who_waits_at_the_end_sees_what_several_kinds_of_writers_add() {
         assert_eq!(read(&reader, 0), b"new");
     });
 }
+
+#[test]
+fn who_has_read_what_a_killed_writer_wrote_reads_its_end() {
+    on_each(MOST, |kv, mount| {
+        let script = "python3 -c \"import os, signal, time
+child = os.fork()
+if not child:
+    fd = os.open('k', os.O_WRONLY|os.O_TRUNC); os.write(fd, b'!' * 2000); signal.pause()
+while os.stat('k').st_size != 2000: time.sleep(.01)
+half = os.open('k', os.O_RDONLY); os.read(half, 1000)
+os.kill(child, 9); os.waitpid(child, 0)
+while os.stat('k').st_size != 4000: time.sleep(.01)
+print(os.read(half, 9000) == b'!' * 1000, os.read(half, 9000))\"";
+        kv.put("k", &"@".repeat(4000));
+        let ran = mount.shell(kv, script).ends(Exit::Success);
+        ran.prints("True b''\n");
+        mount.holds("k", "@".repeat(4000));
+    });
+}
