@@ -73,7 +73,7 @@ impl Exit {
             StoreError::Service { fault, .. } => match fault {
                 Fault::Busy => Self::Busy,
                 Fault::Damaged => Self::Damaged,
-                Fault::TooLarge | Fault::Full | Fault::Failed => Self::Failure,
+                Fault::TooLarge | Fault::Full | Fault::ReadOnly | Fault::Failed => Self::Failure,
             },
             StoreError::Busy { .. } | StoreError::Contended { .. } => Self::Busy,
             StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::OtherKey { .. } => {

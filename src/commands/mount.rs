@@ -11,7 +11,7 @@ use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
 use crate::os::{self, Side};
-use crate::store::{Clock as _, Key};
+use crate::store::{Clock as _, Condition, Etag, Fault, Key, StoreError};
 
 /// Mounts, and waits for the end of it: in the foreground, or in another process.
 pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -75,6 +75,18 @@ fn begin(
     let key = Key::new(b"%".to_vec())?;
     let found = store.stat(&session.namespace, &key, session.clock.now());
     found.with_context(|| cannot(args))?;
+    // What nobody lets be changed is told to who opens it, and not only to who closes it.
+    let is_refused = disk.is_none() && {
+        let nothing = Condition::Etag(Etag(0));
+        let refused = store.remove(&session.namespace, &key, &nothing, &session.clock);
+        matches!(
+            refused,
+            Err(StoreError::Service {
+                fault: Fault::ReadOnly,
+                ..
+            })
+        )
+    };
     let config = Config {
         disk: disk.unwrap_or_else(|| spill.clone()),
         store,
@@ -82,7 +94,7 @@ fn begin(
         clock: Box::new(session.clock),
         source: session.choice.location.to_string(),
         spill,
-        read_only: args.read_only,
+        read_only: args.read_only || is_refused,
         no_exec: args.no_exec,
         synchronous: args.synchronous,
         allow_other: args.allow_other,

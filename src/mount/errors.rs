@@ -1,12 +1,15 @@
 //! What the kernel is told of what went wrong.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 
 use fuser::Errno;
 
 use crate::store::{Fault, StoreError, error};
 
 use super::App;
+use super::nodes::FullKey;
 
 /// What a request is answered with, or why not.
 pub(super) type Answer<T> = Result<T, Errno>;
@@ -20,14 +23,22 @@ pub(super) fn failure(action: &'static str, app: &App, source: io::Error) -> Sto
     }
 }
 
+/// Makes an error of a file that holds what is no more.
+pub(super) fn stale(action: &'static str, name: Option<&FullKey>) -> StoreError {
+    let name = name.map_or(&b"a removed file"[..], |(_, key)| key.as_bytes());
+    let why = "others have changed or removed it since it was opened";
+    StoreError::Io {
+        action,
+        path: OsStr::from_bytes(name).into(),
+        source: io::Error::new(io::ErrorKind::StaleNetworkFileHandle, why),
+    }
+}
+
 impl App {
     /// Returns the number for what went wrong with the store, and tells the operator.
     pub(super) fn failed(&self, err: &StoreError) -> Errno {
-        let errno = errno_of(err);
-        if errno != Errno::EBUSY && errno != Errno::ESTALE {
-            (self.config.tell)(err);
-        }
-        errno
+        (self.config.tell)(err);
+        errno_of(err)
     }
 
     /// Passes an answer of the store on.
@@ -47,6 +58,10 @@ fn errno_of(err: &StoreError) -> Errno {
         StoreError::Service {
             fault: Fault::Full, ..
         } => Errno::ENOSPC,
+        StoreError::Service {
+            fault: Fault::ReadOnly,
+            ..
+        } => Errno::EROFS,
         StoreError::Io { source, .. } => match source.kind() {
             io::ErrorKind::StorageFull => Errno::ENOSPC,
             io::ErrorKind::QuotaExceeded => Errno::EDQUOT,

@@ -1,6 +1,5 @@
 //! How what was changed is stored: by who closes a file, or syncs it.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -8,10 +7,11 @@ use fuser::Errno;
 
 use crate::os::{self, Writer};
 use crate::store::modify::{self, Conflicts};
-use crate::store::{Condition, Etag, Expiry, Put, Result, StoreError};
+use crate::store::{Condition, Etag, Expiry, Put, Result};
 
 use super::buffer::{Buffer, Kind, Pin, State};
 use super::draft::Draft;
+use super::errors::stale;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
 use super::reader::Reader;
@@ -142,10 +142,6 @@ impl App {
         synced
     }
 
-    pub(super) fn stale(&self) -> StoreError {
-        failure("store", self, io::ErrorKind::StaleNetworkFileHandle.into())
-    }
-
     /// Lets who opens an entry go on with a buffer, if that is of the entry, or of nothing yet: as
     /// where only additions were stored, and nobody holds what the key held before.
     pub(super) fn goes_on(inode: &Inode, buffer: &Arc<Buffer>, pin: Pin) -> bool {
@@ -207,7 +203,7 @@ impl App {
             Some((namespace, key)) => self.store()?.get(namespace, key, self.now())?,
             None => None,
         };
-        let entry = found.ok_or_else(|| self.stale())?;
+        let entry = found.ok_or_else(|| stale("store", name))?;
         state.pin = Pin::of(&entry.meta);
         Draft::of(entry.value, &self.spill)
     }
@@ -320,11 +316,11 @@ impl App {
                     state.modified = Some(meta.modified);
                     return Ok(());
                 }
-                _ if !state.is_whole => return Err(self.stale()),
+                _ if !state.is_whole => return Err(stale("store", Some(file))),
                 Some(meta) => Pin::of(&meta),
                 // Its time is over, and what was written with it.
                 None if was.expires.is_some_and(|end| end.is_over(self.now())) => {
-                    return Err(self.stale());
+                    return Err(stale("store", Some(file)));
                 }
                 None => Pin { etag: None, ..was },
             };
@@ -355,12 +351,13 @@ impl App {
         &self,
         inode: &Arc<Inode>,
         buffer: &Arc<Buffer>,
-        (namespace, key): &FullKey,
+        file: &FullKey,
         state: &mut State,
     ) -> Result<()> {
+        let (namespace, key) = file;
         let (store, clock) = (self.store()?, self.clock());
         let found = store.stat(namespace, key, self.now())?;
-        let found = found.ok_or_else(|| self.stale())?;
+        let found = found.ok_or_else(|| stale("store", Some(file)))?;
         // An append to what expires just now would make a value that never does.
         let is_added = match found.expires {
             None => {
@@ -370,7 +367,7 @@ impl App {
             Some(_) => modify::append(store, namespace, key, &state.tail, clock, false)?,
         };
         if !is_added {
-            return Err(self.stale());
+            return Err(stale("store", Some(file)));
         }
         state.tail.clear();
         state.draft = None;

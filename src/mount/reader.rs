@@ -1,11 +1,10 @@
 //! A value that is read through an open file: what the key held when the file was opened.
 
-use std::io;
-
 use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
 
 use super::buffer::Pin;
 use super::draft::Draft;
+use super::errors::stale;
 use super::nodes::FullKey;
 use super::{App, failure};
 
@@ -161,11 +160,7 @@ impl Reader {
                 self.meta = entry.meta;
                 Draft::of(entry.value, &app.spill)
             }
-            _ => Err(failure(
-                "read",
-                app,
-                io::ErrorKind::StaleNetworkFileHandle.into(),
-            )),
+            _ => Err(stale("read", name)),
         }
     }
 }

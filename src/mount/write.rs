@@ -11,6 +11,7 @@ use crate::store::{Result, Time};
 use super::buffer::State;
 use super::buffer::{Buffer, Kind, LONGEST_TAIL, Snapshot};
 use super::draft::{Draft, Undo, must_have_room};
+use super::errors::stale;
 use super::inode::{Handle, Mode};
 use super::reader::Reader;
 use super::{Answer, App, failure, follow};
@@ -229,7 +230,7 @@ pub(super) fn load_to_write(app: &App, handle: &Handle, state: &mut State) -> Re
         app.view(&handle.inode, state)?;
         let held = handle.reader.lock().as_ref().map(Reader::pin);
         if held.is_some_and(|held| held != state.pin) {
-            return Err(app.stale());
+            return Err(stale("store", handle.inode.name().as_ref()));
         }
     }
     app.load(handle, state)

@@ -152,6 +152,8 @@ pub enum Fault {
     TooLarge,
     /// It has no room.
     Full,
+    /// It lets nobody change anything.
+    ReadOnly,
     /// Any other.
     Failed,
 }

@@ -266,6 +266,7 @@ impl Client {
             match answer.code {
                 StatusCode::PAYLOAD_TOO_LARGE => *fault = Fault::TooLarge,
                 StatusCode::INSUFFICIENT_STORAGE => *fault = Fault::Full,
+                StatusCode::FORBIDDEN => *fault = Fault::ReadOnly,
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use kv::exit::Exit;
 
-use super::mounted::can;
+use super::mounted::{STALE, can};
 use super::open::close;
 use super::{Mount, on_each};
 use crate::harness::{Engine, Sandbox};
@@ -227,7 +227,14 @@ os.write(other, b'more'); os.close(other)\"; kv get log"
         let ran = mount.shell(&kv, &script).ends(Exit::Success);
         ran.prints(format!("16\n16\n{rest} True\nmorevalue"));
     }
-    mount.end(rustix::process::Signal::TERM);
+    // Whoever runs it is told of each failure.
+    let script = "exec 3<>log; printf x >&3; kv put log theirs; exec 3>&- || :; kv get log";
+    let ran = mount.shell(&kv, script).ends(Exit::Success);
+    ran.prints("theirs");
+    let told = mount.end(rustix::process::Signal::TERM);
+    assert!(told.contains("another process held it"), "{told}");
+    let stale = format!("kv: cannot store `log`: {STALE}\n");
+    assert!(told.ends_with(&stale), "{told}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use kv::exit::Exit;
 
 use super::{Mount, on_each};
 use crate::harness::{Engine, Sandbox, until};
+use crate::serve::client::Server;
 
 const ALL: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
@@ -365,17 +366,21 @@ fn a_mount_to_read_changes_nothing() {
     }
     let kv = Sandbox::new();
     kv.put("k", "v");
-    let mount = Mount::of(&kv, &["--read-only"]);
-    mount.holds("k", "v");
-    for done in [
-        fs::write(mount.path("k"), "x"),
-        fs::write(mount.path("new"), "x"),
-        fs::remove_file(mount.path("k")),
-        fs::create_dir(mount.path("dir")),
-        fs::rename(mount.path("k"), mount.path("l")),
-    ] {
-        assert_eq!(done.unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+    let server = Server::of(&kv, &["--read-only"]);
+    let service = format!("http://{}", server.address());
+    for option in [&["--read-only"][..], &["--store", &service]] {
+        let mount = Mount::of(&kv, option);
+        mount.holds("k", "v");
+        for done in [
+            fs::File::create(mount.path("k")).map(drop),
+            fs::write(mount.path("new"), "x"),
+            fs::remove_file(mount.path("k")),
+            fs::create_dir(mount.path("dir")),
+            fs::rename(mount.path("k"), mount.path("l")),
+        ] {
+            assert_eq!(done.unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+        }
+        kv.holds("k", "v");
+        mount.stop();
     }
-    kv.holds("k", "v");
-    mount.stop();
 }
