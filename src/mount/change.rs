@@ -229,12 +229,11 @@ impl App {
         self.in_turn(file, |inode| {
             if let Some(buffer) = inode.buffer() {
                 let mut state = buffer.state();
+                // What is added has no time of its own.
+                if !state.tail.is_empty() {
+                    self.store_buffer(inode, &buffer, &mut state)?;
+                }
                 if state.is_pending() {
-                    // It is stored with the whole, and what is appended has no time of its own.
-                    if !state.tail.is_empty() {
-                        self.answer(self.view(inode, &mut state))?;
-                        state.tail.clear();
-                    }
                     state.modified = Some(time);
                     buffer.show(&state, time);
                     return Ok(());

@@ -77,6 +77,18 @@ fn what_is_added_and_what_others_change_are_each_stored() {
         close(log).unwrap();
         close(part).unwrap_err();
         kv.holds("log", "Start one theirs two ");
+        // A time is of what was added so far, too.
+        let mut log = adds(mount);
+        log.write_all(b"three ").unwrap();
+        mount
+            .shell(kv, "touch -d 2001-02-03T04:05:06Z log")
+            .ends(Exit::Success);
+        assert_eq!(kv.field("modified", "log"), "2001-02-03T04:05:06.000000000Z");
+        kv.run(["append", "log", "theirs "]).ends(Exit::Success);
+        log.write_all(b"four").unwrap();
+        close(log).unwrap();
+        kv.holds("log", "Start one theirs two three theirs four");
+        kv.put("log", "Start one theirs two ");
         // As one file where nobody else is.
         let [mut log, part] = [adds(mount), changes(mount)];
         for n in 0..3 {
