@@ -47,15 +47,11 @@ impl Buffer {
         let modified = state.modified.unwrap_or(now);
         let tail = state.tail.len() as u64;
         let draft = state.draft.as_ref().filter(|_| tail == 0);
-        self.tell(Snapshot {
+        *self.snapshot.lock() = Snapshot {
             draft: draft.map(|draft| (draft.len(), modified)),
             tail: (tail > 0).then_some((tail, modified)),
             is_pending: state.is_pending(),
-        });
-    }
-
-    pub(super) fn tell(&self, snapshot: Snapshot) {
-        *self.snapshot.lock() = snapshot;
+        };
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

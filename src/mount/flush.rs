@@ -179,6 +179,7 @@ impl App {
             state.draft = Some(match &mut *reader {
                 Some(reader) => {
                     state.pin = reader.pin();
+                    state.modified = Some(reader.stat().1);
                     reader.take_draft(self, name.as_ref())?
                 }
                 None => self.draft_of(name.as_ref(), state)?,
@@ -205,6 +206,10 @@ impl App {
         };
         let entry = found.ok_or_else(|| stale("store", name))?;
         state.pin = Pin::of(&entry.meta);
+        state.modified = state
+            .modified
+            .filter(|_| !state.tail.is_empty())
+            .or(Some(entry.meta.modified));
         Draft::of(entry.value, &self.spill)
     }
 

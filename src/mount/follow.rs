@@ -175,8 +175,9 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
             let holders = sharers.filter(|other| other.shares(&buffer) && pin(other).is_some());
             let holder = holders.min_by_key(|other| pin(other) != Some(state.pin));
             let holder = holder.unwrap_or(handle);
+            let is_known = state.draft.is_some();
             _ = app.load(&holder, &mut state);
-            if !state.is_pending() {
+            if !state.is_pending() && !is_known {
                 let held = holder.reader.lock().as_ref().map(Reader::stat);
                 state.modified = held.or(Some(last)).map(|(_, modified)| modified);
             }

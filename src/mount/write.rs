@@ -9,7 +9,7 @@ use crate::os::Writer;
 use crate::store::{Result, Time};
 
 use super::buffer::State;
-use super::buffer::{Buffer, Kind, LONGEST_TAIL, Snapshot};
+use super::buffer::{Buffer, Kind, LONGEST_TAIL};
 use super::draft::{Draft, Undo, must_have_room};
 use super::errors::stale;
 use super::inode::{Handle, Mode};
@@ -23,7 +23,6 @@ struct Before {
     is_given_up: bool,
     modified: Option<Time>,
     owes: u64,
-    told: Snapshot,
 }
 
 /// Returns the buffer that is about to be written to. What is added by who only adds to the file, and what
@@ -131,7 +130,6 @@ pub(super) fn write_file(
         is_given_up: state.is_given_up,
         modified: state.modified,
         owes: handle.owes.load(SeqCst),
-        told: buffer.snapshot(),
     };
     if adds {
         state.tail.extend_from_slice(bytes);
@@ -188,7 +186,7 @@ fn take_back(
         handle.owes.store(0, SeqCst);
         handle.inode.give_up(buffer, state);
     }
-    buffer.tell(before.told);
+    buffer.show(state, app.now());
 }
 
 /// Cuts what an opening holds, or adds zeros.

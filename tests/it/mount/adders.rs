@@ -83,7 +83,10 @@ fn what_is_added_and_what_others_change_are_each_stored() {
         mount
             .shell(kv, "touch -d 2001-02-03T04:05:06Z log")
             .ends(Exit::Success);
-        assert_eq!(kv.field("modified", "log"), "2001-02-03T04:05:06.000000000Z");
+        assert_eq!(
+            kv.field("modified", "log"),
+            "2001-02-03T04:05:06.000000000Z"
+        );
         kv.run(["append", "log", "theirs "]).ends(Exit::Success);
         log.write_all(b"four").unwrap();
         close(log).unwrap();
