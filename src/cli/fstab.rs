@@ -7,6 +7,8 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::engine::Location;
+
 use super::Cli;
 
 /// The names that mount(8) looks for, in /sbin: of the types `kv` and `fuse.kv`.
@@ -87,7 +89,9 @@ pub(super) fn translated(args: &[OsString]) -> Result<Option<Vec<OsString>>, cla
             .strip_prefix(b"kv#")
             .map(<[u8]>::to_vec)
             .unwrap_or(store.into_vec());
-        if is_relative(&store) {
+        let location = Location::from_variable(OsString::from_vec(store.clone()));
+        // What is no location at all is told of `--store`.
+        if location.is_ok_and(|location| location.is_relative()) {
             return wrong(
                 "the store has to be named by its full path: mount(8) is called in any directory",
             );
@@ -105,16 +109,6 @@ pub(super) fn translated(args: &[OsString]) -> Result<Option<Vec<OsString>>, cla
         line.extend(["--store", "memory:", "ls"].map(Into::into));
     }
     Ok(Some(line))
-}
-
-/// Tells whether a store is named from the directory that the process is in.
-fn is_relative(store: &[u8]) -> bool {
-    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
-    let path = match memchr::memchr(b':', store) {
-        Some(at) if store[..at].iter().all(is_scheme) => &store[at + 1..],
-        _ => store,
-    };
-    !path.is_empty() && !path.starts_with(b"/")
 }
 
 /// Tells whether it is an option of `kv mount`.

@@ -167,15 +167,19 @@ impl Location {
         Ok(())
     }
 
+    /// Tells whether it is named from the directory that the process is in. Hosts stand behind two slashes.
+    pub fn is_relative(&self) -> bool {
+        !self.given.rest.is_empty() && !self.given.rest.as_bytes().starts_with(b"/")
+    }
+
     /// Names what is on this machine by its full name, whatever directory the process is in later.
     ///
     /// # Errors
     ///
     /// Where the directory is not to be had that the process is in.
     pub fn make_absolute(&mut self) -> io::Result<()> {
-        let mut given = self.given.clone();
-        // Behind two slashes stand hosts, and a path that begins so is absolute.
-        if !given.rest.is_empty() && !given.rest.as_bytes().starts_with(b"//") {
+        if self.is_relative() {
+            let mut given = self.given.clone();
             given.rest = std::path::absolute(given.rest)?.into();
             *self = Self::read(self.engine, given).map_err(io::Error::other)?;
         }

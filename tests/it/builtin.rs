@@ -1,17 +1,14 @@
 //! kv.so, the builtin of bash: `tests/builtin` builds it, and KV_TEST_SO names it.
 
+mod interrupts;
+
 use std::env;
-use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
-use crate::harness::{KV, Ran, Sandbox, cannot_run, has_program, tell_count};
-use crate::terminal::Terminal;
+use crate::harness::{KV, Ran, Sandbox, cannot_run, tell_count};
 
 /// The tests of these files are about commands that the builtin carries out.
 const MODULES: &[&str] = &[
@@ -286,69 +283,6 @@ fn plain(prepared: &Command, args: &[&str]) -> Command {
 }
 
 #[test]
-fn an_interrupt_ends_what_waits_and_stores_nothing() {
-    let Some(builtin) = builtin() else { return };
-    let kv = Sandbox::new();
-    // A shell that does not handle the signal dies of it, as it would with a program.
-    for (trap, status, signal) in [
-        ("", None, Some(2)),
-        ("trap 'echo trapped' INT", Some(130), None),
-    ] {
-        let script = format!("{trap}\necho begun; kv put k; exit $?");
-        let mut bash = command(&kv, &builtin, &script);
-        bash.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = bash.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let mut begun = [0; 6];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut begun).unwrap();
-        std::io::Write::write_all(&mut stdin, b"half").unwrap();
-        let reads = || {
-            let waits = fs::read_to_string(format!("/proc/{}/syscall", child.id()));
-            waits.unwrap().starts_with("0 0x0 ")
-        };
-        crate::harness::until("it reads", reads);
-        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
-        let ended = child.wait().unwrap();
-        assert_eq!((ended.code(), ended.signal()), (status, signal));
-        kv.run(["has", "k"]).ends(Exit::No).is_silent();
-    }
-}
-
-#[test]
-fn ctrl_c_and_ctrl_z_are_the_shells() {
-    let Some(builtin) = builtin() else { return };
-    if !has_program("tmux") {
-        return cannot_run("tmux is missing: apt-get install tmux");
-    }
-    let kv = Sandbox::new();
-    let mut bash = plain(&command(&kv, &builtin, ""), &["--norc", "-i"]);
-    bash.env("PS1", "$ ");
-    let terminal = Terminal::run(&bash);
-    let line = |text: &str, end: &str| {
-        terminal.text(text);
-        terminal.key("Enter");
-        terminal.wait_for_end(end);
-    };
-    terminal.wait_for_end("$");
-    line(
-        &format!("enable -f {} kv; KV_BIN={KV}; clear", builtin.display()),
-        "$",
-    );
-    line("kv put typed", "end with Ctrl-D");
-    terminal.key("C-c");
-    line("echo $?; kv has typed; echo has $?", "130\nhas 1\n$");
-    line("kv lock L -- sh -c 'echo; echo held; sleep 100'", "\nheld");
-    terminal.key("C-z");
-    terminal.wait("the job is stopped", || {
-        terminal.screen().contains("Stopped")
-    });
-    line("kill %1; wait %1; clear; echo ended $?", "ended 0\n$");
-    line("kv lock L -- sh -c 'echo; echo held; sleep 100'", "\nheld");
-    terminal.key("C-c");
-    line("echo $?", "130\n$");
-}
-
-#[test]
 fn init_loads_the_builtin_where_it_lies_beside_kv() {
     let Some(builtin) = builtin() else { return };
     let kv = Sandbox::new();
@@ -361,15 +295,11 @@ fn init_loads_the_builtin_where_it_lies_beside_kv() {
         head -c 3000000 "$0" > cut; mv cut lib/kvsh/kv.so; bash -c 'eval "$(bin/kv init bash)"; type -t kv || echo none'
         cmp <(bin/kv init zsh) <(bin/kv completions zsh)
     "#;
-    expect_in(&kv, &builtin, script);
+    Ran::of(&mut command(&kv, &builtin, script))
+        .ends(Exit::Success)
+        .prints("none\nbuiltin\nvalue\nlocked\nno completions\nnone\n");
     let interactive =
         r#"bash --norc -ic 'eval "$(bin/kv init bash)"; complete -p kv' 2> /dev/null"#;
     let ran = Ran::of(&mut command(&kv, &builtin, interactive)).ends(Exit::Success);
     assert!(ran.stdout_text().ends_with(" kv\n"), "{}", ran.report());
-}
-
-fn expect_in(kv: &Sandbox, builtin: &Path, script: &str) {
-    Ran::of(&mut command(kv, builtin, script))
-        .ends(Exit::Success)
-        .prints("none\nbuiltin\nvalue\nlocked\nno completions\nnone\n");
 }
