@@ -208,6 +208,7 @@ _kv_kind() {
         'append 1' | \
         'del +' | \
         'delete +' | \
+        'exists 1' | \
         'expire 1' | \
         'get 1' | \
         'has 1' | \
@@ -216,6 +217,7 @@ _kv_kind() {
         'put 1' | \
         'remove +' | \
         'rm +' | \
+        'set 1' | \
         'stat 1' | \
         'ttl 1' | \
         'update 1' | \

@@ -528,6 +528,7 @@ function __kv_kind
             'append 1' \
             'del +' \
             'delete +' \
+            'exists 1' \
             'expire 1' \
             'get 1' \
             'has 1' \
@@ -536,6 +537,7 @@ function __kv_kind
             'put 1' \
             'remove +' \
             'rm +' \
+            'set 1' \
             'stat 1' \
             'ttl 1' \
             'update 1' \

@@ -12,6 +12,7 @@ mod batch;
 mod bulk;
 mod counters;
 mod expiry;
+mod foreign;
 mod fstab;
 mod global;
 mod lists;
@@ -34,6 +35,7 @@ pub use self::batch::BatchArgs;
 pub use self::bulk::{ExportArgs, ImportArgs};
 pub use self::counters::{AppendArgs, IncrArgs};
 pub use self::expiry::{ExpireArgs, TtlArgs};
+pub use self::foreign::MEANT;
 pub use self::fstab::is_helper;
 pub use self::global::{Durability, Global};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
@@ -75,7 +77,14 @@ For a start:
   kv get color
   kv ls
 
-`kv help COMMAND` explains a command, and so does its man page, such as kv-put(1).";
+`kv help` lists the commands; `kv help COMMAND` explains one, and so does its
+man page, such as kv-put(1).";
+
+/// Returns what kv says of itself to somebody who names no command.
+pub fn welcome() -> String {
+    let about = command().get_about().map(ToString::to_string);
+    format!("{}\n\n{AFTER_HELP}", about.unwrap_or_default())
+}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -89,6 +98,7 @@ pub enum Command {
     ///
     /// What does not begin with `-`, and `-` itself and negative numbers, is taken as text; write
     /// `kv put -- "$key" "$value"` where either may begin with a dash.
+    #[command(alias = "set")]
     Put(With<PutArgs>),
 
     /// Print the value of a key
@@ -113,12 +123,13 @@ pub enum Command {
     /// for any bytes, a slash too, `?` for one character, `[a-z]` and `[!a-z]` for one of several,
     /// and `\` quotes; put it in quotes. A pattern, prefix or bound that nothing matches ends with
     /// status 1.
-    #[command(alias = "list")]
+    #[command(aliases = ["list", "keys"])]
     Ls(With<LsArgs>),
 
     /// Test whether a key exists
     ///
     /// Prints nothing; ends with status 0 if there is such a key and with 1 if there is none.
+    #[command(alias = "exists")]
     Has(With<HasArgs>),
 
     /// Print what is known about a key

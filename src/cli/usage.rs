@@ -2,6 +2,8 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::foreign;
+
 /// Says in one line, without the program's name, what is wrong and what may have been meant.
 pub fn explain(err: &clap::Error) -> String {
     let text = |kind| match err.get(kind) {
@@ -24,7 +26,10 @@ pub fn explain(err: &clap::Error) -> String {
             "; CMD stands behind `--`".to_owned()
         }
         ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand | ErrorKind::InvalidValue => {
-            let suggested = text(ContextKind::SuggestedArg)
+            let name = text(ContextKind::InvalidSubcommand);
+            let meant = name.and_then(|name| foreign::meant(&name).map(str::to_owned));
+            let suggested = meant
+                .or_else(|| text(ContextKind::SuggestedArg))
                 .or_else(|| text(ContextKind::SuggestedSubcommand))
                 .or_else(|| text(ContextKind::SuggestedValue));
             match suggested {

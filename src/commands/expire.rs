@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::cli::ExpireArgs;
 use crate::commands::Session;
+use crate::commands::nearest;
 use crate::exit::Exit;
 
 /// Gives the key its new expiry; says no when there is no such key.
@@ -11,5 +12,8 @@ pub(super) fn run(args: &ExpireArgs, session: &mut Session<'_>) -> Result<Exit> 
     let found = session
         .store
         .expire(&session.namespace, &args.key, args.expiry, &session.clock)?;
-    Ok(if found { Exit::Success } else { Exit::No })
+    Ok(match found {
+        true => Exit::Success,
+        false => nearest::missing(session, &args.key),
+    })
 }

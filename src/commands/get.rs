@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::cli::GetArgs;
 use crate::commands::Session;
+use crate::commands::nearest;
 use crate::commands::output::{OrCannotWrite as _, lost};
 use crate::exit::Exit;
 
@@ -40,6 +41,6 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
                 .or_cannot_write()?;
             Ok(Exit::Success)
         }
-        (None, None) => Ok(Exit::No),
+        (None, None) => Ok(nearest::missing(session, key)),
     }
 }

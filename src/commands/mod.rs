@@ -24,6 +24,7 @@ mod ls;
 mod memo;
 mod mount;
 mod namespaces;
+mod nearest;
 mod output;
 mod pop;
 mod program;
@@ -182,6 +183,11 @@ fn answer(err: &clap::Error, args: &[OsString]) -> Result<Exit> {
                 .and_then(|()| out.flush())
                 .or_cannot_write()?;
             Ok(Exit::Success)
+        }
+        _ if args.len() == 1 && !cli::is_helper(args) => {
+            // Nobody is left to tell if this fails.
+            _ = RawStderr.write_all(format!("{}\n", cli::welcome()).as_bytes());
+            Ok(Exit::Usage)
         }
         _ => Err(UsageError(cli::usage::explain(err)).into()),
     }

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use crate::cli::RemoveArgs;
 use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, write_key_line};
+use crate::commands::nearest;
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::{Exit, UsageError};
 use crate::os::RawStdin;
@@ -176,7 +177,10 @@ impl<'a> Request<'a> {
                 return Ok(Exit::No);
             }
         }
-        Ok(self.absent())
+        Ok(match self.absent() {
+            Exit::No if self.options.keys.len() == 1 => nearest::missing(session, key),
+            exit => exit,
+        })
     }
 
     /// Removes many keys in as few steps as the store needs.

@@ -58,7 +58,7 @@ pub(super) struct StoreChoice {
 }
 
 impl StoreChoice {
-    fn open(&self) -> Box<dyn Store> {
+    pub(super) fn open(&self) -> Box<dyn Store> {
         engine::open(&self.location, self.settings)
     }
 }

@@ -9,6 +9,7 @@ use clap::builder::PossibleValue;
 use crate::cli::{Field, StatArgs};
 use crate::commands::Session;
 use crate::commands::listing::write_key;
+use crate::commands::nearest;
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::Exit;
 use crate::store::Meta;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &StatArgs, session: &mut Session<'_>) -> Result<Exit> {
         .store
         .stat(&session.namespace, &args.key, session.now())?
     else {
-        return Ok(Exit::No);
+        return Ok(nearest::missing(session, &args.key));
     };
     print(args, session, &meta).or_cannot_write()?;
     Ok(Exit::Success)

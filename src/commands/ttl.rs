@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::cli::TtlArgs;
 use crate::commands::Session;
+use crate::commands::nearest;
 use crate::commands::output::OrCannotWrite as _;
 use crate::exit::Exit;
 
@@ -13,7 +14,7 @@ use crate::exit::Exit;
 pub(super) fn run(args: &TtlArgs, session: &mut Session<'_>) -> Result<Exit> {
     let now = session.now();
     let Some(meta) = session.store.stat(&session.namespace, &args.key, now)? else {
-        return Ok(Exit::No);
+        return Ok(nearest::missing(session, &args.key));
     };
     match meta.expires {
         None => writeln!(session.out, "never"),

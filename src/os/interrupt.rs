@@ -14,6 +14,11 @@ pub(crate) fn ask(ask: fn() -> bool) {
     ASK.get_or_init(|| ask);
 }
 
+/// Tells whether this is the process of a shell.
+pub(crate) fn is_guest() -> bool {
+    ASK.get().is_some()
+}
+
 /// Tells whether the work is to end.
 pub(crate) fn is_wanted() -> bool {
     ASK.get().is_some_and(|ask| ask())

@@ -76,7 +76,7 @@ pub(crate) use self::process::{
 };
 pub(crate) use self::random::random;
 pub(crate) use self::socket::{accept, connect_unix, is_listening};
-pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, stdin_is_null};
+pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, is_typed, stdin_is_null};
 pub(crate) use self::watch::Watch;
 pub(crate) use self::writer::{Writer, is_killed};
 

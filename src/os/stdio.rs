@@ -121,6 +121,18 @@ fn in_turn(
     }
 }
 
+/// Tells whether a person has typed the command that this process is: a shell with job control gives each
+/// a process group of its own, and what a script runs is in the script's.
+pub(crate) fn is_typed() -> bool {
+    let stderr = rustix::stdio::stderr();
+    if !stderr.is_terminal() || interrupt::is_guest() {
+        return false;
+    }
+    // Of a terminal that is another session's nothing more is known.
+    let group = rustix::termios::tcgetpgrp(stderr);
+    group.map_or(true, |group| group == rustix::process::getpid())
+}
+
 /// Tells whether standard input is closed or /dev/null, so that nothing can come from it.
 pub(crate) fn stdin_is_null() -> bool {
     // In the place of a closed one is the other.

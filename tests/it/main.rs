@@ -82,6 +82,7 @@ mod pack_model;
 mod pack_races;
 mod pack_readers;
 mod pack_wait;
+mod person;
 mod pop;
 mod pop_wait;
 mod powercut;

@@ -2,7 +2,8 @@
 
 use kv::exit::Exit;
 
-use crate::harness::{Sandbox, cannot_run, has_program};
+use crate::harness::Sandbox;
+use crate::terminal::at_a_terminal;
 
 #[test]
 fn a_reader_that_closes_the_pipe_is_no_failure() {
@@ -58,22 +59,6 @@ fn an_output_that_cannot_be_written_is_a_failure() {
                 .complains(&["cannot write to standard output"]);
         }
     }
-}
-
-/// Runs a shell command at a terminal of its own and returns what it shows, with plain newlines.
-fn at_a_terminal(kv: &Sandbox, command: &str, typed: &str) -> Option<String> {
-    if !has_program("script") {
-        cannot_run("there is no script(1) to make a terminal with");
-        return None;
-    }
-    let typed = if typed.is_empty() {
-        "sleep 0.2".to_owned()
-    } else {
-        format!("printf '{typed}'")
-    };
-    let run = format!("{{ {typed}; }} | script -qec '{command}' /dev/null");
-    let ran = kv.shell("sh", &run).ends(Exit::Success);
-    Some(ran.stdout_text().replace("\r\n", "\n"))
 }
 
 #[test]

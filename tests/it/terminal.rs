@@ -1,4 +1,4 @@
-//! A terminal to type at: tmux, with a server of its own.
+//! Terminals: one to type at, which is tmux with a server of its own, and one that only shows.
 
 use std::env;
 use std::fs;
@@ -7,6 +7,8 @@ use std::process::{self, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::harness::{Sandbox, cannot_run, has_program};
 
 /// How long anything may take before it counts as never coming. Machines can be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,4 +97,21 @@ fn succeed(command: &mut Command) -> Output {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {stderr}");
     output
+}
+
+/// Runs a shell command, without single quotes, at a terminal of its own and returns what it shows, with
+/// plain newlines.
+pub fn at_a_terminal(kv: &Sandbox, command: &str, typed: &str) -> Option<String> {
+    if !has_program("script") {
+        cannot_run("there is no script(1) to make a terminal with");
+        return None;
+    }
+    let typed = if typed.is_empty() {
+        "sleep 0.2".to_owned()
+    } else {
+        format!("printf '{typed}'")
+    };
+    let run = format!("{{ {typed}; }} | script -qec '{command}' /dev/null");
+    let ran = kv.shell("sh", &run);
+    Some(ran.stdout_text().replace("\r\n", "\n"))
 }
