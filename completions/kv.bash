@@ -858,7 +858,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__get)
-            opts="-v -h --default --remove --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --default --remove --json --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1279,7 +1279,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__lock)
-            opts="-h --wait --no-wait --shared --inherit --on-loss --show --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-h --wait --no-wait --shared --inherit --on-loss --show --json --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1565,7 +1565,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__namespaces)
-            opts="-0 -h --null --remove --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-0 -h --null --json --remove --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2047,7 +2047,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__ttl)
-            opts="-v -h --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --json --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

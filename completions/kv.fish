@@ -88,6 +88,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand get" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand get" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand get" -l remove -d 'Remove the key in the same atomic step: of several takers, one gets the value'
+complete -c kv -n "__fish_kv_using_subcommand get" -l json -d 'Print one JSON object, as `kv ls --json --values` does'
 complete -c kv -n "__fish_kv_using_subcommand get" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand remove" -l if-value -d 'Remove only if the key holds exactly this value; else status 1' -r -f
@@ -178,6 +179,7 @@ complete -c kv -n "__fish_kv_using_subcommand ttl" -l sync -d 'What a write surv
 off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand ttl" -l json -d 'Print one JSON object'
 complete -c kv -n "__fish_kv_using_subcommand ttl" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand ttl" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand incr" -l by -d 'Add N, which may be negative' -r
@@ -251,6 +253,7 @@ complete -c kv -n "__fish_kv_using_subcommand lock" -l no-wait -d 'Do not wait: 
 complete -c kv -n "__fish_kv_using_subcommand lock" -l shared -d 'Share the lock with others who ask for that'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l inherit -d 'Let CMD and all that it starts hold the lock too: it is free when the last of them is gone'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l show -d 'Run nothing; print who holds the lock, or end with status 1 if nobody does'
+complete -c kv -n "__fish_kv_using_subcommand lock" -l json -d 'With --show: print one JSON object'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand lock" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand memo" -l ttl -d 'Remember the run for this long' -r
@@ -378,6 +381,7 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s 0 -l null -d 'End each name with NUL instead of a newline'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l json -d 'Print one JSON object a line'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l dry-run -d 'With --remove: remove nothing; print the keys that would go'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s h -l help -d 'Print help (see more with \'--help\')'

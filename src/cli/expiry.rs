@@ -28,6 +28,10 @@ pub struct TtlArgs {
     #[arg(value_name = "KEY", value_parser = value::key(), allow_negative_numbers = true)]
     pub key: Key,
 
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
     /// Where the answer goes.
     #[command(flatten)]
     pub variable: Variable,

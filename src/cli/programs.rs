@@ -59,6 +59,10 @@ pub struct LockArgs {
     #[arg(long, conflicts_with_all = ["wait", "no_wait", "shared", "inherit", "on_loss", "command"])]
     pub show: bool,
 
+    /// With --show: print one JSON object
+    #[arg(long, requires = "show", conflicts_with = "command")]
+    pub json: bool,
+
     /// Program to run while the lock is held
     #[arg(value_name = "CMD", last = true, required_unless_present = "show")]
     #[arg(value_hint = ValueHint::CommandWithArguments)]

@@ -14,6 +14,10 @@ pub struct NamespacesArgs {
     #[arg(short = '0', long)]
     pub null: bool,
 
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with_all = ["null", "remove"])]
+    pub json: bool,
+
     /// Remove the namespace NAME with all its keys
     #[arg(long, value_name = "NAME", value_parser = value::namespace())]
     #[arg(value_hint = ValueHint::Other)]

@@ -81,6 +81,7 @@ fn plain(args: &[OsString]) -> Option<Cli> {
                 key,
                 default: None,
                 remove: false,
+                json: false,
                 variable: Variable::default(),
             };
             Command::Get(With { args, after })

@@ -71,6 +71,10 @@ pub struct GetArgs {
     #[arg(long)]
     pub remove: bool,
 
+    /// Print one JSON object, as `kv ls --json --values` does
+    #[arg(long, conflicts_with_all = ["default", "remove"])]
+    pub json: bool,
+
     /// Where the answer goes.
     #[command(flatten)]
     pub variable: Variable,

@@ -41,7 +41,7 @@ impl Command {
             _ => false,
         };
         let (variable, is_array, is_line, lacks) = match self {
-            Self::Get(with) => (&with.args.variable, false, false, None),
+            Self::Get(with) => (&with.args.variable, false, with.args.json, None),
             Self::Pop(with) => (&with.args.variable, false, false, None),
             Self::Incr(with) => (&with.args.variable, false, true, None),
             Self::Ttl(with) => (&with.args.variable, false, true, None),

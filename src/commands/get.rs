@@ -10,6 +10,8 @@ use crate::commands::Session;
 use crate::commands::nearest;
 use crate::commands::output::{OrCannotWrite as _, lost};
 use crate::exit::Exit;
+use crate::store::{Entry, Listed};
+use crate::wire::entry;
 
 /// Writes the value to standard output.
 ///
@@ -23,6 +25,17 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
         session.store.get(namespace, key, session.now())?
     };
     match (found, &args.default) {
+        (Some(Entry { meta, value }), _) if args.json => {
+            let (key, value) = (key.as_bytes(), Some(value));
+            let listed = Listed { key, meta, value };
+            let now = session.now();
+            let written =
+                entry::write(session.out, &*session.store, namespace, listed, now, false)?;
+            Ok(match written.or_cannot_write()? {
+                true => Exit::Success,
+                false => Exit::No,
+            })
+        }
         (Some(mut entry), _) => {
             let written = session.out.write_value(&mut entry.value)?;
             if args.remove {

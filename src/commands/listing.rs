@@ -58,5 +58,7 @@ pub(super) fn print_json(
     now: Time,
     names_namespace: bool,
 ) -> Result<()> {
-    entry::write(out, store, namespace, listed, now, names_namespace)?.or_cannot_write()
+    entry::write(out, store, namespace, listed, now, names_namespace)?
+        .map(drop)
+        .or_cannot_write()
 }

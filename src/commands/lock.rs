@@ -13,6 +13,7 @@ use crate::commands::program;
 use crate::exit::{Exit, UsageError};
 use crate::os::{self, Supervisor};
 use crate::store::{LockRequest, StoreError};
+use crate::wire::json;
 use crate::wire::text::escape;
 use crate::wire::time::rfc3339;
 
@@ -119,15 +120,19 @@ fn show(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
     // It is what a client of a service calls its machine, and can be anything.
     let host = holder.host.as_bytes();
     let host = &host[..host.len().min(MAX_HOST)];
+    let is_shared = holder.is_shared;
     let mut print = || -> io::Result<()> {
+        if args.json {
+            write!(session.out, "{{\"pid\":{}", holder.pid)?;
+            json::member(session.out, "host", &String::from_utf8_lossy(host))?;
+            json::member(session.out, "since", &rfc3339(holder.since))?;
+            return writeln!(session.out, ",\"shared\":{is_shared}}}");
+        }
         writeln!(session.out, "pid: {}", holder.pid)?;
         writeln!(session.out, "host: {}", escape(host))?;
         writeln!(session.out, "since: {}", rfc3339(holder.since))?;
-        writeln!(
-            session.out,
-            "shared: {}",
-            if holder.is_shared { "yes" } else { "no" }
-        )
+        let shared = if is_shared { "yes" } else { "no" };
+        writeln!(session.out, "shared: {shared}")
     };
     print().or_cannot_write()?;
     Ok(Exit::Success)

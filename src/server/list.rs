@@ -103,7 +103,7 @@ fn write(
             listed.value = None;
         }
         match entry::write(out, app.store(), namespace, listed, now, false) {
-            Ok(written) => written?,
+            Ok(written) => _ = written?,
             Err(err) => damage.note(err, false, out)?,
         }
     }

@@ -11,7 +11,7 @@ use super::text::Utf8Check;
 const HELD: u64 = 1024 * 1024;
 
 /// Writes one entry that `store` has listed, with its value if that was listed, and with the
-/// namespace it is in if `names_namespace`.
+/// namespace it is in if `names_namespace`. Returns whether it was still there.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn write(
     listed: Listed<'_>,
     now: Time,
     names_namespace: bool,
-) -> Result<io::Result<()>> {
+) -> Result<io::Result<bool>> {
     let Listed {
         key,
         mut meta,
@@ -37,12 +37,14 @@ pub fn write(
         }
     };
     let Some(mut value) = value else {
-        return Ok(begin(out).and_then(|()| json::end(out, &meta)));
+        return Ok(begin(out)
+            .and_then(|()| json::end(out, &meta))
+            .map(|()| true));
     };
     if meta.size <= HELD {
         let value = value.into_vec()?;
         let begun = begin(out).and_then(|()| json::value(out, &value));
-        return Ok(begun.and_then(|()| json::end(out, &meta)));
+        return Ok(begun.and_then(|()| json::end(out, &meta)).map(|()| true));
     }
     loop {
         // Its name in the object depends on all of it, so it is read twice.
@@ -53,7 +55,7 @@ pub fn write(
         })?;
         let key = Key::new(key.to_vec()).expect("what is listed has a key");
         let Some(mut again) = store.get(namespace, &key, now)? else {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         };
         if again.meta.etag != meta.etag {
             (meta, value) = (again.meta, again.value);
@@ -73,6 +75,7 @@ pub fn write(
         let written = read?;
         return Ok(written
             .and_then(|()| writer.end(out))
-            .and_then(|()| json::end(out, &meta)));
+            .and_then(|()| json::end(out, &meta))
+            .map(|()| true));
     }
 }

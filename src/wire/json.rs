@@ -69,15 +69,24 @@ pub fn first(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
 pub fn end(out: &mut dyn Write, meta: &Meta) -> io::Result<()> {
     write!(
         out,
-        ",\"size\":{},\"modified\":\"{}\"",
+        ",\"size\":{},\"modified\":\"{}\",",
         meta.size,
         rfc3339(meta.modified)
     )?;
-    match meta.expires {
-        None => out.write_all(b",\"expires\":null")?,
-        Some(deadline) => write!(out, ",\"expires\":\"{}\"", rfc3339_deadline(deadline))?,
-    }
+    expires(out, meta)?;
     writeln!(out, ",\"etag\":\"{}\"}}", meta.etag)
+}
+
+/// Writes when the entry expires, without a comma.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn expires(out: &mut dyn Write, meta: &Meta) -> io::Result<()> {
+    match meta.expires {
+        None => out.write_all(b"\"expires\":null"),
+        Some(deadline) => write!(out, "\"expires\":\"{}\"", rfc3339_deadline(deadline)),
+    }
 }
 
 fn write_bytes(out: &mut dyn Write, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -93,7 +93,7 @@ fn lock_all(kv: &Sandbox) -> Vec<std::fs::File> {
 fn a_wrong_command_line_is_one_line() {
     let kv = Sandbox::new();
     for args in [
-        &[][..],
+        &["-n", "app"][..],
         &["nonsense"],
         &["gte", "k"],
         &["get"],

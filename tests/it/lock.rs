@@ -13,7 +13,7 @@ use crate::harness::{Ran, Sandbox, until};
 use crate::process::{Started, is_alive, pid_in, state, until_there};
 
 /// Runs a program that holds the lock until the file `end` comes.
-fn hold(kv: &Sandbox, args: &[&str]) -> Started {
+pub fn hold(kv: &Sandbox, args: &[&str]) -> Started {
     let ready = kv.path("ready");
     _ = fs::remove_file(&ready);
     let script =

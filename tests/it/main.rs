@@ -32,6 +32,7 @@ mod existing;
 mod exit;
 mod expire;
 mod export;
+mod facts;
 mod failing_calls;
 mod faults;
 mod forbidden;

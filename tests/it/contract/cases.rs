@@ -65,6 +65,10 @@ pub const GC: &[Case] = cases![gc:
     every_namespace_is_treated_in_silence_and_answers_as_before, it_has_no_place_in_a_batch,
 ];
 
+pub const FACTS: &[Case] = cases![facts:
+    a_value_as_json_is_what_a_listing_has_of_it, the_life_of_a_key_as_json_has_no_word_for_never,
+];
+
 pub const GET: &[Case] = cases![get:
     a_missing_key_is_silent, of_several_takers_one_gets_the_value,
     prints_the_value_and_nothing_else, remove_and_default_go_together, remove_prints_the_value_once,

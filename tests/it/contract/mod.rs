@@ -72,6 +72,7 @@ macro_rules! contract {
                 existing EXISTING
                 expire EXPIRE
                 export EXPORT
+                facts FACTS
                 get GET
                 has HAS
                 import IMPORT
