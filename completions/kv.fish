@@ -37,6 +37,8 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "put" -d 'Store a value under 
 complete -c kv -n "__fish_kv_needs_command" -f -a "get" -d 'Print the value of a key'
 complete -c kv -n "__fish_kv_needs_command" -f -a "remove" -d 'Remove keys'
 complete -c kv -n "__fish_kv_needs_command" -f -a "rm" -d 'Remove keys'
+complete -c kv -n "__fish_kv_needs_command" -f -a "rename" -d 'Give a key another name'
+complete -c kv -n "__fish_kv_needs_command" -f -a "copy" -d 'Copy what a key holds to another'
 complete -c kv -n "__fish_kv_needs_command" -f -a "ls" -d 'List keys'
 complete -c kv -n "__fish_kv_needs_command" -f -a "has" -d 'Test whether a key exists'
 complete -c kv -n "__fish_kv_needs_command" -f -a "stat" -d 'Print what is known about a key'
@@ -121,6 +123,24 @@ complete -c kv -n "__fish_kv_using_subcommand rm" -s 0 -l null -d 'With --stdin 
 complete -c kv -n "__fish_kv_using_subcommand rm" -l dry-run -d 'Remove nothing; print the keys that would go'
 complete -c kv -n "__fish_kv_using_subcommand rm" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand rm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand rename" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand rename" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rename" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand rename" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand rename" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand rename" -l if-absent -d 'Only if there is no key NEW; else status 1'
+complete -c kv -n "__fish_kv_using_subcommand rename" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
+complete -c kv -n "__fish_kv_using_subcommand rename" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand copy" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand copy" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand copy" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand copy" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand copy" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand copy" -l if-absent -d 'Only if there is no key NEW; else status 1'
+complete -c kv -n "__fish_kv_using_subcommand copy" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
+complete -c kv -n "__fish_kv_using_subcommand copy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l prefix -d 'List keys that begin with PREFIX' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l from -d 'List keys from KEY on, this one included' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l to -d 'List keys before KEY, this one not included' -r -f
@@ -564,7 +584,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help'
+            echo 'one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help'
         case '* --on-loss'
             echo 'one of term ignore'
         case '* --store' \

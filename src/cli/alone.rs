@@ -62,7 +62,8 @@ macro_rules! each {
 
 // Each with its other names: the test walks those of the definition.
 each! {
-    Get, Put set, Remove rm del delete, Ls list keys, Has exists, Stat, Expire, Ttl, Incr, Append, Push, Pop, Items,
+    Get, Put set, Remove rm del delete, Rename, Copy, Ls list keys, Has exists, Stat, Expire, Ttl, Incr, Append,
+    Push, Pop, Items,
     Update, Lock, Memo, Wait, Batch, Import, Export, Gc, Fsck, Info, Serve, Mount, Namespaces,
     Completions, Init,
 }

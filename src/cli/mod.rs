@@ -46,7 +46,7 @@ pub use self::reader::{Reader, command, names_a_program, parse};
 pub use self::serve::ServeArgs;
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
-pub use self::values::{Field, GetArgs, HasArgs, LsArgs, PutArgs, RemoveArgs, StatArgs};
+pub use self::values::{Field, GetArgs, HasArgs, LsArgs, MoveArgs, PutArgs, RemoveArgs, StatArgs};
 pub use self::variable::{Target, Variable};
 pub use self::with::With;
 
@@ -116,6 +116,19 @@ pub enum Command {
     /// Removes all the keys it can, and ends with status 1 if any was absent.
     #[command(visible_alias = "rm", aliases = ["del", "delete"])]
     Remove(With<RemoveArgs>),
+
+    /// Give a key another name
+    ///
+    /// The value, its time of modification and its expiry come along; the etag is new. What NEW held is
+    /// replaced, unless --if-absent is given. Of several who rename OLD at once, one does, and the
+    /// others end with status 1.
+    Rename(With<MoveArgs>),
+
+    /// Copy what a key holds to another
+    ///
+    /// The value, its time of modification and its expiry are those of OLD; the etag is new. What NEW
+    /// held is replaced, unless --if-absent is given.
+    Copy(With<MoveArgs>),
 
     /// List keys
     ///
@@ -216,7 +229,7 @@ pub enum Command {
     ///
     /// Takes one command a line, without `kv`, quoted as in a shell: 'text', "text", \c and
     /// $'\xff' work, nothing is expanded, a quoted newline goes on, and `#` begins a comment. The
-    /// commands are put, get, remove, ls, has, stat, expire, ttl, incr, append, push, pop and items;
+    /// commands are put, get, remove, rename, copy, ls, has, stat, expire, ttl, incr, append, push, pop and items;
     /// a VALUE cannot come from standard input.
     ///
     /// For each command the reply is a line with its exit status and a number of bytes, then so many

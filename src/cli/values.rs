@@ -80,6 +80,22 @@ pub struct GetArgs {
     pub variable: Variable,
 }
 
+/// Arguments of `kv rename` and `kv copy`.
+#[derive(Debug, Args)]
+pub struct MoveArgs {
+    /// Key that is there
+    #[arg(value_name = "OLD", value_parser = value::key(), allow_negative_numbers = true)]
+    pub old: Key,
+
+    /// Key that is to hold the same
+    #[arg(value_name = "NEW", value_parser = value::key(), allow_negative_numbers = true)]
+    pub new: Key,
+
+    /// Only if there is no key NEW; else status 1
+    #[arg(long)]
+    pub if_absent: bool,
+}
+
 /// Arguments of `kv remove`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("condition").multiple(false))]

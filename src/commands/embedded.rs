@@ -101,6 +101,8 @@ fn is_short(command: &Command) -> bool {
         Command::Put(_)
         | Command::Get(_)
         | Command::Remove(_)
+        | Command::Rename(_)
+        | Command::Copy(_)
         | Command::Ls(_)
         | Command::Has(_)
         | Command::Stat(_)

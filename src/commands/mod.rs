@@ -3,6 +3,7 @@
 mod append;
 mod batch;
 mod completions;
+mod copy;
 #[cfg(feature = "bash-builtin")]
 pub mod embedded;
 mod expire;
@@ -32,6 +33,7 @@ mod progress;
 mod push;
 mod put;
 mod remove;
+mod rename;
 mod serve;
 mod session;
 mod stat;
@@ -138,6 +140,8 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Put(with) => put::run(&with.args, session),
         Command::Get(with) => get::run(&with.args, session),
         Command::Remove(with) => remove::run(&with.args, session),
+        Command::Rename(with) => rename::run(&with.args, session),
+        Command::Copy(with) => copy::run(&with.args, session),
         Command::Ls(with) => ls::run(&with.args, session),
         Command::Has(with) => has::run(&with.args, session),
         Command::Stat(with) => stat::run(&with.args, session),

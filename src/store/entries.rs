@@ -8,6 +8,9 @@ use crate::store::{
     StoreError, Time, Value, modify,
 };
 
+/// Where an entry is: a namespace, and the key in it.
+pub type Place<'a> = (&'a Namespace, &'a Key);
+
 /// A turn that ends when this is dropped.
 pub type Turn = Box<dyn std::any::Any>;
 
@@ -206,6 +209,39 @@ pub trait Entries: Send + Sync {
         clock: &dyn Clock,
     ) -> Result<()> {
         modify::append(self, namespace, key, addition, clock, true).map(drop)
+    }
+
+    /// Stores once more what a key holds, under another; its expiry and its time of modification come along.
+    /// Returns false where there is nothing to copy, or where the place is to be new and is not. A key may
+    /// be copied to itself, which changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::get`] and [`Entries::put`].
+    fn copy(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        is_new: bool,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        modify::copy(self, from, to, is_new, clock)
+    }
+
+    /// Moves what a key holds to another, as [`Entries::copy`] does: of several callers at once, one moves
+    /// it. Whoever is killed half-way leaves the old entry, or both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::copy`] and [`Entries::remove`]; then too the old entry is left, or both are.
+    fn rename(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        is_new: bool,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        modify::rename(self, from, to, is_new, clock)
     }
 
     /// Queues up behind others who change the same key in several steps, for a while at most. It

@@ -29,7 +29,7 @@ pub mod watch;
 
 pub use self::bulk::{Bulk, Feed, Imported, Incoming, Merge, Stopped};
 pub use self::check::{Check, Finding};
-pub use self::entries::{Entries, Turn};
+pub use self::entries::{Entries, Place, Turn};
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{Fault, OrCannot, Result, StoreError};
 pub use self::glob::Glob;

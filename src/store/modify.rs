@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::store::{
-    Clock, Condition, Entries, Entry, Etag, Expiry, Key, Namespace, Put, Result, Source,
+    Clock, Condition, Entries, Entry, Etag, Expiry, Key, Namespace, Place, Put, Result, Source,
     StoreError, Time, Turn,
 };
 
@@ -97,6 +97,89 @@ pub fn put_again<S: Entries + ?Sized>(
         conflicts.queue(store, namespace, key)?;
     }
     Ok(None)
+}
+
+/// Stores an entry once more, under another key; see [`Entries::copy`].
+pub fn copy<S: Entries + ?Sized>(
+    store: &S,
+    from: Place<'_>,
+    to: Place<'_>,
+    is_new: bool,
+    clock: &dyn Clock,
+) -> Result<bool> {
+    let condition = match is_new {
+        true => Condition::Absent,
+        false => Condition::Always,
+    };
+    match store.get(from.0, from.1, clock.now())? {
+        None => Ok(false),
+        Some(_) if from == to => Ok(!is_new),
+        Some(entry) => Ok(put_at(store, to, entry, condition, clock)?.is_some()),
+    }
+}
+
+/// Moves an entry to another key; see [`Entries::rename`]. It is in its new place before it leaves the old
+/// one. Who finds then that another was faster takes it out again, and brings back what was there before.
+pub fn rename<S: Entries + ?Sized>(
+    store: &S,
+    from: Place<'_>,
+    to: Place<'_>,
+    is_new: bool,
+    clock: &dyn Clock,
+) -> Result<bool> {
+    let mut conflicts = Conflicts::default();
+    // The etag of what was put in the new place, and what it held before.
+    let mut put: Option<(Etag, Option<Entry>)> = None;
+    loop {
+        let Some(entry) = store.get(from.0, from.1, clock.now())? else {
+            match put {
+                None => {}
+                Some((etag, Some(before))) => {
+                    put_at(store, to, before, Condition::Etag(etag), clock)?;
+                }
+                Some((etag, None)) => {
+                    store.remove(to.0, to.1, &Condition::Etag(etag), clock)?;
+                }
+            }
+            return Ok(false);
+        };
+        if from == to {
+            return Ok(!is_new);
+        }
+        let (condition, before) = match put.take() {
+            Some((etag, before)) => (Condition::Etag(etag), before),
+            None => {
+                let before = store.get(to.0, to.1, clock.now())?;
+                if is_new && before.is_some() {
+                    return Ok(false);
+                }
+                (unchanged(before.as_ref()), before)
+            }
+        };
+        let unchanged = Condition::Etag(entry.meta.etag);
+        if let Some(etag) = put_at(store, to, entry, condition, clock)? {
+            if store.remove(from.0, from.1, &unchanged, clock)? {
+                return Ok(true);
+            }
+            put = Some((etag, before));
+        }
+        conflicts.queue(store, from.0, from.1)?;
+    }
+}
+
+fn put_at<S: Entries + ?Sized>(
+    store: &S,
+    (namespace, key): Place<'_>,
+    mut entry: Entry,
+    condition: Condition,
+    clock: &dyn Clock,
+) -> Result<Option<Etag>> {
+    let put = Put {
+        expiry: entry.meta.expires.map_or(Expiry::Never, Expiry::At),
+        modified: Some(entry.meta.modified),
+        ..Put::new(&mut entry.value, condition)
+    };
+    store.put(namespace, key, put, clock)
 }
 
 /// Returns the condition that a key still holds what was found.

@@ -54,7 +54,8 @@ pub fn every_command_about_values_has_its_place() {
                  append k w\nget k\nls\nls --values\nrm k\nhas k\nget --default d k\n\
                  incr n\nincr n --by -3\nput n 1 --if-absent\nget --remove n\nremove --force n\n\
                  push l 1\npush l 2\npush l 3\nitems l\npop l\npop --last l\npop l\npop l\n\
-                 del k\nput - -1\nput -- -k -v\nget -- -k\nlist\nremove --glob '*'\nls --count\n";
+                 del k\nput - -1\nput -- -k -v\nget -- -k\nlist\nremove --glob '*'\nls --count\n\
+                 put k v\ncopy k l\nrename k l --if-absent\nrename k m\nls --values\n";
     let wanted = &[
         (0, ""),
         (0, ""),
@@ -89,6 +90,11 @@ pub fn every_command_about_values_has_its_place() {
         (0, "-\n-k\n"),
         (0, ""),
         (0, "0\n"),
+        (0, ""),
+        (0, ""),
+        (1, ""),
+        (0, ""),
+        (0, "l\tv\nm\tv\n"),
     ];
     answers(&kv, lines, wanted);
 }

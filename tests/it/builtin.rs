@@ -13,7 +13,7 @@ use crate::harness::{KV, Ran, Sandbox, cannot_run, tell_count};
 /// The tests of these files are about commands that the builtin carries out.
 const MODULES: &[&str] = &[
     "append", "exit", "expire", "get", "has", "incr", "items", "keys", "ls", "pop", "push", "put",
-    "range", "remove", "stat", "times", "ttl", "values",
+    "range", "remove", "rename", "stat", "times", "ttl", "values",
 ];
 /// Bash itself warns of a locale that the system has not.
 const NOT_FOR_BASH: &str = "values::nothing_that_is_printed_depends_on_the_locale";

@@ -97,6 +97,7 @@ mod real;
 mod redis;
 mod release_texts;
 mod remove;
+mod rename;
 mod serve;
 mod signals;
 mod sizes;

@@ -292,7 +292,11 @@ impl<'a> Part<'a> {
             Command::Push(with) => (with.args.value.as_ref(), true, with.args.value.is_none()),
             Command::Remove(with) => (None, true, with.args.stdin),
             Command::Get(with) => (None, with.args.remove, false),
-            Command::Expire(_) | Command::Incr(_) | Command::Pop(_) => (None, true, false),
+            Command::Rename(_)
+            | Command::Copy(_)
+            | Command::Expire(_)
+            | Command::Incr(_)
+            | Command::Pop(_) => (None, true, false),
             Command::Has(_)
             | Command::Ls(_)
             | Command::Stat(_)

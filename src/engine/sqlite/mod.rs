@@ -10,7 +10,7 @@
 //!
 //! | call | sync full | sync off | checked first |
 //! |---|---|---|---|
-//! | put, push, expire, remove | survives a power cut | survives a kill; a power cut may take the last | under the write lock: the condition, by a row whose `head` is right; before the commit: that the file still has its name |
+//! | put, push, expire, remove, rename | survives a power cut | survives a kill; a power cut may take the last | under the write lock: the condition, by a row whose `head` is right; before the commit: that the file still has its name |
 //! | any, on a place where a store was | or 5: it is gone, or the log beside it is another's or was removed | the same | the file by its name, and who has its log open ([`moved`]) |
 //! | take, pop | the same, and the value was verified before it went | the same | `head` and `sum`, and both ends of a list by the table and by its index |
 //! | put, push, import on a disk with little room | the same, or nothing is changed | that there is room for the log of removals ([`reserve`]), and for what is in the log |
@@ -25,7 +25,7 @@
 //! another expiry, and not when only its value changes.
 //!
 //! Read the files in this order: [`schema`], [`create`], [`mod@file`], [`transaction`], [`connection`], [`moved`], [`reserve`], [`row`], [`namespace_row`], [`value`], [`read`],
-//! [`mod@write`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
+//! [`mod@write`], [`rename`], [`scan`], [`list`], [`bulk`], [`upkeep`], [`check`], [`named`].
 
 mod bulk;
 mod check;
@@ -37,6 +37,7 @@ mod moved;
 mod named;
 mod namespace_row;
 mod read;
+mod rename;
 mod reserve;
 mod row;
 mod scan;

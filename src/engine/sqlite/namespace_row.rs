@@ -244,7 +244,7 @@ impl Sqlite {
     /// Reads the row of a namespace, which is made where there is no such thing.
     pub(super) fn row_or_create<'c>(
         &'c self,
-        tx: &'c Transaction<'_>,
+        tx: &'c Connection,
         namespace: &Namespace,
     ) -> Result<Space<'c>> {
         if let Some(space) = self.row_of_namespace(tx, namespace)? {
@@ -260,7 +260,7 @@ impl Sqlite {
             tally: Some(Tally::default()),
             is_changed: true,
         };
-        let (store, connection) = (self, &**tx);
+        let (store, connection) = (self, tx);
         Ok(Space {
             store,
             connection,

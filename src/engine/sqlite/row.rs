@@ -3,13 +3,20 @@
 use rusqlite::Row;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::store::{Deadline, Etag, Meta, Time};
+use crate::os;
+use crate::store::{Deadline, Etag, Meta, OrCannot as _, Result, Time};
 
 /// The columns that [`Found::read`] reads.
 pub(super) const COLUMNS: &str = "etag, modified, expires, size, sum, large, head";
 /// Which of them `expires` is, and how many they are.
 pub(super) const EXPIRES: usize = 2;
 pub(super) const WIDTH: usize = 7;
+
+pub(super) fn new_etag() -> Result<Etag> {
+    os::random()
+        .map(Etag)
+        .or_cannot("read", "random bits".as_ref())
+}
 
 /// What a row says of an entry besides its key and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Params, params};
 
-use crate::os;
 use crate::store::lists::number_of;
 use crate::store::{
-    Clock, Condition, Deadline, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace,
-    OrCannot as _, Put, Result, Selection, Time,
+    Clock, Condition, Deadline, Entries, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Place,
+    Put, Result, Selection, Time,
 };
 
 use super::Sqlite;
 use super::namespace_row::Space;
-use super::row::{Found, deadline, millis, sum_of};
+use super::rename::move_row;
+use super::row::{Found, deadline, millis, new_etag, sum_of};
 use super::value::Spool;
 
 impl Entries for Sqlite {
@@ -129,6 +129,18 @@ impl Entries for Sqlite {
             Ok(true)
         })?;
         Ok(done == Some(true))
+    }
+
+    fn rename(
+        &self,
+        from: Place<'_>,
+        to: Place<'_>,
+        is_new: bool,
+        clock: &dyn Clock,
+    ) -> Result<bool> {
+        let rename = |space: &mut Space<'_>| move_row(space, from, to, is_new, clock.now());
+        let moved = self.change_if_any(from.0, rename)?;
+        Ok(moved == Some(true))
     }
 
     fn remove_namespace(&self, namespace: &Namespace) -> Result<bool> {
@@ -247,7 +259,7 @@ impl Space<'_> {
         Ok(self.is_there(key, found.as_ref(), now))
     }
 
-    fn is_there(&self, key: &Key, found: Option<&Found>, now: Time) -> bool {
+    pub(super) fn is_there(&self, key: &Key, found: Option<&Found>, now: Time) -> bool {
         found.is_some_and(|found| found.is_live(now) || !found.is_sound(self.id, key.as_bytes()))
     }
 
@@ -327,10 +339,4 @@ impl Sqlite {
         let done = write.and_then(|mut write| write.execute(params));
         done.map(drop).map_err(self.cannot("change"))
     }
-}
-
-fn new_etag() -> Result<Etag> {
-    os::random()
-        .map(Etag)
-        .or_cannot("read", "random bits".as_ref())
 }

@@ -231,6 +231,12 @@ pub const REMOVE: &[Case] = cases![remove:
     what_does_not_go_together_is_refused_and_nothing_removed,
 ];
 
+pub const RENAME: &[Case] = cases![rename:
+    a_key_stays_itself, an_element_gets_another_place_in_its_list, any_value_comes_along_whole,
+    of_many_who_rename_a_key_one_does, value_expiry_and_modified_come_along,
+    what_is_missing_or_expired_is_not_moved, what_is_there_is_replaced_unless_it_is_to_stay,
+];
+
 pub const STAT: &[Case] = cases![stat:
     a_missing_key_is_silent, an_unknown_field_is_answered_with_the_known_ones,
     field_prints_the_value_alone, json_is_one_object_on_one_line,

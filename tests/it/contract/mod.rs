@@ -92,6 +92,7 @@ macro_rules! contract {
                 push PUSH
                 put PUT
                 remove REMOVE
+                rename RENAME
                 stat STAT
                 times TIMES
                 ttl TTL
