@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::os::Writer;
 use crate::store::{Condition, Deadline, Etag, Expiry, Meta, Time};
 
 use super::draft::Draft;
@@ -107,8 +106,8 @@ pub(super) struct State {
     pub(super) is_changed: bool,
     pub(super) modified: Option<Time>,
     pub(super) expiry: Option<Expiry>,
-    /// Who has written to it last.
-    pub(super) writer: Option<Arc<Writer>>,
+    /// Whether it is more than emptied.
+    pub(super) was_written: bool,
     /// All who have changed it were killed, or told that it is not stored.
     pub(super) is_given_up: bool,
 }

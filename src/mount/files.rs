@@ -62,11 +62,6 @@ impl Files {
         self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
     }
 
-    /// Returns the newest opening.
-    pub(super) fn newest(&self) -> u64 {
-        self.last
-    }
-
     /// Returns the files that are shown below a directory.
     pub(super) fn below<'a>(
         &'a self,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use fuser::Errno;
 
-use crate::os::{self, Writer};
+use crate::os::{self, Closing};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Etag, Expiry, Put, Result};
 
@@ -39,55 +39,36 @@ impl App {
         stored
     }
 
-    /// Stores what was changed as somebody closes the file, unless a signal has killed them.
-    pub(super) fn flush_file(&self, handle: u64, process: u32) -> Answer<()> {
+    /// Stores what was changed as somebody closes the file, unless it is only a duplicate of a descriptor,
+    /// or a signal has killed who has opened it.
+    pub(super) fn flush_file(&self, handle: u64, closer: u32) -> Answer<()> {
         let handle = self.files.lock().handle(handle)?;
         let Ok(buffer) = handle.written() else {
             return Ok(());
         };
-        let (is_changed, writer) = {
-            let state = buffer.state();
-            (state.is_changed, state.writer.clone())
+        let is_changed = buffer.state().is_changed;
+        let Some(opener) = handle.opener.as_ref().filter(|_| is_changed) else {
+            return Ok(());
         };
-        if !is_changed {
-            return Ok(());
-        }
-        // Whoever has opened it may have handed it on, as a shell does with its standard output, and
-        // goes on with it.
-        let inode = &handle.inode;
-        let opener = handle.opener.as_deref();
-        let device = self.device.load(SeqCst);
-        if let Some(opener) = opener {
-            let count = |than| inode.count_of(handle.number, opener, than);
-            let newest = self.files.lock().newest();
-            let known = count(None);
-            let open = opener.count_open(device, handle.number);
-            // Of each of its openings a process has a descriptor, unless it closes the last of one.
-            // Some may have come while they were counted.
-            let closes = opener.is_with(&Writer::of(process));
-            if open > 0 && (!closes || open >= known + count(Some(newest))) {
-                return Ok(());
+        let file = (self.device.load(SeqCst), handle.number);
+        let others = {
+            let handle = Arc::clone(&handle);
+            move |process| handle.inode.others_of(&handle, process)
+        };
+        let was_killed = match os::closing(opener, closer, file, others) {
+            Closing::InPart => return Ok(()),
+            Closing::ByHand => {
+                handle.is_handed_on.store(true, SeqCst);
+                false
             }
-            handle.is_left.store(true, SeqCst);
-        }
-        // Who has written nothing leaves it to those who are in the middle of that, and so does who closes a
-        // duplicate.
-        let writers = handle.writers.lock().clone();
-        let closer = Writer::of(process);
-        let known = inode.count_of(handle.number, &closer, None);
-        let (own, others): (Vec<_>, Vec<_>) =
-            writers.iter().partition(|writer| writer.is_with(&closer));
-        let count = |writer: &&Arc<Writer>| writer.count_open(device, handle.number);
-        if own.iter().map(count).any(|open| open > known)
-            || own.is_empty() && others.iter().map(count).any(|open| open > 0)
-        {
-            return Ok(());
-        }
-        let was_killed = os::is_killed(opener, writer.as_deref(), process);
+            Closing::AtEnd => false,
+            Closing::Killed => !handle.is_handed_on.load(SeqCst),
+        };
         self.end_writing(&handle, was_killed)
     }
 
-    /// Stores what was changed, as somebody closes the file or was killed, who leaves it as it was.
+    /// Stores what was changed, as somebody closes the file or was killed, who leaves as it was what they
+    /// were to write anew.
     pub(super) fn end_writing(&self, handle: &Handle, was_killed: bool) -> Answer<()> {
         let inode = &handle.inode;
         let _turn = inode.turn.lock();
@@ -96,6 +77,7 @@ impl App {
         if !state.is_changed {
             return self.store_through(handle, buffer, &mut state);
         }
+        let was_killed = was_killed && state.is_whole;
         // What others have changed they store, and the last one what nobody else has stored.
         let owes = |other: &Handle| other.owes_to(&state) || other.refused.lock().is_some();
         let stored = match !was_killed && (state.writers == 1 || owes(handle)) {

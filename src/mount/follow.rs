@@ -134,7 +134,7 @@ pub(super) fn settle_emptied(app: &App, inode: &Inode, stored: &Arc<Buffer>) {
         }
         let mut state = idle.state();
         let is_empty = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
-        if state.is_whole && state.is_changed && is_empty && state.writer.is_none() {
+        if state.is_whole && state.is_changed && is_empty && !state.was_written {
             state.is_changed = false;
             state.stores += 1;
             idle.show(&state, app.now());

@@ -54,16 +54,16 @@ pub(super) struct Handle {
     pub(super) buffer: Mutex<Option<Arc<Buffer>>>,
     pub(super) writes: bool,
     pub(super) opener: Option<Arc<Writer>>,
+    /// How many descriptors of the file that process had then, which are of other openings.
+    beside: usize,
     /// How often its buffer will have been stored once what was done through it is.
     pub(super) owes: AtomicU64,
-    /// Who has done that.
-    pub(super) writers: Mutex<Vec<Arc<Writer>>>,
     /// Whether it was opened to add to the file, and nothing else was done through it.
     pub(super) only_adds: AtomicBool,
     /// What who closed it was told last, which is told to each who closes it.
     pub(super) refused: Mutex<Option<Errno>>,
-    /// Whether the process that has opened it has closed it.
-    pub(super) is_left: AtomicBool,
+    /// Whether the process that has opened it has closed it, and left it to others.
+    pub(super) is_handed_on: AtomicBool,
     /// The value that it was opened on.
     pub(super) reader: Mutex<Option<Reader>>,
     /// The size and time of that, which are told while it is being read.
@@ -78,19 +78,20 @@ impl Handle {
         number: u64,
         inode: &Arc<Inode>,
         (buffer, reader): (Option<Arc<Buffer>>, Option<Reader>),
-        opener: Option<Writer>,
+        opener: Option<(Writer, usize)>,
     ) -> Self {
+        let (opener, beside) = opener.unzip();
         let handle = Self {
             number,
             inode: Arc::clone(inode),
             buffer: Mutex::new(buffer),
             writes: opener.is_some(),
             opener: opener.map(Arc::new),
+            beside: beside.unwrap_or_default(),
             owes: AtomicU64::default(),
-            writers: Mutex::default(),
             only_adds: AtomicBool::default(),
             refused: Mutex::default(),
-            is_left: AtomicBool::default(),
+            is_handed_on: AtomicBool::default(),
             reader: Mutex::default(),
             stat: Mutex::default(),
             progress: Mutex::default(),
@@ -159,9 +160,6 @@ impl Handle {
 
     /// Notes that something was done through it.
     pub(super) fn owe_to(&self, state: &State) {
-        if !self.owes_to(state) {
-            self.writers.lock().clear();
-        }
         self.owes.store(state.stores + 1, SeqCst);
         *self.refused.lock() = None;
     }
@@ -242,15 +240,28 @@ impl Inode {
         all.filter(move |handle| handle.number == number)
     }
 
-    /// Counts the openings of it to be written by a process that has not closed them, or which are
-    /// newer than one.
-    pub(super) fn count_of(&self, number: u64, opener: &Writer, than: Option<u64>) -> usize {
-        let is_its = |(id, handle): &(&u64, &Arc<Handle>)| {
-            let by = handle.opener.as_ref().filter(|_| handle.number == number);
-            let counts = than.map_or(!handle.is_left.load(SeqCst), |than| **id > than);
-            counts && by.is_some_and(|by| by.is_with(opener))
+    /// Returns how many descriptors that are not of one of its openings to be written a process has of
+    /// what the kernel has by that number, at most.
+    pub(super) fn others_of(&self, handle: &Arc<Handle>, process: u32) -> usize {
+        let writers = self.handles_by(handle.number).filter(|other| other.writes);
+        let newer = writers.skip_while(|other| !Arc::ptr_eq(other, handle));
+        let Some(opener) = &handle.opener else {
+            return 0;
         };
-        self.handles.lock().iter().filter(is_its).count()
+        let is_its = |other: &Arc<Handle>| {
+            let is_left = other.is_handed_on.load(SeqCst);
+            !is_left && other.opener.as_ref().is_some_and(|by| by.is_with(opener))
+        };
+        match self
+            .handles_by(handle.number)
+            .filter(|other| other.writes)
+            .count()
+        {
+            0 | 1 => 0,
+            _ if opener.is(process) => handle.beside + newer.skip(1).filter(is_its).count(),
+            // Which of them it was handed on nobody can tell.
+            _ => usize::MAX,
+        }
     }
 
     /// Returns what whoever opens it goes on with.

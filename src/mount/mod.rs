@@ -65,10 +65,13 @@
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader.
 //!                                  Who only adds is done with what was refused, and adds what comes
 //! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
+//! a duplicate of who has opened it nothing, as long as that process, or who closes it, has another
+//! closed as who has opened it is   a whole is given up, and anything else is stored
+//! killed
 //! a write fails                    all is as it was, also where the sync that came with it failed
 //! a whole is stored                who has emptied the file and written nothing has done so before, and stores nothing
-//! a close that fails, or of who    where nobody else has changed it, it is given up: nobody finds it by the name any
-//! was killed                       more, and what was to be added goes. Only of who was killed, who writes to it in
+//! given up, or a close that fails  where nobody else has changed it, nobody finds it by the name any
+//!                                  more, and what was to be added goes. Only of who was killed, who writes to it in
 //!                                  place stores the rest, too; else they go on with the entry that it was made of,
 //!                                  and who reads it holds what it was
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
@@ -94,13 +97,23 @@
 //!
 //! Who closes a file, and how that process ended, is asked of the kernel (`os/writer.rs`), because the
 //! kernel says "flush" as well when a descriptor was only duplicated, as every shell does for `> file`,
-//! and when a process is killed half-way. As long as the process that has opened the file has as many
-//! descriptors of it as openings, none was closed, only a duplicate. Without asking, `{ a; kv get k; b; } > mnt/k` would store three
-//! values, and a killed `sort > mnt/k` half of one: what a file system does, and what kv does not. It is
-//! asked only when something is pending, and by a thread of its own, as the kernel tells nothing of a
-//! process that is just becoming another program: without that thread such a process hangs, and cannot
-//! be killed, until the mount is. A look at its state alone would not do: since Linux 6.2 a process that
-//! ended is closed for by the kernel's own threads, and then only its end tells exit from death.
+//! and when a process is killed half-way. Without asking, `{ a; kv get k; b; } > mnt/k` would store three
+//! values, and a killed `sort > mnt/k` half of one in the place of the old. Two questions are asked, when
+//! something is pending:
+//!
+//! * Does the process that has opened the file, or the one that closes it, have it open still? Then only
+//!   a duplicate was closed. Which opening a descriptor is of nobody tells, so they are counted: a process
+//!   has it if it has more descriptors of the file than it had before it opened it and has opened since.
+//!   Where that is not known it is stored: what a close has told to be well is never lost.
+//! * Did a signal kill the process that has opened it, and has not closed it before? Then a whole is not
+//!   stored. A part, and what is added, are, as in any other file system: databases and logs count on that.
+//!   That another than who has opened it was killed says nothing: `timeout cmd > mnt/k`, or who ran it, has
+//!   meant to keep what came until then.
+//!
+//! A thread of its own asks, as the kernel tells nothing of a process that is just becoming another
+//! program: without that thread such a process hangs, and cannot be killed, until the mount is. The state
+//! of who closes it would not do: since Linux 6.2 a process that ended is closed for by the kernel's own
+//! threads, and then only the end of who has opened it tells exit from death.
 //!
 //! A reader sees what is pending, as in any other file system: also an empty or a half file, beside who
 //! empties and writes it. To show it the stored value until then would hide from a program what it has

@@ -165,7 +165,15 @@ impl App {
         (buffer, reader): (Option<Arc<Buffer>>, Option<Reader>),
         mode: Mode,
     ) -> u64 {
-        let opener = mode.writes.then(|| Writer::of(mode.thread));
+        let opener = mode.writes.then(|| {
+            let opener = Writer::of(mode.thread);
+            let is_alone = inode.handles_by(number).all(|other| !other.writes);
+            let beside = match is_alone {
+                true => 0,
+                false => opener.count_open((self.device.load(SeqCst), number)),
+            };
+            (opener, beside)
+        });
         let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
         opened.only_adds.store(mode.appends, SeqCst);
         if let Some(buffer) = buffer.filter(|_| mode.writes) {

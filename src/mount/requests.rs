@@ -243,7 +243,7 @@ impl Filesystem for Requests {
 
     fn write(
         &self,
-        req: &Request,
+        _req: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -259,9 +259,8 @@ impl Filesystem for Requests {
         let handle = self.app.files.lock().handle(fh.0);
         // With O_SYNC too, or where all of the mount is to be synced.
         let syncs = flags.0 & DSYNC != 0;
-        let written = handle.and_then(|handle| {
-            write::write_file(&self.app, &handle, req.pid(), offset, data, syncs)
-        });
+        let written =
+            handle.and_then(|handle| write::write_file(&self.app, &handle, offset, data, syncs));
         match written {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(err) => reply.error(err),

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use fuser::Errno;
 
-use crate::os::Writer;
 use crate::store::{Result, Time};
 
 use super::buffer::State;
@@ -101,7 +100,6 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
 pub(super) fn write_file(
     app: &App,
     handle: &Handle,
-    thread: u32,
     offset: Option<u64>,
     bytes: &[u8],
     syncs: bool,
@@ -137,20 +135,7 @@ pub(super) fn write_file(
     }
     state.note_written(now);
     handle.owe_to(&state);
-    let is_known = state.writer.as_ref().is_some_and(|is| is.is(thread));
-    if !is_known {
-        // Each that is remembered takes a descriptor.
-        let opener = handle.opener.as_ref().filter(|is| is.is(thread));
-        let writer = opener.map_or_else(|| Arc::new(Writer::of(thread)), Arc::clone);
-        state.writer = Some(writer);
-    }
-    let mut writers = handle.writers.lock();
-    if let Some(writer) = &state.writer
-        && !writers.iter().any(|known| known.is_with(writer))
-    {
-        writers.push(Arc::clone(writer));
-    }
-    drop(writers);
+    state.was_written = true;
     buffer.show(&state, now);
     if !was_pending {
         follow::lead(app, handle, &buffer, &state);

@@ -1,64 +1,104 @@
-//! What becomes of a process that writes to a file, as far as the kernel tells (proc(5), and
+//! What becomes of a process that has opened a file to write, as far as the kernel tells (proc(5), and
 //! PIDFD_GET_INFO in pidfd_open(2)).
 
-/// A process that has written, so that its end can be told from any other's.
+use std::sync::Arc;
+
+/// A process that has opened a file to write, so that its end can be told from any other's.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    thread: u32,
+    /// The thread that has opened it, or its process.
+    number: u32,
     #[cfg(target_os = "linux")]
     process: Option<linux::Process>,
+}
+
+/// How a file that is open is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Who closes it has it open, or who has opened it.
+    InPart,
+    /// By a process that goes on.
+    ByHand,
+    /// As a process ends.
+    AtEnd,
+    /// As a process ends, and a signal has killed the one that has opened it.
+    Killed,
 }
 
 impl Writer {
     /// Remembers the process of a thread.
     pub(crate) fn of(thread: u32) -> Self {
+        #[cfg(target_os = "linux")]
+        let process = linux::Process::of(thread);
         Self {
-            thread,
             #[cfg(target_os = "linux")]
-            process: linux::Process::of(thread),
+            number: process.as_ref().map_or(thread, |is| is.number),
+            #[cfg(not(target_os = "linux"))]
+            number: thread,
+            #[cfg(target_os = "linux")]
+            process,
         }
     }
 
-    /// Tells whether it is the process of this thread.
-    pub(crate) fn is(&self, thread: u32) -> bool {
-        self.thread == thread
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Writer {
-    /// Counts the descriptors by which the process has a file of this device and number open for
-    /// writing. Its path would not do: that is another where the file was looked up anew, in another
-    /// root, or by another place where the same is mounted.
-    pub(crate) fn count_open(&self, device: u64, number: u64) -> usize {
-        let thread = self.thread;
-        linux::in_time(move || linux::count_open(thread, device, number)).unwrap_or(0)
+    /// Tells whether it is the process of this number.
+    pub(crate) fn is(&self, process: u32) -> bool {
+        self.number == process
     }
 
     /// Tells whether another is of the same process.
     pub(crate) fn is_with(&self, other: &Self) -> bool {
-        let process = |writer: &Self| Some(writer.process.as_ref()?.number);
-        let is_same = process(self).is_some_and(|number| process(other) == Some(number));
-        self.thread == other.thread || is_same
+        self.number == other.number
+    }
+
+    /// Counts the descriptors by which it has a file of this device and number open for writing. Its
+    /// path would not do: that is another where the file was looked up anew, in another root, or by
+    /// another place where the same is mounted.
+    pub(crate) fn count_open(&self, (device, number): (u64, u64)) -> usize {
+        #[cfg(target_os = "linux")]
+        {
+            let process = self.number;
+            let counted = linux::in_time(move || linux::count_open(process, device, number));
+            counted.unwrap_or(0)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            _ = (device, number);
+            0
+        }
     }
 }
 
-/// Tells whether a file is being closed because a signal has killed a process. `closer` is the thread
-/// that closes it. Since Linux 6.2 that is one of the kernel's own where a process has ended, and then
-/// the end of the last that has written to it counts, and of the one that has opened the file.
+/// Tells how a thread closes a file of this device and number, which this process has opened. `others`
+/// tells how many descriptors of other openings of it a process has at most. Since Linux 6.2 it is a
+/// thread of the kernel that closes it where a process has ended.
 #[cfg(target_os = "linux")]
-pub(crate) fn is_killed(opener: Option<&Writer>, writer: Option<&Writer>, closer: u32) -> bool {
-    if !linux::is_kernel(closer) {
-        let is_killed = move || {
-            linux::has_nothing_open(closer)
-                && linux::look(closer).is_some_and(|noted| noted.is_killed())
-        };
-        return linux::in_time(is_killed).unwrap_or(false);
-    }
-    let end = |writer: &Writer| writer.process.as_ref()?.is_killed();
-    // The writer first: who has begun it may wait for it, and then nobody can ask any more how it ended.
-    let mut ends = [writer, opener].into_iter().flatten().filter_map(end);
-    ends.any(|is_killed| is_killed)
+pub(crate) fn closing(
+    opener: &Arc<Writer>,
+    closer: u32,
+    (device, number): (u64, u64),
+    others: impl Fn(u32) -> usize + Send + 'static,
+) -> Closing {
+    let opener = Arc::clone(opener);
+    let look = move || {
+        // Counted first: what is opened meanwhile is another.
+        let has = |process: u32| linux::count_open(process, device, number) > others(process);
+        if has(opener.number) {
+            return Closing::InPart;
+        }
+        match linux::is_kernel(closer) || linux::is_ending(closer) {
+            true if opener.process.as_ref().is_some_and(|is| is.was_killed()) => Closing::Killed,
+            true => Closing::AtEnd,
+            false if has(closer) => Closing::InPart,
+            false => Closing::ByHand,
+        }
+    };
+    linux::in_time(look).unwrap_or(Closing::ByHand)
+}
+
+/// Tells how a file is closed.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn closing(_: &Arc<Writer>, _: u32, _: (u64, u64), _: impl Fn(u32) -> usize) -> Closing {
+    Closing::ByHand
 }
 
 #[cfg(target_os = "linux")]
@@ -67,19 +107,12 @@ mod linux {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
     use rustix::ioctl::{Updater, ioctl, opcode};
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
     /// Of an exit code, the signal.
     const SIGNAL: i64 = 0x7f;
-
-    /// The kernel closes the files of a process a moment before it can be told how that ended.
-    const MOMENT: Timespec = Timespec {
-        tv_sec: 0,
-        tv_nsec: 50_000_000,
-    };
 
     /// What is known of a process is known within this time, unless it goes on to another program
     /// just now: the kernel tells nothing of it until that has begun, which does not happen before
@@ -96,20 +129,9 @@ mod linux {
         answer.recv_timeout(IN_TIME).ok()
     }
 
-    /// What the kernel notes of a thread.
-    pub(super) struct Noted {
-        is_ending: bool,
-        code: i64,
-    }
-
-    impl Noted {
-        pub(super) fn is_killed(&self) -> bool {
-            self.is_ending && self.code & SIGNAL != 0
-        }
-    }
-
-    /// Looks at a process that is at its end.
-    pub(super) fn look(process: u32) -> Option<Noted> {
+    /// Returns the exit code of a process that is at its end, which the kernel notes before it closes
+    /// the files of it.
+    fn code_at_end(process: u32) -> Option<i64> {
         const EXITING: u64 = 0x4;
 
         let stat = std::fs::read(format!("/proc/{process}/stat")).ok()?;
@@ -119,22 +141,17 @@ mod linux {
         let mut fields = text.split_ascii_whitespace();
         let flags: u64 = fields.nth(6)?.parse().ok()?;
         let code = fields.nth(42)?.parse().ok()?;
-        Some(Noted {
-            is_ending: flags & EXITING != 0,
-            code,
-        })
+        (flags & EXITING != 0).then_some(code)
+    }
+
+    pub(super) fn is_ending(process: u32) -> bool {
+        code_at_end(process).is_some()
     }
 
     /// Tells whether a thread is the kernel's own, which are hidden from a container.
     pub(super) fn is_kernel(thread: u32) -> bool {
         let name = std::fs::read(format!("/proc/{thread}/comm"));
         name.map_or(true, |name| name.starts_with(b"kworker/"))
-    }
-
-    /// Tells whether a process has no file open, as when it ends.
-    pub(super) fn has_nothing_open(process: u32) -> bool {
-        let open = std::fs::read_dir(format!("/proc/{process}/fd"));
-        open.is_ok_and(|mut open| open.next().is_none())
     }
 
     /// More descriptors than this are not looked at.
@@ -198,18 +215,12 @@ mod linux {
             })
         }
 
-        /// Tells whether a signal has killed it; `None` if it lives.
-        pub(super) fn is_killed(&self) -> Option<bool> {
-            let mut end = [PollFd::new(&self.handle, PollFlags::IN)];
-            if !poll(&mut end, Some(&MOMENT)).is_ok_and(|ended| ended > 0) {
-                return None;
-            }
-            if let Some(code) = self.exit_code() {
-                return Some(i64::from(code) & SIGNAL != 0);
-            }
-            // Nobody has waited for it yet, and so the number is its own still.
-            let noted = look(self.number).filter(|noted| noted.is_ending)?;
-            Some(noted.is_killed())
+        /// Tells whether a signal has killed it.
+        pub(super) fn was_killed(&self) -> bool {
+            let known = || self.exit_code().map(i64::from);
+            // Before and after: its number is its own until somebody has waited for it.
+            let code = known().or_else(|| code_at_end(self.number)).or_else(known);
+            code.is_some_and(|code| code & SIGNAL != 0)
         }
 
         /// Returns how it ended; `None` if nobody has waited for it, or before Linux 6.15.
@@ -229,23 +240,4 @@ mod linux {
             (info.mask & Self::EXIT != 0).then_some(info.exit_code)
         }
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Writer {
-    /// Counts the descriptors by which the process has a file open for writing.
-    pub(crate) fn count_open(&self, _device: u64, _number: u64) -> usize {
-        0
-    }
-
-    /// Tells whether another is of the same process.
-    pub(crate) fn is_with(&self, other: &Self) -> bool {
-        self.thread == other.thread
-    }
-}
-
-/// Tells whether a file is being closed because a signal has killed a process.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn is_killed(_opener: Option<&Writer>, _writer: Option<&Writer>, _closer: u32) -> bool {
-    false
 }

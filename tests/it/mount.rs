@@ -6,6 +6,7 @@ mod descriptors;
 mod ends;
 mod files;
 mod gone;
+mod handed;
 mod made;
 mod mounted;
 mod names;

@@ -237,7 +237,7 @@ impl Run {
                 let offset = Some(self.below(8)).filter(|_| !appends);
                 let at = offset.map(|at| at as u64);
                 let syncs = self.below(4) == 0;
-                let done = write::write_file(&self.app, &handle, THREAD, at, &bytes, syncs);
+                let done = write::write_file(&self.app, &handle, at, &bytes, syncs);
                 let model = self.model.write(which, offset, &bytes, syncs);
                 counts.same(&done, &model, "write");
             }
@@ -314,7 +314,7 @@ mod tests {
         };
         let writer = run.app.open_found(reader.number, mode).unwrap();
         let writer = run.app.files.lock().handle(writer).unwrap();
-        write::write_file(&run.app, &writer, 0, Some(0), b"ANOTHER", false).unwrap();
+        write::write_file(&run.app, &writer, Some(0), b"ANOTHER", false).unwrap();
         assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
         assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
     }
@@ -338,7 +338,7 @@ mod tests {
         let of = |at: usize| run.app.files.lock().handle(real(at)).unwrap();
         let (adds, both) = (of(0), of(1));
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
-        write::write_file(&run.app, &adds, 0, None, b"+", false).unwrap();
+        write::write_file(&run.app, &adds, None, b"+", false).unwrap();
         assert_eq!(run.app.read_file(&both, 0, 9).unwrap(), b"value+");
     }
 
@@ -377,7 +377,7 @@ mod tests {
         run.other_puts(0, b"value");
         run.open(0, mode, false, false).unwrap();
         let handle = run.app.files.lock().handle(run.model.open[0].real).unwrap();
-        write::write_file(&run.app, &handle, 0, Some(0), b"V", false).unwrap();
+        write::write_file(&run.app, &handle, Some(0), b"V", false).unwrap();
         run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
         let again = run.app.open_file(handle.number, Mode::default()).unwrap();
         let again = run.app.files.lock().handle(again).unwrap();

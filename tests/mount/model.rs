@@ -370,10 +370,6 @@ impl Model {
             let is_last = self.changes[at].writers == 1;
             // Anything but a whole is stored also where its writer was killed.
             let was_killed = was_killed && self.changes[at].is_whole;
-            // Anything but a whole is stored also where its writer was killed.
-            let was_killed = was_killed && self.changes[at].is_whole;
-            // Anything but a whole is stored also where its writer was killed.
-            let was_killed = was_killed && self.changes[at].is_whole;
             if self.changes[at].is_pending {
                 let stores = self.changes[at].stores;
                 let is_refused = self.open[which].is_refused;

@@ -1,0 +1,94 @@
+//! Files that are handed on to other programs, or that a process has open more than once.
+
+use std::fs;
+
+use kv::exit::Exit;
+
+use super::on_each;
+use crate::harness::{Engine, until};
+
+const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
+
+/// A shell that has it open hands that on to each program that it runs.
+#[test]
+fn what_was_closed_is_stored_though_another_descriptor_was_inherited() {
+    on_each(MOST, |kv, mount| {
+        for (script, left) in [
+            // The program has opened it for itself.
+            ("exec 3>>k; /bin/echo new >> k", "old\nnew\n"),
+            ("exec 3>>k; (/bin/echo a; /bin/echo b) >> k", "old\na\nb\n"),
+            ("exec 3<>k; /bin/echo new > k", "new\n"),
+            ("exec 3>>k; echo new > k", "new\n"),
+            ("exec 3>>k; : > k", ""),
+            ("exec 3<>k; /bin/echo O 1<> k", "O\nd\n"),
+            // It was given what the shell has opened, and goes on with what it has opened itself.
+            (
+                "exec 3>>k; { /bin/echo a >&3; } >> k; exec 3>&-",
+                "old\na\n",
+            ),
+        ] {
+            kv.put("k", "old\n");
+            let script = format!("bash -c '{script}; kv get k; kill -9 $$' || :");
+            mount.shell(kv, &script).prints(left);
+            kv.holds("k", left);
+        }
+    });
+}
+
+#[test]
+fn only_what_was_to_be_written_anew_goes_with_who_is_killed() {
+    on_each(MOST, |kv, mount| {
+        for (script, left) in [
+            ("exec 3<>k; printf new >&3", "new value"),
+            ("exec 3>>k; printf new >&3", "old valuenew"),
+            // Whether it is written by the shell or by what the shell runs.
+            ("exec 3>>k; /bin/echo new >&3", "old valuenew\n"),
+            (
+                "exec 3>new; printf x >&3; exec 3>&-; exec 4<>new; printf y >&4",
+                "old value",
+            ),
+            ("exec 3>k; printf new >&3", "old value"),
+            ("exec 3>k; /bin/echo new >&3", "old value"),
+        ] {
+            kv.put("k", "old value");
+            let script = format!("bash -c '{script}; kill -9 $$' || :");
+            mount.shell(kv, &script).ends(Exit::Success);
+            // The kernel closes the file when the process is gone already.
+            until("it is closed", || {
+                fs::metadata(mount.path("k")).unwrap().len() == left.len() as u64
+            });
+            until("it is stored", || {
+                kv.run(["get", "k"]).stdout() == left.as_bytes()
+            });
+        }
+        kv.holds("new", "y");
+    });
+}
+
+#[test]
+fn what_a_program_wrote_that_was_handed_a_file_is_stored_though_it_is_killed() {
+    on_each(MOST, |kv, mount| {
+        for (end, left) in [("c.kill()", "first,"), ("c.stdin.close()", "first,second")] {
+            for parent in ["f.close()", "pass"] {
+                kv.put("k", "whole old value");
+                let script = format!(
+                    "python3 -c \"import subprocess
+f = open('k', 'wb'); pipe = subprocess.PIPE
+c = subprocess.Popen(['sh', '-c', 'printf first,; echo >&2; read _; printf second'], stdout=f, stdin=pipe, stderr=pipe)
+{parent}; c.stderr.read(1); {end}; c.wait(); f.close()\""
+                );
+                mount.shell(kv, &script).ends(Exit::Success);
+                until("it is stored", || {
+                    kv.run(["get", "k"]).stdout() == left.as_bytes()
+                });
+            }
+        }
+        mount
+            .shell(
+                kv,
+                "timeout .3 sh -c 'echo part; exec sleep 60' > t || kv get t",
+            )
+            .ends(Exit::Success)
+            .prints("part\n");
+    });
+}
