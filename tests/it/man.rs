@@ -105,7 +105,9 @@ fn every_example_runs_as_it_is_printed() {
         kv.run(["put", "color", "green"])
             .ends(Exit::Success)
             .is_silent();
-        for script in page.code("EXAMPLES") {
+        let scripts = page.code("EXAMPLES");
+        assert!(!scripts.is_empty(), "{} has no example", page.name);
+        for script in scripts {
             let ran = kv.shell(shell, &format!("set -eu\n{builtin}\n{script}"));
             ran.ends(Exit::Success).warns("");
         }

@@ -108,10 +108,12 @@ pub fn a_negative_duration_with_a_unit_is_no_option() {
 }
 
 #[test]
-fn an_expired_key_is_absent_in_every_command_at_once() {
+pub fn an_expired_key_is_absent_in_every_command_at_once() {
     let kv = Sandbox::new();
     expired(&kv, "k");
-    assert!(kv.file_of(b"k").exists(), "nothing swept it");
+    if kv.is_directory() {
+        assert!(kv.file_of(b"k").exists(), "nothing swept it");
+    }
 
     for args in [
         &["get", "k"][..],

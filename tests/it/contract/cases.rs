@@ -258,7 +258,8 @@ pub const NONBLOCKING: &[Case] = cases![nonblocking:
 
 pub const TTL: &[Case] = cases![ttl:
     a_living_key_never_shows_zero, a_missing_key_is_silent,
-    a_negative_duration_with_a_unit_is_no_option, durations_are_read_as_the_manual_says,
+    a_negative_duration_with_a_unit_is_no_option,
+    an_expired_key_is_absent_in_every_command_at_once, durations_are_read_as_the_manual_says,
     keep_ttl_does_not_keep_an_expiry_that_is_over, prints_whole_seconds_rounded_up_or_never,
     the_etag_of_an_expired_entry_is_of_no_use, the_time_to_live_counts_from_the_end_of_a_slow_value,
     what_is_no_duration_is_refused_and_nothing_stored,
