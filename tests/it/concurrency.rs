@@ -9,34 +9,17 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 
+use crate::dice::Dice;
 use crate::harness::{Ran, Sandbox, names_in, tell_count};
 use crate::history::{History, KEYS};
 
-/// Numbers that look random and are the same in every run; what is done is thus known, and only
-/// the order in which it happens is not.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> usize {
-        self.0 = mix(self.0);
-        usize::try_from(self.0 % end).unwrap()
-    }
-}
-
-/// Spreads a number over 64 bits (the finalizer of `SplitMix64`).
-fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// Runs `work` in eight threads at once, each with numbers of its own.
-fn in_eight(work: impl Fn(&mut Random) + Sync) {
+/// Runs `work` in eight threads at once, each with dice of its own: what is done is the same in each run, and only the order
+/// in which it happens is not.
+fn in_eight(work: impl Fn(&mut Dice) + Sync) {
     thread::scope(|scope| {
         for thread in 0..8 {
             let work = &work;
-            scope.spawn(move || work(&mut Random(thread)));
+            scope.spawn(move || work(&mut Dice(thread)));
         }
     });
 }
@@ -49,9 +32,9 @@ fn no_litter(kv: &Sandbox) {
 }
 
 /// Does all that can be done to a key, and some of it killed half-way.
-fn anything(history: &History<'_>, random: &mut Random, with_kills: bool) {
-    let key = random.below(KEYS.len() as u64);
-    match random.below(if with_kills { 20 } else { 18 }) {
+fn anything(history: &History<'_>, dice: &mut Dice, with_kills: bool) {
+    let key = dice.pick(KEYS.len());
+    match dice.pick(if with_kills { 20 } else { 18 }) {
         0..=2 => history.put(key, &[]),
         3 => history.put(key, &["--ttl", "1h"]),
         4..=6 => _ = history.get(key),
@@ -64,17 +47,17 @@ fn anything(history: &History<'_>, random: &mut Random, with_kills: bool) {
         }
         14..=15 => history.put_if_etag(key),
         16..=17 => history.take(key),
-        18 => history.kill_put(key, Duration::from_micros(random.below(4000) as u64)),
-        _ => history.kill_remove(key, Duration::from_micros(random.below(4000) as u64)),
+        18 => history.kill_put(key, Duration::from_micros(dice.roll(4000))),
+        _ => history.kill_remove(key, Duration::from_micros(dice.roll(4000))),
     }
 }
 
 fn is_linearizable(sync: &str, each: usize) {
     let kv = Sandbox::new();
     let history = History::new(&kv, sync);
-    in_eight(|random| {
+    in_eight(|dice| {
         for _ in 0..each {
-            anything(&history, random, true);
+            anything(&history, dice, true);
         }
     });
     let (count, killed) = history.check();
@@ -98,9 +81,9 @@ fn what_happens_to_a_key_happened_in_some_order_with_syncs() {
 pub fn nobody_unkilled_leaves_litter() {
     let kv = Sandbox::new();
     let history = History::new(&kv, "off");
-    in_eight(|random| {
+    in_eight(|dice| {
         for _ in 0..60 {
-            anything(&history, random, false);
+            anything(&history, dice, false);
         }
     });
     history.check();
@@ -111,10 +94,10 @@ pub fn nobody_unkilled_leaves_litter() {
 pub fn a_change_of_expiry_loses_no_put() {
     let kv = Sandbox::new();
     let history = History::new(&kv, "off");
-    in_eight(|random| {
+    in_eight(|dice| {
         for _ in 0..120 {
-            let key = random.below(2);
-            match random.below(8) {
+            let key = dice.pick(2);
+            match dice.pick(8) {
                 0..=1 => history.put(key, &["--keep-ttl"]),
                 2 => history.put(key, &[]),
                 3..=4 => history.expire(key, "1h"),
@@ -132,11 +115,11 @@ pub fn a_change_of_expiry_loses_no_put() {
 pub fn a_namespace_can_be_removed_beside_its_writers() {
     let kv = Sandbox::new();
     let history = History::new(&kv, "off");
-    in_eight(|random| {
+    in_eight(|dice| {
         for _ in 0..80 {
-            match random.below(16) {
+            match dice.pick(16) {
                 0 => history.clear(),
-                _ => anything(&history, random, false),
+                _ => anything(&history, dice, false),
             }
         }
     });
@@ -287,7 +270,8 @@ pub fn each_value_is_taken_once() {
 
 /// 100 KiB, each word of which tells whose they are.
 fn large_value(id: u64) -> Vec<u8> {
-    let words = (0..12_800_u64).map(|word| if word == 0 { id } else { mix(id << 20 | word) });
+    let mut dice = Dice(id);
+    let words = (0..12_800).map(|word| if word == 0 { id } else { dice.roll(u64::MAX) });
     words.flat_map(u64::to_le_bytes).collect()
 }
 

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use kv::engine::{self, Location, Settings};
+use kv::engine::Sync;
 use kv::exit::Exit;
 use kv::store::{Collect, Key, LockRequest, Namespace, Progress, Store, StoreError};
 
-use crate::fsck::flips::Now;
 use crate::harness::{Engine, Sandbox, tell_count};
+use crate::library::{Now, open};
 use crate::process::{Started, until_there};
 
 /// The engines whose locks have files.
@@ -78,15 +78,6 @@ impl Progress for Nobody {
     }
 }
 
-fn open(kv: &Sandbox) -> Box<dyn Store> {
-    let settings = Settings {
-        sync: engine::Sync::Off,
-        busy_timeout: Duration::from_secs(60),
-        existing: false,
-    };
-    engine::open(&Location::from_variable(kv.location()).unwrap(), settings)
-}
-
 #[test]
 fn a_lock_has_one_holder_though_its_file_goes_and_comes() {
     for engine in ENGINES {
@@ -107,7 +98,7 @@ fn a_lock_has_one_holder_though_its_file_goes_and_comes() {
             for patience in [None, None, None, Some(Duration::from_secs(60))] {
                 let (kv, take, inside, taken, is_over) = (&kv, &take, &inside, &taken, &is_over);
                 scope.spawn(move || {
-                    let store = open(kv);
+                    let store = open(kv.location(), Sync::Off, 60);
                     while !is_over.load(SeqCst) {
                         let held = take(&*store, "job", patience).expect("there is time");
                         assert_eq!(inside.fetch_add(1, SeqCst), 0, "{engine:?}: two hold it");
@@ -128,7 +119,7 @@ fn a_lock_has_one_holder_though_its_file_goes_and_comes() {
             });
             let collectors = (0..2).map(|_| {
                 scope.spawn(|| {
-                    let store = open(&kv);
+                    let store = open(kv.location(), Sync::Off, 60);
                     for _ in 0..300 {
                         let before = files(&kv, engine);
                         store

@@ -6,9 +6,11 @@
 #![allow(unreachable_pub)]
 
 mod dated;
+mod dice;
 mod engines;
 mod harness;
 mod history;
+mod library;
 mod linearize;
 mod machine;
 mod memory;

@@ -7,23 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use kv::exit::Exit;
 use serde_json::json;
 
+use crate::dice::Dice;
 use crate::harness::{Sandbox, tell_count};
 
 /// Batches of one seed, and commands of each.
 const BATCHES: usize = 30;
 const COMMANDS: usize = 16;
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % below
-    }
-}
 
 /// A status, and what is printed.
 type Answer = (u8, Vec<u8>);
@@ -36,20 +25,20 @@ struct Model {
 
 /// Keys that begin alike, of every byte, and as long as they may be.
 fn key(dice: &mut Dice) -> Vec<u8> {
-    match dice.roll(10) {
-        0 => vec![b'k'; 65_535 - dice.roll(2)],
-        1 => vec![u8::try_from(1 + dice.roll(255)).unwrap()],
-        2 => vec![0xff; 1 + dice.roll(3)],
-        3 => format!("key/{}", dice.roll(30)).into_bytes(),
-        4 => [b"\xc3(%\n\t ".to_vec(), vec![1; dice.roll(3)]].concat(),
-        _ => vec![b'a'; 1 + dice.roll(12)],
+    match dice.pick(10) {
+        0 => vec![b'k'; 65_535 - dice.pick(2)],
+        1 => vec![u8::try_from(1 + dice.pick(255)).unwrap()],
+        2 => vec![0xff; 1 + dice.pick(3)],
+        3 => format!("key/{}", dice.pick(30)).into_bytes(),
+        4 => [b"\xc3(%\n\t ".to_vec(), vec![1; dice.pick(3)]].concat(),
+        _ => vec![b'a'; 1 + dice.pick(12)],
     }
 }
 
 /// Values around the largest that a pack can hold.
 fn value(dice: &mut Dice) -> Vec<u8> {
-    let len = [0, 1, 7, 100, 3_000, 16_383, 16_384, 16_385, 40_000][dice.roll(9)];
-    let byte = u8::try_from(dice.roll(256)).unwrap();
+    let len = [0, 1, 7, 100, 3_000, 16_383, 16_384, 16_385, 40_000][dice.pick(9)];
+    let byte = u8::try_from(dice.pick(256)).unwrap();
     vec![byte; len]
 }
 
@@ -70,7 +59,7 @@ impl Model {
     fn draw(&mut self, dice: &mut Dice) -> (Vec<Vec<u8>>, Answer) {
         let key = key(dice);
         let held = self.map.get(&key).cloned();
-        match dice.roll(20) {
+        match dice.pick(20) {
             0..4 => {
                 let value = value(dice);
                 self.map.insert(key.clone(), value.clone());
@@ -116,7 +105,7 @@ impl Model {
                 (words(&[b"get", b"--", &key]), answer)
             }
             12 => {
-                let expiry: &[u8] = if dice.roll(2) == 0 { b"never" } else { b"500w" };
+                let expiry: &[u8] = if dice.pick(2) == 0 { b"never" } else { b"500w" };
                 (
                     words(&[b"expire", b"--", &key, expiry]),
                     done(held.is_some()),
@@ -128,7 +117,7 @@ impl Model {
                 (words(&[b"append", b"--", &key, b"more"]), done(true))
             }
             14 => {
-                let name = format!("number {}", dice.roll(3)).into_bytes();
+                let name = format!("number {}", dice.pick(3)).into_bytes();
                 let held = self
                     .map
                     .get(&name)
@@ -146,7 +135,7 @@ impl Model {
                 (words(&[b"push", b"jobs", b"--", &value]), done(true))
             }
             16 => {
-                let (from_end, popped) = match dice.roll(2) {
+                let (from_end, popped) = match dice.pick(2) {
                     0 => (&b"--last"[..], self.list.pop_back()),
                     _ => (&b"--wait=0"[..], self.list.pop_front()),
                 };
@@ -161,7 +150,7 @@ impl Model {
         let bound = key(dice);
         let mut command = words(&[b"ls", b"-0"]);
         let (mut from, mut to, mut prefix) = (Vec::new(), None, Vec::new());
-        let is_bound = dice.roll(4);
+        let is_bound = dice.pick(4);
         match is_bound {
             0 => {
                 prefix = bound[..1].to_vec();
@@ -184,23 +173,23 @@ impl Model {
                 && to.as_ref().is_none_or(|to| key < to.as_slice())
         };
         let mut found: Vec<_> = self.map.iter().filter(|(key, _)| is_asked(key)).collect();
-        if dice.roll(2) == 0 {
+        if dice.pick(2) == 0 {
             command.push(b"--reverse".to_vec());
             found.reverse();
         }
-        if dice.roll(3) == 0 {
-            let limit = 1 + dice.roll(6);
+        if dice.pick(3) == 0 {
+            let limit = 1 + dice.pick(6);
             command.push(format!("--limit={limit}").into_bytes());
             found.truncate(limit);
         }
-        if dice.roll(4) == 0 {
+        if dice.pick(4) == 0 {
             let count = format!("{}\n", found.len());
             // The end of a line is nothing to a number.
             command.retain(|word| word != b"-0");
             command.push(b"--count".to_vec());
             return (command, (0, count.into_bytes()));
         }
-        let values = dice.roll(2) == 0;
+        let values = dice.pick(2) == 0;
         if values {
             command.push(b"--values".to_vec());
         }
@@ -262,13 +251,13 @@ fn difference(
 /// What is done between two batches, which a batch cannot.
 #[track_caller]
 fn between(kv: &Sandbox, model: &mut Model, dice: &mut Dice) {
-    match dice.roll(10) {
+    match dice.pick(10) {
         0..5 => kv.run(["gc"]).ends(Exit::Success).is_silent(),
         5..8 => {
-            let options = [&[][..], &["--if-absent"], &["--merge"]][dice.roll(3)];
+            let options = [&[][..], &["--if-absent"], &["--merge"]][dice.pick(3)];
             let mut lines = String::new();
             let mut brought = BTreeMap::new();
-            for n in 0..1_001 + dice.roll(40) {
+            for n in 0..1_001 + dice.pick(40) {
                 let (key, value) = match n {
                     0..1_001 => (format!("filler {n:04}").into_bytes(), b"x".to_vec()),
                     _ => (key(dice), value(dice)),

@@ -4,26 +4,16 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::dice::Dice;
 use crate::harness::{Sandbox, tell_count};
 use crate::history::{History, KEYS};
 
 /// For how long everybody goes on.
 const TIME: Duration = Duration::from_secs(6);
 
-/// Numbers that need not be good, only other ones each time.
-pub struct Dice(pub u64);
-
 impl Dice {
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-
     pub fn key(&mut self) -> usize {
-        usize::try_from(self.roll(KEYS.len() as u64)).unwrap()
+        self.pick(KEYS.len())
     }
 
     /// A time after which a command of some milliseconds is killed, or is done.

@@ -11,6 +11,7 @@ use kv::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::dice::Dice;
 use crate::harness::{Ran, Sandbox, tell_count};
 use crate::pack_bulk::import;
 
@@ -18,19 +19,6 @@ use crate::pack_bulk::import;
 const TIME: Duration = Duration::from_secs(4);
 /// Keys that are always there, each with its value.
 const KEYS: usize = 24;
-
-/// Numbers that need not be good, only other ones each time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % below
-    }
-}
 
 fn key(n: usize) -> String {
     format!("k{n:02}")
@@ -47,10 +35,10 @@ fn read(kv: &Sandbox, args: &[&str], dice: &mut Dice, stops: bool) -> Ran {
     let child = command.spawn().unwrap();
     if stops {
         let pid = Pid::from_raw(child.id().cast_signed());
-        thread::sleep(Duration::from_micros(dice.roll(12_000) as u64));
+        thread::sleep(Duration::from_micros(dice.roll(12_000)));
         // Nobody has waited for it, so that it is still this process, or what is left of it.
         kill(pid, Signal::SIGSTOP).unwrap();
-        thread::sleep(Duration::from_millis(10 + dice.roll(50) as u64));
+        thread::sleep(Duration::from_millis(10 + dice.roll(50)));
         kill(pid, Signal::SIGCONT).unwrap();
     }
     let output = child.wait_with_output().unwrap();
@@ -59,8 +47,8 @@ fn read(kv: &Sandbox, args: &[&str], dice: &mut Dice, stops: bool) -> Ran {
 
 /// Reads in one of the ways that there are, and judges what was read.
 fn read_and_judge(kv: &Sandbox, dice: &mut Dice, stops: bool) {
-    let n = dice.roll(KEYS);
-    match dice.roll(4) {
+    let n = dice.pick(KEYS);
+    match dice.pick(4) {
         0 | 1 => {
             let ran = read(kv, &["get", &key(n)], dice, stops);
             ran.ends(Exit::Success).prints(value(n)).warns("");
@@ -122,7 +110,7 @@ fn race(stops: bool) {
             let mut dice = Dice(70);
             while began.elapsed() < TIME {
                 for _ in 0..4 {
-                    let n = dice.roll(KEYS);
+                    let n = dice.pick(KEYS);
                     kv.put(&key(n), &value(n));
                 }
                 kv.run(["gc"]).ends(Exit::Success).is_silent();

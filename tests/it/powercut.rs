@@ -19,7 +19,8 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use self::disk::{Cut, Disk};
-use self::load::{Dice, Hand, Held, Known, Ledger, collect};
+use self::load::{Hand, Held, Known, Ledger, collect};
+use crate::dice::Dice;
 use crate::harness::{KV, Ran, Sandbox, cannot_run, tell_count, until};
 use crate::kills::can_inject;
 
@@ -291,6 +292,10 @@ fn without_syncs_losses_are_told(kind: &'static str) {
         back,
         damaged,
     } = losses;
+    assert!(
+        trial.acknowledged.into_inner() > 0,
+        "nothing was acknowledged"
+    );
     tell_count(&format!(
         "{rounds} power cuts on {kind} with sync off: of what was acknowledged of keys {kept} held, \
          {lost} were lost, {older} older, {back} back, {damaged} damaged and told"

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use kv::exit::Exit;
 
+use crate::dice::Dice;
 use crate::harness::{Ran, Sandbox, tell_count};
 use crate::history::History;
-use crate::pack_races::{Dice, Hand, bulk, collect_seldom, kill_bulk, kill_collect, single};
+use crate::pack_races::{Hand, bulk, collect_seldom, kill_bulk, kill_collect, single};
 
 /// So many things does each hand do, unless it is told for how long to go on.
 const EACH: usize = 60;

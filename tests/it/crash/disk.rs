@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::dice::Dice;
+
 /// The number of a file or directory.
 pub type Inode = usize;
 
@@ -386,11 +388,8 @@ fn content(bytes: Vec<u8>) -> Arc<Content> {
 
 /// Fills a place with bytes that nobody wrote, the same in every run.
 fn fill_with_garbage(place: &mut [u8]) {
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = Dice(1);
     for byte in place {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        *byte = (random >> 56) as u8;
+        *byte = dice.roll(256) as u8;
     }
 }

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use super::opened::{Now, Opened, Then, Values, with_expiry};
+pub use super::opened::{Opened, Then, Values, with_expiry};
 use super::states::State;
 use crate::harness::KV;
+pub use crate::library::Now;
 use crate::range;
 
 /// What a command makes of a key.

@@ -2,26 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use kv::engine::{Location, Settings, Sync, open};
+use kv::engine::Sync;
 use kv::store::{
     Clock, Collect, Condition, End, Entry, Expiry, Key, Meta, Namespace, Progress, Put, Selection,
     Store, StoreError, Time,
 };
 
+use crate::library::{Now, open};
+
 /// What a namespace holds.
 pub type Values = BTreeMap<String, Vec<u8>>;
-
-/// The system's clock.
-#[derive(Debug)]
-pub struct Now;
-
-impl Clock for Now {
-    fn now(&self) -> Time {
-        Time::from_system(SystemTime::now())
-    }
-}
 
 /// A clock that stands still.
 #[derive(Debug)]
@@ -57,13 +49,8 @@ pub struct Opened {
 
 impl Opened {
     pub fn at(path: &Path, namespace: &str) -> Self {
-        let settings = Settings {
-            sync: Sync::Full,
-            busy_timeout: Duration::from_secs(5),
-            existing: false,
-        };
         Self {
-            store: open(&Location::from_variable(path.into()).unwrap(), settings),
+            store: open(path, Sync::Full, 5),
             namespace: namespace.parse().unwrap(),
             is_damaged: false,
         }

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk::{Disk, Inode, Left, Op, ROOT};
+use crate::dice::Dice;
 
 /// Where more states than this follow from one cut, not all of them are built.
 const MOST_AT_ONE_CUT: usize = 1 << 12;
@@ -178,15 +179,12 @@ impl Cut<'_> {
                 }
             }
         }
-        let mut random = 1_u64;
+        let mut dice = Dice(1);
         for _ in 0..DRAWN {
             let mut lots = HashMap::new();
             for &i in &free {
-                random = random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
                 let leftovers = self.ops[i].leftovers();
-                lots.insert(i, leftovers[(random >> 33) as usize % leftovers.len()]);
+                lots.insert(i, leftovers[dice.pick(leftovers.len())]);
             }
             self.replay(before, states, |i| lots[&i]);
         }

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kv::engine;
 use kv::exit::Exit;
 use kv::store::{Clock as _, Key, Namespace};
 
-use super::flips::{Now, is_refusal, open};
+use super::flips::is_refusal;
 use super::{expected, file_of, flip, gc, names, small, space};
 use crate::harness::{Sandbox, cannot_run, tell_count};
 use crate::kills::{can_inject, kill_at, renew, trace};
+use crate::library::{Now, open};
 
 #[test]
 fn what_others_do_meanwhile_is_no_damage() {
@@ -118,7 +120,7 @@ fn a_repair_that_is_killed_brings_nothing_back() {
     for point in &points {
         renew(&kv, &template);
         kill_at(&kv, &args, b"", point);
-        let store = open(&kv);
+        let store = open(kv.location(), engine::Sync::Off, 10);
         for round in 0..2 {
             for (key, want) in &wanted {
                 let read = store.get(&jobs, &Key::new(key.clone()).unwrap(), Now.now());

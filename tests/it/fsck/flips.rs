@@ -3,23 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use kv::engine::{self, Location, Settings, Sync};
+use kv::engine::Sync;
 use kv::store::check::Severity;
-use kv::store::{Check, Clock, Finding, Key, Namespace, Selection, Store, StoreError, Time};
+use kv::store::{Check, Clock, Finding, Key, Namespace, Selection, Store, StoreError};
 use walkdir::WalkDir;
 
 use super::{copy, expected, small, space};
 use crate::harness::{Sandbox, tell_count};
-
-pub struct Now;
-
-impl Clock for Now {
-    fn now(&self) -> Time {
-        Time::from_system(SystemTime::now())
-    }
-}
+use crate::library::{Now, open};
 
 /// What a look at a whole store came to.
 #[derive(Default)]
@@ -27,15 +19,6 @@ struct Looked {
     failed: bool,
     found: Vec<Finding>,
     refused: bool,
-}
-
-pub fn open(kv: &Sandbox) -> Box<dyn Store> {
-    let settings = Settings {
-        sync: Sync::Off,
-        busy_timeout: Duration::from_secs(10),
-        existing: false,
-    };
-    engine::open(&Location::from_variable(kv.location()).unwrap(), settings)
 }
 
 pub fn is_refusal(err: &StoreError) -> bool {
@@ -165,7 +148,7 @@ fn flip_all(
     half: usize,
 ) -> usize {
     let kv = copy(template);
-    let store = open(&kv);
+    let store = open(kv.location(), Sync::Off, 10);
     let sound = look(&*store, want, "before");
     assert!(!sound.failed && !sound.refused);
     // The ends are of the file that was copied, and so nobody believes them.

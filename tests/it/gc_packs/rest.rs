@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use kv::engine::Sync;
 use kv::exit::Exit;
-use kv::store::{Condition, Key, Namespace, Put, Time};
+use kv::store::{Clock as _, Condition, Key, Namespace, Put, Time};
 
-use crate::fsck::flips::{Now, open};
 use crate::harness::{Ran, Sandbox, until};
+use crate::library::{Now, open};
 use crate::process::Started;
 use crate::serve::client::Server;
-use kv::store::Clock as _;
 
 /// Stores an entry that was written so long ago, or will be.
 fn put(kv: &Sandbox, key: &str, modified: Time) {
@@ -21,7 +21,8 @@ fn put(kv: &Sandbox, key: &str, modified: Time) {
         ..Put::new(&mut value, Condition::Always)
     };
     let key = Key::new(key.as_bytes().to_vec()).unwrap();
-    open(kv).put(&namespace, &key, put, &Now).unwrap();
+    let store = open(kv.location(), Sync::Off, 10);
+    store.put(&namespace, &key, put, &Now).unwrap();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Histories that could have happened, and such that could not.
 
 use super::*;
+use crate::dice::Dice;
 use crate::register::{Op, Value};
 
 fn at(start: u64, end: u64, op: Op) -> Event<Op> {
@@ -206,13 +207,8 @@ fn a_removed_namespace_holds_nothing() {
 /// Eight processes, thousands of overlapping operations: good, and with one answer forged.
 #[test]
 fn thousands_of_operations_are_judged_at_once() {
-    let mut random = 1_u64;
-    let mut draw = |below: u64| {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
+    let mut dice = Dice(1);
+    let mut draw = |below| dice.roll(below);
     let mut events = Vec::new();
     let mut held = None;
     for i in 0..5_000_u64 {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use kv::exit::Exit;
 
 use super::disk::{Cut, Disk};
-use super::load::Dice;
 use super::rounds;
+use crate::dice::Dice;
 use crate::harness::{Ran, Sandbox, tell_count};
 
 /// Pushes and pops of a round, at the most.

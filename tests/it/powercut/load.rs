@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::dice::Dice;
 use crate::harness::{Ran, Sandbox};
 
 /// A value, or that there is none.
@@ -35,20 +36,6 @@ pub type Ledger = BTreeMap<String, Known>;
 const BULK: usize = 1_001;
 /// How many keys each hand has, beside those of its bulk imports.
 const KEYS: u64 = 8;
-
-/// Numbers that need not be good, only other ones each time.
-#[derive(Clone, Debug)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
 
 /// One who writes; no other writes the same keys, so that the order of its writes is known.
 pub struct Hand<'a> {

@@ -106,10 +106,9 @@ fn a_value_that_was_changed_meets_no_condition() {
         return;
     };
     let on = On::new(server.store());
-    let prefix = on.store.split_once("prefix=").unwrap().1;
     on.put("k", "12345");
-    let name = server.cli(&["--scan", "--pattern", &format!("{{{prefix}:*e:k")]);
-    let change = |to| server.cli(&["SETRANGE", name.trim(), "106", to]);
+    let name = format!("{}e:k", on.tag("k"));
+    let change = |to| server.cli(&["SETRANGE", &name, "106", to]);
     change("X");
     for value in ["12345", "1X345"] {
         let damaged = |args: &[&str]| on.run(args).ends(Exit::Damaged).complains(&["is damaged"]);

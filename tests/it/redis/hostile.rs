@@ -4,14 +4,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
-use kv::engine::{Location, Settings, Sync, open};
+use kv::engine::Sync;
 use kv::exit::Exit;
 use kv::store::{Key, Time};
 
 use super::cases::On;
-use crate::harness::{Ran, until};
+use crate::harness::until;
+use crate::library::open;
 
 /// Somebody has asked for the key `slow`, which is answered when somebody lets it.
 static SLOW_IS_ASKED: AtomicBool = AtomicBool::new(false);
@@ -151,9 +151,7 @@ fn is_no_silent_answer(number: usize, answer: &'static [u8], kind: Kind) {
     ];
     let on = On::new(format!("redis://127.0.0.1:{}", start(answer, kind)));
     for args in commands {
-        let mut command = on.command(args);
-        command.env("KV_BUSY_TIMEOUT", "300ms");
-        let ran = Ran::of(&mut command);
+        let ran = on.run_within("300ms", args);
         let code = ran.status().code();
         let shown = || format!("{}\n{}", answer.escape_ascii(), ran.report());
         // What is answered to all may be an answer to some.
@@ -177,22 +175,15 @@ fn is_no_silent_answer(number: usize, answer: &'static [u8], kind: Kind) {
 fn nobody_begins_again_for_ever() {
     for (answer, args) in AGAIN.into_iter().zip([["pop", "l"], ["incr", "k"]]) {
         let on = On::new(format!("redis://127.0.0.1:{}", start(answer, Kind::Single)));
-        let mut command = on.command(&args);
-        command.env("KV_BUSY_TIMEOUT", "300ms");
-        Ran::of(&mut command).ends(Exit::Busy).complains(&[]);
+        let ran = on.run_within("300ms", &args);
+        ran.ends(Exit::Busy).complains(&[]);
     }
 }
 
 #[test]
 fn who_waits_for_a_server_keeps_nobody_else_waiting() {
     let server = start(b"$-1\r\n", Kind::Single);
-    let place = std::ffi::OsString::from(format!("redis://127.0.0.1:{server}"));
-    let settings = Settings {
-        sync: Sync::Full,
-        busy_timeout: Duration::from_secs(100),
-        existing: false,
-    };
-    let store = open(&Location::try_from(place).unwrap(), settings);
+    let store = open(format!("redis://127.0.0.1:{server}"), Sync::Full, 100);
     let get = |key: &str| {
         let key = Key::new(key.into()).unwrap();
         store.get(&"default".parse().unwrap(), &key, Time(0))
@@ -211,10 +202,8 @@ fn who_waits_for_a_server_keeps_nobody_else_waiting() {
 fn a_cluster_that_keeps_redirecting_is_named() {
     let server = start(b"-MOVED 1234 127.0.0.1:1\r\n", Kind::Single);
     let on = On::new(format!("redis://127.0.0.1:{server}"));
-    let mut command = on.command(&["get", "k"]);
-    command.env("KV_BUSY_TIMEOUT", "200ms");
-    let ran = Ran::of(&mut command).ends(Exit::Failure).prints("");
-    ran.complains(&[
+    let ran = on.run_within("200ms", &["get", "k"]);
+    ran.ends(Exit::Failure).prints("").complains(&[
         &format!("127.0.0.1:{server}"),
         "redirecting (MOVED, ASK), last to 127.0.0.1:1",
         "CLUSTER SLOTS",

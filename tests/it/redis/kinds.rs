@@ -2,8 +2,8 @@
 
 use kv::exit::Exit;
 
-use super::cases::On;
-use super::servers::{cluster, server};
+use super::cases::{On, each};
+use super::servers::server;
 
 /// What somebody does to a key, as `redis-cli` takes it behind the name.
 const LIST: &[&str] = &["rpush", "mine"];
@@ -12,10 +12,7 @@ const TEXT: &[&str] = &["set", "mine"];
 /// Writes to a key of a store, whatever it was before, on a server and on a cluster, and has a case see.
 #[track_caller]
 fn with_foreign(name: &str, how: &[&str], case: fn(&On, &str)) {
-    let cluster = cluster().map(|cluster| (&cluster.nodes[0], cluster.store()));
-    let single = server().map(|server| (server, server.store()));
-    for (server, store) in [single, cluster].into_iter().flatten() {
-        let on = On::new(store);
+    for (server, on) in each() {
         on.put("k", "v");
         on.run(&["put", "j", "v", "--namespace", "other"])
             .ends(Exit::Success);
@@ -24,8 +21,7 @@ fn with_foreign(name: &str, how: &[&str], case: fn(&On, &str)) {
         }
         on.run(&["gc"]).ends(Exit::Success);
         on.run(&["lock", "job", "--", "true"]).ends(Exit::Success);
-        let prefix = on.store.split_once("prefix=").unwrap().1;
-        let name = name.replace("PREFIX", prefix);
+        let name = name.replace("PREFIX", on.prefix());
         server.cli(&["-c", "del", &name]);
         server.cli(&["-c", how[0], &name, how[1]]);
         case(&on, &name);
@@ -106,8 +102,7 @@ fn a_counter_that_holds_no_number() {
             return;
         };
         let on = On::new(server.store());
-        let prefix = on.store.split_once("prefix=").unwrap().1;
-        let name = format!("{{{prefix}:jobs:list}}c");
+        let name = format!("{{{}:jobs:list}}c", on.prefix());
         for value in ["a", "b"] {
             on.run(&["push", "jobs", value]).ends(Exit::Success);
         }
@@ -141,9 +136,7 @@ fn the_holders_of_a_lock() {
         return;
     };
     let on = On::new(server.store());
-    let prefix = on.store.split_once("prefix=").unwrap().1;
-    let bucket = xxhash_rust::xxh3::xxh3_64(b"job") & 0x3f;
-    let name = format!("{{{prefix}:default:{bucket:02x}}}l:job");
+    let name = format!("{}l:job", on.tag("job"));
     server.cli(&["set", &name, "mine"]);
     for args in [
         &["lock", "job", "--", "true"][..],
@@ -158,16 +151,13 @@ fn the_holders_of_a_lock() {
 
 #[test]
 fn a_list_of_the_namespaces_that_is_gone_is_no_empty_store() {
-    let cluster = cluster().map(|cluster| (&cluster.nodes[0], cluster.store(), true));
-    let single = server().map(|server| (server, server.store(), false));
-    for (server, store, is_cluster) in [single, cluster].into_iter().flatten() {
-        let on = On::new(store);
+    for (number, (server, on)) in each().enumerate() {
         on.run(&["namespaces"]).ends(Exit::Success).prints("");
         on.put("k", "v");
         on.run(&["put", "j", "v", "--namespace", "other"])
             .ends(Exit::Success);
         on.run(&["push", "jobs", "a"]).ends(Exit::Success);
-        let name = format!("{{{}}}n", on.store.split_once("prefix=").unwrap().1);
+        let name = format!("{{{}}}n", on.prefix());
         server.cli(&["-c", "del", &name]);
         for args in [
             &["namespaces"][..],
@@ -201,7 +191,7 @@ fn a_list_of_the_namespaces_that_is_gone_is_no_empty_store() {
         let told = on.run(&["fsck"]).ends(Exit::Damaged).stdout_text();
         assert!(told.contains("`other`"), "{told}");
         mend();
-        if !is_cluster {
+        if number == 0 {
             // What is written over an entry lists its namespace again.
             server.cli(&["del", &name]);
             on.put("k", "w");

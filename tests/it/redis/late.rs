@@ -1,7 +1,6 @@
 //! Calls that come late, twice, or after their answer: none changes anything by then.
 
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -9,11 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use kv::exit::Exit;
+use nix::sys::signal::Signal;
 
 use super::cases::On;
 use super::lost_answers::relay;
 use super::servers::{Server, each_server};
-use crate::harness::{Ran, until};
+use crate::harness::until;
+use crate::process::Started;
 
 /// Stands between kv and a server. It keeps a call of a script back until it is let go, and can turn away
 /// whoever comes.
@@ -110,8 +111,7 @@ fn gate_before(server: &Server) -> (On, On, Gate) {
     straight.run(&["push", "loaded", ""]).ends(Exit::Success);
     straight.run(&["rm", "loaded"]).ends(Exit::Success);
     let gate = Gate::new(server.port);
-    let [from, to] = [server.port, gate.port].map(|port| format!(":{port}?"));
-    let gated = On::new(straight.store.replace(&from, &to));
+    let gated = straight.by(server.port, gate.port);
     (straight, gated, gate)
 }
 
@@ -119,12 +119,10 @@ fn gate_before(server: &Server) -> (On, On, Gate) {
 fn a_call_that_comes_after_its_time_changes_nothing() {
     through_gate(|_, straight, gated, gate| {
         gate.keeps_next.store(true, Ordering::SeqCst);
-        let mut incr = gated.command(&["incr", "n", "--busy-timeout", "1s"]);
-        let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = child.unwrap();
+        let incr = Started::new(gated.command(&["incr", "n", "--busy-timeout", "1s"]));
         gate.wait_until_kept();
         gate.is_shut.store(true, Ordering::SeqCst);
-        Ran::with(&incr, child.wait_with_output().unwrap())
+        incr.end()
             .ends(Exit::Failure)
             .complains(&["may have been made all the same"]);
         // As a network does that comes back, when the time is over by any clock.
@@ -147,7 +145,7 @@ fn what_was_answered_stays_so_though_the_call_comes_once_more() {
             .is_silent();
         straight.run(&["rm", "k"]).ends(Exit::Success);
         let answer = gate.let_go();
-        assert!(answer.contains("no"), "{answer}");
+        assert!(answer.contains("\r\nno\r\n"), "{answer}");
         straight.run(&["get", "k"]).ends(Exit::No);
     });
 }
@@ -156,22 +154,15 @@ fn what_was_answered_stays_so_though_the_call_comes_once_more() {
 fn who_was_stopped_for_too_long_sends_nothing_again() {
     through_gate(|_, straight, gated, gate| {
         gate.loses_answer.store(true, Ordering::SeqCst);
-        let mut incr = gated.command(&["incr", "n", "--busy-timeout", "2s"]);
-        let child = incr.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = child.unwrap();
+        let incr = Started::new(gated.command(&["incr", "n", "--busy-timeout", "2s"]));
         gate.wait_until_kept();
-        let signal = |signal: &str| {
-            let pid = child.id().to_string();
-            let mut kill = std::process::Command::new("kill");
-            assert!(kill.args([signal, &pid]).status().unwrap().success());
-        };
-        signal("-STOP");
+        incr.signal(Signal::SIGSTOP);
         let calls = gate.calls.load(Ordering::SeqCst);
         gate.is_shut.store(false, Ordering::SeqCst);
         // Its time passes while it is stopped.
         thread::sleep(Duration::from_millis(2_500));
-        signal("-CONT");
-        Ran::with(&incr, child.wait_with_output().unwrap())
+        incr.signal(Signal::SIGCONT);
+        incr.end()
             .ends(Exit::Failure)
             .prints("")
             .complains(&["may have been made all the same"]);
@@ -184,18 +175,14 @@ fn who_was_stopped_for_too_long_sends_nothing_again() {
 fn a_repair_leaves_what_was_written_since() {
     through_gate(|server, straight, gated, gate| {
         straight.put("k", "old");
-        let prefix = straight.store.split_once("prefix=").unwrap().1;
-        let pattern = format!("{{{prefix}:*e:k");
-        let name = server.cli(&["--scan", "--pattern", &pattern]);
+        let name = format!("{}e:k", straight.tag("k"));
         server.cli(&["SETRANGE", &name, "100", "zzzz"]);
         gate.keeps_next.store(true, Ordering::SeqCst);
-        let mut fsck = gated.command(&["fsck", "--repair"]);
-        let child = fsck.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = child.unwrap();
+        let fsck = Started::new(gated.command(&["fsck", "--repair"]));
         gate.wait_until_kept();
         straight.put("k", "new");
         gate.let_go();
-        Ran::with(&fsck, child.wait_with_output().unwrap()).ends(Exit::Success);
+        fsck.end().ends(Exit::Success);
         straight.holds("k", "new");
     });
 }

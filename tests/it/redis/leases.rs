@@ -4,18 +4,14 @@ use std::fs;
 
 use kv::exit::Exit;
 
-use super::cases::On;
-use super::servers::{Server, cluster, server};
-use crate::harness::{KV, Ran, path_with_kv, until};
+use super::cases::{On, each};
+use super::servers::{Server, server};
+use crate::harness::{KV, path_with_kv, until};
 use crate::process::Started;
 
 #[test]
 fn one_runs_at_a_time_and_tokens_grow() {
-    for store in [server().map(|s| s.store()), cluster().map(|c| c.store())]
-        .into_iter()
-        .flatten()
-    {
-        let on = On::new(store);
+    for (_, on) in each() {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -48,7 +44,8 @@ fn a_holder_is_named_and_shares_with_those_who_share() {
     };
     let on = On::new(server.store());
     let inner = format!(
-        "{KV} lock --show job && {KV} lock --shared --no-wait job -- true && ! {KV} lock --no-wait job -- true"
+        "{KV} lock --show job && {KV} lock --shared --no-wait job -- true || exit 9
+        {KV} lock --no-wait job -- true; test $? = 124"
     );
     let ran = on
         .run(&["lock", "--shared", "job", "--", "sh", "-c", &inner])
@@ -81,8 +78,9 @@ fn a_lock_whose_holder_is_gone_is_free_after_its_lease() {
     on.run(&["lock", "--no-wait", "job", "--", "true"])
         .ends(Exit::Program(124))
         .is_silent();
-    let mut next = on.command(&["lock", "--wait", "60s", "job", "--", "echo", "mine"]);
-    Ran::of(&mut next).ends(Exit::Success).prints("mine\n");
+    on.run(&["lock", "--wait", "60s", "job", "--", "echo", "mine"])
+        .ends(Exit::Success)
+        .prints("mine\n");
 }
 
 /// A server that has forgotten a lock is a loss that is told at once, and ends the program.

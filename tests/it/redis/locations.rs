@@ -5,6 +5,7 @@ use kv::exit::Exit;
 use super::cases::On;
 use super::servers::{Server, cluster, free_port};
 use crate::harness::{Ran, Sandbox, cannot_run, has_program};
+use crate::process::Started;
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
@@ -34,9 +35,7 @@ fn a_password_is_not_taken_from_an_argument_and_never_shown() {
         }
         let on = On::new(secret.to_owned());
         for args in [&["get", "k"][..], &["info"]] {
-            let mut command = on.command(args);
-            command.env("KV_BUSY_TIMEOUT", "1ms");
-            let ran = Ran::of(&mut command).ends(Exit::Failure);
+            let ran = on.run_within("1ms", args).ends(Exit::Failure);
             assert!(
                 !ran.report()
                     .split("--- stdout")
@@ -144,16 +143,17 @@ fn tls_is_spoken_with_whom_an_authority_vouches_for() {
         ("none.pem", "No such file"),
         ("junk.pem", "no certificate in"),
     ] {
-        let mut get = on.command(&["get", "k", "--busy-timeout", "60s"]);
+        let mut get = on.command(&["get", "k", "--busy-timeout", "10m"]);
         get.env("SSL_CERT_FILE", path(authority));
         // Those in a directory do not make up for it.
         get.env("SSL_CERT_DIR", "/etc/ssl/certs");
         let told = [authority, "SSL_CERT_FILE", why];
-        Ran::of(&mut get).ends(Exit::Failure).complains(&told);
+        let ran = Started::new(get).end();
+        ran.ends(Exit::Failure).complains(&told);
     }
-    let mut get = on.command(&["get", "k", "--busy-timeout", "60s"]);
+    let mut get = on.command(&["get", "k", "--busy-timeout", "10m"]);
     get.env("SSL_CERT_FILE", path("other.pem"));
-    Ran::of(&mut get).ends(Exit::Failure);
+    Started::new(get).end().ends(Exit::Failure);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_server_in_the_place_of_a_sentinel_is_told() {
     };
     let store = format!("redis+sentinel://127.0.0.1:{}/main", server.port);
     On::new(store)
-        .run(&["get", "k", "--busy-timeout", "10ms"])
+        .run_within("10ms", &["get", "k"])
         .ends(Exit::Failure)
         .complains(&["it is no sentinel", "`redis://`"]);
 }

@@ -1,12 +1,11 @@
 //! What an acknowledgement promises, and what kv finds out before it gives one.
 
-use std::process::Command;
-
 use kv::exit::Exit;
 
 use super::cases::On;
 use super::servers::{Cluster, Server, start_lone, until_served};
-use crate::harness::{Ran, until};
+use crate::harness::until;
+use crate::process::{Started, sockets};
 
 /// Starts a server and a replica of it, and waits until that is in step.
 pub fn pair() -> Option<(Server, Server)> {
@@ -23,12 +22,6 @@ pub fn pair() -> Option<(Server, Server)> {
     Some((master, replica))
 }
 
-pub fn kill(server: &Server) {
-    let pid = server.pid.to_string();
-    let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
-    assert!(killed.success());
-}
-
 #[test]
 fn a_replica_that_died_is_missed() {
     let Some((master, replica)) = pair() else {
@@ -36,7 +29,7 @@ fn a_replica_that_died_is_missed() {
     };
     let on = On::new(master.store());
     on.put("k", "v");
-    kill(&replica);
+    replica.signal("-KILL");
     until("the master has noticed", || {
         master
             .cli(&["info", "replication"])
@@ -61,7 +54,7 @@ fn a_replica_does_not_answer_for_its_master() {
     );
     let on = On::new(store);
     on.put("k", "v");
-    kill(&master);
+    master.signal("-KILL");
     // It comes back with nothing.
     let port = master.port.to_string();
     let replica = replica.restart(&["--replicaof", "127.0.0.1", &port]);
@@ -73,9 +66,7 @@ fn a_replica_does_not_answer_for_its_master() {
         &["put", "k", "w", "--if-absent"],
         &["wait", "k", "--gone", "--timeout", "10s"],
     ] {
-        let mut command = on.command(args);
-        command.env("KV_BUSY_TIMEOUT", "200ms");
-        Ran::of(&mut command)
+        on.run_within("200ms", args)
             .ends(Exit::Failure)
             .prints("")
             .complains(&["it is a replica", "read=replica"]);
@@ -83,13 +74,11 @@ fn a_replica_does_not_answer_for_its_master() {
     let any = On::new(format!("{}?read=replica", on.store));
     any.run(&["get", "k"]).ends(Exit::No);
     // Promoted it is a master like any other, and a write waits for that.
-    std::thread::scope(|scope| {
-        let put = scope.spawn(|| any.run(&["put", "k", "new", "--busy-timeout", "60s"]));
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        replica.cli(&["config", "set", "repl-backlog-ttl", "1"]);
-        replica.cli(&["replicaof", "no", "one"]);
-        put.join().unwrap().ends(Exit::Success);
-    });
+    let put = Started::new(any.command(&["put", "k", "new", "--busy-timeout", "60s"]));
+    until("it has asked", || sockets(put.pid()) > 0);
+    replica.cli(&["config", "set", "repl-backlog-ttl", "1"]);
+    replica.cli(&["replicaof", "no", "one"]);
+    put.end().ends(Exit::Success);
     on.holds("k", "new");
 }
 
@@ -102,16 +91,11 @@ fn a_replica_that_may_answer_is_not_written_to() {
     replica.cli(&["config", "set", "replica-read-only", "no"]);
     let on = On::new(master.store());
     on.put("k", "v");
-    let [to, other] = [&master, &replica].map(|server| format!(":{}?", server.port));
-    let store = on.store.replace(&to, &other);
+    let store = on.by(master.port, replica.port).store;
     for more in ["", "&replicas=0"] {
         let any = On::new(format!("{store}&read=replica{more}"));
         any.holds("k", "v");
-        let run = |args: &[&str]| {
-            let mut command = any.command(args);
-            command.env("KV_BUSY_TIMEOUT", "100ms");
-            Ran::of(&mut command)
-        };
+        let run = |args: &[&str]| any.run_within("100ms", args);
         for args in [
             &["put", "k", "w"][..],
             &["put", "k", "w", "--sync", "off"],
@@ -211,6 +195,7 @@ fn frees_memory(on: &On, nodes: &[Server]) {
     on.run(&["gc"]).ends(Exit::Success);
     on.run(&["-n", "default", "gc", "--max-entries", "2"])
         .ends(Exit::Success);
+    on.run(&["ls", "--count"]).prints("2\n");
     on.feed(&["rm", "--stdin", "-f"], b"b\nc\nd\n")
         .ends(Exit::Success);
     on.run(&["ls"]).ends(Exit::Success).is_silent();
@@ -267,9 +252,7 @@ fn a_socket_and_the_names_of_valkey_lead_to_a_server() {
         "{info}"
     );
     let none = On::new("redis+unix:none".to_owned());
-    let mut get = none.command(&["get", "k"]);
-    get.env("KV_BUSY_TIMEOUT", "50ms");
-    Ran::of(&mut get)
+    none.run_within("50ms", &["get", "k"])
         .ends(Exit::Failure)
         .complains(&["redis+unix:none", "No such file"]);
 }

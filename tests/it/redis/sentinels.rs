@@ -7,10 +7,11 @@ use std::thread;
 use kv::exit::Exit;
 
 use super::cases::On;
-use super::failover::signal;
-use super::promises::{kill, pair};
+use super::failover::Over;
+use super::promises::pair;
 use super::servers::{Server, free_port};
-use crate::harness::{Ran, Sandbox, tell_count, until};
+use crate::harness::{Sandbox, tell_count, until};
+use crate::process::Started;
 
 /// Starts a sentinel that watches a master, as `mine`.
 fn watch(master: &Server) -> Option<Server> {
@@ -44,6 +45,17 @@ fn until_knows(sentinel: &Server, replica: &Server) {
     });
 }
 
+/// Starts a master with two replicas and a sentinel that knows them all.
+fn watched() -> Option<(Server, [Server; 2], Server)> {
+    let (master, replica) = pair()?;
+    let of = master.port.to_string();
+    let other = Server::start(&["--replicaof", "127.0.0.1", &of])?;
+    let sentinel = watch(&master)?;
+    until_knows(&sentinel, &replica);
+    until_knows(&sentinel, &other);
+    Some((master, [replica, other], sentinel))
+}
+
 fn is_master(server: &Server) -> bool {
     server.cli(&["info", "replication"]).contains("role:master")
 }
@@ -52,18 +64,9 @@ fn is_master(server: &Server) -> bool {
 /// says meanwhile that it has what is written.
 #[test]
 fn a_master_that_is_well_makes_room_and_nothing_is_lost() {
-    let Some((master, replica)) = pair() else {
+    let Some((master, [replica, other], sentinel)) = watched() else {
         return;
     };
-    let of = master.port.to_string();
-    let (Some(other), Some(sentinel)) = (
-        Server::start(&["--replicaof", "127.0.0.1", &of]),
-        watch(&master),
-    ) else {
-        return;
-    };
-    until_knows(&sentinel, &replica);
-    until_knows(&sentinel, &other);
     let on = On::new(store_of(&[sentinel.port]));
     let (is_over, done) = (AtomicBool::new(false), [0; 3].map(AtomicU64::new));
     let wait_for = |more: u64| {
@@ -89,7 +92,7 @@ fn a_master_that_is_well_makes_room_and_nothing_is_lost() {
             });
         }
         // However this ends, so do they.
-        let _ends = Ends(&is_over);
+        let _over = Over(&is_over);
         wait_for(10);
         // A replica of which the sentinel has not heard for a moment is none that it takes.
         until("the sentinel begins to change the master", || {
@@ -100,7 +103,7 @@ fn a_master_that_is_well_makes_room_and_nothing_is_lost() {
         });
         until("the sentinel says so", || {
             let named = sentinel.cli(&["sentinel", "get-master-addr-by-name", "mine"]);
-            !named.ends_with(&of)
+            !named.ends_with(&master.port.to_string())
         });
         wait_for(10);
     });
@@ -111,30 +114,12 @@ fn a_master_that_is_well_makes_room_and_nothing_is_lost() {
     }
 }
 
-/// Says that it is over when it is dropped.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// What cannot be known is not assumed: it may be on its way to the master's place.
 #[test]
 fn a_replica_that_is_silent_and_held_for_up_is_waited_for() {
-    let Some((master, replica)) = pair() else {
+    let Some((_master, [_replica, other], sentinel)) = watched() else {
         return;
     };
-    let of = master.port.to_string();
-    let (Some(other), Some(sentinel)) = (
-        Server::start(&["--replicaof", "127.0.0.1", &of]),
-        watch(&master),
-    ) else {
-        return;
-    };
-    until_knows(&sentinel, &replica);
-    until_knows(&sentinel, &other);
     let slow = [
         "sentinel",
         "set",
@@ -145,11 +130,11 @@ fn a_replica_that_is_silent_and_held_for_up_is_waited_for() {
     assert_eq!(sentinel.cli(&slow), "OK");
     let on = On::new(store_of(&[sentinel.port]));
     on.run(&["put", "k", "v"]).ends(Exit::Success);
-    signal(&other, "-STOP");
+    other.signal("-STOP");
     on.run(&["put", "k", "w", "--busy-timeout", "1s"])
         .ends(Exit::Failure)
         .complains(&["1 of 2 replicas had it", "may be lost"]);
-    signal(&other, "-CONT");
+    other.signal("-CONT");
     on.run(&["put", "k", "x"]).ends(Exit::Success);
 }
 
@@ -165,7 +150,7 @@ fn a_change_that_waits_goes_to_the_master_that_sentinels_name_meanwhile() {
     let on = On::new(store_of(&[sentinel.port]));
     on.run(&["push", "l", "a"]).ends(Exit::Success);
     on.run(&["incr", "n"]).ends(Exit::Success).prints("1\n");
-    signal(&replica, "-STOP");
+    replica.signal("-STOP");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| on.run(&["incr", "n", "--busy-timeout", "20s"]));
         until("the master has carried it out", || {
@@ -200,12 +185,12 @@ fn of_sentinels_who_disagree_the_latest_is_believed() {
     until_knows(&sentinel, &replica);
     let on = On::new(store_of(&[behind.port, sentinel.port]));
     for args in [&["get", "k"][..], &["put", "k", "v"]] {
-        let mut command = on.command(args);
-        command.env("KV_BUSY_TIMEOUT", "300ms");
-        Ran::of(&mut command).ends(Exit::Failure).complains(&[
-            "it says that the master is",
-            "compare what `SENTINEL MASTER mine` says",
-        ]);
+        on.run_within("300ms", args)
+            .ends(Exit::Failure)
+            .complains(&[
+                "it says that the master is",
+                "compare what `SENTINEL MASTER mine` says",
+            ]);
     }
     assert_eq!(sentinel.cli(&["sentinel", "failover", "mine"]), "OK");
     until("the sentinel names the replica", || {
@@ -230,14 +215,14 @@ fn sentinels_tell_who_is_the_master() {
     let on = On::new(store_of(&[free_port(), port]));
     on.put("k", "v");
     let server = On::new(format!("redis://127.0.0.1:{port}"));
-    server
-        .run(&["get", "k", "--busy-timeout", "60s"])
+    // What asking again does not mend is told at once.
+    Started::new(server.command(&["get", "k", "--busy-timeout", "10m"]))
+        .end()
         .ends(Exit::Failure)
         .complains(&["redis+sentinel://HOST:PORT/NAME"]);
     let unknown = On::new(format!("redis+sentinel://127.0.0.1:{port}/other"));
-    let mut get = unknown.command(&["get", "k"]);
-    get.env("KV_BUSY_TIMEOUT", "50ms");
-    Ran::of(&mut get)
+    unknown
+        .run_within("50ms", &["get", "k"])
         .ends(Exit::Failure)
         .complains(&["knows no master `other`"]);
     until_knows(&sentinel, &replica);
@@ -248,22 +233,18 @@ fn sentinels_tell_who_is_the_master() {
     until("the master has forgotten its replica", || {
         of_master("connected_slaves:0") && of_master("repl_backlog_active:0")
     });
-    let mut put = on.command(&["put", "k", "lost"]);
-    put.env("KV_BUSY_TIMEOUT", "1s");
-    Ran::of(&mut put)
+    on.run_within("1s", &["put", "k", "lost"])
         .ends(Exit::Failure)
         .complains(&["0 of 1 replicas"]);
     let port = master.port.to_string();
     replica.cli(&["replicaof", "127.0.0.1", &port]);
     until("it has it back", || of_master("state=online"));
     on.put("k", "v");
-    kill(&master);
-    let mut get = on.command(&["get", "k"]);
-    get.env("KV_BUSY_TIMEOUT", "60s");
-    Ran::of(&mut get).ends(Exit::Success).prints("v");
+    master.signal("-KILL");
+    let ran = on.run_within("60s", &["get", "k"]);
+    ran.ends(Exit::Success).prints("v");
     let alone = On::new(format!("{}?replicas=0", on.store));
-    let mut put = alone.command(&["put", "k", "w"]);
-    put.env("KV_BUSY_TIMEOUT", "60s");
-    Ran::of(&mut put).ends(Exit::Success);
+    let ran = alone.run_within("60s", &["put", "k", "w"]);
+    ran.ends(Exit::Success);
     assert!(is_master(&replica));
 }

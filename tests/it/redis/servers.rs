@@ -99,6 +99,14 @@ impl Server {
         Self::start_in(port, dir, args)
     }
 
+    /// Sends it a signal, as kill(1) names it.
+    #[track_caller]
+    pub fn signal(&self, signal: &str) {
+        let pid = self.pid.to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Runs `redis-cli` and returns what it prints.
     pub fn cli(&self, args: &[&str]) -> String {
         cli(self.port, args)

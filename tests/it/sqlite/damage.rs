@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use kv::engine::{self, Location, Settings, Sync};
+use kv::engine::Sync;
 use kv::exit::Exit;
-use kv::store::{Key, Namespace, Selection, Store};
+use kv::store::{Clock as _, Key, Namespace, Selection, Store};
 
 use super::files::until_it_waits;
-use super::{database, sandbox};
-use crate::fsck::flips::{Now, is_refusal};
+use super::{database, number, sandbox};
+use crate::fsck::flips::is_refusal;
 use crate::harness::{Engine, Sandbox, tell_count};
+use crate::library::{Now, open};
 use crate::process::Started;
-use kv::store::Clock as _;
 
 /// Changes the database behind the store's back.
 #[track_caller]
@@ -114,12 +113,7 @@ fn a_listing_of_many_steps_tells_what_it_lacks_though_others_write() {
     let lines: String = (0..12_000).map(|n| format!("k{n}\tv\n")).collect();
     let import = kv.feed(["import", "--tsv"], lines.as_bytes());
     import.ends(Exit::Success);
-    let settings = Settings {
-        sync: Sync::Off,
-        busy_timeout: Duration::from_secs(10),
-        existing: false,
-    };
-    let store = engine::open(&Location::from_variable(kv.location()).unwrap(), settings);
+    let store = open(kv.location(), Sync::Off, 10);
     let namespace: Namespace = "default".parse().unwrap();
     let list = |keys_only, other: &str| {
         let selection = Selection {
@@ -167,9 +161,7 @@ fn a_check_finds_what_has_no_namespace_and_no_key() {
     }
     _ = kv.run(["fsck", "--repair"]).status();
     kv.run(["fsck"]).ends(Exit::Success).is_silent();
-    let lost = "SELECT count(*) FROM lost";
-    let lost: i64 = database(&kv).query_row(lost, [], |row| row.get(0)).unwrap();
-    assert_eq!(lost, 2);
+    assert_eq!(number(&kv, "SELECT count(*) FROM lost"), 2);
     // With no namespace at all there is nothing to go through, and no silence about it.
     kv.put("k", "v");
     change(&kv, "DELETE FROM namespace");
@@ -231,12 +223,7 @@ fn tables_of_the_version_before_are_read_and_brought_to_this_one_by_a_write() {
         kv.run(["fsck"]).ends(Exit::Success).is_silent();
         kv.run(["info"]).ends(Exit::Success);
     };
-    let version = || -> i64 {
-        let version = "PRAGMA user_version";
-        database(&kv)
-            .query_row(version, [], |row| row.get(0))
-            .unwrap()
-    };
+    let version = || number(&kv, "PRAGMA user_version");
     reads();
     kv.run(["put", "k", "w", "--if-absent"]).ends(Exit::No);
     assert_eq!(version(), 1);
@@ -316,14 +303,7 @@ fn no_flip_of_a_bit_makes_an_answer_wrong() {
             })
             .collect();
         kv.feed(["batch"], lines.as_bytes()).ends(Exit::Success);
-        let open = || {
-            let settings = Settings {
-                sync: Sync::Off,
-                busy_timeout: Duration::from_secs(10),
-                existing: false,
-            };
-            engine::open(&Location::from_variable(kv.location()).unwrap(), settings)
-        };
+        let open = || open(kv.location(), Sync::Off, 10);
         let namespace: Namespace = "default".parse().unwrap();
         let told = (0..KEYS).map(|n| {
             let name = Key::new(key(n)).unwrap();
@@ -363,6 +343,7 @@ fn no_flip_of_a_bit_makes_an_answer_wrong() {
             fs::write(path, bytes).unwrap();
         }
         assert!(wrong.is_empty(), "{engine:?}: {wrong:?}");
+        assert!(refused > 10, "{engine:?}: {refused} were refused");
         tell_count(&format!("{engine:?}: {FLIPS} bits, {refused} refused"));
     }
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use kv::exit::Exit;
 
-use super::{database, sandbox};
+use super::{database, reader, sandbox};
 use crate::harness::{Ran, Sandbox, names_in, until};
 use crate::machine::{Commons, Mount, mode_and_group};
 use crate::process::Started;
@@ -73,10 +73,7 @@ fn what_cannot_be_written_can_be_read() {
         reads();
         assert_eq!(names_in(&dir), ["store"]);
         // What the owner has not brought home is read from the log beside it.
-        let owner = rusqlite::Connection::open(dir.join("store")).unwrap();
-        owner
-            .query_row("SELECT count(*) FROM entry", [], |_| Ok(()))
-            .unwrap();
+        let owner = reader(&dir.join("store"));
         run_as(&commons, root, &["put", "k", "old"]).ends(Exit::Success);
         run_as(&commons, root, &["put", "k", "v"]).ends(Exit::Success);
         reads();

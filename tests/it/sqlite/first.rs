@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
 
-use super::{database, sandbox};
+use super::{reader, sandbox};
 use crate::harness::{KV, Ran, cannot_run, names_in, tell_count};
 use crate::kills::{can_inject, kill_at, trace};
 use crate::process::Started;
@@ -95,9 +95,7 @@ fn of_several_first_writers_each_stores_and_no_reader_sees_half_a_store() {
 fn a_log_that_is_left_of_another_store_is_none_of_a_new_one() {
     let kv = sandbox();
     kv.put("old", "v");
-    let open = database(&kv);
-    let rows = "SELECT count(*) FROM entry";
-    open.query_row(rows, [], |_| Ok(())).unwrap();
+    let open = reader(&kv.store());
     kv.put("older", "v");
     let log = fs::read(kv.path("store-wal")).unwrap();
     assert!(!log.is_empty());
@@ -125,6 +123,8 @@ fn a_file_system_without_files_that_have_no_name_will_do() {
             .env("HOME", kv.root());
         command.env("KV_STORE", kv.location()).stdin(Stdio::null());
         Ran::of(&mut command).ends(Exit::Success).is_silent();
+        let calls = fs::read_to_string(kv.path("trace")).unwrap();
+        assert!(calls.contains("INJECTED"), "{calls}");
         kv.holds("k", "v");
         kv.run(["fsck"]).ends(Exit::Success).is_silent();
     }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use kv::exit::Exit;
 
 use super::files::until_it_waits;
-use super::{database, sandbox};
+use super::{database, number, reader, sandbox};
 use crate::harness::Sandbox;
 use crate::process::Started;
 
@@ -138,9 +138,7 @@ fn a_store_that_is_taken_away_is_not_made_anew() {
 #[test]
 fn who_has_another_connection_open_loses_nothing() {
     let kv = with_backup();
-    let open = database(&kv);
-    let rows = "SELECT count(*) FROM entry";
-    open.query_row(rows, [], |_| Ok(())).unwrap();
+    let open = reader(&kv.store());
     let mut batch = Batch::new(&kv);
     // Two have the same file open, and its log is theirs.
     kv.holds("k", "newer");
@@ -214,11 +212,7 @@ fn what_another_program_writes_to_a_log_of_its_own_is_not_written_over() {
     assert!(complaint.contains("made another"), "{complaint}");
     drop(other);
     is_restored(&kv);
-    let count = "SELECT count(*) FROM note";
-    let count: i64 = database(&kv)
-        .query_row(count, [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(count, 1);
+    assert_eq!(number(&kv, "SELECT count(*) FROM note"), 1);
 }
 
 #[test]

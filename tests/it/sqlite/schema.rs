@@ -4,7 +4,7 @@ use std::fs;
 
 use kv::exit::Exit;
 
-use super::{LARGE, database, large, sandbox};
+use super::{LARGE, database, large, number, sandbox};
 use crate::harness::Ran;
 
 /// Demands that all of these are printed.
@@ -62,8 +62,7 @@ fn entries_whose_namespaces_are_gone_are_kept_as_lost() {
             &["a namespace that is not there", "moved to the table `lost`"],
         );
         kv.run(["fsck"]).ends(Exit::Success).is_silent();
-        let lost = "SELECT count(*) FROM lost WHERE key = x'6b'";
-        let lost: u32 = database(&kv).query_row(lost, [], |row| row.get(0)).unwrap();
+        let lost = number(&kv, "SELECT count(*) FROM lost WHERE key = x'6b'");
         assert_eq!(lost, 1);
         // No new namespace takes them for its own.
         kv.put("new", "w");
@@ -194,11 +193,8 @@ fn parts_of_no_entry_are_told_and_freed() {
         tells(&ran, &["warning", "belong to no entry: 2"]);
         _ = kv.run(free).ends(Exit::Success);
         kv.run(["fsck"]).ends(Exit::Success).is_silent();
-        let parts = "SELECT sum(length(bytes)) FROM part";
-        let left: u32 = database(&kv)
-            .query_row(parts, [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(left as usize, 2 * LARGE);
+        let left = number(&kv, "SELECT sum(length(bytes)) FROM part");
+        assert_eq!(usize::try_from(left), Ok(2 * LARGE));
         kv.holds("large", large());
     }
 }
