@@ -208,6 +208,7 @@ _kv_kind() {
         'append 1' | \
         'del +' | \
         'delete +' | \
+        'edit 1' | \
         'exists 1' | \
         'expire 1' | \
         'get 1' | \
@@ -240,7 +241,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help' ;;
+            kind='one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait batch import export gc fsck info serve mount namespaces completions init help' ;;
         *' --on-loss')
             kind='one of term ignore' ;;
         *' --store' | \
@@ -305,6 +306,9 @@ _kv() {
                 ;;
             kv,copy)
                 cmd="kv__subcmd__copy"
+                ;;
+            kv,edit)
+                cmd="kv__subcmd__edit"
                 ;;
             kv,expire)
                 cmd="kv__subcmd__expire"
@@ -397,7 +401,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm rename copy ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait batch import export gc fsck info serve mount namespaces completions init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -628,6 +632,60 @@ _kv() {
             ;;
         kv__subcmd__copy)
             opts="-h --if-absent --store --namespace --sync --busy-timeout --existing --token-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kv__subcmd__edit)
+            opts="-h --hex --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -50,6 +50,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "push" -d 'Add elements to the
 complete -c kv -n "__fish_kv_needs_command" -f -a "pop" -d 'Take an element from a list and print it'
 complete -c kv -n "__fish_kv_needs_command" -f -a "items" -d 'Print the elements of a list'
 complete -c kv -n "__fish_kv_needs_command" -f -a "update" -d 'Change a value by a program'
+complete -c kv -n "__fish_kv_needs_command" -f -a "edit" -d 'Change a value in an editor'
 complete -c kv -n "__fish_kv_needs_command" -f -a "lock" -d 'Run a program while holding a lock'
 complete -c kv -n "__fish_kv_needs_command" -f -a "memo" -d 'Run a program once and replay what it printed'
 complete -c kv -n "__fish_kv_needs_command" -f -a "wait" -d 'Wait until a key is there, gone or changed'
@@ -260,6 +261,15 @@ complete -c kv -n "__fish_kv_using_subcommand update" -l busy-timeout -d 'How lo
 complete -c kv -n "__fish_kv_using_subcommand update" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand update" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand edit" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand edit" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand edit" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand edit" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand edit" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand edit" -l hex -d 'Show the bytes as hexadecimal digits, for a value that is no text'
+complete -c kv -n "__fish_kv_using_subcommand edit" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
+complete -c kv -n "__fish_kv_using_subcommand edit" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand lock" -l wait -d 'Wait for at most this long; then status 124' -r
 complete -c kv -n "__fish_kv_using_subcommand lock" -l on-loss -d 'What becomes of CMD when the lock is lost; the status is 125 then' -r -f -a "term\t'It is sent TERM (the default)'
 ignore\t'It goes on'"
@@ -552,6 +562,7 @@ function __kv_kind
             'append 1' \
             'del +' \
             'delete +' \
+            'edit 1' \
             'exists 1' \
             'expire 1' \
             'get 1' \
@@ -584,7 +595,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update lock memo wait batch import export gc fsck info serve mount namespaces completions init help'
+            echo 'one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait batch import export gc fsck info serve mount namespaces completions init help'
         case '* --on-loss'
             echo 'one of term ignore'
         case '* --store' \

@@ -5,7 +5,8 @@
 #[rustfmt::skip]
 pub const MEANT: &[(&str, &str)] = &[
     ("setnx", "put --if-absent"), ("create", "put --if-absent"), ("setex", "put --ttl"),
-    ("psetex", "put --ttl"), ("getdel", "get --remove"), ("cat", "get"), ("unlink", "remove"),
+    ("psetex", "put --ttl"), ("getdel", "get --remove"), ("cat", "get"), ("mv", "rename"), ("cp", "copy"),
+    ("unlink", "remove"),
     ("purge", "remove"), ("scan", "ls"), ("dbsize", "ls --count"), ("strlen", "stat --field size"),
     ("incrby", "incr --by"), ("decr", "incr --by -1"), ("decrby", "incr --by"), ("pttl", "ttl"),
     ("pexpire", "expire"), ("persist", "expire KEY never"),

@@ -46,7 +46,9 @@ pub use self::reader::{Reader, command, names_a_program, parse};
 pub use self::serve::ServeArgs;
 pub use self::shell::{CompletionsArgs, Shell};
 pub use self::upkeep::{FsckArgs, GcArgs, InfoArgs};
-pub use self::values::{Field, GetArgs, HasArgs, LsArgs, MoveArgs, PutArgs, RemoveArgs, StatArgs};
+pub use self::values::{
+    EditArgs, Field, GetArgs, HasArgs, LsArgs, MoveArgs, PutArgs, RemoveArgs, StatArgs,
+};
 pub use self::variable::{Target, Variable};
 pub use self::with::With;
 
@@ -199,6 +201,14 @@ pub enum Command {
     /// No lock is held while CMD runs. If another changes the key meanwhile, the output is dropped
     /// and CMD is run again on the new value: it must bear being run more than once.
     Update(With<UpdateArgs>),
+
+    /// Change a value in an editor
+    ///
+    /// Opens the value in $VISUAL, or else $EDITOR or vi, and stores what is then in the file. If another
+    /// changes the key meanwhile, nothing is stored: the text is kept in a file, a line says where, and
+    /// the status is 1. A key that is absent is made. Text that stays as it is stores nothing. The expiry
+    /// stays as it is.
+    Edit(With<EditArgs>),
 
     /// Run a program while holding a lock
     ///

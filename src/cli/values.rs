@@ -96,6 +96,18 @@ pub struct MoveArgs {
     pub if_absent: bool,
 }
 
+/// Arguments of `kv edit`.
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// Key to change
+    #[arg(value_name = "KEY", value_parser = value::key(), allow_negative_numbers = true)]
+    pub key: Key,
+
+    /// Show the bytes as hexadecimal digits, for a value that is no text
+    #[arg(long)]
+    pub hex: bool,
+}
+
 /// Arguments of `kv remove`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("condition").multiple(false))]

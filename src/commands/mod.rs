@@ -4,6 +4,7 @@ mod append;
 mod batch;
 mod completions;
 mod copy;
+mod edit;
 #[cfg(feature = "bash-builtin")]
 pub mod embedded;
 mod expire;
@@ -153,6 +154,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Pop(with) => pop::run(&with.args, session),
         Command::Items(with) => items::run(&with.args, session),
         Command::Update(with) => update::run(&with.args, session),
+        Command::Edit(with) => edit::run(&with.args, session),
         Command::Lock(with) => lock::run(&with.args, session),
         Command::Memo(with) => memo::run(&with.args, session),
         Command::Batch(with) => batch::run(&with.args, session),

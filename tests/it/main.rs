@@ -30,6 +30,7 @@ mod counting;
 mod crash;
 mod damage;
 mod disks;
+mod edit;
 mod existing;
 mod exit;
 mod expire;

@@ -48,6 +48,11 @@ pub const COUNTING: &[Case] = cases![counting:
     many_can_be_the_first_to_push, pushed_elements_are_all_there,
 ];
 
+pub const EDIT: &[Case] = cases![edit:
+    text_that_stays_as_it_is_stores_nothing, what_another_changes_meanwhile_is_left_and_the_text_is_kept,
+    what_the_editor_leaves_is_stored_and_the_expiry_stays,
+];
+
 pub const EXPIRE: &[Case] = cases![expire:
     a_missing_key_is_silent_and_makes_nothing, gives_an_expiry_and_takes_it_back,
     keeps_value_and_modified_and_makes_a_new_etag, needs_a_duration_or_the_word_never,

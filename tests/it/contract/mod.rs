@@ -69,6 +69,7 @@ macro_rules! contract {
                 append APPEND
                 batch BATCH
                 concurrency CONCURRENCY
+                edit EDIT
                 existing EXISTING
                 expire EXPIRE
                 export EXPORT
