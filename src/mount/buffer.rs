@@ -27,6 +27,7 @@ pub(super) struct Snapshot {
     /// How many bytes are added to what the key holds, and since when.
     pub(super) tail: Option<(u64, Time)>,
     pub(super) is_pending: bool,
+    pub(super) is_given_up: bool,
 }
 
 impl Buffer {
@@ -50,6 +51,7 @@ impl Buffer {
             draft: draft.map(|draft| (draft.len(), modified)),
             tail: (tail > 0).then_some((tail, modified)),
             is_pending: state.is_pending(),
+            is_given_up: state.is_given_up,
         };
     }
 
@@ -140,6 +142,13 @@ impl State {
     /// Tells whether it is something else than the key's value.
     pub(super) fn is_pending(&self) -> bool {
         self.is_changed || self.kind != Kind::Key
+    }
+
+    /// Tells whether it is the key's value emptied, and nobody has written anything.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_empty = self.draft.as_ref().is_some_and(|draft| draft.len() == 0);
+        let is_new = self.is_whole && self.is_changed && !self.was_written;
+        self.kind == Kind::Key && is_new && is_empty
     }
 
     pub(super) fn note_written(&mut self, now: Time) {

@@ -48,7 +48,9 @@ impl App {
         };
         let is_changed = buffer.state().is_changed;
         let Some(opener) = handle.opener.as_ref().filter(|_| is_changed) else {
-            return Ok(());
+            let refused = *handle.refused.lock();
+            let untold = refused.filter(|_| handle.is_untold.load(SeqCst));
+            return untold.map_or(Ok(()), Err);
         };
         let file = (self.device.load(SeqCst), handle.number);
         let others = {
@@ -89,10 +91,16 @@ impl App {
             // Whoever was told that it is not stored writes it anew: then the old is not to come after it.
             handle.owes.store(0, SeqCst);
             let others = inode.handles();
-            let owes = |other: &Arc<Handle>| other.shares(buffer) && other.owes_to(&state);
-            if !others.iter().any(owes) {
+            let owes = |other: &&Arc<Handle>| other.shares(buffer) && other.owes_to(&state);
+            let is_late = stored.is_err() && stored != Err(Errno::ESTALE);
+            // It is stored together or not at all.
+            for other in others.iter().filter(|_| is_late).filter(owes) {
+                *other.refused.lock() = stored.err();
+                other.is_untold.store(true, SeqCst);
+                other.owes.store(0, SeqCst);
+            }
+            if !others.iter().any(|other| owes(&other)) {
                 inode.give_up(buffer, &mut state);
-                let is_late = stored.is_err() && stored != Err(Errno::ESTALE);
                 if is_late && state.kind == Kind::Key && inode.name().is_some() {
                     follow::drop_refused(self, inode, buffer, &mut state);
                 }
@@ -253,6 +261,14 @@ impl App {
         state.stores += 1;
         buffer.show(state, self.now());
         Ok(())
+    }
+
+    /// Stores what was changed before another changes the file. That it is refused is told to who has changed it.
+    pub(super) fn store_before(&self, inode: &Arc<Inode>, buffer: &Arc<Buffer>) -> Answer<()> {
+        match self.store_buffer(inode, buffer, &mut buffer.state()) {
+            Err(Errno::ESTALE) => Ok(()),
+            stored => stored,
+        }
     }
 
     /// Puts a draft in the place of the entry that it was made of. Where that is not there any more,

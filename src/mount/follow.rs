@@ -105,6 +105,7 @@ pub(super) fn drop_refused(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state
     let kept = State {
         draft: Some(draft),
         is_changed: true,
+        is_given_up: true,
         modified: state.modified.take(),
         ..State::default()
     };
@@ -133,8 +134,7 @@ pub(super) fn settle_emptied(app: &App, inode: &Inode, stored: &Arc<Buffer>) {
             continue;
         }
         let mut state = idle.state();
-        let is_empty = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
-        if state.is_whole && state.is_changed && is_empty && !state.was_written {
+        if state.is_idle() {
             state.is_changed = false;
             state.stores += 1;
             idle.show(&state, app.now());

@@ -62,6 +62,8 @@ pub(super) struct Handle {
     pub(super) only_adds: AtomicBool,
     /// What who closed it was told last, which is told to each who closes it.
     pub(super) refused: Mutex<Option<Errno>>,
+    /// Whether that was told to another only, who has closed it with what was done through this one.
+    pub(super) is_untold: AtomicBool,
     /// Whether the process that has opened it has closed it, and left it to others.
     pub(super) is_handed_on: AtomicBool,
     /// The value that it was opened on.
@@ -91,6 +93,7 @@ impl Handle {
             owes: AtomicU64::default(),
             only_adds: AtomicBool::default(),
             refused: Mutex::default(),
+            is_untold: AtomicBool::default(),
             is_handed_on: AtomicBool::default(),
             reader: Mutex::default(),
             stat: Mutex::default(),
@@ -113,7 +116,13 @@ impl Handle {
     /// Tells whether it only reads and has come to the end of what it holds: who asks for what has come
     /// since, as `tail -f` does, gets to see that.
     pub(super) fn waits(&self) -> bool {
-        !self.writes && !matches!(*self.progress.lock(), Progress::Amid)
+        self.goes_on() && !matches!(*self.progress.lock(), Progress::Amid)
+    }
+
+    /// Tells whether it only reads and may go on with what the file is now: not behind what was never stored.
+    fn goes_on(&self) -> bool {
+        let is_kept = || self.buffer().is_some_and(|is| is.snapshot().is_given_up);
+        !self.writes && !is_kept()
     }
 
     /// Notes that it was read up to here, of so many bytes.
@@ -145,7 +154,7 @@ impl Handle {
         let mut progress = self.progress.lock();
         let is_patient = matches!(*progress, Progress::Waits(since) if since.elapsed() > PATIENCE);
         let is_at_end = || self.held().is_none_or(|(len, _)| offset >= len);
-        let is_due = is_told || !self.writes && is_patient && is_at_end();
+        let is_due = is_told || is_patient && self.goes_on() && is_at_end();
         if is_due {
             *progress = Progress::Reached;
         }
@@ -267,6 +276,25 @@ impl Inode {
     /// Returns what whoever opens it goes on with.
     pub(super) fn buffer(&self) -> Option<Arc<Buffer>> {
         self.buffer.lock().clone()
+    }
+
+    /// Tells whether what somebody has added is pending in a buffer.
+    pub(super) fn is_added_to(&self, buffer: &Arc<Buffer>) -> bool {
+        let handles = self.handles();
+        let state = buffer.state();
+        let adds =
+            |is: &Arc<Handle>| is.only_adds.load(SeqCst) && is.shares(buffer) && is.owes_to(&state);
+        !state.tail.is_empty() || handles.iter().any(adds)
+    }
+
+    /// Tells whether somebody has it open to change what it holds, and not to write it anew.
+    pub(super) fn is_changed_in_place(&self) -> bool {
+        let is_in_place = |other: &Arc<Handle>| {
+            let buffer = other.written();
+            let is_whole = || buffer.as_ref().is_ok_and(|is| is.state().is_whole);
+            buffer.is_ok() && (other.only_adds.load(SeqCst) || !is_whole())
+        };
+        self.name().is_some() && self.handles().iter().any(is_in_place)
     }
 
     /// Tells whether a buffer is what whoever opens it goes on with.

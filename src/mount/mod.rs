@@ -50,8 +50,8 @@
 //! changed through one opening      who only reads the same entry reads the change from then on
 //! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
 //!                                  for the name finds another. Who only adds to it holds nothing, and sees what comes
-//! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now
-//! fstat(2) after the last byte
+//! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now,
+//! fstat(2) after the last byte      but not behind what was given up
 //! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that from
 //!                                  then on; else has a buffer of its own, as with O_TRUNC
@@ -59,7 +59,11 @@
 //!                                  what others go on with; a value that it holds is held by these, and it is a tail
 //! added to beside a part of        what is pending is stored before the other begins; where that is refused, who only
 //! others, or the other way round   adds goes on as who opens it anew
-//! emptied by O_TRUNC               a tail that is pending is stored before
+//! emptied by O_TRUNC               what somebody has added is stored before, if it is pending, and that it is emptied
+//!                                  at once where others have it open to write, and not anew
+//! opened to write, and not anew,   that it is emptied is stored before
+//! where another has emptied it and
+//! written nothing
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader.
@@ -73,7 +77,8 @@
 //! given up, or a close that fails  where nobody else has changed it, nobody finds it by the name any
 //!                                  more, and what was to be added goes. Only of who was killed, who writes to it in
 //!                                  place stores the rest, too; else they go on with the entry that it was made of,
-//!                                  and who reads it holds what it was
+//!                                  and who reads it holds what it was. Where a close fails, but with ESTALE, it is
+//!                                  given up for others that have changed it, who are told as they go on or close it
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first

@@ -87,11 +87,8 @@ impl App {
         let kind = current.as_ref().map(|buffer| buffer.state().kind);
         if mode.truncates {
             // What was added so far is emptied, too.
-            if let Some(buffer) = current.filter(|is| is.snapshot().tail.is_some()) {
-                match self.store_buffer(inode, &buffer, &mut buffer.state()) {
-                    Err(Errno::ESTALE) => {}
-                    stored => stored?,
-                }
+            if let Some(buffer) = current.filter(|is| inode.is_added_to(is)) {
+                self.store_before(inode, &buffer)?;
             }
             // What others have removed since it was found is made anew, as by who found nothing.
             let pin = match self.pin(inode)? {
@@ -102,8 +99,17 @@ impl App {
             state.kind = kind.unwrap_or_default();
             let buffer = Buffer::new(state, self.now());
             inode.replace(&buffer);
+            if inode.is_changed_in_place() {
+                self.store_before(inode, &buffer)?;
+            }
             return Ok((Some(buffer), None));
         }
+        // It was emptied before what is written from now on.
+        let is_idle = |is: &Arc<Buffer>| mode.writes && is.state().is_idle();
+        if let Some(buffer) = current.filter(|is| inode.name().is_some() && is_idle(is)) {
+            self.store_before(inode, &buffer)?;
+        }
+        let current = inode.buffer();
         if let Some(buffer) = &current
             && buffer.state().is_pending()
         {

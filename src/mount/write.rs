@@ -33,7 +33,8 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
     let only_adds = handle.only_adds.fetch_and(adds, SeqCst) && adds;
     // What else was written through it has gone.
     let refused = *handle.refused.lock();
-    if let Some(err) = refused.filter(|err| !adds && *err != Errno::ESTALE) {
+    let is_gone = !adds || handle.is_untold.swap(false, SeqCst);
+    if let Some(err) = refused.filter(|err| is_gone && *err != Errno::ESTALE) {
         return Err(err);
     }
     if inode.name().is_none() || only_adds && handle.owes_to(&buffer.state()) {

@@ -2,6 +2,7 @@
 
 use fuser::Errno;
 
+use super::super::inode::Mode;
 use super::{Change, Done, Entry, Model, Open};
 
 impl Model {
@@ -73,6 +74,7 @@ impl Model {
         let mut at = own;
         if self.files[file].current != Some(own) {
             let name = self.files[file].name.unwrap();
+            self.make_way(name, self.open[which].mode);
             let current = self.files[file].current;
             if current.is_none_or(|at| !self.changes[at].is_pending) && self.live(name).is_none() {
                 return Err(Errno::ESTALE);
@@ -110,9 +112,8 @@ impl Model {
             let of = |open: &&Open| open.file == file && open.mode.writes;
             let others = self.open.iter().filter(of).filter_map(|open| open.change);
             for other in others.filter(|other| *other != at) {
-                let idle = &mut self.changes[other];
-                let is_idle = idle.is_whole && idle.draft.as_deref() == Some(&[]);
-                if is_idle && idle.is_pending && !idle.was_written {
+                if self.is_idle(other) {
+                    let idle = &mut self.changes[other];
                     idle.is_pending = false;
                     idle.stores += 1;
                 }
@@ -122,6 +123,48 @@ impl Model {
             self.files[file].current = None;
         }
         stored
+    }
+
+    /// Stores what comes before an opening changes the file.
+    pub(in super::super) fn make_way(&mut self, name: usize, mode: Mode) {
+        let file = self.file(name);
+        let current = self.files[file].current.filter(|at| match mode.truncates {
+            true => self.is_added(*at),
+            false => mode.writes && self.is_idle(*at),
+        });
+        if let Some(at) = current {
+            _ = self.store(file, at);
+        }
+    }
+
+    /// Tells whether somebody has emptied it and written nothing.
+    pub(super) fn is_idle(&self, at: usize) -> bool {
+        let Change {
+            is_whole,
+            is_pending,
+            was_written,
+            ref draft,
+            ..
+        } = self.changes[at];
+        is_whole && is_pending && !was_written && draft.as_deref() == Some(&[])
+    }
+
+    /// Tells whether what somebody has added is pending in it.
+    pub(super) fn is_added(&self, at: usize) -> bool {
+        let Change {
+            stores, ref tail, ..
+        } = self.changes[at];
+        let adds = |open: &Open| open.change == Some(at) && open.only_adds && open.owes > stores;
+        !tail.is_empty() || self.open.iter().any(adds)
+    }
+
+    /// Tells whether somebody has a file open to write to what it holds.
+    pub(super) fn is_changed_by_others(&self, file: usize) -> bool {
+        let mut open = self
+            .open
+            .iter()
+            .filter(|open| open.file == file && open.mode.writes);
+        open.any(|open| open.only_adds || !self.changes[open.change.unwrap()].is_whole)
     }
 
     /// Tells whether who opens an entry goes on with a content.
@@ -225,6 +268,10 @@ impl Model {
         let Some(name) = self.files[file].name else {
             return;
         };
+        // No part of another value comes behind what was never stored.
+        if change.is_some_and(|at| self.changes[at].is_given_up) {
+            return;
+        }
         let live = self.live(name).cloned();
         let is_pending = |at: &usize| self.changes[*at].is_pending;
         let open = match self.files[file].current.filter(is_pending) {

@@ -106,6 +106,7 @@ impl Run {
                 Ok(_) if exclusive => return Err(Errno::EEXIST),
                 Ok((node, told)) => {
                     let number = follow::tell(&self.app, &node, &told).unwrap();
+                    self.model.make_way(name, mode);
                     match self.app.open_file(number, mode) {
                         // It is looked for again, as its name is another file's now.
                         Err(Errno::ESTALE) => continue,

@@ -120,12 +120,6 @@ impl Model {
 
     pub(super) fn opened(&mut self, name: usize, mode: Mode) -> Open {
         let file = self.file(name);
-        let added = self.files[file]
-            .current
-            .filter(|at| mode.truncates && !self.changes[*at].tail.is_empty());
-        if let Some(at) = added {
-            _ = self.store(file, at);
-        }
         let entry = self.live(name).cloned();
         let current = self.files[file].current;
         let mut open = Open {
@@ -136,7 +130,11 @@ impl Model {
             ..Open::default()
         };
         if mode.truncates {
-            open.change = Some(self.begin(file, Self::emptied(entry.as_ref())));
+            let at = self.begin(file, Self::emptied(entry.as_ref()));
+            if self.is_changed_by_others(file) {
+                _ = self.store(file, at);
+            }
+            open.change = Some(at);
         } else if current.is_some_and(|at| self.changes[at].is_pending) {
             open.change = current;
         } else {

@@ -146,3 +146,48 @@ fn who_has_emptied_a_file_and_written_nothing_leaves_what_others_write_there() {
         }
     });
 }
+
+#[test]
+fn who_has_emptied_a_file_has_done_so_before_others_change_it() {
+    on_each(MOST, |kv, mount| {
+        for (script, left) in [
+            ("exec 4>log 3>>log; echo a >&3; : > log; exec 3>&-", ""),
+            (
+                "exec 4>log 3>>log; echo a >&3; kv append log b; exec 3>&-",
+                "ba\n",
+            ),
+            (
+                "exec 4>log 3>>log; kv put log b; echo a >&3; exec 3>&-",
+                "ba\n",
+            ),
+            ("exec 3>>log 4>log; echo a >&3; : > log; exec 3>&-", ""),
+            (
+                "exec 3>>log 4>log; kv put log b; echo a >&3; exec 3>&-",
+                "ba\n",
+            ),
+            (
+                "exec 4>log 3<>log; printf a >&3; exec 3>&-; kv append log b",
+                "ab",
+            ),
+            (
+                "exec 3<>log 4>log; kv put log b; printf a >&3; exec 3>&-",
+                "b",
+            ),
+            // Of what another has written since only that goes which was there then.
+            (
+                "exec 4>log; echo x >&4; exec 3>>log; echo a >&3; : > log; echo b >&3; exec 3>&-",
+                "b\n",
+            ),
+            (
+                "exec 4>log; echo x >&4; exec 3>>log; echo a >&3; exec 3>&-",
+                "x\na\n",
+            ),
+        ] {
+            kv.put("log", "old");
+            let script = format!("{script}; exec 4>&-; kv get log");
+            let ran = mount.shell(kv, &script).ends(Exit::Success);
+            ran.prints(left);
+            kv.holds("log", left);
+        }
+    });
+}

@@ -175,6 +175,26 @@ for lock in ['begin exclusive', 'begin deferred']:
 os.write(other, b'more '); os.close(other)\"; kv get log";
     let ran = mount.shell(&kv, script).ends(Exit::Success);
     ran.prints("16\nold line more ");
+    // Nor by who has changed it beside: they are told so, too.
+    for flags in ["O_WRONLY|os.O_APPEND", "O_RDWR"] {
+        for before in ["pass", "attempt(lambda: os.write(other, b'again '))"] {
+            kv.put("log", "old ");
+            let script = format!(
+                "python3 -c \"import os, sqlite3
+def attempt(act):
+    try: act()
+    except OSError as err: print(err.errno, flush=True)
+fd = os.open('log', os.{flags}); other = os.open('log', os.{flags})
+os.write(fd, b'line '); os.write(other, b'more ')
+base = sqlite3.connect(os.environ['KV_STORE'].split(':', 1)[1], isolation_level=None)
+base.execute('begin exclusive'); attempt(lambda: os.close(fd)); base.execute('rollback')
+{before}; attempt(lambda: os.fsync(other)); attempt(lambda: os.close(other))\"; kv get log"
+            );
+            let ran = mount.shell(&kv, &script).ends(Exit::Success);
+            assert!(ran.stdout_text().starts_with("16\n16\n"), "{script}");
+            assert!(ran.stdout_text().ends_with("\nold "), "{script}");
+        }
+    }
     // Nor a part or a whole, nor what a child writes behind it; and who has read of it reads nothing else there.
     for flags in ["RDWR", "WRONLY|os.O_TRUNC"] {
         kv.put("log", "old value");

@@ -1,8 +1,9 @@
 //! Who reads a file while it is made anew through the same mount.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -119,5 +120,38 @@ print(os.read(half, 9000) == b'!' * 1000, os.read(half, 9000))\"";
         let ran = mount.shell(kv, script).ends(Exit::Success);
         ran.prints("True b''\n");
         mount.holds("k", "@".repeat(4000));
+    });
+}
+
+#[test]
+fn who_has_read_what_a_killed_writer_wrote_reads_nothing_behind_that() {
+    on_each(MOST, |kv, mount| {
+        kv.put("k", "the old value");
+        let mut writer = Command::new("sh");
+        writer.args(["-c", "exec > k; printf half; echo >&2; exec sleep 60"]);
+        let writer = writer.current_dir(mount.path("")).stderr(Stdio::piped());
+        let mut writer = writer.spawn().unwrap();
+        let mut line = [0];
+        writer
+            .stderr
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut line)
+            .unwrap();
+        let reader = File::open(mount.path("k")).unwrap();
+        assert_eq!(read(&reader, 0), b"half");
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        until("the old value is there again", || {
+            fs::metadata(mount.path("k")).unwrap().len() == 13
+        });
+        for _ in 0..3 {
+            assert_eq!(reader.metadata().unwrap().len(), 4);
+            assert_eq!(read(&reader, 4), b"");
+            // Who asks again after a while waits for more.
+            thread::sleep(Duration::from_millis(110));
+        }
+        assert_eq!(read(&reader, 0), b"half");
+        mount.holds("k", "the old value");
     });
 }
