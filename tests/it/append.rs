@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 
+use crate::files::flip_last;
 use crate::harness::{Ran, Sandbox};
 
 #[track_caller]
@@ -108,9 +109,7 @@ fn a_damaged_value_is_not_added_to() {
     for len in [10, 100_000] {
         kv.put("log", &"v".repeat(len));
         let path = kv.file_of(b"log");
-        let mut bytes = std::fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        std::fs::write(&path, &bytes).unwrap();
+        let bytes = flip_last(&path);
         kv.run(["append", "log", "w"])
             .ends(Exit::Damaged)
             .prints("")

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use kv::exit::Exit;
 
+use crate::files::{bytes, flip_last};
 use crate::harness::{Ran, Sandbox};
 
 pub mod input;
@@ -140,9 +141,7 @@ pub fn any_bytes_pass_as_keys_and_values() {
 #[test]
 pub fn a_large_value_has_its_length_in_front() {
     let kv = Sandbox::new();
-    let big: Vec<u8> = (0..5_000_000_u32)
-        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
-        .collect();
+    let big = bytes(5_000_000);
     fs::write(kv.path("big"), &big).unwrap();
     let ran = kv.feed(["batch"], b"put k --file big\nget k\nget k\n");
     let wanted = [reply(0, ""), reply(0, &big), reply(0, &big)].concat();
@@ -171,9 +170,7 @@ fn damage_that_is_found_late_is_still_a_whole_reply() {
         .ends(Exit::Success)
         .is_silent();
     let file = kv.file_of(b"k");
-    let mut bytes = fs::read(&file).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&file, bytes).unwrap();
+    flip_last(&file);
     let ran = kv.feed(["batch"], b"get k\nhas k\n").ends(Exit::Damaged);
     let out = ran.stdout();
     let head = out.iter().position(|&b| b == b'\n').unwrap();

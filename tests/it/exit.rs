@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 
 use kv::exit::Exit;
 
+use crate::files::flip_last;
 use crate::harness::{Ran, Sandbox};
 
 #[test]
@@ -38,9 +39,7 @@ fn drive(exit: Exit) -> Ran {
         }
         Exit::Damaged => {
             let path = kv.file_of(b"k");
-            let mut bytes = std::fs::read(&path).unwrap();
-            *bytes.last_mut().unwrap() ^= 1;
-            std::fs::write(&path, bytes).unwrap();
+            flip_last(&path);
             kv.run(["get", "k"])
         }
         Exit::Failure => kv.run(["put", "k", "--file", "missing"]),

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use kv::exit::Exit;
 use serde_json::Value;
 
+use crate::files::{bytes, flip_last};
 use crate::harness::{Sandbox, cannot_run, tell_count};
 
 /// Imports into a new store what another exports, and demands that the two are the same but for
@@ -114,10 +115,7 @@ pub fn large_values_and_many_entries_come_back() {
         1024 * 1024 + 1,
         3_000_000,
     ] {
-        let bytes: Vec<u8> = (0..size)
-            .map(|n: u32| (n.wrapping_mul(n) >> 9) as u8)
-            .collect();
-        kv.feed(["put", &format!("bytes {size}")], &bytes)
+        kv.feed(["put", &format!("bytes {size}")], &bytes(size))
             .ends(Exit::Success);
         let text: String = (0..size)
             .map(|n| if n % 7 == 0 { '\n' } else { 'ä' })
@@ -184,9 +182,7 @@ fn what_is_damaged_is_told_and_the_others_are_exported() {
     fs::write(kv.file_of(b"a"), "garbage").unwrap();
     for key in ["c", "large"] {
         let path = kv.file_of(key.as_bytes());
-        let mut bytes = fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs::write(path, bytes).unwrap();
+        flip_last(&path);
     }
     let ran = kv.run(["export"]).ends(Exit::Damaged).prints(&sound);
     let told = ran.stderr_text();
@@ -230,9 +226,7 @@ pub fn where_it_goes_may_close_or_fail() {
 pub fn it_takes_little_memory_however_much_there_is() {
     const MIB: usize = 1024 * 1024;
     let kv = Sandbox::new();
-    let value: Vec<u8> = (0..24 * MIB)
-        .map(|n| (n.wrapping_mul(n) >> 11) as u8)
-        .collect();
+    let value = bytes(24 * MIB);
     kv.feed(["put", "a", "--sync", "off"], &value)
         .ends(Exit::Success);
     for n in 0..24 {

@@ -9,7 +9,7 @@ mod packs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use kv::exit::Exit;
@@ -17,6 +17,7 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use crate::dated::date;
+use crate::files::flip;
 use crate::harness::{Ran, Sandbox};
 
 const MONTH: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);
@@ -148,13 +149,6 @@ pub fn findings(kv: &Sandbox, args: &[&str]) -> (Ran, Vec<Value>) {
 #[track_caller]
 pub fn is_clean(kv: &Sandbox) {
     kv.run(["fsck"]).ends(Exit::Success).is_silent();
-}
-
-/// Flips a bit of a file.
-pub fn flip(path: &Path, at: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use kv::exit::Exit;
 
+use crate::files::flip_last;
 use crate::harness::Sandbox;
 
 #[test]
@@ -77,9 +78,7 @@ fn remove_of_a_damaged_value_removes_nothing() {
     for len in [10, 100_000] {
         kv.put("k", &"v".repeat(len));
         let path = kv.file_of(b"k");
-        let mut bytes = std::fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        std::fs::write(&path, &bytes).unwrap();
+        flip_last(&path);
         kv.run(["get", "k", "--remove"])
             .ends(Exit::Damaged)
             .prints("")

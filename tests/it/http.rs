@@ -14,6 +14,7 @@ use std::thread;
 
 use kv::exit::Exit;
 
+use crate::files::bytes;
 use crate::harness::{Engine, KV, Ran, Sandbox};
 use crate::process::Started;
 use crate::serve::client::Server;
@@ -295,9 +296,7 @@ fn a_batch_of_a_client_reads_no_files_of_the_server() {
 fn a_large_value_streams() {
     let kv = Sandbox::new();
     let server = Server::of(&kv, &[]);
-    let value: Vec<u8> = (0..40_000_000_u32)
-        .map(|n| (n.wrapping_mul(n) >> 13) as u8)
-        .collect();
+    let value = bytes(40_000_000);
     fs::write(kv.path("value"), &value).unwrap();
     // What it may allocate is far less than the value has.
     let script = format!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 
+use crate::files::flip_last;
 use crate::harness::{Ran, Sandbox};
 
 #[track_caller]
@@ -168,9 +169,7 @@ fn a_damaged_number_is_not_counted_on() {
     let kv = Sandbox::new();
     kv.put("n", "5");
     let path = kv.file_of(b"n");
-    let mut bytes = std::fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
+    let bytes = flip_last(&path);
     kv.run(["incr", "n"])
         .ends(Exit::Damaged)
         .prints("")

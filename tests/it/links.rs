@@ -7,6 +7,7 @@ use std::process::Command;
 
 use kv::exit::Exit;
 
+use crate::files::image;
 use crate::harness::{Sandbox, cannot_run};
 
 /// Moves something out of the store and leaves a link to it.
@@ -15,18 +16,6 @@ fn link_out(kv: &Sandbox, path: &Path) -> std::path::PathBuf {
     fs::rename(path, &outside).unwrap();
     symlink(&outside, path).unwrap();
     outside
-}
-
-/// Everything below a directory, with the bytes of its files.
-fn image(root: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let walk = walkdir::WalkDir::new(root).sort_by_file_name();
-    walk.into_iter()
-        .map(|entry| {
-            let path = entry.unwrap().into_path();
-            let bytes = fs::read(&path).unwrap_or_default();
-            (path, bytes)
-        })
-        .collect()
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod dated;
 mod dice;
 mod engines;
+mod files;
 mod harness;
 mod history;
 mod library;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use kv::exit::Exit;
 
+use crate::files::{bytes, flip_last};
 use crate::harness::{Ran, Sandbox};
 
 /// A script that counts its own runs.
@@ -72,9 +73,7 @@ pub fn both_outputs_come_as_they_are_printed_and_are_replayed_in_that_order() {
 #[test]
 pub fn large_outputs_are_replayed_whole() {
     let kv = Sandbox::new();
-    let big: Vec<u8> = (0..5_000_000_u32)
-        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
-        .collect();
+    let big = bytes(5_000_000);
     fs::write(kv.path("big"), &big).unwrap();
     for _ in 0..2 {
         let ran = script(&kv, &["k"], "cat big & cat big >&2; wait").ends(Exit::Success);
@@ -313,9 +312,7 @@ fn what_is_no_result_is_run_over() {
         anew(n + 1);
     }
     let file = kv.file_of(b"k");
-    let mut bytes = fs::read(&file).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&file, &bytes).unwrap();
+    flip_last(&file);
     anew(5);
     // A result that was written for those who waited for it, long ago.
     kv.put("k", "kvmemo1 1 1\no 4\nold\n");

@@ -8,6 +8,7 @@ use std::thread;
 
 use kv::exit::Exit;
 
+use crate::files::flip;
 use crate::harness::{Sandbox, tell_count};
 
 /// How many tests of one kind go on at once.
@@ -21,12 +22,6 @@ fn packs(kv: &Sandbox) -> Vec<PathBuf> {
     names
         .map(|name| kv.space().join("packs").join(name))
         .collect()
-}
-
-fn flip(path: &Path, at: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 1;
-    fs::write(path, bytes).unwrap();
 }
 
 /// Packs what has a file of its own. A footer that does not match keeps gc from merging packs, so

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 
+use crate::files::flip_last;
 use crate::harness::Sandbox;
 use crate::push::has_items;
 
@@ -205,9 +206,7 @@ fn a_damaged_element_is_named_and_stays() {
     let kv = Sandbox::new();
     push(&kv, "abc");
     let path = file_of(&kv, 2);
-    let mut bytes = fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&path, &bytes).unwrap();
+    let bytes = flip_last(&path);
     pops(&kv, "a");
     let name = path.file_name().unwrap().to_str().unwrap();
     for _ in 0..2 {

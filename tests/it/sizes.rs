@@ -9,16 +9,11 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 
+use crate::files::pattern;
 use crate::harness::{Sandbox, cannot_run, tell_count};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-
-/// Returns a part of an endless text that does not repeat itself in step with any buffer.
-fn pattern(offset: usize, len: usize) -> Vec<u8> {
-    let byte = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
-    (offset..offset + len).map(byte).collect()
-}
 
 /// Cuts a length into odd pieces, of a byte up to some 100 KiB.
 fn odd_pieces(len: usize) -> impl Iterator<Item = (usize, usize)> {

@@ -5,6 +5,7 @@ use std::thread;
 
 use kv::exit::Exit;
 
+use crate::files::{bytes, flip_last};
 use crate::harness::{Ran, Sandbox, until};
 use crate::process::scripted;
 
@@ -15,9 +16,7 @@ fn update(kv: &Sandbox, script: &str) -> Ran {
 
 /// Makes bytes that no pipe and no buffer holds at once.
 fn large() -> Vec<u8> {
-    (0..3_000_017_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect()
+    bytes(3_000_017)
 }
 
 fn put_large(kv: &Sandbox, value: &[u8]) {
@@ -231,9 +230,7 @@ fn a_damaged_value_is_125_whatever_the_program_does() {
     for value in [b"small".to_vec(), large()] {
         put_large(&kv, &value);
         let path = kv.file_of(b"k");
-        let mut damaged = fs::read(&path).unwrap();
-        *damaged.last_mut().unwrap() ^= 1;
-        fs::write(&path, &damaged).unwrap();
+        let damaged = flip_last(&path);
         for script in [
             "cat",
             "echo new",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::{contents, copy, findings, flip, gc, is_clean, small, space};
+use crate::files::image;
 use crate::harness::Sandbox;
 use crate::machine::{is_root, mode_and_group};
 use crate::range::{note, range};
@@ -83,7 +84,7 @@ fn a_link_in_the_place_of_a_directory_is_not_followed() {
         let path = space(&kv).join(below);
         fs::rename(&path, &outside).unwrap();
         symlink(&outside, &path).unwrap();
-        let before = tree(&outside);
+        let before = image(&outside);
         told(&kv, "damage", &path);
         // What it holds decides over older values, and nobody knows what it held.
         let ran = kv.run(["fsck", "--repair"]);
@@ -91,7 +92,7 @@ fn a_link_in_the_place_of_a_directory_is_not_followed() {
         let want = if stays { 4 } else { 0 };
         assert_eq!(ran.status().code(), Some(want), "{}", ran.report());
         assert_eq!(path.is_symlink(), stays, "{}", below.display());
-        assert!(tree(&outside) == before, "{}", below.display());
+        assert!(image(&outside) == before, "{}", below.display());
         if !stays {
             let (ran, _) = findings(&kv, &[]);
             ran.ends(Exit::Success);
@@ -100,17 +101,6 @@ fn a_link_in_the_place_of_a_directory_is_not_followed() {
             gc(&kv);
         }
     }
-}
-
-fn tree(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let walk = walkdir::WalkDir::new(dir).sort_by_file_name();
-    walk.into_iter()
-        .map(|entry| {
-            let path = entry.unwrap().into_path();
-            let bytes = fs::read(&path).unwrap_or_default();
-            (path, bytes)
-        })
-        .collect()
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::client::Server;
+use crate::files::flip_last;
 use crate::harness::{KV, Sandbox, can_trace, cannot_run, until};
 
 /// What was changed just now could be changed again without a trace, so nothing of it is kept.
@@ -108,8 +109,6 @@ fn what_others_change_is_seen_at_once() {
     fs::rename(kv.path("moved"), kv.store()).unwrap();
     assert_eq!(get("other"), (200, "new".to_owned()));
     let file = kv.file_of(b"other");
-    let mut bytes = fs::read(&file).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&file, bytes).unwrap();
+    flip_last(&file);
     assert_eq!(get("other").0, 500);
 }
