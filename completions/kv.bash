@@ -200,7 +200,8 @@ _kv_kind() {
     case $1 in
         'lock --' | \
         'memo --' | \
-        'update --')
+        'update --' | \
+        'watch --')
             kind='command' ;;
         *' --from' | \
         *' --prefix' | \
@@ -241,7 +242,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait batch import export gc fsck info serve mount namespaces completions init help' ;;
+            kind='one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait watch batch import export gc fsck info serve mount namespaces completions init help' ;;
         *' --on-loss')
             kind='one of term ignore' ;;
         *' --store' | \
@@ -264,6 +265,8 @@ _kv_kind() {
         *' --max-size' | \
         *' --max-value' | \
         *' --modtime' | \
+        *' --settle' | \
+        *' --since' | \
         *' --stale' | \
         *' --timeout' | \
         *' --token-file' | \
@@ -394,6 +397,9 @@ _kv() {
             kv,wait)
                 cmd="kv__subcmd__wait"
                 ;;
+            kv,watch)
+                cmd="kv__subcmd__watch"
+                ;;
             *)
                 ;;
         esac
@@ -401,7 +407,7 @@ _kv() {
 
     case "${cmd}" in
         kv)
-            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait batch import export gc fsck info serve mount namespaces completions init help"
+            opts="-s -n -h -V --store --namespace --sync --busy-timeout --existing --token-file --help --version put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait watch batch import export gc fsck info serve mount namespaces completions init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2349,6 +2355,90 @@ _kv() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --sync)
+                    COMPREPLY=($(compgen -W "full off" -- "${cur}"))
+                    return 0
+                    ;;
+                --busy-timeout)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --token-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kv__subcmd__watch)
+            opts="-0 -h --prefix --null --json --values --now --since --settle --timeout --store --namespace --sync --busy-timeout --existing --token-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --prefix)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --since)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --settle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --store)

@@ -54,6 +54,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "edit" -d 'Change a value in a
 complete -c kv -n "__fish_kv_needs_command" -f -a "lock" -d 'Run a program while holding a lock'
 complete -c kv -n "__fish_kv_needs_command" -f -a "memo" -d 'Run a program once and replay what it printed'
 complete -c kv -n "__fish_kv_needs_command" -f -a "wait" -d 'Wait until a key is there, gone or changed'
+complete -c kv -n "__fish_kv_needs_command" -f -a "watch" -d 'Follow changes, or run a program for each'
 complete -c kv -n "__fish_kv_needs_command" -f -a "batch" -d 'Carry out commands from standard input'
 complete -c kv -n "__fish_kv_needs_command" -f -a "import" -d 'Store entries from standard input'
 complete -c kv -n "__fish_kv_needs_command" -f -a "export" -d 'Print entries for `kv import`'
@@ -311,6 +312,22 @@ complete -c kv -n "__fish_kv_using_subcommand wait" -l token-file -d 'The first 
 complete -c kv -n "__fish_kv_using_subcommand wait" -l gone -d 'Wait until there is no such key'
 complete -c kv -n "__fish_kv_using_subcommand wait" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand watch" -l prefix -d 'Tell changes of keys that begin with PREFIX' -r -f
+complete -c kv -n "__fish_kv_using_subcommand watch" -l since -d 'Begin with what has changed since `kv ls -l` printed FILE; with -0, `kv ls -l -0`' -r -F
+complete -c kv -n "__fish_kv_using_subcommand watch" -l settle -d 'Tell changes when none has come for this long, or for ten times as long at the latest' -r
+complete -c kv -n "__fish_kv_using_subcommand watch" -l timeout -d 'End after this long, with status 1 if nothing was told' -r
+complete -c kv -n "__fish_kv_using_subcommand watch" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
+complete -c kv -n "__fish_kv_using_subcommand watch" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand watch" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
+off\t'The death of any process, kv itself too, but not a power cut'"
+complete -c kv -n "__fish_kv_using_subcommand watch" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
+complete -c kv -n "__fish_kv_using_subcommand watch" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
+complete -c kv -n "__fish_kv_using_subcommand watch" -s 0 -l null -d 'End each line, or each change and value, with NUL instead'
+complete -c kv -n "__fish_kv_using_subcommand watch" -l json -d 'Print one JSON object a line'
+complete -c kv -n "__fish_kv_using_subcommand watch" -l values -d 'Print each value too'
+complete -c kv -n "__fish_kv_using_subcommand watch" -l now -d 'Begin with what is there'
+complete -c kv -n "__fish_kv_using_subcommand watch" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
+complete -c kv -n "__fish_kv_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand batch" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand batch" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand batch" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -554,7 +571,8 @@ function __kv_kind
     switch $argv[1]
         case 'lock --' \
             'memo --' \
-            'update --'
+            'update --' \
+            'watch --'
             echo 'command'
         case '* --from' \
             '* --prefix' \
@@ -595,7 +613,7 @@ function __kv_kind
         case 'expire 2'
             echo 'one of never'
         case 'help 1'
-            echo 'one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait batch import export gc fsck info serve mount namespaces completions init help'
+            echo 'one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait watch batch import export gc fsck info serve mount namespaces completions init help'
         case '* --on-loss'
             echo 'one of term ignore'
         case '* --store' \
@@ -618,6 +636,8 @@ function __kv_kind
             '* --max-size' \
             '* --max-value' \
             '* --modtime' \
+            '* --settle' \
+            '* --since' \
             '* --stale' \
             '* --timeout' \
             '* --token-file' \

@@ -64,7 +64,7 @@ macro_rules! each {
 each! {
     Get, Put set, Remove rm del delete, Rename, Copy, Ls list keys, Has exists, Stat, Expire, Ttl, Incr, Append,
     Push, Pop, Items,
-    Update, Edit, Lock, Memo, Wait, Batch, Import, Export, Gc, Fsck, Info, Serve, Mount, Namespaces,
+    Update, Edit, Lock, Memo, Wait, Watch, Batch, Import, Export, Gc, Fsck, Info, Serve, Mount, Namespaces,
     Completions, Init,
 }
 

@@ -40,7 +40,7 @@ pub use self::fstab::is_helper;
 pub use self::global::{Durability, Global};
 pub use self::lists::{ItemsArgs, PopArgs, PushArgs};
 pub use self::memo::MemoArgs;
-pub use self::programs::{LockArgs, OnLoss, UpdateArgs, WaitArgs};
+pub use self::programs::{LockArgs, OnLoss, UpdateArgs, WaitArgs, WatchArgs};
 pub use self::reach::{MountArgs, NamespacesArgs};
 pub use self::reader::{Reader, command, names_a_program, parse};
 pub use self::serve::ServeArgs;
@@ -235,6 +235,20 @@ pub enum Command {
     /// Returns as soon as it holds, and at once if it holds already.
     Wait(With<WaitArgs>),
 
+    /// Follow changes, or run a program for each
+    ///
+    /// Prints a line for each key that changes, at once: `put` or `gone`, its etag or `-`, and the key,
+    /// with tabs between them. An expired key is gone at its time. It goes on until it is ended, or
+    /// --timeout is over.
+    ///
+    /// It tells states: a key that changes again before it was looked at is told once, as it is then, and
+    /// the last state of each key is told in any case.
+    ///
+    /// With CMD, CMD is run once for each key that has changed, one at a time, with the value on its
+    /// standard input and KV_KEY, KV_EVENT and KV_ETAG in its environment. A status other than 0 ends it,
+    /// and is returned.
+    Watch(With<WatchArgs>),
+
     /// Carry out commands from standard input
     ///
     /// Takes one command a line, without `kv`, quoted as in a shell: 'text', "text", \c and
@@ -350,6 +364,9 @@ pub enum Command {
 impl Command {
     /// Tells whether the command runs a program, whose exit status it then returns.
     pub fn runs_a_program(&self) -> bool {
-        matches!(self, Self::Update(_) | Self::Lock(_) | Self::Memo(_))
+        match self {
+            Self::Watch(with) => !with.args.command.is_empty(),
+            _ => matches!(self, Self::Update(_) | Self::Lock(_) | Self::Memo(_)),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Arguments of the commands that run a program, and of `wait`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
@@ -97,4 +98,52 @@ pub struct WaitArgs {
     /// Wait until the key's entry has another etag than this one, or is gone
     #[arg(long, value_name = "ETAG", value_hint = ValueHint::Other)]
     pub changed: Option<Etag>,
+}
+
+/// Arguments of `kv watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Pattern that keys must match
+    #[arg(value_name = "GLOB", value_hint = ValueHint::Other)]
+    pub glob: Option<OsString>,
+
+    /// Tell changes of keys that begin with PREFIX
+    #[arg(long, value_name = "PREFIX", allow_negative_numbers = true)]
+    #[arg(value_hint = ValueHint::Other)]
+    pub prefix: Option<OsString>,
+
+    /// End each line, or each change and value, with NUL instead
+    #[arg(short = '0', long)]
+    pub null: bool,
+
+    /// Print one JSON object a line
+    #[arg(long, conflicts_with = "null")]
+    pub json: bool,
+
+    /// Print each value too
+    #[arg(long)]
+    pub values: bool,
+
+    /// Begin with what is there
+    #[arg(long, conflicts_with = "since")]
+    pub now: bool,
+
+    /// Begin with what has changed since `kv ls -l` printed FILE; with -0, `kv ls -l -0`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub since: Option<PathBuf>,
+
+    /// Tell changes when none has come for this long, or for ten times as long at the latest
+    #[arg(long, value_name = "DURATION", value_parser = value::patience)]
+    #[arg(allow_negative_numbers = true)]
+    pub settle: Option<Duration>,
+
+    /// End after this long, with status 1 if nothing was told
+    #[arg(long, value_name = "DURATION", value_parser = value::patience)]
+    #[arg(allow_negative_numbers = true)]
+    pub timeout: Option<Duration>,
+
+    /// Program to run for each key that has changed, instead of printing it
+    #[arg(value_name = "CMD", last = true, conflicts_with_all = ["json", "values"])]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }

@@ -155,7 +155,9 @@ fn wants_value(command: &clap::Command, word: &str) -> bool {
 /// a command has exit statuses of its own for its own failures.
 pub fn names_a_program(args: &[OsString]) -> bool {
     let name = command_at(&command(), args).and_then(|at| args[at].to_str());
-    name.is_some_and(runs_a_program)
+    // Of some it is left open whether they do.
+    let is_open = name == Some("watch") && !args.iter().any(|arg| arg == "--");
+    name.is_some_and(runs_a_program) && !is_open
 }
 
 /// Tells whether the command of this name runs a program, which then stands behind `--`.

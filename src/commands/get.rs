@@ -29,8 +29,7 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
             let (key, value) = (key.as_bytes(), Some(value));
             let listed = Listed { key, meta, value };
             let now = session.now();
-            let written =
-                entry::write(session.out, &*session.store, namespace, listed, now, false)?;
+            let written = entry::write(session.out, &*session.store, namespace, listed, now, None)?;
             Ok(match written.or_cannot_write()? {
                 true => Exit::Success,
                 false => Exit::No,

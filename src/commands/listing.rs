@@ -58,7 +58,8 @@ pub(super) fn print_json(
     now: Time,
     names_namespace: bool,
 ) -> Result<()> {
-    entry::write(out, store, namespace, listed, now, names_namespace)?
+    let more = names_namespace.then(|| ("namespace", namespace.as_str()));
+    entry::write(out, store, namespace, listed, now, more)?
         .map(drop)
         .or_cannot_write()
 }

@@ -42,6 +42,7 @@ mod ttl;
 mod update;
 mod value;
 mod wait;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -161,6 +162,7 @@ fn dispatch(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
         Command::Import(with) => import::run(&with.args, session),
         Command::Export(with) => export::run(&with.args, session),
         Command::Wait(with) => wait::run(&with.args, session),
+        Command::Watch(with) => watch::run(&with.args, session),
         Command::Gc(with) => gc::run(&with.args, session),
         Command::Fsck(with) => fsck::run(&with.args, session),
         Command::Info(with) => info::run(&with.args, session),

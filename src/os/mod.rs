@@ -28,6 +28,7 @@
 //! | [`sync_first`] | fsync(2) | F_BARRIERFSYNC, else fsync(2) | fsync(2) |
 //! | [`unmount`] | umount2(2), fusermount3 | umount(8) | umount(8) |
 //! | [`Watch`] | inotify(7), and every 5 s | every 0.1 s | every 0.1 s |
+//! | [`Watch::sees`] | the kinds of file systems that are this machine's own | never | never |
 //! | [`Writer`], [`closing`] | pidfd, /proc | never known | never known |
 
 mod background;
@@ -76,8 +77,10 @@ pub(crate) use self::process::{
 };
 pub(crate) use self::random::random;
 pub(crate) use self::socket::{accept, connect_unix, is_listening};
-pub(crate) use self::stdio::{RawStderr, RawStdin, RawStdout, is_typed, stdin_is_null};
-pub(crate) use self::watch::Watch;
+pub(crate) use self::stdio::{
+    RawStderr, RawStdin, RawStdout, end_when_unread, is_typed, stdin_is_null,
+};
+pub(crate) use self::watch::{Happened, Watch};
 pub(crate) use self::writer::{Closing, Writer, closing};
 
 /// Returns the time since the machine was started. It goes on while the machine sleeps, and nobody

@@ -29,7 +29,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -46,6 +46,8 @@ const FORWARDED: [Signal; 4] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
 ];
+/// Those of them that mean kv as well, when the program has ended.
+const ENDING: [Signal; 2] = [Signal::SIGTERM, Signal::SIGHUP];
 /// Left to the program alone while it runs.
 const LEFT: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
 
@@ -72,12 +74,18 @@ pub(crate) struct Supervisor {
 
 /// Asks for the end of the program that is waited for, from any thread.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stopper(Arc<AtomicBool>);
+pub(crate) struct Stopper(Arc<Wishes>);
+
+#[derive(Debug, Default)]
+struct Wishes {
+    stop: AtomicBool,
+    ended_by: AtomicU8,
+}
 
 impl Stopper {
     /// Has TERM sent to the program, unless it has ended.
     pub(crate) fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.stop.store(true, Ordering::SeqCst);
         // It wakes who waits for the program, and means nothing to anybody else. To signal the
         // program itself from here would be to signal a number that may be another's by now.
         _ = kill(Pid::this(), Signal::SIGCHLD);
@@ -100,6 +108,11 @@ impl Supervisor {
             original,
             stopper: Stopper::default(),
         })
+    }
+
+    /// Returns the signal by which somebody wanted kv to end while the program was waited for.
+    pub(crate) fn ended_by(&self) -> Option<u8> {
+        Some(self.stopper.0.ended_by.load(Ordering::SeqCst)).filter(|signal| *signal > 0)
     }
 
     /// Returns what ends the program before its time.
@@ -191,12 +204,15 @@ fn wait(held: &SigSet, stopper: &Stopper, child: &mut Child) -> io::Result<ExitS
             return Ok(status);
         }
         // It cannot be another process's number: the child has not been waited for.
-        if stopper.0.swap(false, Ordering::SeqCst) {
+        if stopper.0.stop.swap(false, Ordering::SeqCst) {
             _ = kill(pid, Signal::SIGTERM);
         }
         let signal = held.wait()?;
         if FORWARDED.contains(&signal) {
             _ = kill(pid, signal);
+        }
+        if ENDING.contains(&signal) {
+            stopper.0.ended_by.store(signal as u8, Ordering::SeqCst);
         }
     }
 }

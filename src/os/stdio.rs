@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::interrupt;
+use super::process::spawn_without_signals;
 
 /// Whether standard output was closed when the program began: a value would vanish without an error
 /// in what stands in its place.
@@ -72,6 +73,23 @@ impl RawStdout {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
+}
+
+/// Ends the process with status 0 as soon as nobody can read its output any more: who waits for something to
+/// print would notice it by printing.
+pub(crate) fn end_when_unread() -> io::Result<()> {
+    let wait = || {
+        // What is asked for is nothing but what is told in any case: that it has no reader.
+        let mut fds = [PollFd::from_borrowed_fd(
+            rustix::stdio::stdout(),
+            PollFlags::empty(),
+        )];
+        while poll(&mut fds, None) == Err(Errno::INTR) {}
+        if fds[0].revents().contains(PollFlags::ERR) {
+            std::process::exit(0);
+        }
+    };
+    spawn_without_signals(wait).map(drop)
 }
 
 /// Standard input without a buffer.

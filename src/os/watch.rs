@@ -25,12 +25,40 @@ pub(crate) struct Watch {
     is_blind: Cell<bool>,
 }
 
+/// Something that happened in a directory.
+#[derive(Debug)]
+pub(crate) struct Happened<'a> {
+    /// What [`Watch::add`] has returned for the directory; -1 where more happened than is told.
+    pub(crate) dir: i32,
+    /// The name that came, went or changed; empty where it was the directory itself.
+    pub(crate) name: &'a [u8],
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::ffi::CStr;
+    use std::mem::MaybeUninit;
+
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-    use super::{Cell, Instant, LONGEST_WAIT, PAUSE, Path, Watch, io, sleep};
+    use super::{Cell, Duration, Happened, Instant, LONGEST_WAIT, PAUSE, Path, Watch, io, sleep};
+
+    /// File systems whose every change is one of this machine's, and announced (statfs(2)).
+    const LOCAL: [i64; 12] = [
+        0xEF53,      // ext2, ext3, ext4
+        0x5846_5342, // XFS
+        0x9123_683E, // btrfs
+        0x0102_1994, // tmpfs
+        0xF2F5_2010, // F2FS
+        0x2FC1_2FC1, // ZFS
+        0x794C_7630, // overlayfs
+        0xCA45_1A4E, // bcachefs
+        0x8584_58F6, // ramfs
+        0x3153_464A, // JFS
+        0x4D44,      // FAT
+        0x2011_BAB0, // exFAT
+    ];
 
     impl Watch {
         /// Watches nothing yet.
@@ -45,7 +73,7 @@ mod linux {
         /// Watches a directory; one that does not exist is not watched. Watching it twice is
         /// watching it once. Where it cannot be watched (there are too many watches already, or this
         /// user cannot read it) each wait is a short one.
-        pub(crate) fn add(&self, dir: &Path) {
+        pub(crate) fn add(&self, dir: &Path) -> Option<i32> {
             let changes = WatchFlags::CREATE
                 | WatchFlags::MOVED_TO
                 | WatchFlags::MOVED_FROM
@@ -54,38 +82,64 @@ mod linux {
                 | WatchFlags::DELETE_SELF
                 | WatchFlags::MOVE_SELF
                 | WatchFlags::ONLYDIR;
-            let Some(inotify) = &self.inotify else {
-                return;
-            };
-            match inotify::add_watch(inotify, dir, changes) {
-                Ok(_) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
-                Err(_) => self.is_blind.set(true),
+            let added = inotify::add_watch(self.inotify.as_ref()?, dir, changes);
+            let none = [rustix::io::Errno::NOENT, rustix::io::Errno::NOTDIR];
+            if added.is_err_and(|err| !none.contains(&err)) {
+                self.is_blind.set(true);
             }
+            added.ok()
+        }
+
+        /// Tells whether whatever happens in a directory, and in those that were added, is told.
+        pub(crate) fn sees(&self, dir: &Path) -> bool {
+            // Its width is another on each processor.
+            #[allow(clippy::useless_conversion)]
+            let kind = rustix::fs::statfs(dir).ok().map(|fs| i64::from(fs.f_type));
+            let is_local = kind.is_some_and(|kind| LOCAL.contains(&kind));
+            self.inotify.is_some() && !self.is_blind.get() && is_local
         }
 
         /// Waits until something has happened since the last wait, or until `until`; now and then
         /// also for no reason.
         pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<()> {
+            let most = match self.is_blind.get() {
+                true => PAUSE,
+                false => LONGEST_WAIT,
+            };
+            // What happened does not matter, only that it did: the caller looks for itself.
+            self.wait_for(until, Some(most), &mut |_| {})
+        }
+
+        /// As [`Watch::wait`], for as long as that at most, and tells what has happened.
+        pub(crate) fn wait_for(
+            &self,
+            until: Option<Instant>,
+            most: Option<Duration>,
+            tell: &mut dyn FnMut(Happened<'_>),
+        ) -> io::Result<()> {
             let Some(inotify) = &self.inotify else {
-                sleep(until);
+                sleep(until, most.unwrap_or(PAUSE));
                 return Ok(());
             };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let most = if self.is_blind.get() {
-                PAUSE
-            } else {
-                LONGEST_WAIT
-            };
-            let longest = left.unwrap_or(most).min(most);
-            let timeout = Timespec::try_from(longest).map_err(io::Error::other)?;
+            let longest = left.into_iter().chain(most).min();
+            let timeout = longest.map(Timespec::try_from).transpose();
+            let timeout = timeout.map_err(io::Error::other)?;
             let mut fds = [PollFd::new(inotify, PollFlags::IN)];
-            match poll(&mut fds, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(()),
+                Ok(_) => {}
                 Err(err) => return Err(err.into()),
             }
-            // What happened does not matter, only that it did: the caller looks for itself.
-            let mut events = [0_u8; 4096];
-            while rustix::io::read(inotify, &mut events).is_ok_and(|n| n > 0) {}
+            let mut events = [MaybeUninit::<u8>::uninit(); 4096];
+            let mut reader = inotify::Reader::new(inotify, &mut events);
+            // It ends where there is none any more.
+            while let Ok(event) = reader.next() {
+                tell(Happened {
+                    dir: event.wd(),
+                    name: event.file_name().map_or(b"", CStr::to_bytes),
+                });
+            }
             Ok(())
         }
     }
@@ -99,16 +153,31 @@ impl Watch {
         Self {}
     }
 
-    pub(crate) fn add(&self, _dir: &Path) {}
+    pub(crate) fn add(&self, _dir: &Path) -> Option<i32> {
+        None
+    }
+
+    pub(crate) fn sees(&self, _dir: &Path) -> bool {
+        false
+    }
 
     pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<()> {
-        sleep(until);
+        self.wait_for(until, None, &mut |_| {})
+    }
+
+    pub(crate) fn wait_for(
+        &self,
+        until: Option<Instant>,
+        most: Option<Duration>,
+        _tell: &mut dyn FnMut(Happened<'_>),
+    ) -> io::Result<()> {
+        sleep(until, most.unwrap_or(PAUSE));
         Ok(())
     }
 }
 
 /// Waits where nothing tells of changes: the caller looks again now and then.
-fn sleep(until: Option<Instant>) {
+fn sleep(until: Option<Instant>, most: Duration) {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    std::thread::sleep(left.unwrap_or(PAUSE).min(PAUSE));
+    std::thread::sleep(left.unwrap_or(most).min(most));
 }

@@ -102,7 +102,7 @@ fn write(
         if inline.is_some_and(|inline| listed.meta.size > inline) {
             listed.value = None;
         }
-        match entry::write(out, app.store(), namespace, listed, now, false) {
+        match entry::write(out, app.store(), namespace, listed, now, None) {
             Ok(written) => _ = written?,
             Err(err) => damage.note(err, false, out)?,
         }

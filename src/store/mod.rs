@@ -5,7 +5,7 @@
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`units`], [`entry`], [`put`], [`scan`],
 //! [`glob`], [`error`], [`percent`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
-//! [`lists`], [`locks`], [`watch`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
+//! [`lists`], [`locks`], [`watch`] with [`follow`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
 
 pub mod bulk;
 pub mod check;
@@ -13,6 +13,7 @@ pub mod entries;
 pub mod entry;
 pub mod error;
 pub mod evict;
+pub mod follow;
 pub mod glob;
 pub mod key;
 pub mod lists;
@@ -32,6 +33,7 @@ pub use self::check::{Check, Finding};
 pub use self::entries::{Entries, Place, Turn};
 pub use self::entry::{Entry, Etag, Meta, Source, Value};
 pub use self::error::{Fault, OrCannot, Result, StoreError};
+pub use self::follow::{Change, Follower};
 pub use self::glob::Glob;
 pub use self::key::Key;
 pub use self::lists::{End, Lists};
@@ -41,7 +43,7 @@ pub use self::put::{Condition, Expiry, Put};
 pub use self::scan::{Listed, Listing, Scan, Selection};
 pub use self::time::{Clock, Deadline, Time};
 pub use self::upkeep::{Collect, Collected, Info, Progress, Upkeep};
-pub use self::watch::{Watch, WatchTarget, Watcher};
+pub use self::watch::{Changed, Watch, WatchTarget, Watcher};
 
 /// A store: all of its facets.
 pub trait Store: Entries + Lists + Locks + Watch + Bulk + Upkeep {}

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::{Key, Namespace, Result};
+use crate::store::{Key, Namespace, Result, Selection};
 
 /// What to watch.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,18 @@ pub enum WatchTarget<'a> {
     Key(&'a Key),
     /// The elements of the list that the namespace is.
     List,
+    /// All its entries, or those of a selection where the engine can tell them apart.
+    All(&'a Selection),
+}
+
+/// What may have changed of all that is watched.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Whatever there is.
+    All,
+    /// What is in these places, and nothing else: each with the key that is there, where one was found.
+    /// A place is what [`Watcher::place`] makes of a key.
+    At(Vec<(Vec<u8>, Option<Key>)>),
 }
 
 /// A watch on a part of a store.
@@ -22,11 +34,27 @@ pub trait Watcher {
     ///
     /// Where the system fails to wait.
     fn wait(&mut self, until: Option<Instant>) -> Result<()>;
+
+    /// Tells what may have changed since this was asked last, of a watch on [`WatchTarget::All`].
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be found out.
+    fn changed(&mut self) -> Result<Changed> {
+        Ok(Changed::All)
+    }
+
+    /// Returns by what the place of a key is known where it may be told without the key: as many bytes for
+    /// each.
+    fn place(&self, key: &[u8]) -> Vec<u8> {
+        _ = key;
+        Vec::new()
+    }
 }
 
 /// How a change is waited for; by default by looking again and again.
 pub trait Watch {
-    /// Begins to watch a key, or all of a list. Whoever looks after this call, finds nothing, and
+    /// Begins to watch a key, all of a list, or all entries. Whoever looks after this call, finds nothing, and
     /// waits, is woken by what happens after the look.
     ///
     /// # Errors
@@ -43,17 +71,33 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Returns what only looks again and again.
 pub fn poll() -> Box<dyn Watcher> {
-    Box::new(Poll(SHORTEST_PAUSE))
+    Box::new(Poll::default())
 }
 
 /// Waits for nothing but the time.
-struct Poll(Duration);
+#[derive(Debug)]
+pub struct Poll(Duration);
+
+impl Default for Poll {
+    fn default() -> Self {
+        Self(SHORTEST_PAUSE)
+    }
+}
+
+impl Poll {
+    /// Returns for how long to wait before the next look.
+    pub fn pause(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+}
 
 impl Watcher for Poll {
     fn wait(&mut self, until: Option<Instant>) -> Result<()> {
+        let pause = self.pause();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        thread::sleep(left.map_or(self.0, |left| left.min(self.0)));
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+        thread::sleep(left.map_or(pause, |left| left.min(pause)));
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use super::text::Utf8Check;
 /// A value of at most this many bytes is held in memory.
 const HELD: u64 = 1024 * 1024;
 
-/// Writes one entry that `store` has listed, with its value if that was listed, and with the
-/// namespace it is in if `names_namespace`. Returns whether it was still there.
+/// Writes one entry that `store` has listed, with its value if that was listed, and behind its key one more
+/// member, if one is given. Returns whether it was still there.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub fn write(
     namespace: &Namespace,
     listed: Listed<'_>,
     now: Time,
-    names_namespace: bool,
+    more: Option<(&str, &str)>,
 ) -> Result<io::Result<bool>> {
     let Listed {
         key,
@@ -31,10 +31,7 @@ pub fn write(
     } = listed;
     let begin = |out: &mut dyn Write| {
         json::begin(out, key)?;
-        match names_namespace {
-            true => json::member(out, "namespace", namespace.as_str()),
-            false => Ok(()),
-        }
+        more.map_or(Ok(()), |(name, text)| json::member(out, name, text))
     };
     let Some(mut value) = value else {
         return Ok(begin(out)
@@ -77,5 +74,29 @@ pub fn write(
             .and_then(|()| writer.end(out))
             .and_then(|()| json::end(out, &meta))
             .map(|()| true));
+    }
+}
+
+/// Writes that an entry is what is listed here, or that there is none of the key any more: a line of
+/// `kv watch --json`.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn write_change(
+    out: &mut dyn Write,
+    store: &dyn Store,
+    namespace: &Namespace,
+    (key, listed): (&Key, Option<Listed<'_>>),
+    now: Time,
+) -> Result<io::Result<()>> {
+    match listed {
+        Some(listed) => {
+            let written = write(out, store, namespace, listed, now, Some(("event", "put")))?;
+            Ok(written.map(drop))
+        }
+        None => Ok(json::begin(out, key.as_bytes())
+            .and_then(|()| json::member(out, "event", "gone"))
+            .and_then(|()| out.write_all(b"}\n"))),
     }
 }

@@ -29,6 +29,11 @@ const FACTS: &[(&str, &[&str], &[&str])] = &[
         &["key", "namespace", "size", "modified", "expires", "etag"],
     ),
     ("ttl", &["k"], &["key", "ttl", "expires"]),
+    (
+        "watch",
+        &["--now", "--timeout", "0"],
+        &["key", "event", "etag"],
+    ),
 ];
 
 /// What prints no facts: nothing at all, bytes of a value, a number or an etag, or what a program prints;

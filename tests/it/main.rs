@@ -122,4 +122,5 @@ mod users;
 mod values;
 mod vanish;
 mod wait;
+mod watch;
 mod wire;

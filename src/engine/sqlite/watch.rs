@@ -12,7 +12,7 @@ impl Watch for Sqlite {
     fn watch(&self, _namespace: &Namespace, _target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
         let dir = std::path::absolute(self.directory()).or_cannot("find", self.directory())?;
         let watch = os::Watch::new();
-        watch.add(&dir);
+        _ = watch.add(&dir);
         Ok(Box::new(FileWatcher {
             watch,
             dir,

@@ -51,7 +51,7 @@
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`namespace_dir`], [`create`],
 //! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`publish`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`maintenance`], [`bulk`], [`repack`], [`gc`],
-//! [`info`], [`named`], [`watch`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
+//! [`info`], [`named`], [`watch`], [`mod@follow`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
 //! ends what they try again.
 
 mod bulk;
@@ -62,6 +62,7 @@ mod disk;
 mod draft;
 mod expiry;
 mod find;
+mod follow;
 mod fsck;
 #[cfg(any(test, fuzzing))]
 #[path = "../../../tests/fuzz/readers/tree.rs"]

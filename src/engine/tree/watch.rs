@@ -11,6 +11,7 @@ use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result, Watch, WatchTarget, Watcher};
 
 use super::Tree;
+use super::follow::SpaceWatcher;
 use super::layout::HashedKey;
 
 /// A watch on the directories that lead to what is waited for.
@@ -32,6 +33,7 @@ impl Watch for Tree {
             ],
             // In the file of the list's lock is written with every push, and when many elements come.
             WatchTarget::List => vec![space.join("locks")],
+            WatchTarget::All(_) => return Ok(Box::new(SpaceWatcher::new(self, namespace)?)),
         };
         let upwards = |dir: PathBuf| dir.ancestors().map(PathBuf::from).collect();
         let paths = dirs.into_iter().map(upwards).collect();
@@ -51,7 +53,7 @@ impl TreeWatcher {
             loop {
                 let watched = nearest();
                 for dir in dirs.iter().skip(watched).take(2) {
-                    self.watch.add(dir);
+                    _ = self.watch.add(dir);
                 }
                 // One that came before its parent was watched would never be told of.
                 if nearest() >= watched {

@@ -294,3 +294,15 @@ pub const WAIT: &[Case] = cases![wait:
     a_namespace_that_goes_and_comes_again_is_still_watched, a_timeout_is_no_in_silence,
     a_waiter_can_be_killed, a_wrong_command_line_is_refused,
 ];
+
+pub const WATCH: &[Case] = cases![watch:
+    a_file_that_ls_has_not_printed_is_refused, a_reader_that_goes_away_ends_it,
+    a_timeout_is_no_unless_something_was_told, a_wrong_command_line_is_refused,
+    an_expired_key_is_gone_at_its_time, each_change_is_told_with_its_etag,
+    history::the_last_state_of_every_key_is_told_and_none_that_never_was, it_can_be_killed,
+    only_keys_that_were_asked_for_are_told, program::a_signal_reaches_the_program_and_ends_both,
+    program::it_gets_the_key_the_event_the_etag_and_the_value, program::it_need_not_read,
+    program::its_status_ends_it_and_is_returned, program::what_changes_meanwhile_is_one_run_more,
+    since_tells_what_is_another_than_it_was, values_come_with_the_etag_that_they_belong_to,
+    what_rests_is_told_once_as_it_is_then,
+];

@@ -100,6 +100,7 @@ macro_rules! contract {
                 update UPDATE
                 values VALUES
                 wait WAIT
+                watch WATCH
             }
         }
     };

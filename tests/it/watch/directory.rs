@@ -1,0 +1,130 @@
+//! `kv watch` on a directory: what the kernel tells, and what it does not.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use kv::exit::Exit;
+
+use super::Watching;
+use crate::harness::{KV, Sandbox, can_trace, until};
+use crate::process::state;
+
+#[test]
+fn a_store_that_comes_later_is_seen() {
+    let kv = Sandbox::new();
+    let watching = Watching::of(kv.kv(["watch"]));
+    until("it watches", || state(watching.pid()) == Some('S'));
+    thread::sleep(Duration::from_millis(100));
+    kv.put("k", "v");
+    assert_eq!(watching.next_of("put", "k"), kv.field("etag", "k"));
+    // A namespace is removed, and made anew.
+    kv.run(["namespaces", "--remove", "default"])
+        .ends(Exit::Success);
+    watching.next_of("gone", "k");
+    for n in 0..20 {
+        let key = format!("k{n}");
+        kv.put(&key, "v");
+        watching.next_of("put", &key);
+    }
+}
+
+#[test]
+fn packs_are_no_changes() {
+    let kv = Sandbox::new();
+    let watching = Watching::new(&kv, &[]);
+    for n in 0..20 {
+        kv.put(&format!("k{n:02}"), "v");
+        watching.next_of("put", &format!("k{n:02}"));
+    }
+    for _ in 0..3 {
+        kv.run(["gc"]).ends(Exit::Success);
+        kv.put("k00", "v");
+        watching.next_of("put", "k00");
+    }
+    kv.run(["remove", "k01"]).ends(Exit::Success);
+    watching.next_of("gone", "k01");
+    kv.run(["gc"]).ends(Exit::Success);
+    assert_eq!(watching.rest(&kv), [""; 0]);
+    // Many at once come by a pack.
+    let lines: String = (0..2000).map(|n| format!("m{n}\tv\n")).collect();
+    kv.feed(["import", "--tsv"], lines.as_bytes())
+        .ends(Exit::Success);
+    for _ in 0..2000 {
+        assert!(watching.next().contains("\tm"));
+    }
+}
+
+#[test]
+fn where_the_system_gives_no_watches_it_looks_again() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("ready", "");
+    for call in [
+        "inotify_init1:error=EMFILE",
+        "inotify_add_watch:error=ENOSPC",
+    ] {
+        let mut strace = Command::new("strace");
+        let inject = format!("inject={call}");
+        strace.args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &inject,
+            KV,
+            "watch",
+            "--now",
+        ]);
+        strace.current_dir(kv.root()).env("KV_STORE", kv.store());
+        let watching = Watching::of(strace);
+        watching.next_of("put", "ready");
+        kv.put("k", "v");
+        watching.next_of("put", "k");
+        kv.run(["remove", "k"]).ends(Exit::Success);
+        watching.next_of("gone", "k");
+        // strace alone would leave it behind.
+        kv.shell("bash", &format!("pkill -P {}", watching.pid()))
+            .ends(Exit::Success);
+    }
+}
+
+#[test]
+fn damage_is_told_once_and_is_no_change() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    kv.put("bad", "v");
+    let listed = kv.run(["ls", "-l"]).ends(Exit::Success);
+    fs::write(kv.path("seen"), listed.stdout()).unwrap();
+    fs::write(kv.file_of(b"bad"), "kv1 nonsense").unwrap();
+    kv.run(["watch", "--since", "seen", "--timeout", "50ms"])
+        .ends(Exit::Damaged)
+        .prints("")
+        .complains(&["damaged"]);
+}
+
+#[test]
+fn who_waits_makes_no_calls() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let lines: String = (0..300).map(|n| format!("m{n}\tv\n")).collect();
+    kv.feed(["import", "--tsv"], lines.as_bytes())
+        .ends(Exit::Success);
+    let watching = Watching::new(&kv, &["r*"]);
+    until("it sleeps", || state(watching.pid()) == Some('S'));
+    let script = format!(
+        "timeout -s INT 1.2 strace -f -qq -o trace -p {}; true",
+        watching.pid()
+    );
+    kv.shell("bash", &script).ends(Exit::Success);
+    let trace = fs::read_to_string(kv.path("trace")).unwrap();
+    // The calls that it is in are shown, and no others.
+    assert!(trace.lines().count() <= 2, "{trace}");
+    assert!(!trace.is_empty());
+}
