@@ -4,23 +4,24 @@ use super::prepare::{MANY, every_lock, pack, put, removal};
 use super::{Scenario, Spare, Step};
 use crate::harness::Sandbox;
 
-/// Returns the lines of an import of many, in which each of these comes, and the last counts.
-fn lines(entries: &[(&str, &str)]) -> String {
-    let line = |(key, value): &(&str, &str)| format!("{key}\t{value}\n");
-    entries
-        .iter()
-        .cycle()
-        .take(MANY.max(entries.len()))
-        .map(line)
-        .collect()
+/// Returns many lines, in which each of these comes, and the last counts.
+fn many(entries: &[(&str, &str)], line: impl Fn(&str, &str) -> String) -> String {
+    let entries = entries.iter().cycle().take(MANY.max(entries.len()));
+    entries.map(|(key, value)| line(key, value)).collect()
+}
+
+fn table(entries: &[(&str, &str)]) -> String {
+    many(entries, |key, value| format!("{key}\t{value}\n"))
+}
+
+fn puts(step: Step, entries: &[(&str, &str)]) -> Step {
+    let entries = entries.iter();
+    entries.fold(step, |step, (key, value)| step.puts(key, *value))
 }
 
 fn import(options: &[&str], entries: &[(&str, &str)]) -> Step {
     let args = [&["import", "--tsv"], options].concat();
-    let step = Step::new(&args).fed(lines(entries));
-    entries
-        .iter()
-        .fold(step, |step, (key, value)| step.puts(key, *value))
+    puts(Step::new(&args).fed(table(entries)), entries)
 }
 
 /// Whoever takes the maintenance lock syncs first what its last holder may not have synced.
@@ -119,7 +120,7 @@ fn a_large_entry_among_others() {
 
 #[test]
 fn only_what_is_absent() {
-    let step = Step::new(&["import", "--tsv", "--if-absent"]).fed(lines(NEW));
+    let step = Step::new(&["import", "--tsv", "--if-absent"]).fed(table(NEW));
     let step = step.puts("removed", "new").puts("absent", "new");
     Scenario::new(everywhere, [step])
         .spare(LAST_HOLDER)
@@ -193,16 +194,8 @@ fn all_are_removed() {
 
 #[test]
 fn a_large_batch() {
-    let lines: String = NEW
-        .iter()
-        .cycle()
-        .take(MANY)
-        .map(|(key, value)| format!("put {key} {value}\n"))
-        .collect();
-    let step = Step::new(&["batch"]).fed(lines);
-    let step = NEW
-        .iter()
-        .fold(step, |step, (key, value)| step.puts(key, *value));
+    let lines = many(NEW, |key, value| format!("put {key} {value}\n"));
+    let step = puts(Step::new(&["batch"]).fed(lines), NEW);
     Scenario::new(everywhere, [step])
         .spare(LAST_HOLDER)
         .spare(&[("store/default/objects/7a", 1, UNTOUCHED)])
@@ -211,13 +204,9 @@ fn a_large_batch() {
 
 #[test]
 fn only_what_is_newer() {
-    let line =
-        |(key, value): &(&str, &str)| format!("{{\"key\":\"{key}\",\"value\":\"{value}\"}}\n");
-    let lines: String = NEW.iter().cycle().take(MANY).map(line).collect();
-    let step = Step::new(&["import", "--merge"]).fed(lines);
-    let step = NEW
-        .iter()
-        .fold(step, |step, (key, value)| step.puts(key, *value));
+    let line = |key: &str, value: &str| format!("{{\"key\":\"{key}\",\"value\":\"{value}\"}}\n");
+    let step = Step::new(&["import", "--merge"]).fed(many(NEW, line));
+    let step = puts(step, NEW);
     Scenario::new(everywhere, [step])
         .spare(LAST_HOLDER)
         .spare(&[("store/default/objects/7a", 1, UNTOUCHED)])

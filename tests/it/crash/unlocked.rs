@@ -159,6 +159,11 @@ fn event(start: u64, end: u64, op: Op) -> Event<Op> {
     }
 }
 
+/// A put that took place.
+fn stored(value: u64) -> Op {
+    Op::Put { value, etag: None }
+}
+
 /// Returns what a key holds now.
 fn get(kv: &Sandbox) -> Op {
     let ran = kv.run(["get", "key"]).warns("");
@@ -213,23 +218,9 @@ fn a_put() {
 fn taken(answers: &Answers) -> Vec<Event<Op>> {
     let taken = answers.first.stdout_text().parse().ok();
     vec![
-        event(
-            0,
-            1,
-            Op::Put {
-                value: 1,
-                etag: None,
-            },
-        ),
+        event(0, 1, stored(1)),
         event(2, 9, Op::Take(taken)),
-        event(
-            4,
-            5,
-            Op::Put {
-                value: 2,
-                etag: None,
-            },
-        ),
+        event(4, 5, stored(2)),
         event(10, 11, get(&answers.kv)),
     ]
 }
@@ -259,22 +250,8 @@ fn folding() {
     };
     is_caught(&race, |answers| {
         vec![
-            event(
-                0,
-                1,
-                Op::Put {
-                    value: 1,
-                    etag: None,
-                },
-            ),
-            event(
-                4,
-                5,
-                Op::Put {
-                    value: 2,
-                    etag: None,
-                },
-            ),
+            event(0, 1, stored(1)),
+            event(4, 5, stored(2)),
             event(10, 11, get(&answers.kv)),
         ]
     });
@@ -292,8 +269,8 @@ fn an_import() {
         other: &["put", "key", "2"],
     };
     is_caught(&race, |answers| {
-        let stored = get(&answers.kv);
-        let done = matches!(stored, Op::Get(Some(1)));
+        let held = get(&answers.kv);
+        let done = matches!(held, Op::Get(Some(1)));
         let import = Op::PutIfAbsent {
             value: 1,
             etag: None,
@@ -301,15 +278,8 @@ fn an_import() {
         };
         vec![
             event(0, 9, import),
-            event(
-                4,
-                5,
-                Op::Put {
-                    value: 2,
-                    etag: None,
-                },
-            ),
-            event(10, 11, stored),
+            event(4, 5, stored(2)),
+            event(10, 11, held),
         ]
     });
 }
