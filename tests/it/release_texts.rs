@@ -240,36 +240,21 @@ fn the_workflows_know_what_the_project_says() {
     assert!(is_date, "the CHANGELOG has no {VERSION} with a date");
 }
 
+/// The packages are made of the archive of a release.
 #[test]
 fn packages_hold_files_that_are_there() {
-    let manifest = text(project("Cargo.toml"));
-    let (_, packages) = manifest.split_once("[package.metadata.deb]").unwrap();
-    let assets = packages.lines().filter_map(|line| {
-        let line = line.trim().strip_prefix(['[', '{'])?.trim();
-        line.strip_prefix("source = ")
-            .unwrap_or(line)
-            .strip_prefix('"')?
-            .split('"')
-            .next()
-    });
-    let mut count = 0;
-    for asset in assets.filter(|asset| *asset != "target/release/kv") {
-        let dir = asset.trim_end_matches("*.1").trim_end_matches("*.5");
-        assert!(project(dir).exists(), "a package wants {asset}");
-        count += 1;
-    }
-    assert!(count > 5, "{count} assets");
-    // The RPM is made of the archive of a release.
     let tarball = text(project("tests/release.d/tarball"));
-    let spec = text(project("tests/release.d/kvsh.spec"));
-    for file in [
-        "bash-completion/completions/kv",
-        "site-functions/_kv",
-        "kv.fish",
-        "README.md",
-        "LICENSE",
-    ] {
-        assert!(tarball.contains(file) && spec.contains(file), "{file}");
+    let packages = text(project("tests/release.d/nfpm.yaml"));
+    let sources: Vec<&str> = packages
+        .lines()
+        .filter_map(|line| line.split_once("src: ")?.1.split([',', '}']).next())
+        .collect();
+    assert!(sources.len() > 10, "{sources:?}");
+    for source in sources {
+        let name = source.trim_end_matches("/*").rsplit('/').next().unwrap();
+        assert!(tarball.contains(name), "a package wants {source}");
     }
-    assert!(spec.contains("Conflicts: kv\n") && manifest.contains("\nconflicts = \"kv\"\n"));
+    for conflict in ["conflicts: [kv]", "depends: [\"!kv\"]"] {
+        assert!(packages.contains(conflict), "{conflict}");
+    }
 }
