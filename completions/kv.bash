@@ -200,6 +200,7 @@ _kv_kind() {
     case $1 in
         'lock --' | \
         'memo --' | \
+        'pop --' | \
         'update --' | \
         'watch --')
             kind='command' ;;
@@ -248,6 +249,7 @@ _kv_kind() {
         *' --store' | \
         *' -s')
             kind='store' ;;
+        *' --attempts' | \
         *' --busy-timeout' | \
         *' --by' | \
         *' --changed' | \
@@ -1349,7 +1351,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__items)
-            opts="-0 -h --null --json --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-0 -h --null --json --long --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1750,13 +1752,17 @@ _kv() {
             return 0
             ;;
         kv__subcmd__pop)
-            opts="-v -h --last --wait --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-v -h --last --wait --attempts --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attempts)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -47,7 +47,7 @@ complete -c kv -n "__fish_kv_needs_command" -f -a "ttl" -d 'Print how long a key
 complete -c kv -n "__fish_kv_needs_command" -f -a "incr" -d 'Add to a number'
 complete -c kv -n "__fish_kv_needs_command" -f -a "append" -d 'Add to the end of a value'
 complete -c kv -n "__fish_kv_needs_command" -f -a "push" -d 'Add elements to the end of a list'
-complete -c kv -n "__fish_kv_needs_command" -f -a "pop" -d 'Take an element from a list and print it'
+complete -c kv -n "__fish_kv_needs_command" -f -a "pop" -d 'Take an element from a list, or work on it'
 complete -c kv -n "__fish_kv_needs_command" -f -a "items" -d 'Print the elements of a list'
 complete -c kv -n "__fish_kv_needs_command" -f -a "update" -d 'Change a value by a program'
 complete -c kv -n "__fish_kv_needs_command" -f -a "edit" -d 'Change a value in an editor'
@@ -233,7 +233,8 @@ complete -c kv -n "__fish_kv_using_subcommand push" -l lines -d 'Add each line o
 complete -c kv -n "__fish_kv_using_subcommand push" -s 0 -l null -d 'Add each record of standard input that ends with NUL, without it, as an element'
 complete -c kv -n "__fish_kv_using_subcommand push" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kv -n "__fish_kv_using_subcommand pop" -l wait -d 'If the list is empty, wait for at most this long for an element' -r
+complete -c kv -n "__fish_kv_using_subcommand pop" -l wait -d 'If there is nothing to take, wait for at most this long for an element' -r
+complete -c kv -n "__fish_kv_using_subcommand pop" -l attempts -d 'Move an element on which CMD has failed N times to the list LIST.failed' -r
 complete -c kv -n "__fish_kv_using_subcommand pop" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
 complete -c kv -n "__fish_kv_using_subcommand pop" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand pop" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
@@ -252,6 +253,7 @@ complete -c kv -n "__fish_kv_using_subcommand items" -l busy-timeout -d 'How lon
 complete -c kv -n "__fish_kv_using_subcommand items" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand items" -s 0 -l null -d 'End each element with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand items" -l json -d 'Print one JSON object a line, as `kv ls --json --values` does'
+complete -c kv -n "__fish_kv_using_subcommand items" -l long -d 'Print of each element, TAB-separated: size, time, attempts, since when who works on it, and its key'
 complete -c kv -n "__fish_kv_using_subcommand items" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand items" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand update" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
@@ -571,6 +573,7 @@ function __kv_kind
     switch $argv[1]
         case 'lock --' \
             'memo --' \
+            'pop --' \
             'update --' \
             'watch --'
             echo 'command'
@@ -619,7 +622,8 @@ function __kv_kind
         case '* --store' \
             '* -s'
             echo 'store'
-        case '* --busy-timeout' \
+        case '* --attempts' \
+            '* --busy-timeout' \
             '* --by' \
             '* --changed' \
             '* --default' \

@@ -39,14 +39,23 @@ pub struct PopArgs {
     #[arg(long)]
     pub last: bool,
 
-    /// If the list is empty, wait for at most this long for an element
+    /// If there is nothing to take, wait for at most this long for an element
     #[arg(long, value_name = "DURATION", value_parser = value::patience)]
     #[arg(allow_negative_numbers = true, conflicts_with = "variable")]
     pub wait: Option<Duration>,
 
+    /// Move an element on which CMD has failed N times to the list LIST.failed
+    #[arg(long, value_name = "N", value_parser = value::at_least_one, requires = "command")]
+    pub attempts: Option<u64>,
+
     /// Where the answer goes.
     #[command(flatten)]
     pub variable: Variable,
+
+    /// Program that works on the element, which it gets on its input
+    #[arg(value_name = "CMD", last = true, conflicts_with = "variable")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }
 
 /// Arguments of `kv items`.
@@ -63,4 +72,8 @@ pub struct ItemsArgs {
     /// Print one JSON object a line, as `kv ls --json --values` does
     #[arg(long)]
     pub json: bool,
+
+    /// Print of each element, TAB-separated: size, time, attempts, since when who works on it, and its key
+    #[arg(long, conflicts_with_all = ["null", "json"])]
+    pub long: bool,
 }

@@ -181,10 +181,14 @@ pub enum Command {
     /// made by its first element. Without VALUE all of standard input is one element.
     Push(With<PushArgs>),
 
-    /// Take an element from a list and print it
+    /// Take an element from a list, or work on it
     ///
     /// Takes the oldest element, in one step: of several takers, each gets another. With nothing to
     /// take it ends with status 1. An element whose taker dies before it has read it is gone.
+    ///
+    /// With CMD the element stays in the list until CMD has ended with status 0, and nobody else gets it
+    /// meanwhile. CMD gets it on its standard input, and its key in KV_ELEMENT; its status is returned.
+    /// If that is another, or CMD or kv is killed, the element is there for the next taker.
     Pop(With<PopArgs>),
 
     /// Print the elements of a list
@@ -366,6 +370,7 @@ impl Command {
     pub fn runs_a_program(&self) -> bool {
         match self {
             Self::Watch(with) => !with.args.command.is_empty(),
+            Self::Pop(with) => !with.args.command.is_empty(),
             _ => matches!(self, Self::Update(_) | Self::Lock(_) | Self::Memo(_)),
         }
     }

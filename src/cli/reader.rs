@@ -156,7 +156,7 @@ fn wants_value(command: &clap::Command, word: &str) -> bool {
 pub fn names_a_program(args: &[OsString]) -> bool {
     let name = command_at(&command(), args).and_then(|at| args[at].to_str());
     // Of some it is left open whether they do.
-    let is_open = name == Some("watch") && !args.iter().any(|arg| arg == "--");
+    let is_open = matches!(name, Some("pop" | "watch")) && !args.iter().any(|arg| arg == "--");
     name.is_some_and(runs_a_program) && !is_open
 }
 

@@ -27,6 +27,12 @@ pub(super) fn count(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "use a whole number of 0 or more")
 }
 
+/// Reads how often something is to be done.
+pub(super) fn at_least_one(text: &str) -> Result<u64, &'static str> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.ok_or("use a whole number of 1 or more")
+}
+
 /// Reads what is to be added.
 pub(super) fn addend(text: &str) -> Result<i64, &'static str> {
     text.parse().map_err(|_| "use a whole number of 64 bits")

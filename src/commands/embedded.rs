@@ -13,7 +13,7 @@ use crate::cli::{Command, Reader, Target};
 use crate::exit::{Exit, UsageError};
 use crate::os::{Guest, interrupt};
 use crate::store::modify::Conflicts;
-use crate::store::{Condition, End, Key, Namespace, lists};
+use crate::store::{Condition, End, Key, Namespace};
 
 /// The status of what Ctrl-C has ended, as a shell tells it of a program.
 const INTERRUPTED: u8 = 128 + 2;
@@ -97,7 +97,7 @@ pub fn embedded(
 /// Tells whether a command is done at once, by the process itself.
 fn is_short(command: &Command) -> bool {
     match command {
-        Command::Pop(with) => with.args.wait.is_none(),
+        Command::Pop(with) => with.args.wait.is_none() && with.args.command.is_empty(),
         Command::Put(_)
         | Command::Get(_)
         | Command::Remove(_)
@@ -142,11 +142,13 @@ fn answer(command: &Command, session: &mut Session<'_>) -> Result<Exit> {
             } else {
                 End::First
             };
-            while let Some(key) = lists::element(&*session.store, list, end, &session.clock)? {
-                if take(session, list, &key)? == Some(true) {
+            while let Some(claim) = session.store.claim(list, end, &session.clock)? {
+                let taken = take(session, list, &claim.key);
+                session.store.clear(list, &claim.key, claim.held);
+                if taken? == Some(true) {
                     return Ok(Exit::Success);
                 }
-                conflicts.pause(limit, &key)?;
+                conflicts.pause(limit, &claim.key)?;
             }
             Ok(Exit::No)
         }

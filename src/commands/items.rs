@@ -7,14 +7,16 @@ use anyhow::Result;
 use crate::cli::ItemsArgs;
 use crate::commands::Session;
 use crate::commands::listing::{line_end, print_json};
-use crate::commands::output::OrCannotWrite as _;
+use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::exit::Exit;
-use crate::store::{Selection, lists};
+use crate::store::{Listed, Namespace, Selection, Store, Time, jobs, lists};
+use crate::wire::text::escape;
+use crate::wire::time::rfc3339;
 
 /// Prints all elements in their order. A damaged one does not keep the others from being printed.
 pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
     let selection = Selection {
-        values: true,
+        values: !args.long,
         ..Selection::default()
     };
     let now = session.now();
@@ -24,6 +26,7 @@ pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
     while let Some(listed) = listing.next() {
         match listed {
             Ok(listed) if !lists::is_element(listed.key) => {}
+            Ok(listed) if args.long => long(&**store, &args.list, &listed, now, out)?,
             Ok(listed) if args.json => print_json(&**store, &args.list, out, listed, now, false)?,
             Ok(listed) => {
                 if let Some(mut value) = listed.value {
@@ -37,4 +40,29 @@ pub(super) fn run(args: &ItemsArgs, session: &mut Session<'_>) -> Result<Exit> {
         }
     }
     damage.map_or(Ok(Exit::Success), |err| Err(err.into()))
+}
+
+/// Prints what is known of an element: bytes, time of the push, attempts, since when who works on it, key.
+fn long(
+    store: &dyn Store,
+    list: &Namespace,
+    listed: &Listed<'_>,
+    now: Time,
+    out: &mut Output,
+) -> Result<()> {
+    let (key, meta) = (listed.to_key(), &listed.meta);
+    let attempts = jobs::attempts(store, list, &key, now)?;
+    let (since, worker) = match store.lock_holder(list, &key)? {
+        Some(holder) => {
+            let host = escape(holder.host.as_bytes());
+            (rfc3339(holder.since), format!("{}@{host}", holder.pid))
+        }
+        None => ("-".to_owned(), "-".to_owned()),
+    };
+    let (size, modified) = (meta.size, rfc3339(meta.modified));
+    writeln!(
+        out,
+        "{size}\t{modified}\t{attempts}\t{since}\t{worker}\t{key}"
+    )
+    .or_cannot_write()
 }

@@ -1,24 +1,20 @@
 //! `kv lock`: runs a program while holding a lock.
 
 use std::io::{self, Write as _};
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 
 use crate::cli::{LockArgs, OnLoss};
 use crate::commands::Session;
 use crate::commands::output::OrCannotWrite as _;
-use crate::commands::program;
+use crate::commands::program::{self, Loss};
 use crate::exit::{Exit, UsageError};
 use crate::os::{self, Supervisor};
 use crate::store::{LockRequest, StoreError};
 use crate::wire::json;
 use crate::wire::text::escape;
 use crate::wire::time::rfc3339;
-
-/// The variable in which the program is told the token of the lock.
-const TOKEN: &str = "KV_LOCK_TOKEN";
 
 /// The most bytes that are shown of a machine's name.
 const MAX_HOST: usize = 255;
@@ -52,9 +48,7 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
     };
     let supervisor = Supervisor::new().context("cannot hold back signals")?;
     let mut command = program::command(&args.command);
-    if let Some(token) = held.token() {
-        command.env(TOKEN, token.to_string());
-    }
+    program::tell_token(&*held, &mut command);
     if args.inherit {
         let descriptor = held.descriptor().ok_or_else(|| {
             let why = "--inherit is for stores of this machine: a lease has no descriptor";
@@ -63,16 +57,13 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
         os::hand_down(descriptor).context("cannot pass the lock on to the program")?;
     }
     let mut child = program::spawn(&supervisor, &mut command, !args.inherit)?;
-    let loss = Loss::new(args);
-    held.on_loss({
-        let (loss, stopper) = (Arc::clone(&loss), supervisor.stopper());
-        Box::new(move || {
-            loss.tell();
-            if loss.is_the_end {
-                stopper.stop();
-            }
-        })
-    });
+    let is_the_end = args.on_loss == OnLoss::Term;
+    let loss = Loss::watch(
+        &*held,
+        format!("lock `{}`", args.name),
+        is_the_end,
+        &supervisor,
+    );
     let status = supervisor
         .wait(&mut child)
         .context("cannot wait for the program")?;
@@ -81,35 +72,6 @@ pub(super) fn run(args: &LockArgs, session: &mut Session<'_>) -> Result<Exit> {
         return Ok(Exit::Program(125));
     }
     Ok(program::exit_of(status))
-}
-
-/// Tells once that a lock was lost.
-struct Loss {
-    name: String,
-    /// The program is not to go on without it.
-    is_the_end: bool,
-    told: Once,
-}
-
-impl Loss {
-    fn new(args: &LockArgs) -> Arc<Self> {
-        Arc::new(Self {
-            name: args.name.to_string(),
-            is_the_end: args.on_loss == OnLoss::Term,
-            told: Once::new(),
-        })
-    }
-
-    fn tell(&self) {
-        // Who comes second waits until the line is out: it may be about to end the process.
-        self.told.call_once(|| {
-            super::complain(&anyhow!(
-                "lock `{}` was lost while the program ran: the store was out of reach for too long, \
-                 or has forgotten it",
-                self.name
-            ));
-        });
-    }
 }
 
 /// Prints who holds the lock, as `stat` prints its fields.

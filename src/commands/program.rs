@@ -1,14 +1,17 @@
 //! Running the user's program, for the commands that have one.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
+use std::sync::{Arc, Once};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use rustix::io::Errno;
 
 use crate::exit::{CannotRun, Exit};
 use crate::os::Supervisor;
+use crate::store::{Guard, StoreError, Value};
 
 /// Prepares the program that was given behind `--`.
 pub(super) fn command(words: &[OsString]) -> Command {
@@ -33,6 +36,70 @@ pub(super) fn spawn(
         let program = command.get_program().to_string_lossy().into_owned();
         CannotRun { program, source }.into()
     })
+}
+
+/// The variable in which the program is told the token of the lock that it runs under.
+const TOKEN: &str = "KV_LOCK_TOKEN";
+
+/// Tells the program the token of the lock that it will run under, if there is one.
+pub(super) fn tell_token(held: &dyn Guard, command: &mut Command) {
+    if let Some(token) = held.token() {
+        command.env(TOKEN, token.to_string());
+    }
+}
+
+/// Tells once that a lock was lost.
+pub(super) struct Loss {
+    /// What it is called.
+    what: String,
+    told: Once,
+}
+
+impl Loss {
+    /// Begins to hear of the loss of a lock; if that `is_the_end`, the program does not go on without it.
+    pub(super) fn watch(
+        held: &dyn Guard,
+        what: String,
+        is_the_end: bool,
+        supervisor: &Supervisor,
+    ) -> Arc<Self> {
+        let told = Once::new();
+        let loss = Arc::new(Self { what, told });
+        held.on_loss({
+            let (loss, stopper) = (Arc::clone(&loss), supervisor.stopper());
+            Box::new(move || {
+                loss.tell();
+                if is_the_end {
+                    stopper.stop();
+                }
+            })
+        });
+        loss
+    }
+
+    pub(super) fn tell(&self) {
+        // Who comes second waits until the line is out: it may be about to end the process.
+        self.told.call_once(|| {
+            super::complain(&anyhow!(
+                "{} was lost while the program ran: the store was out of reach for too long, or has \
+                 forgotten it",
+                self.what
+            ));
+        });
+    }
+}
+
+/// What a program did not want of its input.
+pub(super) type Rest = Option<Value>;
+
+/// Writes the value to the program, and returns it if the program does not want all of it: what is
+/// damaged in a large value is known at its end.
+pub(super) fn feed(mut stdin: ChildStdin, input: Option<Value>) -> Result<Rest, StoreError> {
+    let Some(mut value) = input else {
+        return Ok(None);
+    };
+    let fed = value.for_each(|part| stdin.write_all(part))?;
+    Ok(fed.is_err().then_some(value))
 }
 
 /// Returns what kv does as the program did: the same status, or the same death.

@@ -1,14 +1,14 @@
 //! `kv update`: changes a value by a program.
 
-use std::io::{self, Read as _, Write as _};
-use std::process::{ChildStdin, ChildStdout, ExitStatus, Stdio};
+use std::io::{self, Read as _};
+use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
 
 use crate::cli::UpdateArgs;
 use crate::commands::Session;
-use crate::commands::program;
+use crate::commands::program::{self, Rest};
 use crate::commands::value::retry;
 use crate::exit::Exit;
 use crate::os::{Supervisor, Waiter};
@@ -57,9 +57,6 @@ struct Run {
     _supervisor: Supervisor,
 }
 
-/// What a program did not want of its input.
-type Rest = Option<Value>;
-
 impl Run {
     fn start(args: &UpdateArgs, input: Option<Value>) -> Result<Self> {
         let supervisor = Supervisor::new().context("cannot hold back signals")?;
@@ -69,7 +66,7 @@ impl Run {
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let waiter = supervisor.wait_aside(child);
         let feeder = stdin
-            .map(|stdin| thread::Builder::new().spawn(move || feed(stdin, input)))
+            .map(|stdin| thread::Builder::new().spawn(move || program::feed(stdin, input)))
             .transpose();
         Ok(Self {
             stdout,
@@ -136,14 +133,4 @@ impl Source for Run {
         }
         Ok(0)
     }
-}
-
-/// Writes the value to the program, and returns it if the program does not want all of it: what is
-/// damaged in a large value is known at its end.
-fn feed(mut stdin: ChildStdin, input: Option<Value>) -> Result<Rest, StoreError> {
-    let Some(mut value) = input else {
-        return Ok(None);
-    };
-    let fed = value.for_each(|part| stdin.write_all(part))?;
-    Ok(fed.is_err().then_some(value))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::store::{
     Clock, Condition, Entry, Etag, Expiry, Key, Listing, Meta, Namespace, Put, Result, Selection,
-    StoreError, Time, Value, modify,
+    StoreError, Time, modify,
 };
 
 /// Where an entry is: a namespace, and the key in it.
@@ -124,14 +124,9 @@ pub trait Entries: Send + Sync {
     /// As [`Entries::get`]; then nothing is removed.
     fn take(&self, namespace: &Namespace, key: &Key, clock: &dyn Clock) -> Result<Option<Entry>> {
         let mut conflicts = modify::Conflicts::default();
-        while let Some(Entry { meta, value }) = self.get(namespace, key, clock.now())? {
-            // Held in memory: it is there for the caller whatever becomes of the entry.
-            let value = Value::whole(value.into_vec()?);
-            let entry = Entry { meta, value };
-            match self.remove(namespace, key, &Condition::Etag(meta.etag), clock) {
-                Ok(true) => return Ok(Some(entry)),
-                Ok(false) => {}
-                Err(err) => return entry.taken_though(err).map(Some),
+        while let Some(entry) = self.get(namespace, key, clock.now())? {
+            if let Some(taken) = modify::take(self, (namespace, key), entry, clock)? {
+                return Ok(Some(taken));
             }
             conflicts.queue(self, namespace, key)?;
         }

@@ -14,6 +14,14 @@ pub struct LockRequest {
     pub patience: Option<Duration>,
 }
 
+impl LockRequest {
+    /// Asks once for what nobody else is to hold.
+    pub const AT_ONCE: Self = Self {
+        is_shared: false,
+        patience: Some(Duration::ZERO),
+    };
+}
+
 /// Who holds a named lock, for people to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -76,6 +84,12 @@ pub trait Locks {
         request: LockRequest,
         clock: &dyn Clock,
     ) -> Result<Option<Held>>;
+
+    /// Gives a lock back that nobody is to need again, and removes what there is of it in files.
+    fn clear(&self, namespace: &Namespace, name: &Key, held: Held) {
+        _ = (namespace, name);
+        held.end();
+    }
 
     /// Tells who holds the lock of that name; `None` if nobody does.
     ///

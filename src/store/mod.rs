@@ -5,7 +5,7 @@
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`units`], [`entry`], [`put`], [`scan`],
 //! [`glob`], [`error`], [`percent`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
-//! [`lists`], [`locks`], [`watch`] with [`follow`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
+//! [`lists`], [`jobs`], [`locks`], [`watch`] with [`follow`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
 
 pub mod bulk;
 pub mod check;
@@ -15,6 +15,7 @@ pub mod error;
 pub mod evict;
 pub mod follow;
 pub mod glob;
+pub mod jobs;
 pub mod key;
 pub mod lists;
 pub mod locks;
@@ -36,7 +37,7 @@ pub use self::error::{Fault, OrCannot, Result, StoreError};
 pub use self::follow::{Change, Follower};
 pub use self::glob::Glob;
 pub use self::key::Key;
-pub use self::lists::{End, Lists};
+pub use self::lists::{Claim, End, Lists};
 pub use self::locks::{Guard, Held, Holder, LockRequest, Locks, OnLoss};
 pub use self::namespace::Namespace;
 pub use self::put::{Condition, Expiry, Put};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::store::{
     Clock, Condition, Entries, Entry, Etag, Expiry, Key, Namespace, Place, Put, Result, Source,
-    StoreError, Time, Turn,
+    StoreError, Time, Turn, Value,
 };
 
 /// A pause between two tries is shorter than this.
@@ -97,6 +97,23 @@ pub fn put_again<S: Entries + ?Sized>(
         conflicts.queue(store, namespace, key)?;
     }
     Ok(None)
+}
+
+/// Removes an entry that was found, unless it has changed since; see [`Entries::take`].
+pub fn take<S: Entries + ?Sized>(
+    store: &S,
+    (namespace, key): Place<'_>,
+    Entry { meta, value }: Entry,
+    clock: &dyn Clock,
+) -> Result<Option<Entry>> {
+    // Held in memory: it is there for the caller whatever becomes of the entry.
+    let value = Value::whole(value.into_vec()?);
+    let entry = Entry { meta, value };
+    match store.remove(namespace, key, &Condition::Etag(meta.etag), clock) {
+        Ok(true) => Ok(Some(entry)),
+        Ok(false) => Ok(None),
+        Err(err) => entry.taken_though(err).map(Some),
+    }
 }
 
 /// Stores an entry once more, under another key; see [`Entries::copy`].

@@ -202,14 +202,20 @@ fn strace(kv: &Sandbox, args: &[&str], input: &[u8], options: &[&str]) -> Comman
 /// Runs the command to its end and returns all its system calls.
 pub fn trace(kv: &Sandbox, args: &[&str], input: &[u8]) -> Vec<Point> {
     Ran::of(&mut strace(kv, args, input, &[])).ends(Exit::Success);
-    let text = fs::read_to_string(kv.path("trace")).unwrap();
+    calls_of(&fs::read_to_string(kv.path("trace")).unwrap())
+}
+
+/// Returns the system calls that strace has written down.
+pub fn calls_of(text: &str) -> Vec<Point> {
     let mut counts = HashMap::new();
     let calls = text.lines().filter_map(|line| {
-        let call = line.split_whitespace().nth(1)?;
-        let (name, _) = call.split_once('(')?;
+        // Where several processes are traced, each line has the number of one in front.
+        let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let (name, _) = line.split_once('(')?;
+        let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let count = counts.entry(name.to_owned()).or_insert(0);
         *count += 1;
-        Some((name.to_owned(), *count))
+        is_name.then(|| (name.to_owned(), *count))
     });
     // Before the first it is not yet kv that runs.
     let calls: Vec<_> = calls.filter(|(name, _)| name != "execve").collect();

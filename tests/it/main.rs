@@ -56,6 +56,7 @@ mod incr;
 mod info;
 mod interrupt;
 mod items;
+mod jobs;
 mod keys;
 mod kills;
 mod last_sync;

@@ -151,7 +151,7 @@ pub fn some_names_are_no_lists() {
     for name in ["default", "memo", "", ".hidden", "a/b", "a\nb"] {
         for args in [
             &["push", "--", name, "x"][..],
-            &["pop", "--", name],
+            &["pop", name],
             &["items", "--", name],
         ] {
             kv.run(args)

@@ -292,6 +292,8 @@ impl<'a> Part<'a> {
             Command::Push(with) => (with.args.value.as_ref(), true, with.args.value.is_none()),
             Command::Remove(with) => (None, true, with.args.stdin),
             Command::Get(with) => (None, with.args.remove, false),
+            // It runs a program.
+            Command::Pop(with) if !with.args.command.is_empty() => return None,
             Command::Rename(_)
             | Command::Copy(_)
             | Command::Expire(_)

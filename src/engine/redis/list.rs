@@ -2,7 +2,7 @@
 
 use crate::store::lists::{next_key, number_of};
 use crate::store::modify::Conflicts;
-use crate::store::{Clock, End, Entries, Entry, Key, Lists, Namespace, Result, Source};
+use crate::store::{Clock, End, Entries, Entry, Key, Lists, Locks as _, Namespace, Result, Source};
 
 use super::Redis;
 use super::call::{Change, Outcome, about};
@@ -67,8 +67,10 @@ impl Lists for Redis {
         };
         let mut conflicts = Conflicts::default();
         let mut cleared = None;
+        let mut held = Vec::new();
         loop {
-            let Some(key) = self.elements_at(&bucket, end, 1)?.pop() else {
+            let near = self.elements_at(&bucket, end, held.len() + 1)?;
+            let Some(key) = near.into_iter().find(|key| !held.contains(key)) else {
                 return Ok(None);
             };
             let Some(entry) = self.get(list, &key, clock.now())? else {
@@ -81,6 +83,12 @@ impl Lists for Redis {
                 cleared = Some(key);
                 continue;
             };
+            // Whoever locks it after it was read gives it another etag.
+            if self.lock_holder(list, &key)?.is_some() {
+                held.push(key);
+                continue;
+            }
+            let word = if held.is_empty() { word } else { "" };
             let unchanged = etag_words(entry.meta.etag);
             let popped = self.remove_at(list, &key, unchanged, word, clock);
             match popped.map_err(|err| about(err, list.to_string())) {

@@ -3,7 +3,10 @@
 use rusqlite::{CachedStatement, params};
 
 use crate::store::lists::{key_of, next_key, number_of};
-use crate::store::{Clock, End, Entry, Lists, Namespace, Result, Source};
+use crate::store::{
+    Claim, Clock, End, Entries as _, Entry, Lists, LockRequest, Locks as _, Namespace, Result,
+    Source,
+};
 
 use super::Sqlite;
 use super::namespace_row::Space;
@@ -34,7 +37,13 @@ impl Lists for Sqlite {
             return Ok(None);
         }
         let taken = self.change_if_any(list, |space| {
-            while let Some((_, key)) = space.end_of(end)? {
+            let mut after = None;
+            while let Some((number, key)) = space.next_of(end, after)? {
+                // Who claims one does it between two changes.
+                if self.lock_holder(list, &key_of(number))?.is_some() {
+                    after = Some(number);
+                    continue;
+                }
                 if let Some(entry) = space.take_row(&key, clock.now())? {
                     return Ok(Some(entry));
                 }
@@ -45,31 +54,70 @@ impl Lists for Sqlite {
         })?;
         Ok(taken.flatten())
     }
+
+    fn claim(&self, list: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Claim>> {
+        let mut after = None;
+        loop {
+            let mut locked = None;
+            self.change_if_any(list, |space| {
+                while let Some((number, _)) = space.next_of(end, after)? {
+                    after = Some(number);
+                    let key = key_of(number);
+                    let held = self.lock(list, &key, LockRequest::AT_ONCE, clock)?;
+                    locked = held.map(|held| (key, held));
+                    if locked.is_some() {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+            let Some((key, held)) = locked else {
+                return Ok(None);
+            };
+            if let Some(entry) = self.get(list, &key, clock.now())? {
+                return Ok(Some(Claim { key, entry, held }));
+            }
+            // It has expired.
+            self.clear(list, &key, held);
+        }
+    }
 }
 
 impl Space<'_> {
     /// Finds the number and the key of an element at one end of a list, expired ones too. The table and
     /// its index have to agree on it.
     pub(super) fn end_of(&self, end: End) -> Result<Option<(u64, Vec<u8>)>> {
+        self.next_of(end, None)
+    }
+
+    /// As [`Space::end_of`], past the element of a number.
+    fn next_of(&self, end: End, after: Option<u64>) -> Result<Option<(u64, Vec<u8>)>> {
         // `etag` is in the table alone.
-        let found = self.end_by(("key, etag", ""), end)?;
-        if self.tally.is_some() && self.end_by(("key", "INDEXED BY entry_key"), end)? != found {
+        let found = self.next_by(("key, etag", ""), end, after)?;
+        let by_index = ("key", "INDEXED BY entry_key");
+        if self.tally.is_some() && self.next_by(by_index, end, after)? != found {
             let what = "an element of the list is in the table or its index and not in both";
             return Err(self.store.unsound(what.to_owned()));
         }
         Ok(found)
     }
 
-    fn end_by(&self, (columns, by): (&str, &str), end: End) -> Result<Option<(u64, Vec<u8>)>> {
-        let order = match end {
-            End::First => "ASC",
-            End::Last => "DESC",
+    fn next_by(
+        &self,
+        (columns, by): (&str, &str),
+        end: End,
+        after: Option<u64>,
+    ) -> Result<Option<(u64, Vec<u8>)>> {
+        let (order, first, last) = match (end, after) {
+            (End::First, after) => ("ASC", after.map_or(0, |after| after + 1), u64::MAX - 1),
+            (End::Last, Some(0)) => return Ok(None),
+            (End::Last, after) => ("DESC", 0, after.unwrap_or(u64::MAX) - 1),
         };
         let sql = format!(
             "SELECT {columns} FROM entry {by} WHERE namespace = ?1 AND key >= ?2 AND key <= ?3
              ORDER BY key {order}"
         );
-        let (first, last) = (key_of(0), key_of(u64::MAX - 1));
+        let (first, last) = (key_of(first), key_of(last));
         let find = |mut select: CachedStatement<'_>| {
             let mut rows = select.query(params![self.id, first.as_bytes(), last.as_bytes()])?;
             while let Some(row) = rows.next()? {

@@ -80,6 +80,13 @@ impl Locks for Sqlite {
         Ok(Some(Box::new(file)))
     }
 
+    fn clear(&self, namespace: &Namespace, name: &Key, _held: Held) {
+        // Whoever has opened it meanwhile finds that it is not at its path.
+        if let Ok(dir) = self.open_beside("-locks") {
+            _ = unlinkat(&dir, lock_name(namespace, name), AtFlags::empty());
+        }
+    }
+
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
         let file_name = lock_name(namespace, name);
         let path = self.beside("-locks").join(&file_name);

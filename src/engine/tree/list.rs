@@ -1,4 +1,4 @@
-//! `push` and `pop`: a list is a namespace whose keys are numbers.
+//! `push`, `pop` and what claims an element: a list is a namespace whose keys are numbers.
 //!
 //! A hashed tree has no order to find the oldest key by, so all elements are in a [`range`]
 //! that is known to be wide enough, and looked for in it: "empty" and "the next number" are what the
@@ -8,20 +8,19 @@ use std::ops::Range;
 
 use crate::store::lists::{key_of, next_key, number_of};
 use crate::store::{
-    Clock, End, Entry, Expiry, Lists, Namespace, Result, Selection, Source, StoreError, Time,
+    Claim, Clock, End, Entry, Expiry, Lists, LockRequest, Locks as _, Namespace, Result, Selection,
+    Source, StoreError, Time,
 };
 
 use super::Tree;
 use super::draft::Times;
 use super::find::find_in;
-use super::layout::{HashedKey, PACKS};
+use super::layout::HashedKey;
 use super::loose;
-use super::namespace_dir::NamespaceDir;
-use super::pack::{Bounds, Changed, Cursor, Merge, Packs, Sorted as _};
 use super::publish::{Looks, Verdict};
 use super::range::{self, BLOCK, List, Pushed, WIDEST};
 use super::remove::Outcome;
-use super::tries::Tries;
+use super::seek::seek;
 
 /// More numbers than this are not looked up one after another: elements that were put by their keys
 /// can be further apart than anybody could walk.
@@ -79,11 +78,79 @@ impl Lists for Tree {
     }
 
     fn pop(&self, namespace: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
+        let popped = self.visit_elements(namespace, end, &mut |list, hashed, left| {
+            // Who claims one holds the lock of the list, too.
+            if self.lock_holder(namespace, hashed.key)?.is_some() {
+                return Ok(Visit::Held);
+            }
+            let found = find_in(&list.space, hashed, loose::WHOLE_LEN)?;
+            let Some(present) = found.filter(|present| present.is_live(clock.now())) else {
+                return Ok(Visit::Gone);
+            };
+            let entry = present.into_verified_entry()?;
+            if let Some(left) = left {
+                give_up(list, left, end)?;
+            }
+            Ok(
+                match self.unlink(namespace, hashed, Some(entry.meta.etag), clock)? {
+                    Outcome::Removed(dir) => Visit::Done((dir, entry)),
+                    Outcome::No => Visit::Gone,
+                    // Somebody has put another value under this number: that is the element now.
+                    Outcome::Changed => Visit::Again,
+                },
+            )
+        })?;
+        Ok(popped.map(|(dir, entry)| self.sync_taken(dir, entry)))
+    }
+
+    fn claim(&self, namespace: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Claim>> {
+        self.visit_elements(namespace, end, &mut |list, hashed, _| {
+            let key = hashed.key;
+            let Some(held) = self.lock(namespace, key, LockRequest::AT_ONCE, clock)? else {
+                return Ok(Visit::Held);
+            };
+            // Whoever had the lock before may have removed it.
+            let found = find_in(&list.space, hashed, loose::WHOLE_LEN)?;
+            let Some(present) = found.filter(|present| present.is_live(clock.now())) else {
+                self.clear(namespace, key, held);
+                return Ok(Visit::Gone);
+            };
+            Ok(Visit::Done(Claim {
+                key: key.clone(),
+                entry: present.into_entry()?,
+                held,
+            }))
+        })
+    }
+}
+
+/// What has become of an element that was visited.
+enum Visit<T> {
+    Done(T),
+    /// It is worked on, and stays where it is.
+    Held,
+    /// There is no such thing any more, or it is dead.
+    Gone,
+    Again,
+}
+
+/// Visits an element, given the numbers from it on if there are none before it.
+type Visitor<'v, T> =
+    &'v mut dyn FnMut(&mut List, &HashedKey<'_>, Option<&Range<u64>>) -> Result<Visit<T>>;
+
+impl Tree {
+    /// Visits the elements of a list from one end, under its lock, until that is done with one.
+    fn visit_elements<T>(
+        &self,
+        namespace: &Namespace,
+        end: End,
+        visit: Visitor<'_, T>,
+    ) -> Result<Option<T>> {
         let Some(mut list) = self.lock_list(namespace, false)? else {
             return Ok(None);
         };
         let range = self.range_of(namespace, &mut list)?;
-        let (mut left, mut missing) = (range.clone(), 0);
+        let (mut left, mut missing, mut is_held) = (range.clone(), 0, false);
         while !left.is_empty() {
             let near = near(&left, end);
             let Some(number) = seek(&list.space, &near, end)? else {
@@ -103,37 +170,28 @@ impl Lists for Tree {
                 End::First => number - left.start + 1,
                 End::Last => left.end - number,
             };
-            let rest = behind(&left, end, passed);
             let key = key_of(number);
-            let hashed = HashedKey::of(&key);
-            let found = find_in(&list.space, &hashed, loose::WHOLE_LEN)?;
-            let Some(present) = found.filter(|present| present.is_live(clock.now())) else {
-                left = rest;
-                continue;
-            };
-            let entry = present.into_verified_entry()?;
-            give_up(&mut list, &behind(&left, end, passed - 1), end)?;
-            match self.unlink(namespace, &hashed, Some(entry.meta.etag), clock)? {
-                Outcome::Removed(dir) => {
-                    drop(list);
-                    return Ok(Some(self.sync_taken(dir, entry)));
-                }
-                Outcome::No => left = rest,
-                // Somebody has put another value under this number: that is the element now.
-                Outcome::Changed => {}
+            let with_it = behind(&left, end, passed - 1);
+            let before = (!is_held).then_some(&with_it);
+            match visit(&mut list, &HashedKey::of(&key), before)? {
+                Visit::Done(done) => return Ok(Some(done)),
+                Visit::Again => continue,
+                Visit::Held => is_held = true,
+                Visit::Gone => {}
             }
+            left = behind(&left, end, passed);
         }
-        let last = range.end.saturating_sub(BLOCK).max(range.start);
-        let rest = match end {
-            End::First => last..range.end,
-            End::Last => range.start..range.start,
-        };
-        give_up(&mut list, &rest, end)?;
+        if !is_held {
+            let last = range.end.saturating_sub(BLOCK).max(range.start);
+            let rest = match end {
+                End::First => last..range.end,
+                End::Last => range.start..range.start,
+            };
+            give_up(&mut list, &rest, end)?;
+        }
         Ok(None)
     }
-}
 
-impl Tree {
     /// Locks the list that a key belongs to by its form, and widens its range to the key. To be
     /// held until the key's entry is in its place.
     pub(super) fn note_element(
@@ -260,103 +318,6 @@ fn give_up(list: &mut List, left: &Range<u64>, end: End) -> Result<()> {
         true => list.narrow(missing),
         false => Ok(()),
     }
-}
-
-/// Finds the first or the last of these numbers that has an entry, dead, damaged or alive. Files are
-/// looked for before packs are, as gc makes packs of files.
-fn seek(space: &NamespaceDir, within: &Range<u64>, end: End) -> Result<Option<u64>> {
-    let mut tries = Tries::default();
-    loop {
-        let has_file = |&number: &u64| {
-            let key = key_of(number);
-            let hashed = HashedKey::of(&key);
-            space.is_there(&["objects/", hashed.shard(), "/", hashed.name()].concat())
-        };
-        let mut loose = None;
-        for at in 0..within.end - within.start {
-            let number = match end {
-                End::First => within.start + at,
-                End::Last => within.end - 1 - at,
-            };
-            if has_file(&number)? {
-                loose = Some(number);
-                break;
-            }
-        }
-        let rest = match (loose, end) {
-            (None, _) => within.clone(),
-            (Some(loose), End::First) => within.start..loose,
-            (Some(loose), End::Last) => loose + 1..within.end,
-        };
-        if rest.is_empty() {
-            return Ok(loose);
-        }
-        let Some(packs) = Packs::read(space)? else {
-            return Ok(loose);
-        };
-        if let Ok(packed) = seek_packed(space, &packs, &rest, end)? {
-            return Ok(packed.or(loose));
-        }
-        tries.again(|| space.path_of(PACKS))?;
-    }
-}
-
-/// As [`seek`], in packs, tombstones passed over.
-fn seek_packed(
-    space: &NamespaceDir,
-    packs: &Packs,
-    within: &Range<u64>,
-    end: End,
-) -> Result<Result<Option<u64>, Changed>> {
-    let bounds = Bounds {
-        from: key_of(within.start).as_bytes().to_vec(),
-        to: Some(key_of(within.end).as_bytes().to_vec()),
-    };
-    let reverse = end == End::Last;
-    let mut cursors = Vec::new();
-    for number in 0..packs.named().len() {
-        match packs.open(space, number)? {
-            Ok(pack) => cursors.push(Cursor::new(pack, bounds.clone(), reverse)?),
-            Err(changed) => return Ok(Err(changed)),
-        }
-    }
-    if cursors
-        .iter()
-        .any(|cursor| cursor.pack().geometry().lost > 0)
-    {
-        return seek_each(space, packs, within, reverse);
-    }
-    let mut packed = Merge::new(cursors, reverse);
-    while let Some(head) = packed.advance()? {
-        let cursor = packed.source(head);
-        let (_, is_tombstone) = cursor.meta();
-        if let (false, Some(number)) = (is_tombstone, number_of(cursor.key())) {
-            return Ok(Ok(Some(number)));
-        }
-    }
-    Ok(Ok(None))
-}
-
-/// As [`seek_packed`], number by number: of a record that was damaged nobody knows but who looks it up.
-fn seek_each(
-    space: &NamespaceDir,
-    packs: &Packs,
-    within: &Range<u64>,
-    reverse: bool,
-) -> Result<Result<Option<u64>, Changed>> {
-    for at in 0..within.end - within.start {
-        let number = match reverse {
-            false => within.start + at,
-            true => within.end - 1 - at,
-        };
-        match packs.find(space, &HashedKey::of(&key_of(number))) {
-            Ok(Err(changed)) => return Ok(Err(changed)),
-            Ok(Ok(found)) if found.as_ref().is_none_or(|packed| packed.tombstone) => {}
-            Ok(Ok(_)) | Err(StoreError::Damaged { .. }) => return Ok(Ok(Some(number))),
-            Err(err) => return Err(err),
-        }
-    }
-    Ok(Ok(None))
 }
 
 /// Finds between which numbers the elements with these numbers are, expired ones too; `None` if there

@@ -15,7 +15,7 @@
 //!     │                      not write; says when garbage was collected last
 //!     ├── locks/list         of a list: its lock, and what is known of the file in `list/`
 //!     ├── list/              of a list: between which numbers its elements are; see [`range`]
-//!     ├── named/             the locks of `kv lock` and `kv memo`, by the SHA-1 of their names
+//!     ├── named/             the locks of `kv lock`, `kv memo` and of elements, by the SHA-1 of their names
 //!     ├── tmp/               files being written; a live writer holds a lock on its own
 //!     ├── spare/             two empty files, for gc where no more files can be made
 //!     ├── expiry/            hints: which entry expires when; never trusted alone
@@ -50,7 +50,7 @@
 //!
 //! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`namespace_dir`], [`create`],
 //! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`publish`], [`put`], [`remove`],
-//! [`expiry`], [`walk`], [`scan`], [`range`], [`mod@list`], [`maintenance`], [`bulk`], [`repack`], [`gc`],
+//! [`expiry`], [`walk`], [`scan`], [`range`], [`seek`], [`mod@list`], [`maintenance`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`mod@follow`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
 //! ends what they try again.
 
@@ -86,6 +86,7 @@ mod range;
 mod remove;
 mod repack;
 mod scan;
+mod seek;
 mod shard;
 mod temp;
 mod tries;

@@ -63,6 +63,14 @@ impl Locks for Tree {
         }
     }
 
+    fn clear(&self, namespace: &Namespace, name: &Key, _held: Held) {
+        // Whoever has opened it meanwhile finds that it is not at its path.
+        if let Ok(Some(space)) = self.open_namespace(namespace) {
+            let below = ["named/", HashedKey::of(name).hash()].concat();
+            _ = disk::unlink(space.store(), &space.relative(&below));
+        }
+    }
+
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
         let hashed = &HashedKey::of(name);
         let Some(space) = self.open_namespace(namespace)? else {

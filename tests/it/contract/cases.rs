@@ -125,6 +125,16 @@ pub const ITEMS: &[Case] = cases![items:
     order_does_not_end_at_ten, other_keys_are_no_elements, prints_one_a_line_in_their_order,
 ];
 
+pub const JOBS: &[Case] = cases![jobs:
+    a_kv_that_is_killed_gives_it_back, a_wrong_command_line_is_2_and_125_where_a_program_is_named,
+    any_element_comes_whole_and_need_not_be_read, any_other_end_leaves_it_at_its_place,
+    long_says_who_works_on_what_and_how_often_that_was_tried,
+    nobody_else_gets_it_while_it_is_worked_on, success_removes_the_element_that_the_program_got,
+    what_fails_too_often_moves_to_another_list, what_is_changed_meanwhile_is_not_removed,
+    what_the_program_has_started_keeps_it_when_kv_is_killed, who_waits_gets_what_is_given_back,
+    who_was_killed_in_a_move_leaves_it_to_the_next,
+];
+
 pub const KEYS: &[Case] = cases![keys:
     a_key_that_is_not_utf_8_is_base64_in_json, every_byte_but_nul_makes_the_round_trip,
     keys_that_look_like_paths_are_no_paths, the_empty_key_is_none,

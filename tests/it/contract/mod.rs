@@ -13,6 +13,14 @@ type Case = (&'static str, fn());
 /// What cannot hold of a store behind a service, where a lock is a lease, and why.
 const NOT_SERVED: &[(&str, &str)] = &[
     (
+        "jobs::a_kv_that_is_killed_gives_it_back",
+        "a lease outlives a holder that was killed",
+    ),
+    (
+        "jobs::what_the_program_has_started_keeps_it_when_kv_is_killed",
+        "a lease is not inherited",
+    ),
+    (
         "lock::kv_and_the_program_end_together",
         "a lease outlives a holder that was killed",
     ),
@@ -80,6 +88,7 @@ macro_rules! contract {
                 incr INCR
                 info INFO
                 items ITEMS
+                jobs JOBS
                 keys KEYS
                 lock LOCK
                 ls LS
@@ -145,6 +154,7 @@ fn what_is_excepted_is_a_case() {
     let all = [
         cases::EXPORT,
         cases::INFO,
+        cases::JOBS,
         cases::KEYS,
         cases::LOCK,
         cases::MEMO,
