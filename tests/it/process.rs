@@ -1,8 +1,10 @@
 //! Commands that are still running while a test goes on.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -119,6 +121,19 @@ pub fn pid_in(path: &Path) -> Pid {
         pid.is_some()
     });
     Pid::from_raw(pid.unwrap())
+}
+
+/// Serves whoever connects, each in a thread of its own, for as long as the tests run. Returns where.
+pub fn serve(each: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let each = each.clone();
+            thread::spawn(move || each(client));
+        }
+    });
+    address
 }
 
 /// Returns how many connections a process has open.

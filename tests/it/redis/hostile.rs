@@ -1,7 +1,7 @@
 //! Servers that answer what no server of Redis does: an end in time, a line, and no answer made of it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -12,6 +12,7 @@ use kv::store::{Key, Time};
 use super::cases::On;
 use crate::harness::until;
 use crate::library::open;
+use crate::process::serve;
 
 /// Somebody has asked for the key `slow`, which is answered when somebody lets it.
 static SLOW_IS_ASKED: AtomicBool = AtomicBool::new(false);
@@ -56,19 +57,12 @@ enum Kind {
     Cluster,
 }
 
-/// Starts a server that answers so, and returns its port. It ends with the test's process.
+/// Starts a server that answers so, and returns its port.
 fn start(answer: &'static [u8], kind: Kind) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || _ = serve(client, answer, kind));
-        }
-    });
-    port
+    serve(move |client| _ = reply(client, answer, kind)).port()
 }
 
-fn serve(mut client: TcpStream, answer: &[u8], kind: Kind) -> std::io::Result<()> {
+fn reply(mut client: TcpStream, answer: &[u8], kind: Kind) -> std::io::Result<()> {
     let is_plausible = kind != Kind::Odd;
     let mut from = BufReader::new(client.try_clone()?);
     let number = |from: &mut BufReader<TcpStream>| -> std::io::Result<usize> {

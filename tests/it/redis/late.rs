@@ -1,6 +1,6 @@
 //! Calls that come late, twice, or after their answer: none changes anything by then.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use super::cases::On;
 use super::lost_answers::relay;
 use super::servers::{Server, each_server};
 use crate::harness::until;
-use crate::process::Started;
+use crate::process::{Started, serve};
 
 /// Stands between kv and a server. It keeps a call of a script back until it is let go, and can turn away
 /// whoever comes.
@@ -33,19 +33,9 @@ struct Gate {
 
 impl Gate {
     fn new(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let gate = Self {
-            port: listener.local_addr().unwrap().port(),
-            ..Self::default()
-        };
+        let mut gate = Self::default();
         let shared = gate.clone();
-        // It ends with the test's process.
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let gate = shared.clone();
-                thread::spawn(move || _ = gate.pass(client, server));
-            }
-        });
+        gate.port = serve(move |client| _ = shared.pass(client, server)).port();
         gate
     }
 

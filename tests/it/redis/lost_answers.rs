@@ -1,7 +1,7 @@
 //! A change whose answer is lost is asked for again, and is carried out once.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -10,6 +10,7 @@ use kv::exit::Exit;
 
 use super::cases::On;
 use super::servers::{Server, each_server, server};
+use crate::process::serve;
 
 /// Stands between kv and a server, and loses the answers to calls of scripts, once in a command.
 struct Lossy {
@@ -21,19 +22,11 @@ struct Lossy {
 
 impl Lossy {
     fn new(server: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         let (to_lose, lost) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let counters = (Arc::clone(&to_lose), Arc::clone(&lost));
-        // It ends with the test's process.
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let (to_lose, lost) = (Arc::clone(&counters.0), Arc::clone(&counters.1));
-                thread::spawn(move || _ = pass(client, server, &to_lose, &lost));
-            }
-        });
+        let address = serve(move |client| _ = pass(client, server, &counters.0, &counters.1));
         Self {
-            port,
+            port: address.port(),
             to_lose,
             lost,
         }

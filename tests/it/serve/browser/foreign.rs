@@ -2,10 +2,9 @@
 //! nothing and changes nothing.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +12,7 @@ use kv::exit::Exit;
 
 use super::Tab;
 use crate::harness::{Sandbox, cannot_run, has_program, tell_count};
+use crate::process::serve;
 use crate::serve::client::Server;
 
 const PAGE: &str = include_str!("foreign.html");
@@ -45,7 +45,7 @@ fn values() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 }
 
 /// Answers a request, and counts those that would change something.
-fn serve(stream: TcpStream, changes: &AtomicUsize) -> Option<()> {
+fn reply(stream: TcpStream, changes: &AtomicUsize) -> Option<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut head = String::new();
@@ -79,16 +79,9 @@ fn serve(stream: TcpStream, changes: &AtomicUsize) -> Option<()> {
 
 /// Starts the other site, which has the same values.
 fn site() -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let changes = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&changes);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let counted = Arc::clone(&counted);
-            thread::spawn(move || serve(stream, &counted));
-        }
-    });
+    let address = serve(move |stream| _ = reply(stream, &counted));
     (address, changes)
 }
 
