@@ -44,6 +44,9 @@ mod linux {
 
     use super::{Cell, Duration, Happened, Instant, LONGEST_WAIT, PAUSE, Path, Watch, io, sleep};
 
+    /// So much of what happened is told at once.
+    const MOST_AT_ONCE: usize = 4096;
+
     /// File systems whose every change is one of this machine's, and announced (statfs(2)).
     const LOCAL: [i64; 12] = [
         0xEF53,      // ext2, ext3, ext4
@@ -100,17 +103,20 @@ mod linux {
         }
 
         /// Waits until something has happened since the last wait, or until `until`; now and then
-        /// also for no reason.
-        pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<()> {
+        /// also for no reason. Tells what has happened, to who does not look for itself.
+        pub(crate) fn wait(
+            &self,
+            until: Option<Instant>,
+            tell: &mut dyn FnMut(Happened<'_>),
+        ) -> io::Result<()> {
             let most = match self.is_blind.get() {
                 true => PAUSE,
                 false => LONGEST_WAIT,
             };
-            // What happened does not matter, only that it did: the caller looks for itself.
-            self.wait_for(until, Some(most), &mut |_| {})
+            self.wait_for(until, Some(most), tell)
         }
 
-        /// As [`Watch::wait`], for as long as that at most, and tells what has happened.
+        /// As [`Watch::wait`], for as long as that at most.
         pub(crate) fn wait_for(
             &self,
             until: Option<Instant>,
@@ -133,8 +139,11 @@ mod linux {
             }
             let mut events = [MaybeUninit::<u8>::uninit(); 4096];
             let mut reader = inotify::Reader::new(inotify, &mut events);
-            // It ends where there is none any more.
-            while let Ok(event) = reader.next() {
+            // It ends where there is none any more, or others make more of them all the time.
+            for _ in 0..MOST_AT_ONCE {
+                let Ok(event) = reader.next() else {
+                    break;
+                };
                 tell(Happened {
                     dir: event.wd(),
                     name: event.file_name().map_or(b"", CStr::to_bytes),
@@ -161,8 +170,12 @@ impl Watch {
         false
     }
 
-    pub(crate) fn wait(&self, until: Option<Instant>) -> io::Result<()> {
-        self.wait_for(until, None, &mut |_| {})
+    pub(crate) fn wait(
+        &self,
+        until: Option<Instant>,
+        tell: &mut dyn FnMut(Happened<'_>),
+    ) -> io::Result<()> {
+        self.wait_for(until, None, tell)
     }
 
     pub(crate) fn wait_for(

@@ -13,6 +13,7 @@
 //!   entry       GET, HEAD, PUT, DELETE of one entry;  condition, range, fields  what they ask for
 //!   verbs       POST: the other atomic steps;  wait  those that may take a while
 //!   bulk        POST: many entries or commands at once;  locks  leases of named locks
+//!   events      what changes, as server-sent events
 //!   list        namespaces and entries as lines of JSON
 //!   objects     /get and /set: objects and lists as JSON
 //!   page        a page to look around with, and openapi.json, which describes all paths
@@ -25,6 +26,7 @@ mod bulk;
 mod condition;
 mod connection;
 mod entry;
+mod events;
 mod fields;
 mod guard;
 mod list;
@@ -222,6 +224,10 @@ impl App {
     async fn still_there(self: &Arc<Self>) -> Result<(), Refusal> {
         let app = Arc::clone(self);
         joined(self.calls.spawn_blocking(move || app.is_there())).await
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Returns when the service is to stop.

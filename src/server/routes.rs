@@ -19,7 +19,7 @@ use super::condition::Preconditions;
 use super::reply::{Answer, Refusal};
 use super::request_body::RequestBody;
 use super::stream::Peer;
-use super::{App, entry, fields, guard, list, metrics, objects, page, speak, verbs};
+use super::{App, entry, events, fields, guard, list, metrics, objects, page, speak, verbs};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -103,6 +103,9 @@ async fn v1(State(app): State<Arc<App>>, request: Request) -> Answer {
         (Resource::Store, &Method::GET | &Method::HEAD) => list::namespaces(&app, query).await,
         (Resource::Namespace(namespace), &Method::GET | &Method::HEAD) if op == "info" => {
             list::info(&app, namespace, query).await
+        }
+        (Resource::Namespace(namespace), &Method::GET) if op == "watch" => {
+            events::events(&app, namespace, query).await
         }
         (Resource::Namespace(namespace), &Method::GET) => {
             list::entries(&app, namespace, query).await

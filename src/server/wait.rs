@@ -18,7 +18,7 @@ use super::{App, begin};
 /// The longest time that a request can wait; clients repeat it.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// A waiter whose client is gone notices it within this time, and leaves its place.
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a look at the store has found.
 pub(super) enum Look<T> {

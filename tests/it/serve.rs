@@ -7,6 +7,7 @@ pub mod client;
 mod created;
 mod curl;
 mod ends;
+mod events;
 mod guard;
 mod hundreds;
 mod idle;

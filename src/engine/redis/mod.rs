@@ -56,6 +56,7 @@ mod command;
 mod dispatch;
 mod entries;
 mod facts;
+mod follow;
 #[cfg(any(test, fuzzing))]
 #[path = "../../../tests/fuzz/readers/redis.rs"]
 pub mod fuzz;

@@ -1,7 +1,7 @@
 //! A connection to one server.
 
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
@@ -131,6 +131,18 @@ impl Socket {
     pub(super) fn receive(&mut self) -> io::Result<Reply> {
         self.stream.get_mut().begin();
         read_reply(&mut self.stream)
+    }
+
+    /// Tells whether something has come by then to be received, and receives none of it.
+    pub(super) fn has_more(&mut self, limit: Duration) -> io::Result<bool> {
+        self.limit(limit)?;
+        self.stream.get_mut().begin();
+        match self.stream.fill_buf() {
+            Ok([]) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(true),
+            Err(err) if err.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(err) => Err(err),
+        }
     }
 
     /// Sends one command and returns what comes back.

@@ -4,7 +4,6 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::watch::poll;
 use crate::store::{Namespace, Result, Watch, WatchTarget, Watcher};
 
 use super::Redis;
@@ -31,7 +30,7 @@ impl Watch for Redis {
         let bucket = match target {
             WatchTarget::Key(key) => self.bucket_of(namespace, key),
             WatchTarget::List => self.bucket(namespace, BucketId::LIST),
-            WatchTarget::All(_) => return Ok(poll()),
+            WatchTarget::All(_) => return self.watch_all(namespace),
         };
         Ok(Box::new(self.watch_bucket(bucket)?))
     }

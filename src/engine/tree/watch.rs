@@ -67,7 +67,7 @@ impl TreeWatcher {
 impl Watcher for TreeWatcher {
     fn wait(&mut self, until: Option<Instant>) -> Result<()> {
         self.watch
-            .wait(until)
+            .wait(until, &mut |_| {})
             .or_cannot("watch", &self.paths[0][0])?;
         self.add_dirs();
         Ok(())

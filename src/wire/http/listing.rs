@@ -44,6 +44,39 @@ pub fn read_info(query: Option<&str>) -> Result<(), String> {
     Query::read(query, &["op"]).map(drop)
 }
 
+/// What `GET /v1/NAMESPACE?op=watch` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Follow {
+    /// Which entries are followed: their glob and their prefix count.
+    pub selection: Selection,
+    /// What is there is told first.
+    pub now: bool,
+}
+
+impl Follow {
+    /// Reads a query.
+    ///
+    /// # Errors
+    ///
+    /// Where it asks for nothing that there is.
+    pub fn read(query: Option<&str>) -> Result<Self, String> {
+        let query = Query::read(query, &["op", "glob", "prefix", "now"])?;
+        Ok(Self {
+            selection: Selection {
+                glob: read_glob(&query)?,
+                prefix: query.bytes("prefix").unwrap_or_default(),
+                ..Selection::default()
+            },
+            now: query.flag("now")?,
+        })
+    }
+}
+
+fn read_glob(query: &Query) -> Result<Option<Glob>, String> {
+    let glob = query.bytes("glob").map(|glob| Glob::new(&glob)).transpose();
+    glob.map_err(|err| format!("invalid `glob`: {err}"))
+}
+
 impl List {
     /// Writes the query, with its `?` where there is anything in it. That keys alone are wanted
     /// cannot be said.
@@ -81,8 +114,6 @@ impl List {
             "glob", "prefix", "from", "to", "limit", "reverse", "values", "inline", "cursor", "end",
         ];
         let query = Query::read(query, &known)?;
-        let glob = query.bytes("glob").map(|glob| Glob::new(&glob)).transpose();
-        let glob = glob.map_err(|err| format!("invalid `glob`: {err}"))?;
         let number = |text: &str| -> Result<u64, String> {
             // The numbers of 64 bits of those who describe an interface have a sign.
             let number = text
@@ -96,7 +127,7 @@ impl List {
             cursor.map_err(|_| "use one that this service has returned".to_owned())
         })?;
         let mut selection = Selection {
-            glob,
+            glob: read_glob(&query)?,
             prefix: query.bytes("prefix").unwrap_or_default(),
             from: query.bytes("from"),
             to: query.bytes("to"),

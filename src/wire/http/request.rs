@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::store::{End, Etag, Expiry, Merge, units};
 use crate::wire::time::{read_expires, rfc3339_deadline};
 
-pub use super::listing::{INFO, List, read_info, read_namespaces, write_namespaces};
+pub use super::listing::{Follow, INFO, List, read_info, read_namespaces, write_namespaces};
 use super::query::{Query, millis};
 
 /// What can be done to an entry: `POST /v1/NAMESPACE/KEY?op=`, or [`OnNamespace::Key`].

@@ -136,11 +136,14 @@ fn every_parameter_is_described_and_no_other() {
         let mut given = names(given.iter().map(|(name, _)| name));
         // It says that something else is wanted.
         given.remove("op");
+        given.remove("now");
         let request = format!("GET {}", concrete(path));
         assert_eq!(given, names(&known(&server, &request)), "{path}");
     }
     let info = known(&server, "GET /v1/default?op=info");
     assert_eq!(names(&info), ["op"].into());
+    let watch = known(&server, "GET /v1/default?op=watch");
+    assert_eq!(names(&watch), ["op", "glob", "prefix", "now"].into());
     // A parameter of a verb says whose it is.
     for path in ["/v1/{namespace}/{key}", "/v1/{namespace}"] {
         let post = document["paths"][path]["post"]["parameters"].as_array();

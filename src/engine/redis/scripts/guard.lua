@@ -37,8 +37,9 @@ local function number_in(name)
   return #number == 20 and not string.find(number, '%D') and number or ''
 end
 
--- Tells those who wait. Who may not tell them changes the store all the same: they look again by themselves.
-local function tell(command, channel)
-  redis.pcall(command, channel, '')
+-- Tells those who wait what has changed: a key, or nothing where there may be many. Who may not tell them changes
+-- the store all the same: they look again by themselves.
+local function tell(command, channel, key)
+  redis.pcall(command, channel, key or '')
 end
 

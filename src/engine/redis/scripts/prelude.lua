@@ -93,7 +93,7 @@ end
 
 local function done(answer)
   note(answer)
-  tell(ARGV[4], ARGV[5])
+  tell(ARGV[4], ARGV[5], ARGV[6])
   return answer
 end
 

@@ -1,0 +1,83 @@
+//! `GET /v1/NAMESPACE?op=watch`: what changes, as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::header;
+use axum::response::IntoResponse as _;
+
+use crate::store::{Follower, Listed, Meta, Namespace};
+use crate::wire::entry;
+use crate::wire::http::request::Follow;
+
+use super::App;
+use super::reply::{Answer, Refusal, typed};
+use super::response_body::{self, BodyWriter, CutOff};
+use super::wait::{LONGEST_LOOK, permit};
+
+/// How often a listener is told that it is still listening, where nothing changes.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Tells what changes until the client goes, or the service stops. A client that does not read is told less
+/// often, what there is by then, and goes as any that does not take its answer.
+pub(super) async fn events(app: &Arc<App>, namespace: Namespace, query: Option<&str>) -> Answer {
+    let follow = Follow::read(query).map_err(Refusal::usage)?;
+    app.still_there().await?;
+    let permit = permit(app)?;
+    let write = move |app: &App, out: &mut BodyWriter| write(app, &namespace, &follow, out);
+    let body = response_body::written(app, Some(permit), write).await?;
+    // No cache is to have it, and nginx hands on each event.
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, typed("text/event-stream", body)).into_response())
+}
+
+fn write(
+    app: &App,
+    namespace: &Namespace,
+    follow: &Follow,
+    out: &mut BodyWriter,
+) -> Result<(), CutOff> {
+    let mut follower = Follower::new(app.store(), namespace, &follow.selection)?;
+    // What is read by now is followed from before.
+    out.write_all(b": watching\n\n")?;
+    let (mut tells, mut told) = (follow.now, Instant::now());
+    while app.is_there().is_ok() && !app.is_stopping() {
+        let now = app.clock().now();
+        follower.look(now, &mut |change| -> Result<Option<Meta>, CutOff> {
+            let change = match change {
+                Ok(change) => change,
+                Err(err) => {
+                    app.failed(&err);
+                    return Ok(None);
+                }
+            };
+            if tells {
+                let key = change.key.as_bytes();
+                let listed = |meta| Listed {
+                    key,
+                    meta,
+                    value: None,
+                };
+                let listed = (change.key, change.meta.map(listed));
+                out.write_all(b"data: ")?;
+                entry::write_change(out, app.store(), namespace, listed, now)??;
+                out.write_all(b"\n")?;
+                told = Instant::now();
+            }
+            Ok(change.meta)
+        })?;
+        tells = true;
+        if told.elapsed() >= BEAT {
+            out.write_all(b":\n\n")?;
+            told = Instant::now();
+        }
+        out.flush()?;
+        follower.wait(app.clock().now(), Some(Instant::now() + LONGEST_LOOK))?;
+    }
+    Ok(())
+}
