@@ -233,6 +233,8 @@ _kv_kind() {
         'pop 1' | \
         'push 1')
             kind='namespace' ;;
+        *' --color')
+            kind='one of auto always never' ;;
         'completions 1' | \
         'init 1')
             kind='one of bash zsh fish' ;;
@@ -1467,7 +1469,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__ls)
-            opts="-0 -l -v -h --null --long --json --values --prefix --from --to --reverse --limit --count --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-0 -l -v -h --null --long --json --values --prefix --from --to --reverse --limit --count --color --wide --no-pager --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1506,6 +1508,10 @@ _kv() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --store)
@@ -1691,7 +1697,7 @@ _kv() {
             return 0
             ;;
         kv__subcmd__namespaces)
-            opts="-0 -h --null --json --remove --dry-run --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-0 -l -h --null --json --long --remove --dry-run --color --wide --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1702,6 +1708,10 @@ _kv() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --store)

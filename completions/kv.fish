@@ -148,6 +148,9 @@ complete -c kv -n "__fish_kv_using_subcommand ls" -l from -d 'List keys from KEY
 complete -c kv -n "__fish_kv_using_subcommand ls" -l to -d 'List keys before KEY, this one not included' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l limit -d 'List at most N keys' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -s v -d 'In bash, with the builtin of `kv init bash`: set the variable VAR instead of printing' -r -f
+complete -c kv -n "__fish_kv_using_subcommand ls" -l color -d 'Whether headings have a colour; auto heeds NO_COLOR and CLICOLOR_FORCE' -r -f -a "auto\t'Where nothing speaks against it'
+always\t'Always'
+never\t'Never'"
 complete -c kv -n "__fish_kv_using_subcommand ls" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand ls" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -155,11 +158,13 @@ off\t'The death of any process, kv itself too, but not a power cut'"
 complete -c kv -n "__fish_kv_using_subcommand ls" -l busy-timeout -d 'How long to wait for the store\'s own locks [default: $KV_BUSY_TIMEOUT, or 10s]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand ls" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand ls" -s 0 -l null -d 'End each line, or each key and value, with NUL instead'
-complete -c kv -n "__fish_kv_using_subcommand ls" -s l -l long -d 'Print etag, bytes, modified, expires and key, with tabs between them'
+complete -c kv -n "__fish_kv_using_subcommand ls" -s l -l long -d 'Print etag, bytes, modified, expires and key, with tabs between them or, at a terminal, in columns'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l json -d 'Print one JSON object a line'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l values -d 'Print each key, a tab and its value'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l reverse -d 'List the last key first'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l count -d 'Print only how many keys there are'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l wide -d 'Cut no line to the width of the terminal'
+complete -c kv -n "__fish_kv_using_subcommand ls" -l no-pager -d 'Use no pager, even for more than a screenful'
 complete -c kv -n "__fish_kv_using_subcommand ls" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand has" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
@@ -423,6 +428,9 @@ complete -c kv -n "__fish_kv_using_subcommand mount" -l allow-other -d 'Let othe
 complete -c kv -n "__fish_kv_using_subcommand mount" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand mount" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l remove -d 'Remove the namespace NAME with all its keys' -r -f
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l color -d 'Whether headings have a colour; auto heeds NO_COLOR and CLICOLOR_FORCE' -r -f -a "auto\t'Where nothing speaks against it'
+always\t'Always'
+never\t'Never'"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -431,7 +439,9 @@ complete -c kv -n "__fish_kv_using_subcommand namespaces" -l busy-timeout -d 'Ho
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l token-file -d 'The first line of FILE is the token: of the service that the store is behind [default: $KV_TOKEN], or with serve the one that its clients need' -r -F
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s 0 -l null -d 'End each name with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l json -d 'Print one JSON object a line'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -s l -l long -d 'Print entries, bytes and name, with tabs between them or, at a terminal, in columns'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l dry-run -d 'With --remove: remove nothing; print the keys that would go'
+complete -c kv -n "__fish_kv_using_subcommand namespaces" -l wide -d 'Cut no line to the width of the terminal'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand namespaces" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand completions" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
@@ -606,6 +616,8 @@ function __kv_kind
             'pop 1' \
             'push 1'
             echo 'namespace'
+        case '* --color'
+            echo 'one of auto always never'
         case 'completions 1' \
             'init 1'
             echo 'one of bash zsh fish'

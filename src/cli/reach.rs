@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::value;
+use crate::cli::{Screen, value};
 use crate::store::Namespace;
 
 /// Arguments of `kv namespaces`.
@@ -18,6 +18,10 @@ pub struct NamespacesArgs {
     #[arg(long, conflicts_with_all = ["null", "remove"])]
     pub json: bool,
 
+    /// Print entries, bytes and name, with tabs between them or, at a terminal, in columns
+    #[arg(short, long, conflicts_with = "remove")]
+    pub long: bool,
+
     /// Remove the namespace NAME with all its keys
     #[arg(long, value_name = "NAME", value_parser = value::namespace())]
     #[arg(value_hint = ValueHint::Other)]
@@ -26,6 +30,10 @@ pub struct NamespacesArgs {
     /// With --remove: remove nothing; print the keys that would go
     #[arg(long, requires = "remove")]
     pub dry_run: bool,
+
+    /// What a terminal shows.
+    #[command(flatten)]
+    pub screen: Screen,
 }
 
 /// Arguments of `kv mount`.

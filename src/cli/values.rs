@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum, ValueHint};
 
-use crate::cli::{Variable, value};
+use crate::cli::{Screen, Variable, value};
 use crate::store::{Etag, Key};
 
 /// Arguments of `kv put`.
@@ -157,7 +157,7 @@ pub struct LsArgs {
     #[arg(short = '0', long)]
     pub null: bool,
 
-    /// Print etag, bytes, modified, expires and key, with tabs between them
+    /// Print etag, bytes, modified, expires and key, with tabs between them or, at a terminal, in columns
     #[arg(short, long, conflicts_with_all = ["json", "values"])]
     pub long: bool,
 
@@ -197,6 +197,14 @@ pub struct LsArgs {
     /// Where the answer goes.
     #[command(flatten)]
     pub variable: Variable,
+
+    /// What a terminal shows.
+    #[command(flatten)]
+    pub screen: Screen,
+
+    /// Use no pager, even for more than a screenful
+    #[arg(long)]
+    pub no_pager: bool,
 }
 
 /// Arguments of `kv has`.

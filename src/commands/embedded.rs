@@ -11,7 +11,7 @@ use super::session::Session;
 use super::{complain, dispatch};
 use crate::cli::{Command, Reader, Target};
 use crate::exit::{Exit, UsageError};
-use crate::os::{Guest, interrupt};
+use crate::os::{Guest, RawStdout, interrupt};
 use crate::store::modify::Conflicts;
 use crate::store::{Condition, End, Key, Namespace};
 
@@ -98,12 +98,13 @@ pub fn embedded(
 fn is_short(command: &Command) -> bool {
     match command {
         Command::Pop(with) => with.args.wait.is_none() && with.args.command.is_empty(),
+        // A pager may be wanted.
+        Command::Ls(_) => !RawStdout.is_terminal() || matches!(command.target(), Ok(Some(_))),
         Command::Put(_)
         | Command::Get(_)
         | Command::Remove(_)
         | Command::Rename(_)
         | Command::Copy(_)
-        | Command::Ls(_)
         | Command::Has(_)
         | Command::Stat(_)
         | Command::Expire(_)

@@ -10,8 +10,9 @@ use crate::commands::histogram::draw;
 use crate::commands::listing::write_key;
 use crate::commands::output::{OrCannotWrite as _, Output};
 use crate::commands::session::NamedBy;
+use crate::commands::table::ago;
 use crate::exit::Exit;
-use crate::store::{Info, Namespace};
+use crate::store::{Info, Namespace, Time};
 use crate::wire::info::{Fact, facts, rows, write_json};
 use crate::wire::time::rfc3339;
 use crate::wire::units;
@@ -28,6 +29,7 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
     let mut printer = Printer {
         store: &store,
         json: args.json,
+        now: session.now(),
         is_begun: false,
     };
     let mut exit = Exit::Success;
@@ -65,6 +67,7 @@ pub(super) fn run(args: &InfoArgs, session: &mut Session<'_>) -> Result<Exit> {
 struct Printer<'a> {
     store: &'a [(&'static str, String)],
     json: bool,
+    now: Time,
     is_begun: bool,
 }
 
@@ -76,7 +79,7 @@ impl Printer<'_> {
             return write_json(out, self.store, of);
         }
         match of {
-            Some((namespace, info)) => print_namespace(out, namespace, info),
+            Some((namespace, info)) => print_namespace(out, namespace, info, self.now),
             None => out.write_all(b"\nnamespace: none yet\n"),
         }
     }
@@ -88,7 +91,7 @@ impl Printer<'_> {
             return Ok(());
         }
         for (name, text) in self.store {
-            write!(out, "{name}: ")?;
+            write_name(out, name)?;
             write_key(out, text.as_bytes())?;
             out.write_all(b"\n")?;
         }
@@ -96,19 +99,35 @@ impl Printer<'_> {
     }
 }
 
-fn print_namespace(out: &mut Output, namespace: &Namespace, info: &Info) -> io::Result<()> {
-    writeln!(out, "\nnamespace: {namespace}")?;
+/// Writes what a fact is called. A person gets the facts in a column.
+fn write_name(out: &mut Output, name: &str) -> io::Result<()> {
+    let width = if out.is_terminal() { 13 } else { 0 };
+    write!(out, "{:<width$} ", format!("{name}:"))
+}
+
+fn print_namespace(
+    out: &mut Output,
+    namespace: &Namespace,
+    info: &Info,
+    now: Time,
+) -> io::Result<()> {
+    out.write_all(b"\n")?;
+    write_name(out, "namespace")?;
+    writeln!(out, "{namespace}")?;
     for (name, fact) in facts(info) {
         let text = match fact {
             Fact::Count(number) => number.to_string(),
+            Fact::Bytes(number) if out.is_terminal() => units::bytes(number.into()),
             Fact::Bytes(number) if number < 1024 => number.to_string(),
             Fact::Bytes(number) => format!("{number} ({})", units::bytes(number.into())),
+            Fact::Time(time) if out.is_terminal() => ago(time, now),
             Fact::Time(time) => rfc3339(time),
             Fact::Flag(true) => "yes".to_owned(),
             Fact::Flag(false) => "no".to_owned(),
             Fact::Nothing(word) => word.to_owned(),
         };
-        writeln!(out, "{name}: {text}")?;
+        write_name(out, name)?;
+        writeln!(out, "{text}")?;
     }
     let columns = out.columns();
     // The bounds are powers of two: they have no fraction.

@@ -9,9 +9,11 @@ use crate::cli::LsArgs;
 use crate::commands::Session;
 use crate::commands::listing::{glob, line_end, only_damage, print_json, write_key_line};
 use crate::commands::output::{OrCannotWrite as _, Output};
+use crate::commands::table::{Table, ago, until};
 use crate::exit::Exit;
 use crate::store::{Listed, Meta, Namespace, Selection, Store, Time};
 use crate::wire::time::{rfc3339, rfc3339_deadline};
+use crate::wire::units;
 
 /// Prints the keys asked for. A damaged entry does not keep the others from being printed.
 pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -40,6 +42,11 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
         out,
         ..
     } = session;
+    if !(args.count || args.null || args.no_pager) {
+        out.page();
+    }
+    let is_table = args.long && !args.null && out.is_terminal();
+    let mut table = is_table.then(|| Table::new(HEADS, &args.screen));
     let mut listing = store.scan(namespace, &selection, now)?;
     while let Some(listed) = listing.next() {
         match listed {
@@ -50,6 +57,10 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
                 }
                 if is_plain && shows {
                     write_key_line(out, listed.key, end).or_cannot_write()?;
+                } else if let Some(table) = table.as_mut().filter(|_| shows) {
+                    table
+                        .row(out, cells(&listed.meta, now), listed.key)
+                        .or_cannot_write()?;
                 } else if shows && !args.count {
                     let printed = print(args, &**store, namespace, out, listed, now);
                     damage = damage.or(only_damage(printed)?);
@@ -59,6 +70,9 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
             Err(err) => damage = damage.or(Some(err)),
         }
     }
+    if let Some(mut table) = table {
+        table.end(out).or_cannot_write()?;
+    }
     if args.count {
         writeln!(out, "{count}").or_cannot_write()?;
     }
@@ -67,6 +81,19 @@ pub(super) fn run(args: &LsArgs, session: &mut Session<'_>) -> Result<Exit> {
         None if !has_matched && selection.is_bounded() && !args.count => Ok(Exit::No),
         None => Ok(Exit::Success),
     }
+}
+
+const HEADS: &[&str] = &["ETAG", " SIZE", " MODIFIED", " EXPIRES", "KEY"];
+
+/// Returns what a person is told of an entry, but for its key.
+fn cells(meta: &Meta, now: Time) -> Vec<String> {
+    let (modified, expires) = (ago(meta.modified, now), until(meta.expires, now));
+    vec![
+        meta.etag.to_string(),
+        units::bytes(meta.size.into()),
+        modified,
+        expires,
+    ]
 }
 
 fn print(

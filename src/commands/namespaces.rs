@@ -8,17 +8,38 @@ use crate::cli::NamespacesArgs;
 use crate::commands::Session;
 use crate::commands::listing::{line_end, write_key_line};
 use crate::commands::output::{OrCannotWrite as _, Output};
+use crate::commands::table::Table;
 use crate::exit::Exit;
 use crate::store::{Namespace, Selection};
-use crate::wire::json;
+use crate::wire::{json, units};
 
 /// Lists all, removes the one that was named, or prints which of its keys would go.
 pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Exit> {
     let end = line_end(args.null);
     match &args.remove {
         None => {
+            let is_table = args.long && !args.json && !args.null && session.out.is_terminal();
+            let mut table = is_table.then(|| Table::new(HEADS, &args.screen));
             for namespace in session.store.namespaces()? {
-                print(args, session.out, &namespace).or_cannot_write()?;
+                // One that was removed since it was listed has nothing to tell.
+                let (entries, bytes) = match args.long {
+                    true => match session.store.info(&namespace, session.now())? {
+                        Some(info) => (info.entries, info.bytes),
+                        None => continue,
+                    },
+                    false => (0, 0),
+                };
+                match &mut table {
+                    Some(table) => {
+                        let cells = vec![entries.to_string(), units::bytes(bytes.into())];
+                        table.row(session.out, cells, namespace.as_str().as_bytes())
+                    }
+                    None => print(args, session.out, &namespace, entries, bytes),
+                }
+                .or_cannot_write()?;
+            }
+            if let Some(mut table) = table {
+                table.end(session.out).or_cannot_write()?;
             }
             session.store.check_namespaces()?;
             Ok(Exit::Success)
@@ -31,13 +52,27 @@ pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Ex
     }
 }
 
-fn print(args: &NamespacesArgs, out: &mut Output, namespace: &Namespace) -> io::Result<()> {
-    if !args.json {
-        return write_key_line(out, namespace.as_str().as_bytes(), line_end(args.null));
+const HEADS: &[&str] = &[" ENTRIES", " SIZE", "NAMESPACE"];
+
+fn print(
+    args: &NamespacesArgs,
+    out: &mut Output,
+    namespace: &Namespace,
+    entries: u64,
+    bytes: u64,
+) -> io::Result<()> {
+    if args.json {
+        out.write_all(b"{")?;
+        json::first(out, "namespace", namespace.as_str())?;
+        if args.long {
+            write!(out, ",\"entries\":{entries},\"bytes\":{bytes}")?;
+        }
+        return out.write_all(b"}\n");
     }
-    out.write_all(b"{")?;
-    json::first(out, "namespace", namespace.as_str())?;
-    out.write_all(b"}\n")
+    if args.long {
+        write!(out, "{entries}\t{bytes}\t")?;
+    }
+    write_key_line(out, namespace.as_str().as_bytes(), line_end(args.null))
 }
 
 fn would_remove(namespace: &Namespace, session: &mut Session<'_>, end: u8) -> Result<Exit> {

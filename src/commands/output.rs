@@ -8,12 +8,13 @@ use std::os::unix::fs::FileExt as _;
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::commands::Session;
+use crate::commands::pager::{self, Sink};
 use crate::os::RawStdout;
 use crate::store::{Value, error};
 
 /// Standard output, or the reply of one command of a batch.
 pub(super) struct Output {
-    buffer: BufWriter<RawStdout>,
+    buffer: BufWriter<Sink>,
     /// What a command has printed so far whose output is not to be printed as it is.
     reply: Option<Reply>,
     is_terminal: OnceCell<bool>,
@@ -74,7 +75,7 @@ impl Reply {
 impl Output {
     pub(super) fn new() -> Self {
         Self {
-            buffer: BufWriter::with_capacity(32 * 1024, RawStdout),
+            buffer: BufWriter::with_capacity(32 * 1024, Sink::Stdout),
             reply: None,
             is_terminal: OnceCell::new(),
         }
@@ -102,13 +103,25 @@ impl Output {
     /// Tells whether a person reads the output. The kernel is asked once: a listing wants to know it
     /// of every key, and most commands never do.
     pub(super) fn is_terminal(&self) -> bool {
-        let is_terminal = || self.buffer.get_ref().is_terminal();
+        let is_terminal = || RawStdout.is_terminal();
         self.reply.is_none() && *self.is_terminal.get_or_init(is_terminal)
     }
 
     /// Returns how many columns a line can have: those of the terminal, or 80.
     pub(super) fn columns(&self) -> usize {
-        self.buffer.get_ref().columns().unwrap_or(80)
+        RawStdout.columns().unwrap_or(80)
+    }
+
+    /// Returns how many rows the terminal has.
+    pub(super) fn rows(&self) -> usize {
+        RawStdout.rows()
+    }
+
+    /// Lets a terminal show what is printed from now on in a pager, if it is more than a screenful.
+    pub(super) fn page(&mut self) {
+        if self.is_terminal() && pager::is_wanted() {
+            *self.buffer.get_mut() = Sink::Held(Vec::new());
+        }
     }
 
     /// Runs a command and returns what it would print to a pipe instead of printing it.
@@ -126,13 +139,14 @@ impl Output {
     /// Writes out what is left in the buffer.
     pub(super) fn finish(self) -> Result<()> {
         // Without `into_parts` an error would be tried once more when the buffer is dropped.
-        let (raw, buffered) = self.buffer.into_parts();
+        let (mut sink, buffered) = self.buffer.into_parts();
         let written = match buffered {
             Ok(bytes) if bytes.is_empty() => Ok(()),
-            Ok(bytes) => { raw }.write_all(&bytes),
+            Ok(bytes) => sink.write_all(&bytes),
             Err(_) => Ok(()),
         };
-        written.or_cannot_write()
+        let ended = sink.end();
+        ended.and(written).or_cannot_write()
     }
 
     /// Writes a value, and on a terminal a newline behind one that does not end in it.

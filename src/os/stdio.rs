@@ -73,6 +73,12 @@ impl RawStdout {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
+
+    /// Returns how many rows the terminal has, or 24.
+    pub(crate) fn rows(self) -> usize {
+        let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
+        size.map_or(24, |size| usize::from(size.ws_row).max(2))
+    }
 }
 
 /// Ends the process with status 0 as soon as nobody can read its output any more: who waits for something to

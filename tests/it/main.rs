@@ -103,6 +103,7 @@ mod redis;
 mod release_texts;
 mod remove;
 mod rename;
+mod screens;
 mod serve;
 mod signals;
 mod sizes;
