@@ -11,7 +11,7 @@ use crate::commands::Session;
 use crate::exit::{Exit, UsageError};
 use crate::mount::{self, Config, Mounted};
 use crate::os::{self, Side};
-use crate::store::{Clock as _, Condition, Etag, Fault, Key, StoreError};
+use crate::store::{Clock as _, Condition, Etag, Fault, Key, StoreError, error};
 
 /// Mounts, and waits for the end of it: in the foreground, or in another process.
 pub(super) fn run(args: &MountArgs, session: &mut Session<'_>) -> Result<Exit> {
@@ -99,7 +99,10 @@ fn begin(
         synchronous: args.synchronous,
         allow_other: args.allow_other,
         namespace: session.namespace.clone(),
-        tell: Box::new(super::serve::tell),
+        tell: Box::new(|key, err| match key {
+            Some(key) => super::say(&format!("kv: `{key}`: {}", error::line(err))),
+            None => super::serve::tell(err),
+        }),
     };
     mount::mount(config, point).with_context(|| cannot(args))
 }

@@ -164,7 +164,7 @@ impl App {
         let removed = self
             .store()
             .and_then(|store| store.remove(namespace, key, &Condition::Always, self.clock()));
-        let removed = self.answer(removed)?;
+        let removed = self.answer_of(key, removed)?;
         self.dir_index(namespace).note(key.as_bytes(), false);
         Ok(removed)
     }

@@ -242,7 +242,7 @@ pub(super) fn each_key(
                 }
             }
             Err(err) if damage.is_ok() || !err.is_damage() => damage = Err(err),
-            Err(err) => (app.config.tell)(&err),
+            Err(err) => (app.config.tell)(None, &err),
         }
     }
     damage

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use fuser::Errno;
 
-use crate::store::{Fault, StoreError, error};
+use crate::store::{Fault, Key, StoreError, error};
 
 use super::App;
 use super::nodes::FullKey;
@@ -37,8 +37,17 @@ pub(super) fn stale(action: &'static str, name: Option<&FullKey>) -> StoreError 
 impl App {
     /// Returns the number for what went wrong with the store, and tells the operator.
     pub(super) fn failed(&self, err: &StoreError) -> Errno {
-        (self.config.tell)(err);
+        (self.config.tell)(None, err);
         errno_of(err)
+    }
+
+    /// Passes an answer of the store about a file on. What was busy or refused names no key of itself.
+    pub(super) fn answer_of<T>(&self, key: &Key, done: error::Result<T>) -> Answer<T> {
+        done.map_err(|err| {
+            let is_of_all = matches!(err, StoreError::Busy { .. } | StoreError::Service { .. });
+            (self.config.tell)(Some(key).filter(|_| is_of_all), &err);
+            errno_of(&err)
+        })
     }
 
     /// Passes an answer of the store on.

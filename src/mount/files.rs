@@ -58,6 +58,18 @@ impl Files {
             .map(|(inode, _)| Arc::clone(inode))
     }
 
+    /// Returns what is open.
+    pub(super) fn open(&self) -> Vec<Arc<Inode>> {
+        let mut all: Vec<_> = self
+            .numbers
+            .values()
+            .map(|(inode, _)| Arc::clone(inode))
+            .collect();
+        all.sort_unstable_by_key(Arc::as_ptr);
+        all.dedup_by_key(|inode| Arc::as_ptr(inode));
+        all
+    }
+
     pub(super) fn handle(&self, handle: u64) -> Answer<Arc<Handle>> {
         self.handles.get(&handle).cloned().ok_or(Errno::EBADF)
     }

@@ -125,10 +125,10 @@ impl App {
         let told = match self.look(&file.0, &file.1) {
             // It can be removed and written anew, which takes that it is found.
             Err(err) if err.is_damage() => {
-                (self.config.tell)(&err);
+                (self.config.tell)(None, &err);
                 Some(Attributes::file(0, Time(0)))
             }
-            found => self.answer(found)?.as_ref().map(Attributes::of),
+            found => self.answer_of(&file.1, found)?.as_ref().map(Attributes::of),
         };
         Ok(told.map(|told| {
             let (more, modified) = open.tail.unwrap_or((0, told.modified));
@@ -138,7 +138,7 @@ impl App {
 
     /// Returns what the store knows of a key.
     pub(super) fn stat(&self, namespace: &Namespace, key: &Key) -> Answer<Option<Meta>> {
-        self.answer(self.look(namespace, key))
+        self.answer_of(key, self.look(namespace, key))
     }
 
     /// As [`App::stat`]; what went wrong is told to nobody yet.
@@ -185,7 +185,7 @@ impl App {
         }
         match self.files_below(namespace, prefix, freshness) {
             Err(err) if err.is_damage() => {
-                (self.config.tell)(&err);
+                (self.config.tell)(None, &err);
                 Ok(false)
             }
             found => self.answer(found),

@@ -245,7 +245,7 @@ impl App {
                 true => self.store_draft(&file, state),
                 false => self.store_tail(inode, buffer, &file, state),
             };
-            let stored = self.answer(stored);
+            let stored = self.answer_of(&file.1, stored);
             if stored == Err(Errno::ESTALE) {
                 // It never will be, and nobody else is to go on with it.
                 inode.forget(buffer);

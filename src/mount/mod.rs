@@ -4,7 +4,7 @@
 //! each may block in the store.
 //!
 //! ```text
-//!   session   mounts, waits for the end, and unmounts
+//!   session   mounts, waits for the end, and unmounts;  end  what is stored then
 //!   requests  what the kernel asks;  replies  how it is answered
 //!   names     how keys are shown as names;  litter  names that never become keys
 //!   nodes     the numbers that the kernel knows
@@ -79,6 +79,7 @@
 //!                                  place stores the rest, too; else they go on with the entry that it was made of,
 //!                                  and who reads it holds what it was. Where a close fails, but with ESTALE, it is
 //!                                  given up for others that have changed it, who are told as they go on or close it
+//! unmounted, while it is open      a whole is told not to be stored, and anything else is
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first
@@ -129,6 +130,7 @@ mod buffer;
 mod change;
 mod dir_index;
 mod draft;
+mod end;
 mod errors;
 #[cfg(test)]
 #[path = "../../tests/mount/fake.rs"]
@@ -169,7 +171,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::store::{Clock, Namespace, Store, StoreError, Time, error};
+use crate::store::{Clock, Key, Namespace, Store, StoreError, Time, error};
 
 use self::dir_index::DirIndex;
 use self::errors::{Answer, failure};
@@ -177,6 +179,9 @@ use self::files::Files;
 use self::memory::Memory;
 use self::nodes::Nodes;
 pub use self::session::{Mounted, mount};
+
+/// Is told what goes wrong with the store, and of which key.
+pub type Tell = dyn Fn(Option<&Key>, &StoreError) + Send + Sync;
 
 /// What to mount, and for whom.
 pub struct Config {
@@ -203,8 +208,8 @@ pub struct Config {
     pub allow_other: bool,
     /// A namespace that is shown even if it is empty.
     pub namespace: Namespace,
-    /// Is told what goes wrong with the store.
-    pub tell: Box<dyn Fn(&StoreError) + Send + Sync>,
+    /// Is told what goes wrong with the store, and of which key.
+    pub tell: Box<Tell>,
 }
 
 /// Where drafts go that are too long for memory.
@@ -218,7 +223,7 @@ struct App {
     config: Config,
     spill: Spill,
     /// The number of its device, once it is mounted.
-    device: Arc<AtomicU64>,
+    device: AtomicU64,
     /// Whether there was a store at its place when it was mounted, or at any time since.
     was_there: AtomicBool,
     owner: (u32, u32),
@@ -250,7 +255,7 @@ impl App {
             began: config.clock.now(),
             config,
             spill,
-            device: Arc::default(),
+            device: AtomicU64::default(),
             was_there,
             owner,
             nodes: Mutex::default(),

@@ -119,11 +119,11 @@ impl App {
             true => (self.pin(inode)?, None),
             false => {
                 let (namespace, key) = inode.name().ok_or(Errno::ESTALE)?;
-                let mut reader = self.answer(Reader::open(self, &namespace, &key))?;
+                let mut reader = self.answer_of(&key, Reader::open(self, &namespace, &key))?;
                 for _ in 0..LOOKS {
                     if reader.is_none() {
                         thread::sleep(PAUSE);
-                        reader = self.answer(Reader::open(self, &namespace, &key))?;
+                        reader = self.answer_of(&key, Reader::open(self, &namespace, &key))?;
                     }
                 }
                 let reader = reader.ok_or(Errno::ESTALE)?;
@@ -156,7 +156,7 @@ impl App {
         };
         let found = match self.look(&namespace, &key) {
             Err(err) if err.is_damage() => return Ok(Some(Pin::default())),
-            found => self.answer(found)?,
+            found => self.answer_of(&key, found)?,
         };
         if let Some(meta) = &found {
             *inode.last.lock() = Some((meta.size, meta.modified));
@@ -224,7 +224,7 @@ impl App {
             let made = self
                 .store()
                 .and_then(|_| maker.put(&namespace, &key, put, self.clock()));
-            let Some(etag) = self.answer(made)? else {
+            let Some(etag) = self.answer_of(&key, made)? else {
                 return Ok(None);
             };
             state.pin.etag = Some(etag);
@@ -278,7 +278,7 @@ impl App {
         let mut reader = handle.reader.lock();
         if reader.is_none() {
             let (namespace, key) = name.as_ref().ok_or(Errno::ESTALE)?;
-            *reader = self.answer(Reader::open(self, namespace, key))?;
+            *reader = self.answer_of(key, Reader::open(self, namespace, key))?;
         }
         let held = reader.as_mut().ok_or(Errno::ESTALE)?;
         let read = self.answer(held.read(self, name.as_ref(), offset, size))?;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -28,13 +29,13 @@ const MAX_WRITE: u32 = 1 << 20;
 /// The file system that the kernel talks to. What it does not answer does not exist here: links,
 /// device files, locks of its own.
 pub(super) struct Requests {
-    app: App,
+    app: Arc<App>,
     /// Is told when the kernel asks no more.
     ended: Option<oneshot::Sender<()>>,
 }
 
 impl Requests {
-    pub(super) fn new(app: App, ended: oneshot::Sender<()>) -> Self {
+    pub(super) fn new(app: Arc<App>, ended: oneshot::Sender<()>) -> Self {
         let ended = Some(ended);
         Self { app, ended }
     }

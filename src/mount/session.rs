@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::os;
 
 use super::requests::Requests;
-use super::{App, Config};
+use super::{App, Config, end};
 
 /// Threads that answer the kernel. Each may wait for the store.
 const THREADS: usize = 16;
@@ -27,6 +27,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A store that is mounted.
 pub struct Mounted {
+    app: Arc<App>,
     /// Never dropped: it would unmount once more, whatever is mounted there by then.
     _session: ManuallyDrop<BackgroundSession>,
     end: oneshot::Receiver<()>,
@@ -92,15 +93,16 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     how.n_threads = Some(THREADS);
     let app = App::new(config);
     app.memory.lock().keep_dir(&app.config.namespace, b"");
-    let device = Arc::clone(&app.device);
+    let app = Arc::new(app);
     let (ended, end) = oneshot::channel();
-    let session = Session::new(Requests::new(app, ended), &point, &how);
+    let session = Session::new(Requests::new(Arc::clone(&app), ended), &point, &how);
     let session = session.map_err(without_newline)?.spawn()?;
-    device.store(
+    app.device.store(
         rustix::fs::stat(&point).map_or(0, |told| os::identity(&told).0),
         SeqCst,
     );
     Ok(Mounted {
+        app,
         _session: ManuallyDrop::new(session),
         end,
         point,
@@ -125,6 +127,7 @@ impl Mounted {
     /// Where the system does not unmount.
     pub fn wait(self) -> io::Result<()> {
         let Self {
+            app,
             mut end,
             point,
             runtime,
@@ -143,6 +146,7 @@ impl Mounted {
                 () = any(&mut signals) => {}
                 () = tokio::time::sleep(GRACE) => {}
             }
+            end::end(&app);
             Ok(())
         })
     }

@@ -66,7 +66,7 @@ impl Refusal {
 
     /// The service lets nobody change anything.
     pub(super) fn read_only() -> Self {
-        Self::forbidden("this service is read-only")
+        Self::forbidden(answer::READ_ONLY)
     }
 
     /// The client is not to have this.

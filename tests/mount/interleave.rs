@@ -51,7 +51,7 @@ impl Run {
             synchronous: false,
             allow_other: false,
             namespace: Namespace::default(),
-            tell: Box::new(|_| {}),
+            tell: Box::new(|_, _| {}),
         };
         let app = App::new(config);
         let root = Node::Dir(Namespace::default(), Vec::new());

@@ -262,11 +262,12 @@ impl Client {
             Some(told) if !told.error.is_empty() => self.service_error(told.status, told.error),
             _ => self.service_error(status, format!("it answers {}", answer.code)),
         };
-        if let StoreError::Service { fault, .. } = &mut err {
+        if let StoreError::Service { fault, error, .. } = &mut err {
             match answer.code {
                 StatusCode::PAYLOAD_TOO_LARGE => *fault = Fault::TooLarge,
                 StatusCode::INSUFFICIENT_STORAGE => *fault = Fault::Full,
-                StatusCode::FORBIDDEN => *fault = Fault::ReadOnly,
+                // Any other is of a name or an origin that it does not answer.
+                StatusCode::FORBIDDEN if error == answer::READ_ONLY => *fault = Fault::ReadOnly,
                 _ => {}
             }
         }

@@ -13,6 +13,9 @@ pub const VERSION: &str = "1";
 /// The header of a refusal: the exit status of the command of the same name.
 pub const STATUS: &str = "kv-status";
 
+/// What a service says that lets nobody change anything, with the code 403.
+pub const READ_ONLY: &str = "this service is read-only";
+
 /// The header of an answer that was not known yet when it was begun: in its body stand empty lines, a
 /// [`Head`], and the body that it has.
 pub const LATE: &str = "kv-late";

@@ -224,6 +224,7 @@ os.write(other, b'more'); os.close(other)\"; kv get log"
     let ran = mount.shell(&kv, script).ends(Exit::Success);
     ran.prints("theirs");
     let told = mount.end(rustix::process::Signal::TERM);
+    assert!(told.contains("kv: `log`: `"), "{told}");
     assert!(told.contains("another process held it"), "{told}");
     let stale = format!("kv: cannot store `log`: {STALE}\n");
     assert!(told.ends_with(&stale), "{told}");
