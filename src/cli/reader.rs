@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::mem::ManuallyDrop;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::{Cli, Command, GetArgs, Global, HasArgs, PutArgs, Variable, With, fstab};
@@ -23,7 +24,7 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let translated = fstab::translated(args)?;
     let args = translated.as_deref().unwrap_or(args);
     match Cli::alone(args) {
-        Some(cli) => Ok(cli),
+        Some(cli) => with_program(cli, args),
         None => Reader::default()
             .read(args)
             .map_err(|err| match translated {
@@ -57,9 +58,23 @@ impl Reader {
         }
         let at = command_at(&self.command, args).unwrap_or(args.len());
         let before = args[..at].iter().map(OsString::as_os_str);
-        let args = before.chain(with_null_option(&args[at..]));
-        let mut matches = self.command.try_get_matches_from_mut(args)?;
-        Cli::from_arg_matches_mut(&mut matches).map_err(|err| err.format(&mut self.command))
+        let words = before.chain(with_null_option(&args[at..]));
+        let mut matches = self.command.try_get_matches_from_mut(words)?;
+        let cli = Cli::from_arg_matches_mut(&mut matches);
+        with_program(cli.map_err(|err| err.format(&mut self.command))?, args)
+    }
+}
+
+/// Refuses `--` with nothing behind it, where a program may stand: the variable that was to hold it is unset.
+fn with_program(cli: Cli, args: &[OsString]) -> Result<Cli, clap::Error> {
+    let may_run_one = matches!(cli.command, Command::Pop(_) | Command::Watch(_));
+    let lacks_it = may_run_one && !cli.command.runs_a_program();
+    match args.last() {
+        Some(last) if lacks_it && last == "--" => Err(clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            "there is no CMD behind `--`",
+        )),
+        _ => Ok(cli),
     }
 }
 

@@ -280,6 +280,8 @@ pub fn a_wrong_command_line_is_2_and_125_where_a_program_is_named() {
         &["pop", "--", "cat"][..],
         &["pop", "q", "--attempts", "0", "--", "cat"],
         &["pop", "default", "--", "cat"],
+        &["pop", "q", "--"],
+        &["pop", "q", "--attempts", "2", "--"],
     ] {
         kv.run(bad).ends(Exit::Program(125));
     }
