@@ -119,8 +119,9 @@ fn work(
 }
 
 fn tell(args: &PopArgs, session: &Session<'_>, failed: &Namespace, key: &Key, tried: u64) {
+    let times = if tried == 1 { "time" } else { "times" };
     session.complain(anyhow!(
-        "element `{key}` of `{}` has failed {tried} times and was moved to `{failed}`",
+        "element `{key}` of `{}` has failed {tried} {times} and was moved to `{failed}`",
         args.list
     ));
 }
