@@ -1,7 +1,8 @@
 //! `kv edit`: changes a value in an editor.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
@@ -99,7 +100,12 @@ impl Draft {
         let path = dir
             .path()
             .join(if is_json { "value.json" } else { "value" });
-        fs::write(&path, text).or_cannot("write", &path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let written = options
+            .open(&path)
+            .and_then(|mut file| file.write_all(text));
+        written.or_cannot("write", &path)?;
         Ok(Self { dir, path })
     }
 

@@ -29,6 +29,12 @@ fn kept(ran: &Ran) -> PathBuf {
     let path = Path::new(line.split('`').nth(1).unwrap());
     let mode = path.parent().unwrap().metadata().unwrap().permissions();
     assert_eq!(mode.mode() & 0o777, 0o700, "{line}");
+    // An editor that writes another file in its place chooses the mode itself.
+    assert_eq!(
+        path.metadata().unwrap().permissions().mode() & 0o777,
+        0o600,
+        "{line}"
+    );
     path.to_owned()
 }
 
