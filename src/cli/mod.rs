@@ -75,6 +75,9 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// What `kv help recipes` prints: a script of sh, which the README and kv-recipes(7) show too.
+pub const RECIPES: &str = include_str!("recipes.sh");
+
 const AFTER_HELP: &str = "\
 For a start:
   kv put color green
@@ -82,7 +85,7 @@ For a start:
   kv ls
 
 `kv help` lists the commands; `kv help COMMAND` explains one, and so does its
-man page, such as kv-put(1).";
+man page, such as kv-put(1); `kv help recipes` shows what scripts do with them.";
 
 /// Returns what kv says of itself to somebody who names no command.
 pub fn welcome() -> String {
@@ -361,7 +364,7 @@ pub enum Command {
 
     /// Print help, for kv or for one command
     Help {
-        /// Command to explain
+        /// Command to explain, or `recipes` for what scripts do with them
         #[arg(value_name = "COMMAND")]
         command: Option<String>,
     },

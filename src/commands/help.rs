@@ -11,6 +11,10 @@ use crate::exit::{Exit, UsageError};
 
 /// Prints the long help of a command, as `kv COMMAND --help` does.
 pub(super) fn run(command: Option<&str>, out: &mut Output) -> Result<Exit> {
+    if command == Some("recipes") {
+        out.write_all(cli::RECIPES.as_bytes()).or_cannot_write()?;
+        return Ok(Exit::Success);
+    }
     let mut kv = cli::command();
     kv.build();
     let help = match command {

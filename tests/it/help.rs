@@ -82,3 +82,37 @@ fn the_version_tells_what_was_built() {
     );
     assert_eq!(facts[0], target);
 }
+
+#[test]
+fn the_recipes_are_those_of_the_readme_and_run() {
+    let kv = Sandbox::new();
+    let recipes = kv
+        .run(["help", "recipes"])
+        .ends(Exit::Success)
+        .warns("")
+        .stdout_text();
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(readme.contains(&format!("```sh\n{recipes}```\n")));
+    assert!(recipes.lines().count() <= 42, "{recipes}");
+    kv.put("done:build", "ready");
+    let script = format!("set -eu; key=-k value=v task=build owner=me\n{recipes}echo \"$number\"");
+    let ran = kv.shell("sh", &script).ends(Exit::Success).warns("");
+    let printed = ran.stdout_text();
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines[0], "v");
+    assert!(
+        lines[1].starts_with("{\"key\":\"-k\",\"value\":\"v\","),
+        "{printed}"
+    );
+    assert_eq!(
+        lines[2..4],
+        ["build is mine", "resize photoonly one at a time"]
+    );
+    assert!(
+        lines[4].starts_with("ready") && lines.last() == Some(&"1"),
+        "{printed}"
+    );
+    kv.lacks("task:build");
+    kv.holds("total", "5\n");
+}

@@ -18,6 +18,7 @@ pub(crate) fn all() -> BTreeMap<String, Vec<u8>> {
     let mut pages = BTreeMap::from([
         ("kv.1".to_owned(), command_page(&kv, &Page::named("kv"))),
         ("kv-format.5".to_owned(), format_page()),
+        ("kv-recipes.7".to_owned(), recipes_page()),
     ]);
     for command in kv.get_subcommands().filter(|c| !c.is_hide_set()) {
         let name = command.get_name();
@@ -131,6 +132,21 @@ fn format_page() -> Vec<u8> {
     let text = title("kv-format", 5, "File Formats") + &String::from_utf8(text).unwrap();
     page.extend(finish(&text));
     page
+}
+
+fn recipes_page() -> Vec<u8> {
+    let text = render(|roff| {
+        roff.control("SH", ["NAME"]);
+        roff.text([roman("kv-recipes - what scripts and programs do with kv")]);
+        roff.control("SH", ["DESCRIPTION"]);
+        roff.text([roman(
+            "`kv help recipes` prints this; it is a script of sh(1).",
+        )]);
+        code(roff, kv::cli::RECIPES);
+        see_also(roff, ["kv(1)".to_owned(), "sh(1)".to_owned()].into_iter());
+    });
+    let text = title("kv-recipes", 7, "Miscellanea") + &String::from_utf8(text).unwrap();
+    finish(&text)
 }
 
 /// Names neither a date nor a version: a page changes when what it tells changes.

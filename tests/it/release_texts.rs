@@ -152,6 +152,7 @@ fn the_installer_installs_what_the_sums_say_and_nothing_else() {
     for name in [
         "share/man/man1/kv-put.1",
         "share/man/man5/kv-format.5",
+        "share/man/man7/kv-recipes.7",
         "share/zsh/site-functions/_kv",
     ] {
         assert!(prefix.join(name).is_file(), "{name} is not installed");

@@ -31,6 +31,7 @@ class Kv < Formula
     bin.install "bin/kv", "bin/kvsh"
     man1.install Dir["share/man/man1/*"]
     man5.install Dir["share/man/man5/*"]
+    man7.install Dir["share/man/man7/*"]
     bash_completion.install "share/bash-completion/completions/kv"
     zsh_completion.install "share/zsh/site-functions/_kv"
     fish_completion.install "share/fish/vendor_completions.d/kv.fish"
