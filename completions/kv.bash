@@ -1353,12 +1353,16 @@ _kv() {
             return 0
             ;;
         kv__subcmd__items)
-            opts="-0 -h --null --json --long --store --namespace --sync --busy-timeout --existing --token-file --help"
+            opts="-0 -h --null --json --long --color --wide --store --namespace --sync --busy-timeout --existing --token-file --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

@@ -250,6 +250,9 @@ complete -c kv -n "__fish_kv_using_subcommand pop" -l token-file -d 'The first l
 complete -c kv -n "__fish_kv_using_subcommand pop" -l last -d 'Take the newest element instead of the oldest'
 complete -c kv -n "__fish_kv_using_subcommand pop" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand pop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kv -n "__fish_kv_using_subcommand items" -l color -d 'Whether headings have a colour; auto heeds NO_COLOR and CLICOLOR_FORCE' -r -f -a "auto\t'Where nothing speaks against it'
+always\t'Always'
+never\t'Never'"
 complete -c kv -n "__fish_kv_using_subcommand items" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"
 complete -c kv -n "__fish_kv_using_subcommand items" -l namespace -d 'Namespace to use [default: $KV_NAMESPACE, or default]' -r -f
 complete -c kv -n "__fish_kv_using_subcommand items" -l sync -d 'What a write survives once it has succeeded [default: $KV_SYNC, or full]' -r -f -a "full\t'A power cut'
@@ -259,6 +262,7 @@ complete -c kv -n "__fish_kv_using_subcommand items" -l token-file -d 'The first
 complete -c kv -n "__fish_kv_using_subcommand items" -s 0 -l null -d 'End each element with NUL instead of a newline'
 complete -c kv -n "__fish_kv_using_subcommand items" -l json -d 'Print one JSON object a line, as `kv ls --json --values` does'
 complete -c kv -n "__fish_kv_using_subcommand items" -l long -d 'Print of each element, TAB-separated: size, time, attempts, since when who works on it, and its key'
+complete -c kv -n "__fish_kv_using_subcommand items" -l wide -d 'Cut no line to the width of the terminal'
 complete -c kv -n "__fish_kv_using_subcommand items" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand items" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand update" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::{Variable, value};
+use crate::cli::{Screen, Variable, value};
 use crate::store::Namespace;
 
 /// Arguments of `kv push`.
@@ -76,4 +76,8 @@ pub struct ItemsArgs {
     /// Print of each element, TAB-separated: size, time, attempts, since when who works on it, and its key
     #[arg(long, conflicts_with_all = ["null", "json"])]
     pub long: bool,
+
+    /// What a terminal shows.
+    #[command(flatten)]
+    pub screen: Screen,
 }

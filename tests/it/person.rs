@@ -91,6 +91,9 @@ fn who_mistypes_a_key_is_told_and_a_script_is_not() {
         ("exec kv ttl colr", near),
         ("exec kv expire colr 1h", near),
         ("exec kv rm colr", near),
+        ("exec kv rename colr x", near),
+        ("exec kv copy colr x", near),
+        ("exec kv copy colr x --if-absent", ""),
         (
             "exec kv get --remove cloor",
             "kv: no `cloor`; there is `color`\n",

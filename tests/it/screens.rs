@@ -139,6 +139,27 @@ fn namespaces_and_info_have_columns_too() {
 }
 
 #[test]
+fn elements_have_columns_too() {
+    let kv = Sandbox::new();
+    kv.run(["push", "jobs", "one"])
+        .ends(Exit::Success)
+        .is_silent();
+    kv.run(["pop", "jobs", "--", "false"])
+        .ends(Exit::Program(1));
+    for columns in [80, 200] {
+        let Some(listed) = shown(&kv, "dumb", columns, "kv items jobs --long") else {
+            return;
+        };
+        let (heading, row) = listed.split_once('\n').unwrap();
+        assert_eq!(heading, "SIZE   PUSHED  ATTEMPTS  SINCE  WORKER  KEY");
+        assert!(
+            row.starts_with(" 3 B  ") && row.contains(" s ago         1      -  -       0"),
+            "{row}"
+        );
+    }
+}
+
+#[test]
 fn colours_are_as_the_person_wants_them() {
     let kv = store();
     for (term, command, is_bold) in [
