@@ -324,7 +324,7 @@ complete -c kv -n "__fish_kv_using_subcommand wait" -l gone -d 'Wait until there
 complete -c kv -n "__fish_kv_using_subcommand wait" -l existing -d 'Fail where the store does not exist, and never make it [default: $KV_EXISTING]'
 complete -c kv -n "__fish_kv_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kv -n "__fish_kv_using_subcommand watch" -l prefix -d 'Tell changes of keys that begin with PREFIX' -r -f
-complete -c kv -n "__fish_kv_using_subcommand watch" -l since -d 'Begin with what has changed since `kv ls -l` printed FILE; with -0, `kv ls -l -0`' -r -F
+complete -c kv -n "__fish_kv_using_subcommand watch" -l since -d 'Begin with what has changed since `kv ls -l` printed FILE, and with -0 `kv ls -l -0`; `-` is standard input' -r -F
 complete -c kv -n "__fish_kv_using_subcommand watch" -l settle -d 'Tell changes when none has come for this long, or for ten times as long at the latest' -r
 complete -c kv -n "__fish_kv_using_subcommand watch" -l timeout -d 'End after this long, with status 1 if nothing was told' -r
 complete -c kv -n "__fish_kv_using_subcommand watch" -l store -d 'Where the store is: a directory, sqlite:FILE, redis://HOST or http://HOST [default: $KV_STORE, or ~/.local/share/kv]' -r -f -a "(__fish_complete_directories)"

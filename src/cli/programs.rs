@@ -128,7 +128,8 @@ pub struct WatchArgs {
     #[arg(long, conflicts_with = "since")]
     pub now: bool,
 
-    /// Begin with what has changed since `kv ls -l` printed FILE; with -0, `kv ls -l -0`
+    /// Begin with what has changed since `kv ls -l` printed FILE, and with -0 `kv ls -l -0`; `-` is
+    /// standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub since: Option<PathBuf>,
 

@@ -289,7 +289,11 @@ fn feed(mut stdin: ChildStdin, mut value: Value, sender: &mpsc::Sender<Result<()
 fn read_since(path: &Path, end: u8, mut each: impl FnMut(Key, Etag)) -> Result<()> {
     let shown = path.display();
     let cannot = || format!("cannot read `{shown}`");
-    let mut file = BufReader::new(File::open(path).with_context(cannot)?);
+    let opened = match path == "-" {
+        true => Path::new("/dev/stdin"),
+        false => path,
+    };
+    let mut file = BufReader::new(File::open(opened).with_context(cannot)?);
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
@@ -297,14 +301,15 @@ fn read_since(path: &Path, end: u8, mut each: impl FnMut(Key, Etag)) -> Result<(
         if read.with_context(cannot)? == 0 {
             break;
         }
-        let text = line.strip_suffix(&[end]).unwrap_or(&line);
+        // One that was cut off would name another key than it was.
+        let text = line.strip_suffix(&[end]).unwrap_or_default();
         let fields: Vec<_> = text.splitn(5, |byte| *byte == b'\t').collect();
         let etag = || std::str::from_utf8(fields[0]).ok()?.parse().ok();
         let key = || Key::new(fields.get(4)?.to_vec()).ok();
         let (Some(etag), Some(key)) = (etag(), key()) else {
             let why = format!(
-                "line {number} of `{shown}` is none of `kv ls -l`; use -0 for both where a key may hold \
-                 a newline"
+                "line {number} of `{shown}` is none of `kv ls -l`, or was cut off; give -0 to both or \
+                 neither, and where a key may hold a newline"
             );
             return Err(UsageError(why).into());
         };

@@ -162,7 +162,7 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    fn compare<E>(
+    fn compare<E: From<StoreError>>(
         &mut self,
         key: &Key,
         meta: Option<Meta>,
@@ -176,6 +176,9 @@ impl<'a> Follower<'a> {
                 seen.look = self.look;
             }
             return Ok(());
+        }
+        if meta.is_none() {
+            self.watcher.is_there()?;
         }
         let meta = tell(Ok(Change { key, before, meta }))?;
         self.note(key, meta.map(|meta| (meta.etag, meta.expires)));

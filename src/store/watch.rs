@@ -44,6 +44,16 @@ pub trait Watcher {
         Ok(Changed::All)
     }
 
+    /// Fails where the store that was watched is there no more, or another is in its place: its keys are not
+    /// gone then. Asked before one is told to be.
+    ///
+    /// # Errors
+    ///
+    /// That it is gone.
+    fn is_there(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns by what the place of a key is known where it may be told without the key: as many bytes for
     /// each.
     fn place(&self, key: &[u8]) -> Vec<u8> {

@@ -59,7 +59,11 @@ fn command_page(command: &Command, page: &Page) -> Vec<u8> {
     man.render_options_section(&mut text).unwrap();
     text.extend(render(|roff| {
         section(roff, "NOTES", page.section("NOTES"));
-        exit_status(roff, runs_a_program);
+        exit_status(
+            roff,
+            runs_a_program,
+            ["kv-pop", "kv-watch"].contains(&&*name),
+        );
         other_sections(roff, page, is_main, has_store);
     }));
     finish(&String::from_utf8(text).unwrap())
@@ -86,11 +90,15 @@ fn description(roff: &mut Roff, about: &str) {
     }
 }
 
-fn exit_status(roff: &mut Roff, runs_a_program: bool) {
+/// Tells the statuses of a command, and with `is_open` both those with a program and those without.
+fn exit_status(roff: &mut Roff, runs_a_program: bool, is_open: bool) {
     roff.control("SH", ["EXIT STATUS"]);
     let mut numbered = |(status, meaning): (u8, &str)| item(roff, &format!("`{status}`"), meaning);
+    if !runs_a_program || is_open {
+        Exit::ALL.map(Exit::row).into_iter().for_each(&mut numbered);
+    }
     if !runs_a_program {
-        return Exit::ALL.map(Exit::row).into_iter().for_each(numbered);
+        return;
     }
     PROGRAM_ROWS.into_iter().for_each(&mut numbered);
     let killed = "The program was killed by the signal of number N, and then kv dies of it too. It is a \

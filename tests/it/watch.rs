@@ -213,6 +213,18 @@ pub fn a_file_that_ls_has_not_printed_is_refused() {
             .prints("")
             .complains(&[why, "-0"]);
     }
+    // The last line may be half of a key, and all of it one with NULs instead.
+    for (args, text) in [
+        (
+            &["--since", "seen"][..],
+            "0123456789abcdef\t1\t-\t-\tlong k",
+        ),
+        (&["--since", "seen", "-0"], "0123456789abcdef\t1\t-\t-\tk\n"),
+    ] {
+        fs::write(kv.path("seen"), text).unwrap();
+        let ran = kv.run(["watch", "--timeout", "0"].iter().chain(args));
+        ran.ends(Exit::Usage).prints("").complains(&["cut off"]);
+    }
     kv.run(["watch", "--since", "none"])
         .ends(Exit::Failure)
         .complains(&["`none`"]);
@@ -325,6 +337,7 @@ pub fn a_wrong_command_line_is_refused() {
     for args in [
         &["watch", "--json", "--", "true"][..],
         &["watch", "--bogus", "--", "true"],
+        &["watch", "--now", "--"],
     ] {
         kv.run(args)
             .ends(Exit::Program(125))

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -38,6 +39,8 @@ pub(super) struct SpaceWatcher {
     tree: Tree,
     namespace: Namespace,
     space: PathBuf,
+    /// The directory that is the store, once there is one.
+    root: Option<(u64, u64)>,
     watch: os::Watch,
     dirs: HashMap<i32, Role>,
     pauses: Poll,
@@ -53,6 +56,7 @@ impl SpaceWatcher {
         let mut watcher = Self {
             space: root.join(namespace.as_str()),
             tree: Tree::new(root, tree.settings),
+            root: None,
             namespace: namespace.clone(),
             watch: os::Watch::new(),
             dirs: HashMap::new(),
@@ -68,6 +72,7 @@ impl SpaceWatcher {
     /// Watches the directories there are, from above: what comes into one later is told.
     fn begin(&mut self) {
         self.dirs.clear();
+        self.root = self.root.or_else(|| self.identity());
         let space = self.space.clone();
         let above: Vec<_> = space.ancestors().collect();
         let nearest = || above.iter().position(|dir| dir.is_dir());
@@ -96,6 +101,11 @@ impl SpaceWatcher {
         }
         self.sees = self.watch.sees(above[watched.min(above.len() - 1)]);
         self.is_all = true;
+    }
+
+    fn identity(&self) -> Option<(u64, u64)> {
+        let stat = rustix::fs::stat(&self.tree.root).ok();
+        stat.map(|stat| os::identity(&stat))
     }
 
     fn add(&mut self, dir: &Path, role: Role) {
@@ -167,6 +177,15 @@ impl Watcher for SpaceWatcher {
             Some((sha1, self.key_of(&hash)))
         };
         Ok(Changed::At(hashes.into_iter().filter_map(place).collect()))
+    }
+
+    fn is_there(&mut self) -> Result<()> {
+        // A namespace that is removed leaves the store where it is; a disk that is unmounted does not.
+        if self.root.is_some() && self.identity() != self.root {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "it is gone from its place");
+            return Err(gone).or_cannot("follow", &self.tree.root);
+        }
+        Ok(())
     }
 
     fn place(&self, key: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use kv::exit::Exit;
 
 use super::Watching;
 use crate::harness::{KV, Sandbox, can_trace, until};
-use crate::process::state;
+use crate::process::{Started, state};
 
 #[test]
 fn a_store_that_comes_later_is_seen() {
@@ -127,4 +127,21 @@ fn who_waits_makes_no_calls() {
     // The calls that it is in are shown, and no others.
     assert!(trace.lines().count() <= 2, "{trace}");
     assert!(!trace.is_empty());
+}
+
+#[test]
+fn keys_of_a_store_that_is_taken_away_are_not_gone() {
+    for take in ["mv store elsewhere", "mv store a; mkdir store"] {
+        let kv = Sandbox::new();
+        kv.put("k", "v");
+        let watching = Started::new(kv.kv(["watch", "--now", "--prefix", "k"]));
+        until("it watches", || state(watching.pid()) == Some('S'));
+        thread::sleep(Duration::from_millis(200));
+        let etag = kv.field("etag", "k");
+        kv.shell("bash", take).ends(Exit::Success);
+        let ended = watching.end().ends(Exit::Failure);
+        ended
+            .prints(format!("put\t{etag}\tk\n"))
+            .complains(&["gone from its place"]);
+    }
 }
