@@ -23,7 +23,7 @@ pub fn command() -> clap::Command {
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let translated = fstab::translated(args)?;
     let args = translated.as_deref().unwrap_or(args);
-    match Cli::alone(args) {
+    match plain(args).or_else(|| Cli::alone(args)) {
         Some(cli) => with_program(cli, args),
         None => Reader::default()
             .read(args)
@@ -78,7 +78,7 @@ fn with_program(cli: Cli, args: &[OsString]) -> Result<Cli, clap::Error> {
     }
 }
 
-/// Reads a command of a batch that most batches have many of, where no word can be an option: the definition
+/// Reads a command that scripts and batches have many of, where no word can be an option: the definition
 /// takes longer to say so than most stores take to carry it out.
 fn plain(args: &[OsString]) -> Option<Cli> {
     let [_, name, key, value @ ..] = args else {
@@ -248,7 +248,7 @@ mod tests {
         all.build();
         let names = all.get_subcommands().map(clap::Command::get_name);
         let runners: Vec<_> = names.filter(|name| runs_a_program(name)).collect();
-        assert_eq!(runners, ["update", "lock", "memo"]);
+        assert_eq!(runners, ["pop", "update", "lock", "memo", "watch"]);
         for name in runners {
             let words = ["kv", name, "name", "--", "true"];
             let words = if name == "memo" {
@@ -286,7 +286,8 @@ mod tests {
     fn agree(reader: &mut Reader, lines: impl Iterator<Item = Vec<OsString>>) -> usize {
         let mut right = 0;
         for line in lines {
-            match (reader.read(&line), Cli::alone(&line)) {
+            let alone = Cli::alone(&line).and_then(|cli| with_program(cli, &line).ok());
+            match (reader.read(&line), alone) {
                 (Ok(whole), Some(alone)) => {
                     assert_eq!(format!("{whole:?}"), format!("{alone:?}"), "{line:?}");
                     right += 1;
