@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use fuser::Errno;
 
-use crate::os::{self, Closing};
+use crate::os::{self, Closing, Writer};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Etag, Expiry, Put, Result};
 
@@ -53,9 +53,10 @@ impl App {
             return untold.map_or(Ok(()), Err);
         };
         let file = (self.device.load(SeqCst), handle.number);
+        let is_own = Writer::of(closer).is_with(opener);
         let others = {
             let handle = Arc::clone(&handle);
-            move |process| handle.inode.others_of(&handle, process)
+            move |process| handle.inode.others_of(&handle, process, is_own)
         };
         let was_killed = match os::closing(opener, closer, file, others) {
             Closing::InPart => return Ok(()),

@@ -110,7 +110,8 @@
 //! * Does the process that has opened the file, or the one that closes it, have it open still? Then only
 //!   a duplicate was closed. Which opening a descriptor is of nobody tells, so they are counted: a process
 //!   has it if it has more descriptors of the file than it had before it opened it and has opened since.
-//!   Where that is not known it is stored: what a close has told to be well is never lost.
+//!   Where that is not known it is stored: what a close has told to be well is never lost. So it is where
+//!   several have it open to write and who closes it has opened it: shells close by dup2(2).
 //! * Did a signal kill the process that has opened it, and has not closed it before? Then a whole is not
 //!   stored. A part, and what is added, are, as in any other file system: databases and logs count on that.
 //!   That another than who has opened it was killed says nothing: `timeout cmd > mnt/k`, or who ran it, has

@@ -26,6 +26,15 @@ fn what_was_closed_is_stored_though_another_descriptor_was_inherited() {
                 "exec 3>>k; { /bin/echo a >&3; } >> k; exec 3>&-",
                 "old\na\n",
             ),
+            // What it closes it does by giving the descriptor what it has open, too.
+            ("exec 9>&1 >> k; echo a >> k; exec >&9", "old\na\n"),
+            (
+                "exec 9>&1 >> k; /bin/echo a >> k; kv get k >&9; kill -9 $$",
+                "old\na\n",
+            ),
+            ("exec 3>>k 4>>k 5>&3; echo a >&4; exec 4>&-", "old\na\n"),
+            ("exec 3>>k 4>k 5>&3; echo a >&4; exec 4>&-", "a\n"),
+            ("{ printf O 1<>k; echo e | kv append k; } >> k", "Old\ne\n"),
         ] {
             kv.put("k", "old\n");
             let script = format!("bash -c '{script}; kv get k; kill -9 $$' || :");
