@@ -189,7 +189,7 @@ pub enum Command {
     /// Take an element from a list, or work on it
     ///
     /// Takes the oldest element, in one step: of several takers, each gets another. With nothing to
-    /// take it ends with status 1. An element whose taker dies before it has read it is gone.
+    /// take it ends with status 1. Without CMD an element whose taker dies before it has read it is gone.
     ///
     /// With CMD the element stays in the list until CMD has ended with status 0, and nobody else gets it
     /// meanwhile. CMD gets it on its standard input, and its key in KV_ELEMENT; its status is returned.

@@ -91,7 +91,9 @@ pub(crate) fn end_when_unread() -> io::Result<()> {
             PollFlags::empty(),
         )];
         while poll(&mut fds, None) == Err(Errno::INTR) {}
-        if fds[0].revents().contains(PollFlags::ERR) {
+        // Of a pipe and a terminal that is an error, and of a socket its end.
+        let gone = PollFlags::ERR | PollFlags::HUP;
+        if fds[0].revents().intersects(gone) {
             std::process::exit(0);
         }
     };

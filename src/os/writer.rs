@@ -13,6 +13,10 @@ pub(crate) struct Writer {
 }
 
 /// How a file that is open is closed.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only Linux tells")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
     /// Who closes it has it open, or who has opened it.

@@ -194,6 +194,13 @@ pub fn what_fails_too_often_moves_to_another_list() {
         kv.run(["pop", "q", "--attempts", "2", "--", "./missing"])
             .ends(Exit::Program(127));
     }
+    // Nor has one that was ended with kv.
+    let script = "touch begun; exec sleep 60";
+    let ended = Started::script(&kv, &["pop", "q", "--attempts", "1"], script);
+    until_there(&kv.path("begun"));
+    ended.signal(Signal::SIGTERM);
+    let status = ended.end().status();
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
     // Failures count that nobody has set a limit to.
     kv.run(["pop", "q", "--", "false"]).ends(Exit::Program(1));
     kv.run(["pop", "q", "--attempts", "2", "--", "cat"])

@@ -6,6 +6,8 @@ pub mod program;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -308,6 +310,12 @@ pub fn a_reader_that_goes_away_ends_it() {
     let told = ran.ends(Exit::Success).stdout_text();
     assert_eq!(told, format!("put\t{}\tk\n0\n", kv.field("etag", "k")));
     assert!(begun.elapsed() < Duration::from_secs(30));
+    // Which is a socket where it is run by sshd(8).
+    let (reader, output) = UnixStream::pair().unwrap();
+    let mut watch = kv.kv(["watch", "--timeout", "1m"]);
+    let mut watch = watch.stdout(OwnedFd::from(output)).spawn().unwrap();
+    drop(reader);
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
 }
 
 #[test]

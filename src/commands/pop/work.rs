@@ -46,7 +46,12 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
         if limit.is_some() && ran.is_err() {
             jobs::count(store, list, &key, -1, clock)?;
         }
-        let (status, fed, loss) = ran?;
+        let Ran {
+            status,
+            fed,
+            loss,
+            is_ended,
+        } = ran?;
         if held.is_lost() {
             loss.tell();
             return Ok(Exit::Program(125));
@@ -57,6 +62,11 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
                     "element `{key}` of `{list}` is another one now, and stays: it was changed while \
                      the program ran"
                 ));
+            }
+        } else if is_ended {
+            // Whoever ended kv ended the program with it, which has not failed.
+            if limit.is_some() {
+                jobs::count(store, list, &key, -1, clock)?;
             }
         } else if let Some((most, failed)) = &limit {
             if tried + 1 >= *most {
@@ -86,13 +96,18 @@ fn claim(args: &PopArgs, session: &Session<'_>) -> StoreResult<Option<Claim>> {
     }
 }
 
-/// Runs the program on the element. Returns how it ended, and whether the element was sound to its end.
-fn work(
-    args: &PopArgs,
-    key: &Key,
-    held: &dyn Guard,
-    value: Value,
-) -> Result<(ExitStatus, StoreResult<()>, Arc<Loss>)> {
+/// What came of a program.
+struct Ran {
+    status: ExitStatus,
+    /// Whether the element was sound to its end.
+    fed: StoreResult<()>,
+    loss: Arc<Loss>,
+    /// kv was told to end while it ran.
+    is_ended: bool,
+}
+
+/// Runs the program on the element.
+fn work(args: &PopArgs, key: &Key, held: &dyn Guard, value: Value) -> Result<Ran> {
     let supervisor = Supervisor::new().context("cannot hold back signals")?;
     let mut command = program::command(&args.command);
     command.env(ELEMENT, OsStr::from_bytes(key.as_bytes()));
@@ -112,10 +127,16 @@ fn work(
     let status = supervisor
         .wait(&mut child)
         .context("cannot wait for the program")?;
+    let is_ended = supervisor.ended_by().is_some();
     // From now on a signal means kv: what the program left in the background may keep its input open.
     drop(supervisor);
     let fed = feeder.map_or(Ok(()), |feeder| feeder.join().unwrap_or(Ok(())));
-    Ok((status, fed, loss))
+    Ok(Ran {
+        status,
+        fed,
+        loss,
+        is_ended,
+    })
 }
 
 fn tell(args: &PopArgs, session: &Session<'_>, failed: &Namespace, key: &Key, tried: u64) {

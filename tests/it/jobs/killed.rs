@@ -60,6 +60,10 @@ fn at_each_call(script: &str, options: &[&str]) {
         let (name, n) = point;
         let inject = format!("inject={name}:signal=KILL:when={n}");
         let output = strace(&kv, &args, &["-e", &inject]);
+        // How often it looks whether its program has ended is a matter of luck.
+        if output.status.code().is_some() && ["rt_sigtimedwait", "wait4"].contains(&name.as_str()) {
+            continue;
+        }
         assert_eq!(
             output.status.code(),
             None,
