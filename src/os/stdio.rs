@@ -74,10 +74,13 @@ impl RawStdout {
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
 
-    /// Returns how many rows the terminal has, or 24.
+    /// Returns how many rows the terminal has; 24 where it does not know.
     pub(crate) fn rows(self) -> usize {
         let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
-        size.map_or(24, |size| usize::from(size.ws_row).max(2))
+        match size.map_or(0, |size| usize::from(size.ws_row)) {
+            0 => 24,
+            rows => rows.max(2),
+        }
     }
 }
 

@@ -237,6 +237,8 @@ fn more_than_a_screenful_goes_through_the_pager() {
         few.starts_with("key00\n") && few.lines().count() == 23,
         "{few}"
     );
+    let unknown = see("xterm", "stty cols 0 rows 0; kv ls").unwrap();
+    assert_eq!(unknown, few, "a terminal that does not know its size");
     kv.put("key23", "v");
     for (term, command, is_paged) in [
         ("xterm", "kv ls", true),
