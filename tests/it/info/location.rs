@@ -113,7 +113,7 @@ pub fn a_location_of_any_bytes_is_one_line_on_a_terminal() {
     }
     let run = "KV_STORE=$(printf 'a\\033[31m') script -qec 'kv info' /dev/null";
     let shown = kv.shell("sh", run).ends(Exit::Success).stdout_text();
-    assert!(shown.contains("location: a\\u{1b}[31m\r\n"), "{shown}");
+    assert!(shown.contains("location:     a\\u{1b}[31m\r\n"), "{shown}");
 }
 
 #[test]
