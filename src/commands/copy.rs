@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cli::MoveArgs;
 use crate::commands::Session;
-use crate::commands::nearest;
+use crate::commands::rename;
 use crate::exit::Exit;
 
 /// Says no where there is nothing to copy, or NEW is there and is to stay.
@@ -12,10 +12,5 @@ pub(super) fn run(args: &MoveArgs, session: &mut Session<'_>) -> Result<Exit> {
     let (namespace, clock) = (&session.namespace, &session.clock);
     let (from, to) = ((namespace, &args.old), (namespace, &args.new));
     let done = session.store.copy(from, to, args.if_absent, clock)?;
-    Ok(match done {
-        true => Exit::Success,
-        // It may be NEW that is there.
-        false if args.if_absent => Exit::No,
-        false => nearest::missing(session, &args.old),
-    })
+    Ok(rename::answer(done, args, session))
 }

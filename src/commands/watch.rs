@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{ChildStdin, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -242,6 +242,7 @@ impl Watch<'_, '_> {
         out.write_all(&[end]).or_cannot_write()?;
         read?.or_cannot_write()
     }
+
     /// Runs the program on what a key holds, and returns how it ended.
     fn run_program(&mut self, key: &Key, found: Option<Entry>) -> Result<Exit> {
         let supervisor = Supervisor::new().context("cannot hold back signals")?;
@@ -262,7 +263,7 @@ impl Watch<'_, '_> {
         let (sender, fed) = mpsc::channel();
         if let (Some(stdin), Some(entry)) = (stdin, found) {
             thread::Builder::new()
-                .spawn(move || feed(stdin, entry.value, &sender))
+                .spawn(move || sender.send(program::feed(stdin, Some(entry.value))))
                 .context("cannot feed the program")?;
         }
         let status = supervisor
@@ -277,12 +278,6 @@ impl Watch<'_, '_> {
             _ => program::exit_of(status),
         })
     }
-}
-
-/// Writes a value to a program, which may not want all of it, and says before it ends whether it was sound.
-fn feed(mut stdin: ChildStdin, mut value: Value, sender: &mpsc::Sender<Result<(), StoreError>>) {
-    let fed = value.for_each(|part| stdin.write_all(part));
-    _ = sender.send(fed.map(drop));
 }
 
 /// Reads what `kv ls -l` has printed.

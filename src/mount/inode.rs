@@ -252,8 +252,8 @@ impl Inode {
     /// Returns how many descriptors that are not of one of its openings to be written a process has of
     /// what the kernel has by that number, at most. `is_own`: who closes it has opened it.
     pub(super) fn others_of(&self, handle: &Arc<Handle>, process: u32, is_own: bool) -> usize {
-        let writers = self.handles_by(handle.number).filter(|other| other.writes);
-        let newer = writers.skip_while(|other| !Arc::ptr_eq(other, handle));
+        let writers = || self.handles_by(handle.number).filter(|other| other.writes);
+        let newer = || writers().skip_while(|other| !Arc::ptr_eq(other, handle));
         let Some(opener) = &handle.opener else {
             return 0;
         };
@@ -261,15 +261,11 @@ impl Inode {
             let is_left = other.is_handed_on.load(SeqCst);
             !is_left && other.opener.as_ref().is_some_and(|by| by.is_with(opener))
         };
-        match self
-            .handles_by(handle.number)
-            .filter(|other| other.writes)
-            .count()
-        {
+        match writers().count() {
             0 | 1 => 0,
             // It may have closed it by giving its descriptor another opening, as a shell does.
             _ if is_own => usize::MAX,
-            _ if opener.is(process) => handle.beside + newer.skip(1).filter(is_its).count(),
+            _ if opener.is(process) => handle.beside + newer().skip(1).filter(is_its).count(),
             // Which of them it was handed on nobody can tell.
             _ => usize::MAX,
         }

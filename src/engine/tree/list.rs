@@ -17,6 +17,7 @@ use super::draft::Times;
 use super::find::find_in;
 use super::layout::HashedKey;
 use super::loose;
+use super::named::holder_in;
 use super::publish::{Looks, Verdict};
 use super::range::{self, BLOCK, List, Pushed, WIDEST};
 use super::remove::Outcome;
@@ -80,7 +81,7 @@ impl Lists for Tree {
     fn pop(&self, namespace: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Entry>> {
         let popped = self.visit_elements(namespace, end, &mut |list, hashed, left| {
             // Who claims one holds the lock of the list, too.
-            if self.lock_holder(namespace, hashed.key)?.is_some() {
+            if holder_in(&list.space, hashed)?.is_some() {
                 return Ok(Visit::Held);
             }
             let found = find_in(&list.space, hashed, loose::WHOLE_LEN)?;

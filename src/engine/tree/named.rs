@@ -72,15 +72,19 @@ impl Locks for Tree {
     }
 
     fn lock_holder(&self, namespace: &Namespace, name: &Key) -> Result<Option<Holder>> {
-        let hashed = &HashedKey::of(name);
-        let Some(space) = self.open_namespace(namespace)? else {
-            return Ok(None);
-        };
-        let below = ["named/", hashed.hash()].concat();
-        match space.open_if_any(&below)? {
-            Some(file) => holder::find(&file, &space.path_of(&below)),
+        match self.open_namespace(namespace)? {
+            Some(space) => holder_in(&space, &HashedKey::of(name)),
             None => Ok(None),
         }
+    }
+}
+
+/// Tells who holds the lock of that name in a namespace that is open.
+pub(super) fn holder_in(space: &NamespaceDir, name: &HashedKey<'_>) -> Result<Option<Holder>> {
+    let below = ["named/", name.hash()].concat();
+    match space.open_if_any(&below)? {
+        Some(file) => holder::find(&file, &space.path_of(&below)),
+        None => Ok(None),
     }
 }
 
