@@ -5,6 +5,8 @@
 
 use std::io::{self, Write as _};
 
+use unicode_width::UnicodeWidthChar as _;
+
 use crate::cli::{Screen, When};
 use crate::commands::output::Output;
 use crate::commands::pager::is_dumb;
@@ -149,29 +151,9 @@ fn width(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// Returns how many columns a character takes, as Unicode's East Asian Width has it for most terminals.
+/// Returns how many columns a character takes on most terminals.
 fn columns_of(c: char) -> usize {
-    match u32::from(c) {
-        0x300..=0x36f
-        | 0x1ab0..=0x1aff
-        | 0x20d0..=0x20ff
-        | 0xfe00..=0xfe0f
-        | 0xfe20..=0xfe2f
-        | 0xe_0100..=0xe_01ef => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0x303e
-        | 0x3041..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1_f300..=0x1_f64f
-        | 0x1_f680..=0x1_f6ff
-        | 0x1_f900..=0x1_faff
-        | 0x2_0000..=0x3_fffd => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 #[cfg(test)]

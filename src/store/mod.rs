@@ -5,7 +5,8 @@
 //!
 //! Read the files in this order: [`key`], [`namespace`], [`time`], [`units`], [`entry`], [`put`], [`scan`],
 //! [`glob`], [`error`], [`percent`]; then the facets, [`entries`] first, with [`modify`] for its defaults,
-//! [`lists`], [`jobs`], [`locks`], [`watch`] with [`follow`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`]. [`Store`] is their sum.
+//! [`lists`], [`jobs`], [`locks`], [`watch`] with [`follow`], [`bulk`] and [`upkeep`] with [`evict`] and [`check`].
+//! [`Store`] is their sum.
 
 pub mod bulk;
 pub mod check;

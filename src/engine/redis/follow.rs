@@ -18,8 +18,8 @@ use super::socket::Socket;
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long the rest of a message may take.
 const MESSAGE: Duration = Duration::from_secs(5);
-/// How long to wait before the next try to listen.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait before the next try to listen, and look at all: some may never listen.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection of its own that listens to the channels of all buckets.
 #[derive(Debug)]
