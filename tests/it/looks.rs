@@ -166,3 +166,24 @@ fn a_namespace_is_made_at_the_same_cost_among_many_as_among_few() {
     });
     assert_eq!(read[0], read[1]);
 }
+
+#[test]
+fn who_works_on_an_element_looks_for_none_that_others_are_done_with() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let elements = "e\n".repeat(402);
+    kv.feed(
+        ["push", "--lines", "--sync", "off", "q"],
+        elements.as_bytes(),
+    )
+    .ends(Exit::Success);
+    let done = (1..=400).map(|number| format!("{number:020}"));
+    let words = ["-n", "q", "remove", "--sync", "off"].map(str::to_owned);
+    kv.run(words.into_iter().chain(done)).ends(Exit::Success);
+    let work = || calls(&kv, "all", "objects/", &["pop", "q", "--", "true"]);
+    assert!(work() > 400);
+    let looks = work();
+    assert!(looks < 100, "{looks}");
+}

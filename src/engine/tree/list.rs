@@ -105,7 +105,7 @@ impl Lists for Tree {
     }
 
     fn claim(&self, namespace: &Namespace, end: End, clock: &dyn Clock) -> Result<Option<Claim>> {
-        self.visit_elements(namespace, end, &mut |list, hashed, _| {
+        self.visit_elements(namespace, end, &mut |list, hashed, left| {
             let key = hashed.key;
             let Some(held) = self.lock(namespace, key, LockRequest::AT_ONCE, clock)? else {
                 return Ok(Visit::Held);
@@ -116,9 +116,13 @@ impl Lists for Tree {
                 self.clear(namespace, key, held);
                 return Ok(Visit::Gone);
             };
+            let entry = present.into_entry()?;
+            if let Some(left) = left {
+                give_up(list, left, end)?;
+            }
             Ok(Visit::Done(Claim {
                 key: key.clone(),
-                entry: present.into_entry()?,
+                entry,
                 held,
             }))
         })
