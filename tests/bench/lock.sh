@@ -24,3 +24,19 @@ clock 'static, musl' "$kv_musl"
 clock 'dynamic, glibc' "$kv_dynamic"
 note 'kv also writes down who holds the lock, passes signals on, and has the program killed with it.' \
     'Both figures hold the start of that program.'
+
+work() {
+    local goal='within 1.5× of `kv lock`' r
+    if [ -z "$2" ] || ! have hyperfine; then
+        not_measured "wall time, $1" "$goal"
+        return
+    fi
+    seq 100000 | "$2" push jobs --lines --sync off
+    short kv "$2 pop jobs --sync off -- $program" lock "$2 lock job -- $program"
+    r=$(ratio "$scratch/kv.us" "$scratch/lock.us")
+    row "wall time, $1" "$(us kv)" "$(us lock)" "$r" "$goal" "$(judge "work, $1" "$r <= 1.5")"
+}
+
+table 'work: an element of a list of 100,000 worked on by `/bin/true`, against `kv lock` around it'
+work 'static, glibc' "$kv"
+work 'static, musl' "$kv_musl"
