@@ -82,7 +82,7 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_change(
     out: &mut dyn Write,
     store: &dyn Store,
