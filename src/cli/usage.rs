@@ -30,7 +30,7 @@ pub fn explain(err: &clap::Error) -> String {
             let meant = name.and_then(|name| foreign::meant(&name).map(str::to_owned));
             let suggested = meant
                 .or_else(|| text(ContextKind::SuggestedArg))
-                .or_else(|| text(ContextKind::SuggestedSubcommand))
+                .or_else(|| closest(err))
                 .or_else(|| text(ContextKind::SuggestedValue));
             match suggested {
                 Some(suggested) => format!("; did you mean `{suggested}`?"),
@@ -85,6 +85,14 @@ pub fn explain(err: &clap::Error) -> String {
         }
     };
     format!("{what}{hint} (see kv --help)")
+}
+
+/// Returns the command whose name is closest to what was typed: the last one, as clap sorts them.
+fn closest(err: &clap::Error) -> Option<String> {
+    match err.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => names.last().cloned(),
+        _ => None,
+    }
 }
 
 fn is_misplaced(arg: Option<&str>) -> bool {

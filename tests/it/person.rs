@@ -66,6 +66,7 @@ fn what_is_called_otherwise_elsewhere_is_named() {
         ("LPUSH", "push"),
         ("hget", "-n NAME get"),
         ("namespace", "namespaces"),
+        ("gett", "get"),
     ] {
         kv.run([typed, "a", "b"])
             .ends(Exit::Usage)
