@@ -2,49 +2,63 @@
 //! the store, and it asks for what it shows by the paths that every client has.
 
 use axum::body::Body;
-use axum::http::header;
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::reply::json;
 
-const HTML: &str = include_str!("page/index.html");
-const CSS: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Whatever a value holds, a browser is to run and to load nothing but these three, and to show them
+/// The parts of the page: the path of each, what it is, and its text.
+const PARTS: [(&str, &str, &str); 9] = [
+    (
+        "/",
+        "text/html; charset=utf-8",
+        include_str!("page/index.html"),
+    ),
+    (
+        "/page.css",
+        "text/css; charset=utf-8",
+        include_str!("page/page.css"),
+    ),
+    ("/page.js", SCRIPT, include_str!("page/page.js")),
+    ("/page/about.js", SCRIPT, include_str!("page/about.js")),
+    ("/page/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/page/entry.js", SCRIPT, include_str!("page/entry.js")),
+    ("/page/rows.js", SCRIPT, include_str!("page/rows.js")),
+    ("/page/service.js", SCRIPT, include_str!("page/service.js")),
+    ("/page/words.js", SCRIPT, include_str!("page/words.js")),
+];
+
+/// Whatever a value holds, a browser is to run and to load nothing but these, and to show them
 /// in no frame of another's page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Returns the paths of the page.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    PARTS.iter().map(|(path, ..)| *path)
+}
+
 /// Tells whether a path is one of the page's, which anybody may see who reaches the service.
 pub(super) fn is_part(path: &str) -> bool {
-    ["/", "/page.css", "/page.js"].contains(&path)
+    paths().any(|part| part == path)
 }
 
-/// Answers with the page to look around with.
-pub(super) async fn html() -> Response {
-    file(HTML, "text/html; charset=utf-8")
-}
-
-pub(super) async fn css() -> Response {
-    file(CSS, "text/css; charset=utf-8")
-}
-
-pub(super) async fn script() -> Response {
-    file(SCRIPT, "text/javascript; charset=utf-8")
+/// Answers with a part of the page to look around with.
+pub(super) async fn part(uri: Uri) -> Response {
+    let part = PARTS.iter().find(|(path, ..)| *path == uri.path());
+    let (_, kind, text) = part.unwrap_or(&PARTS[0]);
+    let headers = [
+        (header::CONTENT_TYPE, *kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, Body::from(*text)).into_response()
 }
 
 /// Answers with the description of the service (OpenAPI 3.1); a test proves it.
 pub(super) async fn openapi() -> Response {
     json(include_str!("openapi.json"))
-}
-
-fn file(text: &'static str, kind: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, Body::from(text)).into_response()
 }

@@ -24,15 +24,14 @@ use super::{App, entry, events, fields, guard, list, metrics, objects, page, spe
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 pub(super) fn router(app: &Arc<App>) -> Router {
-    Router::new()
-        .route("/v1", any(v1))
+    let page = page::paths().fold(Router::new(), |router, path| {
+        router.route(path, get(page::part))
+    });
+    page.route("/v1", any(v1))
         .route("/v1/", any(v1))
         .route("/v1/{*rest}", any(v1))
         .route("/get", post(objects::get))
         .route("/set", post(objects::set))
-        .route("/", get(page::html))
-        .route("/page.css", get(page::css))
-        .route("/page.js", get(page::script))
         .route("/openapi.json", get(page::openapi))
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::metrics))

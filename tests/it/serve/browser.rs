@@ -1,6 +1,9 @@
 //! The page of the service, in a browser that nobody sees.
 
 mod foreign;
+mod keyboard;
+mod live;
+mod search;
 mod values;
 
 use std::fs::{self, File, OpenOptions};
@@ -125,6 +128,42 @@ impl Tab {
         self.value(&format!("document.querySelector(`{selector}`).click()"));
     }
 
+    /// Presses a key.
+    fn press(&mut self, key: &str) {
+        let code = match key {
+            "Enter" => 13,
+            "Escape" => 27,
+            "ArrowLeft" => 37,
+            "ArrowUp" => 38,
+            "ArrowRight" => 39,
+            "ArrowDown" => 40,
+            _ => 0,
+        };
+        let text = match key {
+            "Enter" => "\r",
+            key if key.len() == 1 => key,
+            _ => "",
+        };
+        for (kind, text) in [("keyDown", text), ("keyUp", "")] {
+            let event =
+                json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code, "text": text });
+            self.ask("Input.dispatchKeyEvent", &event);
+        }
+    }
+
+    /// Looks at the service's page from a window of this width.
+    fn resize(&mut self, width: u32) {
+        let size =
+            json!({ "width": width, "height": 640, "deviceScaleFactor": 1, "mobile": false });
+        self.ask("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Waits until the page follows what changes.
+    #[track_caller]
+    fn until_live(&mut self) {
+        self.until("document.getElementById('live')?.textContent === 'live'");
+    }
+
     /// Returns the text of the first element that a selector finds.
     fn text(&mut self, selector: &str) -> String {
         let text = self.value(&format!(
@@ -161,6 +200,8 @@ fn a_visitor_looks_around_puts_and_removes() {
     let kv = Sandbox::new();
     kv.put("user:1", r#"{"name":"Ada","tags":["a","b"]}"#);
     kv.put("user:2", "plain\ntext");
+    kv.run(["put", "user:3", &"x".repeat(3300), "--ttl", "15m"])
+        .ends(Exit::Success);
     kv.put(
         "<img src=x onerror=document.title='run'>",
         "<script>document.title='run'</script>",
@@ -190,19 +231,19 @@ fn a_visitor_looks_around_puts_and_removes() {
     tab.fill("token", "s3cret0123456789");
     tab.click("#login button");
     tab.until("document.querySelectorAll('#rows tr').length === 200");
-    tab.until("document.getElementById('totals').textContent.startsWith('211 entries')");
+    tab.until("document.getElementById('totals').textContent.startsWith('212 entries')");
 
     // More than one answer has.
     tab.click("#more");
-    tab.until("document.querySelectorAll('#rows tr').length === 210");
+    tab.until("document.querySelectorAll('#rows tr').length === 211");
     assert_eq!(tab.value("document.getElementById('more').hidden"), true);
     let keys = tab.keys();
     assert!(keys.contains(&"a//b\\x1b".to_owned()), "{keys:?}");
     assert!(keys.contains(&"many/204".to_owned()));
 
     // A search, and values of each kind.
-    tab.fill("prefix", "user:");
-    tab.until("document.querySelectorAll('#rows tr').length === 2");
+    tab.fill("wanted", "user:");
+    tab.until("document.querySelectorAll('#rows tr').length === 3");
     tab.click(&row("user%3a1"));
     tab.until("!document.getElementById('entry').hidden");
     let json = "{\n  \"name\": \"Ada\",\n  \"tags\": [\n    \"a\",\n    \"b\"\n  ]\n}";
@@ -211,6 +252,7 @@ fn a_visitor_looks_around_puts_and_removes() {
     assert_eq!(tab.text("#value"), r#"{"name":"Ada","tags":["a","b"]}"#);
     if std::env::var_os("KV_BLESS").is_some() {
         tab.click("[data-view=json]");
+        tab.until_live();
         let shot = tab.ask("Page.captureScreenshot", &json!({ "format": "png" }));
         let png = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         let path = concat!(
@@ -219,22 +261,22 @@ fn a_visitor_looks_around_puts_and_removes() {
         );
         fs::write(path, png).unwrap();
     }
-    tab.fill("prefix", "bytes");
+    tab.fill("wanted", "bytes");
     tab.until("document.querySelectorAll('#rows tr').length === 1");
     tab.click(&row("bytes"));
     tab.until("document.getElementById('name').textContent === 'bytes'");
     let hex = tab.text("#value");
     assert!(hex.starts_with("00000000  00 ff 10 61 62 63 "), "{hex}");
     assert_eq!(tab.value("document.getElementById('edit').disabled"), true);
-    tab.fill("prefix", "a");
+    tab.fill("wanted", "a");
     tab.until("document.querySelector('#rows button')?.textContent.startsWith('a//b')");
     let expires = tab.text("#rows td:last-child");
-    assert!(["in 59 m", "in 60 m"].contains(&&*expires), "{expires}");
+    assert!(["in 59 min", "in 1 h"].contains(&&*expires), "{expires}");
     tab.click("#rows button");
     tab.until("document.getElementById('value').textContent === 'odd'");
 
     // What is stored is text, and never runs.
-    tab.fill("prefix", "<img");
+    tab.fill("wanted", "<img");
     tab.until("document.querySelector('#rows button')?.textContent.startsWith('<img')");
     tab.click("#rows button");
     tab.until("document.getElementById('value').textContent.startsWith('<script>')");
@@ -242,7 +284,8 @@ fn a_visitor_looks_around_puts_and_removes() {
     assert_eq!(tab.value("document.images.length"), 0);
 
     // A key is made, changed and removed; the second thought counts.
-    tab.fill("prefix", "");
+    tab.fill("wanted", "");
+    tab.until("document.querySelectorAll('#rows tr').length === 200");
     tab.click("#new");
     tab.fill("edit-key", "new/key");
     tab.fill("edit-value", "one");

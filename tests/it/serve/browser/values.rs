@@ -128,9 +128,9 @@ fn what_the_editor_does_not_keep_is_not_edited_and_what_it_keeps_is() {
     kv.holds("theirs", "new");
     tab.click("#cancel");
     tab.until("document.getElementById('value').textContent === 'new'");
-    kv.put("theirs", "newer");
     tab.click("#remove");
     tab.until("document.getElementById('confirm').open");
+    kv.put("theirs", "newer");
     tab.click("#confirm button[value=yes]");
     tab.until("document.getElementById('message').textContent.startsWith('Somebody has changed')");
     kv.holds("theirs", "newer");
