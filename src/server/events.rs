@@ -1,7 +1,8 @@
 //! `GET /v1/NAMESPACE?op=watch`: what changes, as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,11 @@ pub(super) async fn events(app: &Arc<App>, namespace: Namespace, query: Option<&
     Ok((headers, typed("text/event-stream", body)).into_response())
 }
 
+/// Says that what is read by now is followed from before.
+const STANDS: &[u8] = b": watching\n\n";
+/// Says that all was told that was there.
+const ALL: &[u8] = b": all\n\n";
+
 fn write(
     app: &App,
     namespace: &Namespace,
@@ -43,41 +49,60 @@ fn write(
     out: &mut BodyWriter,
 ) -> Result<(), CutOff> {
     let mut follower = Follower::new(app.store(), namespace, &follow.selection)?;
-    // What is read by now is followed from before.
-    out.write_all(b": watching\n\n")?;
+    let mut complaints = BTreeSet::new();
     let (mut tells, mut told) = (follow.now, Instant::now());
+    if tells {
+        out.write_all(STANDS)?;
+        out.flush()?;
+    }
+    let mut is_first = true;
     while app.is_there().is_ok() && !app.is_stopping() {
         let now = app.clock().now();
         follower.look(now, &mut |change| -> Result<Option<Meta>, CutOff> {
-            let change = match change {
-                Ok(change) => change,
-                Err(err) => {
-                    app.failed(&err);
-                    return Ok(None);
+            let meta = change.as_ref().map_or(None, |change| change.meta);
+            match change {
+                Ok(change) if tells => {
+                    let key = change.key.as_bytes();
+                    let listed = |meta| Listed {
+                        key,
+                        meta,
+                        value: None,
+                    };
+                    let listed = (change.key, change.meta.map(listed));
+                    out.write_all(b"data: ")?;
+                    entry::write_change(out, app.store(), namespace, listed, now)??;
+                    out.write_all(b"\n")?;
+                    told = Instant::now();
                 }
-            };
-            if tells {
-                let key = change.key.as_bytes();
-                let listed = |meta| Listed {
-                    key,
-                    meta,
-                    value: None,
-                };
-                let listed = (change.key, change.meta.map(listed));
-                out.write_all(b"data: ")?;
-                entry::write_change(out, app.store(), namespace, listed, now)??;
-                out.write_all(b"\n")?;
-                told = Instant::now();
+                Ok(_) => beat(out, &mut told)?,
+                Err(err) => {
+                    let refusal = app.failed(&err).body();
+                    if complaints.insert(refusal.clone()) {
+                        out.write_all(b"data: ")?;
+                        out.write_all(&refusal)?;
+                        out.write_all(b"\n")?;
+                    }
+                }
             }
-            Ok(change.meta)
+            Ok(meta)
         })?;
-        tells = true;
-        if told.elapsed() >= BEAT {
-            out.write_all(b":\n\n")?;
-            told = Instant::now();
+        if std::mem::take(&mut is_first) {
+            out.write_all(if tells { ALL } else { STANDS })?;
         }
+        tells = true;
+        beat(out, &mut told)?;
         out.flush()?;
         follower.wait(app.clock().now(), Some(Instant::now() + LONGEST_LOOK))?;
+    }
+    Ok(())
+}
+
+/// Tells a listener that it is still listening, if nothing was told for long.
+fn beat(out: &mut BodyWriter, told: &mut Instant) -> io::Result<()> {
+    if told.elapsed() >= BEAT {
+        out.write_all(b":\n\n")?;
+        out.flush()?;
+        *told = Instant::now();
     }
     Ok(())
 }

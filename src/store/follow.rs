@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use crate::store::watch::Changed;
+use crate::store::watch::{Changed, Told};
 use crate::store::{
     Deadline, Etag, Key, Meta, Namespace, Result, Selection, Store, StoreError, Time, WatchTarget,
     Watcher,
@@ -111,6 +111,11 @@ impl<'a> Follower<'a> {
                     self.look_at(keys, now, tell)?;
                 }
             }
+            Changed::Told(told) => {
+                self.take_in(told, now, tell)?;
+                // Who tells of expiries has a clock of its own, which may be another than this one.
+                self.next_expiry = None;
+            }
         }
         self.has_looked = true;
         if self.next_expiry.is_some_and(|expiry| expiry.is_over(now)) {
@@ -136,6 +141,35 @@ impl<'a> Follower<'a> {
                 Err(err) => return Err(err.into()),
             }
         }
+        self.look_at_missed(now, tell)
+    }
+
+    /// Takes in what was told.
+    fn take_in<E: From<StoreError>>(
+        &mut self,
+        told: Told,
+        now: Time,
+        tell: &mut Tell<'_, E>,
+    ) -> Result<(), E> {
+        self.look ^= told.is_all;
+        for (key, meta) in &told.keys {
+            self.compare(key, *meta, tell)?;
+        }
+        for damage in told.damage {
+            _ = tell(Err(damage))?;
+        }
+        if told.is_all {
+            self.look_at_missed(now, tell)?;
+        }
+        Ok(())
+    }
+
+    /// Looks up what was not seen by the last look at all.
+    fn look_at_missed<E: From<StoreError>>(
+        &mut self,
+        now: Time,
+        tell: &mut Tell<'_, E>,
+    ) -> Result<(), E> {
         let look = self.look;
         let missed = self.keys(|seen| seen.look != look);
         self.look_at(missed, now, tell)

@@ -1,9 +1,10 @@
 //! Waiting for a change.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::store::{Key, Namespace, Result, Selection};
+use crate::store::{Key, Meta, Namespace, Result, Selection, StoreError};
 
 /// What to watch.
 #[derive(Clone, Copy, Debug)]
@@ -17,13 +18,26 @@ pub enum WatchTarget<'a> {
 }
 
 /// What may have changed of all that is watched.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Changed {
     /// Whatever there is.
     All,
     /// What is in these places, and nothing else: each with the key that is there, where one was found.
     /// A place is what [`Watcher::place`] makes of a key.
     At(Vec<(Vec<u8>, Option<Key>)>),
+    /// These keys, and this is what they hold; what expires is told when it has.
+    Told(Told),
+}
+
+/// What somebody has told who looks himself.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// What each key holds, if anything.
+    pub keys: BTreeMap<Key, Option<Meta>>,
+    /// What cannot be read.
+    pub damage: Vec<StoreError>,
+    /// There are no others.
+    pub is_all: bool,
 }
 
 /// A watch on a part of a store.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::store::{Etag, Meta};
+use crate::store::{Etag, Key, Meta};
 use crate::wire::time::{read_rfc3339, read_rfc3339_deadline};
 
 /// An entry.
@@ -54,6 +54,47 @@ struct Members<'a> {
     status: Option<u8>,
     error: Option<String>,
     end: Option<u64>,
+    event: Option<&'a str>,
+}
+
+/// What is told of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// What a key holds, if anything.
+    Of(Key, Option<Meta>),
+    /// Something cannot be read.
+    Refusal {
+        /// The exit status of it.
+        status: u8,
+        /// What is wrong, for people.
+        error: String,
+    },
+}
+
+/// Reads a line of `kv watch --json`, or of what cannot be read.
+///
+/// # Errors
+///
+/// A text for people.
+pub fn read_change(line: &[u8]) -> Result<Change, String> {
+    let none = || "it tells a change that is none".to_owned();
+    let members: Members<'_> = serde_json::from_slice(line).map_err(|_| none())?;
+    if let (Some(status), Some(error)) = (members.status, &members.error) {
+        let error = error.clone();
+        return Ok(Change::Refusal { status, error });
+    }
+    let key = |bytes| Key::new(bytes).map_err(|_| none());
+    match members.event {
+        Some("put") => {
+            let listed = entry(members).ok_or_else(none)?;
+            Ok(Change::Of(key(listed.key)?, Some(listed.meta)))
+        }
+        Some("gone") => {
+            let gone = bytes(members.key, members.key_base64).ok_or_else(none)?;
+            Ok(Change::Of(key(gone)?, None))
+        }
+        _ => Err(none()),
+    }
 }
 
 /// Reads a line of a listing of the service.

@@ -1,6 +1,7 @@
 //! Stores behind a service: what the contract suite does not ask of every engine.
 
 mod between;
+mod follow;
 mod hostile;
 mod locks;
 mod odd;

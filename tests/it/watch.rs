@@ -83,7 +83,7 @@ impl Watching {
     }
 
     #[track_caller]
-    fn ends(mut self) -> std::process::ExitStatus {
+    pub fn ends(mut self) -> std::process::ExitStatus {
         until("it ends", || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap()
     }

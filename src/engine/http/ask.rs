@@ -23,6 +23,8 @@ pub(super) struct Ask<'a> {
     pub(super) waits: Duration,
     /// How long all of it may take, where an answer that comes later is of no use.
     pub(super) within: Option<Duration>,
+    /// For how long its answer, which goes on for ever, may say nothing.
+    pub(super) silence: Option<Duration>,
     /// It changes nothing, or the same once more, so that it may be sent again.
     pub(super) is_safe: bool,
     /// The codes that say yes.
@@ -46,6 +48,7 @@ impl<'a> Ask<'a> {
             body: b"",
             waits: Duration::ZERO,
             within: None,
+            silence: None,
             is_safe: true,
             yes: WITH_BODY,
         }

@@ -151,6 +151,9 @@ impl Client {
         let answer = if has_body {
             let request = agent.configure_request(request.body(body)?);
             agent.run(request.timeout_global(ask.within).build())?
+        } else if ask.silence.is_some() {
+            let request = agent.configure_request(request.body(())?);
+            agent.run(request.timeout_per_read(ask.silence).build())?
         } else {
             agent.run(request.body(())?)?
         };
@@ -162,9 +165,13 @@ impl Client {
         // No service of kv encodes anything, so that somebody has changed what it said.
         let is_kv = is_kv && !headers.contains_key(header::CONTENT_ENCODING);
         let is_late = headers.contains_key(answer::LATE);
+        let mut body = Incoming::new(body.into_reader(), &headers, self.patience(), !ask.is_safe);
+        if let Some(silence) = ask.silence {
+            body.may_be_silent(silence);
+        }
         let mut reply = Reply {
             code: parts.status,
-            body: Incoming::new(body.into_reader(), &headers, self.patience(), !ask.is_safe),
+            body,
             headers,
             is_kv,
         };

@@ -22,6 +22,8 @@ pub(super) struct Incoming {
     /// How many bytes are to come, where that was said.
     left: Option<u64>,
     patience: Duration,
+    /// The fewest bytes that come in a second, while they are waited for.
+    rate: u64,
     /// It is the answer to a change.
     is_of_change: bool,
     /// For how long bytes have been waited for since it was looked at last, and how many have come.
@@ -42,10 +44,16 @@ impl Incoming {
             body,
             left: length(headers),
             patience,
+            rate: RATE,
             is_of_change,
             waited: Duration::ZERO,
             come: 0,
         }
+    }
+
+    /// Lets nothing come for that long, and ever so little.
+    pub(super) fn may_be_silent(&mut self, silence: Duration) {
+        (self.patience, self.rate) = (silence, 0);
     }
 
     /// Reads the head of a late answer, which may take until then.
@@ -118,7 +126,7 @@ impl Incoming {
         if self.waited < self.patience {
             return Ok(());
         }
-        if self.come < RATE * self.patience.as_secs() {
+        if self.come < self.rate * self.patience.as_secs() {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "it sends fewer than 1,024 bytes a second",

@@ -11,7 +11,7 @@
 //! same verb on its namespace; see [`ask`].
 //!
 //! Read the files in this order: [`mod@location`], [`socket`], [`tls`], [`deadline`], [`incoming`], [`faults`], [`ask`],
-//! [`client`], [`body`], [`entries`], [`scan`], [`bulk`], [`watch`], [`named`], [`upkeep`].
+//! [`client`], [`body`], [`entries`], [`scan`], [`bulk`], [`watch`], [`follow`], [`named`], [`upkeep`].
 
 mod ask;
 mod body;
@@ -20,6 +20,7 @@ mod client;
 mod deadline;
 mod entries;
 mod faults;
+mod follow;
 mod incoming;
 mod location;
 mod named;

@@ -14,6 +14,7 @@ use crate::wire::http::request::{self, OnKey, Until};
 use super::Http;
 use super::ask::Ask;
 use super::client::Client;
+use super::follow::watch_all;
 
 /// The pause after a request that failed.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -31,10 +32,12 @@ struct HttpWatcher {
 
 impl Watch for Http {
     fn watch(&self, namespace: &Namespace, target: WatchTarget<'_>) -> Result<Box<dyn Watcher>> {
-        let WatchTarget::Key(key) = target else {
+        let key = match target {
+            WatchTarget::Key(key) => key,
+            WatchTarget::All(selection) => return watch_all(&self.client, namespace, selection),
             // An element is waited for by the request that takes it: only who serves this store once more
             // watches a list.
-            return Ok(poll());
+            WatchTarget::List => return Ok(poll()),
         };
         let meta = self.stat(namespace, key, Time(0))?;
         Ok(Box::new(HttpWatcher {

@@ -34,6 +34,7 @@ function look() {
       sizesLater(namespace, tell);
     },
     change(change) {
+      if (change.status !== undefined) return tell(new Error(change.error));
       rows.apply(change);
       entry.changed(namespace, bytesOf(change), change).catch(tell);
       sizesLater(namespace, tell);

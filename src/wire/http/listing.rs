@@ -54,6 +54,15 @@ pub struct Follow {
 }
 
 impl Follow {
+    /// Writes the query, with its `?`.
+    pub fn write(&self) -> String {
+        let Selection { glob, prefix, .. } = &self.selection;
+        let query = Query::of("watch")
+            .with("glob", glob.as_ref().map(Glob::pattern))
+            .with("prefix", Some(prefix).filter(|prefix| !prefix.is_empty()));
+        query.on("now", self.now).write()
+    }
+
     /// Reads a query.
     ///
     /// # Errors

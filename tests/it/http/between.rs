@@ -65,7 +65,7 @@ fn answer(code: &str, headers: &str, body: &str) -> String {
 }
 
 /// Hands on what is said to a server, and counts the connections.
-fn pipe_to(server: &Server) -> (String, Arc<AtomicUsize>) {
+pub fn pipe_to(server: &Server) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let place = format!("http://{}", listener.local_addr().unwrap());
     let count = Arc::new(AtomicUsize::new(0));

@@ -1,6 +1,9 @@
 //! Changes as server-sent events.
 
+use std::fs;
 use std::io::BufRead as _;
+
+use kv::exit::Exit;
 
 use super::client::{Client, Server};
 use crate::harness::{Sandbox, until};
@@ -58,11 +61,24 @@ fn each_change_is_an_event() {
         )
     };
     assert_eq!(line(&mut client), put("k1"));
+    assert_eq!(line(&mut client), ": all");
     kv.put("other", "w");
     kv.put("k2", "v");
     assert_eq!(line(&mut client), put("k2"));
     server.ask("DELETE /v1/default/k1", &[], b"").is(204);
     assert_eq!(line(&mut client), r#"data: {"key":"k1","event":"gone"}"#);
+    // What cannot be read is told once, however often all is looked at.
+    kv.put("kept", "v");
+    assert_eq!(line(&mut client), put("kept"));
+    fs::write(kv.file_of(b"kept"), "kv1 nonsense").unwrap();
+    let damage = line(&mut client);
+    assert!(
+        damage.starts_with(r#"data: {"status":4,"error":"#),
+        "{damage}"
+    );
+    kv.run(["gc", "--now"]).ends(Exit::Damaged);
+    kv.put("k3", "v");
+    assert_eq!(line(&mut client), put("k3"));
     // Who is gone is listened for no more.
     until("one listens", || server.waiting() == 1);
     drop(client);

@@ -107,6 +107,18 @@ fn every_listing_comes_back() {
             assert_eq!(format!("{back:?}"), format!("{list:?}"), "{text}");
         }
     }
+    for (n, prefix) in NASTY.into_iter().enumerate() {
+        let follow = Follow {
+            selection: Selection {
+                glob: (n % 2 == 0).then(|| Glob::new(b"a&*[!%]\xff").unwrap()),
+                prefix: prefix.to_vec(),
+                ..Selection::default()
+            },
+            now: n % 3 == 0,
+        };
+        let back = Follow::read(query(&follow.write())).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{follow:?}"));
+    }
     assert_eq!(read_namespaces(query(&write_namespaces())), Ok(true));
     assert_eq!(read_namespaces(None), Ok(false));
     assert_eq!(read_info(query(INFO)), Ok(()));

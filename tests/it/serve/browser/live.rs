@@ -1,5 +1,7 @@
 //! The page is told what changes, and says when it is not.
 
+use std::fs;
+
 use kv::exit::Exit;
 
 use super::{Tab, row};
@@ -96,6 +98,13 @@ fn what_changes_is_shown_at_once_and_what_was_missed_after_a_restart() {
     until_keys(&mut tab, &["b", "d", "z"]);
     tab.until("document.getElementById('value').textContent === 'five'");
     assert_eq!(tab.text("#message"), "");
+
+    // What cannot be read is told.
+    kv.put("y", "v");
+    until_keys(&mut tab, &["b", "d", "y", "z"]);
+    fs::write(kv.file_of(b"y"), "kv1 nonsense").unwrap();
+    tab.until("document.getElementById('message').textContent.includes('damaged')");
+    kv.run(["remove", "-f", "y"]).ends(Exit::Success);
 
     // More than are shown: what comes among them moves the last one away.
     for n in 0..200 {
