@@ -245,7 +245,7 @@ _kv_kind() {
         'expire 2')
             kind='one of never' ;;
         'help 1')
-            kind='one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait watch batch import export gc fsck info serve mount namespaces completions init help' ;;
+            kind='one of put get remove rm rename copy ls has stat expire ttl incr append push pop items update edit lock memo wait watch batch import export gc fsck info serve mount namespaces completions init help recipes' ;;
         *' --on-loss')
             kind='one of term ignore' ;;
         *' --store' | \

@@ -1,16 +1,23 @@
 //! Where standard output goes: to itself, or at a terminal to a pager if it is more than a screenful.
 
 use std::io::{self, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 
-use crate::os::{self, RawStdout, Supervisor};
+use crate::os::{self, RawStdout, Supervisor, Waiter};
 
 /// Where what is printed goes.
 pub(super) enum Sink {
     Stdout,
     /// It is kept until it is known whether it is more than a screenful.
     Held(Vec<u8>),
-    Pager(Box<(Child, Supervisor)>),
+    Pager(Box<Pager>),
+}
+
+/// A pager that runs. It gets the signals that kv gets, also while kv waits for it to read on.
+pub(super) struct Pager {
+    stdin: Option<ChildStdin>,
+    waiter: Waiter,
+    supervisor: Supervisor,
 }
 
 impl Sink {
@@ -20,9 +27,12 @@ impl Sink {
             Self::Stdout => Ok(()),
             Self::Held(text) => RawStdout.write_all(&text),
             Self::Pager(mut pager) => {
-                let (child, supervisor) = &mut *pager;
-                drop(child.stdin.take());
-                match supervisor.wait(child)?.code() {
+                drop(pager.stdin.take());
+                let status = pager.waiter.status()?;
+                let ended_by = pager.supervisor.ended_by();
+                drop(pager);
+                ended_by.inspect(|signal| os::die_of(*signal));
+                match status.code() {
                     Some(126 | 127) => Err(io::Error::other("PAGER cannot be run; see --no-pager")),
                     _ => Ok(()),
                 }
@@ -46,8 +56,12 @@ impl Sink {
         command.stdin(Stdio::piped());
         // What the terminal sends to both is for the pager.
         let started = Supervisor::new().and_then(|supervisor| {
-            let child = supervisor.spawn(&mut command, false)?;
-            Ok(Self::Pager(Box::new((child, supervisor))))
+            let mut child = supervisor.spawn(&mut command, false)?;
+            Ok(Self::Pager(Box::new(Pager {
+                stdin: child.stdin.take(),
+                waiter: supervisor.wait_aside(child)?,
+                supervisor,
+            })))
         });
         started.unwrap_or(Self::Stdout)
     }
@@ -73,7 +87,7 @@ impl Write for Sink {
         match self {
             Self::Stdout => return RawStdout.write(buf),
             Self::Pager(pager) => {
-                let stdin = pager.0.stdin.as_mut();
+                let stdin = pager.stdin.as_mut();
                 return stdin.map_or(Ok(buf.len()), |stdin| stdin.write(buf));
             }
             Self::Held(text) => text.extend_from_slice(buf),

@@ -298,6 +298,13 @@ fn read_since(path: &Path, end: u8, mut each: impl FnMut(Key, Etag)) -> Result<(
         }
         // One that was cut off would name another key than it was.
         let text = line.strip_suffix(&[end]).unwrap_or_default();
+        if end == b'\n' && text.ends_with(b"\r") {
+            let why = format!(
+                "line {number} of `{shown}` ends in a carriage return, as if another program had written it anew; \
+                 give -0 to both where a key may end in one"
+            );
+            return Err(UsageError(why).into());
+        }
         let fields: Vec<_> = text.splitn(5, |byte| *byte == b'\t').collect();
         let etag = || std::str::from_utf8(fields[0]).ok()?.parse().ok();
         let key = || Key::new(fields.get(4)?.to_vec()).ok();

@@ -21,6 +21,9 @@ pub const KEY_LEN: usize = 20;
 /// Where all elements are worked on, it is looked this often whether somebody has given one back.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// So many keys are listed to find an element at an end; where none of them is wanted, more, and more again.
+const FIRST_LOOK: u64 = 8;
+
 /// An element that somebody works on.
 pub struct Claim {
     /// Its key.
@@ -254,20 +257,42 @@ fn find<S: Entries + ?Sized>(
     clock: &dyn Clock,
     is_wanted: &mut dyn FnMut(&Key) -> Result<bool>,
 ) -> Result<Option<Key>> {
-    let selection = Selection {
+    // What begins with a digit.
+    let mut selection = Selection {
+        from: Some(b"0".to_vec()),
+        to: Some(b":".to_vec()),
         reverse: end == End::Last,
         ..Selection::default()
     };
-    let mut listing = store.scan(list, &selection, clock.now())?;
-    while let Some(listed) = listing.next() {
-        let listed = listed?;
-        if !is_element(listed.key) {
-            continue;
+    let mut limit = FIRST_LOOK;
+    loop {
+        selection.limit = Some(limit);
+        let (mut count, mut last) = (0, Vec::new());
+        let mut listing = store.scan(list, &selection, clock.now())?;
+        while let Some(listed) = listing.next() {
+            let listed = listed?;
+            count += 1;
+            last.clear();
+            last.extend_from_slice(listed.key);
+            if !is_element(listed.key) {
+                continue;
+            }
+            let key = listed.to_key();
+            if is_wanted(&key)? {
+                return Ok(Some(key));
+            }
         }
-        let key = listed.to_key();
-        if is_wanted(&key)? {
-            return Ok(Some(key));
+        if count < limit {
+            return Ok(None);
         }
+        match end {
+            End::Last => selection.to = Some(last),
+            End::First => {
+                // No key is between this one and that.
+                last.push(0);
+                selection.from = Some(last);
+            }
+        }
+        limit = limit.saturating_mul(8);
     }
-    Ok(None)
 }

@@ -24,6 +24,7 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("kv expire plain n", "", &["expire", "plain", "never"]),
     ("kv completions zs", ">/dev/null", &["completions", "zsh"]),
     ("kv help namesp", ">/dev/null", &["help", "namespaces"]),
+    ("kv help recip", ">/dev/null", &["help", "recipes"]),
     // Keys, with all that means something to a shell.
     ("kv get pla", "", &["get", "plain"]),
     ("kv get with", "", &["get", "with space"]),

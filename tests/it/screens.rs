@@ -268,6 +268,15 @@ fn more_than_a_screenful_goes_through_the_pager() {
         none.contains("PAGER cannot be run") && none.ends_with("\n5\n"),
         "{none}"
     );
+    // A signal ends both, also where kv waits for it to read on.
+    kv.feed(["put", "large"], &[b'x'; 300_000])
+        .ends(Exit::Success);
+    let both = see(
+        "xterm",
+        "PAGER=\"kill \\$PPID; exec sleep 60\" kv ls --values; echo $?",
+    );
+    assert!(both.unwrap().ends_with("143\n"));
+    kv.run(["remove", "large"]).ends(Exit::Success);
     let less = shown(&kv, "xterm", 80, "PATH=${PATH%%:*} kv ls").unwrap();
     assert_eq!(less.lines().count(), 24, "{less}");
 }

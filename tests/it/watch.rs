@@ -215,6 +215,16 @@ pub fn a_file_that_ls_has_not_printed_is_refused() {
             .prints("")
             .complains(&[why, "-0"]);
     }
+    // A key that ends in a carriage return would be told to be gone.
+    fs::write(kv.path("seen"), "0123456789abcdef\t1\t-\t-\tk\r\n").unwrap();
+    kv.run(["watch", "--since", "seen"])
+        .ends(Exit::Usage)
+        .prints("")
+        .complains(&["line 1 of `seen`", "carriage return", "-0"]);
+    fs::write(kv.path("seen"), "0123456789abcdef\t1\t-\t-\tk\r\0").unwrap();
+    kv.run(["watch", "--since", "seen", "-0", "--timeout", "0"])
+        .ends(Exit::Success)
+        .prints("gone\t-\tk\r\0");
     // The last line may be half of a key, and all of it one with NULs instead.
     for (args, text) in [
         (

@@ -200,6 +200,7 @@ fn kind(arg: &Arg, root: &Command) -> String {
     if name == "COMMAND" {
         let commands = root.get_subcommands();
         words.extend(commands.flat_map(Command::get_name_and_visible_aliases));
+        words.push("recipes");
     }
     if !words.is_empty() {
         return format!("one of {}", words.join(" "));
