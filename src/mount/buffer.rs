@@ -27,6 +27,7 @@ pub(super) struct Snapshot {
     /// How many bytes are added to what the key holds, and since when.
     pub(super) tail: Option<(u64, Time)>,
     pub(super) is_pending: bool,
+    pub(super) is_idle: bool,
     pub(super) is_given_up: bool,
 }
 
@@ -51,6 +52,7 @@ impl Buffer {
             draft: draft.map(|draft| (draft.len(), modified)),
             tail: (tail > 0).then_some((tail, modified)),
             is_pending: state.is_pending(),
+            is_idle: state.is_idle(),
             is_given_up: state.is_given_up,
         };
     }

@@ -118,6 +118,9 @@ impl App {
     /// Returns what is told of a file; `None` where there is none.
     pub(super) fn file_attributes(&self, file: &FullKey) -> Answer<Option<Attributes>> {
         let inode = self.files.lock().named(file);
+        if let Some(inode) = &inode {
+            self.settle_emptied(inode);
+        }
         let open = inode.map(|inode| inode.snapshot()).unwrap_or_default();
         if let Some((size, modified)) = open.draft {
             return Ok(Some(Attributes::file(size, modified)));

@@ -80,7 +80,7 @@ impl App {
         if !state.is_changed {
             return self.store_through(handle, buffer, &mut state);
         }
-        let was_killed = was_killed && state.is_whole;
+        let was_killed = was_killed && state.is_whole && handle.is_anew.load(SeqCst);
         // What others have changed they store, and the last one what nobody else has stored.
         let owes = |other: &Handle| other.owes_to(&state) || other.refused.lock().is_some();
         let stored = match !was_killed && (state.writers == 1 || owes(handle)) {
@@ -131,29 +131,6 @@ impl App {
             }
         }
         synced
-    }
-
-    /// Lets who opens an entry go on with a buffer, if that is of the entry, or of nothing yet: as
-    /// where only additions were stored, and nobody holds what the key held before.
-    pub(super) fn goes_on(inode: &Inode, buffer: &Arc<Buffer>, pin: Pin) -> bool {
-        let handles = inode.handles();
-        let mut state = buffer.state();
-        let is_blank = state.draft.is_none() && state.tail.is_empty();
-        let holds_other = |handle: &Arc<Handle>| {
-            handle.shares(buffer)
-                && handle
-                    .reader
-                    .lock()
-                    .as_ref()
-                    .is_some_and(|is| is.pin() != pin)
-        };
-        if state.pin != pin && (!is_blank || handles.iter().any(holds_other)) {
-            return false;
-        }
-        state.pin = pin;
-        // Whoever goes on with it changes what is stored.
-        state.is_whole = false;
-        true
     }
 
     /// Makes a draft of the value that an opening is of, unless there is one. What was to be added
@@ -251,12 +228,12 @@ impl App {
                 // It never will be, and nobody else is to go on with it.
                 inode.forget(buffer);
             }
-            stored?;
+            if !stored? {
+                self.leave_emptied(inode, buffer, state);
+                return Ok(());
+            }
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
             self.memory.lock().unhide(&file.0);
-            if state.is_whole {
-                follow::settle_emptied(self, inode, buffer);
-            }
         }
         state.is_changed = false;
         state.stores += 1;
@@ -273,14 +250,15 @@ impl App {
     }
 
     /// Puts a draft in the place of the entry that it was made of. Where that is not there any more,
-    /// a whole takes the place of whatever is, and a part of none.
-    fn store_draft(&self, file: &FullKey, state: &mut State) -> Result<()> {
+    /// a whole takes the place of whatever is, and a part of none. Returns false where others have made
+    /// another of what was only emptied.
+    fn store_draft(&self, file: &FullKey, state: &mut State) -> Result<bool> {
         let (namespace, key) = file;
         let (store, clock) = (self.store()?, self.clock());
         let mut conflicts = Conflicts::default();
         loop {
             let Some(draft) = &state.draft else {
-                return Ok(());
+                return Ok(true);
             };
             let (expiry, modified) = (state.expiry, state.modified);
             let put = |pin: Pin, condition| {
@@ -308,7 +286,10 @@ impl App {
                         _ => None,
                     };
                 }
-                return Ok(());
+                return Ok(true);
+            }
+            if state.is_idle() {
+                return Ok(false);
             }
             let was = state.pin;
             state.pin = match store.stat(namespace, key, self.now())? {
@@ -318,7 +299,7 @@ impl App {
                 {
                     state.pin = Pin::of(&meta);
                     state.modified = Some(meta.modified);
-                    return Ok(());
+                    return Ok(true);
                 }
                 _ if !state.is_whole => return Err(stale("store", Some(file))),
                 Some(meta) => Pin::of(&meta),
@@ -357,7 +338,7 @@ impl App {
         buffer: &Arc<Buffer>,
         file: &FullKey,
         state: &mut State,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (namespace, key) = file;
         let (store, clock) = (self.store()?, self.clock());
         let found = store.stat(namespace, key, self.now())?;
@@ -388,6 +369,6 @@ impl App {
                 handle.hold_on(&mut reader, now);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

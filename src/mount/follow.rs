@@ -1,6 +1,7 @@
 //! What becomes of the openings of a file when it is changed through one of them, or made anew.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::store::{Etag, Time};
 
@@ -43,6 +44,7 @@ pub(super) fn renew(app: &App, handle: &Handle) -> Answer<()> {
     let Some((namespace, key)) = inode.name() else {
         return Ok(());
     };
+    app.settle_emptied(inode);
     let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
     let is_all = |is: &Arc<Buffer>| is.snapshot().draft.is_some();
     let mut reader = handle.reader.lock();
@@ -115,6 +117,7 @@ pub(super) fn drop_refused(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state
         if !other.shares(buffer) {
             continue;
         }
+        other.is_anew.store(false, SeqCst);
         if !other.writes {
             other.follow(Some(&kept));
             continue;
@@ -122,22 +125,6 @@ pub(super) fn drop_refused(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state
         let mut held = other.reader.lock();
         if held.as_ref().map(Reader::pin) != Some(state.pin) {
             other.hold_on(&mut held, Reader::stored(state.pin, app.now(), None));
-        }
-    }
-}
-
-/// Lets who has emptied a file and written nothing leave what another has put there since: it was emptied
-/// before that.
-pub(super) fn settle_emptied(app: &App, inode: &Inode, stored: &Arc<Buffer>) {
-    for idle in inode.handles().iter().flat_map(|other| other.written()) {
-        if Arc::ptr_eq(&idle, stored) {
-            continue;
-        }
-        let mut state = idle.state();
-        if state.is_idle() {
-            state.is_changed = false;
-            state.stores += 1;
-            idle.show(&state, app.now());
         }
     }
 }
@@ -189,12 +176,22 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
     *inode.last.lock() = Some(last);
 }
 
-/// Takes the name of a number away if what others hold of it is to be kept.
-pub(super) fn detach_held(app: &App, number: u64) -> bool {
-    let Some(inode) = app.files.lock().numbered(number) else {
-        return false;
+/// Takes the name of a number away if others hold something of it that does not become what a buffer of an
+/// entry does, as that is emptied. It is the file's turn.
+pub(super) fn detach_held(
+    app: &App,
+    number: u64,
+    inode: &Inode,
+    emptied: Option<(&Arc<Buffer>, Pin)>,
+) -> bool {
+    let leads = |is: &Arc<Handle>| is.number == number && !is.only_adds.load(SeqCst);
+    let in_place = emptied.map(|(buffer, _)| inode.in_place(buffer));
+    let is_led = in_place.is_some_and(|all| all.iter().any(leads));
+    let holds_other = |is: &Arc<Handle>| {
+        let follows = |(buffer, pin)| is.shares(buffer) || is_led && is.pin() == Some(pin);
+        is.held().is_some() && !emptied.is_some_and(follows)
     };
-    let is_held = inode.handles_by(number).any(|other| other.held().is_some());
+    let is_held = inode.handles_by(number).any(|is| holds_other(&is));
     let node = app.nodes.lock().node(number).filter(|_| is_held);
     node.is_some_and(|node| {
         app.nodes.lock().detach(number, &node);

@@ -33,7 +33,11 @@ pub(super) struct Inode {
 }
 
 /// Who reads at the end again after this long waits for more, as `tail -f` does.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = match cfg!(test) {
+    // The model's time is not the machine's.
+    true => Duration::MAX,
+    false => Duration::from_millis(100),
+};
 
 /// How far who reads has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +64,8 @@ pub(super) struct Handle {
     pub(super) owes: AtomicU64,
     /// Whether it was opened to add to the file, and nothing else was done through it.
     pub(super) only_adds: AtomicBool,
+    /// Whether it has emptied the file, so that what it holds owes nothing to any entry.
+    pub(super) is_anew: AtomicBool,
     /// What who closed it was told last, which is told to each who closes it.
     pub(super) refused: Mutex<Option<Errno>>,
     /// Whether that was told to another only, who has closed it with what was done through this one.
@@ -92,6 +98,7 @@ impl Handle {
             beside: beside.unwrap_or_default(),
             owes: AtomicU64::default(),
             only_adds: AtomicBool::default(),
+            is_anew: AtomicBool::default(),
             refused: Mutex::default(),
             is_untold: AtomicBool::default(),
             is_handed_on: AtomicBool::default(),
@@ -276,23 +283,42 @@ impl Inode {
         self.buffer.lock().clone()
     }
 
-    /// Tells whether what somebody has added is pending in a buffer.
-    pub(super) fn is_added_to(&self, buffer: &Arc<Buffer>) -> bool {
-        let handles = self.handles();
-        let state = buffer.state();
-        let adds =
-            |is: &Arc<Handle>| is.only_adds.load(SeqCst) && is.shares(buffer) && is.owes_to(&state);
-        !state.tail.is_empty() || handles.iter().any(adds)
+    /// Returns who has it open by a buffer to change what it holds, and not to write it anew.
+    pub(super) fn in_place(&self, buffer: &Arc<Buffer>) -> Vec<Arc<Handle>> {
+        let mut all = self.handles();
+        all.retain(|is| is.writes && is.shares(buffer) && !is.is_anew.load(SeqCst));
+        all
     }
 
-    /// Tells whether somebody has it open to change what it holds, and not to write it anew.
-    pub(super) fn is_changed_in_place(&self) -> bool {
-        let is_in_place = |other: &Arc<Handle>| {
-            let buffer = other.written();
-            let is_whole = || buffer.as_ref().is_ok_and(|is| is.state().is_whole);
-            buffer.is_ok() && (other.only_adds.load(SeqCst) || !is_whole())
-        };
-        self.name().is_some() && self.handles().iter().any(is_in_place)
+    /// Tells whether what somebody has added or changed in place is pending in a buffer.
+    pub(super) fn is_changed_in_place(&self, buffer: &Arc<Buffer>) -> bool {
+        let in_place = self.in_place(buffer);
+        let state = buffer.state();
+        state.is_changed && !state.is_whole || in_place.iter().any(|is| is.owes_to(&state))
+    }
+
+    /// Returns what who opens an entry to write goes on with: what is pending, or is of that entry, or of nothing
+    /// yet, as where only additions were stored, and nobody holds what the key held before.
+    pub(super) fn goes_on(&self, pin: Pin) -> Option<Arc<Buffer>> {
+        let handles = self.handles();
+        let written = handles.iter().filter_map(|is| is.written().ok());
+        self.buffer().into_iter().chain(written).find(|buffer| {
+            let mut state = buffer.state();
+            if state.is_pending() || state.is_given_up {
+                return self.is_current(buffer);
+            }
+            let holds_other = |is: &Arc<Handle>| {
+                let reader = is.reader.lock();
+                is.shares(buffer) && reader.as_ref().is_some_and(|held| held.pin() != pin)
+            };
+            let is_blank = state.draft.is_none() && state.tail.is_empty();
+            let is_of = state.pin == pin || is_blank && !handles.iter().any(holds_other);
+            if is_of {
+                state.pin = pin;
+                self.replace(buffer);
+            }
+            is_of
+        })
     }
 
     /// Tells whether a buffer is what whoever opens it goes on with.
@@ -331,6 +357,8 @@ pub(super) struct Mode {
     pub(super) writes: bool,
     pub(super) appends: bool,
     pub(super) truncates: bool,
+    /// Whether the kernel looks again for what it is told to be stale.
+    pub(super) is_first: bool,
     /// Who opens it.
     pub(super) thread: u32,
 }

@@ -41,7 +41,9 @@
 //! ```
 //!
 //! "Takes its place": a whole is put in the place of what is there by then, whose expiry stays. If
-//! nothing is, it keeps the expiry of the entry that it was pinned to; when that is over, ESTALE.
+//! nothing is, it keeps the expiry of the entry that it was pinned to; when that is over, ESTALE. But where
+//! nobody has written anything since it was emptied, it was only that entry that was: it takes no place, and is
+//! done. What is written through it then is a whole again.
 //! So of several who write a whole the last one wins, with all of it; of a part nothing mixes with what
 //! another has stored; and nothing comes back that was removed or has expired, but by a whole.
 //!
@@ -50,30 +52,31 @@
 //! changed through one opening      who only reads the same entry reads the change from then on
 //! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
 //!                                  for the name finds another. Who only adds to it holds nothing, and sees what comes
+//! emptied by O_TRUNC where others  it is emptied for them, too, as it is one file to them, and for who reads it by their
+//! have it open to write, and not   number. What they have changed is stored before
+//! anew
 //! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now,
 //! fstat(2) after the last byte      but not behind what was given up
 //! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
-//!                                  of now, or that holds nothing of any entry: it is a part of that from
-//!                                  then on; else has a buffer of its own, as with O_TRUNC
+//!                                  of now, or that holds nothing of any entry: it is a part of that once it is
+//!                                  changed so; else has a buffer of its own, as with O_TRUNC
 //! added to by who only adds        with nothing of theirs pending, they go on as who opens it anew, unless their buffer is
 //!                                  what others go on with; a value that it holds is held by these, and it is a tail
 //! added to beside a part of        what is pending is stored before the other begins; where that is refused, who only
 //! others, or the other way round   adds goes on as who opens it anew
-//! emptied by O_TRUNC               what somebody has added is stored before, if it is pending, and that it is emptied
-//!                                  at once where others have it open to write, and not anew
-//! opened to write, and not anew,   that it is emptied is stored before
-//! where another has emptied it and
-//! written nothing
+//! changed by who has it open, and  that it is emptied is stored before
+//! not anew, where another has
+//! emptied it and written nothing
+//! made another entry by others     where another has emptied it and written nothing, whoever looks for it finds that entry
 //! stored                           the pin is the new entry; who shares a tail holds what it has become
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader.
 //!                                  Who only adds is done with what was refused, and adds what comes
 //! closed by who has changed it     stored; by who has not since it was stored last: by the last that closes it
 //! a duplicate of who has opened it nothing, as long as that process, or who closes it, has another
-//! closed as who has opened it is   a whole is given up, and anything else is stored
-//! killed
+//! closed as who has opened it is   a whole is given up by who has emptied it, and anything else is stored, also what was
+//! killed                           added to a whole, with that
 //! a write fails                    all is as it was, also where the sync that came with it failed
-//! a whole is stored                who has emptied the file and written nothing has done so before, and stores nothing
 //! given up, or a close that fails  where nobody else has changed it, nobody finds it by the name any
 //!                                  more, and what was to be added goes. Only of who was killed, who writes to it in
 //!                                  place stores the rest, too; else they go on with the entry that it was made of,
@@ -112,7 +115,7 @@
 //!   has it if it has more descriptors of the file than it had before it opened it and has opened since.
 //!   Where that is not known it is stored: what a close has told to be well is never lost. So it is where
 //!   several have it open to write and who closes it has opened it: shells close by dup2(2).
-//! * Did a signal kill the process that has opened it, and has not closed it before? Then a whole is not
+//! * Did a signal kill the process that has emptied it, and has not closed it before? Then a whole is not
 //!   stored. A part, and what is added, are, as in any other file system: databases and logs count on that.
 //!   That another than who has opened it was killed says nothing: `timeout cmd > mnt/k`, or who ran it, has
 //!   meant to keep what came until then.

@@ -1,5 +1,6 @@
 //! Opening, reading, writing and closing files.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
@@ -36,15 +37,12 @@ impl App {
             told.retain(|_, at| at.elapsed() < LOOKS_AGAIN);
             told.remove(&mode.thread).is_some() || mode.thread == 0
         };
-        let opened = match mode.truncates && !was_told && follow::detach_held(self, number) {
-            true => Err(Errno::ESTALE),
-            false => self.open_found(number, mode),
-        };
-        match opened {
+        mode.is_first = !was_told;
+        match self.open_found(number, mode) {
             Err(Errno::ESTALE) if was_told => Err(Errno::ENOENT),
             Err(Errno::ESTALE) => {
                 self.told_stale.lock().insert(mode.thread, Instant::now());
-                opened
+                Err(Errno::ESTALE)
             }
             opened => opened,
         }
@@ -73,47 +71,23 @@ impl App {
 
     /// Opens a file in its turn.
     fn open_inode(&self, number: u64, inode: &Arc<Inode>, mode: Mode) -> Answer<u64> {
-        let opened = self.buffer_for(inode, mode)?;
+        let opened = self.buffer_for(number, inode, mode)?;
         Ok(self.add_handle(number, inode, opened, mode))
     }
 
     /// Returns what an opening works on: what is being changed, or what the key holds.
     pub(super) fn buffer_for(
         &self,
+        number: u64,
         inode: &Arc<Inode>,
         mode: Mode,
     ) -> Answer<(Option<Arc<Buffer>>, Option<Reader>)> {
-        let current = inode.buffer();
-        let kind = current.as_ref().map(|buffer| buffer.state().kind);
+        self.settle_emptied(inode);
         if mode.truncates {
-            // What was added so far is emptied, too.
-            if let Some(buffer) = current.filter(|is| inode.is_added_to(is)) {
-                self.store_before(inode, &buffer)?;
-            }
-            // What others have removed since it was found is made anew, as by who found nothing.
-            let pin = match self.pin(inode)? {
-                None if kind.is_none() && inode.name().is_none() => return Err(Errno::ESTALE),
-                pin => pin.unwrap_or_default(),
-            };
-            let mut state = State::emptied(pin, self.now());
-            state.kind = kind.unwrap_or_default();
-            let buffer = Buffer::new(state, self.now());
-            inode.replace(&buffer);
-            if inode.is_changed_in_place() {
-                self.store_before(inode, &buffer)?;
-            }
+            return Ok((Some(self.empty(number, inode, mode)?), None));
+        }
+        if let Some(buffer) = inode.buffer().filter(|is| is.state().is_pending()) {
             return Ok((Some(buffer), None));
-        }
-        // It was emptied before what is written from now on.
-        let is_idle = |is: &Arc<Buffer>| mode.writes && is.state().is_idle();
-        if let Some(buffer) = current.filter(|is| inode.name().is_some() && is_idle(is)) {
-            self.store_before(inode, &buffer)?;
-        }
-        let current = inode.buffer();
-        if let Some(buffer) = &current
-            && buffer.state().is_pending()
-        {
-            return Ok((current, None));
         }
         let (pin, reader) = match mode.writes && mode.appends {
             true => (self.pin(inode)?, None),
@@ -135,9 +109,7 @@ impl App {
         if !mode.writes {
             return Ok((None, reader));
         }
-        if let Some(buffer) = current
-            && Self::goes_on(inode, &buffer, pin)
-        {
+        if let Some(buffer) = inode.goes_on(pin) {
             return Ok((Some(buffer), reader));
         }
         let state = State {
@@ -147,6 +119,71 @@ impl App {
         let buffer = Buffer::new(state, self.now());
         inode.replace(&buffer);
         Ok((Some(buffer), reader))
+    }
+
+    /// Empties a file for who opens it so: for all who have it open to change what it holds, as one file, or
+    /// else for that one alone.
+    fn empty(&self, number: u64, inode: &Arc<Inode>, mode: Mode) -> Answer<Arc<Buffer>> {
+        // It is emptied of what has come so far.
+        if let Some(buffer) = inode.buffer().filter(|is| inode.is_changed_in_place(is)) {
+            self.store_before(inode, &buffer)?;
+        }
+        let kind = inode.buffer().map(|buffer| buffer.state().kind);
+        // What others have removed since it was found is made anew, as by who found nothing.
+        let pin = match self.pin(inode)? {
+            None if kind.is_none() && inode.name().is_none() => return Err(Errno::ESTALE),
+            pin => pin.unwrap_or_default(),
+        };
+        let now = self.now();
+        let mut emptied = State::emptied(pin, now);
+        emptied.kind = kind.unwrap_or_default();
+        let together = inode
+            .goes_on(pin)
+            .filter(|is| !inode.in_place(is).is_empty());
+        if mode.is_first
+            && follow::detach_held(self, number, inode, together.as_ref().map(|is| (is, pin)))
+        {
+            return Err(Errno::ESTALE);
+        }
+        if let Some(buffer) = together {
+            let mut state = buffer.state();
+            (emptied.writers, emptied.stores) = (state.writers, state.stores);
+            emptied.expiry = state.expiry;
+            let was_pending = mem::replace(&mut *state, emptied).is_pending();
+            buffer.show(&state, now);
+            let holders = inode.handles().into_iter().filter(|is| is.shares(&buffer));
+            for other in
+                holders.filter(|is| !was_pending && is.writes && !is.only_adds.load(SeqCst))
+            {
+                follow::lead(self, &other, &buffer, &state);
+            }
+            drop(state);
+            return Ok(buffer);
+        }
+        let buffer = Buffer::new(emptied, now);
+        inode.replace(&buffer);
+        Ok(buffer)
+    }
+
+    /// Lets who has emptied a file and written nothing leave it to others who have made it another since.
+    pub(super) fn settle_emptied(&self, inode: &Inode) {
+        if let Some(buffer) = inode.buffer().filter(|is| is.snapshot().is_idle)
+            && let Some((namespace, key)) = inode.name()
+            && let Ok(found) = self.look(&namespace, &key)
+        {
+            let mut state = buffer.state();
+            if state.is_idle() && state.pin.etag != found.map(|meta| meta.etag) {
+                self.leave_emptied(inode, &buffer, &mut state);
+            }
+        }
+    }
+
+    /// Notes that a file was emptied only before others have made it another.
+    pub(super) fn leave_emptied(&self, inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {
+        state.is_changed = false;
+        state.stores += 1;
+        inode.forget(buffer);
+        buffer.show(state, self.now());
     }
 
     /// Returns the entry that a file is: one that is damaged, and may be replaced, is none.
@@ -182,12 +219,14 @@ impl App {
         });
         let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
         opened.only_adds.store(mode.appends, SeqCst);
+        opened.is_anew.store(mode.truncates, SeqCst);
         if let Some(buffer) = buffer.filter(|_| mode.writes) {
             let mut state = buffer.state();
             // What was put when it was made is stored, whatever others have done with it since.
-            let is_owed = state.writers == 0 && state.is_changed && state.is_whole;
+            if mode.truncates || state.writers == 0 && state.is_changed && state.is_whole {
+                opened.owe_to(&state);
+            }
             state.writers += 1;
-            opened.owes.store(is_owed.into(), SeqCst);
         }
         self.files.lock().add_handle(opened)
     }

@@ -54,6 +54,7 @@ pub(super) fn mode_of(flags: OpenFlags, thread: u32) -> Mode {
         appends: writes && flags.0 & APPEND != 0,
         truncates: flags.0 & TRUNCATE != 0,
         thread,
+        is_first: false,
     }
 }
 

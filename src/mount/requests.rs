@@ -63,12 +63,16 @@ impl Filesystem for Requests {
         }
     }
 
-    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let parent = self.app.nodes.lock().node(parent.0).ok_or(Errno::ENOENT);
         let found = parent.and_then(|parent| {
             let (node, attributes) = self.app.find(&parent, name)?;
             Ok((follow::tell(&self.app, &node, &attributes)?, attributes))
         });
+        if found.is_err() {
+            // Who has looked again for it opens nothing.
+            self.app.told_stale.lock().remove(&req.pid());
+        }
         self.app.entry(found, reply);
     }
 

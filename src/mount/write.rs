@@ -20,6 +20,7 @@ struct Before {
     tail: usize,
     is_changed: bool,
     is_given_up: bool,
+    was_written: bool,
     modified: Option<Time>,
     owes: u64,
 }
@@ -48,7 +49,10 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
             is_other && other.shares(&current) && other.owes_to(&state)
         };
         let is_part = !is_added && state.is_changed && !state.is_whole;
+        let is_own = handle.shares(&current) && handle.is_anew.load(SeqCst);
         let is_in_the_way = match only_adds {
+            // It was emptied before that.
+            _ if state.is_idle() && !is_own => true,
             true => is_part && state.kind == Kind::Key,
             false => is_added && !adds && inode.handles().iter().any(owes),
         };
@@ -61,6 +65,11 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
         }
     }
     if !only_adds {
+        let mut state = buffer.state();
+        if !state.is_pending() || state.is_given_up {
+            state.is_whole = handle.is_anew.load(SeqCst);
+        }
+        drop(state);
         return Ok(buffer);
     }
     if !inode.is_current(&buffer) {
@@ -69,11 +78,12 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
             appends: true,
             ..Mode::default()
         };
-        let (next, _) = app.buffer_for(inode, mode)?;
+        let (next, _) = app.buffer_for(handle.number, inode, mode)?;
         let next = next.ok_or(Errno::ESTALE)?;
         next.state().writers += 1;
         handle.follow(Some(&next));
         handle.owes.store(0, SeqCst);
+        handle.is_anew.store(false, SeqCst);
         buffer.state().writers -= 1;
         follow::retire(app, inode, &buffer);
         buffer = next;
@@ -89,6 +99,7 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
             let is_added_to = other.only_adds.load(SeqCst);
             let held = Reader::stored(state.pin, state.modified.unwrap_or(app.now()), Some(&draft));
             other.hold_on(&mut other.reader.lock(), held.filter(|_| !is_added_to));
+            other.is_anew.store(false, SeqCst);
         }
         buffer.show(&state, app.now());
     }
@@ -127,6 +138,7 @@ pub(super) fn write_file(
         tail: state.tail.len(),
         is_changed: state.is_changed,
         is_given_up: state.is_given_up,
+        was_written: state.was_written,
         modified: state.modified,
         owes: handle.owes.load(SeqCst),
     };
@@ -163,11 +175,11 @@ fn take_back(
     }
     state.is_changed = before.is_changed;
     state.is_given_up = before.is_given_up;
+    state.was_written = before.was_written;
     state.modified = before.modified;
     handle.owes.store(before.owes, SeqCst);
     *handle.refused.lock() = None;
-    let is_blank = state.draft.as_ref().is_some_and(|draft| draft.len() == 0);
-    if state.is_whole && state.stores == 0 && is_blank {
+    if state.is_idle() {
         // To empty it was only the beginning, and what it held is not to go for that.
         handle.owes.store(0, SeqCst);
         handle.inode.give_up(buffer, state);
@@ -178,10 +190,12 @@ fn take_back(
 /// Cuts what an opening holds, or adds zeros.
 pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
     let now = app.now();
-    let _turn = handle.inode.turn.lock();
-    let buffer = match len {
-        0 => handle.written()?,
-        _ => buffer_to_write(app, handle, false)?,
+    let inode = &handle.inode;
+    let _turn = inode.turn.lock();
+    let (buffer, pin) = match len {
+        // It is emptied of what it is now.
+        0 => (handle.written()?, app.pin(inode)?),
+        _ => (buffer_to_write(app, handle, false)?, None),
     };
     handle.only_adds.store(false, SeqCst);
     let mut state = buffer.state();
@@ -200,10 +214,15 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
     }
     state.note_written(now);
     handle.owe_to(&state);
-    buffer.show(&state, now);
     if !was_pending {
         follow::lead(app, handle, &buffer, &state);
     }
+    if len == 0 {
+        handle.is_anew.store(true, SeqCst);
+        state.was_written = false;
+        state.pin = pin.unwrap_or(state.pin);
+    }
+    buffer.show(&state, now);
     Ok(())
 }
 

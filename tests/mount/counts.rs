@@ -27,3 +27,14 @@ impl Counts {
         }
     }
 }
+
+/// Is told where a sequence fails.
+pub(super) struct Seed(pub(super) u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seed {}", self.0);
+        }
+    }
+}

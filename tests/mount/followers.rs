@@ -2,7 +2,6 @@
 
 use fuser::Errno;
 
-use super::super::inode::Mode;
 use super::{Change, Done, Entry, Model, Open};
 
 impl Model {
@@ -62,13 +61,20 @@ impl Model {
                 let other = &self.open[other];
                 other.change == Some(at) && other.mode.writes && other.owes > change.stores
             };
-            if only_adds && !is_added && change.is_pending && !change.is_whole {
+            if self.is_idle(at) && !(at == own && self.open[which].is_anew) {
+                // It was emptied before that.
+                self.store(file, at)?;
+            } else if only_adds && !is_added && change.is_pending && !change.is_whole {
                 _ = self.store(file, at);
             } else if !adds && is_added && others.any(owes) {
                 self.store(file, at)?;
             }
         }
         if !only_adds {
+            let change = &mut self.changes[own];
+            if !change.is_pending || change.is_given_up {
+                change.is_whole = self.open[which].is_anew;
+            }
             return Ok(());
         }
         let mut at = own;
@@ -82,6 +88,7 @@ impl Model {
             let next = self.opened(name, self.open[which].mode);
             at = next.change.unwrap();
             (self.open[which].change, self.open[which].owes) = (next.change, 0);
+            self.open[which].is_anew = false;
             self.changes[own].writers -= 1;
             if self.changes[own].writers == 0 {
                 self.settle(file, own);
@@ -99,81 +106,46 @@ impl Model {
                 .filter(|other| other.change == Some(at))
             {
                 other.held = Some(held.clone()).filter(|_| !other.only_adds);
+                other.is_anew = false;
             }
         }
         Ok(())
     }
 
     pub(super) fn store(&mut self, file: usize, at: usize) -> Done {
-        let is_put = self.changes[at].is_pending && self.changes[at].is_whole;
         let stored = self.try_to_store(file, at);
-        if is_put && stored.is_ok() && self.files[file].name.is_some() {
-            // Who has emptied it and written nothing has emptied it before that.
-            let of = |open: &&Open| open.file == file && open.mode.writes;
-            let others = self.open.iter().filter(of).filter_map(|open| open.change);
-            for other in others.filter(|other| *other != at) {
-                if self.is_idle(other) {
-                    let idle = &mut self.changes[other];
-                    idle.is_pending = false;
-                    idle.stores += 1;
-                }
-            }
-        }
         if stored.is_err() && self.files[file].current == Some(at) {
             self.files[file].current = None;
         }
         stored
     }
 
-    /// Stores what comes before an opening changes the file.
-    pub(in super::super) fn make_way(&mut self, name: usize, mode: Mode) {
-        let file = self.file(name);
-        let current = self.files[file].current.filter(|at| match mode.truncates {
-            true => self.is_added(*at),
-            false => mode.writes && self.is_idle(*at),
+    /// Returns what who opens an entry to write goes on with.
+    pub(super) fn goes_on(&mut self, file: usize, entry: Option<&Entry>) -> Option<usize> {
+        let open = self.open.iter();
+        let open = open.filter(|open| open.file == file && open.mode.writes);
+        let current = self.files[file].current;
+        let mut all = current
+            .into_iter()
+            .chain(open.filter_map(|open| open.change));
+        let (pin, end) = (entry.map(|entry| entry.0), entry.and_then(|entry| entry.2));
+        let found = all.find(|at| {
+            let change = &self.changes[*at];
+            if change.is_pending || change.is_given_up {
+                return current == Some(*at);
+            }
+            let is_blank = change.draft.is_none() && change.tail.is_empty();
+            let mut held = self.open.iter().filter(|open| open.change == Some(*at));
+            let is_of = |open: &Open| open.held.as_ref().is_none_or(|held| Some(held.0) == pin);
+            (change.pin, change.end) == (pin, end) || is_blank && held.all(is_of)
         });
-        if let Some(at) = current {
-            _ = self.store(file, at);
+        if let Some(at) = found {
+            if !self.changes[at].is_pending {
+                (self.changes[at].pin, self.changes[at].end) = (pin, end);
+            }
+            self.files[file].current = Some(at);
         }
-    }
-
-    /// Tells whether somebody has emptied it and written nothing.
-    pub(super) fn is_idle(&self, at: usize) -> bool {
-        let Change {
-            is_whole,
-            is_pending,
-            was_written,
-            ref draft,
-            ..
-        } = self.changes[at];
-        is_whole && is_pending && !was_written && draft.as_deref() == Some(&[])
-    }
-
-    /// Tells whether what somebody has added is pending in it.
-    pub(super) fn is_added(&self, at: usize) -> bool {
-        let Change {
-            stores, ref tail, ..
-        } = self.changes[at];
-        let adds = |open: &Open| open.change == Some(at) && open.only_adds && open.owes > stores;
-        !tail.is_empty() || self.open.iter().any(adds)
-    }
-
-    /// Tells whether somebody has a file open to write to what it holds.
-    pub(super) fn is_changed_by_others(&self, file: usize) -> bool {
-        let mut open = self
-            .open
-            .iter()
-            .filter(|open| open.file == file && open.mode.writes);
-        open.any(|open| open.only_adds || !self.changes[open.change.unwrap()].is_whole)
-    }
-
-    /// Tells whether who opens an entry goes on with a content.
-    pub(super) fn goes_on(&self, at: usize, entry: &Entry) -> bool {
-        let change = &self.changes[at];
-        let is_blank = change.draft.is_none() && change.tail.is_empty();
-        let mut held = self.open.iter().filter(|open| open.change == Some(at));
-        let is_of = |open: &Open| open.held.as_ref().is_none_or(|held| held.0 == entry.0);
-        (change.pin, change.end) == (Some(entry.0), entry.2) || is_blank && held.all(is_of)
+        found
     }
 
     /// What the value looks like with a tail.
@@ -272,6 +244,7 @@ impl Model {
         if change.is_some_and(|at| self.changes[at].is_given_up) {
             return;
         }
+        self.settle_emptied(file);
         let live = self.live(name).cloned();
         let is_pending = |at: &usize| self.changes[*at].is_pending;
         let open = match self.files[file].current.filter(is_pending) {

@@ -11,7 +11,7 @@ use fuser::Errno;
 
 use crate::store::{Clock as _, Condition, Deadline, Entries, Expiry, Key, Namespace, Put};
 
-use self::counts::Counts;
+use self::counts::{Counts, Seed};
 use super::fake::Fake;
 use super::inode::Mode;
 use super::model::Model;
@@ -19,7 +19,6 @@ use super::nodes::Node;
 use super::{Answer, App, Config, follow, write};
 
 const NAMES: [&str; 2] = ["a", "b"];
-const SEQUENCES: u64 = 5_000;
 const STEPS: usize = 40;
 /// A thread that the kernel names and that is none: of what is asked of one, nothing is answered.
 const THREAD: u32 = i32::MAX.cast_unsigned();
@@ -102,6 +101,9 @@ impl Run {
             let found = self.app.find(&parent, text);
             let is_shown = self.model.is_shown(name);
             assert_eq!(found.is_ok(), is_shown, "{name} is there");
+            if !is_shown {
+                self.app.told_stale.lock().remove(&mode.thread);
+            }
             let (opened, mut open) = match found {
                 Ok(_) if exclusive => return Err(Errno::EEXIST),
                 Ok((node, told)) => {
@@ -131,7 +133,10 @@ impl Run {
             let live = self.model.live(name);
             let live = live.map(|entry| (entry.1.clone(), entry.2));
             assert_eq!(self.fake.look(&key(name)), live, "step {step}: {name}");
-            self.look(name);
+            // Who looks settles who has emptied it before others have made it another.
+            if self.below(3) > 0 {
+                self.look(name);
+            }
         }
         for which in 0..self.model.open.len() {
             let open = self.model.open[which].clone();
@@ -164,7 +169,8 @@ impl Run {
     }
 
     /// As stat(2) does, by which who has it open beside others may get it for themselves.
-    fn look(&self, name: usize) {
+    fn look(&mut self, name: usize) {
+        self.model.is_shown(name);
         let dir = self.app.nodes.lock().node(self.dir).unwrap();
         if let Ok((node, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
             let number = follow::tell(&self.app, &node, &told).unwrap();
@@ -189,6 +195,7 @@ impl Run {
                 appends: writes && how == 0,
                 truncates: writes && how == 1 && !exclusive,
                 thread: THREAD,
+                is_first: false,
             };
             match self.open(name, mode, creates, exclusive) {
                 Ok(()) => counts.done += 1,
@@ -265,14 +272,8 @@ impl Run {
             _ => {
                 let done = self.app.read_file(&handle, 0, 1000);
                 let model = self.model.read(which);
-                let told = model.as_ref().map(|_| ()).map_err(|err| *err);
-                counts.same(&done, &told, "read");
-                // Who waits at the end of nothing sees what comes.
-                if let (Ok(done), Ok(model)) = (done, model)
-                    && !model.is_empty()
-                {
-                    assert_eq!(done, model, "step {step}: read");
-                }
+                assert_eq!(done, model, "step {step}: read");
+                counts.same(&done, &model.map(|_| ()), "read");
             }
         }
     }
@@ -285,16 +286,22 @@ mod tests {
     #[test]
     fn it_does_what_the_table_says() {
         let mut counts = Counts::default();
-        for seed in 1..=SEQUENCES {
+        // To look at more of them, or at one again.
+        let seeds = std::env::var("KV_TEST_SEEDS").unwrap_or_else(|_| "1-5000".into());
+        let (first, last) = seeds.split_once('-').unwrap();
+        let seeds = first.parse::<u64>().unwrap()..=last.parse().unwrap();
+        for seed in seeds.clone() {
+            let _told = Seed(seed);
             let mut run = Run::new(seed);
             for step in 0..STEPS {
                 run.step(step, &mut counts);
                 run.check(step);
             }
         }
-        println!("{SEQUENCES} sequences of {STEPS} steps: {counts:?}");
+        let done = 1 + seeds.end() - seeds.start();
+        println!("{done} sequences of {STEPS} steps: {counts:?}");
         assert!(
-            counts.stale > 500 && counts.exists > 100 && counts.killed > 1000,
+            done < 5000 || counts.stale > 500 && counts.exists > 100 && counts.killed > 1000,
             "{counts:?}"
         );
     }

@@ -1,6 +1,8 @@
 //! Random interleavings of what programs and others do with two files, beside a model that is the
 //! table in the documentation of [`super`], step by step.
 
+#[path = "emptied.rs"]
+mod emptied;
 #[path = "followers.rs"]
 mod followers;
 
@@ -43,6 +45,7 @@ pub(super) struct Open {
     held: Option<Entry>,
     owes: u64,
     only_adds: bool,
+    is_anew: bool,
     is_refused: bool,
 }
 
@@ -97,6 +100,7 @@ impl Model {
 
     pub(super) fn is_shown(&mut self, name: usize) -> bool {
         let file = self.file(name);
+        self.settle_emptied(file);
         let current = self.files[file].current.map(|at| &self.changes[at]);
         current.is_some_and(|is| is.is_pending && is.tail.is_empty()) || self.live(name).is_some()
     }
@@ -125,26 +129,19 @@ impl Model {
         let mut open = Open {
             file,
             mode,
-            owes: u64::from(mode.truncates),
             only_adds: mode.appends,
+            is_anew: mode.truncates,
             ..Open::default()
         };
         if mode.truncates {
-            let at = self.begin(file, Self::emptied(entry.as_ref()));
-            if self.is_changed_by_others(file) {
-                _ = self.store(file, at);
-            }
-            open.change = Some(at);
+            let at = self.empty(file, entry.as_ref());
+            (open.change, open.owes) = (Some(at), self.changes[at].stores + 1);
         } else if current.is_some_and(|at| self.changes[at].is_pending) {
             open.change = current;
         } else {
             let entry = entry.unwrap();
             if mode.writes {
-                let same = current.filter(|at| self.goes_on(*at, &entry));
-                if let Some(at) = same {
-                    let change = &mut self.changes[at];
-                    (change.pin, change.end, change.is_whole) = (Some(entry.0), entry.2, false);
-                }
+                let same = self.goes_on(file, Some(&entry));
                 open.change = Some(same.unwrap_or_else(|| {
                     let change = Change {
                         pin: Some(entry.0),
@@ -180,6 +177,7 @@ impl Model {
             mode,
             owes: u64::from(!is_put),
             only_adds: mode.appends,
+            is_anew: mode.truncates,
             ..Open::default()
         }
     }
@@ -228,38 +226,15 @@ impl Model {
             let was_added_to = self.changes[at].was_added_to;
             self.changes[at] = Change {
                 was_added_to,
-                was_written: true,
                 ..before
             };
             (self.open[which].owes, self.open[which].is_refused) = (owes, false);
-            let change = &mut self.changes[at];
-            if change.is_whole && change.stores == 0 && change.draft.as_deref() == Some(&[]) {
+            if self.is_idle(at) {
                 self.open[which].owes = 0;
                 self.give_up(file, at);
             }
         }
         stored
-    }
-
-    pub(super) fn resize(&mut self, which: usize, len: usize) -> Done {
-        if len > 0 {
-            self.prepare(which, false)?;
-        }
-        self.open[which].only_adds = false;
-        let at = self.open[which].change.unwrap();
-        if len == 0 {
-            let change = &mut self.changes[at];
-            change.tail.clear();
-            (change.draft, change.is_whole) = (Some(Vec::new()), true);
-        } else {
-            self.load_to_write(which)?;
-            self.changes[at].draft.as_mut().unwrap().resize(len, 0);
-        }
-        self.lead(which);
-        (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
-        self.open[which].owes = self.changes[at].stores + 1;
-        self.open[which].is_refused = false;
-        Ok(())
     }
 
     pub(super) fn try_to_store(&mut self, file: usize, at: usize) -> Done {
@@ -271,7 +246,13 @@ impl Model {
             let live = self.live(name).cloned();
             let was = live.as_ref().map(|entry| entry.0);
             let is_same = was == change.pin;
+            let is_idle = self.is_idle(at);
             let (value, end) = match (live, change.draft) {
+                // Who has emptied it has emptied another.
+                _ if !is_same && is_idle => {
+                    self.leave(file, at);
+                    return Ok(());
+                }
                 (None, _) if !change.tail.is_empty() => return Err(Errno::ESTALE),
                 (Some(Entry(_, value, end)), _) if !change.tail.is_empty() => {
                     self.changes[at].draft = None;
@@ -366,8 +347,8 @@ impl Model {
         let mut done = Ok(());
         if let Some(at) = change.filter(|_| mode.writes) {
             let is_last = self.changes[at].writers == 1;
-            // Anything but a whole is stored also where its writer was killed.
-            let was_killed = was_killed && self.changes[at].is_whole;
+            // Anything but what was to be written anew is stored also where its writer was killed.
+            let was_killed = was_killed && self.changes[at].is_whole && self.open[which].is_anew;
             if self.changes[at].is_pending {
                 let stores = self.changes[at].stores;
                 let is_refused = self.open[which].is_refused;

@@ -8,7 +8,7 @@ use kv::exit::Exit;
 
 use super::open::close;
 use super::{Mount, on_each};
-use crate::harness::Engine;
+use crate::harness::{Engine, until};
 
 const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
@@ -188,6 +188,119 @@ fn who_has_emptied_a_file_has_done_so_before_others_change_it() {
             let ran = mount.shell(kv, &script).ends(Exit::Success);
             ran.prints(left);
             kv.holds("log", left);
+        }
+    });
+}
+
+#[test]
+fn who_has_emptied_a_file_and_written_nothing_leaves_what_others_have_put_there() {
+    on_each(MOST, |kv, mount| {
+        const CUT: &str = "python3 -c 'import os, subprocess
+f = os.open(\"log\", os.O_WRONLY)
+def put(): subprocess.run([\"kv\", \"put\", \"log\", \"new\"])
+def cut(): os.ftruncate(f, 0)
+";
+        for (script, left) in [
+            ("exec 4>log; kv append log new", "oldnew"),
+            (
+                "exec 4>log; kv append log new; touch log; kv has log",
+                "oldnew",
+            ),
+            ("exec 4>log; kv put log new; : >> log", "new"),
+            ("exec 4>log; kv put log new; echo x >> log", "newx\n"),
+            ("exec 4>log; kv put log new; printf x 1<>log", "xew"),
+            ("exec 4>log; kv put log new; test $(cat log) = new", "new"),
+            (
+                "exec 4>log; kv put log new; test $(stat -c %s log) = 3; sync log",
+                "new",
+            ),
+            ("exec 4>log 3<>log; kv put log new; exec 3>&-", "new"),
+            ("rm log; exec 4>log; kv put log new", "new"),
+            // It is whole again what it writes then.
+            ("exec 4>log; kv put log new; cat log; echo x >&4", "x\n"),
+            (&format!("{CUT}put(); cut()'"), ""),
+            (&format!("{CUT}cut(); put()'"), "new"),
+        ] {
+            kv.put("log", "old");
+            mount
+                .shell(kv, &format!("{{ {script}; }} > $HOME/told; exec 4>&-"))
+                .ends(Exit::Success);
+            kv.holds("log", left);
+            mount.holds("log", left);
+        }
+        mount
+            .shell(kv, "exec 4>log; kv remove log; exec 4>&-")
+            .ends(Exit::Success);
+        kv.lacks("log");
+        mount.lacks("log");
+    });
+}
+
+#[test]
+fn who_empties_a_file_empties_it_for_who_has_it_open_to_change_it() {
+    on_each(MOST, |kv, mount| {
+        for (script, left) in [
+            ("exec 3<>log; : > log; echo new >&3", "new\n"),
+            ("exec 3<>log; bash -c \": > log\"; printf n >&3", "n"),
+            ("exec 3<>log; exec 4>log; printf a >&3; printf bc >&4", "bc"),
+            (
+                "exec 3<>log; printf O >&3; exec 4>log; printf a >&3; exec 4>&-",
+                "\0a",
+            ),
+            (
+                "exec 3>log 4>>log; printf 3 >&3; exec 5>log; printf 5 >&3",
+                "\x005",
+            ),
+            ("exec 3>>log; printf 3 >&3; exec 5>log; printf 5 >&3", "5"),
+            // Where who empties it is killed, it was not, unless others have written to it.
+            (
+                "exec 3<>log; bash -c \"exec 4>log; /bin/echo Z >&4; kill -9 \\$\\$\"; exec 3>&-",
+                "old",
+            ),
+            (
+                "exec 3>>log; bash -c \"exec 4>log; /bin/echo Z >&4; kill -9 \\$\\$\"; printf + >&3",
+                "old+",
+            ),
+            (
+                "exec 3<>log; bash -c \"exec 4>log; /bin/echo Z >&4; kill -9 \\$\\$\"; printf new >&3",
+                "new",
+            ),
+        ] {
+            kv.put("log", "old");
+            let script = format!("bash -c '{script}; exec 3>&- 4>&- 5>&-' 2> $HOME/told");
+            mount.shell(kv, &script).ends(Exit::Success);
+            kv.holds("log", left);
+        }
+    });
+}
+
+/// Other bytes of the same descriptor are kept.
+#[test]
+fn what_was_added_to_what_is_written_anew_goes_with_nobody_who_is_killed() {
+    on_each(MOST, |kv, mount| {
+        for adds in ["", "if os.fork(): os.wait(); os.kill(os.getpid(), 9)"] {
+            for (ends, left) in [
+                ("os.kill(os.getpid(), 9)", "Afive"),
+                (
+                    "if os.fork(): os.kill(os.getpid(), 9)
+os.close(pipe[1]); os.read(pipe[0], 1); os.write(f, b\"six\")",
+                    "Afivesix",
+                ),
+            ] {
+                kv.put("log", "old");
+                let script = format!(
+                    "python3 -c 'import os
+pipe = os.pipe()
+f = os.open(\"log\", os.O_WRONLY | os.O_TRUNC); os.write(f, b\"A\")
+{adds}
+f = os.open(\"log\", os.O_WRONLY | os.O_APPEND); os.write(f, b\"five\")
+{ends}' || :"
+                );
+                mount.shell(kv, &script).ends(Exit::Success);
+                until("it is stored", || {
+                    kv.run(["get", "log"]).stdout() == left.as_bytes()
+                });
+            }
         }
     });
 }

@@ -341,20 +341,23 @@ fn each_descriptor_is_told_of_what_it_reads() {
         writer.write_all_at(b"hallo", 0).unwrap();
         close(writer).unwrap();
         agrees(&reader, "hallo WORLD");
-        // Whoever empties it makes another in its place.
+        // Whoever empties it makes another in its place, but where others have it open to change it.
+        mount.write("k", "x");
+        let newer = File::open(mount.path("k")).unwrap();
         let writer = open(mount, "k");
         let mut whole = File::create(mount.path("k")).unwrap();
-        whole.write_all(b"x").unwrap();
-        agrees(&writer, "hallo WORLD");
+        whole.write_all(b"yz").unwrap();
+        agrees(&writer, "yz");
+        agrees(&newer, "yz");
         close(whole).unwrap();
-        agrees(&writer, "hallo WORLD");
+        agrees(&writer, "yz");
         close(writer).unwrap();
-        mount.holds("k", "x");
+        mount.holds("k", "yz");
         // So do others.
         let older = open(mount, "k");
         kv.put("k", "another");
         mount.holds("k", "another");
-        agrees(&older, "x");
+        agrees(&older, "yz");
         close(older).unwrap();
         // No part of a value is the rest of another.
         let mut reader = File::open(mount.path("k")).unwrap();
