@@ -105,7 +105,10 @@ print(subprocess.run(['kv', 'get', 'k'], capture_output=True).stdout.decode(), f
 os.kill(os.getpid(), signal.SIGKILL)\" || :; cat k; kv get k"
             );
             // The kernel closes the file a moment after the process has ended.
-            let script = script.replace("|| :;", "|| :; sleep .3;");
+            let script = script.replace(
+                "|| :;",
+                "|| :; for n in {1..600}; do test $(stat -c %s k) = 15 && break; sleep .1; done;",
+            );
             let ran = mount.shell(kv, &script).ends(Exit::Success);
             ran.prints("whole old value\nwhole old valuewhole old value");
         }

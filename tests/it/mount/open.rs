@@ -387,7 +387,7 @@ fn a_log_that_is_emptied_is_followed() {
     on_each(MOST, |kv, mount| {
         kv.put("log", "a\n");
         let script = "timeout 60 tail -n+1 -s.2 -f log > $HOME/seen 2> $HOME/told & tail=$!
-            awaits() { until grep -qs \"$1\" $HOME/$2; do sleep .1; done; }
+            awaits() { until grep -qs \"$1\" $HOME/$2; do kill -0 $tail; sleep .1; done; }
             awaits a seen; echo b >> log; awaits b seen; : > log; awaits truncated told
             echo c >> log; awaits c seen; kill $tail";
         mount.shell(kv, script).ends(Exit::Success);

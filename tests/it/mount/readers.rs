@@ -107,7 +107,7 @@ fn who_waits_at_the_end_sees_what_several_kinds_of_writers_add() {
 #[test]
 fn who_has_read_what_a_killed_writer_wrote_reads_its_end() {
     on_each(MOST, |kv, mount| {
-        let script = "python3 -c \"import os, signal, time
+        let script = "timeout 60 python3 -c \"import os, signal, time
 child = os.fork()
 if not child:
     fd = os.open('k', os.O_WRONLY|os.O_TRUNC); os.write(fd, b'!' * 2000); signal.pause()

@@ -127,12 +127,12 @@ fn tail_follows_what_others_add() {
         kv.put("log", "one\n");
         let script = "
             timeout 60 tail -n +1 -s 0.1 -f log > ../../out & pid=$!
-            until test -s ../../out; do sleep 0.05; done
+            until test -s ../../out; do kill -0 $pid; sleep 0.05; done
             kv append log \"two
 \"
-            until grep -qs two ../../out; do sleep 0.05; done
+            until grep -qs two ../../out; do kill -0 $pid; sleep 0.05; done
             echo three >> log
-            until grep -qs three ../../out; do sleep 0.05; done
+            until grep -qs three ../../out; do kill -0 $pid; sleep 0.05; done
             kill $pid; wait $pid || true
             cat ../../out
         ";
