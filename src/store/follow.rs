@@ -106,9 +106,14 @@ impl<'a> Follower<'a> {
             Changed::All => self.look_at_all(now, tell)?,
             Changed::At(_) if !self.has_looked => self.look_at_all(now, tell)?,
             Changed::At(places) => {
+                let mut is_unknown = false;
                 for (place, key) in places {
                     let keys = key.map_or_else(|| self.keys_at(&place), |key| vec![key]);
+                    is_unknown |= keys.is_empty();
                     self.look_at(keys, now, tell)?;
+                }
+                if is_unknown && self.watcher.may_uncover() {
+                    self.look_at_all(now, tell)?;
                 }
             }
             Changed::Told(told) => {

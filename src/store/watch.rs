@@ -68,6 +68,11 @@ pub trait Watcher {
         Ok(())
     }
 
+    /// Tells whether a place where there is no key, and none was seen, may have hidden one until now.
+    fn may_uncover(&self) -> bool {
+        false
+    }
+
     /// Returns by what the place of a key is known where it may be told without the key: as many bytes for
     /// each.
     fn place(&self, key: &[u8]) -> Vec<u8> {

@@ -10,19 +10,23 @@ GONE='T'                                       # a tombstone
 # world: (loose, packed, is the clock past the expiry, what gc is folding, what is still to be done)
 # queue: events that were not read: o, a name in a shard; m, the manifest; !, some were dropped
 # watch: (step, is armed, told, what the look has found, what there was since the look before, was it replaced meanwhile)
-OPS=('put','ttl','remove','fold')
+OPS=('put','ttl','remove','fold','bulk')
 def live(etag,late): return 0 if etag in (0,GONE) or (late and str(etag).endswith('t')) else etag
 def there(world): return live(world[0] or world[1],world[2])
+def visible(world): return {there(world)}|({live(world[1],world[2])} if world[3]=='B' else set())
 def worlds(world):
     loose,packed,late,folding,left=world
-    if left:
+    if left and folding!='B':
         n=len(left)
         for op in OPS:
             rest=left[1:]
             if op in ('put','ttl'): yield (f'{n}t' if op=='ttl' else n,packed,late,folding,rest),'o',bool(loose)
             elif op=='remove' and (loose or packed): yield (GONE if packed or folding else 0,packed,late,folding,rest),'o',False
             elif op=='fold' and loose and not folding: yield (loose,loose,late,loose,rest),'m',False
-    if folding: yield (0 if loose==folding else loose,packed,late,0,left),'o' if loose==folding else '',False
+            # Many are put into a pack at once, and then the file that is older goes; the shard is locked until then.
+            elif op=='bulk' and not folding: yield (loose,n,late,'B' if loose else 0,rest),'m',False
+    if folding=='B': yield (0,packed,late,0,left),'o',False
+    elif folding: yield (0 if loose==folding else loose,packed,late,0,left),'o' if loose==folding else '',False
     if not late: yield (loose,packed,True,folding,left),'',False
 def told(watch,found): return ('wait',True,found,None,frozenset((found,)),False)
 def watches(world,queue,watch,rule):
@@ -39,7 +43,7 @@ def watches(world,queue,watch,rule):
         some=set(queue)-{'o'}
         if rule=='no manifest': some-={'m'}
         if rule=='overflow': some-={'!'}
-        look='all' if some or due else 'name'
+        look='all' if some or due else 'name' if 'o' in queue else 'wait'
         if rule=='read late': yield to(look+' and read')
         elif queue or due: yield to(look,'')
     elif step.startswith('all'):                                            # the loose entries, then the packs
@@ -51,6 +55,7 @@ def watches(world,queue,watch,rule):
         seen=live(found or packed,late)
         if not seen and last and rule!='missed is gone': seen=there(world)   # whoever is missed is looked up
         yield to('tell and read' if 'read' in step else 'tell',found=seen)
+    elif step.startswith('name') and not loose and not last and packed and rule!='unknown is gone': yield to(step.replace('name','all'))
     elif step.startswith('name'):
         seen=live(loose,late) if loose else there(world) if last and rule!='no file is gone' else 0
         yield to('tell and read' if 'read' in step else 'tell',found=seen)
@@ -66,7 +71,7 @@ def explore(title,rule):
         step,armed,last,found,was,moved=watch
         nexts=[]
         for new,event,replaced in worlds(world):
-            now=watch[:4]+(was|{there(new)},moved or (replaced and step.startswith('all')))
+            now=watch[:4]+(was|visible(new),moved or (replaced and step.startswith('all')))
             for q in {queue+event if event and event not in queue and armed else queue,'!' if event and armed else queue}: nexts.append((new,q,now))
         moves=[(world,q,w) for q,w in watches(world,queue,watch,rule)]
         why=None
@@ -82,6 +87,7 @@ explore('WRONG a look before the watch stands','look first')
 explore('WRONG events are read behind the look that they led to','read late')
 explore('WRONG what a listing misses is gone','missed is gone')
 explore('WRONG what has no file of its own is gone','no file is gone')
+explore('WRONG what has no file of its own, and was not seen, is gone','unknown is gone')
 explore('WRONG a new manifest is no reason to look at all','no manifest')
 explore('WRONG dropped events are none','overflow')
 explore('WRONG nobody looks at the clock','no clock')

@@ -3,7 +3,8 @@
 //! The directories that are shards are watched, and `packs/`: a name that changes in a shard is the hash of one
 //! key, so that this key alone is looked at. A new MANIFEST may concern any key. It is in place before what
 //! it supersedes is unlinked, and the kernel tells both in their order: a file that is gone has been folded only
-//! where everything is looked at anyway.
+//! where everything is looked at anyway. Where that was a tombstone, it may have hidden its key in that look: of
+//! whom nothing is known when a file goes, everything is looked at once more.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -186,6 +187,11 @@ impl Watcher for SpaceWatcher {
             return Err(gone).or_cannot("follow", &self.tree.root);
         }
         Ok(())
+    }
+
+    fn may_uncover(&self) -> bool {
+        // A tombstone hides what a new pack has of its key until it is unlinked, behind the new MANIFEST.
+        self.space.join("packs").join("MANIFEST").exists()
     }
 
     fn place(&self, key: &[u8]) -> Vec<u8> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kv::exit::Exit;
 
 use super::Watching;
-use crate::harness::{KV, Sandbox, can_trace, until};
+use crate::harness::{KV, Ran, Sandbox, can_trace, until};
 use crate::process::{Started, state};
 
 #[test]
@@ -105,6 +105,30 @@ fn damage_is_told_once_and_is_no_change() {
         .ends(Exit::Damaged)
         .prints("")
         .complains(&["damaged"]);
+}
+
+/// Behind a new pack an older file is unlinked, which may be the tombstone of a key that the pack has.
+#[test]
+fn a_key_that_a_tombstone_hides_for_a_while_is_told() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let lines: String = (0..3000).map(|n| format!("m{n}\tv\n")).collect();
+    let import = ["import", "--tsv"];
+    kv.feed(import, lines.as_bytes()).ends(Exit::Success);
+    let watching = Watching::of(kv.kv(["watch", "--now", "--prefix", "m7"]));
+    watching.next_of("put", "m7");
+    kv.run(["remove", "m7"]).ends(Exit::Success);
+    while watching.next() != "gone\t-\tm7" {}
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "trace", "-e", "trace=unlink,unlinkat"]);
+    strace.args(["-e", "inject=unlink,unlinkat:delay_enter=500000"]);
+    strace.args([KV, "import", "--tsv"]);
+    strace.current_dir(kv.root()).env("KV_STORE", kv.store());
+    Ran::fed(&mut strace, lines.as_bytes()).ends(Exit::Success);
+    let told = format!("put\t{}\tm7", kv.field("etag", "m7"));
+    while watching.next() != told {}
 }
 
 #[test]
