@@ -133,6 +133,7 @@ function showValue() {
   if ($("download").href.startsWith("blob:")) URL.revokeObjectURL($("download").href);
   $("download").hidden = all > bytes.length;
   if (all === bytes.length) $("download").href = URL.createObjectURL(new Blob([bytes]));
+  else $("download").removeAttribute("href");
   $("download").download = shown(key).split("/").pop() || "value";
 }
 

@@ -44,6 +44,10 @@ export async function show() {
     }
     if (mine !== asked) return; // another was asked for meanwhile
     place(found);
+  } catch (error) {
+    // What was found before is no answer to this.
+    if (mine === asked && error.code === 400) place([]);
+    throw error;
   } finally {
     if (mine === asked) {
       const told = pending;
@@ -62,6 +66,8 @@ function place(found) {
   const at = rows.findIndex((row) => row.button === document.activeElement);
   const focused = rows[at]?.order;
   rows = found.filter((line) => line.etag).map(rowOf);
+  // Other keys of a list are passed over.
+  if (rows.some((row) => isElement(row.key))) rows = rows.filter((row) => isElement(row.key));
   $("rows").replaceChildren(...rows.map((row) => row.line));
   $("more").hidden = !found.some((line) => line.cursor !== undefined);
   if (at >= 0) (rows.find((row) => row.order === focused) ?? rows[Math.min(at, rows.length - 1)])?.button.focus();
@@ -88,6 +94,7 @@ export function apply(change) {
     timer ??= setTimeout(() => show().catch(tell), PAUSE);
     return;
   }
+  if ($("rows").className === "list") return;
   const order = orderOf(key);
   let at = rows.findIndex((row) => row.order >= order);
   if (at < 0) at = rows.length;

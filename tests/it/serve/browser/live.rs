@@ -148,6 +148,9 @@ fn a_list_is_shown_with_its_elements_in_their_order() {
     assert_eq!(tab.text("#key-head"), "Element");
     assert_eq!(tab.value("document.images.length"), 0);
     tab.until_live();
+    // Another key is none of its elements.
+    kv.run(["-n", "jobs", "put", "00000000000000000001.other", "v"])
+        .ends(Exit::Success);
     for _ in 0..4 {
         kv.run(["pop", "jobs"]).ends(Exit::Success);
     }

@@ -39,6 +39,7 @@ fn a_search_is_by_prefix_or_by_pattern_and_an_expiry_is_set_alone() {
     tab.fill("wanted", "[x");
     tab.until("document.getElementById('message').textContent.includes('glob')");
     tab.until("document.getElementById('live').textContent === 'not live'");
+    tab.until("document.querySelectorAll('#rows tr').length === 0");
     choose(&mut tab, "prefix");
     tab.until("document.querySelectorAll('#rows tr').length === 1");
     assert_eq!(tab.text("#message"), "");
