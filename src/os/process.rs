@@ -128,7 +128,7 @@ impl Supervisor {
         let parent = std::process::id();
         let limit_kills = LIMIT_KILLED.load(Ordering::Relaxed);
         // SAFETY: between fork and exec only calls are made that are safe there (signal-safety(7)):
-        // sigprocmask, sigaction, prctl and getppid; nothing is allocated and no lock is taken.
+        // sigprocmask, sigaction, prctl, getppid and kill; nothing is allocated and no lock is taken.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(move || {
@@ -248,11 +248,14 @@ impl Drop for Supervisor {
 
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 fn die_along(parent: u32) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // The parent may have died before the call; then no signal comes.
-    match rustix::process::getppid() {
+    use rustix::process::{Signal, getpid, getppid, kill_process};
+
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The parent may have died before the call; then no signal comes. There is nobody left to whom an error
+    // could be told.
+    match getppid() {
         Some(pid) if pid.as_raw_nonzero().get().cast_unsigned() == parent => Ok(()),
-        _ => Err(rustix::io::Errno::SRCH.into()),
+        _ => Ok(kill_process(getpid(), Signal::KILL)?),
     }
 }
 

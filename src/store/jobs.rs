@@ -9,14 +9,16 @@ use crate::store::{Clock, Condition, Key, Lists, Meta, Namespace, Result, StoreE
 /// nobody else removes it.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Returns the key under which it is counted, beside an element, how often that was tried.
-pub fn attempts_key(element: &Key) -> Key {
-    let key = [element.as_bytes(), b".attempts"].concat();
-    Key::new(key).expect("digits and a word are a key")
+/// Names the namespace where it is counted, under the key of each element of a list, how often that was
+/// tried: beside the list, whose keys are its elements. `None` where that is too long a name.
+pub fn attempts_of(list: &Namespace) -> Option<Namespace> {
+    format!("{list}.attempts").parse().ok()
 }
 
-/// Names the list of those that failed too often; `None` where that is too long a name.
+/// Names the list of those that failed too often; `None` where that is too long a name, or what they are
+/// counted in has too long a one.
 pub fn failed_list(list: &Namespace) -> Option<Namespace> {
+    attempts_of(list)?;
     format!("{list}.failed").parse().ok()
 }
 
@@ -31,15 +33,17 @@ pub fn attempts<S: Lists + ?Sized>(
     element: &Key,
     now: Time,
 ) -> Result<u64> {
-    let key = attempts_key(element);
-    let Some(entry) = store.get(list, &key, now)? else {
+    let Some(counts) = attempts_of(list) else {
         return Ok(0);
     };
-    let number = read_number(entry).map_err(|why| StoreError::unfit("count", &key, why))??;
+    let Some(entry) = store.get(&counts, element, now)? else {
+        return Ok(0);
+    };
+    let number = read_number(entry).map_err(|why| StoreError::unfit("count", element, why))??;
     Ok(number.try_into().unwrap_or(0))
 }
 
-/// Counts an attempt, or takes one back.
+/// Counts an attempt, or takes one back. Of a list whose name is too long for that none is counted.
 ///
 /// # Errors
 ///
@@ -51,9 +55,11 @@ pub fn count<S: Lists + ?Sized>(
     by: i64,
     clock: &dyn Clock,
 ) -> Result<()> {
-    let key = attempts_key(element);
+    let Some(counts) = attempts_of(list) else {
+        return Ok(());
+    };
     store
-        .incr(list, &key, by, Some(REMEMBERED), clock)
+        .incr(&counts, element, by, Some(REMEMBERED), clock)
         .map(drop)
 }
 
@@ -76,8 +82,9 @@ pub fn finish<S: Lists + ?Sized>(
     {
         return Ok(false);
     }
-    let counted = attempts_key(element);
-    store.remove(list, &counted, &Condition::Always, clock)?;
+    if let Some(counts) = attempts_of(list) {
+        store.remove(&counts, element, &Condition::Always, clock)?;
+    }
     Ok(true)
 }
 

@@ -27,9 +27,13 @@ fn holds(kv: &Sandbox, list: &str, elements: &str) {
 
 /// Demands that nothing but the elements is in the namespace of the list.
 #[track_caller]
+/// A list holds elements alone, and is counted of none that has gone.
 fn is_tidy(kv: &Sandbox) {
-    let keys = kv.run(["-n", "q", "ls"]).ends(Exit::Success).stdout_text();
+    let [keys, counted] = ["q", "q.attempts"]
+        .map(|name| kv.run(["-n", name, "ls"]).ends(Exit::Success).stdout_text());
     assert!(keys.lines().all(|key| key.len() == 20), "{keys}");
+    let is_there = |key| keys.lines().any(|one| one == key);
+    assert!(counted.lines().all(is_there), "{counted}");
 }
 
 #[test]
@@ -180,6 +184,8 @@ pub fn what_fails_too_often_moves_to_another_list() {
     let fails = ["pop", "q", "--attempts", "2", "--", "false"];
     kv.run(fails).ends(Exit::Program(1)).is_silent();
     holds(&kv, "q", "a b");
+    // The count is no key of the list.
+    assert_eq!(kv.run(["-n", "q", "ls", "--count"]).line(), "2");
     kv.run(fails).ends(Exit::Program(1)).prints("").complains(&[
         FIRST,
         "`q`",
@@ -224,8 +230,8 @@ pub fn who_was_killed_in_a_move_leaves_it_to_the_next() {
     kv.run(["-n", "q.failed", "put", second, "other"])
         .ends(Exit::Success);
     for element in [FIRST, second] {
-        let count = format!("{element}.attempts");
-        kv.run(["-n", "q", "put", &count, "7"]).ends(Exit::Success);
+        kv.run(["-n", "q.attempts", "put", element, "7"])
+            .ends(Exit::Success);
     }
     let ran = kv.run(["pop", "q", "--attempts", "7", "--", "cat"]);
     ran.ends(Exit::Success).prints("c");

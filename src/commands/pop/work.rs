@@ -63,17 +63,15 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
                      the program ran"
                 ));
             }
-        } else if is_ended {
-            // Whoever ended kv ended the program with it, which has not failed.
-            if limit.is_some() {
-                jobs::count(store, list, &key, -1, clock)?;
-            }
         } else if let Some((most, failed)) = &limit {
-            if tried + 1 >= *most {
+            // Whoever ended kv ended the program with it, which has not failed.
+            if is_ended {
+                jobs::count(store, list, &key, -1, clock)?;
+            } else if tried + 1 >= *most {
                 jobs::give_up(store, list, failed, &key, &entry.meta, clock)?;
                 tell(args, session, failed, &key, tried + 1);
             }
-        } else {
+        } else if !is_ended {
             jobs::count(store, list, &key, 1, clock)?;
         }
         store.clear(list, &key, held);
@@ -84,7 +82,7 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
 }
 
 fn failed_list(list: &Namespace) -> Result<Namespace, UsageError> {
-    let too_long = || UsageError(format!("`{list}.failed` is too long a name for a list"));
+    let too_long = || UsageError(format!("`{list}.attempts` is too long a name"));
     jobs::failed_list(list).ok_or_else(too_long)
 }
 

@@ -9,12 +9,15 @@ use crate::store::{
 use crate::wire::http::answer::{self, Ended, Named};
 use crate::wire::http::request;
 use crate::wire::info;
+use crate::wire::lines::Lines;
 
 use super::Http;
 use super::ask::{Ask, namespace_path};
+use super::body::Download;
 
-/// The most bytes of the names of all namespaces.
+/// The most bytes of the names of all namespaces, and of one of them.
 const MAX_NAMES: u64 = 16 * 1024 * 1024;
+const LONGEST: usize = 64 * 1024;
 
 impl Upkeep for Http {
     fn collect(
@@ -55,18 +58,24 @@ impl Http {
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
         let reply = self.client.ask(&Ask::look(request::write_namespaces()))?;
         let reply = reply.ok_or_else(|| self.client.no_service("it has no namespaces"))?;
-        let text = self.client.bytes(reply.body, MAX_NAMES)?;
+        let mut body = Download::new(&self.client, reply.body, None);
+        let mut lines = Lines::of_at_most(LONGEST);
         let mut names = Vec::new();
         let malformed = || self.client.no_service("it lists no namespaces");
-        let mut lines = text.split_inclusive(|&byte| byte == b'\n');
-        while let Some(line) = lines.next().filter(|line| line.ends_with(b"\n")) {
-            if let Some(Named { namespace }) = answer::read(line) {
+        while lines.advance(&mut body)? && lines.has_newline() {
+            if lines.read() > MAX_NAMES {
+                let why = format!("it lists namespaces in more than {MAX_NAMES} bytes");
+                return Err(self.client.no_service(&why));
+            }
+            if let Some(Named { namespace }) = answer::read(lines.line()) {
                 names.push(namespace.parse().map_err(|_| malformed())?);
                 continue;
             }
             let end = names.len() as u64;
             // Nothing is behind it.
-            return match answer::read(line) == Some(Ended { end }) && lines.next().is_none() {
+            return match answer::read(lines.line()) == Some(Ended { end })
+                && !lines.advance(&mut body)?
+            {
                 true => Ok(names),
                 false => Err(malformed()),
             };

@@ -69,6 +69,8 @@ fn at_each_call(script: &str, options: &[&str]) {
             None,
             "not killed at {point:?}: {output:?}"
         );
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("fatal"), "at {point:?}: {said}");
         // Its program ends a moment later.
         let is_free = || kv.run(["items", "q", "--long"]).stdout_text();
         until("the element is free", || !is_free().contains('@'));
