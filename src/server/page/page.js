@@ -42,7 +42,11 @@ function look() {
     lost(pause, why) {
       wasLost = true;
       live(false, `not live: next try in ${Math.ceil(pause / 1000)} s`);
-      if (!(why?.code < 500)) return;
+      if (!(why?.code < 500)) {
+        // Where no events come through, what there is can be listed all the same.
+        rows.show().catch(() => {});
+        return;
+      }
       // It would be refused again.
       following.abort();
       live(false, "not live");
