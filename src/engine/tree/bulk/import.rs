@@ -247,8 +247,8 @@ impl Plan {
             // What is imported under this hash, if it is: its key, and when it was written.
             let mut found: Option<(Vec<u8>, Time)> = None;
             if let Some(pack) = &pack {
-                pack.find_sha1(loose.sha1, |record| {
-                    found = Some((record.key.to_vec(), record.meta.modified));
+                found = pack.find_sha1(loose.sha1, |record| {
+                    (record.key.to_vec(), record.meta.modified)
                 })?;
             }
             let Some((key, modified)) = found.or_else(|| drafts.find(loose.sha1)) else {

@@ -217,21 +217,17 @@ impl Work<'_> {
             let Ok(Ok(pack)) = packs.open(&self.space, number) else {
                 return Ok(unknown(key));
             };
-            let mut newest = None;
-            let found = pack.find_sha1(&sha1, |record| {
-                newest = Some((record.key.to_vec(), record.tombstone));
-            });
-            match (found, newest) {
-                (Ok(_), None) => {}
-                (Ok(_), Some((_, true))) => return Ok(Successor::Nothing),
-                (Ok(_), Some((key, false))) => {
+            match pack.find_sha1(&sha1, |record| (record.key.to_vec(), record.tombstone)) {
+                Ok(None) => {}
+                Ok(Some((_, true))) => return Ok(Successor::Nothing),
+                Ok(Some((key, false))) => {
                     return Ok(Key::new(key).map_or(Successor::Unknown, Successor::Tombstone));
                 }
                 // The mark answers for a key that nobody knows.
-                (Err(err), _) if is_lost(&err) => {
+                Err(err) if is_lost(&err) => {
                     return Ok(key.map_or(Successor::Nothing, Successor::Tombstone));
                 }
-                (Err(_), _) => return Ok(unknown(key)),
+                Err(_) => return Ok(unknown(key)),
             }
         }
         Ok(Successor::Nothing)

@@ -167,40 +167,50 @@ impl<'a> Page<'a> {
         if count > MOST_SLOTS {
             return Err(Damage::Field);
         }
-        Ok(Self {
+        Ok(Self::again(bytes))
+    }
+
+    /// As [`Page::read`], of bytes that were found to be that page before.
+    pub(crate) fn again(bytes: &'a [u8; PAGE_LEN]) -> Self {
+        let count = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        Self {
             slots: &bytes[HEAD_LEN..HEAD_LEN + count * SLOT_LEN],
             is_incomplete: bytes[10] & INCOMPLETE != 0,
-        })
+        }
     }
 
     /// Returns what each slot holds of its hash, and where it leads.
     pub(crate) fn slots(self) -> impl Iterator<Item = (u32, Candidate)> + 'a {
-        self.slots.chunks_exact(SLOT_LEN).map(|slot| {
-            let place = slot[4..]
-                .iter()
-                .rev()
-                .fold(0, |n, &b| n << 8 | u64::from(b));
-            let len = u32::try_from(place >> 40).expect("24 bits are left");
-            let candidate = Candidate {
-                offset: place & (OFFSET_LIMIT - 1),
-                len: (len & (LEN_LIMIT - 1)) as usize,
-                lost: len & LOST != 0,
-            };
-            (hash_in(slot), candidate)
-        })
+        self.whole_slots().iter().map(read_slot)
+    }
+
+    fn whole_slots(self) -> &'a [[u8; SLOT_LEN]] {
+        self.slots.as_chunks().0
     }
 
     /// Finds the records whose keys may have this hash.
     pub(crate) fn find(self, below: u32) -> impl Iterator<Item = Candidate> + 'a {
-        self.slots()
-            .skip_while(move |&(hash, _)| hash < below)
+        let slots = self.whole_slots();
+        let first = slots.partition_point(|slot| read_slot(slot).0 < below);
+        slots[first..]
+            .iter()
+            .map(read_slot)
             .take_while(move |&(hash, _)| hash == below)
             .map(|(_, candidate)| candidate)
     }
 }
 
-fn hash_in(slot: &[u8]) -> u32 {
-    u32::from_le_bytes([slot[0], slot[1], slot[2], slot[3]])
+/// Returns what a slot holds of its hash, and where it leads.
+fn read_slot(slot: &[u8; SLOT_LEN]) -> (u32, Candidate) {
+    let [a, b, c, d, place @ ..] = *slot;
+    let place = u64::from_le_bytes(place);
+    let len = u32::try_from(place >> 40).expect("24 bits are left");
+    let candidate = Candidate {
+        offset: place & (OFFSET_LIMIT - 1),
+        len: (len & (LEN_LIMIT - 1)) as usize,
+        lost: len & LOST != 0,
+    };
+    (u32::from_le_bytes([a, b, c, d]), candidate)
 }
 
 #[cfg(test)]

@@ -60,23 +60,6 @@ pub(crate) struct Packed {
     pub(crate) value_at: usize,
 }
 
-/// Where the record of a key may be.
-struct Candidates {
-    found: Vec<Candidate>,
-    /// It may have been lost, if it is none of these.
-    lost: bool,
-}
-
-impl Candidates {
-    /// Says that the record is none of those that were found.
-    fn or_lost(&self, pack: &Pack) -> Result<()> {
-        match self.lost {
-            true => Err(pack.damaged(Damage::Lost)),
-            false => Ok(()),
-        }
-    }
-}
-
 impl Pack {
     /// Opens a pack in a directory, which is `packs` or will be; `None` if there is no such file.
     pub(crate) fn open(space: &NamespaceDir, dir: &str, named: &Named) -> Result<Option<Self>> {
@@ -122,66 +105,62 @@ impl Pack {
     ///
     /// Damage, and where the record was lost to it before.
     pub(crate) fn find(&self, hashed: &HashedKey<'_>) -> Result<Option<Packed>> {
-        let candidates = self.candidates(hashed.sha1())?;
-        for &candidate in &candidates.found {
-            let bytes = self.read_candidate(candidate)?;
-            let record = self.decode_whole(&bytes)?;
-            if record.key == hashed.key.as_bytes() {
-                let (meta, tombstone) = (record.meta, record.tombstone);
-                let value_at = bytes.len() - record.value.len();
-                return Ok(Some(Packed {
-                    meta,
-                    tombstone,
-                    bytes,
-                    value_at,
-                }));
-            }
-        }
-        candidates.or_lost(self).map(|()| None)
+        let found = self.search(hashed.sha1(), |record| {
+            let is_it = record.key == hashed.key.as_bytes();
+            is_it.then_some((record.meta, record.tombstone, record.value.len()))
+        })?;
+        Ok(found.map(|((meta, tombstone, len), bytes)| Packed {
+            meta,
+            tombstone,
+            value_at: bytes.len() - len,
+            bytes,
+        }))
     }
 
-    /// Tells whether there is a record of a key with this SHA-1, and hands it to `each`.
-    pub(crate) fn find_sha1(
+    /// Finds the record of a key with this SHA-1, and returns what `read` makes of it.
+    pub(crate) fn find_sha1<T>(
         &self,
         sha1: &[u8; 20],
-        mut each: impl FnMut(&Record<'_>),
-    ) -> Result<bool> {
-        let candidates = self.candidates(sha1)?;
-        for &candidate in &candidates.found {
-            let bytes = self.read_candidate(candidate)?;
-            let record = self.decode_whole(&bytes)?;
-            if sha1_of(record.key) == *sha1 {
-                each(&record);
-                return Ok(true);
-            }
-        }
-        candidates.or_lost(self).map(|()| false)
+        read: impl Fn(&Record<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let is_it = |record: &Record<'_>| sha1_of(record.key) == *sha1;
+        let found = self.search(sha1, |record| is_it(record).then(|| read(record)))?;
+        Ok(found.map(|(read, _)| read))
     }
 
-    fn candidates(&self, sha1: &[u8; 20]) -> Result<Candidates> {
+    /// Shows the records whose keys may have this SHA-1 to `take`, until it makes something of one.
+    /// Returns that, and the bytes of the record.
+    fn search<T>(
+        &self,
+        sha1: &[u8; 20],
+        take: impl Fn(&Record<'_>) -> Option<T>,
+    ) -> Result<Option<(T, Vec<u8>)>> {
         let (number, below) = page::place_of(page::hash_of(sha1), self.geometry.pages);
-        let kept = self.kept_page(number)?;
         let read;
-        let bytes = match kept {
-            Some(bytes) => bytes,
+        let page = match self.kept_page(number)? {
+            Some(bytes) => Page::again(bytes),
             None => {
                 read = self.page(number)?;
-                &read
+                Page::read(&read, self.geometry.id, number).map_err(|err| self.damaged(err))?
             }
         };
-        let page = Page::read(bytes, self.geometry.id, number).map_err(|err| self.damaged(err))?;
-        let mut candidates = Candidates {
-            found: Vec::new(),
-            lost: page.is_incomplete,
-        };
+        // The record may have been lost, if it is none of those that follow.
+        let mut is_lost = page.is_incomplete;
         for candidate in page.find(below) {
             if candidate.lost {
-                candidates.lost = true;
-            } else {
-                candidates.found.push(candidate);
+                is_lost = true;
+                continue;
+            }
+            let bytes = self.read_candidate(candidate)?;
+            let taken = take(&self.decode_whole(&bytes)?);
+            if let Some(taken) = taken {
+                return Ok(Some((taken, bytes)));
             }
         }
-        Ok(candidates)
+        match is_lost {
+            true => Err(self.damaged(Damage::Lost)),
+            false => Ok(None),
+        }
     }
 
     /// Keeps the hash pages that are read from now on, as far as there is room for them.
