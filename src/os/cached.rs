@@ -22,7 +22,8 @@ pub(crate) fn open_cached(
     openat2(dir, path, flags, Mode::empty(), how)
 }
 
-/// Reads at an offset (preadv2(2), `RWF_NOWAIT`, Linux 4.14).
+/// Reads at an offset (preadv2(2), `RWF_NOWAIT`, Linux 4.14) where [`is_near`] holds: there, who does not know
+/// this is tmpfs, which has all of it in memory.
 #[cfg(target_os = "linux")]
 pub(crate) fn read_cached(
     file: BorrowedFd<'_>,
@@ -31,14 +32,17 @@ pub(crate) fn read_cached(
 ) -> rustix::io::Result<usize> {
     use std::io::IoSliceMut;
 
-    use rustix::io::{ReadWriteFlags, preadv2};
+    use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 
-    let bytes = &mut [IoSliceMut::new(bytes)];
-    preadv2(file, bytes, offset, ReadWriteFlags::NOWAIT)
+    let parts = &mut [IoSliceMut::new(bytes)];
+    match preadv2(file, parts, offset, ReadWriteFlags::NOWAIT) {
+        Err(Errno::OPNOTSUPP) => pread(file, bytes, offset),
+        read => read,
+    }
 }
 
-/// Tells whether these calls are what they say on a file's file system: on one that is far away or a
-/// process, opening asks that.
+/// Tells whether a file's file system is the kernel's own, where these calls are what they say: on one that is
+/// far away or a process, opening asks that. Times there are of the kernel's clock.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_near(file: BorrowedFd<'_>) -> bool {
     // ext4, XFS, Btrfs, F2FS, tmpfs: statfs(2).

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
 
-use crate::harness::{KV, Ran, Sandbox, can_trace};
+use crate::harness::{KV, Ran, Sandbox, can_trace, cannot_run};
 use crate::sweep::let_time_pass;
 
 /// Runs a command, and returns how many of these system calls had this text.
@@ -57,6 +57,43 @@ fn a_process_opens_a_namespace_twice_however_often_it_looks() {
     assert_eq!(run("objects/", "get k\n"), 20);
     // What is not there is looked for no more often.
     assert_eq!(run("/format\"", "get none --default x\n"), 2);
+}
+
+#[test]
+fn a_get_of_a_process_that_gets_many_takes_four_calls() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    let run = |times| {
+        let counted = "!fcntl,brk,mmap,munmap,mremap";
+        calls_of_batch(&kv, counted, "(", &"get k\n".repeat(times))
+    };
+    assert_eq!(run(30) - run(20), 4 * 10);
+}
+
+#[test]
+fn what_was_made_a_moment_ago_stays_open_for_who_looks_often() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    let kind = Command::new("stat")
+        .args(["-f", "-c", "%T"])
+        .arg(kv.store())
+        .output();
+    let kind = String::from_utf8(kind.unwrap().stdout).unwrap();
+    if !["ext2/ext3", "xfs", "btrfs", "f2fs", "tmpfs"].contains(&kind.trim()) {
+        return cannot_run("the file system of the tests may tell no parts of a second");
+    }
+    // Longer than a tick of the kernel, and shorter than the second that others have.
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    let opened = calls_of_batch(&kv, "openat,openat2", "/format\"", &"get k\n".repeat(200));
+    // Once in each of the first looks, and where it stays open.
+    assert!(opened <= 64 + 1, "{opened}");
 }
 
 #[test]

@@ -16,8 +16,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, CWD, Mode, Stat};
@@ -39,13 +40,17 @@ const MANY: usize = 16;
 /// Who may open fewer files keeps none: they are needed for the work.
 const ENOUGH_FILES: u64 = 1024;
 /// What was changed this long ago has another time than what is changed now, on any file system.
-const SETTLED: u64 = 2;
+const SETTLED: Duration = Duration::from_secs(2);
+/// The same on one of this machine that tells parts of a second: they are of the kernel's clock. It is for
+/// who looks often; a command of a few looks does the same whether its store was made just now or not.
+const SETTLED_NEAR: Duration = Duration::from_millis(100);
+const OFTEN: usize = 64;
 
 /// The namespaces of a process.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// Whoever looks only once has no use for any.
-    has_looked: AtomicBool,
+    /// How often somebody has looked. Whoever looks only once has no use for any.
+    looks: AtomicUsize,
     spaces: Mutex<HashMap<Namespace, Arc<KeptSpace>>>,
 }
 
@@ -73,6 +78,17 @@ impl Mark {
             file: os::identity(stat),
             changed: os::changed(stat),
         }
+    }
+
+    /// Tells whether what changes from now on leaves another mark; `is_fine` where times are told finely.
+    fn is_settled(&self, now: Time, is_fine: bool) -> bool {
+        let (seconds, nanos) = self.changed;
+        let changed = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        let long_ago = match is_fine && nanos != 0 {
+            true => SETTLED_NEAR,
+            false => SETTLED,
+        };
+        i128::from(now.0) - changed >= long_ago.as_nanos().cast_signed()
     }
 }
 
@@ -195,9 +211,11 @@ impl Tree {
         namespace: &Namespace,
         now: Time,
     ) -> Result<Option<Arc<KeptSpace>>> {
-        if !self.kept.has_looked.swap(true, Relaxed) {
+        let looks = self.kept.looks.fetch_add(1, Relaxed);
+        if looks == 0 {
             return Ok(None);
         }
+        let looks_often = looks >= OFTEN;
         let kept = self.still_kept(namespace);
         if kept.is_some() {
             return Ok(kept);
@@ -205,9 +223,8 @@ impl Tree {
         let Some(mark) = self.mark(namespace) else {
             return Ok(None);
         };
-        let age = (now.0 / 1_000_000_000).checked_sub(mark.changed.0.cast_unsigned());
         let may_open = getrlimit(Resource::Nofile).current;
-        if age.is_none_or(|age| age < SETTLED) || may_open.is_some_and(|n| n < ENOUGH_FILES) {
+        if !mark.is_settled(now, looks_often) || may_open.is_some_and(|n| n < ENOUGH_FILES) {
             return Ok(None);
         }
         let Some(mut space) = self.open_namespace(namespace)? else {
@@ -218,13 +235,17 @@ impl Tree {
         let Some(dir) = space.stand().filter(is_it) else {
             return Ok(None);
         };
+        let is_near = os::is_near(dir.as_fd());
+        if !mark.is_settled(now, looks_often && is_near) {
+            return Ok(None);
+        }
         // Who only reads has no need of it, and who writes is told what is wrong.
         let tmp = space.dir_if_any("tmp").ok().flatten();
         let drafts = tmp.and_then(|dir| Drafts::of(&space, dir).ok());
         space.drafts = drafts.map(Arc::new);
         let kept = Arc::new(KeptSpace {
             mark,
-            is_near: os::is_near(dir.as_fd()),
+            is_near,
             dir,
             space,
             packs: Mutex::default(),
