@@ -3,11 +3,14 @@
 //! A record is reached in two ways, by its slot in a hash page and by walking from one to the next.
 //! Both are gone, and each record must be met once on either. Where a record is damaged its slot says
 //! where the next one begins; where a page is, the walk finds its records again. Bytes are never
-//! searched for something that looks like a record: a value may hold a whole pack.
+//! searched for something that looks like a record: a value may hold a whole pack. Of a pack with very many
+//! records so many slots are held at a time, in the order of the records, and its pages are read again for each
+//! such part.
 
 mod records;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::store::check::Severity;
 use crate::store::{Result, StoreError};
@@ -17,11 +20,11 @@ use super::super::namespace_dir::NamespaceDir;
 use super::super::temp::Temp;
 use super::codec;
 use super::geometry::{Geometry, HEAD_LEN, MAGIC};
-use super::page::{self, Page};
+use super::page::{self, Candidate, Page};
 use super::reader::Pack;
 use super::writer::{Lost, PackWriter};
 
-use self::records::{Counted, Walk};
+use self::records::{Counted, Walk, Window};
 
 /// Something that is not as it ought to be.
 #[derive(Debug)]
@@ -35,8 +38,9 @@ pub(crate) struct Flaw {
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) flaws: Vec<Flaw>,
-    /// Sound records in the order of their keys.
-    sound: Vec<(u64, u32)>,
+    /// Where there are sound records, one directly behind the other; and how many.
+    stretches: Vec<Range<u64>>,
+    sound: u64,
     pub(crate) lost: Lost,
     /// There is something that only a newer kv can write anew.
     pub(crate) is_newer: bool,
@@ -45,12 +49,84 @@ pub(crate) struct Survey {
     bad_pages: BTreeSet<u64>,
 }
 
-/// A slot of a page that can be read.
+/// A slot of a page that can be read. Of very many each byte counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ref {
-    offset: u64,
-    len: u32,
-    place: (u64, u32),
+    /// The offset of the record, and its length in the low 20 bits.
+    spot: u64,
+    page: u32,
+    below: u32,
+}
+
+impl Ref {
+    fn new(candidate: Candidate, (page, below): (u64, u32)) -> Self {
+        let len = u64::try_from(candidate.len).expect("a slot holds 20 bits");
+        Self {
+            spot: candidate.offset << 20 | len,
+            page: u32::try_from(page).expect("a pack has at most 4 TiB"),
+            below,
+        }
+    }
+
+    fn offset(self) -> u64 {
+        self.spot >> 20
+    }
+
+    fn len(self) -> u32 {
+        (self.spot & 0xf_ffff) as u32
+    }
+
+    fn place(self) -> (u64, u32) {
+        (u64::from(self.page), self.below)
+    }
+}
+
+/// So many slots are held, and for a moment twice as many: 64 MiB.
+const MOST_REFS: usize = 2 * 1024 * 1024;
+
+/// The first slots behind one, in the order of their records.
+struct Refs {
+    behind: Option<Ref>,
+    most: usize,
+    found: Vec<Ref>,
+    /// There are more.
+    is_part: bool,
+}
+
+impl Refs {
+    fn behind(behind: Option<Ref>, most: usize) -> Self {
+        Self {
+            behind,
+            most,
+            found: Vec::new(),
+            is_part: false,
+        }
+    }
+
+    fn add(&mut self, slot: Ref) {
+        if self.behind.is_some_and(|behind| slot <= behind) {
+            return;
+        }
+        self.found.push(slot);
+        if self.found.len() == 2 * self.most {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.found.len() > self.most {
+            self.found.select_nth_unstable(self.most);
+            self.found.truncate(self.most);
+            self.is_part = true;
+        }
+    }
+
+    /// Puts them in order.
+    fn sort(mut self) -> Self {
+        self.cut();
+        self.found.sort_unstable();
+        self
+    }
 }
 
 impl Survey {
@@ -62,7 +138,8 @@ impl Survey {
     pub(crate) fn of(pack: &Pack, size: u64) -> Result<Self> {
         let mut survey = Self {
             flaws: Vec::new(),
-            sound: Vec::new(),
+            stretches: Vec::new(),
+            sound: 0,
             lost: Lost {
                 pages: pack.geometry().pages,
                 ..Lost::default()
@@ -72,9 +149,7 @@ impl Survey {
             bad_pages: BTreeSet::new(),
         };
         survey.look_at_frame(pack, size)?;
-        let mut refs = survey.look_at_pages(pack)?;
-        refs.sort_unstable();
-        let counted = Walk::new(pack, &mut survey, size).run(&refs)?;
+        let counted = Walk::new(pack, &mut survey, size).run()?;
         survey.conclude(pack, &counted);
         Ok(survey)
     }
@@ -89,23 +164,27 @@ impl Survey {
     /// Tells whether enough is left that the rest is told from what never was.
     pub(crate) fn can_be_saved(&self) -> bool {
         let has_pages = (self.bad_pages.len() as u64) < self.lost.pages;
-        !self.is_newer && !self.is_other && (has_pages || !self.sound.is_empty())
+        !self.is_newer && !self.is_other && (has_pages || self.sound > 0)
     }
 
     /// Returns how many sound records there are.
     pub(crate) fn sound(&self) -> u64 {
-        self.sound.len() as u64
+        self.sound
     }
 
     /// Writes the sound records to a new pack, with marks of what was lost.
     pub(crate) fn save(&self, pack: &Pack, space: &NamespaceDir) -> Result<(Temp, Geometry)> {
         let mut writer = PackWriter::create(space, pack.geometry().base)?;
-        let mut bytes = Vec::new();
-        for &(offset, len) in &self.sound {
-            bytes.resize(len as usize, 0);
-            pack.read(&mut bytes, offset)?;
-            let decoded = codec::decode(&bytes, pack.frame());
-            writer.add(&decoded.map_err(|damage| pack.damaged(damage))?.0)?;
+        let mut window = Window::new(pack, u64::MAX);
+        for stretch in &self.stretches {
+            let mut at = stretch.start;
+            while at < stretch.end {
+                let bytes = window.record(at, stretch.end)?;
+                let decoded = codec::decode(bytes, pack.frame());
+                let (record, len) = decoded.map_err(|damage| pack.damaged(damage))?;
+                writer.add(&record)?;
+                at += len as u64;
+            }
         }
         writer.finish_with(&self.lost)
     }
@@ -158,9 +237,10 @@ impl Survey {
         Ok(())
     }
 
-    /// Reads all slots.
-    fn look_at_pages(&mut self, pack: &Pack) -> Result<Vec<Ref>> {
-        let mut refs = Vec::new();
+    /// Reads the slots behind one. That the pages are sound is looked at where they are read first.
+    fn look_at_pages(&mut self, pack: &Pack, behind: Option<Ref>) -> Result<Refs> {
+        let mut refs = Refs::behind(behind, MOST_REFS);
+        let is_first = behind.is_none();
         let (mut bad, mut unordered) = (0_u64, false);
         for number in 0..pack.geometry().pages {
             let bytes = unless_damaged(pack.page(number))?;
@@ -188,14 +268,15 @@ impl Survey {
                 unordered |= below < last;
                 last = below;
                 let place = (number, below);
-                if candidate.lost {
-                    self.lost.records.push(place);
-                    continue;
+                match candidate.lost {
+                    true if is_first => self.lost.records.push(place),
+                    true => {}
+                    false => refs.add(Ref::new(candidate, place)),
                 }
-                let len = u32::try_from(candidate.len).expect("a slot holds 20 bits");
-                let offset = candidate.offset;
-                refs.push(Ref { offset, len, place });
             }
+        }
+        if !is_first {
+            return Ok(refs.sort());
         }
         if bad > 0 {
             self.damage(format!(
@@ -210,7 +291,7 @@ impl Survey {
             let what = Damage::Newer.to_string();
             self.tell(Severity::Warning, what, None);
         }
-        Ok(refs)
+        Ok(refs.sort())
     }
 
     /// Compares what was counted with what MANIFEST says.
@@ -263,5 +344,38 @@ fn unless_damaged<T>(done: Result<T>) -> Result<Option<T>> {
     match done {
         Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(None),
         done => done.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_slot_is_met_once_however_few_are_held() {
+        let slot = |n: u64| {
+            let candidate = Candidate {
+                offset: n * 7919 % 1_000,
+                len: 20,
+                lost: false,
+            };
+            Ref::new(candidate, (n % 5, n as u32))
+        };
+        for most in [1, 2, 99, 100, 999, 1_000, 5_000] {
+            let mut met = Vec::new();
+            loop {
+                let mut refs = Refs::behind(met.last().copied(), most);
+                (0..1_000).for_each(|n| refs.add(slot(n)));
+                let refs = refs.sort();
+                assert!(refs.found.len() <= most);
+                met.extend(refs.found);
+                if !refs.is_part {
+                    break;
+                }
+            }
+            let offsets = met.iter().map(|slot| slot.offset());
+            assert!(offsets.eq(0..1_000), "{most}");
+            assert_eq!((met[8].len(), met[8].place().0), (20, 2));
+        }
     }
 }

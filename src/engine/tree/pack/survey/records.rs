@@ -20,16 +20,13 @@ const TOLD: u64 = 10;
 pub(super) struct Walk<'a> {
     pack: &'a Pack,
     survey: &'a mut Survey,
-    window: Vec<u8>,
-    window_at: u64,
+    window: Window<'a>,
     last_key: Vec<u8>,
     next_block: usize,
     tombstones: u64,
     min_expires: Option<Deadline>,
     /// Records that were told, or would have been, as damaged.
     bad: u64,
-    /// Where the file ends, once that is known.
-    end: u64,
 }
 
 /// What a walk counted.
@@ -46,32 +43,38 @@ impl<'a> Walk<'a> {
         Self {
             pack,
             survey,
-            window: Vec::new(),
-            window_at: 0,
+            window: Window::new(pack, size),
             last_key: Vec::new(),
             next_block: 0,
             tombstones: 0,
             min_expires: None,
             bad: 0,
-            end: size,
         }
     }
 }
 
 impl Walk<'_> {
     /// Walks along slots in the order of their offsets.
-    pub(super) fn run(mut self, refs: &[Ref]) -> Result<Counted> {
+    pub(super) fn run(mut self) -> Result<Counted> {
         let end = self.pack.geometry().index_at;
         let mut at = HEAD_LEN;
-        for &slot in refs {
-            let behind = slot.offset.saturating_add(u64::from(slot.len));
-            if slot.offset < at || behind > end {
-                self.lose(slot, "a slot leads to where no record begins");
-                continue;
+        let mut last = None;
+        loop {
+            let refs = self.survey.look_at_pages(self.pack, last)?;
+            for &slot in &refs.found {
+                let behind = slot.offset() + u64::from(slot.len());
+                if slot.offset() < at || behind > end {
+                    self.lose(slot, "a slot leads to where no record begins");
+                    continue;
+                }
+                self.walk_gap(at, slot.offset())?;
+                at = behind;
+                self.look_at(slot)?;
             }
-            self.walk_gap(at, slot.offset)?;
-            at = behind;
-            self.look_at(slot)?;
+            if !refs.is_part {
+                break;
+            }
+            last = refs.found.last().copied();
         }
         self.walk_gap(at, end)?;
         let untold = self.bad.saturating_sub(TOLD);
@@ -88,7 +91,7 @@ impl Walk<'_> {
 
     fn lose(&mut self, slot: Ref, what: &str) {
         self.tell(what);
-        self.survey.lost.records.push(slot.place);
+        self.survey.lost.records.push(slot.place());
     }
 
     /// Tells of damage, unless much was told before.
@@ -102,15 +105,15 @@ impl Walk<'_> {
     /// Looks at the record of a slot.
     fn look_at(&mut self, slot: Ref) -> Result<()> {
         let frame = self.pack.frame();
-        let bytes = self.bytes(slot.offset, slot.len as usize)?.to_vec();
-        let offset = slot.offset;
+        let offset = slot.offset();
+        let bytes = self.window.bytes(offset, slot.len() as usize)?.to_vec();
         match codec::decode(&bytes, frame) {
             Ok((record, len)) if len == bytes.len() => {
-                if self.place_of(&record) != slot.place {
+                if self.place_of(&record) != slot.place() {
                     let what = format!("the slot of the record at {offset} is another key's");
                     self.lose(slot, &what);
-                } else if !self.takes(&record, offset, slot.len) {
-                    self.survey.lost.records.push(slot.place);
+                } else if !self.takes(&record, offset, slot.len()) {
+                    self.survey.lost.records.push(slot.place());
                 }
             }
             Err(Damage::Newer) => {
@@ -130,8 +133,7 @@ impl Walk<'_> {
     fn walk_gap(&mut self, mut at: u64, end: u64) -> Result<()> {
         let frame = self.pack.frame();
         while at < end {
-            let most = usize::try_from(end - at).unwrap_or(usize::MAX);
-            let bytes = self.bytes(at, most.min(LONGEST_RECORD))?.to_vec();
+            let bytes = self.window.record(at, end)?.to_vec();
             match codec::decode(&bytes, frame) {
                 Ok((record, len)) => {
                     let page = self.place_of(&record).0;
@@ -164,7 +166,12 @@ impl Walk<'_> {
             "is not in the order of the keys"
         } else {
             self.count(record, offset);
-            self.survey.sound.push((offset, len));
+            let behind = offset + u64::from(len);
+            match self.survey.stretches.last_mut() {
+                Some(stretch) if stretch.end == offset => stretch.end = behind,
+                _ => self.survey.stretches.push(offset..behind),
+            }
+            self.survey.sound += 1;
             return true;
         };
         let what = format!("the record at {offset} {what}");
@@ -195,22 +202,48 @@ impl Walk<'_> {
         let hash = page::hash_of(&sha1_of(record.key));
         page::place_of(hash, self.pack.geometry().pages)
     }
+}
+
+/// A part of a pack that was read, which follows who goes through it.
+pub(super) struct Window<'a> {
+    pack: &'a Pack,
+    /// Where the file ends.
+    end: u64,
+    held: Vec<u8>,
+    held_at: u64,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(pack: &'a Pack, end: u64) -> Self {
+        Self {
+            pack,
+            end,
+            held: Vec::new(),
+            held_at: 0,
+        }
+    }
+
+    /// Returns all bytes that a record can have which begins here and ends there at the latest.
+    pub(super) fn record(&mut self, offset: u64, end: u64) -> Result<&[u8]> {
+        let most = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        self.bytes(offset, most.min(LONGEST_RECORD))
+    }
 
     /// Returns bytes of the pack; fewer where the file ends before.
     fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
-        let is_held = offset >= self.window_at
-            && offset + len as u64 <= self.window_at + self.window.len() as u64;
+        let is_held =
+            offset >= self.held_at && offset + len as u64 <= self.held_at + self.held.len() as u64;
         if offset >= self.end {
             return Ok(&[]);
         }
         if !is_held {
-            self.window.resize(len.max(PART), 0);
-            let read = self.pack.read_some(&mut self.window, offset)?;
-            self.window.truncate(read);
-            self.window_at = offset;
+            self.held.resize(len.max(PART), 0);
+            let read = self.pack.read_some(&mut self.held, offset)?;
+            self.held.truncate(read);
+            self.held_at = offset;
         }
-        let from = usize::try_from(offset - self.window_at).expect("it is in the window");
-        let to = (from + len).min(self.window.len());
-        Ok(&self.window[from..to])
+        let from = usize::try_from(offset - self.held_at).expect("it is in the window");
+        let to = (from + len).min(self.held.len());
+        Ok(&self.held[from..to])
     }
 }
