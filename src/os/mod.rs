@@ -76,7 +76,7 @@ pub(crate) use self::process::{
     spawn_without_signals, survive_file_limit,
 };
 pub(crate) use self::random::random;
-pub(crate) use self::socket::{accept, connect_unix, is_listening};
+pub(crate) use self::socket::{accept, connect_unix, is_listening, read_into};
 pub(crate) use self::stdio::{
     RawStderr, RawStdin, RawStdout, end_when_unread, is_typed, stdin_is_null,
 };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect};
+use tokio::io::ReadBuf;
 
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -26,6 +27,19 @@ pub(crate) fn accept(listening: impl AsFd) -> rustix::io::Result<OwnedFd> {
     return rustix::net::accept_with(listening, flags());
     #[cfg(target_vendor = "apple")]
     return set_up(rustix::net::accept(listening)?);
+}
+
+/// Reads what has come into the room that a buffer has left, of which nothing has to be made zero before.
+#[allow(unsafe_code)]
+pub(crate) fn read_into(socket: impl AsFd, buf: &mut ReadBuf<'_>) -> rustix::io::Result<usize> {
+    // SAFETY: only the system writes there.
+    let room = unsafe { buf.unfilled_mut() };
+    let (come, _) = rustix::io::read(socket, room)?;
+    let count = come.len();
+    // SAFETY: so many bytes of it the system has written.
+    unsafe { buf.assume_init(count) };
+    buf.advance(count);
+    Ok(count)
 }
 
 fn new(family: AddressFamily) -> rustix::io::Result<OwnedFd> {

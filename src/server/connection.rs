@@ -1,18 +1,17 @@
 //! Connections: taken in, bounded in number and in time, and finished when the service stops.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::Interest;
@@ -26,6 +25,7 @@ use crate::os;
 
 use super::listen::Listener;
 use super::reply::Refusal;
+use super::speak::speak;
 use super::stream::{Peer, Timed, driven};
 use super::{App, MAX_CALLS, MAX_HEADER, routes};
 
@@ -63,7 +63,6 @@ pub(super) async fn accept(
     let mut interrupt = os::hear(SignalKind::interrupt())?;
     let socket = driven(listener.take_socket()?)?;
     let permits = Arc::new(Semaphore::new(most));
-    let routes = routes::router(&app);
     // Each connection holds a sender; when the last is gone, so are all connections.
     let (running, mut finished) = mpsc::channel::<()>(1);
     let (crowd, crowded) = watch::channel(false);
@@ -101,11 +100,11 @@ pub(super) async fn accept(
         full_since = None;
         // Who is told wakes every connection, so that only a change is told.
         crowd.send_if_modified(std::mem::take);
-        let (app, routes, running) = (Arc::clone(&app), routes.clone(), running.clone());
+        let (app, running) = (Arc::clone(&app), running.clone());
         let crowded = crowded.clone();
         tokio::spawn(async move {
             app.metrics.connections.fetch_add(1, Relaxed);
-            serve(peer, routes, &app, crowded).await;
+            serve(peer, &app, crowded).await;
             app.metrics.connections.fetch_sub(1, Relaxed);
             drop((permit, running));
         });
@@ -143,18 +142,18 @@ pub(super) fn most_connections(files: u64) -> io::Result<usize> {
 /// Serves one connection to its end. What goes wrong with it concerns its client alone.
 ///
 /// A client that closes its half of the connection after a request waits for the answer to it.
-async fn serve(peer: Peer, routes: Router, app: &Arc<App>, crowded: watch::Receiver<bool>) {
-    let routes = TowerToHyperService::new(routes);
-    let client = peer.clone();
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(client.clone());
+async fn serve(peer: Peer, app: &Arc<App>, crowded: watch::Receiver<bool>) {
+    let (client, shared) = (peer.clone(), Arc::clone(app));
+    // Boxed, as a connection has room for it from its beginning on, and most of them wait.
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
         client.note_asked();
-        let (client, answer) = (client.clone(), routes.call(request));
-        async move {
-            let answer = answer.await;
+        let (client, app) = (client.clone(), Arc::clone(&shared));
+        Box::pin(async move {
+            let peer = client.clone();
+            let answer = speak(request, |request| routes::answer(app, peer, request)).await;
             client.note_answered();
-            answer
-        }
+            Ok::<_, Infallible>(answer)
+        })
     });
     let stream = TokioIo::new(Timed::new(peer.clone(), Arc::clone(app)));
     let connection = http1::Builder::new()

@@ -22,6 +22,9 @@ use super::reply::{self, Answer, Refusal, empty, without_length};
 use super::request_body::{RequestBody, permit};
 use super::response_body;
 
+/// So many headers the answer with a value has, or one less: it needs not grow for each.
+const USUAL_HEADERS: usize = 12;
+
 /// Answers with a value, or the part of it that is asked for.
 pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     let preconditions = Preconditions::read(headers)?;
@@ -108,7 +111,7 @@ async fn value(
             );
             let mut response = Refusal::new(code, Exit::No, error).into_response();
             let text = format!("bytes */{}", meta.size);
-            set(response.headers_mut(), header::CONTENT_RANGE, &text);
+            set(response.headers_mut(), header::CONTENT_RANGE, text);
             return Ok(response);
         }
     };
@@ -121,13 +124,14 @@ async fn value(
         value => response_body::value(app, permit, value, range).await?,
     };
     let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(USUAL_HEADERS);
     *response.status_mut() = code;
     let headers = response.headers_mut();
     describe(headers, &meta);
     length(headers, end - start);
     if code == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {start}-{}/{}", end - 1, meta.size);
-        set(headers, header::CONTENT_RANGE, &text);
+        set(headers, header::CONTENT_RANGE, text);
     }
     Ok(response)
 }
@@ -246,10 +250,10 @@ async fn condition(
 fn describe(headers: &mut HeaderMap, meta: &Meta) {
     set_etag(headers, meta.etag);
     let modified = httpdate::fmt_http_date(SystemTime::from(meta.modified));
-    set(headers, header::LAST_MODIFIED, &modified);
-    set(headers, MODIFIED, &rfc3339(meta.modified));
+    set(headers, header::LAST_MODIFIED, modified);
+    set(headers, MODIFIED, rfc3339(meta.modified));
     if let Some(deadline) = meta.expires {
-        set(headers, EXPIRES, &rfc3339_deadline(deadline));
+        set(headers, EXPIRES, rfc3339_deadline(deadline));
     }
     for (name, value) in [
         (header::ACCEPT_RANGES, "bytes"),
@@ -261,7 +265,7 @@ fn describe(headers: &mut HeaderMap, meta: &Meta) {
 }
 
 fn set_etag(headers: &mut HeaderMap, etag: Etag) {
-    set(headers, header::ETAG, &format!("\"{etag}\""));
+    set(headers, header::ETAG, format!("\"{etag}\""));
 }
 
 fn length(headers: &mut HeaderMap, length: u64) {
@@ -269,8 +273,8 @@ fn length(headers: &mut HeaderMap, length: u64) {
 }
 
 /// Sets a header to text that is made of digits, letters and signs.
-fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
+fn set(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
     }
 }

@@ -9,7 +9,6 @@ use crate::exit::Exit;
 
 use super::fields::text;
 use super::reply::Refusal;
-use super::stream::Peer;
 use super::{App, MAX_HEADER, page};
 
 /// What a browser says of who asks (the Fetch standard and its metadata).
@@ -18,8 +17,12 @@ const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// The most characters that are shown of what a client has sent.
 const MAX_SHOWN: usize = 100;
 
-/// Refuses a request that does not belong here.
-pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
+/// Refuses a request that does not belong here, of a client that has reached this service at an address.
+pub(super) fn check<B>(
+    app: &App,
+    request: &Request<B>,
+    reached: Option<IpAddr>,
+) -> Result<(), Refusal> {
     let headers = request.headers();
     // The buffer of the connection may grow beyond the bound that it was given.
     let sizes = headers
@@ -42,7 +45,6 @@ pub(super) fn check<B>(app: &App, request: &Request<B>) -> Result<(), Refusal> {
     }
     let path = request.uri().path();
     let is_open = path == "/healthz" || page::is_part(path);
-    let reached = request.extensions().get::<Peer>().and_then(Peer::reached);
     let host = text(headers, header::HOST.as_str())?;
     let authority = request.uri().authority();
     let authority = authority.map(|authority| authority.as_str());

@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse as _;
 use parking_lot::Mutex;
@@ -83,14 +82,14 @@ impl Metrics {
 }
 
 /// Tells whether the store can be read.
-pub(super) async fn health(State(app): State<Arc<App>>) -> Answer {
+pub(super) async fn health(app: &Arc<App>) -> Answer {
     app.still_there().await?;
     app.aside(|app| app.store().namespaces()).await?;
     Ok("ok\n".into_response())
 }
 
 /// Tells what was done, and what there is, for Prometheus.
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Answer {
+pub(super) async fn metrics(app: &Arc<App>) -> Answer {
     let text = app.metrics_text().await;
     Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
 }

@@ -10,8 +10,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
@@ -53,12 +53,12 @@ enum Object {
 }
 
 /// Stores an object, or adds it to a list.
-pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer {
+pub(super) async fn set(app: &Arc<App>, request: Request<Body>) -> Answer {
     if app.config.read_only {
         return Err(Refusal::read_only());
     }
     Preconditions::refuse(request.headers(), false)?;
-    let (object, value, held) = read(&app, request).await?;
+    let (object, value, held) = read(app, request).await?;
     let value = value.ok_or_else(|| Refusal::usage("there is no `value`"))?;
     let work = move |app: &App| {
         let mut text = value.get().as_bytes();
@@ -77,14 +77,14 @@ pub(super) async fn set(State(app): State<Arc<App>>, request: Request) -> Answer
 }
 
 /// Answers with an object, or with all of a list.
-pub(super) async fn get(State(app): State<Arc<App>>, request: Request) -> Answer {
+pub(super) async fn get(app: &Arc<App>, request: Request<Body>) -> Answer {
     Preconditions::refuse(request.headers(), true)?;
-    let (object, value, _) = read(&app, request).await?;
+    let (object, value, _) = read(app, request).await?;
     if value.is_some() {
         return Err(Refusal::usage("`value` is for /set"));
     }
     let key = match object {
-        Object::List(list) => return elements(&app, list).await,
+        Object::List(list) => return elements(app, list).await,
         Object::Entry(key) => key,
     };
     let work = move |app: &App| {
@@ -146,7 +146,7 @@ async fn elements(app: &Arc<App>, list: Namespace) -> Answer {
 /// Reads what is wanted, and what is held for it.
 async fn read(
     app: &App,
-    request: Request,
+    request: Request<Body>,
 ) -> Result<(Object, Option<Box<RawValue>>, Held), Refusal> {
     let (parts, body) = request.into_parts();
     fields::check_headers(&parts.headers, false)?;

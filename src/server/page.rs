@@ -2,7 +2,7 @@
 //! the store, and it asks for what it shows by the paths that every client has.
 
 use axum::body::Body;
-use axum::http::{Uri, header};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
 use super::reply::json;
@@ -35,30 +35,24 @@ const PARTS: [(&str, &str, &str); 9] = [
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Returns the paths of the page.
-pub(super) fn paths() -> impl Iterator<Item = &'static str> {
-    PARTS.iter().map(|(path, ..)| *path)
-}
-
 /// Tells whether a path is one of the page's, which anybody may see who reaches the service.
 pub(super) fn is_part(path: &str) -> bool {
-    paths().any(|part| part == path)
+    PARTS.iter().any(|(part, ..)| *part == path)
 }
 
-/// Answers with a part of the page to look around with.
-pub(super) async fn part(uri: Uri) -> Response {
-    let part = PARTS.iter().find(|(path, ..)| *path == uri.path());
-    let (_, kind, text) = part.unwrap_or(&PARTS[0]);
+/// Answers with a part of the page to look around with; `None` where the path is none of its.
+pub(super) fn part(path: &str) -> Option<Response> {
+    let (_, kind, text) = PARTS.iter().find(|(part, ..)| *part == path)?;
     let headers = [
         (header::CONTENT_TYPE, *kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-cache"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    (headers, Body::from(*text)).into_response()
+    Some((headers, Body::from(*text)).into_response())
 }
 
 /// Answers with the description of the service (OpenAPI 3.1); a test proves it.
-pub(super) async fn openapi() -> Response {
+pub(super) fn openapi() -> Response {
     json(include_str!("openapi.json"))
 }

@@ -5,7 +5,6 @@
 //! then, so that nobody in between takes silence for death either, and when it is known what the answer
 //! is a line that tells its code and headers, with its body behind.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,12 +13,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
+use axum::http::{HeaderName, HeaderValue, Method, Request};
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::wire::http::answer::{self, Head, LATE, PROTOCOL, VERSION};
@@ -33,9 +30,13 @@ const SHORT: u64 = 64 * 1024;
 
 type Coming = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// Has every answer tell which protocol this is.
-pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, Infallible> {
+/// Has every answer that `answer` makes tell which protocol this is.
+pub(super) async fn speak<F: Future<Output = Response> + Send + 'static>(
+    mut request: Request<Incoming>,
+    answer: impl FnOnce(Request<Body>) -> F,
+) -> Response {
     let spoken = request.headers_mut().remove(PROTOCOL);
+    let is_head = *request.method() == Method::HEAD;
     let (parts, body) = request.into_parts();
     // A short body is read to its end after the answer, without whoever answers.
     let is_long = parts.headers.contains_key(EXPECT)
@@ -47,7 +48,7 @@ pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, 
     let at = Arc::clone(&coming);
     let request = Request::from_parts(parts, Body::new(Watched { body, at }));
     let mut response = match spoken.as_ref().map(HeaderValue::as_bytes) {
-        None => next.run(request).await,
+        None => answer(request).await,
         Some(version) if version != VERSION.as_bytes() => {
             let error = format!(
                 "this service speaks version {VERSION} of the protocol, and the request another"
@@ -55,8 +56,8 @@ pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, 
             Refusal::usage(error).into_response()
         }
         // Its answer has no body in which anything could be told.
-        Some(_) if *request.method() == Method::HEAD => next.run(request).await,
-        Some(_) => in_time(request, next, &coming).await,
+        Some(_) if is_head => answer(request).await,
+        Some(_) => in_time(Box::pin(answer(request)), &coming).await,
     };
     let is_refused = response.status().is_client_error() || response.status().is_server_error();
     if is_refused && is_long && coming.load(Ordering::Acquire) != ENDED {
@@ -66,11 +67,22 @@ pub(super) async fn speak(mut request: Request, next: Next) -> Result<Response, 
     }
     let version = HeaderValue::from_static(VERSION);
     response.headers_mut().insert(PROTOCOL, version);
-    Ok(response)
+    tell_length(&mut response);
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    response
 }
 
-async fn in_time(request: Request, next: Next, body: &AtomicU8) -> Response {
-    let mut coming: Coming = Box::pin(next.run(request));
+/// Tells how long the body is, where that is known.
+fn tell_length(response: &mut Response) {
+    if let Some(length) = response.body().size_hint().exact() {
+        let told = response.headers_mut().entry(CONTENT_LENGTH);
+        told.or_insert(length.into());
+    }
+}
+
+async fn in_time(mut coming: Coming, body: &AtomicU8) -> Response {
     loop {
         if let Ok(response) = timeout(BEAT, &mut coming).await {
             return response;
@@ -96,18 +108,18 @@ const LEFT: u8 = 2;
 
 /// The body of a request, of which is noted when nothing of it is to come any more.
 struct Watched {
-    body: Body,
+    body: Incoming,
     at: Arc<AtomicU8>,
 }
 
 impl hyper::body::Body for Watched {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Err(_)) => self.at.store(LEFT, Ordering::Release),
@@ -149,14 +161,12 @@ impl Late {
             }
             Self::Coming(coming, beat) => (coming, beat),
         };
-        let Poll::Ready(response) = coming.as_mut().poll(cx) else {
+        let Poll::Ready(mut response) = coming.as_mut().poll(cx) else {
             ready!(beat.poll_tick(cx));
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"\n")))));
         };
-        let (mut parts, body) = response.into_parts();
-        if let Some(length) = body.size_hint().exact() {
-            parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
-        }
+        tell_length(&mut response);
+        let (parts, body) = response.into_parts();
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             Some((name.to_string(), value.to_str().ok()?.to_owned()))
         };

@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
+use crate::os;
+
 use super::App;
 
 /// How long a client may take nothing of what is sent to it, or send nothing of what it has begun.
@@ -64,12 +66,12 @@ pub(super) struct Stream(TcpStream);
 impl Stream {
     /// Reads, if there is something. Where the buffer is not filled there is nothing more, and the
     /// next try need not ask the system to know.
-    fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+    fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
         let mut count = None;
         let read = self.0.try_io(Interest::READABLE, || {
-            let n = rustix::io::read(&self.0, &mut *buf)?;
+            let n = os::read_into(&self.0, buf)?;
             count = Some(n);
-            match n > 0 && n < buf.len() {
+            match n > 0 && buf.remaining() > 0 {
                 true => Err(io::ErrorKind::WouldBlock.into()),
                 false => Ok(n),
             }
@@ -77,7 +79,7 @@ impl Stream {
         count.map_or(read, Ok)
     }
 
-    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
             match self.try_read(buf) {
@@ -112,6 +114,7 @@ impl Stream {
         let mut buf = vec![0; 64 * 1024];
         let drained = async {
             loop {
+                let mut buf = ReadBuf::new(&mut buf);
                 let read = std::future::poll_fn(|cx| self.poll_read(cx, &mut buf));
                 match timeout(LINGER_PAUSE, read).await {
                     Ok(Ok(n)) if n > 0 => {}
@@ -276,10 +279,9 @@ impl AsyncRead for Timed {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = self.peer.stream().poll_read(cx, buf.initialize_unfilled());
-        let count = ready!(read)?;
-        self.forbid_fragment(&mut buf.initialize_unfilled()[..count]);
-        buf.advance(count);
+        let before = buf.filled().len();
+        let count = ready!(self.peer.stream().poll_read(cx, buf))?;
+        self.forbid_fragment(&mut buf.filled_mut()[before..]);
         self.app.metrics.received.fetch_add(count as u64, Relaxed);
         Poll::Ready(Ok(()))
     }
