@@ -142,6 +142,9 @@ impl Run {
             let open = self.model.open[which].clone();
             let handle = self.app.files.lock().handle(open.real).unwrap();
             let held = handle.held();
+            if handle.waits() {
+                (0..2).for_each(|name| self.look(name));
+            }
             // Who adds to a file keeps its number while another empties it.
             if let Some(told) = held
                 && !self.model.is_added_to(open.number)
