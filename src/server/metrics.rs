@@ -121,6 +121,9 @@ impl App {
         one("kv_http_waiting", "gauge", help, waiting);
         let help = "Whether the store can be read.";
         one("kv_store_up", "gauge", help, u64::from(counts.is_some()));
+        let help = "Whether nothing can be changed.";
+        let read_only = u64::from(self.config.read_only);
+        one("kv_read_only", "gauge", help, read_only);
         let received = metrics.received.load(Relaxed);
         let help = "Bytes received, headers included.";
         one("kv_http_received_bytes_total", "counter", help, received);

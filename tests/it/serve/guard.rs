@@ -317,6 +317,7 @@ fn metrics_tell_what_was_done() {
         "kv_http_request_duration_seconds_bucket{le=\"+Inf\"} 3",
         "kv_entries{namespace=\"default\"} 1",
         "kv_bytes{namespace=\"default\"} 6",
+        "kv_read_only 0",
         "# TYPE kv_http_request_duration_seconds histogram",
     ] {
         assert!(text.lines().any(|other| other == line), "{line}\n{text}");
