@@ -13,10 +13,12 @@ export function make(tag, attributes = {}, ...content) {
 
 export function tell(error) {
   if (error instanceof Refused && error.code === 401) {
+    // Who has given none yet is only asked for it.
+    if (token.get()) $("login-error").textContent = error.message;
     token.drop();
     $("main").hidden = true;
     $("login").hidden = false;
-    $("token").focus();
+    $("token").select();
     return;
   }
   $("message").textContent = error ? String(error.message || error) : "";

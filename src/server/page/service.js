@@ -21,11 +21,21 @@ export class Refused extends Error {
   }
 }
 
+// A browser has words of its own for what is not answered, or not to the end.
+const answered = (answer) =>
+  answer.catch((error) => {
+    throw error instanceof TypeError ? new Error("The service does not answer.") : error;
+  });
+
 // An answer that says no becomes an error.
 export async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (token.get()) headers.set("Authorization", `Bearer ${token.get()}`);
-  const answer = await fetch(path, { ...options, headers, cache: "no-store" });
+  const secret = token.get();
+  if (secret && !/^[!-~]+$/.test(secret)) {
+    throw new Refused(401, "A token has ASCII letters, digits and punctuation, without blanks.");
+  }
+  if (secret) headers.set("Authorization", `Bearer ${secret}`);
+  const answer = await answered(fetch(path, { ...options, headers, cache: "no-store" }));
   if (answer.ok) return answer;
   let text = `${answer.status} ${answer.statusText}`;
   try {
@@ -41,7 +51,7 @@ async function eachLine(answer, each) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await answered(reader.read());
     if (done) return;
     const lines = (rest + value).split("\n");
     rest = lines.pop();

@@ -222,11 +222,22 @@ fn a_visitor_looks_around_puts_and_removes() {
 
     // Without the token nothing is to be seen.
     tab.until("document.getElementById('login')?.hidden === false");
-    tab.fill("token", "wr0ng");
-    tab.click("#login button");
-    tab.until(
-        "sessionStorage.getItem('token') === null && !document.getElementById('login').hidden",
-    );
+    let dot = tab.value("getComputedStyle(document.getElementById('live'), '::before').content");
+    assert_eq!(dot, "none");
+    let [left, right] = [("#login button", "left"), ("#token", "right")].map(|(what, side)| {
+        let place = format!("document.querySelector('{what}').getBoundingClientRect().{side}");
+        tab.value(&place).as_f64().unwrap()
+    });
+    assert!(left - right >= 5.0, "{left} {right}");
+    assert_eq!(tab.text("#login-error"), "");
+    for (token, error) in [("wr0ng", "not that of this service"), ("wröng€", "ASCII")] {
+        tab.fill("token", token);
+        tab.click("#login button");
+        tab.until(&format!(
+            "document.getElementById('login-error').textContent.includes('{error}') \
+             && sessionStorage.getItem('token') === null && !document.getElementById('login').hidden"
+        ));
+    }
     assert_eq!(tab.keys(), [""; 0]);
     tab.fill("token", "s3cret0123456789");
     tab.click("#login button");
