@@ -24,6 +24,14 @@ export function tell(error) {
   $("message").textContent = error ? String(error.message || error) : "";
 }
 
+// Asks a person, in a dialog. Returns whether the answer is yes.
+export async function confirms(dialog) {
+  dialog.returnValue = "no";
+  dialog.showModal();
+  await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
+  return dialog.returnValue === "yes";
+}
+
 // Runs what a person has asked for, and says what went wrong with it.
 export function act(what) {
   return async (event) => {

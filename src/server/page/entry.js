@@ -1,11 +1,12 @@
 // One entry: its value in three views, its expiry, and how it is changed and removed.
 
-import { $, make, tell } from "./dom.js";
-import { ask, encode, keyPath, utf8 } from "./service.js";
-import { ago, bytes as size, hex, indented, jsonOf, shown, textOf, until } from "./words.js";
+import { $, confirms, make, tell } from "./dom.js";
+import { askFor, encode, utf8 } from "./service.js";
+import { ago, beginning, bytes as size, hex, indented, jsonOf, shown, textOf, until } from "./words.js";
 
 const SHOWN = 256 * 1024; // bytes of a value that are shown
-const CHANGED = "Somebody has changed it meanwhile: open it again.";
+const CHANGED = "Somebody has changed it meanwhile.";
+const REMOVED = "Somebody has removed it meanwhile.";
 
 let view = "text";
 // The entry that is open: its namespace, key, value, etag, times, and whether it is gone by now.
@@ -18,6 +19,9 @@ let missed = null;
 // The entry that is edited, and what was in the editor when it was opened.
 let edited = null;
 let before = "";
+// What is put over: its etag, or nothing. And what others have put there since.
+let base = null;
+let theirs = null;
 
 export const current = () => entry;
 const isEditing = () => !$("editor").hidden;
@@ -32,18 +36,22 @@ export function close() {
   showOnly("about");
 }
 
-export async function open(namespace, key) {
+// Asks for a value, or its beginning. One of no bytes has no first byte.
+async function ask(namespace, key, size) {
+  const headers = size === 0 ? {} : { Range: `bytes=0-${SHOWN - 1}` };
+  try {
+    return await askFor("get", namespace, key, { headers });
+  } catch (error) {
+    if (error.code !== 416) throw error;
+    return ask(namespace, key, 0);
+  }
+}
+
+// Opens an entry, whose size is known, or not.
+export async function open(namespace, key, size) {
   turn += 1;
   const mine = turn;
-  const path = keyPath(namespace, key);
-  let answer;
-  try {
-    answer = await ask(path, { headers: { Range: `bytes=0-${SHOWN - 1}` } });
-  } catch (error) {
-    // A value of no bytes has no first byte.
-    if (error.code !== 416) throw error;
-    answer = await ask(path);
-  }
+  const answer = await ask(namespace, key, size);
   const bytes = new Uint8Array(await answer.arrayBuffer());
   if (mine !== turn) return;
   const range = answer.headers.get("Content-Range");
@@ -68,9 +76,9 @@ export async function changed(namespace, key, change) {
   if (!entry || !isOpen(namespace, key)) return;
   if (change.event === "put" && `"${change.etag}"` === entry.etag && !entry.isGone) return;
   if (isPutting) missed = change;
-  else if (isEditing() && edited) tell(new Error(CHANGED));
+  else if (isEditing() && edited) tell(await conflict());
   else if (isEditing()) return;
-  else if (change.event === "put") await open(namespace, key);
+  else if (change.event === "put") await open(namespace, key, change.size);
   else {
     entry.isGone = true;
     showFacts();
@@ -84,8 +92,8 @@ export async function check() {
   const { namespace, key } = entry;
   let change = { event: "gone" };
   try {
-    const answer = await ask(keyPath(namespace, key), { method: "HEAD" });
-    change = { event: "put", etag: answer.headers.get("ETag")?.slice(1, -1) };
+    const found = await (await askFor("stat", namespace, key)).json();
+    change = { ...found, event: "put" };
   } catch (error) {
     if (error.code !== 404) throw error;
   }
@@ -160,21 +168,59 @@ export function edit(isNew, begin = "") {
   $("edit-ttl").value = "";
   $("edit-ttl").placeholder = edited?.expires ? "as it is, or 15m, 7d" : "never, or 15m, 7d";
   before = typed();
+  base = edited?.etag ?? null;
+  offer(false);
   showOnly("editor");
   $(edited ? "edit-value" : "edit-key").focus();
 }
 
 const typed = () => JSON.stringify(["edit-key", "edit-value", "edit-ttl"].map((id) => $(id).value));
 
+export const hasTyped = () => isEditing() && typed() !== before;
+
+// Offers a choice between what was typed and what others have put, where there is one.
+function offer(isConflict) {
+  $("usual").hidden = isConflict;
+  $("conflict").hidden = !isConflict;
+}
+
+// Shows what others have made of the entry that is edited. Returns what is to be said.
+async function conflict() {
+  const mine = turn;
+  let text = null;
+  let etag = null;
+  try {
+    const answer = await ask(edited.namespace, edited.key);
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    text = textOf(bytes) ?? hex(bytes);
+    etag = answer.headers.get("ETag");
+  } catch (error) {
+    if (error.code !== 404) throw error;
+  }
+  if (mine !== turn) return null;
+  theirs = etag;
+  $("their-value").textContent = text;
+  $("their-value").hidden = !theirs;
+  $("theirs").textContent = theirs ? "Take theirs" : "Leave it removed";
+  offer(true);
+  return new Error(theirs ? CHANGED : REMOVED);
+}
+
+// Means to put what was typed over what others have put.
+export function insist() {
+  base = theirs;
+}
+
 // Leaves the editor.
 export async function cancel() {
-  if (entry) await open(entry.namespace, entry.key);
-  else close();
+  turn += 1;
+  showOnly(entry ? "entry" : "about");
+  await check();
 }
 
 // Closes what is open, unless that would lose what was typed. Returns whether there was anything.
 export async function leave() {
-  if (isEditing() && typed() !== before) throw new Error("This is not stored yet: put it, or cancel.");
+  if (hasTyped()) throw new Error("This is not stored yet: put it, or cancel.");
   if (isEditing()) await cancel();
   else if (entry) close();
   else return false;
@@ -186,18 +232,18 @@ export async function put(namespace) {
   const ttl = $("edit-ttl").value.trim();
   const headers = {};
   if (ttl) headers["KV-TTL"] = ttl;
-  else if (edited) headers["KV-Keep-TTL"] = "1";
-  if (edited) headers["If-Match"] = edited.etag;
+  else if (base) headers["KV-Keep-TTL"] = "1";
+  if (base) headers["If-Match"] = base;
   else headers["If-None-Match"] = "*";
   const body = utf8.encode($("edit-value").value);
   isPutting = true;
   missed = null;
   try {
-    await ask(keyPath(namespace, key), { method: "PUT", headers, body });
-    await open(namespace, key);
+    await askFor("put", namespace, key, { headers, body });
+    await open(namespace, key, body.length);
   } catch (error) {
     if (error.code !== 412) throw error;
-    throw new Error(edited ? CHANGED : "There is such a key already: open it to change it.");
+    throw edited ? await conflict() : new Error("There is such a key already: open it to change it.");
   } finally {
     isPutting = false;
     if (missed) changed(namespace, key, missed).catch(tell);
@@ -205,25 +251,23 @@ export async function put(namespace) {
 }
 
 export async function expire() {
-  const { namespace, key } = entry;
-  await ask(`${keyPath(namespace, key)}?op=expire&ttl=${encode(utf8.encode($("ttl").value.trim()))}`, { method: "POST" });
+  const { namespace, key, all } = entry;
+  await askFor("expire", namespace, key, { query: `&ttl=${encode(utf8.encode($("ttl").value.trim()))}` });
   $("ttl").value = "";
-  await open(namespace, key);
+  await open(namespace, key, all);
 }
 
 // Returns whether it was removed.
 export async function remove() {
   const { namespace, key, etag } = entry;
-  $("doomed").textContent = shown(key);
-  $("confirm").returnValue = "no";
-  $("confirm").showModal();
-  await new Promise((done) => $("confirm").addEventListener("close", done, { once: true }));
-  if ($("confirm").returnValue !== "yes") return false;
+  $("doomed").textContent = beginning(key);
+  if (!(await confirms($("confirm")))) return false;
   try {
-    await ask(keyPath(namespace, key), { method: "DELETE", headers: { "If-Match": etag } });
+    await askFor("remove", namespace, key, { headers: { "If-Match": etag } });
   } catch (error) {
-    if (error.code === 412) throw new Error(CHANGED);
-    throw error;
+    if (error.code !== 412) throw error;
+    await check();
+    throw new Error(entry?.isGone ? REMOVED : CHANGED);
   }
   close();
   return true;

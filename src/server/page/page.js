@@ -1,7 +1,7 @@
 // A look around a store, over the paths below /v1.
 
-import { showNamespaces, showSizes, showTotals, sizesLater } from "./page/about.js";
-import { $, act, tell } from "./page/dom.js";
+import { FIRST, showNamespaces, showSizes, showTotals, sizesLater } from "./page/about.js";
+import { $, act, confirms, tell } from "./page/dom.js";
 import * as entry from "./page/entry.js";
 import * as rows from "./page/rows.js";
 import { bytesOf, encode, follow, namespacePath, token, utf8 } from "./page/service.js";
@@ -9,7 +9,7 @@ import { bytesOf, encode, follow, namespacePath, token, utf8 } from "./page/serv
 const TOTALS_EVERY = 10_000; // ms
 const PATIENCE = 300; // ms; a listing waits so long for what tells changes
 
-let namespace = "default";
+let namespace = FIRST;
 let following = new AbortController();
 let isLive = false;
 
@@ -31,13 +31,13 @@ function look() {
       if (wasLost) tell(null);
       rows.show().catch(tell);
       entry.check().catch(tell);
-      sizesLater(namespace, tell);
+      sizesLater(sizes);
     },
     change(change) {
       if (change.status !== undefined) return tell(new Error(change.error));
       rows.apply(change);
       entry.changed(namespace, bytesOf(change), change).catch(tell);
-      sizesLater(namespace, tell);
+      sizesLater(sizes);
     },
     lost(pause, why) {
       wasLost = true;
@@ -61,8 +61,12 @@ function live(is, text) {
   $("live").textContent = text;
 }
 
-async function open(key) {
-  await entry.open(namespace, key);
+// Nothing that was typed is thrown away unasked.
+const mayLeave = async () => !entry.hasTyped() || confirms($("discard"));
+
+async function open(key, size) {
+  if (!(await mayLeave())) return;
+  await entry.open(namespace, key, size);
   mark();
   $("entry").scrollIntoView({ block: "nearest" });
 }
@@ -75,6 +79,7 @@ async function refresh() {
 
 const choose = (name) =>
   act(async () => {
+    if (!(await mayLeave())) return;
     namespace = name;
     shut();
     look();
@@ -89,7 +94,16 @@ function shut() {
 
 function closed() {
   mark();
-  showSizes(namespace).catch(tell);
+  sizes();
+}
+
+// A namespace that is gone is listed no more.
+async function sizes() {
+  try {
+    if (!(await showSizes(namespace))) await showNamespaces(namespace, choose);
+  } catch (error) {
+    tell(error);
+  }
 }
 
 async function enter() {
@@ -97,7 +111,7 @@ async function enter() {
   $("login").hidden = true;
   $("main").hidden = false;
   look();
-  await Promise.all([showTotals(), showSizes(namespace)]);
+  await Promise.all([showTotals(), sizes()]);
 }
 
 // What a change of this page's own has made is listed by events, where there are any.
@@ -114,17 +128,25 @@ $("wanted").oninput = () => {
 $("how").onchange = act(look);
 $("search").onsubmit = act(look);
 $("more").onclick = act(rows.more);
-$("new").onclick = act(() => entry.edit(true, $("how").value === "prefix" ? $("wanted").value : ""));
+$("new").onclick = act(async () => {
+  if (await mayLeave()) entry.edit(true, $("how").value === "prefix" ? $("wanted").value : "");
+});
 $("edit").onclick = act(() => entry.edit(false));
 $("remove").onclick = act(async () => {
   if (!(await entry.remove())) return;
   closed();
   await changed();
 });
-$("cancel").onclick = act(async () => {
-  await entry.cancel();
-  if (!entry.current()) closed();
-});
+for (const id of ["cancel", "theirs"]) {
+  $(id).onclick = act(async () => {
+    await entry.cancel();
+    if (!entry.current()) closed();
+  });
+}
+$("mine").onclick = () => {
+  entry.insist();
+  $("editor").requestSubmit();
+};
 $("editor").onsubmit = act(async () => {
   await entry.put(namespace);
   mark();

@@ -2,10 +2,9 @@
 
 import { $, act, make, tell } from "./dom.js";
 import { bytesOf, encode, list, namespacePath, utf8 } from "./service.js";
-import { ago, bytes as size, shown, until } from "./words.js";
+import { ago, beginning, bytes as size, until } from "./words.js";
 
 const PAGE = 200; // rows that are asked for at once
-const PREVIEW = 160; // bytes of an element that are shown in its row
 const MOST_PREVIEWED = 4096; // bytes of an element that is previewed
 const PAUSE = 200; // ms between two looks at a list that changes
 
@@ -18,7 +17,7 @@ let pending = null; // what was told while a listing was on its way
 let timer = null;
 let marked = null; // what orders the row whose key is open
 
-// Begins with another namespace, or another search in it. `opens` is called with the key of a row.
+// Begins with another namespace, or another search in it. `opens` is called with the key of a row, and its size.
 export function begin(namespace, search, opens) {
   const next = `${namespacePath(namespace)}?end=1${search && `&${search}`}`;
   if (next !== path) wanted = PAGE;
@@ -70,10 +69,16 @@ function place(found) {
   if (rows.some((row) => isElement(row.key))) rows = rows.filter((row) => isElement(row.key));
   $("rows").replaceChildren(...rows.map((row) => row.line));
   $("more").hidden = !found.some((line) => line.cursor !== undefined);
-  if (at >= 0) (rows.find((row) => row.order === focused) ?? rows[Math.min(at, rows.length - 1)])?.button.focus();
+  const same = rows.findIndex((row) => row.order === focused);
+  if (at >= 0) focus(same < 0 ? at : same);
   showCount();
   const damaged = found.find((line) => line.status !== undefined);
   if (damaged) throw new Error(damaged.error);
+}
+
+// Gives the focus to the row of this place, or to the last one.
+function focus(at) {
+  (rows[Math.min(at, rows.length - 1)]?.button ?? $("wanted")).focus();
 }
 
 function showCount() {
@@ -114,7 +119,7 @@ export function apply(change) {
     const [{ line, button }] = rows.splice(at, 1);
     const isFocused = button === document.activeElement;
     line.remove();
-    if (isFocused) rows[Math.min(at, rows.length - 1)]?.button.focus();
+    if (isFocused) focus(at);
   }
   showCount();
 }
@@ -122,16 +127,16 @@ export function apply(change) {
 function rowOf(entry) {
   const key = bytesOf(entry);
   const button = make("button", { type: "button" });
-  button.onclick = act(() => open(key));
   const cells = [button, "", "", ""].map((content) => make("td", {}, content));
   const row = { key, order: orderOf(key), entry, button, line: make("tr", { "data-key": encode(key) }, ...cells) };
+  button.onclick = act(() => open(key, row.entry.size));
   word(row);
   return row;
 }
 
 // Says what a row is of, in words that are new again and again.
 function word({ key, order, entry, button, line }) {
-  button.textContent = isElement(key) ? preview(entry) : shown(key);
+  button.textContent = isElement(key) ? preview(entry) : beginning(key);
   if (order === marked) button.setAttribute("aria-current", "true");
   else button.removeAttribute("aria-current");
   const [, bytes, modified, expires] = line.children;
@@ -145,8 +150,7 @@ function word({ key, order, entry, button, line }) {
 function preview({ value, value_base64, size: all }) {
   if (all === 0) return "(empty)";
   if (value === undefined && value_base64 === undefined) return `(${size(all)})`;
-  const bytes = value === undefined ? bytesOf({ key_base64: value_base64 }) : utf8.encode(value);
-  return shown(bytes.subarray(0, PREVIEW)) + (bytes.length > PREVIEW ? "…" : "");
+  return beginning(value === undefined ? bytesOf({ key_base64: value_base64 }) : utf8.encode(value));
 }
 
 export function reword() {

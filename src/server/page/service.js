@@ -5,6 +5,8 @@ import { textOf } from "./words.js";
 const SILENCE = 15_000; // ms; a service that lives says something every 5 s
 const FIRST_PAUSE = 500; // ms
 const LONGEST_PAUSE = 30_000;
+const LONGEST_IN_PATH = 4096; // bytes of a key: who is between may take no more
+const METHODS = { get: "GET", put: "PUT", remove: "DELETE" };
 
 export const utf8 = new TextEncoder();
 
@@ -133,8 +135,15 @@ export function namespacePath(namespace) {
   return `v1/${encode(utf8.encode(namespace))}`;
 }
 
-// A browser takes `.` and `..` behind a slash for directories, however they are written.
-export function keyPath(namespace, bytes) {
-  const slash = [".", ".."].includes(textOf(bytes)) ? "%2F" : "/";
-  return namespacePath(namespace) + slash + encode(bytes);
+// Asks for a verb on an entry. A key that cannot stand in a path is the beginning of the body: it is too long, or
+// a browser takes it for a directory, however it is written.
+export function askFor(verb, namespace, key, { query = "", headers, body = null } = {}) {
+  const path = namespacePath(namespace);
+  if (key.length > LONGEST_IN_PATH || [".", ".."].includes(textOf(key))) {
+    const whole = new Blob([key, body ?? ""]);
+    return ask(`${path}?op=${verb}&key=${key.length}${query}`, { method: "POST", headers, body: whole });
+  }
+  const method = METHODS[verb];
+  if (method) return ask(`${path}/${encode(key)}`, { method, headers, body });
+  return ask(`${path}/${encode(key)}?op=${verb}${query}`, { method: "POST", headers });
 }

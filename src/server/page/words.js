@@ -1,6 +1,7 @@
 // Bytes, sizes and times as a person reads them: the words that `kv ls -l` has at a terminal.
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+const MOST = 160; // characters of a key, or of an element, in its row
 
 export function bytes(number) {
   if (number < 1024) return `${number} B`;
@@ -35,6 +36,16 @@ export function shown(bytes) {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u001f\u007f\ufeff]/g, (c) => (c === "\ufeff" ? "\\ufeff" : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`));
+}
+
+// So much of it as a row has room for.
+export function beginning(bytes) {
+  const chars = [...shown(bytes.subarray(0, 4 * MOST + 4))];
+  return chars.length > MOST ? `${chars.slice(0, MOST).join("")}…` : chars.join("");
+}
+
+export function entries(number) {
+  return `${number.toLocaleString()} ${number === 1 ? "entry" : "entries"}`;
 }
 
 export function textOf(bytes) {

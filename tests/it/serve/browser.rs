@@ -3,6 +3,7 @@
 mod foreign;
 mod keyboard;
 mod live;
+mod others;
 mod search;
 mod values;
 

@@ -63,10 +63,11 @@ fn the_page_is_used_with_keys_and_read_aloud_and_fits_small_screens() {
     kv.put("b", "changed");
     tab.until("document.getElementById('value').textContent === 'changed'");
     assert_eq!(focused(&mut tab), "b");
-    tab.press("Escape");
-    tab.until("document.getElementById('entry').hidden");
     kv.run(["remove", "b"]).ends(Exit::Success);
     tab.until("document.querySelectorAll('#rows tr').length === 2");
+    assert_eq!(focused(&mut tab), "c");
+    tab.press("Escape");
+    tab.until("document.getElementById('entry').hidden");
     assert_eq!(focused(&mut tab), "c");
 
     // A search, and out of it.
@@ -99,6 +100,13 @@ fn the_page_is_used_with_keys_and_read_aloud_and_fits_small_screens() {
     tab.until("!document.getElementById('entry').hidden");
     tab.press("Escape");
     tab.until("!document.getElementById('about').hidden");
+
+    // So it is where no row is left.
+    assert_eq!(focused(&mut tab), "c");
+    kv.run(["remove", "c"]).ends(Exit::Success);
+    tab.until("document.querySelectorAll('#rows tr').length === 0");
+    is_focused(&mut tab, "wanted");
+    tab.value("document.activeElement.blur()");
 
     // The keys are told there.
     tab.press("?");

@@ -73,7 +73,7 @@ fn what_changes_is_shown_at_once_and_what_was_missed_after_a_restart() {
         tab.value("document.getElementById('edit-value').value"),
         "mine"
     );
-    tab.click("#cancel");
+    tab.click("#theirs");
     tab.until("document.getElementById('value').textContent === 'three'");
     kv.run(["remove", "d"]).ends(Exit::Success);
     tab.until("document.getElementById('facts').textContent.endsWith('gone')");
@@ -157,6 +157,11 @@ fn a_list_is_shown_with_its_elements_in_their_order() {
     push(&"y".repeat(300));
     let long = format!("{}…", "y".repeat(160));
     until_keys(&mut tab, &["(4.9 KiB)", &long]);
+    // The focus of an element that somebody takes goes to the next one.
+    tab.value("document.querySelector('#rows button').focus()");
+    kv.run(["pop", "jobs"]).ends(Exit::Success);
+    until_keys(&mut tab, &[&long]);
+    assert_eq!(tab.text(":focus"), long);
     // An element is an entry like others.
     tab.click("#rows tr:last-child button");
     tab.until(&format!(

@@ -140,6 +140,48 @@ fn what_the_editor_does_not_keep_is_not_edited_and_what_it_keeps_is() {
     kv.run(["remove", "theirs"]).ends(Exit::Success);
     tab.fill("edit-value", "mine");
     tab.click("#editor button");
-    tab.until("document.getElementById('message').textContent.startsWith('Somebody has changed')");
+    tab.until("document.getElementById('message').textContent.startsWith('Somebody has removed')");
     kv.lacks("theirs");
+}
+
+#[test]
+fn keys_of_any_length_and_values_without_a_byte_are_entries_like_others() {
+    if !has_program("chromium") {
+        return cannot_run("chromium, in which the page is looked at, is not installed");
+    }
+    let kv = Sandbox::new();
+    let long = "k".repeat(65_535);
+    kv.put(&long, "one");
+    kv.put("empty", "");
+    let server = Server::of(&kv, &[]);
+    let mut tab = Tab::new(&kv);
+    tab.open(&format!("http://{}/", server.address()));
+    tab.until_live();
+    tab.until("document.querySelectorAll('#rows tr').length === 2");
+
+    // Its row has a part of it, and the entry all.
+    let keys = tab.keys();
+    assert!(keys == ["empty".to_owned(), "k".repeat(160) + "…"]);
+    open(&mut tab, &long, &long);
+    assert_eq!(tab.text("#value"), "one");
+    let is_low = tab.value("document.getElementById('name').clientHeight < 200");
+    assert_eq!(is_low, true);
+    change(&mut tab, "two");
+    kv.holds(&long, "two");
+    tab.fill("ttl", "1h");
+    tab.click("#expiry button");
+    tab.until("document.getElementById('facts').textContent.includes('expires')");
+    tab.click("#remove");
+    tab.until("document.getElementById('confirm').open");
+    assert_eq!(tab.text("#doomed"), "k".repeat(160) + "…");
+    tab.click("#confirm button[value=yes]");
+    tab.until("document.querySelectorAll('#rows tr').length === 1");
+    kv.lacks(&long);
+
+    // No part is asked of what has none: the browser would tell of an error.
+    open(&mut tab, "empty", "empty");
+    assert_eq!(tab.text("#value"), "");
+    let codes = "JSON.stringify(performance.getEntriesByType('resource') \
+                 .filter(e => e.name.endsWith('/empty')).map(e => e.responseStatus))";
+    assert_eq!(tab.value(codes), "[200]");
 }
