@@ -203,6 +203,7 @@ async function conflict() {
   $("their-value").hidden = !theirs;
   $("theirs").textContent = theirs ? "Take theirs" : "Leave it removed";
   offer(true);
+  $("mine").scrollIntoView({ block: "nearest" });
   return new Error(theirs ? CHANGED : REMOVED);
 }
 

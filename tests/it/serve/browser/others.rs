@@ -25,6 +25,11 @@ fn until_told(tab: &mut Tab, what: &str) {
          && document.getElementById('message').textContent === 'Somebody has {what} it meanwhile.'"
     ));
     assert_eq!(tab.value("document.getElementById('usual').hidden"), true);
+    // The choice is on the screen, above what is told.
+    tab.until(
+        "document.getElementById('mine').getBoundingClientRect().bottom \
+         <= document.getElementById('message').getBoundingClientRect().top",
+    );
 }
 
 /// Tells whether something is to be seen.
