@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::HeaderMap;
+use axum_core::body::Body;
+use hyper::http::HeaderMap;
 use memchr::memrchr;
 use tokio::sync::OwnedSemaphorePermit;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::http::{HeaderMap, HeaderName, header};
+use hyper::http::{HeaderMap, HeaderName, header};
 
 use crate::store::{Condition, Etag, Meta, Time};
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse as _, Response};
+use hyper::body::Bytes;
+use hyper::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::exit::Exit;

@@ -6,8 +6,8 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::header;
-use axum::response::IntoResponse as _;
+use axum_core::response::IntoResponse as _;
+use hyper::http::header;
 
 use crate::store::{Follower, Listed, Meta, Namespace};
 use crate::wire::entry;

@@ -1,6 +1,6 @@
 //! What a request says of an entry that it puts, in headers of ours.
 
-use axum::http::{HeaderMap, HeaderName};
+use hyper::http::{HeaderMap, HeaderName};
 
 use crate::store::units::ttl;
 use crate::store::{Expiry, Time};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
+use hyper::http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use sha1::{Digest as _, Sha1};
 
 use crate::exit::Exit;

@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum_core::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;

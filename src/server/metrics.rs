@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use axum::http::{Method, StatusCode};
-use axum::response::IntoResponse as _;
+use axum_core::response::IntoResponse as _;
+use hyper::http::{Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 

@@ -10,10 +10,10 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum_core::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::http::{HeaderMap, Request, StatusCode, header};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 

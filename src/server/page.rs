@@ -1,9 +1,9 @@
 //! The page at `/`, to look around a store in a browser. It is text in the binary, it knows nothing of
 //! the store, and it asks for what it shows by the paths that every client has.
 
-use axum::body::Body;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse as _, Response};
+use hyper::http::header;
 
 use super::reply::json;
 

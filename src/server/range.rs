@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use axum::http::{HeaderMap, header};
 use http_range_header::parse_range_header;
+use hyper::http::{HeaderMap, header};
 
 use crate::store::Etag;
 

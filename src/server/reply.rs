@@ -4,10 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse, Response};
+use hyper::body::Bytes;
 use hyper::body::Frame;
+use hyper::http::{HeaderName, HeaderValue, StatusCode, header};
 use rustix::io::Errno;
 
 use crate::exit::Exit;

@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum_core::body::Body;
 use http_body_util::BodyExt as _;
+use hyper::body::Bytes;
+use hyper::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, HttpBody as _};
-use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse as _, Response};
+use hyper::body::Body as _;
+use hyper::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
 use crate::exit::Exit;
 use crate::wire::http::request::{OnKey, op};

@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
-use axum::http::{HeaderName, HeaderValue, Method, Request};
-use axum::response::{IntoResponse as _, Response};
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse as _, Response};
+use hyper::body::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
+use hyper::http::{HeaderName, HeaderValue, Method, Request};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use crate::wire::http::answer::{self, Head, LATE, PROTOCOL, VERSION};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse as _;
+use axum_core::body::Body;
+use axum_core::response::IntoResponse as _;
+use hyper::http::{HeaderMap, StatusCode};
 
 use crate::store::key::MAX_KEY_LEN;
 use crate::store::{End, Expiry, Namespace, lists};

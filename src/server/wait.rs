@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::http::StatusCode;
+use hyper::http::StatusCode;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, oneshot};
 
 use crate::exit::Exit;
