@@ -52,7 +52,7 @@ calls() {
 }
 
 tell() {
-    local goal='within 5 ms of the put' r over
+    local goal='within 5 ms of the put' r over server
     if [ -z "$2" ] || ! have inotifywait:inotify-tools; then
         not_measured "a put and its line, $1" "$goal"
         return
@@ -65,9 +65,10 @@ tell() {
         until_told kv "$2" watch
         until_told peer inotifywait -q -m -r -e moved_to,create "$KV_STORE"
         "$2" serve --listen "unix:$scratch/socket" 2>/dev/null &
+        server=$!
         until_told http "$2" --store "http+unix:$scratch/socket" watch
-        kill $!
-        wait $! 2>/dev/null || true
+        kill $server
+        wait $server 2>/dev/null || true
     done
     r=$(ratio "$scratch/kv.us" "$scratch/peer.us")
     over=$(calc "$(median <"$scratch/kv.us") - $(median <"$scratch/alone.us")" '%.0f')
