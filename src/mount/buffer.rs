@@ -8,9 +8,6 @@ use crate::store::{Condition, Deadline, Etag, Expiry, Meta, Time};
 
 use super::draft::Draft;
 
-/// What is appended is kept up to so many bytes, to be added to the value in one step.
-pub(super) const LONGEST_TAIL: usize = 1 << 20;
-
 /// What all share who change a file together. Whoever empties it on opening has one of their own: of
 /// several who write a file anew at once, each stores a whole.
 #[derive(Debug, Default)]
@@ -46,7 +43,7 @@ impl Buffer {
     /// Lets others see what became of it.
     pub(super) fn show(&self, state: &State, now: Time) {
         let modified = state.modified.unwrap_or(now);
-        let tail = state.tail.len() as u64;
+        let tail = state.tail.len();
         let draft = state.draft.as_ref().filter(|_| tail == 0);
         *self.snapshot.lock() = Snapshot {
             draft: draft.map(|draft| (draft.len(), modified)),
@@ -105,7 +102,7 @@ pub(super) struct State {
     /// With a tail it is only how the value looks with that, and is not stored.
     pub(super) draft: Option<Draft>,
     /// What is to be added to the value, whatever that is by then.
-    pub(super) tail: Vec<u8>,
+    pub(super) tail: Draft,
     /// Whether something is to be stored: for a whole that it is there, and empty, if nothing more.
     pub(super) is_changed: bool,
     pub(super) modified: Option<Time>,
@@ -148,7 +145,7 @@ impl State {
 
     /// Tells whether it is the key's value emptied, and nobody has written anything.
     pub(super) fn is_idle(&self) -> bool {
-        let is_empty = self.draft.as_ref().is_some_and(|draft| draft.len() == 0);
+        let is_empty = self.draft.as_ref().is_some_and(Draft::is_empty);
         let is_new = self.is_whole && self.is_changed && !self.was_written;
         self.kind == Kind::Key && is_new && is_empty
     }

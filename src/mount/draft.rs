@@ -14,6 +14,8 @@ use super::{Answer, Spill};
 
 /// Content up to this length is kept in memory.
 const LONGEST_IN_MEMORY: u64 = 1 << 20;
+/// So many bytes are moved from one to another at once.
+const PART: usize = 1 << 20;
 
 /// Bytes that can be read and written anywhere.
 #[derive(Debug)]
@@ -61,6 +63,10 @@ impl Draft {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(_, len) => *len,
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Reads up to so many bytes at an offset.
@@ -116,6 +122,17 @@ impl Draft {
             },
         }
         Ok(undo)
+    }
+
+    /// Writes all of another behind its end.
+    pub(super) fn add(&mut self, other: &Self, spill: &Spill) -> io::Result<()> {
+        let mut at = 0;
+        while at < other.len() {
+            let part = other.read(at, PART)?;
+            self.write(self.len(), &part, spill)?;
+            at += part.len() as u64;
+        }
+        Ok(())
     }
 
     /// Takes the last write back.

@@ -138,7 +138,7 @@ impl App {
     pub(super) fn load(&self, handle: &Handle, state: &mut State) -> Result<()> {
         if !state.tail.is_empty() {
             self.view(&handle.inode, state)?;
-            state.tail.clear();
+            state.tail = Draft::default();
             return Ok(());
         }
         if state.draft.is_none() {
@@ -160,8 +160,8 @@ impl App {
     pub(super) fn view(&self, inode: &Inode, state: &mut State) -> Result<()> {
         if state.draft.is_none() {
             let mut draft = self.draft_of(inode.name().as_ref(), state)?;
-            let written = draft.write(draft.len(), &state.tail, &self.spill);
-            _ = written.map_err(|err| failure("write", self, err))?;
+            let written = draft.add(&state.tail, &self.spill);
+            written.map_err(|err| failure("write", self, err))?;
             state.draft = Some(draft);
         }
         Ok(())
@@ -344,17 +344,20 @@ impl App {
         let found = store.stat(namespace, key, self.now())?;
         let found = found.ok_or_else(|| stale("store", Some(file)))?;
         // An append to what expires just now would make a value that never does.
-        let is_added = match found.expires {
-            None => {
-                store.append(namespace, key, &state.tail, clock)?;
+        let is_added = match (&state.tail, found.expires) {
+            (Draft::Memory(tail), None) => {
+                store.append(namespace, key, tail, clock)?;
                 true
             }
-            Some(_) => modify::append(store, namespace, key, &state.tail, clock, false)?,
+            (tail, _) => {
+                let tail = || tail.source(&self.spill);
+                modify::append(store, namespace, key, tail, clock, false)?
+            }
         };
         if !is_added {
             return Err(stale("store", Some(file)));
         }
-        state.tail.clear();
+        state.tail = Draft::default();
         state.draft = None;
         if let Some(expiry) = state.expiry.take() {
             store.expire(namespace, key, expiry, clock)?;

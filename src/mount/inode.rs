@@ -14,6 +14,7 @@ use crate::store::Time;
 
 use super::Answer;
 use super::buffer::{Buffer, Pin, Snapshot, State};
+use super::draft::Draft;
 use super::nodes::FullKey;
 use super::reader::Reader;
 
@@ -338,7 +339,7 @@ impl Inode {
         state.is_given_up = true;
         self.forget(buffer);
         if !state.tail.is_empty() && self.name().is_some() {
-            state.tail.clear();
+            state.tail = Draft::default();
             (state.draft, state.is_changed, state.modified) = (None, false, None);
         }
     }

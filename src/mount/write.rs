@@ -7,8 +7,7 @@ use fuser::Errno;
 
 use crate::store::{Result, Time};
 
-use super::buffer::State;
-use super::buffer::{Buffer, Kind, LONGEST_TAIL};
+use super::buffer::{Buffer, Kind, State};
 use super::draft::{Draft, Undo, must_have_room};
 use super::errors::stale;
 use super::inode::{Handle, Mode};
@@ -17,7 +16,8 @@ use super::{Answer, App, failure, follow};
 
 /// What a buffer was before something was written to it.
 struct Before {
-    tail: usize,
+    tail: Option<Undo>,
+    draft: Option<Undo>,
     is_changed: bool,
     is_given_up: bool,
     was_written: bool,
@@ -122,20 +122,25 @@ pub(super) fn write_file(
     let mut state = buffer.state();
     let was_pending = state.is_pending();
     let is_tail = state.draft.is_none() || !state.tail.is_empty();
-    let fits = state.tail.len() + bytes.len() <= LONGEST_TAIL;
-    let adds = offset.is_none() && is_tail && fits && handle.inode.name().is_some();
+    let adds = offset.is_none() && is_tail && handle.inode.name().is_some();
     if !adds {
         app.answer(load_to_write(app, handle, &mut state))?;
     }
-    let mut undo = None;
+    let (mut tail, mut undo) = (None, None);
+    if adds {
+        let end = state.tail.len();
+        tail = Some(write_draft(app, &mut state.tail, end, bytes)?);
+    }
     if let Some(draft) = &mut state.draft {
-        let offset = offset.unwrap_or(draft.len());
-        must_have_room(&app.config.disk, draft.len(), offset)?;
-        let written = draft.write(offset, bytes, &app.spill);
-        undo = Some(app.answer(written.map_err(|err| failure("write", app, err)))?);
+        let written = write_draft(app, draft, offset.unwrap_or(draft.len()), bytes);
+        if written.is_err() {
+            take_from(app, Some(&mut state.tail), tail.as_ref());
+        }
+        undo = Some(written?);
     }
     let before = Before {
-        tail: state.tail.len(),
+        tail,
+        draft: undo,
         is_changed: state.is_changed,
         is_given_up: state.is_given_up,
         was_written: state.was_written,
@@ -143,7 +148,6 @@ pub(super) fn write_file(
         owes: handle.owes.load(SeqCst),
     };
     if adds {
-        state.tail.extend_from_slice(bytes);
         handle.hold_on(&mut handle.reader.lock(), None);
     }
     state.note_written(now);
@@ -154,25 +158,29 @@ pub(super) fn write_file(
         follow::lead(app, handle, &buffer, &state);
     }
     if syncs && let Err(err) = app.store_through(handle, &buffer, &mut state) {
-        take_back(app, handle, &buffer, &mut state, (before, undo));
+        take_back(app, handle, &buffer, &mut state, &before);
         return Err(err);
     }
     Ok(())
 }
 
-/// Takes back what could not be stored with the write that it came with.
-fn take_back(
-    app: &App,
-    handle: &Handle,
-    buffer: &Arc<Buffer>,
-    state: &mut State,
-    (before, undo): (Before, Option<Undo>),
-) {
-    state.tail.truncate(before.tail);
-    if let Some((draft, undo)) = state.draft.as_mut().zip(undo) {
-        let undone = draft.undo(&undo);
+fn write_draft(app: &App, draft: &mut Draft, offset: u64, bytes: &[u8]) -> Answer<Undo> {
+    must_have_room(&app.config.disk, draft.len(), offset)?;
+    let written = draft.write(offset, bytes, &app.spill);
+    app.answer(written.map_err(|err| failure("write", app, err)))
+}
+
+fn take_from(app: &App, draft: Option<&mut Draft>, undo: Option<&Undo>) {
+    if let Some((draft, undo)) = draft.zip(undo) {
+        let undone = draft.undo(undo);
         _ = app.answer(undone.map_err(|err| failure("write", app, err)));
     }
+}
+
+/// Takes back what could not be stored with the write that it came with.
+fn take_back(app: &App, handle: &Handle, buffer: &Arc<Buffer>, state: &mut State, before: &Before) {
+    take_from(app, Some(&mut state.tail), before.tail.as_ref());
+    take_from(app, state.draft.as_mut(), before.draft.as_ref());
     state.is_changed = before.is_changed;
     state.is_given_up = before.is_given_up;
     state.was_written = before.was_written;
@@ -201,7 +209,7 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
     let mut state = buffer.state();
     let was_pending = state.is_pending();
     if len == 0 {
-        state.tail.clear();
+        state.tail = Draft::default();
         state.draft = Some(Draft::default());
         state.is_whole = true;
     } else {

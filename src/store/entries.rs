@@ -203,7 +203,7 @@ pub trait Entries: Send + Sync {
         addition: &[u8],
         clock: &dyn Clock,
     ) -> Result<()> {
-        modify::append(self, namespace, key, addition, clock, true).map(drop)
+        modify::append(self, namespace, key, || addition, clock, true).map(drop)
     }
 
     /// Stores once more what a key holds, under another; its expiry and its time of modification come along.

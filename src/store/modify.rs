@@ -36,13 +36,13 @@ pub(super) fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
         .ok_or(NO_NUMBER)
 }
 
-/// Adds bytes to the end of a value; see [`Entries::append`]. Returns false where there is no such key,
-/// and it is not to be made.
-pub fn append<S: Entries + ?Sized>(
+/// Adds what a source gives, each time anew, to the end of a value; see [`Entries::append`]. Returns false
+/// where there is no such key, and it is not to be made.
+pub fn append<S: Entries + ?Sized, A: Source>(
     store: &S,
     namespace: &Namespace,
     key: &Key,
-    addition: &[u8],
+    addition: impl Fn() -> A,
     clock: &dyn Clock,
     makes: bool,
 ) -> Result<bool> {
@@ -61,7 +61,7 @@ pub fn append<S: Entries + ?Sized>(
         };
         let mut value = Joined {
             first: found.map(|entry| entry.value),
-            second: addition,
+            second: addition(),
         };
         let put = Put {
             expiry,
@@ -205,12 +205,12 @@ pub fn unchanged(found: Option<&Entry>) -> Condition {
 }
 
 /// One source behind another.
-struct Joined<'a, S> {
+struct Joined<S, A> {
     first: Option<S>,
-    second: &'a [u8],
+    second: A,
 }
 
-impl<S: Source> Source for Joined<'_, S> {
+impl<S: Source, A: Source> Source for Joined<S, A> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         if let Some(first) = &mut self.first {
             match first.read(buf)? {

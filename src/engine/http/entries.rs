@@ -219,7 +219,7 @@ impl Entries for Http {
         clock: &dyn Clock,
     ) -> Result<()> {
         if addition.len() > MAX_ADDITION {
-            return modify::append(self, namespace, key, addition, clock, true).map(drop);
+            return modify::append(self, namespace, key, || addition, clock, true).map(drop);
         }
         let ask = Ask::on_key(namespace, key, OnKey::Append);
         let behind_key = [ask.body, addition].concat();

@@ -304,3 +304,69 @@ f = os.open(\"log\", os.O_WRONLY | os.O_APPEND); os.write(f, b\"five\")
         }
     });
 }
+
+/// However much it is: it is kept in memory or in a file until then.
+#[test]
+fn what_is_added_is_behind_what_others_have_made_of_the_key() {
+    const LONG: usize = 1_100_000;
+    on_each(MOST, |kv, mount| {
+        let second = Mount::at(kv, "second");
+        let added = |byte| vec![byte; LONG];
+        let begin = |mount: &Mount, byte| {
+            let mut log = adds(mount);
+            log.write_all(&added(byte)).unwrap();
+            log
+        };
+        let holds = |parts: &[&[u8]]| {
+            let got = kv.run(["get", "log"]);
+            let value = got.stdout();
+            assert!(value == parts.concat(), "{} bytes", value.len());
+        };
+        kv.put("log", "x");
+        let log = begin(mount, b'1');
+        kv.run(["append", "log", "P"]).ends(Exit::Success);
+        close(log).unwrap();
+        holds(&[b"xP", &added(b'1')]);
+
+        let changes: [&dyn Fn(); 4] = [
+            &|| drop(kv.run(["expire", "log", "1h"]).ends(Exit::Success)),
+            &|| drop(second.shell(kv, "touch log").ends(Exit::Success)),
+            &|| drop(second.shell(kv, ": > log").ends(Exit::Success)),
+            &|| kv.put("log", "another"),
+        ];
+        for (change, left) in changes.into_iter().zip(["x", "x", "", "another"]) {
+            kv.put("log", "x");
+            let log = begin(mount, b'1');
+            change();
+            close(log).unwrap();
+            holds(&[left.as_bytes(), &added(b'1')]);
+        }
+
+        kv.run(["remove", "log"]).ends(Exit::Success);
+        mount.shell(kv, ">> log").ends(Exit::Success);
+        let (mut one, two) = (begin(mount, b'1'), begin(&second, b'2'));
+        one.sync_all().unwrap();
+        one.write_all(&added(b'3')).unwrap();
+        close(two).unwrap();
+        close(one).unwrap();
+        holds(&[&added(b'1'), &added(b'2'), &added(b'3')]);
+
+        kv.put("log", "x");
+        let script =
+            format!("{{ head -c {LONG} /dev/zero; kv append log P; kill -9 $BASHPID; }} >> log");
+        mount
+            .shell(kv, &format!("bash -c '{script}' || :"))
+            .ends(Exit::Success);
+        until("it is stored", || {
+            kv.run(["get", "log"]).stdout().len() == 2 + LONG
+        });
+        holds(&[b"xP", &added(0)]);
+        // What its time is over for is gone with it.
+        kv.run(["put", "--ttl", "1s", "log", "x"])
+            .ends(Exit::Success);
+        let log = begin(mount, b'1');
+        until("it expires", || !kv.run(["has", "log"]).status().success());
+        assert!(close(log).is_err());
+        second.stop();
+    });
+}
