@@ -73,7 +73,7 @@ pub(crate) use self::mounts::{Spot, disk_space, lacks_fuse, unmount};
 pub(crate) use self::ofd::{HAS_OFD_LOCKS, ofd_lock, ofd_locked};
 pub(crate) use self::process::{
     Supervisor, Waiter, count_descriptors, count_threads, detach, hand_down, host_name,
-    spawn_without_signals, survive_file_limit,
+    spawn_without_signals, survive_file_limit, without_signals,
 };
 pub(crate) use self::random::random;
 pub(crate) use self::socket::{accept, connect_unix, is_listening, read_into};

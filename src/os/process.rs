@@ -367,8 +367,13 @@ pub(crate) fn count_threads() -> usize {
 pub(crate) fn spawn_without_signals(
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
+    without_signals(|| thread::Builder::new().spawn(work))
+}
+
+/// Has a thread started that no signal is delivered to: it inherits what is blocked meanwhile.
+pub(crate) fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    let started = thread::Builder::new().spawn(work);
+    let started = spawn();
     if let Ok(before) = before {
         _ = before.thread_set_mask();
     }

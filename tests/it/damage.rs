@@ -75,6 +75,31 @@ fn a_listing_reports_damage_and_lists_the_others() {
 }
 
 #[test]
+fn of_thousands_that_several_threads_read_all_damage_is_told_and_all_others_are_listed() {
+    let kv = Sandbox::new();
+    let puts: String = (0..5_000)
+        .map(|n| format!("put k{n:04} v{n} --ttl 52w\n"))
+        .collect();
+    kv.feed(["batch", "--sync", "off"], puts.as_bytes())
+        .ends(Exit::Success);
+    let list = |keep: fn(usize) -> bool| -> String {
+        let kept = (0..5_000).filter(|&n| keep(n));
+        kept.map(|n| format!("k{n:04}\n")).collect()
+    };
+    kv.run(["ls"]).ends(Exit::Success).prints(list(|_| true));
+    let of_50 = |n: usize| n.is_multiple_of(50);
+    for n in (0..5_000).filter(|&n| of_50(n)) {
+        fs::write(kv.file_of(format!("k{n:04}").as_bytes()), "garbage").unwrap();
+    }
+    let ran = kv.run(["ls"]).ends(Exit::Damaged);
+    assert_eq!(ran.stdout_text(), list(|n| !n.is_multiple_of(50)));
+    ran.complains(&["is damaged"]);
+    kv.run(["ls", "--count", "k49*"])
+        .ends(Exit::Damaged)
+        .prints("98\n");
+}
+
+#[test]
 fn put_replaces_and_remove_removes_a_damaged_entry() {
     for (_, damage) in DAMAGES {
         let kv = damaged(damage);

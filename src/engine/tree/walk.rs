@@ -7,9 +7,13 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
+use crate::os;
 use crate::store::{Meta, Result, Selection, StoreError, Time};
 
 use super::codec::Damage;
@@ -17,6 +21,10 @@ use super::dir::Dir;
 use super::layout::NAME_LEN;
 use super::loose;
 use super::namespace_dir::NamespaceDir;
+
+/// From so many entries on, several threads read them.
+const MANY: usize = 1024;
+const THREADS: usize = 4;
 
 /// What is known of one entry found.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +76,7 @@ impl Entries {
         }
     }
 
-    /// Finds the entries that were asked for, dead ones too.
+    /// Finds the entries that were asked for, dead ones too. Of many, several threads read the headers.
     pub(super) fn collect(
         &mut self,
         space: &NamespaceDir,
@@ -78,46 +86,97 @@ impl Entries {
         let Some(objects) = space.dir_if_any("objects")? else {
             return Ok(());
         };
-        let walk = WalkDir::new(&objects.path)
-            .min_depth(1)
-            .max_depth(2)
-            .follow_root_links(false);
-        // The one whose entries come now: a directory comes before what is in it.
-        let mut shard: Option<(String, Dir)> = None;
-        for entry in walk {
-            let entry = match entry {
-                // A shard's directory is never removed, but a namespace can be.
-                Err(err) if is_gone(&err) => continue,
-                Err(err) => return Err(cannot_walk(err, &objects.path)),
-                Ok(entry) => entry,
-            };
-            let name = entry.file_name().to_str();
-            if entry.depth() == 1 {
-                shard = None;
-                if entry.file_type().is_dir() {
-                    if let Some(name) = name {
-                        let dir = space.dir_if_any(&["objects/", name].concat())?;
-                        shard = dir.map(|dir| (name.to_owned(), dir));
-                    }
-                } else if is_shard(entry.file_name()) {
-                    // What cannot be looked into may hold any number of keys.
-                    self.damaged.push(Damage::NotAFile.at(entry.into_path()));
-                }
-                continue;
+        let shards = self.shards(&objects)?;
+        let next = AtomicUsize::new(0);
+        let read_some = |found: &mut Self, most: usize| {
+            while found.found.len() < most
+                && let Some(shard) = shards.get(next.fetch_add(1, Relaxed))
+            {
+                found.read_shard(space, shard, selection, now)?;
             }
-            let name = name.filter(|name| name.len() == NAME_LEN);
-            let (Some((parent, dir)), Some(name)) = (&shard, name) else {
+            Ok(())
+        };
+        read_some(self, MANY)?;
+        if self.found.len() < MANY {
+            return Ok(());
+        }
+        let read_rest = || {
+            let mut found = Self::default();
+            read_some(&mut found, usize::MAX).map(|()| found)
+        };
+        thread::scope(|scope| {
+            let spawn = |_| {
+                let spawn = || thread::Builder::new().spawn_scoped(scope, read_rest);
+                os::without_signals(spawn).ok()
+            };
+            // Where there are no threads to be had, this one reads it all.
+            let others: Vec<_> = (1..THREADS).filter_map(spawn).collect();
+            let mut done = read_some(self, usize::MAX);
+            for other in others {
+                match other.join().expect("no thread panics") {
+                    Ok(found) => self.append(found),
+                    Err(err) => done = done.and(Err(err)),
+                }
+            }
+            done
+        })
+    }
+
+    /// Finds the names of the shards.
+    fn shards(&mut self, objects: &Dir) -> Result<Vec<String>> {
+        let mut shards = Vec::new();
+        for entry in names_in(&objects.path) {
+            let Some(entry) = entry? else { continue };
+            if entry.file_type().is_dir() {
+                shards.extend(entry.file_name().to_str().map(str::to_owned));
+            } else if is_shard(entry.file_name()) {
+                // What cannot be looked into may hold any number of keys.
+                self.damaged.push(Damage::NotAFile.at(entry.into_path()));
+            }
+        }
+        Ok(shards)
+    }
+
+    /// Reads the entries of one shard.
+    fn read_shard(
+        &mut self,
+        space: &NamespaceDir,
+        shard: &str,
+        selection: &Selection,
+        now: Time,
+    ) -> Result<()> {
+        // A shard's directory is never removed, but a namespace can be.
+        let Some(dir) = space.dir_if_any(&["objects/", shard].concat())? else {
+            return Ok(());
+        };
+        for entry in names_in(&dir.path) {
+            let Some(entry) = entry? else { continue };
+            let name = entry.file_name().to_str();
+            let Some(name) = name.filter(|name| name.len() == NAME_LEN) else {
                 continue;
             };
-            match self.read(dir, parent, name, selection, now) {
+            match self.read(&dir, shard, name, selection, now) {
                 Err(err) if err.is_of_one_entry() => {
                     self.damaged.push(err);
-                    self.damaged_keys.insert([parent, name].concat());
+                    self.damaged_keys.insert([shard, name].concat());
                 }
                 done => done?,
             }
         }
         Ok(())
+    }
+
+    /// Adds what another has found.
+    fn append(&mut self, other: Self) {
+        let behind = self.keys.len() as u64;
+        self.keys.extend_from_slice(&other.keys);
+        let moved = |found: Found| Found {
+            at: found.at + behind,
+            ..found
+        };
+        self.found.extend(other.found.into_iter().map(moved));
+        self.damaged.extend(other.damaged);
+        self.damaged_keys.extend(other.damaged_keys);
     }
 
     /// Reads one entry, and keeps it if it was asked for.
@@ -162,9 +221,20 @@ fn is_shard(name: &OsStr) -> bool {
     name.len() == 2 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
 }
 
+/// Goes through what is in a directory; `None` is what went away meanwhile.
+fn names_in(dir: &Path) -> impl Iterator<Item = Result<Option<DirEntry>>> {
+    let walk = WalkDir::new(dir).min_depth(1).max_depth(1);
+    let walk = walk.follow_root_links(false).into_iter();
+    walk.map(|entry| match entry {
+        Err(err) if is_gone(&err) => Ok(None),
+        Err(err) => Err(cannot_walk(err, dir)),
+        Ok(entry) => Ok(Some(entry)),
+    })
+}
+
 /// Says what could not be read. The error of a walk would name its path a second time.
-fn cannot_walk(err: walkdir::Error, objects: &Path) -> StoreError {
-    let path = err.path().unwrap_or(objects).to_owned();
+fn cannot_walk(err: walkdir::Error, dir: &Path) -> StoreError {
+    let path = err.path().unwrap_or(dir).to_owned();
     let source = match err.into_io_error() {
         Some(source) => source,
         // No link is followed.

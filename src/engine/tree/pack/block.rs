@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread;
 
+use crate::os;
 use crate::store::{Meta, Result, StoreError};
 
 use super::codec::{self, Record};
@@ -161,7 +161,7 @@ impl Ahead {
                 }
             }
         };
-        let started = thread::Builder::new().spawn(work);
+        let started = os::spawn_without_signals(work);
         started.ok().map(|_| Self {
             left: blocks,
             filled: receiver,
