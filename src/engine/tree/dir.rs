@@ -6,10 +6,10 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::os;
-use crate::store::{Result, StoreError};
+use crate::store::{OrCannot as _, Result, StoreError};
 
 use super::codec::Damage;
 use super::disk;
@@ -32,6 +32,12 @@ impl Dir {
     /// As [`Dir::open`]; `None` if there is no such file.
     pub(super) fn open_if_any(&self, name: &str) -> Result<Option<File>> {
         if_any(self.open(name), &|| self.path.join(name))
+    }
+
+    /// Opens it once more, to read the names in it.
+    pub(super) fn entries(&self) -> Result<rustix::fs::Dir> {
+        let opened = retry_on_intr(|| rustix::fs::Dir::read_from(&self.fd));
+        opened.or_cannot("read", &self.path)
     }
 
     /// Waits until the names in it are durable.

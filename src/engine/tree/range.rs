@@ -352,7 +352,7 @@ pub(super) fn range_of(name: &str) -> Option<Range<u64>> {
 /// Reads the names in the directory that are ranges.
 pub(super) fn names_in(dir: &Dir) -> Result<Vec<(String, Range<u64>)>> {
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir.fd).or_cannot("read", &dir.path)? {
+    for entry in dir.entries()? {
         let entry = entry.or_cannot("read", &dir.path)?;
         let name = entry.file_name().to_str().unwrap_or_default();
         names.extend(range_of(name).map(|range| (name.to_owned(), range)));

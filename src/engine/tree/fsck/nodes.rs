@@ -58,7 +58,7 @@ impl Node {
 /// Reads the names in a directory, in the order of their bytes. What goes meanwhile is left out.
 pub(super) fn read(dir: &Dir) -> Result<Vec<Node>> {
     let mut names: Vec<OsString> = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir.fd).or_cannot("read", &dir.path)? {
+    for entry in dir.entries()? {
         let entry = entry.or_cannot("read", &dir.path)?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {
