@@ -237,6 +237,40 @@ fn no_flip_in_the_list_of_packs_is_believed() {
 }
 
 #[test]
+fn beside_a_damaged_record_all_others_are_listed() {
+    let kv = Sandbox::new();
+    let lines = |keep: &dyn Fn(usize) -> bool| -> Vec<String> {
+        let kept = (0..3_000).filter(|&n| keep(n));
+        kept.map(|n| format!("k{n:04}\tvalue {n:04}.\n")).collect()
+    };
+    let import = || {
+        let all = lines(&|_| true).concat();
+        kv.feed(["import", "--tsv", "--sync", "off"], all.as_bytes())
+            .ends(Exit::Success);
+    };
+    import();
+    let pack = packs(&kv).remove(0);
+    let bytes = fs::read(&pack).unwrap();
+    let place =
+        |n: usize| memchr::memmem::find(&bytes, format!("value {n:04}.").as_bytes()).unwrap();
+    for damaged in [&[1_500][..], &[0, 2_999], &[700, 701, 702, 704]] {
+        for &n in damaged {
+            // Its value, or what is in front of its key: where it ends nobody knows then.
+            flip(&pack, place(n) - if n % 2 == 0 { 0 } else { 20 });
+        }
+        let mut want = lines(&|n| !damaged.contains(&n));
+        let listed = kv.run(["ls", "--values"]).ends(Exit::Damaged);
+        listed.prints(want.concat()).complains(&["is damaged"]);
+        want.reverse();
+        let listed = kv.run(["ls", "--values", "--reverse"]).ends(Exit::Damaged);
+        listed.prints(want.concat());
+        let ran = kv.run(["export"]).ends(Exit::Damaged);
+        assert_eq!(ran.stdout_text().lines().count(), want.len());
+        fs::write(&pack, &bytes).unwrap();
+    }
+}
+
+#[test]
 fn no_part_of_a_pack_is_taken_for_the_whole() {
     let lens = |len: usize| {
         let ends = [0, 1, 8, 15, 16, 17, len - 113, len - 112, len - 8, len - 1];

@@ -1,5 +1,6 @@
 //! The blocks of a pack, read one after another, by a thread of their own once they are many.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -20,8 +21,8 @@ const AHEAD: usize = 16;
 pub(super) struct Block {
     bytes: Vec<u8>,
     spots: Vec<Spot>,
-    /// What is wrong with the rest of the block.
-    pub(super) damage: Option<StoreError>,
+    /// What cannot be read of the block, and behind how many of the records it is.
+    pub(super) damages: VecDeque<(usize, StoreError)>,
 }
 
 /// Where a record's parts are in the bytes of its block.
@@ -38,15 +39,31 @@ impl Block {
     /// Reads a block in place of the one that was here.
     fn read(&mut self, pack: &Pack, number: usize) {
         self.spots.clear();
-        self.damage = self.try_read(pack, number).err();
+        self.damages.clear();
+        if let Err(damage) = self.try_read(pack, number) {
+            self.add_damage(damage);
+        }
+    }
+
+    fn add_damage(&mut self, damage: StoreError) {
+        self.damages.push_back((self.spots.len(), damage));
     }
 
     fn try_read(&mut self, pack: &Pack, number: usize) -> Result<()> {
-        pack.block(number, &mut self.bytes)?;
+        let begin = pack.block(number, &mut self.bytes)?;
         let mut at = 0;
         while at < self.bytes.len() {
-            let decoded = codec::decode(&self.bytes[at..], pack.frame());
-            let (record, len) = decoded.map_err(|damage| pack.damaged(damage))?;
+            let (record, len) = match codec::decode(&self.bytes[at..], pack.frame()) {
+                Ok(decoded) => decoded,
+                Err(damage) => {
+                    self.add_damage(pack.damaged(damage));
+                    // The hash pages know where the next record begins.
+                    let next = pack.next_start(begin + at as u64);
+                    let next = next.and_then(|next| usize::try_from(next - begin).ok());
+                    at = next.unwrap_or(usize::MAX);
+                    continue;
+                }
+            };
             let place = |place: usize| u32::try_from(place).expect("a block is short");
             let value_at = at + len - record.value.len();
             self.spots.push(Spot {
@@ -59,6 +76,21 @@ impl Block {
             at += len;
         }
         Ok(())
+    }
+
+    /// Takes what cannot be read between two neighbours of the records, or at an end: the first of it, or
+    /// in reverse the last. `before` is how many of the records are before that place.
+    pub(super) fn take_damage(&mut self, before: usize, reverse: bool) -> Option<StoreError> {
+        let next = match reverse {
+            false => self.damages.front(),
+            true => self.damages.back(),
+        };
+        next.filter(|(at, _)| *at == before)?;
+        let taken = match reverse {
+            false => self.damages.pop_front(),
+            true => self.damages.pop_back(),
+        };
+        taken.map(|(_, damage)| damage)
     }
 
     /// Returns how many records could be read.

@@ -112,8 +112,7 @@ impl Cursor {
             let block = self.pack.index()?.block_of(key);
             if block > next {
                 self.next = Some(block);
-                self.passed = self.block.len();
-                self.block.damage = None;
+                self.leave_block();
             }
         }
         while self.advance()? {
@@ -147,19 +146,25 @@ impl Cursor {
         true
     }
 
+    /// Passes over what is left of the block.
+    fn leave_block(&mut self) {
+        self.passed = self.block.len();
+        self.block.damages.clear();
+    }
+
     fn step(&mut self) -> Result<bool> {
         loop {
-            // Backward, what cannot be read of a block comes before what can.
-            if self.reverse
-                && self.passed == 0
-                && let Some(damage) = self.block.damage.take()
-            {
+            let before = match self.reverse {
+                false => self.passed,
+                true => self.block.len() - self.passed,
+            };
+            if let Some(damage) = self.block.take_damage(before, self.reverse) {
                 return Err(damage);
             }
             if self.passed < self.block.len() {
                 let number = match self.reverse {
-                    false => self.passed,
-                    true => self.block.len() - 1 - self.passed,
+                    false => before,
+                    true => before - 1,
                 };
                 self.passed += 1;
                 if !self.is_edge {
@@ -173,8 +178,7 @@ impl Cursor {
                 };
                 if is_late {
                     self.next = None;
-                    self.passed = self.block.len();
-                    self.block.damage = None;
+                    self.leave_block();
                     return Ok(false);
                 }
                 if !is_early {
@@ -182,10 +186,6 @@ impl Cursor {
                     return Ok(true);
                 }
                 continue;
-            }
-            // Where the next record begins nobody knows, but the next block does.
-            if let Some(damage) = self.block.damage.take() {
-                return Err(damage);
             }
             if !self.load() {
                 return Ok(false);

@@ -30,6 +30,8 @@ pub(crate) struct Pack {
     index: OnceLock<Index>,
     /// The hash pages that are kept, by their numbers.
     pages: OnceLock<Box<[KeptPage]>>,
+    /// Where records begin, once one was found to be damaged.
+    starts: OnceLock<Box<[u64]>>,
 }
 
 type KeptPage = OnceLock<Box<[u8; PAGE_LEN]>>;
@@ -91,6 +93,7 @@ impl Pack {
             geometry: named.geometry,
             index,
             pages: OnceLock::new(),
+            starts: OnceLock::new(),
         };
         Ok(Some((pack, stat.len())))
     }
@@ -237,8 +240,8 @@ impl Pack {
         Ok(self.index.get_or_init(|| index))
     }
 
-    /// Reads the records of a block.
-    pub(crate) fn block(&self, block: usize, bytes: &mut Vec<u8>) -> Result<()> {
+    /// Reads the records of a block, and returns where it begins.
+    pub(crate) fn block(&self, block: usize, bytes: &mut Vec<u8>) -> Result<u64> {
         let (begin, end) = self.index()?.range(block);
         let len = end
             .checked_sub(begin)
@@ -246,7 +249,33 @@ impl Pack {
         let len = len.ok_or_else(|| self.damaged(Damage::Field))?;
         // Blocks are of nearly the same length: little is filled with zeros for nothing.
         bytes.resize(len, 0);
-        self.read(bytes, begin)
+        self.read(bytes, begin).map(|()| begin)
+    }
+
+    /// Returns where the first record behind an offset begins, as far as hash pages can be read and are
+    /// not too many: for who comes upon a record that is damaged, and does not say where it ends.
+    pub(super) fn next_start(&self, offset: u64) -> Option<u64> {
+        let starts = self.starts.get_or_init(|| self.read_starts());
+        let next = starts.partition_point(|&start| start <= offset);
+        starts.get(next).copied()
+    }
+
+    fn read_starts(&self) -> Box<[u64]> {
+        let mut starts = Vec::new();
+        let pages = Some(self.geometry.pages).filter(|&pages| pages <= MOST_PAGES as u64);
+        for number in 0..pages.unwrap_or_default() {
+            let bytes = self.page(number).ok();
+            let page = bytes
+                .as_ref()
+                .and_then(|bytes| Page::read(bytes, self.geometry.id, number).ok());
+            for (_, slot) in page.into_iter().flat_map(Page::slots) {
+                // Where one ends another begins, whose own page may be one that cannot be read.
+                starts.extend([slot.offset, slot.offset + slot.len as u64]);
+            }
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        starts.into_boxed_slice()
     }
 
     /// Returns what the records have in common.
