@@ -359,9 +359,13 @@ pub(super) enum Found {
     NoName,
     Fixed,
     OtherKind,
-    /// What is assigned to it, or where, is an expression, which may be wrong.
+    /// What is assigned to it, or where, is an expression, which may be wrong; or bash makes something of
+    /// its own of what is assigned.
     Computed,
 }
+
+/// What bash sets behind each command, beside the variables that it has functions for.
+const SET_BY_BASH: [&CStr; 2] = [c"_", c"PIPESTATUS"];
 
 /// Looks at a variable that is to be set, or at the array of which one element is.
 pub(super) fn look_at(name: &OsStr, is_array: bool) -> Found {
@@ -371,19 +375,22 @@ pub(super) fn look_at(name: &OsStr, is_array: bool) -> Found {
     let base = name.as_bytes().split(|byte| *byte == b'[').next();
     let base = CString::new(base.unwrap_or_default()).unwrap_or_default();
     // SAFETY: they are C strings, and the variables are read at once.
-    let (is_name, attributes, is_reference) = unsafe {
+    let (is_name, attributes, is_computed) = unsafe {
         let is_name = legal_identifier(text.as_ptr()) != 0;
         if !is_name && (is_array || valid_array_reference(text.as_ptr(), 0) == 0) {
             return Found::NoName;
         }
         let attributes = |found: *mut Variable| found.as_ref().map_or(0, |found| found.attributes);
         let reference = attributes(find_variable_noref(base.as_ptr())) & ATT_NAMEREF != 0;
-        (is_name, attributes(find_variable(base.as_ptr())), reference)
+        let found = find_variable(base.as_ptr());
+        let is_own = |found: &Variable| !found.dynamic.is_null() || !found.assign.is_null();
+        let is_own = found.as_ref().is_some_and(is_own) || SET_BY_BASH.contains(&base.as_c_str());
+        (is_name, attributes(found), reference || is_own)
     };
     match attributes {
         all if all & (ATT_READONLY | ATT_NOASSIGN) != 0 => Found::Fixed,
         all if is_array && all & ATT_ASSOC != 0 => Found::OtherKind,
-        all if !is_name || is_reference || all & ATT_INTEGER != 0 => Found::Computed,
+        all if !is_name || is_computed || all & ATT_INTEGER != 0 => Found::Computed,
         _ => Found::Fine,
     }
 }

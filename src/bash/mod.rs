@@ -40,7 +40,7 @@ fn check(target: &Target<'_>) -> Result<(), String> {
     match ffi::look_at(target.name, target.is_array) {
         ffi::Found::Computed if target.is_taken => Err(format!(
             "cannot set `{shown}` to what is taken out of the store: use a plain variable, which is no element, \
-             reference or integer"
+             reference or integer, nor bash's own"
         )),
         ffi::Found::Fine | ffi::Found::Computed => Ok(()),
         ffi::Found::NoName => Err(format!("invalid name of a variable: `{shown}`")),

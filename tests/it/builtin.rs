@@ -124,7 +124,8 @@ fn a_variable_that_cannot_be_set_changes_nothing() {
         for name in fixed 'a b' '' 1x; do kv pop -v "$name" list; echo $?; kv incr -v "$name" n; echo $?; done
         kv ls -0 -v map; echo $?; kv ls -v keys; echo $?; kv stat -v x list; echo $?
         kv pop --wait 1s -v x list; echo $?
-        declare -i int; declare -n ref=a; for name in int 'a[0]' ref; do kv pop -v "$name" list; echo $?; done
+        declare -i int; declare -n ref=a
+        for name in int 'a[0]' ref _ LINENO EPOCHSECONDS PIPESTATUS; do kv pop -v "$name" list; echo $?; done
         kv put text '1 +'; kv get -v 'a[-9]' text 2> /dev/null; echo $?
         kv has n; echo $?; kv items list
         "$KV_BIN" get -v x n; echo $?
@@ -134,7 +135,7 @@ fn a_variable_that_cannot_be_set_changes_nothing() {
     let computed = |name: &str| {
         format!(
             "kv: cannot set `{name}` to what is taken out of the store: use a plain variable, which is no \
-             element, reference or integer\n2\n"
+             element, reference or integer, nor bash's own\n2\n"
         )
     };
     let wanted = [
@@ -145,7 +146,7 @@ fn a_variable_that_cannot_be_set_changes_nothing() {
         "kv: cannot set `map`: it is an associative array\n2\n".to_owned(),
         "kv: -v VAR needs -0\n2\nkv: -v VAR needs --field\n2\n".to_owned(),
         "kv: --wait <DURATION> cannot be used with -v <VAR> (see kv --help)\n2\n".to_owned(),
-        computed("int") + &computed("a[0]") + &computed("ref"),
+        ["int", "a[0]", "ref", "_", "LINENO", "EPOCHSECONDS", "PIPESTATUS"].map(computed).concat(),
         "5\n".to_owned(),
         "1\none\n".to_owned(),
         "kv: -v sets a variable of bash, which only the builtin can: `eval \"$(kv init bash)\"` loads it\n2\n"
