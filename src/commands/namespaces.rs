@@ -20,15 +20,20 @@ pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Ex
         None => {
             let is_table = args.long && !args.json && !args.null && session.out.is_terminal();
             let mut table = is_table.then(|| Table::new(HEADS, &args.screen));
+            let mut exit = Exit::Success;
             for namespace in session.store.namespaces()? {
-                // One that was removed since it was listed has nothing to tell.
-                let (entries, bytes) = match args.long {
-                    true => match session.store.info(&namespace, session.now())? {
-                        Some(info) => (info.entries, info.bytes),
-                        None => continue,
-                    },
-                    false => (0, 0),
-                };
+                let (mut entries, mut bytes) = (0, 0);
+                if args.long {
+                    match session.store.info(&namespace, session.now()) {
+                        Ok(Some(info)) => (entries, bytes) = (info.entries, info.bytes),
+                        // One that was removed since it was listed has nothing to tell.
+                        Ok(None) => continue,
+                        Err(err) => {
+                            exit = exit.max(session.fails(err));
+                            continue;
+                        }
+                    }
+                }
                 match &mut table {
                     Some(table) => {
                         let cells = vec![entries.to_string(), units::bytes(bytes.into())];
@@ -42,7 +47,7 @@ pub(super) fn run(args: &NamespacesArgs, session: &mut Session<'_>) -> Result<Ex
                 table.end(session.out).or_cannot_write()?;
             }
             session.store.check_namespaces()?;
-            Ok(Exit::Success)
+            Ok(exit)
         }
         Some(namespace) if args.dry_run => would_remove(namespace, session, end),
         Some(namespace) => {

@@ -1,13 +1,14 @@
 //! `kv namespaces`, and what a namespace can be called.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
 
 use crate::harness::{KV, Ran, Sandbox, cannot_run, names_in, until};
 use crate::kills::can_inject;
-use crate::machine::is_root;
+use crate::machine::{Commons, is_root};
 
 fn with(names: &[&str]) -> Sandbox {
     let kv = Sandbox::new();
@@ -165,6 +166,62 @@ fn one_that_cannot_get_another_name_is_removed() {
     assert_eq!(names_in(&kv.store()), ["b"]);
     kv.run(["-n", "a", "put", "k", "new"]).ends(Exit::Success);
     kv.run(["-n", "a", "ls"]).ends(Exit::Success).prints("k\n");
+}
+
+const OF_ALL: [(&[&str], &str); 5] = [
+    (&["export", "--all"], "\"namespace\":\"other\""),
+    (&["namespaces", "-l"], "1\t6\tother\n"),
+    (&["info"], "namespace: other\n"),
+    (&["fsck"], ""),
+    (&["gc"], ""),
+];
+
+#[test]
+fn one_that_this_user_may_not_enter_is_not_passed_over() {
+    let Some(commons) = Commons::new() else {
+        return;
+    };
+    let kv = &commons.kv;
+    for name in ["mine", "other"] {
+        kv.run(["-n", name, "put", "k", name]).ends(Exit::Success);
+    }
+    kv.shell("sh", "chmod -R a+rwX store; mkdir -m 700 store/lost+found")
+        .ends(Exit::Success);
+    let mode = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(kv.store().join("mine"), mode).unwrap();
+    };
+    let run = |args: &[&str]| Ran::of(&mut commons.kv_as((65_534, 65_534), args));
+    for closed in [0o000, 0o600] {
+        mode(closed);
+        for (args, other) in OF_ALL {
+            let ran = run(args).ends(Exit::Failure);
+            assert!(ran.stdout_text().contains(other), "{}", ran.report());
+            ran.complains(&["mine", "Permission denied"]);
+        }
+    }
+    mode(0o777);
+    run(&["namespaces"])
+        .ends(Exit::Success)
+        .prints("mine\nother\n");
+    run(&["export", "--all"]).ends(Exit::Success).warns("");
+}
+
+#[test]
+fn a_link_to_one_is_told_by_all_that_go_through_all() {
+    let kv = with(&["linked", "other"]);
+    fs::rename(kv.store().join("linked"), kv.path("elsewhere")).unwrap();
+    symlink(kv.path("elsewhere"), kv.store().join("linked")).unwrap();
+    symlink("nowhere", kv.store().join("broken")).unwrap();
+    for (args, other) in OF_ALL {
+        let ran = kv.run(args).ends(Exit::Damaged);
+        assert!(ran.stdout_text().contains(other), "{}", ran.report());
+        let told = [ran.stdout_text(), ran.stderr_text()].concat();
+        assert!(
+            told.contains("linked") && !told.contains("broken"),
+            "{told}"
+        );
+    }
 }
 
 /// A store in a container's image, say.

@@ -21,6 +21,9 @@ const LITTER_AGE: Duration = Duration::from_secs(60);
 /// namespaces there are. Collections of garbage look at all names.
 pub(super) const LOOKED_AT: usize = 256;
 
+/// What ext4 and others make at the root of a disk, for root alone.
+const LOST_AND_FOUND: &str = "lost+found";
+
 impl Tree {
     /// Names the namespaces; see [`crate::store::Entries::namespaces`].
     pub(super) fn list_namespaces(&self) -> Result<Vec<Namespace>> {
@@ -30,8 +33,8 @@ impl Tree {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root).or_cannot("read", &self.root)? {
             let entry = entry.or_cannot("read", &self.root)?;
-            // What else lies in the directory is not ours: lost+found, or a link, say.
-            if entry.file_type().is_ok_and(|kind| kind.is_dir())
+            // A link to a namespace is none, which whoever uses it is told: it is not passed over.
+            if entry.file_type().is_ok_and(|kind| !kind.is_file())
                 && let Ok(name) = Namespace::try_from(entry.file_name())
                 && self.is_namespace(&name)?
             {
@@ -43,16 +46,16 @@ impl Tree {
     }
 
     /// Tells whether a directory is a namespace. One that has lost its `format` is a damaged one:
-    /// whoever uses all namespaces must be told, and not pass it over. One that this user may not
-    /// look into is somebody else's: lost+found, say.
+    /// whoever uses all namespaces must be told, and not pass it over, and so it is of one that this user
+    /// may not look into, but for what file systems make themselves.
     fn is_namespace(&self, name: &Namespace) -> Result<bool> {
         let path = self.root.join(name.as_str());
+        let is_ours = name.as_str() != LOST_AND_FOUND;
         let has = |name: &str| match path.join(name).symlink_metadata() {
             Ok(_) => Ok(true),
             Err(err) => match err.kind() {
-                io::ErrorKind::NotFound
-                | io::ErrorKind::NotADirectory
-                | io::ErrorKind::PermissionDenied => Ok(false),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+                io::ErrorKind::PermissionDenied => Ok(is_ours),
                 _ => Err(err).or_cannot("look at", &path.join(name)),
             },
         };
