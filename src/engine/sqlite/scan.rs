@@ -237,7 +237,9 @@ impl Rows<'_> {
             if self.found.is_some() {
                 page.found.add(key, expires);
             }
-            if self.selection.matches(key) {
+            let is_wanted = self.selection.matches(key);
+            // One whose key is damaged may not look like what is asked for.
+            if is_wanted || !is_summed {
                 let found = match keys_only {
                     true => Found::expiring(expires),
                     false => Found::read(row, 1)?,
@@ -245,7 +247,7 @@ impl Rows<'_> {
                 // What it says of its expiry is not to be believed, and that it is damaged is told in
                 // its place.
                 let is_sound = found.is_sound(space.id, key);
-                if found.is_live(self.now) || !is_sound {
+                if (is_wanted && found.is_live(self.now)) || !is_sound {
                     page.keys.extend_from_slice(key);
                     page.ends.push(page.keys.len());
                     if !keys_only {

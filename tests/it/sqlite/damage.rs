@@ -108,6 +108,30 @@ fn a_listing_tells_what_it_lacks() {
 }
 
 #[test]
+fn a_row_whose_key_is_another_is_told_by_a_listing_of_a_part() {
+    let kv = sandbox();
+    (10..40).for_each(|n| kv.put(&format!("key{n}"), "v"));
+    let file = kv.store();
+    let bytes = fs::read(&file).unwrap();
+    // Where it stands first is the row, behind that is the index.
+    let at = bytes.windows(5).position(|part| part == b"key17").unwrap();
+    for flipped in [at + 2, at + 3, at + 4] {
+        let mut bytes = bytes.clone();
+        bytes[flipped] ^= 4;
+        fs::write(&file, bytes).unwrap();
+        for args in [
+            &["ls", "--prefix", "key1"][..],
+            &["ls", "key1[0-9]"],
+            &["ls", "--count", "key1*"],
+            &["ls", "--from", "key15", "--to", "key19", "--reverse"],
+            &["export", "key1*"],
+        ] {
+            kv.run(args).ends(Exit::Damaged).complains(&["damaged"]);
+        }
+    }
+}
+
+#[test]
 fn a_listing_of_many_steps_tells_what_it_lacks_though_others_write() {
     let kv = sandbox();
     let lines: String = (0..12_000).map(|n| format!("k{n}\tv\n")).collect();
