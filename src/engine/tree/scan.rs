@@ -290,8 +290,7 @@ impl Walk {
     /// Tells whether a newer pack hides a key with what cannot be listed of it.
     fn is_hidden(&self, head: usize, key: &[u8]) -> Result<bool> {
         let newer = &self.packed.sources()[..head];
-        let misses_some = |cursor: &Cursor| cursor.is_damaged || cursor.pack().geometry().lost > 0;
-        if self.blind.is_empty() && !newer.iter().any(misses_some) {
+        if self.blind.is_empty() && !newer.iter().any(Cursor::misses_some) {
             return Ok(false);
         }
         let Ok(key) = Key::new(key.to_vec()) else {
@@ -305,7 +304,7 @@ impl Walk {
                 return Ok(true);
             }
         }
-        for cursor in newer.iter().filter(|cursor| misses_some(cursor)) {
+        for cursor in newer.iter().filter(|cursor| cursor.misses_some()) {
             match cursor.pack().find(&hashed) {
                 Ok(None) => {}
                 Ok(Some(_)) => return Ok(true),

@@ -1,11 +1,13 @@
 //! Eviction: exactly the oldest go, from packs and from files alike.
 
+use std::fs;
 use std::time::{Duration, SystemTime};
 
 use kv::exit::Exit;
 
 use super::{contents, gc, ls, pack, packs};
 use crate::dated::date_file;
+use crate::files::flip;
 use crate::harness::{Sandbox, cannot_run, has_program};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -206,4 +208,35 @@ fn a_reader_of_the_keys_may_leave() {
     )
     .ends(Exit::Failure)
     .complains(&["cannot write to standard output"]);
+}
+
+#[test]
+fn beside_a_damaged_record_all_others_can_go() {
+    let kv = Sandbox::new();
+    let lines: String = (0..3_000)
+        .map(|n| format!("k{n:04}\tvalue {n:04}.\n"))
+        .collect();
+    kv.feed(["import", "--tsv", "--sync", "off"], lines.as_bytes())
+        .ends(Exit::Success);
+    let path = kv.space().join("packs").join(packs(&kv).remove(0));
+    let bytes = fs::read(&path).unwrap();
+    let place = bytes.windows(11).position(|part| part == b"value 1500.");
+    flip(&path, place.unwrap());
+    kv.put("loose", "v");
+    for (left, key) in [(2_900, "k2999"), (100, "k2999"), (1, "loose")] {
+        let options = ["-n", "default", "gc", "--max-entries", &left.to_string()];
+        kv.run(options).ends(Exit::Damaged);
+        kv.run(["ls", "--count"])
+            .ends(Exit::Damaged)
+            .prints(format!("{left}\n"));
+        kv.run(["has", key]).ends(Exit::Success);
+    }
+    // Nobody can say what it held.
+    kv.run(["get", "k1500"]).ends(Exit::Damaged);
+    let keys: String = (1_000..2_600).map(|n| format!("k{n:04}\n")).collect();
+    kv.feed(["remove", "--stdin"], keys.as_bytes())
+        .ends(Exit::No);
+    kv.lacks("k1500");
+    // Whose record it was the list cannot tell.
+    kv.run(["ls"]).ends(Exit::Damaged).prints("loose\n");
 }

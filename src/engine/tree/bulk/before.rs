@@ -39,11 +39,18 @@ impl PackedBefore {
     pub(in super::super) fn find(&mut self, key: &[u8]) -> Result<Before<'_>> {
         let mut found = None;
         for (number, cursor) in self.cursors.iter_mut().enumerate() {
-            if cursor.seek(key)? && cursor.key() == key {
+            // What is damaged is passed over: each try goes on behind it.
+            let is_there = loop {
+                match cursor.seek(key) {
+                    Err(StoreError::Damaged { .. }) => {}
+                    sought => break sought?,
+                }
+            };
+            if is_there && cursor.key() == key {
                 found = Some(number);
                 break;
             }
-            if cursor.pack().geometry().lost > 0 {
+            if cursor.misses_some() {
                 let key = Key::new(key.to_vec()).expect("only keys are looked for");
                 match cursor.pack().find(&HashedKey::of(&key)) {
                     Ok(_) => {}
@@ -56,5 +63,10 @@ impl PackedBefore {
             Some(number) => Before::Record(self.cursors[number].record()),
             None => Before::Nothing,
         })
+    }
+
+    /// Tells whether there are records that could not be read, as far as it was looked.
+    pub(in super::super) fn misses_some(&self) -> bool {
+        self.cursors.iter().any(Cursor::misses_some)
     }
 }

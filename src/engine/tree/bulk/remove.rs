@@ -69,7 +69,7 @@ impl Tree {
         failed: &mut dyn FnMut(StoreError),
     ) -> Result<u64> {
         let packs = maintenance.packs()?;
-        let mut fates = judge_packed(maintenance, packs.as_ref(), removals, now)?;
+        let (mut fates, misses_some) = judge_packed(maintenance, packs.as_ref(), removals, now)?;
         let packed = fates.iter().filter(|fate| fate.is_packed).count() as u64;
         let mut named = packs
             .as_ref()
@@ -79,19 +79,24 @@ impl Tree {
         let records: u64 = named.iter().map(|named| named.geometry.records).sum();
         if packed > 0 {
             let packs = packs.as_ref().expect("there are records");
-            // What takes less: to write what goes, or what stays. The former grows the disk, but
-            // marks of what was lost are not written anew.
-            let is_marked = named.iter().any(|named| named.geometry.lost > 0);
-            let written = if packed >= records / 2 && !is_marked {
-                named.clear();
-                is_rewritten = true;
+            // What takes less: to write what goes, or what stays. The former grows the disk, but what
+            // cannot be read is not written anew, nor are marks of what was lost.
+            let rest = match packed {
+                _ if misses_some || packed < records / 2 => None,
                 // Of each key there is one record at least: where as many go, none is left.
-                match packed == records {
-                    true => None,
-                    false => write_rest(maintenance, packs, &fates, now)?,
+                _ if packed == records => Some(None),
+                _ => match write_rest(maintenance, packs, &fates, now) {
+                    Err(StoreError::Damaged { .. }) => None,
+                    written => Some(written?),
+                },
+            };
+            is_rewritten = rest.is_some();
+            let written = match rest {
+                Some(written) => {
+                    named.clear();
+                    written
                 }
-            } else {
-                write_tombstones(maintenance, &fates, now)?
+                None => write_tombstones(maintenance, &fates, now)?,
             };
             if let Some((temp, geometry)) = written {
                 named.insert(0, maintenance.add_pack(temp, geometry)?);
@@ -140,12 +145,13 @@ impl Tree {
     }
 }
 
+/// Judges what packs hold of keys, and tells whether anything of that cannot be read.
 fn judge_packed<'a>(
     maintenance: &Maintenance,
     packs: Option<&Packs>,
     removals: &[Removal<'a>],
     now: Time,
-) -> Result<Vec<Fate<'a>>> {
+) -> Result<(Vec<Fate<'a>>, bool)> {
     let mut before = PackedBefore::open(&maintenance.space, packs)?;
     let mut fates = Vec::with_capacity(removals.len());
     for &removal in removals {
@@ -170,7 +176,7 @@ fn judge_packed<'a>(
             goes: record.is_some_and(|record| record.is_live(now) && is_wanted(&record)),
         });
     }
-    Ok(fates)
+    Ok((fates, before.misses_some()))
 }
 
 /// Tells whether the loose entry of a key, which hides what packs hold of it, is to be unlinked.

@@ -92,6 +92,12 @@ impl Cursor {
             .meta(self.current.expect("it stands on a record"))
     }
 
+    /// Tells whether there may be records that the cursor does not come upon: they could not be read, or
+    /// were lost before.
+    pub(crate) fn misses_some(&self) -> bool {
+        self.is_damaged || self.pack.geometry().lost > 0
+    }
+
     /// Returns the pack.
     pub(crate) fn pack(&self) -> &Pack {
         &self.pack
