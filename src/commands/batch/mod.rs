@@ -223,7 +223,8 @@ fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
     }
     if cli.is_about_the_store() {
         bail!(UsageError(
-            "--store, --sync, --busy-timeout and --token-file are given to the batch".to_owned()
+            "--store, --existing, --sync, --busy-timeout and --token-file are given to the batch"
+                .to_owned()
         ));
     }
     let Some(namespace) = cli.namespace().cloned() else {
