@@ -80,7 +80,16 @@ impl App {
             .as_ref()
             .and_then(amid)
             .or_else(|| all.iter().find_map(amid));
+        // What is nothing is the same as what the file is, if that is nothing now: only its time is another.
+        let is_nothing = |told: &Attributes| told.size == 0;
+        let now = match (held, &node) {
+            (Some((0, _)), Some(Node::File(file))) => {
+                self.file_attributes(file)?.filter(is_nothing)
+            }
+            _ => None,
+        };
         let told = match (held, node) {
+            _ if let Some(now) = now => now,
             (Some((size, modified)), node) => Attributes {
                 is_gone: node.is_none(),
                 ..Attributes::file(size, modified)

@@ -15,7 +15,7 @@ use super::errors::stale;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, failure, follow};
+use super::{Answer, App, descriptors, failure, follow};
 
 impl App {
     /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
@@ -25,8 +25,9 @@ impl App {
         if let Ok(buffer) = handle.written() {
             let _turn = handle.inode.turn.lock();
             let mut state = buffer.state();
-            // What others still write to is stored when they close it.
-            if state.writers == 1 {
+            // What others still write to is stored when they close it, and what was done through this one now
+            // if no close before could tell that it was the last.
+            if state.writers == 1 || handle.owes_to(&state) {
                 stored = self.store_through(&handle, &buffer, &mut state);
             }
             state.writers -= 1;
@@ -52,11 +53,11 @@ impl App {
             let untold = refused.filter(|_| handle.is_untold.load(SeqCst));
             return untold.map_or(Ok(()), Err);
         };
-        let file = (self.device.load(SeqCst), handle.number);
+        let file = descriptors::opened(self, handle.number, handle.mode);
         let is_own = Writer::of(closer).is_with(opener);
         let others = {
             let handle = Arc::clone(&handle);
-            move |process| handle.inode.others_of(&handle, process, is_own)
+            move |process| descriptors::others_of(&handle, process, is_own)
         };
         let was_killed = match os::closing(opener, closer, file, others) {
             Closing::InPart => return Ok(()),

@@ -176,27 +176,36 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
     *inode.last.lock() = Some(last);
 }
 
-/// Takes the name of a number away if others hold something of it that does not become what a buffer of an
-/// entry does, as that is emptied. It is the file's turn.
-pub(super) fn detach_held(
-    app: &App,
-    number: u64,
-    inode: &Inode,
-    emptied: Option<(&Arc<Buffer>, Pin)>,
-) -> bool {
+/// Tells whether others hold something of a number that does not become what a buffer of an entry does, as
+/// that is emptied. It is the file's turn.
+pub(super) fn is_held(number: u64, inode: &Inode, emptied: Option<(&Arc<Buffer>, Pin)>) -> bool {
     let leads = |is: &Arc<Handle>| is.number == number && !is.only_adds.load(SeqCst);
     let in_place = emptied.map(|(buffer, _)| inode.in_place(buffer));
     let is_led = in_place.is_some_and(|all| all.iter().any(leads));
     let holds_other = |is: &Arc<Handle>| {
         let follows = |(buffer, pin)| is.shares(buffer) || is_led && is.pin() == Some(pin);
-        is.held().is_some() && !emptied.is_some_and(follows)
+        is.held().is_some_and(|(len, _)| is.writes || len > 0) && !emptied.is_some_and(follows)
     };
-    let is_held = inode.handles_by(number).any(|is| holds_other(&is));
-    let node = app.nodes.lock().node(number).filter(|_| is_held);
+    inode.handles_by(number).any(|is| holds_other(&is))
+}
+
+/// Takes the name of a number away, so that another is found by it.
+pub(super) fn take_name(app: &App, number: u64) -> bool {
+    let node = app.nodes.lock().node(number);
     node.is_some_and(|node| {
         app.nodes.lock().detach(number, &node);
         true
     })
+}
+
+/// Lets who only reads nothing of a number go on with a buffer that was emptied: it is nothing, too. So do `all`
+/// who only read of it.
+pub(super) fn join(number: u64, inode: &Inode, emptied: &Arc<Buffer>, all: bool) {
+    for reader in inode.handles_by(number).filter(|is| !is.writes) {
+        if all || reader.held().is_some_and(|(len, _)| len == 0) {
+            reader.follow(Some(emptied));
+        }
+    }
 }
 
 /// Returns the number by which the kernel is told of what was found, once more. A file that others
@@ -205,11 +214,10 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
     let number = app.nodes.lock().find(node);
     let inode = number.and_then(|number| app.files.lock().numbered(number));
     if let (Some(number), Some(inode), Node::File(file)) = (number, inode, node) {
-        let is_other = |told| told != (found.size, found.modified);
-        let mut held = inode.handles_by(number).filter_map(|handle| handle.held());
-        if held.any(is_other) {
+        let found = (found.size, found.modified);
+        if inode.handles_by(number).any(|is| is.holds_other(found)) {
             app.in_turn(file, |inode| {
-                detach(app, number, inode, node);
+                detach(app, number, inode, (node, found.0));
                 Ok(())
             })?;
         }
@@ -219,7 +227,7 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
 
 /// Takes the name of a number away if it is open and what is held of it is not what the file is now.
 /// It is the file's turn.
-fn detach(app: &App, number: u64, inode: &Inode, node: &Node) {
+fn detach(app: &App, number: u64, inode: &Inode, (node, size): (&Node, u64)) {
     let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
     let etag = match (&pending, inode.name()) {
         (None, Some((namespace, key))) => app.look(&namespace, &key).ok().flatten(),
@@ -234,7 +242,11 @@ fn detach(app: &App, number: u64, inode: &Inode, node: &Node) {
         }
     };
     let mut open = inode.handles_by(number);
-    if open.any(|handle| handle.held().is_some() && !is_of_now(&handle)) {
+    let holds = |is: &Handle| {
+        is.held()
+            .is_some_and(|(len, _)| is.writes || len + size > 0)
+    };
+    if open.any(|handle| holds(&handle) && !is_of_now(&handle)) {
         app.nodes.lock().detach(number, node);
     }
 }

@@ -58,9 +58,11 @@ pub(super) struct Handle {
     /// What is changed through it; or, where it only reads, what others change of that which it holds.
     pub(super) buffer: Mutex<Option<Arc<Buffer>>>,
     pub(super) writes: bool,
+    /// How it was opened.
+    pub(super) mode: Mode,
     pub(super) opener: Option<Arc<Writer>>,
     /// How many descriptors of the file that process had then, which are of other openings.
-    beside: usize,
+    pub(super) beside: usize,
     /// How often its buffer will have been stored once what was done through it is.
     pub(super) owes: AtomicU64,
     /// Whether it was opened to add to the file, and nothing else was done through it.
@@ -87,6 +89,7 @@ impl Handle {
         number: u64,
         inode: &Arc<Inode>,
         (buffer, reader): (Option<Arc<Buffer>>, Option<Reader>),
+        mode: Mode,
         opener: Option<(Writer, usize)>,
     ) -> Self {
         let (opener, beside) = opener.unzip();
@@ -94,12 +97,13 @@ impl Handle {
             number,
             inode: Arc::clone(inode),
             buffer: Mutex::new(buffer),
-            writes: opener.is_some(),
+            writes: mode.writes,
+            mode,
             opener: opener.map(Arc::new),
             beside: beside.unwrap_or_default(),
             owes: AtomicU64::default(),
-            only_adds: AtomicBool::default(),
-            is_anew: AtomicBool::default(),
+            only_adds: AtomicBool::new(mode.appends),
+            is_anew: AtomicBool::new(mode.truncates),
             refused: Mutex::default(),
             is_untold: AtomicBool::default(),
             is_handed_on: AtomicBool::default(),
@@ -205,6 +209,9 @@ impl Handle {
 
     /// Returns the size and time of what it holds, if that need not be what the file is now.
     pub(super) fn held(&self) -> Option<(u64, Time)> {
+        if self.only_writes_anew() {
+            return None;
+        }
         match self.buffer().map(|buffer| buffer.snapshot()) {
             Some(told) if told.tail.is_some() => None,
             Some(Snapshot {
@@ -212,6 +219,19 @@ impl Handle {
             }) => Some(draft),
             _ => *self.stat.lock(),
         }
+    }
+
+    /// Tells whether it holds something else than what is told of the file. To who only reads nothing is nothing,
+    /// whenever it became so.
+    pub(super) fn holds_other(&self, told: (u64, Time)) -> bool {
+        let is_nothing = |len| !self.writes && (len, told.0) == (0, 0);
+        self.held()
+            .is_some_and(|held| held != told && !is_nothing(held.0))
+    }
+
+    /// Tells whether it only writes what owes nothing to any entry: nobody can read that through it.
+    pub(super) fn only_writes_anew(&self) -> bool {
+        self.mode.only_writes && self.is_anew.load(SeqCst)
     }
 
     /// Returns the entry that what it holds was made of or stored as.
@@ -257,28 +277,6 @@ impl Inode {
         all.filter(move |handle| handle.number == number)
     }
 
-    /// Returns how many descriptors that are not of one of its openings to be written a process has of
-    /// what the kernel has by that number, at most. `is_own`: who closes it has opened it.
-    pub(super) fn others_of(&self, handle: &Arc<Handle>, process: u32, is_own: bool) -> usize {
-        let writers = || self.handles_by(handle.number).filter(|other| other.writes);
-        let newer = || writers().skip_while(|other| !Arc::ptr_eq(other, handle));
-        let Some(opener) = &handle.opener else {
-            return 0;
-        };
-        let is_its = |other: &Arc<Handle>| {
-            let is_left = other.is_handed_on.load(SeqCst);
-            !is_left && other.opener.as_ref().is_some_and(|by| by.is_with(opener))
-        };
-        match writers().count() {
-            0 | 1 => 0,
-            // It may have closed it by giving its descriptor another opening, as a shell does.
-            _ if is_own => usize::MAX,
-            _ if opener.is(process) => handle.beside + newer().skip(1).filter(is_its).count(),
-            // Which of them it was handed on nobody can tell.
-            _ => usize::MAX,
-        }
-    }
-
     /// Returns what whoever opens it goes on with.
     pub(super) fn buffer(&self) -> Option<Arc<Buffer>> {
         self.buffer.lock().clone()
@@ -289,6 +287,17 @@ impl Inode {
         let mut all = self.handles();
         all.retain(|is| is.writes && is.shares(buffer) && !is.is_anew.load(SeqCst));
         all
+    }
+
+    /// Tells whether a buffer is what all go on with who open the file to write: somebody changes what it
+    /// holds, or has emptied it, written nothing, and can read what others will.
+    pub(super) fn is_one_to_all(&self, buffer: &Arc<Buffer>) -> bool {
+        let is_idle = buffer.snapshot().is_idle;
+        let mut writers = self
+            .handles()
+            .into_iter()
+            .filter(|is| is.writes && is.shares(buffer));
+        writers.any(|is| !is.is_anew.load(SeqCst) || is_idle && !is.mode.only_writes)
     }
 
     /// Tells whether what somebody has added or changed in place is pending in a buffer.
@@ -356,6 +365,8 @@ impl Inode {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mode {
     pub(super) writes: bool,
+    /// Whether it reads nothing.
+    pub(super) only_writes: bool,
     pub(super) appends: bool,
     pub(super) truncates: bool,
     /// Whether the kernel looks again for what it is told to be stale.

@@ -14,7 +14,7 @@
 //!   follow    what others who have it open see of a change
 //!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
-//!   xattrs    extended attributes;  errors
+//!   xattrs    extended attributes;  errors;  descriptors  which are of an opening
 //! ```
 //!
 //! # What an open file holds, and what becomes of it
@@ -51,10 +51,14 @@
 //! event                            what it does
 //! changed through one opening      who only reads the same entry reads the change from then on
 //! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
-//!                                  for the name finds another. Who only adds to it holds nothing, and sees what comes
+//!                                  for the name finds another. Who only adds to it, or writes it anew and cannot read it,
+//!                                  holds nothing, and keeps the number; so does who only reads and holds what is empty,
+//!                                  and goes on with what was emptied
 //! emptied by O_TRUNC where others  it is emptied for them, too, as it is one file to them, and for who reads it by their
 //! have it open to write, and not   number. What they have changed is stored before
-//! anew
+//! anew; or anew, can read it, and
+//! have written nothing; or where
+//! somebody has locked it
 //! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now,
 //! fstat(2) after the last byte      but not behind what was given up
 //! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
@@ -92,7 +96,12 @@
 //! ```
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
-//! something by one hold the same. Only who adds to a file keeps its number beside who empties it.
+//! something by one hold the same. Who holds nothing is told what the file is.
+//!
+//! The kernel keeps the locks of flock(2) and fcntl(2) by number, too. That is why all of `9> lock` have one: they hold
+//! nothing. Where somebody holds something and can read it, what is emptied by another is another file, unless it is locked
+//! just then. For the mount to keep the locks, it would have to be told of signals (FUSE_INTERRUPT), as nobody could be
+//! killed who waits for one, and of each close before that returns, as it is not of who only reads.
 //!
 //! Whoever opens, stores, renames or removes a file does that in its turn ([`inode::Inode::turn`]), one
 //! after the other, so that nothing of this is decided on what another is about to change.
@@ -111,10 +120,11 @@
 //! something is pending:
 //!
 //! * Does the process that has opened the file, or the one that closes it, have it open still? Then only
-//!   a duplicate was closed. Which opening a descriptor is of nobody tells, so they are counted: a process
-//!   has it if it has more descriptors of the file than it had before it opened it and has opened since.
-//!   Where that is not known it is stored: what a close has told to be well is never lost. So it is where
-//!   several have it open to write and who closes it has opened it: shells close by dup2(2).
+//!   a duplicate was closed. Which opening a descriptor is of nobody tells, so they are counted, of those that
+//!   write and append as it does: a process has it if it has more of them than it had before it opened it and has
+//!   opened since. Where that is not known it is stored: what a close has told to be well is never lost. So it is
+//!   where who closes it has opened it and has had others: shells close by dup2(2). What was taken for a duplicate
+//!   and was none is stored once the kernel has released the opening.
 //! * Did a signal kill the process that has emptied it, and has not closed it before? Then a whole is not
 //!   stored. A part, and what is added, are, as in any other file system: databases and logs count on that.
 //!   That another than who has opened it was killed says nothing: `timeout cmd > mnt/k`, or who ran it, has
@@ -132,6 +142,7 @@
 
 mod buffer;
 mod change;
+mod descriptors;
 mod dir_index;
 mod draft;
 mod end;

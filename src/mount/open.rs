@@ -14,7 +14,7 @@ use crate::store::{Condition, Put};
 use super::buffer::{Buffer, Kind, Pin, State};
 use super::inode::{Handle, Inode, Mode};
 use super::reader::Reader;
-use super::{Answer, App, failure, follow};
+use super::{Answer, App, descriptors, failure, follow};
 
 /// What was removed since it was found is looked for so often more, after a pause each time: it may
 /// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
@@ -134,17 +134,34 @@ impl App {
             None if kind.is_none() && inode.name().is_none() => return Err(Errno::ESTALE),
             pin => pin.unwrap_or_default(),
         };
-        let now = self.now();
-        let mut emptied = State::emptied(pin, now);
+        let mut emptied = State::emptied(pin, self.now());
         emptied.kind = kind.unwrap_or_default();
-        let together = inode
-            .goes_on(pin)
-            .filter(|is| !inode.in_place(is).is_empty());
-        if mode.is_first
-            && follow::detach_held(self, number, inode, together.as_ref().map(|is| (is, pin)))
-        {
-            return Err(Errno::ESTALE);
+        let current = inode.goes_on(pin);
+        let mut together = current.clone().filter(|is| inode.is_one_to_all(is));
+        let with = together.as_ref().map(|is| (is, pin));
+        let mut is_locked = false;
+        if mode.is_first && follow::is_held(number, inode, with) {
+            // Who locks it counts on that all who have it open have one file.
+            is_locked = os::is_locked(self.device.load(SeqCst), number);
+            if is_locked {
+                together = current;
+            } else if follow::take_name(self, number) {
+                return Err(Errno::ESTALE);
+            }
         }
+        let emptied = self.emptied_for(inode, together, emptied);
+        follow::join(number, inode, &emptied, is_locked);
+        Ok(emptied)
+    }
+
+    /// Empties what some of those go on with who have a file open to write, or begins another for one.
+    fn emptied_for(
+        &self,
+        inode: &Inode,
+        together: Option<Arc<Buffer>>,
+        mut emptied: State,
+    ) -> Arc<Buffer> {
+        let now = self.now();
         if let Some(buffer) = together {
             let mut state = buffer.state();
             (emptied.writers, emptied.stores) = (state.writers, state.stores);
@@ -158,11 +175,11 @@ impl App {
                 follow::lead(self, &other, &buffer, &state);
             }
             drop(state);
-            return Ok(buffer);
+            return buffer;
         }
         let buffer = Buffer::new(emptied, now);
         inode.replace(&buffer);
-        Ok(buffer)
+        buffer
     }
 
     /// Lets who has emptied a file and written nothing leave it to others who have made it another since.
@@ -210,16 +227,16 @@ impl App {
     ) -> u64 {
         let opener = mode.writes.then(|| {
             let opener = Writer::of(mode.thread);
-            let is_alone = inode.handles_by(number).all(|other| !other.writes);
+            let is_alone = !inode
+                .handles_by(number)
+                .any(|other| descriptors::is_like(&other, mode));
             let beside = match is_alone {
                 true => 0,
-                false => opener.count_open((self.device.load(SeqCst), number)),
+                false => opener.count_open(descriptors::opened(self, number, mode)),
             };
             (opener, beside)
         });
-        let opened = Handle::new(number, inode, (buffer.clone(), reader), opener);
-        opened.only_adds.store(mode.appends, SeqCst);
-        opened.is_anew.store(mode.truncates, SeqCst);
+        let opened = Handle::new(number, inode, (buffer.clone(), reader), mode, opener);
         if let Some(buffer) = buffer.filter(|_| mode.writes) {
             let mut state = buffer.state();
             // What was put when it was made is stored, whatever others have done with it since.

@@ -51,6 +51,7 @@ pub(super) fn mode_of(flags: OpenFlags, thread: u32) -> Mode {
     let writes = flags.acc_mode() != OpenAccMode::O_RDONLY;
     Mode {
         writes,
+        only_writes: flags.acc_mode() == OpenAccMode::O_WRONLY,
         appends: writes && flags.0 & APPEND != 0,
         truncates: flags.0 & TRUNCATE != 0,
         thread,

@@ -4,7 +4,7 @@
 //! such thing as a stale lock.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,30 @@ pub(crate) fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
             Err(err) => Err(err),
         };
     }
+}
+
+/// Tells whether somebody has locked a file of this device and number, by flock(2) or fcntl(2), as far as the
+/// kernel tells. What is locked and unlocked between two reads of the list may hide others in it, so that it is read
+/// in large parts, and more than once.
+pub(crate) fn is_locked(device: u64, number: u64) -> bool {
+    use rustix::fs::{major, minor};
+    const LOOKS: usize = 3;
+    let file = format!(" {:02x}:{:02x}:{number} ", major(device), minor(device));
+    let mut part = vec![0; 1 << 16];
+    let mut look = || -> io::Result<bool> {
+        let mut list = File::open("/proc/locks")?;
+        loop {
+            // Of whole lines.
+            match list.read(&mut part)? {
+                0 => return Ok(false),
+                n if memchr::memmem::find(&part[..n], file.as_bytes()).is_some() => {
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+    };
+    (0..LOOKS).any(|_| look().unwrap_or(false))
 }
 
 /// Waits for a lock in the kernel's queue.

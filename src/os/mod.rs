@@ -66,6 +66,7 @@ pub(crate) use self::exchange::exchange;
 pub(crate) use self::file::{
     HAS_LAZY_FSYNC, changed, identity, mode, name, nameless, sync, sync_first,
 };
+pub(crate) use self::flock::is_locked;
 #[cfg(feature = "bash-builtin")]
 pub(crate) use self::guest::Guest;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
@@ -81,7 +82,7 @@ pub(crate) use self::stdio::{
     RawStderr, RawStdin, RawStdout, end_when_unread, is_typed, stdin_is_null,
 };
 pub(crate) use self::watch::{Happened, Watch};
-pub(crate) use self::writer::{Closing, Writer, closing};
+pub(crate) use self::writer::{Closing, Opened, Writer, closing};
 
 /// Returns the time since the machine was started. It goes on while the machine sleeps, and nobody
 /// sets it.

@@ -3,6 +3,20 @@
 
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
+/// A file by its device and number, and how it is open: what is open in another way is another opening.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only Linux tells")
+)]
+pub(crate) struct Opened {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+    pub(crate) flags: OFlags,
+}
+
 /// A process that has opened a file to write, so that its end can be told from any other's.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -54,38 +68,37 @@ impl Writer {
         self.number == other.number
     }
 
-    /// Counts the descriptors by which it has a file of this device and number open for writing. Its
-    /// path would not do: that is another where the file was looked up anew, in another root, or by
-    /// another place where the same is mounted.
-    pub(crate) fn count_open(&self, (device, number): (u64, u64)) -> usize {
+    /// Counts the descriptors by which it has a file open so. Its path would not do: that is another
+    /// where the file was looked up anew, in another root, or by another place where the same is mounted.
+    pub(crate) fn count_open(&self, file: Opened) -> usize {
         #[cfg(target_os = "linux")]
         {
             let process = self.number;
-            let counted = linux::in_time(move || linux::count_open(process, device, number));
+            let counted = linux::in_time(move || linux::count_open(process, file));
             counted.unwrap_or(0)
         }
         #[cfg(not(target_os = "linux"))]
         {
-            _ = (device, number);
+            _ = file;
             0
         }
     }
 }
 
-/// Tells how a thread closes a file of this device and number, which this process has opened. `others`
-/// tells how many descriptors of other openings of it a process has at most. Since Linux 6.2 it is a
+/// Tells how a thread closes a file, which this process has opened. `others` tells how many descriptors of
+/// other openings of it a process has at most. Since Linux 6.2 it is a
 /// thread of the kernel that closes it where a process has ended.
 #[cfg(target_os = "linux")]
 pub(crate) fn closing(
     opener: &Arc<Writer>,
     closer: u32,
-    (device, number): (u64, u64),
+    file: Opened,
     others: impl Fn(u32) -> usize + Send + 'static,
 ) -> Closing {
     let opener = Arc::clone(opener);
     let look = move || {
         // Counted first: what is opened meanwhile is another.
-        let has = |process: u32| linux::count_open(process, device, number) > others(process);
+        let has = |process: u32| linux::count_open(process, file) > others(process);
         if has(opener.number) {
             return Closing::InPart;
         }
@@ -101,7 +114,7 @@ pub(crate) fn closing(
 
 /// Tells how a file is closed.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn closing(_: &Arc<Writer>, _: u32, _: (u64, u64), _: impl Fn(u32) -> usize) -> Closing {
+pub(crate) fn closing(_: &Arc<Writer>, _: u32, _: Opened, _: impl Fn(u32) -> usize) -> Closing {
     Closing::ByHand
 }
 
@@ -111,9 +124,11 @@ mod linux {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
+    use rustix::fs::{AtFlags, CWD, OFlags, Statx, StatxFlags, makedev, statx};
     use rustix::ioctl::{Updater, ioctl, opcode};
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    use super::Opened;
 
     /// Of an exit code, the signal.
     const SIGNAL: i64 = 0x7f;
@@ -161,22 +176,23 @@ mod linux {
     /// More descriptors than this are not looked at.
     const MANY: usize = 256;
 
-    /// Counts how often a process has a file open for writing, without asking who keeps the file.
-    pub(super) fn count_open(process: u32, device: u64, number: u64) -> usize {
+    /// Counts how often a process has a file open so, without asking who keeps the file.
+    pub(super) fn count_open(process: u32, file: Opened) -> usize {
         let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
             return 0;
         };
-        let writes = |number: &std::ffi::OsStr| {
+        let is_so = |number: &std::ffi::OsStr| {
             let info = format!("/proc/{process}/fdinfo/{}", number.display());
             let info = std::fs::read_to_string(info).unwrap_or_default();
             let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-            // In octal digits; the last one has the mode of access.
-            flags.is_some_and(|flags| flags.ends_with(['1', '2']))
+            let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+            let how = OFlags::RWMODE | OFlags::APPEND;
+            flags.is_some_and(|flags| OFlags::from_bits_retain(flags) & how == file.flags)
         };
         let open = descriptors.take(MANY).flatten().filter(|fd| {
             let told = statx(CWD, fd.path(), AtFlags::STATX_DONT_SYNC, StatxFlags::INO);
-            let is = |told: Statx| told.stx_ino == number && device_of(&told) == device;
-            told.is_ok_and(is) && writes(&fd.file_name())
+            let is = |told: Statx| told.stx_ino == file.number && device_of(&told) == file.device;
+            told.is_ok_and(is) && is_so(&fd.file_name())
         });
         open.count()
     }

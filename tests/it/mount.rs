@@ -7,6 +7,7 @@ mod ends;
 mod files;
 mod gone;
 mod handed;
+mod locks;
 mod made;
 mod mounted;
 mod names;

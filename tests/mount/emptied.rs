@@ -47,11 +47,13 @@ impl Model {
     pub(super) fn empty(&mut self, file: usize, entry: Option<&Entry>) -> usize {
         let emptied = Self::emptied(entry);
         let goes_on = self.goes_on(file, entry);
-        let in_place = |at: &usize| {
-            let mut open = self.open.iter().filter(|open| open.change == Some(*at));
-            open.any(|open| open.mode.writes && !open.is_anew)
+        let is_one_to_all = |at: &usize| {
+            let is_idle = self.is_idle(*at);
+            let open = self.open.iter().filter(|open| open.change == Some(*at));
+            let mut writers = open.filter(|open| open.mode.writes);
+            writers.any(|open| !open.is_anew || is_idle && !open.mode.only_writes)
         };
-        let Some(at) = goes_on.filter(in_place) else {
+        let Some(at) = goes_on.filter(is_one_to_all) else {
             return self.begin(file, emptied);
         };
         self.changes[at].draft = Some(Vec::new());
@@ -74,6 +76,48 @@ impl Model {
             ..emptied
         };
         at
+    }
+
+    /// Who only reads nothing of what the kernel has by a number goes on with what was emptied.
+    pub(super) fn join(&mut self, number: u64, at: usize) {
+        for which in 0..self.open.len() {
+            let Open {
+                number: of, mode, ..
+            } = self.open[which];
+            let is_its = of == number && !mode.writes;
+            if is_its && self.held(which).is_some_and(|held| held.is_empty()) {
+                self.open[which].change = Some(at);
+            }
+        }
+    }
+
+    /// Returns what an opening holds, if that need not be what the file is now.
+    pub(in super::super) fn held(&self, which: usize) -> Option<Vec<u8>> {
+        let open = &self.open[which];
+        if open.mode.only_writes && open.is_anew {
+            return None;
+        }
+        match open.change.map(|at| &self.changes[at]) {
+            Some(change) if !change.tail.is_empty() => None,
+            Some(Change {
+                draft: Some(draft), ..
+            }) => Some(draft.clone()),
+            _ => open.held.as_ref().map(|held| held.1.clone()),
+        }
+    }
+
+    /// Tells whether all who open a name have it by one number: nobody holds anything of it.
+    pub(in super::super) fn is_one(&self, number: u64) -> bool {
+        let mut all = (0..self.open.len()).filter(|which| self.open[*which].number == number);
+        all.all(|which| {
+            let Open {
+                file, change, mode, ..
+            } = self.open[which];
+            let is_current =
+                change.is_some_and(|at| self.files[file].current == change && self.is_idle(at));
+            let held = self.held(which);
+            held.is_none_or(|held| held.is_empty() && (!mode.writes || is_current))
+        })
     }
 
     /// Who has emptied a file and written nothing leaves it to others who have made it another.

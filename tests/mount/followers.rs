@@ -85,7 +85,7 @@ impl Model {
             if current.is_none_or(|at| !self.changes[at].is_pending) && self.live(name).is_none() {
                 return Err(Errno::ESTALE);
             }
-            let next = self.opened(name, self.open[which].mode);
+            let next = self.opened(name, self.open[which].mode, self.open[which].number);
             at = next.change.unwrap();
             (self.open[which].change, self.open[which].owes) = (next.change, 0);
             self.open[which].is_anew = false;

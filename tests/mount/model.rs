@@ -122,11 +122,13 @@ impl Model {
         }
     }
 
-    pub(super) fn opened(&mut self, name: usize, mode: Mode) -> Open {
+    /// Opens what is there, which the kernel has by a number.
+    pub(super) fn opened(&mut self, name: usize, mode: Mode, number: u64) -> Open {
         let file = self.file(name);
         let entry = self.live(name).cloned();
         let current = self.files[file].current;
         let mut open = Open {
+            number,
             file,
             mode,
             only_adds: mode.appends,
@@ -135,6 +137,7 @@ impl Model {
         };
         if mode.truncates {
             let at = self.empty(file, entry.as_ref());
+            self.join(number, at);
             (open.change, open.owes) = (Some(at), self.changes[at].stores + 1);
         } else if current.is_some_and(|at| self.changes[at].is_pending) {
             open.change = current;

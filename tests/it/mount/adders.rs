@@ -153,7 +153,7 @@ fn who_has_emptied_a_file_has_done_so_before_others_change_it() {
         for (script, left) in [
             ("exec 4>log 3>>log; echo a >&3; : > log; exec 3>&-", ""),
             (
-                "exec 4>log 3>>log; echo a >&3; kv append log b; exec 3>&-",
+                "exec 4>log 3>>log; echo a >&3; sync log; kv append log b; exec 3>&-",
                 "a\nb",
             ),
             (

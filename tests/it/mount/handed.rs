@@ -74,6 +74,38 @@ fn only_what_was_to_be_written_anew_goes_with_who_is_killed() {
     });
 }
 
+/// A shell closes a duplicate of what it has opened for the program before it runs that.
+#[test]
+fn who_is_killed_leaves_the_old_value_also_beside_others_who_have_it_open() {
+    on_each(MOST, |kv, mount| {
+        for (holder, left) in [
+            ("exec 3>>k", "old"),
+            ("exec 3<>k", "old"),
+            ("exec 3<k", "old"),
+            // Another who writes it anew, and has emptied it so.
+            ("exec 3>k", ""),
+        ] {
+            for by in ["bash", "zsh"] {
+                if !crate::harness::has_program(by) {
+                    continue;
+                }
+                kv.put("k", "old");
+                let script = format!(
+                    "{holder}; {by} -c 'exec 3>&-; {{ sh -c \"echo half; kill -9 \\$\\$\" > k; }}; true' 2> $HOME/told
+                    kv get k"
+                );
+                mount.shell(kv, &script).ends(Exit::Success).prints("old");
+                kv.holds("k", left);
+                // Who is not is stored before the shell goes on.
+                let script =
+                    format!("{holder}; {by} -c 'exec 3>&-; sh -c \"echo all\" > k; kv get k'");
+                mount.shell(kv, &script).ends(Exit::Success).prints("all\n");
+                kv.holds("k", "all\n");
+            }
+        }
+    });
+}
+
 #[test]
 fn what_a_program_wrote_that_was_handed_a_file_is_stored_though_it_is_killed() {
     on_each(MOST, |kv, mount| {

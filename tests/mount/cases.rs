@@ -1,0 +1,89 @@
+//! Single sequences that are told step by step.
+
+use super::*;
+
+/// Another program may open a file between the two steps in which one that empties it takes its name
+/// from its number and empties it.
+#[test]
+fn who_is_amid_a_value_reads_no_part_of_another() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"a value");
+    run.open(0, Mode::default(), false, false).unwrap();
+    let reader = run.app.files.lock().handle(run.model.open[0].real).unwrap();
+    assert_eq!(run.app.read_file(&reader, 0, 2).unwrap(), b"a ");
+    let mode = Mode {
+        writes: true,
+        truncates: true,
+        ..Mode::default()
+    };
+    let writer = run.app.open_found(reader.number, mode).unwrap();
+    let writer = run.app.files.lock().handle(writer).unwrap();
+    write::write_file(&run.app, &writer, Some(0), b"ANOTHER", false).unwrap();
+    assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
+    assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
+}
+
+/// Who adds to a file has opened no value of it, and has one all the same from who shares what is
+/// changed.
+#[test]
+fn who_adds_to_what_is_unlinked_beside_who_reads_and_writes_it_adds_to_what_that_holds() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"value");
+    for appends in [true, false] {
+        let mode = Mode {
+            writes: true,
+            appends,
+            ..Mode::default()
+        };
+        run.open(0, mode, false, false).unwrap();
+    }
+    run.other_puts(0, b"other");
+    let real = |at: usize| run.model.open[at].real;
+    let of = |at: usize| run.app.files.lock().handle(real(at)).unwrap();
+    let (adds, both) = (of(0), of(1));
+    run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
+    write::write_file(&run.app, &adds, None, b"+", false).unwrap();
+    assert_eq!(run.app.read_file(&both, 0, 9).unwrap(), b"value+");
+}
+
+/// The kernel passes on that a file is stale when it is so for the second time.
+#[test]
+fn what_is_gone_once_more_when_it_is_opened_again_is_not_there() {
+    let mut run = Run::new(1);
+    let mode = Mode {
+        thread: 7,
+        ..Mode::default()
+    };
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        run.other_puts(0, b"value");
+        let dir = run.app.nodes.lock().node(run.dir).unwrap();
+        let (node, _) = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap();
+        let number = run.app.nodes.lock().tell(&node);
+        let namespace = Namespace::default();
+        let removed = run
+            .fake
+            .remove(&namespace, &key(0), &Condition::Always, &run.fake);
+        assert!(removed.unwrap());
+        told.push(run.app.open_file(number, mode).unwrap_err());
+    }
+    assert_eq!(told, [Errno::ESTALE, Errno::ENOENT, Errno::ESTALE]);
+}
+
+/// The kernel looks for a name and opens what it found in two steps.
+#[test]
+fn what_was_removed_since_it_was_found_is_opened_while_it_is_open() {
+    let mut run = Run::new(1);
+    let mode = Mode {
+        writes: true,
+        ..Mode::default()
+    };
+    run.other_puts(0, b"value");
+    run.open(0, mode, false, false).unwrap();
+    let handle = run.app.files.lock().handle(run.model.open[0].real).unwrap();
+    write::write_file(&run.app, &handle, Some(0), b"V", false).unwrap();
+    run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
+    let again = run.app.open_file(handle.number, Mode::default()).unwrap();
+    let again = run.app.files.lock().handle(again).unwrap();
+    assert_eq!(run.app.read_file(&again, 0, 9).unwrap(), b"Value");
+}
