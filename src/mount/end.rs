@@ -16,7 +16,7 @@ use super::buffer::Kind;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Stores what is pending of what is open still when the end has come. Of a whole nobody knows whether it is
-/// one yet, and it is told that it is not stored.
+/// one yet, and it is told that it is not stored, unless others have added to it: what they did is, with that.
 pub(super) fn end(app: &App) {
     let files = app.files.lock().open();
     for inode in files {
@@ -25,13 +25,17 @@ pub(super) fn end(app: &App) {
             continue;
         };
         for buffer in inode.handles().iter().flat_map(|open| open.written()) {
+            let in_place = inode.in_place(&buffer);
             let mut state = buffer.state();
+            let is_whole = state.is_whole && !in_place.iter().any(|is| is.owes_to(&state));
             let is_pending = state.is_changed && !state.is_given_up;
             match inode
                 .name()
                 .filter(|_| is_pending && state.kind == Kind::Key)
             {
-                Some((_, key)) if state.is_whole => {
+                // To be only emptied it would have to be closed, and a lock file is not.
+                Some(_) if is_whole && state.is_idle() => {}
+                Some((_, key)) if is_whole => {
                     state.is_changed = false;
                     let why = "it was being written when it was unmounted";
                     let not_stored = StoreError::Io {

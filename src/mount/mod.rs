@@ -86,7 +86,8 @@
 //!                                  place stores the rest, too; else they go on with the entry that it was made of,
 //!                                  and who reads it holds what it was. Where a close fails, but with ESTALE, it is
 //!                                  given up for others that have changed it, who are told as they go on or close it
-//! unmounted, while it is open      a whole is told not to be stored, and anything else is
+//! unmounted, while it is open      a whole is told not to be stored if something was written to it, and anything else is
+//!                                  stored, also what was added to a whole, with that
 //! unlinked, or renamed over        what its users hold is kept for them, and is never stored
 //! renamed, given a time or expiry  the pins move to the new entry; what is pending stays so. What was never
 //!                                  stored is stored first

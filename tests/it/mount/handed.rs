@@ -1,11 +1,14 @@
 //! Files that are handed on to other programs, or that a process has open more than once.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 
 use kv::exit::Exit;
+use rustix::process::Signal;
 
-use super::on_each;
-use crate::harness::{Engine, until};
+use super::mounted::can;
+use super::{Mount, on_each};
+use crate::harness::{Engine, Sandbox, until};
 
 const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
 
@@ -132,4 +135,34 @@ c = subprocess.Popen(['sh', '-c', 'printf first,; echo >&2; read _; printf secon
             .ends(Exit::Success)
             .prints("part\n");
     });
+}
+
+/// As where both are killed.
+#[test]
+fn what_was_added_to_what_is_written_anew_is_stored_with_it_when_it_is_unmounted() {
+    if !can() {
+        return;
+    }
+    for engine in MOST.iter().filter(|engine| engine.is_here()) {
+        let kv = Sandbox::on(*engine);
+        let mut mount = Mount::of(&kv, &[]);
+        for key in ["both", "alone", "lock"] {
+            kv.put(key, "old");
+        }
+        let empty = |name| File::create(mount.path(name)).unwrap();
+        let (mut both, mut alone, _lock) = (empty("both"), empty("alone"), empty("lock"));
+        both.write_all(b"F").unwrap();
+        let mut log = File::options()
+            .append(true)
+            .open(mount.path("both"))
+            .unwrap();
+        log.write_all(b"add").unwrap();
+        alone.write_all(b"half").unwrap();
+        let said = mount.end(Signal::TERM);
+        let told = "kv: cannot store `alone`: it was being written when it was unmounted\n";
+        assert_eq!(said, told);
+        kv.holds("both", "Fadd");
+        kv.holds("alone", "old");
+        kv.holds("lock", "old");
+    }
 }
