@@ -97,6 +97,8 @@ pub(super) struct State {
     /// How often it was stored.
     pub(super) stores: u64,
     pub(super) pin: Pin,
+    /// The size and time of the entry that it was emptied of.
+    pub(super) was: Option<(u64, Time)>,
     /// Nothing of it comes from an entry, so that it can take the place of any.
     pub(super) is_whole: bool,
     /// With a tail it is only how the value looks with that, and is not stored.
@@ -148,6 +150,11 @@ impl State {
         let is_empty = self.draft.as_ref().is_some_and(Draft::is_empty);
         let is_new = self.is_whole && self.is_changed && !self.was_written;
         self.kind == Kind::Key && is_new && is_empty
+    }
+
+    /// Tells whether an entry is still the one that it was emptied of, though others have given it another expiry.
+    pub(super) fn is_still(&self, found: &Meta) -> bool {
+        self.was == Some((found.size, found.modified))
     }
 
     pub(super) fn note_written(&mut self, now: Time) {

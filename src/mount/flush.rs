@@ -289,11 +289,12 @@ impl App {
                 }
                 return Ok(true);
             }
-            if state.is_idle() {
+            let found = store.stat(namespace, key, self.now())?;
+            if state.is_idle() && !found.as_ref().is_some_and(|meta| state.is_still(meta)) {
                 return Ok(false);
             }
             let was = state.pin;
-            state.pin = match store.stat(namespace, key, self.now())? {
+            state.pin = match found {
                 // As where a service has stored it and could not say so.
                 Some(meta)
                     if !state.is_whole && self.is_stored(file, draft)? == Some(meta.etag) =>

@@ -43,7 +43,8 @@
 //! "Takes its place": a whole is put in the place of what is there by then, whose expiry stays. If
 //! nothing is, it keeps the expiry of the entry that it was pinned to; when that is over, ESTALE. But where
 //! nobody has written anything since it was emptied, it was only that entry that was: it takes no place, and is
-//! done. What is written through it then is a whole again.
+//! done, unless what is there has its size and its time still, and only another expiry. What is
+//! written through it then is a whole again.
 //! So of several who write a whole the last one wins, with all of it; of a part nothing mixes with what
 //! another has stored; and nothing comes back that was removed or has expired, but by a whole.
 //!

@@ -136,6 +136,7 @@ impl App {
         };
         let mut emptied = State::emptied(pin, self.now());
         emptied.kind = kind.unwrap_or_default();
+        emptied.was = pin.etag.and_then(|_| *inode.last.lock());
         let current = inode.goes_on(pin);
         let mut together = current.clone().filter(|is| inode.is_one_to_all(is));
         let with = together.as_ref().map(|is| (is, pin));
@@ -189,8 +190,11 @@ impl App {
             && let Ok(found) = self.look(&namespace, &key)
         {
             let mut state = buffer.state();
-            if state.is_idle() && state.pin.etag != found.map(|meta| meta.etag) {
-                self.leave_emptied(inode, &buffer, &mut state);
+            match found {
+                _ if !state.is_idle() => {}
+                Some(meta) if state.is_still(&meta) => state.pin = Pin::of(&meta),
+                found if state.pin.etag == found.map(|meta| meta.etag) => {}
+                _ => self.leave_emptied(inode, &buffer, &mut state),
             }
         }
     }

@@ -229,6 +229,7 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
         handle.is_anew.store(true, SeqCst);
         state.was_written = false;
         state.pin = pin.unwrap_or(state.pin);
+        state.was = pin.and_then(|_| *inode.last.lock());
     }
     buffer.show(&state, now);
     Ok(())

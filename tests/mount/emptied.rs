@@ -1,5 +1,7 @@
 //! The model's part about who empties a file, and about who has it open beside.
 
+use crate::store::Deadline;
+
 use super::super::inode::Mode;
 use super::{Change, Done, Entry, Model, Open};
 
@@ -123,11 +125,41 @@ impl Model {
     /// Who has emptied a file and written nothing leaves it to others who have made it another.
     pub(super) fn settle_emptied(&mut self, file: usize) {
         let name = self.files[file].name;
-        let live = name.and_then(|name| self.live(name)).map(|entry| entry.0);
+        let live = name.and_then(|name| self.live(name));
+        let (live, end) = (live.map(|entry| entry.0), live.and_then(|entry| entry.2));
         let current = self.files[file].current;
-        if let Some(at) = current.filter(|at| self.is_idle(*at) && self.changes[*at].pin != live) {
-            self.leave(file, at);
+        if let Some(at) = current.filter(|at| self.is_idle(*at)) {
+            match self.is_still(self.changes[at].pin, live) {
+                true if live.is_some() => {
+                    (self.changes[at].pin, self.changes[at].end) = (live, end)
+                }
+                true => {}
+                false => self.leave(file, at),
+            }
         }
+    }
+
+    /// Tells whether a file is emptied, and nobody holds anything else of it.
+    pub(in super::super) fn is_emptied(&mut self, name: usize) -> bool {
+        let file = self.file(name);
+        let current = self.files[file].current;
+        let mut open = self.open.iter().filter(|open| open.file == file);
+        current.is_some_and(|at| self.is_idle(at)) && open.all(|open| open.change == current)
+    }
+
+    /// Another gives what a key holds another expiry.
+    pub(in super::super) fn expire(&mut self, name: usize, end: Option<Deadline>) {
+        if let Some(Entry(was, value, _)) = self.live(name).cloned() {
+            let is = self.put(name, value, end);
+            self.renewed.insert(is, was);
+        }
+    }
+
+    /// Tells whether an entry is what another was, but for the expiry.
+    pub(super) fn is_still(&self, was: Option<u64>, is: Option<u64>) -> bool {
+        let origin =
+            |id: u64| std::iter::successors(Some(id), |id| self.renewed.get(id).copied()).last();
+        was.and_then(origin) == is.and_then(origin)
     }
 
     pub(super) fn leave(&mut self, file: usize, at: usize) {

@@ -90,6 +90,19 @@ impl Run {
         self.model.put(name, value.to_vec(), end);
     }
 
+    fn other_expires(&mut self, name: usize) {
+        if !self.model.is_emptied(name) {
+            return;
+        }
+        let end = Deadline::after(self.fake.now(), Duration::from_secs(5));
+        let expiry = Expiry::At(end);
+        let done = self
+            .fake
+            .expire(&Namespace::default(), &key(name), expiry, &self.fake);
+        _ = done.unwrap();
+        self.model.expire(name, Some(end));
+    }
+
     /// As the kernel does: it looks for the name, and makes the file where there is none.
     fn open(
         &mut self,
@@ -232,6 +245,7 @@ impl Run {
                 return;
             }
             5 if self.below(3) == 0 => return self.fake.pass(Duration::from_secs(3)),
+            5 if self.below(2) == 0 => return self.other_expires(name),
             6 => {
                 let real = self.app.unlink(self.dir, OsStr::new(NAMES[name]));
                 return counts.same(&real, &self.model.unlink(name), "unlink");

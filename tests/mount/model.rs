@@ -6,6 +6,8 @@ mod emptied;
 #[path = "followers.rs"]
 mod followers;
 
+use std::collections::BTreeMap;
+
 use fuser::Errno;
 
 use crate::store::{Clock as _, Deadline};
@@ -64,6 +66,8 @@ pub(super) struct Model {
     changes: Vec<Change>,
     pub(super) open: Vec<Open>,
     last: u64,
+    /// Entries that are others with another expiry, and which.
+    renewed: BTreeMap<u64, u64>,
 }
 
 impl Model {
@@ -252,7 +256,7 @@ impl Model {
             let is_idle = self.is_idle(at);
             let (value, end) = match (live, change.draft) {
                 // Who has emptied it has emptied another.
-                _ if !is_same && is_idle => {
+                _ if is_idle && !self.is_still(change.pin, was) => {
                     self.leave(file, at);
                     return Ok(());
                 }

@@ -216,6 +216,12 @@ def cut(): os.ftruncate(f, 0)
             ),
             ("exec 4>log 3<>log; kv put log new; exec 3>&-", "new"),
             ("rm log; exec 4>log; kv put log new", "new"),
+            // It is what was emptied still.
+            ("exec 4>log; kv expire log 1h", ""),
+            (
+                "exec 4>log; kv expire log 1h; cat log; kv expire log 2h",
+                "",
+            ),
             // It is whole again what it writes then.
             ("exec 4>log; kv put log new; cat log; echo x >&4", "x\n"),
             (&format!("{CUT}put(); cut()'"), ""),
