@@ -103,6 +103,9 @@ impl App {
             }
             if !others.iter().any(|other| owes(&other)) {
                 inode.give_up(buffer, &mut state);
+                if was_killed {
+                    follow::go_back(self, inode, buffer, &mut state);
+                }
                 if is_late && state.kind == Kind::Key && inode.name().is_some() {
                     follow::drop_refused(self, inode, buffer, &mut state);
                 }

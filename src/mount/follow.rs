@@ -98,6 +98,35 @@ pub(super) fn retire(app: &App, inode: &Inode, buffer: &Arc<Buffer>) {
     }
 }
 
+/// Lets go of what was to be written anew by who was killed, where others have it open to change what it holds: they
+/// go on with the entry that it was made of, if that is there still. They do not where somebody reads on what was
+/// written, which they would have by the same number.
+pub(super) fn go_back(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {
+    let Some((namespace, key)) = inode.name().filter(|_| !inode.in_place(buffer).is_empty()) else {
+        return;
+    };
+    let mut all = inode.handles();
+    all.retain(|is| is.shares(buffer));
+    let open = || Reader::open(app, &namespace, &key).ok().flatten();
+    let Some(entry) = open().filter(|is| is.pin().etag == state.pin.etag) else {
+        return;
+    };
+    if all.iter().any(|is| !is.writes) {
+        return;
+    }
+    for other in all {
+        other.is_anew.store(false, SeqCst);
+        let held = open().filter(|is| is.pin() == entry.pin() && !other.only_adds.load(SeqCst));
+        other.hold_on(&mut other.reader.lock(), held);
+    }
+    *state = State {
+        writers: state.writers,
+        stores: state.stores,
+        pin: entry.pin(),
+        ..State::default()
+    };
+}
+
 /// Lets go of what could not be stored. Who reads it keeps it, and who has it open to write goes on with the
 /// entry that it was made of.
 pub(super) fn drop_refused(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {

@@ -62,7 +62,7 @@
 //! somebody has locked it
 //! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now,
 //! fstat(2) after the last byte      but not behind what was given up
-//! another opens it to write        goes on with what is pending, or with the buffer whose pin is the entry
+//! another opens it to write        goes on with what is pending, and makes it as empty if it is new; or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that once it is
 //!                                  changed so; else has a buffer of its own, as with O_TRUNC
 //! added to by who only adds        with nothing of theirs pending, they go on as who opens it anew, unless their buffer is
@@ -83,9 +83,9 @@
 //! killed                           added to a whole, with that
 //! a write fails                    all is as it was, also where the sync that came with it failed
 //! given up, or a close that fails  where nobody else has changed it, nobody finds it by the name any
-//!                                  more, and what was to be added goes. Only of who was killed, who writes to it in
-//!                                  place stores the rest, too; else they go on with the entry that it was made of,
-//!                                  and who reads it holds what it was. Where a close fails, but with ESTALE, it is
+//!                                  more, and what was to be added goes. Who writes to it in place goes on with the
+//!                                  entry that it was made of, and who reads it holds what it was. But where who was
+//!                                  killed leaves some who read it, who writes to it in place stores the rest, too. Where a close fails, but with ESTALE, it is
 //!                                  given up for others that have changed it, who are told as they go on or close it
 //! unmounted, while it is open      a whole is told not to be stored if something was written to it, and anything else is
 //!                                  stored, also what was added to a whole, with that

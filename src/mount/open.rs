@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use fuser::Errno;
 
 use crate::os::{self, Writer};
-use crate::store::{Condition, Put};
+use crate::store::{Condition, Etag, Put, Store, Time};
 
 use super::buffer::{Buffer, Kind, Pin, State};
 use super::inode::{Handle, Inode, Mode};
+use super::nodes::FullKey;
 use super::reader::Reader;
 use super::{Answer, App, descriptors, failure, follow};
 
@@ -87,6 +88,9 @@ impl App {
             return Ok((Some(self.empty(number, inode, mode)?), None));
         }
         if let Some(buffer) = inode.buffer().filter(|is| is.state().is_pending()) {
+            if mode.writes {
+                self.make_for_all(inode, &mut buffer.state())?;
+            }
             return Ok((Some(buffer), None));
         }
         let (pin, reader) = match mode.writes && mode.appends {
@@ -183,6 +187,41 @@ impl App {
         buffer
     }
 
+    /// Puts nothing where a file is there only for those who see what somebody writes anew, as another opens it to
+    /// write: it stays where who writes it is killed.
+    fn make_for_all(&self, inode: &Inode, state: &mut State) -> Answer<()> {
+        let is_new = state.is_whole && state.pin == Pin::default() && state.kind == Kind::Key;
+        if let Some((namespace, key)) = inode.name().filter(|_| is_new) {
+            let now = self.now();
+            state.pin.etag = self.put_nothing(&*self.config.maker, &(namespace, key), now)?;
+            state.was = Some((0, now));
+        }
+        Ok(())
+    }
+
+    /// Makes an empty entry of a key that has none; `None` where it has one.
+    fn put_nothing(
+        &self,
+        maker: &dyn Store,
+        (namespace, key): &FullKey,
+        now: Time,
+    ) -> Answer<Option<Etag>> {
+        let mut nothing = &b""[..];
+        let put = Put {
+            modified: Some(now),
+            ..Put::new(&mut nothing, Condition::Absent)
+        };
+        let made = self
+            .store()
+            .and_then(|_| maker.put(namespace, key, put, self.clock()));
+        let made = self.answer_of(key, made)?;
+        if made.is_some() {
+            self.dir_index(namespace).note(key.as_bytes(), true);
+            self.memory.lock().unhide(namespace);
+        }
+        Ok(made)
+    }
+
     /// Lets who has emptied a file and written nothing leave it to others who have made it another since.
     pub(super) fn settle_emptied(&self, inode: &Inode) {
         if let Some(buffer) = inode.buffer().filter(|is| is.snapshot().is_idle)
@@ -269,22 +308,14 @@ impl App {
         state.kind = kind;
         if (exclusive || !mode.truncates)
             && kind == Kind::Key
-            && let Some((namespace, key)) = inode.name()
+            && let Some(file) = inode.name()
         {
-            let mut nothing = &b""[..];
-            let put = Put {
-                modified: Some(now),
-                ..Put::new(&mut nothing, Condition::Absent)
-            };
             // What is only added to is not stored once more, for a crash of the machine, when it is closed.
             let maker = match mode.appends {
                 true => &self.config.store,
                 false => &self.config.maker,
             };
-            let made = self
-                .store()
-                .and_then(|_| maker.put(&namespace, &key, put, self.clock()));
-            let Some(etag) = self.answer_of(&key, made)? else {
+            let Some(etag) = self.put_nothing(&**maker, &file, now)? else {
                 return Ok(None);
             };
             state.pin.etag = Some(etag);
@@ -292,8 +323,6 @@ impl App {
                 (state.draft, state.is_changed, state.modified) = (None, false, None);
             }
             state.is_whole = false;
-            self.dir_index(&namespace).note(key.as_bytes(), true);
-            self.memory.lock().unhide(&namespace);
         }
         let buffer = Buffer::new(state, now);
         inode.replace(&buffer);

@@ -122,6 +122,41 @@ impl Model {
         })
     }
 
+    /// Where who has emptied a file was killed, who has it open in place goes on with what it was.
+    pub(super) fn go_back(&mut self, which: usize, at: usize) {
+        let file = self.open[which].file;
+        let entry = self.files[file]
+            .name
+            .and_then(|name| self.live(name).cloned());
+        let Some(entry) = entry.filter(|entry| self.changes[at].pin == Some(entry.0)) else {
+            return;
+        };
+        let mut all = self.open.iter().filter(|open| open.change == Some(at));
+        let in_place = |open: &Open| open.mode.writes && !open.is_anew;
+        // Who only reads has it by the same number, and reads on what was written.
+        if !all.clone().any(in_place) || all.any(|open| !open.mode.writes) {
+            return;
+        }
+        let Change {
+            writers,
+            stores,
+            was_added_to,
+            ..
+        } = self.changes[at];
+        self.changes[at] = Change {
+            writers,
+            stores,
+            was_added_to,
+            pin: Some(entry.0),
+            end: entry.2,
+            ..Change::default()
+        };
+        for open in self.open.iter_mut().filter(|open| open.change == Some(at)) {
+            open.held = Some(entry.clone()).filter(|_| !open.only_adds);
+            open.is_anew = false;
+        }
+    }
+
     /// Who has emptied a file and written nothing leaves it to others who have made it another.
     pub(super) fn settle_emptied(&mut self, file: usize) {
         let name = self.files[file].name;

@@ -143,8 +143,13 @@ impl Model {
             let at = self.empty(file, entry.as_ref());
             self.join(number, at);
             (open.change, open.owes) = (Some(at), self.changes[at].stores + 1);
-        } else if current.is_some_and(|at| self.changes[at].is_pending) {
+        } else if let Some(at) = current.filter(|at| self.changes[*at].is_pending) {
             open.change = current;
+            // Who goes on with what is there for nobody else yet makes it for all.
+            let is_new = self.changes[at].is_whole && self.changes[at].pin.is_none();
+            if mode.writes && is_new && entry.is_none() && self.changes[at].end.is_none() {
+                self.changes[at].pin = Some(self.put(name, Vec::new(), None));
+            }
         } else {
             let entry = entry.unwrap();
             if mode.writes {
@@ -367,6 +372,9 @@ impl Model {
                     let mut others = self.open.iter().filter(|open| open.change == Some(at));
                     if !others.any(|other| other.owes > stores) {
                         self.give_up(file, at);
+                        if was_killed {
+                            self.go_back(which, at);
+                        }
                     }
                 }
             }

@@ -137,6 +137,42 @@ c = subprocess.Popen(['sh', '-c', 'printf first,; echo >&2; read _; printf secon
     });
 }
 
+/// Who goes on with what another writes anew goes on with the file when that one is killed.
+#[test]
+fn who_has_a_file_open_beside_who_is_killed_has_what_others_open_after_that() {
+    on_each(MOST, |kv, mount| {
+        for (was, left) in [(None, "4746"), (Some("old"), "old4746")] {
+            for way in [">>", "<>"] {
+                kv.run(["remove", "--force", "k"]).ends(Exit::Success);
+                if let Some(was) = was {
+                    kv.put("k", was);
+                }
+                let script = format!(
+                    "python3 -c \"import os, signal, time
+pipe = os.pipe()
+if not (child := os.fork()):
+    os.open('k', os.O_RDWR | os.O_CREAT | os.O_TRUNC); os.write(pipe[1], b'1'); signal.pause()
+os.read(pipe[0], 1)
+a = os.open('k', os.O_RDWR | os.O_CREAT); d = os.open('k', os.O_RDWR)
+os.kill(child, 9); os.waitpid(child, 0)
+# The kernel closes the file a moment after that.
+was = {}
+while os.stat('k').st_size != was: time.sleep(.01)
+time.sleep(.3)
+c = os.open('k', os.O_RDWR | os.O_CREAT | (os.O_APPEND if '{way}' == '>>' else 0))
+os.lseek(c, 0, 2); os.write(c, b'47'); os.close(c)
+os.lseek(a, 0, 2); os.write(a, b'46')
+assert os.pread(d, 99, 0) == b'{left}', os.pread(d, 99, 0)
+os.close(a)\"",
+                    was.map_or(0, str::len)
+                );
+                mount.shell(kv, &script).ends(Exit::Success);
+                kv.holds("k", left);
+            }
+        }
+    });
+}
+
 /// As where both are killed.
 #[test]
 fn what_was_added_to_what_is_written_anew_is_stored_with_it_when_it_is_unmounted() {
