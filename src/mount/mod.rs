@@ -133,7 +133,9 @@
 //!   meant to keep what came until then.
 //!
 //! A thread of its own asks, as the kernel tells nothing of a process that is just becoming another
-//! program: without that thread such a process hangs, and cannot be killed, until the mount is. The state
+//! program: without that thread such a process hangs, and cannot be killed, until the mount is. The thread is
+//! given up only where it waits in the kernel: one that a busy machine leaves no time would make a killed
+//! writer one that has closed its file. The state
 //! of who closes it would not do: since Linux 6.2 a process that ended is closed for by the kernel's own
 //! threads, and then only the end of who has opened it tells exit from death.
 //!

@@ -121,8 +121,9 @@ pub(crate) fn closing(_: &Arc<Writer>, _: u32, _: Opened, _: impl Fn(u32) -> usi
 #[cfg(target_os = "linux")]
 mod linux {
     use std::os::fd::OwnedFd;
-    use std::sync::mpsc;
-    use std::time::Duration;
+    use std::path::Path;
+    use std::sync::mpsc::{self, RecvTimeoutError};
+    use std::time::{Duration, Instant};
 
     use rustix::fs::{AtFlags, CWD, OFlags, Statx, StatxFlags, makedev, statx};
     use rustix::ioctl::{Updater, ioctl, opcode};
@@ -137,15 +138,49 @@ mod linux {
     /// just now: the kernel tells nothing of it until that has begun, which does not happen before
     /// its files are closed.
     const IN_TIME: Duration = Duration::from_millis(200);
+    /// Where the machine is busy it may take longer until the thread that asks has run.
+    const AT_MOST: Duration = Duration::from_secs(10);
 
     /// Asks the kernel about a process; `None` where it does not answer.
     pub(super) fn in_time<T: Send + 'static>(
         ask: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
+        let (begin, begun) = mpsc::channel();
         let (sender, answer) = mpsc::channel();
-        let asker = std::thread::Builder::new().spawn(move || _ = sender.send(ask()));
+        let asker = std::thread::Builder::new().spawn(move || {
+            // Of this thread, from its process on.
+            _ = begin.send(std::fs::read_link("/proc/thread-self"));
+            _ = sender.send(ask());
+        });
         asker.ok()?;
-        answer.recv_timeout(IN_TIME).ok()
+        let began = Instant::now();
+        let mut thread = None;
+        loop {
+            match answer.recv_timeout(IN_TIME) {
+                Err(RecvTimeoutError::Timeout) if began.elapsed() < AT_MOST => {}
+                told => return told.ok(),
+            }
+            thread = thread.or_else(|| begun.try_recv().ok()?.ok());
+            if thread.as_deref().is_some_and(waits) {
+                // It may have been told just now.
+                return answer.try_recv().ok();
+            }
+        }
+    }
+
+    /// Tells whether a thread of this process waits in the kernel, however often one looks.
+    fn waits(thread: &Path) -> bool {
+        const LOOKS: usize = 5;
+        const PAUSE: Duration = Duration::from_millis(5);
+
+        let path = Path::new("/proc").join(thread).join("stat");
+        let is_ready = || {
+            std::thread::sleep(PAUSE);
+            let stat = std::fs::read(&path).ok()?;
+            let behind = memchr::memrchr(b')', &stat)? + 2;
+            (stat.get(behind) == Some(&b'R')).then_some(())
+        };
+        (0..LOOKS).all(|_| is_ready().is_none())
     }
 
     /// Returns the exit code of a process that is at its end, which the kernel notes before it closes
@@ -258,6 +293,22 @@ mod linux {
                 ioctl(&self.handle, request).ok()?;
             }
             (info.mask & Self::EXIT != 0).then_some(info.exit_code)
+        }
+    }
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn who_is_slow_is_waited_for_and_who_waits_is_not() {
+            let began = Instant::now();
+            let until = began + 3 * IN_TIME;
+            let slow = in_time(move || while Instant::now() < until {});
+            assert_eq!(slow, Some(()));
+            let began = Instant::now();
+            let waits = in_time(|| std::thread::sleep(AT_MOST));
+            assert_eq!(waits, None);
+            assert!(began.elapsed() < AT_MOST);
         }
     }
 }
