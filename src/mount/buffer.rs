@@ -26,6 +26,16 @@ pub(super) struct Snapshot {
     pub(super) is_pending: bool,
     pub(super) is_idle: bool,
     pub(super) is_given_up: bool,
+    pub(super) stores: u64,
+    /// How long the value is that this is being added to just now.
+    pub(super) onto: Option<u64>,
+}
+
+impl Snapshot {
+    /// Tells whether nothing has begun to be stored since.
+    pub(super) fn is_as(&self, now: &Self) -> bool {
+        (self.stores, self.onto) == (now.stores, now.onto)
+    }
 }
 
 impl Buffer {
@@ -40,6 +50,11 @@ impl Buffer {
         *self.snapshot.lock()
     }
 
+    /// Notes that it is being added to a value of that length.
+    pub(super) fn show_onto(&self, len: u64) {
+        self.snapshot.lock().onto = Some(len);
+    }
+
     /// Lets others see what became of it.
     pub(super) fn show(&self, state: &State, now: Time) {
         let modified = state.modified.unwrap_or(now);
@@ -51,6 +66,8 @@ impl Buffer {
             is_pending: state.is_pending(),
             is_idle: state.is_idle(),
             is_given_up: state.is_given_up,
+            stores: state.stores,
+            onto: None,
         };
     }
 
@@ -101,7 +118,7 @@ pub(super) struct State {
     pub(super) was: Option<(u64, Time)>,
     /// Nothing of it comes from an entry, so that it can take the place of any.
     pub(super) is_whole: bool,
-    /// With a tail it is only how the value looks with that, and is not stored.
+    /// All of it; `None` where it is the entry's value, and what is added to that.
     pub(super) draft: Option<Draft>,
     /// What is to be added to the value, whatever that is by then.
     pub(super) tail: Draft,

@@ -9,6 +9,7 @@ use fuser::{Errno, FileAttr, FileType, INodeNo};
 
 use crate::store::{Key, Meta, Namespace, Time, error};
 
+use super::buffer::Snapshot;
 use super::dir_index::Freshness;
 use super::inode::{Handle, Inode};
 use super::names;
@@ -76,30 +77,42 @@ impl App {
         let amid = |handle: &Arc<Handle>| (!handle.waits()).then(|| handle.held())?;
         let all = inode.map(|inode| inode.handles_by(number).rev().collect());
         let all: Vec<_> = all.unwrap_or_default();
-        let held = handle
-            .as_ref()
-            .and_then(amid)
-            .or_else(|| all.iter().find_map(amid));
+        // Who only adds sees what comes, and who only writes nothing.
+        let sees = |is: &Arc<Handle>| (is.mode.only_writes, is.mode.appends);
+        let first = all.iter().map(sees).min();
+        let readers = all.iter().filter(|is| Some(sees(is)) == first);
+        let readers: Vec<_> = readers.cloned().collect();
+        let held = handle.as_ref().and_then(amid);
+        let held = held.or_else(|| readers.iter().find_map(amid));
         // What is nothing is the same as what the file is, if that is nothing now: only its time is another.
         let is_nothing = |told: &Attributes| told.size == 0;
+        let added = |is: &Arc<Handle>| is.inode.name().zip(is.own_tail());
         let now = match (held, &node) {
             (Some((0, _)), Some(Node::File(file))) => {
                 self.file_attributes(file)?.filter(is_nothing)
             }
-            _ => None,
+            (Some(_), _) => None,
+            // It is behind what the key holds, also where others have made that another file.
+            (None, _) => match readers.iter().filter(|is| !is.waits()).find_map(added) {
+                Some((file, tail)) => self.told_of(&file, || tail.snapshot())?,
+                None => None,
+            },
         };
         let told = match (held, node) {
-            _ if let Some(now) = now => now,
+            (_, node) if let Some(now) = now => Attributes {
+                is_gone: node.is_none(),
+                ..now
+            },
             (Some((size, modified)), node) => Attributes {
                 is_gone: node.is_none(),
                 ..Attributes::file(size, modified)
             },
             (None, Some(Node::File(file))) => match self.file_attributes(&file)? {
                 Some(attributes) => attributes,
-                None => self.open_attributes(number)?,
+                None => self.open_attributes(number, &readers)?,
             },
             (None, Some(dir)) => return Ok(self.dir_attributes(&dir)),
-            (None, None) => self.open_attributes(number)?,
+            (None, None) => self.open_attributes(number, &readers)?,
         };
         for handle in all {
             handle.note_told((told.size, told.modified));
@@ -108,16 +121,16 @@ impl App {
     }
 
     /// Returns what is told of a file that is gone and still open.
-    fn open_attributes(&self, number: u64) -> Answer<Attributes> {
+    fn open_attributes(&self, number: u64, open: &[Arc<Handle>]) -> Answer<Attributes> {
         let inode = self.files.lock().numbered(number).ok_or(Errno::ENOENT)?;
         if let Some(file) = inode.name()
             && let Some(attributes) = self.file_attributes(&file)?
         {
             return Ok(attributes);
         }
-        let last = *inode.last.lock();
-        let open = inode.snapshot().draft.or(last);
-        let (size, modified) = open.unwrap_or((0, self.now()));
+        let held = open.iter().find_map(|handle| handle.held());
+        let told = held.or(inode.snapshot().draft).or(*inode.last.lock());
+        let (size, modified) = told.unwrap_or((0, self.now()));
         Ok(Attributes {
             is_gone: true,
             ..Attributes::file(size, modified)
@@ -130,22 +143,36 @@ impl App {
         if let Some(inode) = &inode {
             self.settle_emptied(inode);
         }
-        let open = inode.map(|inode| inode.snapshot()).unwrap_or_default();
-        if let Some((size, modified)) = open.draft {
-            return Ok(Some(Attributes::file(size, modified)));
-        }
-        let told = match self.look(&file.0, &file.1) {
-            // It can be removed and written anew, which takes that it is found.
-            Err(err) if err.is_damage() => {
-                (self.config.tell)(None, &err);
-                Some(Attributes::file(0, Time(0)))
+        let shown = || inode.as_ref().map(|inode| inode.snapshot());
+        self.told_of(file, || shown().unwrap_or_default())
+    }
+
+    /// Returns what is told of a file where this is changed of it.
+    fn told_of(&self, file: &FullKey, shown: impl Fn() -> Snapshot) -> Answer<Option<Attributes>> {
+        loop {
+            let open = shown();
+            if let Some((size, modified)) = open.draft {
+                return Ok(Some(Attributes::file(size, modified)));
             }
-            found => self.answer_of(&file.1, found)?.as_ref().map(Attributes::of),
-        };
-        Ok(told.map(|told| {
-            let (more, modified) = open.tail.unwrap_or((0, told.modified));
-            Attributes::file(told.size + more, modified)
-        }))
+            let told = match self.look(&file.0, &file.1) {
+                // It can be removed and written anew, which takes that it is found.
+                Err(err) if err.is_damage() => {
+                    (self.config.tell)(None, &err);
+                    Some(Attributes::file(0, Time(0)))
+                }
+                found => self.answer_of(&file.1, found)?.as_ref().map(Attributes::of),
+            };
+            let Some((more, modified)) = open.tail else {
+                return Ok(told);
+            };
+            // What is being stored may be there already.
+            let size = match open.onto {
+                None if open.is_as(&shown()) => told.map(|told| told.size),
+                None => continue,
+                onto => onto,
+            };
+            return Ok(size.map(|size| Attributes::file(size + more, modified)));
+        }
     }
 
     /// Returns what the store knows of a key.

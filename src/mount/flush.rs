@@ -102,7 +102,7 @@ impl App {
                 other.owes.store(0, SeqCst);
             }
             if !others.iter().any(|other| owes(&other)) {
-                inode.give_up(buffer, &mut state);
+                follow::give_up(inode, buffer, &mut state);
                 if was_killed {
                     follow::go_back(self, inode, buffer, &mut state);
                 }
@@ -140,49 +140,28 @@ impl App {
     /// Makes a draft of the value that an opening is of, unless there is one. What was to be added
     /// is in it from then on.
     pub(super) fn load(&self, handle: &Handle, state: &mut State) -> Result<()> {
-        if !state.tail.is_empty() {
-            self.view(&handle.inode, state)?;
-            state.tail = Draft::default();
-            return Ok(());
-        }
         if state.draft.is_none() {
             let name = handle.inode.name();
             let mut reader = handle.reader.lock();
-            state.draft = Some(match &mut *reader {
-                Some(reader) => {
-                    state.pin = reader.pin();
-                    state.modified = Some(reader.stat().1);
-                    reader.take_draft(self, name.as_ref())?
-                }
-                None => self.draft_of(name.as_ref(), state)?,
-            });
-        }
-        Ok(())
-    }
-
-    /// Makes a draft of what the key holds now, with what is to be added.
-    pub(super) fn view(&self, inode: &Inode, state: &mut State) -> Result<()> {
-        if state.draft.is_none() {
-            let mut draft = self.draft_of(inode.name().as_ref(), state)?;
+            let mut now = match (&*reader, &name) {
+                (None, Some((namespace, key))) => Reader::open(self, namespace, key)?,
+                _ => None,
+            };
+            let held = reader.as_mut().or(now.as_mut());
+            let held = held.ok_or_else(|| stale("store", name.as_ref()))?;
+            let (pin, modified) = (held.pin(), held.stat().1);
+            let mut draft = held.take_draft(self, name.as_ref())?;
             let written = draft.add(&state.tail, &self.spill);
             written.map_err(|err| failure("write", self, err))?;
-            state.draft = Some(draft);
+            state.pin = pin;
+            let added = state.modified.filter(|_| !state.tail.is_empty());
+            state.modified = added.or(Some(modified));
+            (state.draft, state.tail) = (Some(draft), Draft::default());
+            if handle.only_adds.load(SeqCst) {
+                handle.hold_on(&mut reader, None);
+            }
         }
         Ok(())
-    }
-
-    fn draft_of(&self, name: Option<&FullKey>, state: &mut State) -> Result<Draft> {
-        let found = match name {
-            Some((namespace, key)) => self.store()?.get(namespace, key, self.now())?,
-            None => None,
-        };
-        let entry = found.ok_or_else(|| stale("store", name))?;
-        state.pin = Pin::of(&entry.meta);
-        state.modified = state
-            .modified
-            .filter(|_| !state.tail.is_empty())
-            .or(Some(entry.meta.modified));
-        Draft::of(entry.value, &self.spill)
     }
 
     /// Stores what was changed. That it is refused is told to who has changed it since it was stored.
@@ -231,6 +210,9 @@ impl App {
             if stored == Err(Errno::ESTALE) {
                 // It never will be, and nobody else is to go on with it.
                 inode.forget(buffer);
+            }
+            if stored.is_err() {
+                buffer.show(state, self.now());
             }
             if !stored? {
                 self.leave_emptied(inode, buffer, state);
@@ -348,6 +330,7 @@ impl App {
         let (store, clock) = (self.store()?, self.clock());
         let found = store.stat(namespace, key, self.now())?;
         let found = found.ok_or_else(|| stale("store", Some(file)))?;
+        buffer.show_onto(found.size);
         // An append to what expires just now would make a value that never does.
         let is_added = match (&state.tail, found.expires) {
             (Draft::Memory(tail), None) => {
@@ -362,21 +345,17 @@ impl App {
         if !is_added {
             return Err(stale("store", Some(file)));
         }
-        state.tail = Draft::default();
-        state.draft = None;
-        if let Some(expiry) = state.expiry.take() {
-            store.expire(namespace, key, expiry, clock)?;
-        }
+        let expiry = state.expiry.take();
+        let expired = expiry.map(|expiry| store.expire(namespace, key, expiry, clock));
         // Who has it open beside goes on with what it is now, if that is what they hold and what was added.
-        let handles = inode.handles().into_iter();
-        for handle in handles.filter(|handle| handle.shares(buffer)) {
-            let mut reader = handle.reader.lock();
-            let held = reader.as_ref().map(Reader::pin);
-            if held == Some(Pin::of(&found)) {
-                let now = Reader::open(self, namespace, key).unwrap_or_default();
-                handle.hold_on(&mut reader, now);
-            }
-        }
+        let size = found.size + state.tail.len();
+        let next = |held: &Reader| {
+            let is_of = held.pin() == Pin::of(&found) && !held.is_mixed();
+            let now = is_of.then(|| Reader::open(self, namespace, key).ok()?);
+            now?.filter(|now| now.stat().0 == size)
+        };
+        follow::part(inode, buffer, state, next);
+        expired.transpose()?;
         Ok(true)
     }
 }

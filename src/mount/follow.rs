@@ -1,83 +1,195 @@
 //! What becomes of the openings of a file when it is changed through one of them, or made anew.
 
+use std::cell::LazyCell;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+
+use fuser::Errno;
 
 use crate::store::{Etag, Time};
 
 use super::buffer::{Buffer, Kind, Pin, State};
 use super::find::Attributes;
-use super::inode::{Handle, Inode};
+use super::inode::{Handle, Inode, Mode};
 use super::nodes::{FullKey, Node};
 use super::reader::Reader;
 use super::{Answer, App};
 
-/// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to
-/// be changed.
-pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &State) {
-    let readers = by.inode.handles_by(by.number);
-    let mut readers = readers.filter(|other| !other.writes && other.buffer().is_none());
-    let Some(first) = readers.next() else {
-        return;
-    };
-    let etag = match (state.draft.is_some(), by.inode.name()) {
+/// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to be changed;
+/// as it is emptied in place (`empties`), all who read it by a number of who shares it. Who shares a buffer that
+/// is added to, and holds something else than the key does now, has that apart.
+pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &mut State, empties: bool) {
+    let is_added = state.draft.is_none();
+    let name = by.inode.name();
+    let etag = LazyCell::new(|| match name.as_ref().filter(|_| is_added) {
         // It is added to whatever the key holds.
-        (false, Some((namespace, key))) => {
-            let found = app.look(&namespace, &key).ok().flatten();
-            found.map(|meta| meta.etag)
+        Some((namespace, key)) => app
+            .look(namespace, key)
+            .ok()
+            .flatten()
+            .map(|meta| meta.etag),
+        None => state.pin.etag,
+    });
+    let handles = by.inode.handles();
+    let sees = |is: &&Arc<Handle>| is.writes && is.shares(buffer) && !is.only_adds.load(SeqCst);
+    let numbers = handles.iter().filter(sees).map(|is| is.number);
+    let numbers: Vec<_> = numbers.chain([by.number]).collect();
+    // They hold the same as who reads by that number.
+    let sees = |is: Mode| is.writes && !is.only_writes && !is.appends;
+    let is_other = |is: &Arc<Handle>| sees(is.mode) && !is.shares(buffer);
+    let others: Vec<_> = handles
+        .iter()
+        .filter(|is| is_other(is))
+        .map(|is| is.number)
+        .collect();
+    let mut apart = Vec::new();
+    for other in handles {
+        let is_beside = !other.writes && numbers.contains(&other.number);
+        let is_free = is_beside && other.buffer().is_none();
+        if !is_free && !other.shares(buffer) {
+            continue;
         }
-        _ => state.pin.etag,
-    };
-    for reader in [first].into_iter().chain(readers) {
         // Not of what it may follow by now: its state may be held by who lets it, and waits for this one.
-        let held = reader.reader.lock().as_ref().map(Reader::pin);
-        let held = held.and_then(|pin| pin.etag);
-        if held.is_some() && held == etag {
-            reader.follow(Some(buffer));
+        let reader = other.reader.lock();
+        let held = reader.as_ref().map(Reader::pin);
+        let is_mixed = is_added && reader.as_ref().is_some_and(Reader::is_mixed);
+        let is_of = !is_mixed && held.is_some_and(|held| held.etag == *etag);
+        drop(reader);
+        match is_free {
+            true if others.contains(&other.number) => {}
+            true if is_of || empties => other.follow(Some(buffer)),
+            false if held.is_some() && !(is_added && is_of) => apart.push((other, held)),
+            _ => {}
+        }
+    }
+    let mut own: Vec<(Option<Pin>, Arc<Buffer>)> = Vec::new();
+    for (other, held) in apart {
+        if other.only_adds.load(SeqCst) {
+            other.hold_on(&mut other.reader.lock(), None);
+        } else if !is_added {
+            continue;
+        } else if other.writes {
+            let found = own.iter().position(|(pin, _)| *pin == held);
+            let at = found.unwrap_or_else(|| {
+                let pin = held.unwrap_or_default();
+                let apart = State {
+                    pin,
+                    ..State::default()
+                };
+                own.push((held, Buffer::new(apart, app.now())));
+                own.len() - 1
+            });
+            own[at].1.state().writers += 1;
+            other.follow(Some(&own[at].1));
+            other.owes.store(0, SeqCst);
+            state.writers -= 1;
+        } else {
+            other.follow(None);
         }
     }
 }
 
-/// Lets who has read to the end go on with what the file is now, if that is there.
-pub(super) fn renew(app: &App, handle: &Handle) -> Answer<()> {
+/// Lets go of what was to be added, as it is stored or never will be. Who has it open goes on with what comes
+/// next of what they hold, and else keeps that with what was added.
+pub(super) fn part(
+    inode: &Inode,
+    buffer: &Arc<Buffer>,
+    state: &mut State,
+    next: impl Fn(&Reader) -> Option<Reader>,
+) {
+    let tail = Arc::new(mem::take(&mut state.tail));
+    let modified = state.modified.unwrap_or(Time(0));
+    for handle in inode.handles() {
+        let mut reader = handle.reader.lock();
+        let Some(held) = reader.as_mut().filter(|_| handle.shares(buffer)) else {
+            continue;
+        };
+        let next = next(held);
+        let is_apart = next.is_none() && !handle.writes;
+        match next {
+            Some(next) => *held = next,
+            None if handle.only_adds.load(SeqCst) => *reader = None,
+            None => held.mix(&tail, modified),
+        }
+        handle.show_with(reader.as_ref(), Some(state.stores));
+        if is_apart {
+            handle.follow(None);
+        }
+    }
+}
+
+/// Lets nobody go on with what is stored nowhere and is not to be. What was to be added goes, and who has it open
+/// adds only what comes.
+pub(super) fn give_up(inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {
+    state.is_given_up = true;
+    inode.forget(buffer);
+    if !state.tail.is_empty() && inode.name().is_some() {
+        part(inode, buffer, state, |_| None);
+        (state.is_changed, state.modified) = (false, None);
+    }
+}
+
+/// Lets who has read to the end go on with what the file is now, if that is there: who has read no more than what
+/// was the key's value. What is behind that in another is not what comes behind what they have read.
+pub(super) fn renew(app: &App, handle: &Handle, offset: u64) -> Answer<()> {
     let inode = &handle.inode;
     let Some((namespace, key)) = inode.name() else {
         return Ok(());
     };
     app.settle_emptied(inode);
-    let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
-    let is_all = |is: &Arc<Buffer>| is.snapshot().draft.is_some();
+    let current = inode.buffer();
+    // Nobody stores it meanwhile.
+    let state = current.as_ref().map(|is| is.state());
+    let is_all = |state: &State| state.is_pending().then_some(state.draft.is_some());
+    let is_all = state.as_ref().and_then(|state| is_all(state));
+    let pending = current.as_ref().filter(|_| is_all.is_some());
     let mut reader = handle.reader.lock();
-    let found = match pending.as_ref().is_some_and(is_all) {
-        true => None,
-        false => match app.stat(&namespace, &key)? {
+    let found = match is_all {
+        Some(true) => None,
+        _ => match app.stat(&namespace, &key)? {
             None => return Ok(()),
             found => found,
         },
     };
+    let is_same = match pending {
+        Some(pending) => handle.shares(pending),
+        None => handle.buffer().is_none(),
+    };
     let held = reader.as_ref().map(Reader::pin);
-    if let Some(pending) = pending {
-        if !handle.shares(&pending) {
-            handle.follow(Some(&pending));
-            handle.hold_on(&mut reader, None);
-        }
-    } else if (handle.buffer().is_some() || held != found.as_ref().map(Pin::of))
-        && let Some(newer) = app.answer(Reader::open(app, &namespace, &key))?
-    {
-        handle.follow(None);
-        handle.hold_on(&mut reader, Some(newer));
+    if is_same && (found.is_none() || held == found.as_ref().map(Pin::of)) {
+        return Ok(());
     }
+    let is_added = reader.as_ref().is_some_and(Reader::is_mixed)
+        || handle
+            .buffer()
+            .is_some_and(|is| is.snapshot().tail.is_some());
+    if is_added && reader.as_ref().is_some_and(|held| held.is_behind(offset)) {
+        return Err(Errno::ESTALE);
+    }
+    let next = match found {
+        None => None,
+        Some(_) => match app.answer(Reader::open(app, &namespace, &key))? {
+            None => return Ok(()),
+            next => next,
+        },
+    };
+    handle.follow(pending);
+    handle.hold_on(&mut reader, next);
     Ok(())
 }
 
 /// Lets go of a buffer that nobody writes to any more and that is in the store as well, or never
 /// will be. Who reads it reads on in what the key holds, if that is what it was stored as.
 pub(super) fn retire(app: &App, inode: &Inode, buffer: &Arc<Buffer>) {
-    let state = buffer.state();
+    let mut state = buffer.state();
     if state.writers > 0 || state.kind != Kind::Key {
         return;
     }
     inode.forget(buffer);
+    if !state.tail.is_empty() {
+        part(inode, buffer, &mut state, |_| None);
+    }
     let readers = inode.handles().into_iter();
     for reader in readers.filter(|reader| reader.shares(buffer)) {
         let mut held = reader.reader.lock();
@@ -258,24 +370,25 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
 /// It is the file's turn.
 fn detach(app: &App, number: u64, inode: &Inode, (node, size): (&Node, u64)) {
     let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
-    let etag = match (&pending, inode.name()) {
-        (None, Some((namespace, key))) => app.look(&namespace, &key).ok().flatten(),
-        _ => None,
+    let is_all = pending
+        .as_ref()
+        .is_some_and(|is| is.snapshot().draft.is_some());
+    let etag = match inode.name().filter(|_| !is_all) {
+        Some((namespace, key)) => app.look(&namespace, &key).ok().flatten(),
+        None => None,
     };
     let etag = etag.map(|meta| meta.etag);
-    let is_of_now = |handle: &Arc<Handle>| match &pending {
-        Some(pending) => handle.shares(pending),
-        None => {
-            let is_changed = handle.buffer().is_some_and(|is| is.snapshot().is_pending);
-            !is_changed && handle.pin().and_then(|pin| pin.etag) == etag
-        }
+    let is_of_now = |handle: &Arc<Handle>| {
+        let shown = handle.shown().filter(|is| is.snapshot().is_pending);
+        let is_shown = shown.as_ref().map(Arc::as_ptr) == pending.as_ref().map(Arc::as_ptr);
+        is_shown && (is_all || handle.pin().and_then(|pin| pin.etag) == etag)
     };
     let mut open = inode.handles_by(number);
     let holds = |is: &Handle| {
         is.held()
             .is_some_and(|(len, _)| is.writes || len + size > 0)
     };
-    if open.any(|handle| holds(&handle) && !is_of_now(&handle)) {
+    if open.any(|is| is.is_apart() || holds(&is) && !is_of_now(&is)) {
         app.nodes.lock().detach(number, node);
     }
 }

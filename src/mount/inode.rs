@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fuser::Errno;
 use parking_lot::Mutex;
@@ -14,7 +14,6 @@ use crate::store::Time;
 
 use super::Answer;
 use super::buffer::{Buffer, Pin, Snapshot, State};
-use super::draft::Draft;
 use super::nodes::FullKey;
 use super::reader::Reader;
 
@@ -33,22 +32,23 @@ pub(super) struct Inode {
     pub(super) last: Mutex<Option<(u64, Time)>>,
 }
 
-/// Who reads at the end again after this long waits for more, as `tail -f` does.
-const PATIENCE: Duration = match cfg!(test) {
-    // The model's time is not the machine's.
-    true => Duration::MAX,
-    false => Duration::from_millis(100),
-};
-
 /// How far who reads has come.
 #[derive(Clone, Copy, Debug, Default)]
-enum Progress {
+pub(super) enum Progress {
     #[default]
     Amid,
     /// Its last byte was read last.
     Reached,
     /// It was read at its end last, since then.
     Waits(Instant),
+}
+
+/// What can be told of the value that an opening holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stat {
+    pub(super) told: Option<(u64, Time)>,
+    /// How often its buffer had been stored when what this holds already was added through that.
+    pub(super) with: Option<u64>,
 }
 
 /// One opening of a file.
@@ -78,8 +78,8 @@ pub(super) struct Handle {
     /// The value that it was opened on.
     pub(super) reader: Mutex<Option<Reader>>,
     /// The size and time of that, which are told while it is being read.
-    stat: Mutex<Option<(u64, Time)>>,
-    progress: Mutex<Progress>,
+    pub(super) stat: Mutex<Stat>,
+    pub(super) progress: Mutex<Progress>,
     /// Whether fstat(2) has told of something else than it holds, and what it reads next is to be of that.
     pub(super) is_told: AtomicBool,
 }
@@ -123,54 +123,7 @@ impl Handle {
     /// Lets it show this.
     pub(super) fn follow(&self, buffer: Option<&Arc<Buffer>>) {
         *self.buffer.lock() = buffer.cloned();
-    }
-
-    /// Tells whether it only reads and has come to the end of what it holds: who asks for what has come
-    /// since, as `tail -f` does, gets to see that.
-    pub(super) fn waits(&self) -> bool {
-        self.goes_on() && !matches!(*self.progress.lock(), Progress::Amid)
-    }
-
-    /// Tells whether it only reads and may go on with what the file is now: not behind what was never stored.
-    fn goes_on(&self) -> bool {
-        let is_kept = || self.buffer().is_some_and(|is| is.snapshot().is_given_up);
-        !self.writes && !is_kept()
-    }
-
-    /// Notes that it was read up to here, of so many bytes.
-    pub(super) fn note_read(&self, offset: u64, read: usize, of: u64) {
-        let mut progress = self.progress.lock();
-        *progress = match *progress {
-            Progress::Waits(since) if read == 0 => Progress::Waits(since),
-            _ if read == 0 => Progress::Waits(Instant::now()),
-            _ if offset + read as u64 >= of => Progress::Reached,
-            _ => Progress::Amid,
-        };
-    }
-
-    /// Notes what fstat(2) tells of the file to who may wait for that.
-    pub(super) fn note_told(&self, told: (u64, Time)) {
-        let is_other = match (self.held(), self.buffer()) {
-            (Some(held), _) => held != told,
-            // What is added to something that is not what the file is any more.
-            (None, followed) => followed.is_some_and(|is| !self.inode.is_current(&is)),
-        };
-        if self.waits() && is_other {
-            self.is_told.store(true, SeqCst);
-        }
-    }
-
-    /// Tells whether a read at an offset is to be of what the file is now.
-    pub(super) fn is_due(&self, offset: u64) -> bool {
-        let is_told = self.is_told.swap(false, SeqCst) && self.waits();
-        let mut progress = self.progress.lock();
-        let is_patient = matches!(*progress, Progress::Waits(since) if since.elapsed() > PATIENCE);
-        let is_at_end = || self.held().is_none_or(|(len, _)| offset >= len);
-        let is_due = is_told || is_patient && self.goes_on() && is_at_end();
-        if is_due {
-            *progress = Progress::Reached;
-        }
-        is_due
+        self.stat.lock().with = None;
     }
 
     /// Tells whether it is of this buffer.
@@ -201,42 +154,9 @@ impl Handle {
         self.show(held.as_ref());
     }
 
-    /// Notes what can be told of what it holds.
-    pub(super) fn show(&self, reader: Option<&Reader>) {
-        let told = reader.map(Reader::stat);
-        *self.stat.lock() = told.filter(|(len, _)| *len < u64::MAX);
-    }
-
-    /// Returns the size and time of what it holds, if that need not be what the file is now.
-    pub(super) fn held(&self) -> Option<(u64, Time)> {
-        if self.only_writes_anew() {
-            return None;
-        }
-        match self.buffer().map(|buffer| buffer.snapshot()) {
-            Some(told) if told.tail.is_some() => None,
-            Some(Snapshot {
-                draft: Some(draft), ..
-            }) => Some(draft),
-            _ => *self.stat.lock(),
-        }
-    }
-
-    /// Tells whether it holds something else than what is told of the file. To who only reads nothing is nothing,
-    /// whenever it became so.
-    pub(super) fn holds_other(&self, told: (u64, Time)) -> bool {
-        let is_nothing = |len| !self.writes && (len, told.0) == (0, 0);
-        self.held()
-            .is_some_and(|held| held != told && !is_nothing(held.0))
-    }
-
-    /// Tells whether it only writes what owes nothing to any entry: nobody can read that through it.
-    pub(super) fn only_writes_anew(&self) -> bool {
-        self.mode.only_writes && self.is_anew.load(SeqCst)
-    }
-
     /// Returns the entry that what it holds was made of or stored as.
     pub(super) fn pin(&self) -> Option<Pin> {
-        if let Some(buffer) = self.buffer() {
+        if let Some(buffer) = self.shown() {
             let state = buffer.state();
             if state.draft.is_some() {
                 return Some(state.pin);
@@ -340,17 +260,6 @@ impl Inode {
     /// Lets whoever opens it from now on go on with this.
     pub(super) fn replace(&self, buffer: &Arc<Buffer>) {
         *self.buffer.lock() = Some(Arc::clone(buffer));
-    }
-
-    /// Lets nobody go on with what is stored nowhere and is not to be. What was to be added goes, and who has it
-    /// open adds only what comes.
-    pub(super) fn give_up(&self, buffer: &Arc<Buffer>, state: &mut State) {
-        state.is_given_up = true;
-        self.forget(buffer);
-        if !state.tail.is_empty() && self.name().is_some() {
-            state.tail = Draft::default();
-            (state.draft, state.is_changed, state.modified) = (None, false, None);
-        }
     }
 
     /// Lets nobody go on with a buffer any more.

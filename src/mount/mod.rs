@@ -11,7 +11,7 @@
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   dir_index which directories there are;  index  all keys at a time;  list  what is in one
 //!   files     which are open, and their turns;  inode  what is open;  open  opening, reading;  write
-//!   follow    what others who have it open see of a change
+//!   follow    what others who have it open see of a change;  shown  what is told of it
 //!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
 //!   xattrs    extended attributes;  errors;  descriptors  which are of an opening
@@ -61,19 +61,25 @@
 //! have written nothing; or where
 //! somebody has locked it
 //! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now,
-//! fstat(2) after the last byte      but not behind what was given up
+//! fstat(2) after the last byte      but not behind what was given up, and with ESTALE behind what was added and is
+//!                                  stored behind another value
 //! another opens it to write        goes on with what is pending, and makes it as empty if it is new; or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that once it is
 //!                                  changed so; else has a buffer of its own, as with O_TRUNC
 //! added to by who only adds        with nothing of theirs pending, they go on as who opens it anew, unless their buffer is
 //!                                  what others go on with; a value that it holds is held by these, and it is a tail
+//! added to, while others have it   each reads what it holds, and that behind it; who holds another entry than is added
+//! open                             to reads that alone, and, to write, has a buffer of its own. Who only adds holds
+//!                                  nothing: it reads as who opens it anew, and then as the others by its number
+//! what was added is stored, or     who holds the entry that it is behind now goes on with both; who only reads or
+//! never will be                    changes another keeps that with what was added, as no entry. It is a tail no more
 //! added to beside a part of        what is pending is stored before the other begins; where that is refused, who only
 //! others, or the other way round   adds goes on as who opens it anew
 //! changed by who has it open, and  that it is emptied is stored before
 //! not anew, where another has
 //! emptied it and written nothing
 //! made another entry by others     where another has emptied it and written nothing, whoever looks for it finds that entry
-//! stored                           the pin is the new entry; who shares a tail holds what it has become
+//! stored                           the pin is the new entry
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader.
 //!                                  Who only adds is done with what was refused, and adds what comes
@@ -98,7 +104,9 @@
 //! ```
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
-//! something by one hold the same. Who holds nothing is told what the file is.
+//! something by one hold the same. Who holds nothing is told what the file is. Only who adds to a file, or has gone
+//! on at its end, keeps its number beside others who hold something else: then it is told what they read who were
+//! opened to read and not to add.
 //!
 //! The kernel keeps the locks of flock(2) and fcntl(2) by number, too. That is why all of `9> lock` have one: they hold
 //! nothing. Where somebody holds something and can read it, what is emptied by another is another file, unless it is locked
@@ -177,6 +185,7 @@ mod rename;
 mod replies;
 mod requests;
 mod session;
+mod shown;
 mod write;
 mod xattrs;
 

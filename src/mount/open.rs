@@ -12,6 +12,7 @@ use crate::os::{self, Writer};
 use crate::store::{Condition, Etag, Put, Store, Time};
 
 use super::buffer::{Buffer, Kind, Pin, State};
+use super::draft::Draft;
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::FullKey;
 use super::reader::Reader;
@@ -87,11 +88,14 @@ impl App {
         if mode.truncates {
             return Ok((Some(self.empty(number, inode, mode)?), None));
         }
-        if let Some(buffer) = inode.buffer().filter(|is| is.state().is_pending()) {
+        let pending = inode.buffer().filter(|is| is.state().is_pending());
+        if let Some(buffer) = &pending {
             if mode.writes {
                 self.make_for_all(inode, &mut buffer.state())?;
             }
-            return Ok((Some(buffer), None));
+            if mode.appends || buffer.state().draft.is_some() {
+                return Ok((pending, None));
+            }
         }
         let (pin, reader) = match mode.writes && mode.appends {
             true => (self.pin(inode)?, None),
@@ -110,8 +114,8 @@ impl App {
             }
         };
         let pin = pin.ok_or(Errno::ESTALE)?;
-        if !mode.writes {
-            return Ok((None, reader));
+        if pending.is_some() || !mode.writes {
+            return Ok((pending, reader));
         }
         if let Some(buffer) = inode.goes_on(pin) {
             return Ok((Some(buffer), reader));
@@ -173,11 +177,12 @@ impl App {
             emptied.expiry = state.expiry;
             let was_pending = mem::replace(&mut *state, emptied).is_pending();
             buffer.show(&state, now);
-            let holders = inode.handles().into_iter().filter(|is| is.shares(&buffer));
-            for other in
-                holders.filter(|is| !was_pending && is.writes && !is.only_adds.load(SeqCst))
-            {
-                follow::lead(self, &other, &buffer, &state);
+            for other in inode.handles().iter().filter(|is| is.shares(&buffer)) {
+                if other.only_adds.load(SeqCst) {
+                    other.hold_on(&mut other.reader.lock(), None);
+                } else if !was_pending && other.writes {
+                    follow::lead(self, other, &buffer, &mut state, false);
+                }
             }
             drop(state);
             return buffer;
@@ -337,42 +342,32 @@ impl App {
     /// Reads through an opening.
     pub(super) fn read_file(&self, handle: &Handle, offset: u64, size: usize) -> Answer<Vec<u8>> {
         if handle.is_due(offset) {
-            follow::renew(self, handle)?;
+            follow::renew(self, handle, offset)?;
         }
         let name = handle.inode.name();
-        if let Some(buffer) = handle.buffer() {
-            let mut state = buffer.state();
-            let mut is_other = false;
-            if !state.tail.is_empty() {
-                // What is added is behind what it holds, if the key holds that still.
-                let held = handle
-                    .reader
-                    .lock()
-                    .as_ref()
-                    .map(|is| (is.stat().0, is.pin()));
-                let held = held.filter(|(len, _)| !handle.writes && offset < *len);
-                if held.is_none_or(|(len, _)| offset.saturating_add(size as u64) > len) {
-                    let viewed = self.view(&handle.inode, &mut state);
-                    self.answer(viewed.or_else(|err| held.map(|_| ()).ok_or(err)))?;
-                }
-                is_other = held.is_some_and(|(_, pin)| pin != state.pin);
-            }
-            if let Some(draft) = state.draft.as_ref().filter(|_| !is_other) {
-                let read = draft.read(offset, size);
-                let read = self.answer(read.map_err(|err| failure("read", self, err)))?;
-                handle.note_read(offset, read.len(), draft.len());
-                return Ok(read);
-            }
+        let buffer = handle.shown();
+        let state = buffer.as_ref().map(|buffer| buffer.state());
+        if let Some(draft) = state.as_ref().and_then(|state| state.draft.as_ref()) {
+            let read = draft.read(offset, size);
+            let read = self.answer(read.map_err(|err| failure("read", self, err)))?;
+            handle.note_read(offset, read.len(), draft.len());
+            return Ok(read);
         }
+        // What is added is behind what it holds.
+        let state = state.filter(|state| !state.tail.is_empty());
+        let tail = state.as_ref().map(|state| &state.tail);
+        let holder = handle.holder();
+        let (by, handle) = (handle, holder.as_deref().unwrap_or(handle));
         let mut reader = handle.reader.lock();
         if reader.is_none() {
             let (namespace, key) = name.as_ref().ok_or(Errno::ESTALE)?;
             *reader = self.answer_of(key, Reader::open(self, namespace, key))?;
         }
         let held = reader.as_mut().ok_or(Errno::ESTALE)?;
-        let read = self.answer(held.read(self, name.as_ref(), offset, size))?;
-        handle.note_read(offset, read.len(), held.stat().0);
+        let read = self.answer(held.read(self, name.as_ref(), (offset, size), tail))?;
+        let all = held.stat().0 + tail.map_or(0, Draft::len);
         handle.show(Some(held));
+        by.note_read(offset, read.len(), all);
         Ok(read)
     }
 }

@@ -1,5 +1,7 @@
 //! A value that is read through an open file: what the key held when the file was opened.
 
+use std::sync::Arc;
+
 use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
 
 use super::buffer::Pin;
@@ -18,6 +20,8 @@ const PART: usize = 256 << 10;
 pub(super) struct Reader {
     meta: Meta,
     content: Bytes,
+    /// What was read behind it, and is stored behind another value, or nowhere.
+    added: Option<Arc<Draft>>,
 }
 
 #[derive(Debug)]
@@ -58,7 +62,11 @@ impl Reader {
                 at: 0,
             }),
         };
-        Self { meta, content }
+        Self {
+            meta,
+            content,
+            added: None,
+        }
     }
 
     /// Returns what was stored as an entry: it is kept where it is known and short, and else read again.
@@ -73,7 +81,11 @@ impl Reader {
             Some(Draft::Memory(bytes)) => Bytes::Whole(Draft::Memory(bytes.clone())),
             _ => Bytes::Torn,
         };
-        Some(Self { meta, content })
+        Some(Self {
+            meta,
+            content,
+            added: None,
+        })
     }
 
     /// Returns the entry that it reads.
@@ -83,7 +95,24 @@ impl Reader {
 
     /// Returns its size and time of modification.
     pub(super) fn stat(&self) -> (u64, Time) {
-        (self.meta.size, self.meta.modified)
+        let added = self.added.as_ref().map_or(0, |added| added.len());
+        (self.meta.size.saturating_add(added), self.meta.modified)
+    }
+
+    /// Tells whether a place lies behind what was the key's value.
+    pub(super) fn is_behind(&self, offset: u64) -> bool {
+        offset > self.meta.size
+    }
+
+    /// Tells whether what it reads was never a value.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.added.is_some()
+    }
+
+    /// Goes on with what was to be added, as that is nothing that the key holds behind this.
+    pub(super) fn mix(&mut self, added: &Arc<Draft>, modified: Time) {
+        self.added = Some(Arc::clone(added));
+        self.meta.modified = modified;
     }
 
     /// Notes that the entry is another now that holds the same, perhaps of another time.
@@ -106,15 +135,42 @@ impl Reader {
 
     /// Takes all of the value out of it.
     pub(super) fn take_draft(&mut self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
-        match std::mem::replace(&mut self.content, Bytes::Torn) {
-            Bytes::Whole(draft) => Ok(draft),
-            Bytes::Stream(stream) if stream.at == 0 => Draft::of(stream.source, &app.spill),
-            _ => self.again(app, name),
+        let mut draft = match std::mem::replace(&mut self.content, Bytes::Torn) {
+            Bytes::Whole(draft) => draft,
+            Bytes::Stream(stream) if stream.at == 0 => Draft::of(stream.source, &app.spill)?,
+            _ => self.again(app, name)?,
+        };
+        if let Some(added) = self.added.take() {
+            let written = draft.add(&added, &app.spill);
+            written.map_err(|err| failure("write", app, err))?;
         }
+        Ok(draft)
+    }
+
+    /// Reads up to so many bytes at an offset, also of what is added behind it.
+    pub(super) fn read(
+        &mut self,
+        app: &App,
+        name: Option<&FullKey>,
+        (offset, size): (u64, usize),
+        tail: Option<&Draft>,
+    ) -> Result<Vec<u8>> {
+        let mut bytes = self.read_value(app, name, offset, size)?;
+        let added = self.added.clone();
+        let mut from = self.meta.size;
+        for added in added.as_deref().into_iter().chain(tail) {
+            let at = offset + bytes.len() as u64;
+            if at >= from && bytes.len() < size {
+                let more = added.read(at - from, size - bytes.len());
+                bytes.extend(more.map_err(|err| failure("read", app, err))?);
+            }
+            from += added.len();
+        }
+        Ok(bytes)
     }
 
     /// Reads up to so many bytes at an offset. `name` is where the file is now, if anywhere.
-    pub(super) fn read(
+    fn read_value(
         &mut self,
         app: &App,
         name: Option<&FullKey>,

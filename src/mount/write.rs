@@ -5,19 +5,17 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use fuser::Errno;
 
-use crate::store::{Result, Time};
+use crate::store::Time;
 
 use super::buffer::{Buffer, Kind, State};
 use super::draft::{Draft, Undo, must_have_room};
-use super::errors::stale;
 use super::inode::{Handle, Mode};
 use super::reader::Reader;
 use super::{Answer, App, failure, follow};
 
 /// What a buffer was before something was written to it.
 struct Before {
-    tail: Option<Undo>,
-    draft: Option<Undo>,
+    undo: Undo,
     is_changed: bool,
     is_given_up: bool,
     was_written: bool,
@@ -44,17 +42,13 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
     if let Some(current) = inode.buffer().filter(|is| only_adds || handle.shares(is)) {
         let mut state = current.state();
         let is_added = !state.tail.is_empty();
-        let owes = |other: &Arc<Handle>| {
-            let is_other = !std::ptr::eq(&**other, handle);
-            is_other && other.shares(&current) && other.owes_to(&state)
-        };
         let is_part = !is_added && state.is_changed && !state.is_whole;
         let is_own = handle.shares(&current) && handle.is_anew.load(SeqCst);
         let is_in_the_way = match only_adds {
             // It was emptied before that.
             _ if state.is_idle() && !is_own => true,
             true => is_part && state.kind == Kind::Key,
-            false => is_added && !adds && inode.handles().iter().any(owes),
+            false => is_added && !adds,
         };
         if is_in_the_way {
             match app.store_buffer(inode, &current, &mut state) {
@@ -121,26 +115,18 @@ pub(super) fn write_file(
     let buffer = buffer_to_write(app, handle, offset.is_none())?;
     let mut state = buffer.state();
     let was_pending = state.is_pending();
-    let is_tail = state.draft.is_none() || !state.tail.is_empty();
-    let adds = offset.is_none() && is_tail && handle.inode.name().is_some();
+    let adds = offset.is_none() && state.draft.is_none() && handle.inode.name().is_some();
     if !adds {
-        app.answer(load_to_write(app, handle, &mut state))?;
+        app.answer(app.load(handle, &mut state))?;
     }
-    let (mut tail, mut undo) = (None, None);
-    if adds {
-        let end = state.tail.len();
-        tail = Some(write_draft(app, &mut state.tail, end, bytes)?);
-    }
-    if let Some(draft) = &mut state.draft {
-        let written = write_draft(app, draft, offset.unwrap_or(draft.len()), bytes);
-        if written.is_err() {
-            take_from(app, Some(&mut state.tail), tail.as_ref());
-        }
-        undo = Some(written?);
-    }
+    let State { draft, tail, .. } = &mut *state;
+    let draft = draft.as_mut().unwrap_or(tail);
+    let offset = offset.unwrap_or(draft.len());
+    must_have_room(&app.config.disk, draft.len(), offset)?;
+    let written = draft.write(offset, bytes, &app.spill);
+    let undo = app.answer(written.map_err(|err| failure("write", app, err)))?;
     let before = Before {
-        tail,
-        draft: undo,
+        undo,
         is_changed: state.is_changed,
         is_given_up: state.is_given_up,
         was_written: state.was_written,
@@ -153,10 +139,10 @@ pub(super) fn write_file(
     state.note_written(now);
     handle.owe_to(&state);
     state.was_written = true;
-    buffer.show(&state, now);
     if !was_pending {
-        follow::lead(app, handle, &buffer, &state);
+        follow::lead(app, handle, &buffer, &mut state, false);
     }
+    buffer.show(&state, now);
     if syncs && let Err(err) = app.store_through(handle, &buffer, &mut state) {
         take_back(app, handle, &buffer, &mut state, &before);
         return Err(err);
@@ -164,23 +150,14 @@ pub(super) fn write_file(
     Ok(())
 }
 
-fn write_draft(app: &App, draft: &mut Draft, offset: u64, bytes: &[u8]) -> Answer<Undo> {
-    must_have_room(&app.config.disk, draft.len(), offset)?;
-    let written = draft.write(offset, bytes, &app.spill);
-    app.answer(written.map_err(|err| failure("write", app, err)))
-}
-
-fn take_from(app: &App, draft: Option<&mut Draft>, undo: Option<&Undo>) {
-    if let Some((draft, undo)) = draft.zip(undo) {
-        let undone = draft.undo(undo);
-        _ = app.answer(undone.map_err(|err| failure("write", app, err)));
-    }
-}
-
 /// Takes back what could not be stored with the write that it came with.
 fn take_back(app: &App, handle: &Handle, buffer: &Arc<Buffer>, state: &mut State, before: &Before) {
-    take_from(app, Some(&mut state.tail), before.tail.as_ref());
-    take_from(app, state.draft.as_mut(), before.draft.as_ref());
+    let undone = state
+        .draft
+        .as_mut()
+        .unwrap_or(&mut state.tail)
+        .undo(&before.undo);
+    _ = app.answer(undone.map_err(|err| failure("write", app, err)));
     state.is_changed = before.is_changed;
     state.is_given_up = before.is_given_up;
     state.was_written = before.was_written;
@@ -190,7 +167,7 @@ fn take_back(app: &App, handle: &Handle, buffer: &Arc<Buffer>, state: &mut State
     if state.is_idle() {
         // To empty it was only the beginning, and what it held is not to go for that.
         handle.owes.store(0, SeqCst);
-        handle.inode.give_up(buffer, state);
+        follow::give_up(&handle.inode, buffer, state);
     }
     buffer.show(state, app.now());
 }
@@ -213,7 +190,7 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
         state.draft = Some(Draft::default());
         state.is_whole = true;
     } else {
-        app.answer(load_to_write(app, handle, &mut state))?;
+        app.answer(app.load(handle, &mut state))?;
         if let Some(draft) = &mut state.draft {
             must_have_room(&app.config.disk, draft.len(), len)?;
             let done = draft.set_len(len, &app.spill);
@@ -222,28 +199,15 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
     }
     state.note_written(now);
     handle.owe_to(&state);
-    if !was_pending {
-        follow::lead(app, handle, &buffer, &state);
-    }
     if len == 0 {
         handle.is_anew.store(true, SeqCst);
         state.was_written = false;
         state.pin = pin.unwrap_or(state.pin);
         state.was = pin.and_then(|_| *inode.last.lock());
     }
+    if !was_pending || len == 0 {
+        follow::lead(app, handle, &buffer, &mut state, len == 0);
+    }
     buffer.show(&state, now);
     Ok(())
-}
-
-/// As [`App::load`], to write to it: what is to be added is behind what the key holds now, and that may not be
-/// what the opening is of.
-pub(super) fn load_to_write(app: &App, handle: &Handle, state: &mut State) -> Result<()> {
-    if !state.tail.is_empty() && handle.inode.name().is_some() {
-        app.view(&handle.inode, state)?;
-        let held = handle.reader.lock().as_ref().map(Reader::pin);
-        if held.is_some_and(|held| held != state.pin) {
-            return Err(stale("store", handle.inode.name().as_ref()));
-        }
-    }
-    app.load(handle, state)
 }

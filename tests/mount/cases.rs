@@ -87,3 +87,37 @@ fn what_was_removed_since_it_was_found_is_opened_while_it_is_open() {
     let again = run.app.files.lock().handle(again).unwrap();
     assert_eq!(run.app.read_file(&again, 0, 9).unwrap(), b"Value");
 }
+
+#[test]
+fn what_is_being_stored_is_told_of_once() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"00");
+    run.open(0, Mode::default(), false, false).unwrap();
+    let mode = Mode {
+        writes: true,
+        only_writes: true,
+        appends: true,
+        ..Mode::default()
+    };
+    run.open(0, mode, false, false).unwrap();
+    let real = |at: usize| run.model.open[at].real;
+    let of = |at: usize| run.app.files.lock().handle(real(at)).unwrap();
+    let told = || {
+        let dir = run.app.nodes.lock().node(run.dir).unwrap();
+        let found = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap().1;
+        let told = run.app.attributes(of(0).number, None).unwrap();
+        (found.size, told.size)
+    };
+    write::write_file(&run.app, &of(1), None, b"W", false).unwrap();
+    assert_eq!(told(), (3, 3));
+    let pause = run.fake.pause();
+    std::thread::scope(|scope| {
+        let stored = scope.spawn(|| run.app.sync_file(real(1)));
+        pause.wait();
+        assert_eq!(told(), (3, 3));
+        pause.wait();
+        stored.join().unwrap().unwrap();
+    });
+    assert_eq!(told(), (3, 3));
+    assert_eq!(run.app.read_file(&of(0), 0, 9).unwrap(), b"00W");
+}

@@ -18,10 +18,9 @@ impl Model {
             change.tail.clear();
             (change.draft, change.is_whole) = (Some(Vec::new()), true);
         } else {
-            self.load_to_write(which)?;
+            self.load(which)?;
             self.changes[at].draft.as_mut().unwrap().resize(len, 0);
         }
-        self.lead(which);
         if len == 0 {
             self.open[which].is_anew = true;
             self.changes[at].was_written = false;
@@ -30,6 +29,7 @@ impl Model {
                 (self.changes[at].pin, self.changes[at].end) = (Some(id), end);
             }
         }
+        self.lead(which, len == 0);
         (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         self.open[which].owes = self.changes[at].stores + 1;
         self.open[which].is_refused = false;
@@ -60,21 +60,19 @@ impl Model {
         };
         self.changes[at].draft = Some(Vec::new());
         for which in 0..self.open.len() {
-            let open = &self.open[which];
-            if open.change == Some(at) && open.mode.writes && !open.only_adds {
-                self.lead(which);
+            let open = &mut self.open[which];
+            if open.change == Some(at) && open.only_adds {
+                open.held = None;
+            } else if open.change == Some(at) && open.mode.writes {
+                self.lead(which, false);
             }
         }
         let Change {
-            writers,
-            stores,
-            was_added_to,
-            ..
+            writers, stores, ..
         } = self.changes[at];
         self.changes[at] = Change {
             writers,
             stores,
-            was_added_to,
             ..emptied
         };
         at
@@ -138,21 +136,18 @@ impl Model {
             return;
         }
         let Change {
-            writers,
-            stores,
-            was_added_to,
-            ..
+            writers, stores, ..
         } = self.changes[at];
         self.changes[at] = Change {
             writers,
             stores,
-            was_added_to,
             pin: Some(entry.0),
             end: entry.2,
             ..Change::default()
         };
         for open in self.open.iter_mut().filter(|open| open.change == Some(at)) {
             open.held = Some(entry.clone()).filter(|_| !open.only_adds);
+            open.mixed = None;
             open.is_anew = false;
         }
     }

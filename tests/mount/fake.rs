@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -25,6 +25,8 @@ struct Inner {
     entries: Mutex<BTreeMap<Vec<u8>, Stored>>,
     etags: AtomicU64,
     now: AtomicU64,
+    /// Waited for twice by who has put something, before that is told.
+    pause: Mutex<Option<Arc<Barrier>>>,
 }
 
 impl Fake {
@@ -32,6 +34,12 @@ impl Fake {
         self.0
             .now
             .fetch_add(u64::try_from(time.as_nanos()).unwrap(), SeqCst);
+    }
+
+    pub(super) fn pause(&self) -> Arc<Barrier> {
+        let pause = Arc::new(Barrier::new(2));
+        *self.0.pause.lock() = Some(Arc::clone(&pause));
+        pause
     }
 
     /// Returns what a key holds and when it expires.
@@ -107,6 +115,11 @@ impl Entries for Fake {
             .entries
             .lock()
             .insert(key.as_bytes().to_vec(), (meta, value));
+        let pause = self.0.pause.lock().take();
+        if let Some(pause) = pause {
+            pause.wait();
+            pause.wait();
+        }
         Ok(Some(etag))
     }
 

@@ -56,17 +56,12 @@ impl Model {
         if let Some(at) = current.filter(|at| only_adds || *at == own) {
             let change = &self.changes[at];
             let is_added = !change.tail.is_empty();
-            let mut others = (0..self.open.len()).filter(|other| *other != which);
-            let owes = |other: usize| {
-                let other = &self.open[other];
-                other.change == Some(at) && other.mode.writes && other.owes > change.stores
-            };
             if self.is_idle(at) && !(at == own && self.open[which].is_anew) {
                 // It was emptied before that.
                 self.store(file, at)?;
             } else if only_adds && !is_added && change.is_pending && !change.is_whole {
                 _ = self.store(file, at);
-            } else if !adds && is_added && others.any(owes) {
+            } else if !adds && is_added {
                 self.store(file, at)?;
             }
         }
@@ -106,6 +101,7 @@ impl Model {
                 .filter(|other| other.change == Some(at))
             {
                 other.held = Some(held.clone()).filter(|_| !other.only_adds);
+                other.mixed = None;
                 other.is_anew = false;
             }
         }
@@ -148,83 +144,95 @@ impl Model {
         found
     }
 
-    /// What the value looks like with a tail.
-    pub(super) fn view(&mut self, at: usize, file: usize) -> Done {
+    /// A part of what it holds, or of what the key does, is about to be changed, with what was to be added.
+    pub(super) fn load(&mut self, which: usize) -> Done {
+        let Open {
+            file, change, held, ..
+        } = self.open[which].clone();
+        let at = change.unwrap();
         if self.changes[at].draft.is_none() {
-            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
-            let Entry(id, mut value, end) = self.live(name).cloned().ok_or(Errno::ESTALE)?;
+            let name = self.files[file].name;
+            let live = name.and_then(|name| self.live(name).cloned());
+            let Entry(id, mut value, end) = held.or(live).ok_or(Errno::ESTALE)?;
             let change = &mut self.changes[at];
-            (change.pin, change.end) = (Some(id), end);
-            value.extend_from_slice(&change.tail);
-            change.draft = Some(value);
+            value.append(&mut change.tail);
+            (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
+            let open = &mut self.open[which];
+            open.held = open.held.take().filter(|_| !open.only_adds);
         }
         Ok(())
     }
 
-    pub(super) fn load(&mut self, which: usize) -> Result<usize, Errno> {
-        let Open {
-            file, change, held, ..
-        } = self.open[which].clone();
-        let at = change.unwrap();
-        match held {
-            Some(Entry(id, value, end))
-                if self.changes[at].draft.is_none() && self.changes[at].tail.is_empty() =>
-            {
-                let change = &mut self.changes[at];
-                (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
-            }
-            _ => self.view(at, file)?,
-        }
-        self.changes[at].tail.clear();
-        Ok(at)
-    }
-
-    pub(super) fn load_to_write(&mut self, which: usize) -> Done {
-        let Open {
-            file, change, held, ..
-        } = self.open[which].clone();
-        let at = change.unwrap();
-        if !self.changes[at].tail.is_empty() && self.files[file].name.is_some() {
-            self.view(at, file)?;
-            if held.is_some_and(|held| Some(held.0) != self.changes[at].pin) {
-                return Err(Errno::ESTALE);
-            }
-        }
-        self.load(which).map(|_| ())
-    }
-
     pub(super) fn give_up(&mut self, file: usize, at: usize) {
-        let change = &mut self.changes[at];
-        change.is_given_up = true;
-        if !change.tail.is_empty() && self.files[file].name.is_some() {
-            change.tail.clear();
-            (change.draft, change.is_pending) = (None, false);
+        self.changes[at].is_given_up = true;
+        if !self.changes[at].tail.is_empty() && self.files[file].name.is_some() {
+            self.part(at, None);
+            self.changes[at].is_pending = false;
         }
         let current = &mut self.files[file].current;
         *current = current.filter(|current| *current != at);
     }
 
-    /// What is about to be changed through an opening is seen by who only reads the same entry.
-    pub(super) fn lead(&mut self, which: usize) {
+    /// What is about to be changed through an opening is seen by who only reads the same entry. Who holds
+    /// another than is added to has that apart.
+    pub(super) fn lead(&mut self, which: usize, empties: bool) {
         let Open {
             file,
             number,
             change,
             ..
         } = self.open[which];
-        let Some(at) = change.filter(|at| !self.changes[*at].is_pending) else {
+        let is_due = |at: &usize| !self.changes[*at].is_pending || empties;
+        let Some(at) = change.filter(is_due) else {
             return;
         };
         let mut pin = self.changes[at].pin;
-        if self.changes[at].draft.is_none()
-            && let Some(name) = self.files[file].name
-        {
+        let is_added = self.changes[at].draft.is_none();
+        if is_added && let Some(name) = self.files[file].name {
             pin = self.live(name).map(|entry| entry.0);
         }
-        let others = self.open.iter_mut().filter(|open| open.number == number);
-        for open in others.filter(|open| !open.mode.writes && open.change.is_none()) {
-            if pin.is_some() && open.held.as_ref().map(|held| held.0) == pin {
-                open.change = Some(at);
+        let sees = |open: &&Open| open.mode.writes && open.change == Some(at) && !open.only_adds;
+        let numbers = self.open.iter().filter(sees).map(|open| open.number);
+        let numbers: Vec<_> = numbers.chain([number]).collect();
+        let is_other = |open: &&Open| {
+            let mode = open.mode;
+            let sees = mode.writes && !mode.only_writes && !mode.appends;
+            sees && open.change != Some(at)
+        };
+        let others = self.open.iter().filter(is_other).map(|open| open.number);
+        let others: Vec<_> = others.collect();
+        let first = self.changes.len();
+        for other in 0..self.open.len() {
+            let open = &mut self.open[other];
+            let held = open.held.as_ref().map(|held| held.0);
+            let is_of = held.is_some() && held == pin && !(is_added && open.mixed.is_some());
+            let is_beside = !open.mode.writes && numbers.contains(&open.number);
+            if is_beside && open.change.is_none() {
+                let is_led = (is_of || empties) && !others.contains(&open.number);
+                open.change = Some(at).filter(|_| is_led);
+            } else if open.change == Some(at) && held.is_some() && !(is_added && is_of) {
+                if open.only_adds {
+                    open.held = None;
+                } else if !is_added {
+                    continue;
+                } else if open.mode.writes {
+                    let end = open.held.as_ref().and_then(|held| held.2);
+                    let mut own = first..self.changes.len();
+                    let found = own.find(|at| self.changes[*at].pin == held);
+                    let own = found.unwrap_or(self.changes.len());
+                    (open.change, open.owes) = (Some(own), 0);
+                    if found.is_none() {
+                        self.changes.push(Change {
+                            pin: held,
+                            end,
+                            ..Change::default()
+                        });
+                    }
+                    self.changes[own].writers += 1;
+                    self.changes[at].writers -= 1;
+                } else {
+                    open.change = None;
+                }
             }
         }
     }
@@ -234,31 +242,11 @@ impl Model {
         self.open.push(open);
     }
 
-    /// Who has read to the end goes on with what the file is now.
-    pub(in super::super) fn renew(&mut self, which: usize) {
-        let Open { file, change, .. } = self.open[which];
-        let Some(name) = self.files[file].name else {
-            return;
-        };
-        // No part of another value comes behind what was never stored.
-        if change.is_some_and(|at| self.changes[at].is_given_up) {
-            return;
-        }
-        self.settle_emptied(file);
-        let live = self.live(name).cloned();
-        let is_pending = |at: &usize| self.changes[*at].is_pending;
-        let open = match self.files[file].current.filter(is_pending) {
-            Some(at) if live.is_none() && !self.changes[at].tail.is_empty() => return,
-            Some(at) if change == Some(at) => return,
-            Some(at) => (Some(at), None),
-            None if live.is_none() => return,
-            None => (None, live),
-        };
-        (self.open[which].change, self.open[which].held) = open;
-    }
-
     /// Who reads what nobody writes to any more reads on in what the key holds, if that is the same.
     pub(super) fn settle(&mut self, file: usize, at: usize) {
+        if !self.changes[at].tail.is_empty() {
+            self.part(at, None);
+        }
         let is_current = self.files[file].current == Some(at);
         self.files[file].current = self.files[file].current.filter(|_| !is_current);
         let name = self.files[file].name;
@@ -284,13 +272,6 @@ impl Model {
         }
     }
 
-    /// Tells whether somebody adds to what the kernel has by a number.
-    pub(in super::super) fn is_added_to(&self, number: u64) -> bool {
-        let mut open = self.open.iter().filter(|open| open.number == number);
-        let is_added = |at: usize| self.changes[at].was_added_to;
-        open.any(|open| open.mode.appends || open.change.is_some_and(is_added))
-    }
-
     /// What somebody has open of a file that is about to go is kept for them.
     pub(super) fn keep(&mut self, file: usize) {
         for which in 0..self.open.len() {
@@ -305,36 +286,5 @@ impl Model {
                 _ = self.load(holder);
             }
         }
-    }
-
-    /// Returns what an opening holds; `None` where that is what the key holds now.
-    pub(in super::super) fn read(&mut self, which: usize) -> Result<Vec<u8>, Errno> {
-        let Open {
-            file,
-            change,
-            mode,
-            ref held,
-            ..
-        } = self.open[which];
-        if let Some(at) = change {
-            // What is added is behind what it holds, if the key holds that still.
-            let held = held
-                .clone()
-                .filter(|held| !mode.writes && !held.1.is_empty());
-            let mut is_other = false;
-            if !self.changes[at].tail.is_empty() {
-                let viewed = self.view(at, file);
-                viewed.or_else(|err| held.as_ref().map(|_| ()).ok_or(err))?;
-                is_other = held.is_some_and(|held| Some(held.0) != self.changes[at].pin);
-            }
-            if let Some(draft) = self.changes[at].draft.clone().filter(|_| !is_other) {
-                return Ok(draft);
-            }
-        }
-        if self.open[which].held.is_none() {
-            let name = self.files[file].name.ok_or(Errno::ESTALE)?;
-            self.open[which].held = Some(self.live(name).cloned().ok_or(Errno::ESTALE)?);
-        }
-        Ok(self.open[which].held.clone().unwrap().1)
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 #[path = "cases.rs"]
 mod cases;
+#[path = "checks.rs"]
+mod checks;
 #[path = "counts.rs"]
 mod counts;
 
@@ -148,61 +150,6 @@ impl Run {
         }
     }
 
-    fn check(&mut self, step: usize) {
-        for name in 0..2 {
-            let live = self.model.live(name);
-            let live = live.map(|entry| (entry.1.clone(), entry.2));
-            assert_eq!(self.fake.look(&key(name)), live, "step {step}: {name}");
-            // Who looks settles who has emptied it before others have made it another.
-            if self.below(3) > 0 {
-                self.look(name);
-            }
-        }
-        for which in 0..self.model.open.len() {
-            let open = self.model.open[which].clone();
-            let handle = self.app.files.lock().handle(open.real).unwrap();
-            let held = handle.held();
-            if handle.waits() || held.is_some_and(|(len, _)| len == 0) {
-                (0..2).for_each(|name| self.look(name));
-            }
-            // Who adds to a file keeps its number while another empties it.
-            if let Some(told) = held
-                && !self.model.is_added_to(open.number)
-            {
-                let newest = self.app.attributes(open.number, None).unwrap();
-                let is_same = (newest.size, newest.modified) == told;
-                let is_same = is_same || (newest.size, told.0) == (0, 0);
-                assert!(is_same || handle.waits(), "step {step}: {open:?}");
-            }
-            // Who is at its end and is told of something else goes on with that.
-            let is_told = handle.is_told.load(SeqCst);
-            if is_told {
-                self.model.renew(which);
-            }
-            if is_told || held.is_some() {
-                let read = self.app.read_file(&handle, 0, 1000);
-                assert_eq!(read, self.model.read(which), "step {step}: {open:?}");
-                let len = read.map(|bytes| bytes.len() as u64);
-                let told = handle.held().map(|(told, _)| told);
-                assert!(
-                    told.is_none_or(|told| Ok(told) == len),
-                    "step {step}: {open:?}"
-                );
-            }
-        }
-    }
-
-    /// As stat(2) does, by which who has it open beside others may get it for themselves.
-    fn look(&mut self, name: usize) {
-        self.model.is_shown(name);
-        let dir = self.app.nodes.lock().node(self.dir).unwrap();
-        if let Ok((node, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
-            let number = follow::tell(&self.app, &node, &told).unwrap();
-            let seen = self.app.attributes(number, None).unwrap();
-            assert_eq!((seen.size, seen.modified), (told.size, told.modified));
-        }
-    }
-
     fn step(&mut self, step: usize, counts: &mut Counts) {
         // No two values are of one time.
         self.fake.pass(Duration::from_nanos(1));
@@ -296,7 +243,12 @@ impl Run {
                 counts.killed += u32::from(was_killed);
                 counts.same(&done, &self.model.close(which, was_killed), "close");
             }
+            _ if self.model.open[which].mode.only_writes => {}
             _ => {
+                self.note_waits();
+                if handle.is_told.load(SeqCst) && handle.waits() {
+                    self.model.renew(which, 0).unwrap();
+                }
                 let done = self.app.read_file(&handle, 0, 1000);
                 let model = self.model.read(which);
                 assert_eq!(done, model, "step {step}: read");

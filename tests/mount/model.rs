@@ -5,6 +5,8 @@
 mod emptied;
 #[path = "followers.rs"]
 mod followers;
+#[path = "shown.rs"]
+mod shown;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +30,6 @@ pub(super) struct Change {
     is_whole: bool,
     draft: Option<Vec<u8>>,
     tail: Vec<u8>,
-    was_added_to: bool,
     was_written: bool,
     is_pending: bool,
     writers: usize,
@@ -45,8 +46,13 @@ pub(super) struct Open {
     change: Option<usize>,
     pub(super) mode: Mode,
     held: Option<Entry>,
+    /// How much of what it holds was a value, where more is behind that.
+    mixed: Option<usize>,
     owes: u64,
-    only_adds: bool,
+    pub(super) only_adds: bool,
+    /// Whether it has come to the end of what it holds.
+    pub(super) waits: bool,
+    pub(super) went_on: bool,
     is_anew: bool,
     is_refused: bool,
 }
@@ -150,6 +156,8 @@ impl Model {
             if mode.writes && is_new && entry.is_none() && self.changes[at].end.is_none() {
                 self.changes[at].pin = Some(self.put(name, Vec::new(), None));
             }
+            let is_added = !self.changes[at].tail.is_empty();
+            open.held = entry.filter(|_| !mode.appends && is_added);
         } else {
             let entry = entry.unwrap();
             if mode.writes {
@@ -206,18 +214,19 @@ impl Model {
             file, change, owes, ..
         } = self.open[which];
         let at = change.unwrap();
-        let is_tail = self.changes[at].draft.is_none() || !self.changes[at].tail.is_empty();
-        let adds = offset.is_none() && is_tail && self.files[file].name.is_some();
+        let is_blank = self.changes[at].draft.is_none();
+        let adds = offset.is_none() && is_blank && self.files[file].name.is_some();
         if !adds {
-            self.load_to_write(which)?;
+            self.load(which)?;
         }
         let before = self.changes[at].clone();
         let change = &mut self.changes[at];
         change.was_written = true;
         if adds {
             change.tail.extend_from_slice(bytes);
-            change.was_added_to = true;
-            self.open[which].held = None;
+            let open = &mut self.open[which];
+            open.went_on |= open.held.take().is_some();
+            open.mixed = None;
         }
         if let Some(draft) = &mut change.draft {
             let offset = offset.unwrap_or(draft.len());
@@ -227,7 +236,7 @@ impl Model {
         }
         self.open[which].owes = change.stores + 1;
         self.open[which].is_refused = false;
-        self.lead(which);
+        self.lead(which, false);
         (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         let stored = if syncs {
             self.store_through(which)
@@ -235,11 +244,8 @@ impl Model {
             Ok(())
         };
         if stored.is_err() {
-            let was_added_to = self.changes[at].was_added_to;
-            self.changes[at] = Change {
-                was_added_to,
-                ..before
-            };
+            let writers = self.changes[at].writers;
+            self.changes[at] = Change { writers, ..before };
             (self.open[which].owes, self.open[which].is_refused) = (owes, false);
             if self.is_idle(at) {
                 self.open[which].owes = 0;
@@ -267,7 +273,6 @@ impl Model {
                 }
                 (None, _) if !change.tail.is_empty() => return Err(Errno::ESTALE),
                 (Some(Entry(_, value, end)), _) if !change.tail.is_empty() => {
-                    self.changes[at].draft = None;
                     ([&value[..], &change.tail].concat(), end)
                 }
                 (Some(Entry(id, value, end)), Some(draft))
@@ -291,14 +296,9 @@ impl Model {
             if change.tail.is_empty() {
                 (stored.pin, stored.end) = (Some(id), end);
             }
-            stored.tail.clear();
             if !change.tail.is_empty() {
-                let entry = &self.entries[name];
-                for open in self.open.iter_mut().filter(|open| open.change == Some(at)) {
-                    if open.held.as_ref().is_some_and(|held| Some(held.0) == was) {
-                        open.held = entry.clone();
-                    }
-                }
+                let entry = self.entries[name].clone();
+                self.part(at, was.zip(entry));
             }
         }
         self.changes[at].stores += u64::from(change.is_pending);

@@ -1,16 +1,17 @@
 //! Who reads a file while it is made anew through the same mount.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use kv::exit::Exit;
+use rustix::io::Errno;
 
-use super::on_each;
 use super::open::close;
+use super::{Mount, on_each};
 use crate::harness::{Engine, until};
 
 const MOST: &[Engine] = &[Engine::Tree, Engine::Sqlite, Engine::Http];
@@ -153,5 +154,121 @@ fn who_has_read_what_a_killed_writer_wrote_reads_nothing_behind_that() {
         }
         assert_eq!(read(&reader, 0), b"half");
         mount.holds("k", "the old value");
+    });
+}
+
+/// What is told of a descriptor is what it reads, so that a program that maps it has all of that.
+#[track_caller]
+fn shows(file: &File, all: &str) {
+    let seek = |mut file: &File| file.seek(SeekFrom::End(0)).unwrap();
+    let told = (file.metadata().unwrap().len(), seek(file));
+    assert_eq!(told, (all.len() as u64, all.len() as u64), "{all:?}");
+    assert_eq!(String::from_utf8_lossy(&read(file, 0)), all);
+}
+
+fn adds(mount: &Mount, reads: bool) -> File {
+    let mut how = File::options();
+    let how = how.append(true).read(reads).create(true);
+    how.open(mount.path("log")).unwrap()
+}
+
+#[test]
+fn who_reads_beside_who_adds_holds_that_behind_what_it_has_opened() {
+    on_each(MOST, |kv, mount| {
+        let append = |text| drop(kv.run(["append", "log", text]).ends(Exit::Success));
+        let open = || File::open(mount.path("log")).unwrap();
+        for others in ["append", "put"] {
+            for is_read in [false, true] {
+                kv.put("log", "00");
+                let (mut log, reader) = (adds(mount, false), open());
+                log.write_all(b"W").unwrap();
+                if is_read {
+                    shows(&reader, "00W");
+                }
+                let now = if others == "put" { "abcdef" } else { "00XY" };
+                match others {
+                    "put" => kv.put("log", now),
+                    _ => append("XY"),
+                }
+                let (all, late) = (format!("{now}W"), open());
+                if !is_read {
+                    assert_eq!(reader.metadata().unwrap().len(), 3);
+                }
+                shows(&late, &all);
+                close(log).unwrap();
+                kv.holds("log", &all);
+                shows(&late, &all);
+                if !is_read {
+                    shows(&reader, "00W");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn who_has_read_what_is_stored_behind_more_reads_no_more_of_it() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "0.");
+        let mut log = adds(mount, false);
+        let mut early = File::open(mount.path("log")).unwrap();
+        let mut text = [0; 9];
+        assert_eq!(early.read(&mut text).unwrap(), 2);
+        log.write_all(b"<1>").unwrap();
+        let mut late = File::open(mount.path("log")).unwrap();
+        assert_eq!(late.read(&mut text).unwrap(), 5);
+        kv.run(["append", "log", "<9>"]).ends(Exit::Success);
+        close(log).unwrap();
+        kv.holds("log", "0.<9><1>");
+        until("what it has read is told to be nowhere", || {
+            let told = late.read(&mut text);
+            assert!(matches!(told, Ok(0) | Err(_)), "{told:?}");
+            told.is_err_and(|err| err.raw_os_error() == Some(Errno::STALE.raw_os_error()))
+        });
+        let mut more = Vec::new();
+        until("it is there", || {
+            early.read_to_end(&mut more).unwrap();
+            !more.is_empty()
+        });
+        assert_eq!(more, b"<9><1>");
+    });
+}
+
+#[test]
+fn who_goes_on_beside_who_has_emptied_a_file_is_told_what_it_reads() {
+    on_each(MOST, |kv, mount| {
+        let append = |text| drop(kv.run(["append", "log", text]).ends(Exit::Success));
+        type Empty<'a> = &'a dyn Fn(&File) -> Option<File>;
+        let truncate = || File::create(mount.path("log")).unwrap();
+        let empties: [Empty<'_>; 3] = [
+            &|log| log.set_len(0).map(|()| None).unwrap(),
+            &|_| {
+                drop(truncate());
+                None
+            },
+            &|_| Some(truncate()),
+        ];
+        for empty in empties {
+            let log = adds(mount, false);
+            append("1234");
+            let reader = File::open(mount.path("log")).unwrap();
+            shows(&reader, "1234");
+            let empties = empty(&log);
+            kv.put("log", "abcdef");
+            until("it is told", || reader.metadata().unwrap().len() == 6);
+            shows(&reader, "abcdef");
+            drop((log, empties));
+            shows(&reader, "abcdef");
+            kv.run(["remove", "log"]).ends(Exit::Success);
+        }
+        let mut both = adds(mount, true);
+        both.write_all(b"ab").unwrap();
+        kv.run(["remove", "log"]).ends(Exit::Success);
+        let anew = truncate();
+        append("123");
+        shows(&both, "123ab");
+        drop(anew);
+        close(both).unwrap();
+        kv.holds("log", "123ab");
     });
 }

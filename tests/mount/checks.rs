@@ -1,0 +1,97 @@
+//! What is to be so after each step.
+
+use std::ffi::OsStr;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::super::follow;
+use super::super::model::Open;
+use super::{NAMES, Run, key};
+
+impl Run {
+    pub(super) fn check(&mut self, step: usize) {
+        for name in 0..2 {
+            let live = self.model.live(name);
+            let live = live.map(|entry| (entry.1.clone(), entry.2));
+            assert_eq!(self.fake.look(&key(name)), live, "step {step}: {name}");
+            // Who looks settles who has emptied it before others have made it another.
+            if self.below(3) > 0 {
+                self.look(name);
+            }
+        }
+        for which in 0..self.model.open.len() {
+            if !self.model.open[which].mode.only_writes {
+                self.check_read(step, which);
+            }
+        }
+    }
+
+    pub(super) fn note_waits(&mut self) {
+        for open in &mut self.model.open {
+            let handle = self.app.files.lock().handle(open.real);
+            open.waits = handle.unwrap().waits();
+        }
+    }
+
+    /// What fstat(2) tells of a descriptor is what it reads.
+    fn check_read(&mut self, step: usize, which: usize) {
+        let open = self.model.open[which].clone();
+        let what = format!("step {step}: {open:?}");
+        let handle = self.app.files.lock().handle(open.real).unwrap();
+        let is_nothing = handle.held().is_some_and(|(len, _)| len == 0);
+        if handle.waits() || open.only_adds || is_nothing {
+            (0..2).for_each(|name| self.look(name));
+        }
+        let told = self.app.attributes(open.number, None).unwrap();
+        self.note_waits();
+        // Who is at its end and is told of something else goes on with that.
+        if handle.is_told.load(SeqCst) {
+            let len = self.model.peek(which).unwrap().len();
+            let at = if self.below(2) == 0 { len } else { 0 };
+            let read = self.app.read_file(&handle, at as u64, 1000);
+            let model = self.model.renew(which, at);
+            let model = model.and_then(|()| self.model.read(which));
+            let model = model.map(|all| all.get(at..).unwrap_or_default().to_vec());
+            assert_eq!(read, model, "{what}");
+            if read.is_err() {
+                return;
+            }
+        }
+        self.note_waits();
+        let held = self.model.peek(which);
+        let len = held.as_ref().map_or(0, |held| held.len() as u64);
+        if let Some((size, _)) = handle.held() {
+            assert_eq!(Ok(size), held.as_ref().map(|_| len), "{what}");
+        }
+        if self.below(2) == 0 {
+            let size = if self.below(2) == 0 { 1000 } else { 1 };
+            let read = self.app.read_file(&handle, 0, size);
+            let model = self
+                .model
+                .read(which)
+                .map(|all| all[..all.len().min(size)].to_vec());
+            assert_eq!(read, model, "{what}");
+        }
+        // Who only adds to a file, or has gone on with what it is now, keeps its number beside others.
+        let keeps = open.mode.appends || open.went_on || self.model.is_adding(&open);
+        let is_other = |other: &Open| {
+            let is_beside = other.number == open.number && !other.mode.only_writes;
+            is_beside && other.real != open.real
+        };
+        let mut others = self.model.open.iter().filter(|other| is_other(other));
+        let is_beside = others.any(|other| keeps || other.went_on);
+        if held.is_ok() && !is_beside {
+            assert_eq!(told.size, len, "{what}");
+        }
+    }
+
+    /// As stat(2) does, by which who has it open beside others may get it for themselves.
+    pub(super) fn look(&mut self, name: usize) {
+        self.model.is_shown(name);
+        let dir = self.app.nodes.lock().node(self.dir).unwrap();
+        if let Ok((node, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
+            let number = follow::tell(&self.app, &node, &told).unwrap();
+            let seen = self.app.attributes(number, None).unwrap();
+            assert_eq!((seen.size, seen.modified), (told.size, told.modified));
+        }
+    }
+}
