@@ -234,7 +234,10 @@ impl Run {
             }
             4 => {
                 let was_killed = writes && self.below(4) == 0;
-                let done = match was_killed {
+                // How who has changed nothing has ended is not asked.
+                let written = handle.written();
+                let is_changed = written.is_ok_and(|is| is.state().is_changed);
+                let done = match was_killed && is_changed {
                     true => self.app.end_writing(&handle, true),
                     false => self.app.flush_file(real, 0),
                 };
