@@ -98,14 +98,11 @@ impl App {
                 None => None,
             },
         };
-        let told = match (held, node) {
-            (_, node) if let Some(now) = now => Attributes {
+        let now = now.or(held.map(|(size, modified)| Attributes::file(size, modified)));
+        let told = match (now, node) {
+            (Some(now), node) => Attributes {
                 is_gone: node.is_none(),
                 ..now
-            },
-            (Some((size, modified)), node) => Attributes {
-                is_gone: node.is_none(),
-                ..Attributes::file(size, modified)
             },
             (None, Some(Node::File(file))) => match self.file_attributes(&file)? {
                 Some(attributes) => attributes,
