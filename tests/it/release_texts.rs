@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use walkdir::WalkDir;
+
 use crate::harness::{Sandbox, cannot_run, has_program};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -239,6 +241,27 @@ fn the_workflows_know_what_the_project_says() {
         .unwrap_or_default();
     let is_date = date.len() == 10 && date.bytes().filter(|byte| *byte == b'-').count() == 2;
     assert!(is_date, "the CHANGELOG has no {VERSION} with a date");
+}
+
+/// What is built and installed is in the package of the sources, which `include` lists; what only the
+/// project's own checks read is not.
+#[test]
+fn the_source_package_holds_what_a_build_needs() {
+    let mut list = Command::new(env!("CARGO"));
+    list.args(["package", "--list", "--allow-dirty", "--offline"]);
+    let listed = done(list.current_dir(project("")));
+    let listed: BTreeSet<_> = listed.lines().map(Path::new).collect();
+    let root = project("");
+    let files = ["src", "completions", "man"].map(|dir| WalkDir::new(root.join(dir)));
+    let files = files.into_iter().flatten().map(Result::unwrap);
+    let files = files.filter(|entry| entry.file_type().is_file());
+    let files = files.map(walkdir::DirEntry::into_path);
+    let single = [".cargo/config.toml", "README.md", "CHANGELOG.md", "LICENSE"];
+    for path in files.chain(single.map(project)) {
+        let path = path.strip_prefix(&root).unwrap();
+        assert!(listed.contains(path), "it lacks {}", path.display());
+    }
+    assert!(!listed.iter().any(|path| path.starts_with("tests")));
 }
 
 /// The packages are made of the archive of a release.
