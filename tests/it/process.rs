@@ -79,11 +79,17 @@ pub fn limit_files(pid: u32, bytes: u64) {
 }
 
 /// Limits what a process may have of something.
+#[cfg(target_os = "linux")]
 pub fn limit(pid: u32, what: rustix::process::Resource, current: u64, maximum: Option<u64>) {
     use rustix::process::{Pid, Rlimit, prlimit};
     let current = Some(current);
     let pid = Pid::from_raw(pid.cast_signed());
     prlimit(pid, what, Rlimit { current, maximum }).unwrap();
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn limit(_: u32, what: rustix::process::Resource, _: u64, _: Option<u64>) {
+    panic!("only Linux limits another process, here its {what:?}");
 }
 
 /// Returns the state of a process as ps(1) shows it, such as `S`; nothing if there is none.

@@ -215,9 +215,7 @@ fn what_lies_beside_the_database_is_not_followed_and_not_waited_for() {
     kv.put("k", "v");
     let beside = |suffix: &str| kv.path(&format!("store{suffix}"));
     let pipe = |path: &Path| {
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        let kind = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     };
     pipe(&beside("-shm"));
     kv.holds("k", "v");
