@@ -108,12 +108,12 @@ pub fn a_store_with_a_namespace_exists() {
 fn a_store_that_is_taken_away_is_not_made_by_who_has_begun() {
     let kv = Sandbox::new();
     kv.put("k", "v");
-    let script = "{ echo get k; sleep 0.3; mv store gone; echo put k w; echo get k; } \
-                  | kv --existing batch; echo $?; ls";
+    let script = "{ echo get k; until [ -s out ]; do sleep 0.01; done; mv store gone; echo put k w; echo get k; } \
+                  | kv --existing batch > out; echo $?; cat out; ls";
     let ran = kv.shell("sh", script).ends(Exit::Success);
     assert_eq!(
         ran.stdout_text(),
-        "0 1\nv\n5 0\n\n5 0\n\n5\ngone\n",
+        "5\n0 1\nv\n5 0\n\n5 0\n\ngone\nout\n",
         "{}",
         ran.report()
     );

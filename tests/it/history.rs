@@ -331,6 +331,12 @@ impl<'a> History<'a> {
         }
     }
 
+    /// Returns how many operations there have been so far.
+    pub fn count(&self) -> usize {
+        let len = |events: &Mutex<Vec<Event<Op>>>| events.lock().unwrap().len();
+        self.events.iter().map(len).sum()
+    }
+
     /// Checks what was recorded for each key; returns how many operations that were, and how many
     /// of them were killed.
     #[track_caller]

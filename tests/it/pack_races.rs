@@ -36,14 +36,14 @@ fn race<'a>(kv: &'a Sandbox, hands: &[Hand<'a, '_>]) -> u64 {
             let history = &history;
             scope.spawn(move || {
                 let mut dice = Dice(number);
-                while began.elapsed() < TIME {
+                // A slow machine takes longer until there was enough to judge.
+                while began.elapsed() < TIME || history.count() <= 30 {
                     hand(history, &mut dice);
                 }
             });
         }
     });
     let (count, killed) = history.check();
-    assert!(count > 30, "only {count} operations");
     tell_count(&format!("{count} operations, {killed} killed"));
     killed
 }

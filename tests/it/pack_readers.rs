@@ -97,10 +97,15 @@ fn race(stops: bool) {
     let [reads, moves] = [AtomicUsize::new(0), AtomicUsize::new(0)];
     thread::scope(|scope| {
         let (kv, lines, reads, moves) = (&kv, &lines, &reads, &moves);
+        // A slow machine takes longer until there was enough to see.
+        let goes_on = move || {
+            let [reads, moves] = [reads, moves].map(|count| count.load(Ordering::Relaxed));
+            began.elapsed() < TIME || reads <= 20 || moves <= 5
+        };
         for number in 0..3 {
             scope.spawn(move || {
                 let mut dice = Dice(number);
-                while began.elapsed() < TIME {
+                while goes_on() {
                     read_and_judge(kv, &mut dice, stops);
                     reads.fetch_add(1, Ordering::Relaxed);
                 }
@@ -108,7 +113,7 @@ fn race(stops: bool) {
         }
         scope.spawn(move || {
             let mut dice = Dice(70);
-            while began.elapsed() < TIME {
+            while goes_on() {
                 for _ in 0..4 {
                     let n = dice.pick(KEYS);
                     kv.put(&key(n), &value(n));
@@ -118,14 +123,13 @@ fn race(stops: bool) {
             }
         });
         scope.spawn(move || {
-            while began.elapsed() < TIME {
+            while goes_on() {
                 import(kv, &[], lines);
                 moves.fetch_add(1, Ordering::Relaxed);
             }
         });
     });
     let (reads, moves) = (reads.into_inner(), moves.into_inner());
-    assert!(reads > 20 && moves > 5, "{reads} reads, {moves} moves");
     tell_count(&format!("{reads} reads beside {moves} moves"));
 }
 

@@ -15,8 +15,8 @@ use crate::process::Started;
 
 const NOBODY: (u32, u32) = (65_534, 65_534);
 
-/// The numbers of `clock_nanosleep`, in which SQLite waits for a lock.
-const SLEEPS: [&str; 2] = ["230", "115"];
+/// The numbers of `clock_nanosleep` and, for musl, of `nanosleep`, in which SQLite waits for a lock.
+const SLEEPS: [&str; 4] = ["230", "115", "35", "101"];
 /// Those of `read` of standard input, with the descriptor.
 const READS: [&str; 2] = ["0 0x0 ", "63 0x0 "];
 
