@@ -141,11 +141,22 @@ fn pipes_directories_devices_and_sockets_are_damage_and_make_nobody_wait() {
 }
 
 #[test]
-fn a_linked_namespace_is_not_listed() {
+fn a_linked_namespace_is_listed_and_not_followed() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     std::os::unix::fs::symlink("default", kv.store().join("linked")).unwrap();
+    // Whoever goes through all of them is told, as whoever names it is.
     kv.run(["namespaces"])
         .ends(Exit::Success)
-        .prints("default\n");
+        .prints("default\nlinked\n");
+    for args in [
+        &["-n", "linked", "get", "k"][..],
+        &["-n", "linked", "put", "k", "w"],
+    ] {
+        kv.run(args)
+            .ends(Exit::Damaged)
+            .complains(&["linked", "symbolic link"]);
+    }
+    kv.run(["gc"]).ends(Exit::Damaged);
+    kv.holds("k", "v");
 }
