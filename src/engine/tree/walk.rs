@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
+use parking_lot::Mutex;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::os;
@@ -24,7 +25,8 @@ use super::namespace_dir::NamespaceDir;
 
 /// From so many entries on, several threads read them.
 const MANY: usize = 1024;
-const THREADS: usize = 4;
+/// Each more takes some 150 KiB.
+const THREADS: usize = 2;
 
 /// What is known of one entry found.
 #[derive(Clone, Copy, Debug)]
@@ -88,21 +90,22 @@ impl Entries {
         };
         let shards = self.shards(&objects)?;
         let next = AtomicUsize::new(0);
-        let read_some = |found: &mut Self, most: usize| {
-            while found.found.len() < most
-                && let Some(shard) = shards.get(next.fetch_add(1, Relaxed))
-            {
+        let next = || shards.get(next.fetch_add(1, Relaxed));
+        while self.found.len() < MANY {
+            let Some(shard) = next() else {
+                return Ok(());
+            };
+            self.read_shard(space, shard, selection, now)?;
+        }
+        let all = Mutex::new(self);
+        let read_rest = || {
+            while let Some(shard) = next() {
+                // A shard at a time, so that hardly anything is in memory twice.
+                let mut found = Self::default();
                 found.read_shard(space, shard, selection, now)?;
+                all.lock().append(found);
             }
             Ok(())
-        };
-        read_some(self, MANY)?;
-        if self.found.len() < MANY {
-            return Ok(());
-        }
-        let read_rest = || {
-            let mut found = Self::default();
-            read_some(&mut found, usize::MAX).map(|()| found)
         };
         thread::scope(|scope| {
             let spawn = |_| {
@@ -111,14 +114,10 @@ impl Entries {
             };
             // Where there are no threads to be had, this one reads it all.
             let others: Vec<_> = (1..THREADS).filter_map(spawn).collect();
-            let mut done = read_some(self, usize::MAX);
-            for other in others {
-                match other.join().expect("no thread panics") {
-                    Ok(found) => self.append(found),
-                    Err(err) => done = done.and(Err(err)),
-                }
-            }
-            done
+            let done = read_rest();
+            others.into_iter().fold(done, |done, other| {
+                done.and(other.join().expect("no thread panics"))
+            })
         })
     }
 
