@@ -79,8 +79,10 @@ pub(crate) fn try_lock(file: &File, kind: Kind) -> io::Result<bool> {
 /// kernel tells. What is locked and unlocked between two reads of the list may hide others in it, so that it is read
 /// in large parts, and more than once.
 pub(crate) fn is_locked(device: u64, number: u64) -> bool {
-    use rustix::fs::{major, minor};
+    use rustix::fs::{Dev, major, minor};
     const LOOKS: usize = 3;
+    // A device's number is 32 bits wide on macOS, where there is no such list.
+    let device = device as Dev;
     let file = format!(" {:02x}:{:02x}:{number} ", major(device), minor(device));
     let mut part = vec![0; 1 << 16];
     let mut look = || -> io::Result<bool> {
