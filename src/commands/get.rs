@@ -24,6 +24,16 @@ pub(super) fn run(args: &GetArgs, session: &mut Session<'_>) -> Result<Exit> {
     } else {
         session.store.get(namespace, key, session.now())?
     };
+    answer(args, found, session)
+}
+
+/// Tells what a key was found to hold.
+pub(super) fn answer(
+    args: &GetArgs,
+    found: Option<Entry>,
+    session: &mut Session<'_>,
+) -> Result<Exit> {
+    let (namespace, key) = (&session.namespace, &args.key);
     match (found, &args.default) {
         (Some(Entry { meta, value }), _) if args.json => {
             let (key, value) = (key.as_bytes(), Some(value));

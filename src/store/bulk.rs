@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::store::modify::Conflicts;
 use crate::store::{
-    Clock, Condition, Deadline, Entries, Expiry, Key, Namespace, Put, Result, Selection,
+    Clock, Condition, Deadline, Entries, Entry, Expiry, Key, Namespace, Put, Result, Selection,
     StoreError, Time,
 };
 
@@ -77,6 +77,19 @@ pub struct Imported {
 
 /// What a store does with many entries; by default one after another.
 pub trait Bulk: Entries {
+    /// Finds some keys, each as [`Entries::get`] does and as of some moment of this call: for who was asked for
+    /// all of them before. Nothing is waited for, or held in memory but small values, for the sake of those that
+    /// come first. `None` where it is no faster than one by one.
+    fn get_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[&Key],
+        now: Time,
+    ) -> Option<Vec<Result<Option<Entry>>>> {
+        _ = (namespace, keys, now);
+        None
+    }
+
     /// Stores many entries. With `Ok(None)` the feed stopped, and nothing was stored.
     ///
     /// Each entry is stored whole or not at all; of all of them, some may be stored and others not

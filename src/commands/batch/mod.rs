@@ -14,9 +14,9 @@ use clap::error::ErrorKind;
 use self::group::Group;
 use self::input::Input;
 use crate::cli::{self, BatchArgs, Cli, Command, Reader};
-use crate::commands::Session;
 use crate::commands::output::Output;
 use crate::commands::value::expect_stdin;
+use crate::commands::{Session, get};
 use crate::exit::{Exit, UsageError};
 use crate::server::BatchRequest;
 use crate::store::error;
@@ -143,14 +143,19 @@ impl<'a, 's> Batch<'a, 's> {
 
     /// Carries out the commands that were gathered.
     fn carry_out_group(&mut self) -> Result<()> {
+        let mut found = self.group.find(self.session).into_iter().flatten();
         let is_stored = self.group.store(self.session);
         for (number, cli) in self.group.take() {
             if self.has_stopped() {
                 break;
             }
-            let run = |session: &mut Session<'_>| match is_stored {
-                true => Ok(Exit::Success),
-                false => carry_out(&cli, session),
+            let found = found.next();
+            let run = |session: &mut Session<'_>| match (&cli.command, found) {
+                (Command::Get(with), Some(found)) => in_its_namespace(&cli, session, |session| {
+                    get::answer(&with.args, found?, session)
+                }),
+                _ if is_stored => Ok(Exit::Success),
+                _ => carry_out(&cli, session),
             };
             self.answer(number, run)?;
         }
@@ -227,11 +232,19 @@ fn carry_out(cli: &Cli, session: &mut Session<'_>) -> Result<Exit> {
                 .to_owned()
         ));
     }
+    in_its_namespace(cli, session, |session| super::dispatch(command, session))
+}
+
+fn in_its_namespace(
+    cli: &Cli,
+    session: &mut Session<'_>,
+    run: impl FnOnce(&mut Session<'_>) -> Result<Exit>,
+) -> Result<Exit> {
     let Some(namespace) = cli.namespace().cloned() else {
-        return super::dispatch(command, session);
+        return run(session);
     };
     let usual = std::mem::replace(&mut session.namespace, namespace);
-    let done = super::dispatch(command, session);
+    let done = run(session);
     session.namespace = usual;
     done
 }

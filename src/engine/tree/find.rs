@@ -4,11 +4,13 @@
 //! file is looked for first, then MANIFEST is read, and an answer that comes from packs, "nothing"
 //! too, holds only if afterwards the file is still missing and MANIFEST is still the same.
 
-use crate::store::{Entry, Meta, Namespace, Result, Time, Value};
+use std::slice;
+
+use crate::store::{Entry, Key, Meta, Namespace, Result, Time, Value};
 
 use super::Tree;
 use super::layout::{HashedKey, digits_of};
-use super::loose::{self, Loose};
+use super::loose::{self, Loose, WHOLE_LEN};
 use super::namespace_dir::NamespaceDir;
 use super::pack::{Changed, Packed, Packs};
 use super::tries::Tries;
@@ -80,8 +82,57 @@ impl Tree {
         with_value: u64,
         now: Time,
     ) -> Result<Option<Present>> {
-        let kept = self.kept_space(namespace, now)?;
-        let found = match kept.and_then(|kept| kept.find(hashed, with_value)) {
+        let mut found = [None];
+        let keys = slice::from_ref(hashed);
+        self.find_kept(namespace, keys, with_value, now, &mut found)?;
+        let [found] = found;
+        self.or_find_present(found, namespace, hashed, with_value, now)
+    }
+
+    /// Finds live entries as [`Entries::get`](crate::store::Entries::get) does, with one look at what is kept open
+    /// for all of them.
+    pub(super) fn find_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[&Key],
+        now: Time,
+    ) -> Vec<Result<Option<Entry>>> {
+        let hashed: Vec<_> = keys.iter().map(|key| HashedKey::of(key)).collect();
+        let mut kept: Vec<_> = keys.iter().map(|_| None).collect();
+        // Whoever looks anew says what is wrong.
+        _ = self.find_kept(namespace, &hashed, WHOLE_LEN, now, &mut kept);
+        let each = hashed.iter().zip(kept).map(|(hashed, kept)| {
+            let found = self.or_find_present(kept, namespace, hashed, WHOLE_LEN, now)?;
+            found.map(Present::into_entry).transpose()
+        });
+        each.collect()
+    }
+
+    /// Finds what keys hold in a namespace that is kept open, as far as that is known there.
+    fn find_kept(
+        &self,
+        namespace: &Namespace,
+        keys: &[HashedKey<'_>],
+        with_value: u64,
+        now: Time,
+        found: &mut [Option<Option<Present>>],
+    ) -> Result<()> {
+        if let Some(kept) = self.kept_space(namespace, keys.len(), now)? {
+            kept.find_all(keys, with_value, found);
+        }
+        Ok(())
+    }
+
+    /// Returns what was found of a key, if it lives, and looks for it if it is not known.
+    fn or_find_present(
+        &self,
+        found: Option<Option<Present>>,
+        namespace: &Namespace,
+        hashed: &HashedKey<'_>,
+        with_value: u64,
+        now: Time,
+    ) -> Result<Option<Present>> {
+        let found = match found {
             Some(found) => found,
             None => self.find_present(namespace, hashed, with_value)?,
         };

@@ -100,45 +100,76 @@ impl KeptSpace {
         loose::open_cached(self.dir.as_fd(), &name, path, hashed, WHOLE_LEN).map(Present::Loose)
     }
 
-    /// Finds what a key holds, as [`Tree::find_present`] does; the outer `None` says that this is not
+    /// Finds what keys hold, as [`Tree::find_present`] does for each; an outer `None` says that this is not
     /// known here.
-    pub(super) fn find(&self, hashed: &HashedKey<'_>, with_value: u64) -> Option<Option<Present>> {
-        let name = loose_name(hashed);
-        let path = self.space.path_of(&name);
-        match loose::open(self.dir.as_fd(), &name, path, hashed, with_value) {
-            Ok(Some(loose)) => return Some(Some(Present::Loose(loose))),
-            Ok(None) => {}
-            // Whoever looks anew says what is wrong.
-            Err(_) => return None,
+    ///
+    /// All files are looked for before the packs are, and one look at MANIFEST comes after that.
+    pub(super) fn find_all(
+        &self,
+        keys: &[HashedKey<'_>],
+        with_value: u64,
+        found: &mut [Option<Option<Present>>],
+    ) {
+        for (hashed, found) in keys.iter().zip(&mut *found) {
+            let name = loose_name(hashed);
+            let path = self.space.path_of(&name);
+            // Of an error whoever looks anew says what is wrong.
+            let loose = loose::open(self.dir.as_fd(), &name, path, hashed, with_value);
+            *found = loose.ok().map(|loose| loose.map(Present::Loose));
         }
-        let mut kept = self.packs.lock();
-        let packs = match &*kept {
-            Some(packs) => Arc::clone(packs),
-            None => {
-                // Where there are no packs now there were none before, and the key had nothing.
-                let Some(packs) = Packs::read(&self.space).ok()? else {
-                    return Some(None);
-                };
-                let many = packs.named().len();
-                if many <= MANY {
-                    for number in 0..many {
-                        packs.open(&self.space, number).ok()?.ok()?.keep_pages();
-                    }
-                    *kept = Some(Arc::new(packs));
-                }
-                return None;
+        if !found.iter().any(|found| matches!(found, Some(None))) {
+            return;
+        }
+        let is_answered = self.find_packed(keys, found);
+        if !matches!(is_answered, Ok(true)) {
+            let is_loose = |found: &_| matches!(found, Some(Some(Present::Loose(_))));
+            for found in found.iter_mut().filter(|found| !is_loose(found)) {
+                *found = None;
             }
+        }
+    }
+
+    /// Finds in packs what was found to have no file; false if that says nothing.
+    fn find_packed(
+        &self,
+        keys: &[HashedKey<'_>],
+        found: &mut [Option<Option<Present>>],
+    ) -> Result<bool> {
+        let kept = self.packs.lock().clone();
+        let Some(packs) = kept else {
+            return self.keep_packs();
         };
-        drop(kept);
-        let found = packs.find(&self.space, hashed);
-        match (packs.is_current(&self.space), found) {
-            (Ok(true), Ok(Ok(found))) => Some(found.map(Present::Packed)),
-            (Ok(true), _) => None,
-            _ => {
-                *self.packs.lock() = None;
-                None
+        for (hashed, found) in keys.iter().zip(found) {
+            if let Some(None) = found {
+                let packed = packs.find(&self.space, hashed).ok();
+                *found = packed.and_then(|packed| Some(packed.ok()?.map(Present::Packed)));
             }
         }
+        let is_current = packs.is_current(&self.space);
+        if !matches!(is_current, Ok(true)) {
+            *self.packs.lock() = None;
+        }
+        is_current
+    }
+
+    /// Opens the packs for the next look. Tells whether there are none: then there were none before, and a key
+    /// without a file had nothing.
+    fn keep_packs(&self) -> Result<bool> {
+        let mut kept = self.packs.lock();
+        let Some(packs) = Packs::read(&self.space)? else {
+            return Ok(true);
+        };
+        let many = packs.named().len();
+        if many <= MANY {
+            for number in 0..many {
+                match packs.open(&self.space, number)? {
+                    Ok(pack) => pack.keep_pages(),
+                    Err(_) => return Ok(false),
+                }
+            }
+            *kept = Some(Arc::new(packs));
+        }
+        Ok(false)
     }
 }
 
@@ -173,7 +204,7 @@ impl Tree {
     /// why.
     pub(super) fn kept_unproved(&self, namespace: &Namespace, now: Time) -> Option<NamespaceDir> {
         let found = || self.kept.spaces.lock().get(namespace).map(Arc::clone);
-        let kept = found().or_else(|| self.kept_space(namespace, now).ok()?)?;
+        let kept = found().or_else(|| self.kept_space(namespace, 1, now).ok()?)?;
         Some(kept.space.clone())
     }
 
@@ -205,17 +236,19 @@ impl Tree {
         there.ok().as_ref().map(Mark::of)
     }
 
-    /// Keeps a namespace of a format that is known for the next look, and returns it.
+    /// Keeps a namespace of a format that is known for the next look, and returns it to who looks for `many`
+    /// keys.
     pub(super) fn kept_space(
         &self,
         namespace: &Namespace,
+        many: usize,
         now: Time,
     ) -> Result<Option<Arc<KeptSpace>>> {
-        let looks = self.kept.looks.fetch_add(1, Relaxed);
-        if looks == 0 {
+        let looks = self.kept.looks.fetch_add(many, Relaxed) + many;
+        if looks <= 1 {
             return Ok(None);
         }
-        let looks_often = looks >= OFTEN;
+        let looks_often = looks > OFTEN;
         let kept = self.still_kept(namespace);
         if kept.is_some() {
             return Ok(kept);

@@ -19,7 +19,9 @@ mod commit;
 mod import;
 mod remove;
 
-use crate::store::{Bulk, Clock, Feed, Imported, Key, Merge, Namespace, Result, StoreError};
+use crate::store::{
+    Bulk, Clock, Entry, Feed, Imported, Key, Merge, Namespace, Result, StoreError, Time,
+};
 
 use super::Tree;
 
@@ -27,6 +29,15 @@ pub(super) use self::commit::sha1_of_name;
 pub(super) use self::remove::Removal;
 
 impl Bulk for Tree {
+    fn get_all(
+        &self,
+        namespace: &Namespace,
+        keys: &[&Key],
+        now: Time,
+    ) -> Option<Vec<Result<Option<Entry>>>> {
+        Some(self.find_all(namespace, keys, now))
+    }
+
     fn import(
         &self,
         namespace: &Namespace,
