@@ -2,6 +2,7 @@
 //! own and packs is always there, and always whole, however slow its reader is.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,6 +18,8 @@ use crate::pack_bulk::import;
 
 /// For how long everybody goes on.
 const TIME: Duration = Duration::from_secs(4);
+/// Or longer, where the machine is slow; but not where nobody reads any more, as something was wrong.
+const AT_MOST: Duration = Duration::from_secs(120);
 /// Keys that are always there, each with its value.
 const KEYS: usize = 24;
 
@@ -28,9 +31,16 @@ fn value(n: usize) -> String {
     format!("value {n} ").repeat(n + 1)
 }
 
+/// The commands of a batch that looks for each key, and one that is not there, three times.
+const GETS: &str = "gets";
+const TIMES: usize = 3;
+
 /// Runs a command that reads; with `stops`, it is stopped for a while at some moment.
 fn read(kv: &Sandbox, args: &[&str], dice: &mut Dice, stops: bool) -> Ran {
     let mut command = kv.kv(args);
+    if args == ["batch"] {
+        command.stdin(File::open(kv.path(GETS)).unwrap());
+    }
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     if stops {
@@ -48,7 +58,7 @@ fn read(kv: &Sandbox, args: &[&str], dice: &mut Dice, stops: bool) -> Ran {
 /// Reads in one of the ways that there are, and judges what was read.
 fn read_and_judge(kv: &Sandbox, dice: &mut Dice, stops: bool) {
     let n = dice.pick(KEYS);
-    match dice.pick(4) {
+    match dice.pick(5) {
         0 | 1 => {
             let ran = read(kv, &["get", &key(n)], dice, stops);
             ran.ends(Exit::Success).prints(value(n)).warns("");
@@ -59,6 +69,15 @@ fn read_and_judge(kv: &Sandbox, dice: &mut Dice, stops: bool) {
                 .map(|n| format!("{}\t{}\n", key(n), value(n)))
                 .collect();
             ran.ends(Exit::Success).prints(want).warns("");
+        }
+        3 => {
+            let answer = |n| format!("0 {}\n{}\n", value(n).len(), value(n));
+            let want: String = (0..KEYS)
+                .map(answer)
+                .chain(["1 0\n\n".to_owned()])
+                .collect();
+            let ran = read(kv, &["batch"], dice, stops);
+            ran.ends(Exit::No).prints(want.repeat(TIMES)).warns("");
         }
         _ => {
             let ran = read(kv, &["export"], dice, stops);
@@ -89,6 +108,9 @@ fn race(stops: bool) {
     import(&kv, &[], "");
     kv.run(["gc"]).ends(Exit::Success);
     kv.run(["remove", "removed"]).ends(Exit::Success);
+    let gets = (0..KEYS).map(|n| format!("get {}\n", key(n)));
+    let gets: String = gets.chain(["get removed\n".to_owned()]).collect();
+    fs::write(kv.path(GETS), gets.repeat(TIMES)).unwrap();
     let lines: String = (0..KEYS)
         .step_by(2)
         .map(|n| format!("{{\"key\":\"{}\",\"value\":\"{}\"}}\n", key(n), value(n)))
@@ -100,7 +122,8 @@ fn race(stops: bool) {
         // A slow machine takes longer until there was enough to see.
         let goes_on = move || {
             let [reads, moves] = [reads, moves].map(|count| count.load(Ordering::Relaxed));
-            began.elapsed() < TIME || reads <= 20 || moves <= 5
+            let enough = reads > 20 && moves > 5;
+            began.elapsed() < TIME || !enough && began.elapsed() < AT_MOST
         };
         for number in 0..3 {
             scope.spawn(move || {
