@@ -174,6 +174,18 @@ impl State {
         self.was == Some((found.size, found.modified))
     }
 
+    /// Notes that an entry is just this.
+    pub(super) fn is_now(&mut self, found: &Meta) {
+        self.pin = Pin::of(found);
+        self.modified = Some(found.modified);
+    }
+
+    /// Notes that nothing is to be stored any more.
+    pub(super) fn note_stored(&mut self) {
+        self.is_changed = false;
+        self.stores += 1;
+    }
+
     pub(super) fn note_written(&mut self, now: Time) {
         self.is_changed = true;
         self.modified = Some(now);

@@ -74,7 +74,11 @@ impl App {
             let handle = handle.and_then(|handle| files.handle(handle).ok());
             (files.numbered(number), handle)
         };
-        let amid = |handle: &Arc<Handle>| (!handle.waits()).then(|| handle.held())?;
+        // Who holds nothing is told what the file is.
+        let amid = |handle: &Arc<Handle>| {
+            let held = (!handle.waits()).then(|| handle.held())?;
+            held.filter(|(len, _)| *len > 0)
+        };
         let all = inode.map(|inode| inode.handles_by(number).rev().collect());
         let all: Vec<_> = all.unwrap_or_default();
         // Who only adds sees what comes, and who only writes nothing.
@@ -84,16 +88,11 @@ impl App {
         let readers: Vec<_> = readers.cloned().collect();
         let held = handle.as_ref().and_then(amid);
         let held = held.or_else(|| readers.iter().find_map(amid));
-        // What is nothing is the same as what the file is, if that is nothing now: only its time is another.
-        let is_nothing = |told: &Attributes| told.size == 0;
         let added = |is: &Arc<Handle>| is.inode.name().zip(is.own_tail());
-        let now = match (held, &node) {
-            (Some((0, _)), Some(Node::File(file))) => {
-                self.file_attributes(file)?.filter(is_nothing)
-            }
-            (Some(_), _) => None,
+        let now = match held {
+            Some(_) => None,
             // It is behind what the key holds, also where others have made that another file.
-            (None, _) => match readers.iter().filter(|is| !is.waits()).find_map(added) {
+            None => match readers.iter().filter(|is| !is.waits()).find_map(added) {
                 Some((file, tail)) => self.told_of(&file, || tail.snapshot())?,
                 None => None,
             },

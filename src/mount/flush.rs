@@ -221,8 +221,7 @@ impl App {
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
             self.memory.lock().unhide(&file.0);
         }
-        state.is_changed = false;
-        state.stores += 1;
+        state.note_stored();
         buffer.show(state, self.now());
         Ok(())
     }
@@ -276,7 +275,10 @@ impl App {
             }
             let found = store.stat(namespace, key, self.now())?;
             if state.is_idle() && !found.as_ref().is_some_and(|meta| state.is_still(meta)) {
-                return Ok(false);
+                // Others have emptied it, too.
+                let nothing = found.filter(|meta| meta.size == 0);
+                nothing.iter().for_each(|meta| state.is_now(meta));
+                return Ok(nothing.is_some());
             }
             let was = state.pin;
             state.pin = match found {
@@ -284,8 +286,7 @@ impl App {
                 Some(meta)
                     if !state.is_whole && self.is_stored(file, draft)? == Some(meta.etag) =>
                 {
-                    state.pin = Pin::of(&meta);
-                    state.modified = Some(meta.modified);
+                    state.is_now(&meta);
                     return Ok(true);
                 }
                 _ if !state.is_whole => return Err(stale("store", Some(file))),

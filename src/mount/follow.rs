@@ -317,36 +317,44 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
     *inode.last.lock() = Some(last);
 }
 
-/// Tells whether others hold something of a number that does not become what a buffer of an entry does, as
-/// that is emptied. It is the file's turn.
-pub(super) fn is_held(number: u64, inode: &Inode, emptied: Option<(&Arc<Buffer>, Pin)>) -> bool {
-    let leads = |is: &Arc<Handle>| is.number == number && !is.only_adds.load(SeqCst);
-    let in_place = emptied.map(|(buffer, _)| inode.in_place(buffer));
-    let is_led = in_place.is_some_and(|all| all.iter().any(leads));
-    let holds_other = |is: &Arc<Handle>| {
-        let follows = |(buffer, pin)| is.shares(buffer) || is_led && is.pin() == Some(pin);
-        is.held().is_some_and(|(len, _)| is.writes || len > 0) && !emptied.is_some_and(follows)
-    };
-    inode.handles_by(number).any(|is| holds_other(&is))
+/// Tells whether a file that is emptied, for `all` who share that, is to be another: where all who have it open only
+/// read it, and hold something, or somebody writes to what others have replaced. Who locks a file counts on that all
+/// who have it open have one, and who writes may be about to.
+pub(super) fn is_kept(app: &App, number: u64, inode: &Inode, all: Option<&Arc<Buffer>>) -> bool {
+    let is_written = inode.handles_by(number).any(|is| is.writes);
+    let is_free = |is: &Handle| is.only_adds.load(SeqCst) || all.is_some_and(|all| is.shares(all));
+    let is_apart = |is: &Handle| is.writes && !is_free(is);
+    let mut open = inode.handles_by(number);
+    open.any(|is| is.holds() && (!is_written || is_apart(&is))) && !app.is_locked(number)
 }
 
-/// Takes the name of a number away, so that another is found by it.
-pub(super) fn take_name(app: &App, number: u64) -> bool {
-    let node = app.nodes.lock().node(number);
-    node.is_some_and(|node| {
-        app.nodes.lock().detach(number, &node);
-        true
-    })
-}
-
-/// Lets who only reads nothing of a number go on with a buffer that was emptied: it is nothing, too. So do `all`
-/// who only read of it.
-pub(super) fn join(number: u64, inode: &Inode, emptied: &Arc<Buffer>, all: bool) {
-    for reader in inode.handles_by(number).filter(|is| !is.writes) {
-        if all || reader.held().is_some_and(|(len, _)| len == 0) {
-            reader.follow(Some(emptied));
+/// Lets who holds nothing of a number go on with a buffer that was emptied, and `all` who only read by it.
+pub(super) fn join(app: &App, number: u64, inode: &Inode, (emptied, all): (&Arc<Buffer>, bool)) {
+    for other in inode.handles_by(number) {
+        let Ok(own) = other.written() else {
+            if all || !other.holds() {
+                other.follow(Some(emptied));
+            }
+            continue;
+        };
+        if other.only_adds.load(SeqCst) {
+            other.hold_on(&mut other.reader.lock(), None);
+            continue;
+        }
+        let is_nothing = other.held().is_some_and(|(len, _)| len == 0);
+        if is_nothing && !other.shares(emptied) && !own.snapshot().is_pending {
+            move_to(app, &other, &own, emptied);
         }
     }
+}
+
+/// Lets who writes go on with another buffer.
+pub(super) fn move_to(app: &App, handle: &Handle, from: &Arc<Buffer>, to: &Arc<Buffer>) {
+    to.state().writers += 1;
+    handle.follow(Some(to));
+    handle.owes.store(0, SeqCst);
+    from.state().writers -= 1;
+    retire(app, &handle.inode, from);
 }
 
 /// Returns the number by which the kernel is told of what was found, once more. A file that others
@@ -358,7 +366,7 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
         let found = (found.size, found.modified);
         if inode.handles_by(number).any(|is| is.holds_other(found)) {
             app.in_turn(file, |inode| {
-                detach(app, number, inode, (node, found.0));
+                detach(app, number, inode, node);
                 Ok(())
             })?;
         }
@@ -366,9 +374,9 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
     Ok(app.nodes.lock().tell(node))
 }
 
-/// Takes the name of a number away if it is open and what is held of it is not what the file is now.
-/// It is the file's turn.
-fn detach(app: &App, number: u64, inode: &Inode, (node, size): (&Node, u64)) {
+/// Takes the name of a number away if it is open and what is held of it is not what the file is now, unless
+/// somebody has locked it. It is the file's turn.
+fn detach(app: &App, number: u64, inode: &Inode, node: &Node) {
     let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
     let is_all = pending
         .as_ref()
@@ -384,11 +392,7 @@ fn detach(app: &App, number: u64, inode: &Inode, (node, size): (&Node, u64)) {
         is_shown && (is_all || handle.pin().and_then(|pin| pin.etag) == etag)
     };
     let mut open = inode.handles_by(number);
-    let holds = |is: &Handle| {
-        is.held()
-            .is_some_and(|(len, _)| is.writes || len + size > 0)
-    };
-    if open.any(|is| is.is_apart() || holds(&is) && !is_of_now(&is)) {
+    if open.any(|is| is.is_apart() || is.holds() && !is_of_now(&is)) && !app.is_locked(number) {
         app.nodes.lock().detach(number, node);
     }
 }

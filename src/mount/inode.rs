@@ -210,14 +210,11 @@ impl Inode {
     }
 
     /// Tells whether a buffer is what all go on with who open the file to write: somebody changes what it
-    /// holds, or has emptied it, written nothing, and can read what others will.
+    /// holds, or has emptied it and can read it.
     pub(super) fn is_one_to_all(&self, buffer: &Arc<Buffer>) -> bool {
-        let is_idle = buffer.snapshot().is_idle;
-        let mut writers = self
-            .handles()
-            .into_iter()
-            .filter(|is| is.writes && is.shares(buffer));
-        writers.any(|is| !is.is_anew.load(SeqCst) || is_idle && !is.mode.only_writes)
+        let all = self.handles().into_iter();
+        let mut writers = all.filter(|is| is.writes && is.shares(buffer));
+        writers.any(|is| !is.only_writes_anew())
     }
 
     /// Tells whether what somebody has added or changed in place is pending in a buffer.

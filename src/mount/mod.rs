@@ -51,16 +51,16 @@
 //! ```text
 //! event                            what it does
 //! changed through one opening      who only reads the same entry reads the change from then on
-//! emptied by O_TRUNC, or replaced  who has it open goes on with what they hold, by a number of their own: whoever looks
-//!                                  for the name finds another. Who only adds to it, or writes it anew and cannot read it,
-//!                                  holds nothing, and keeps the number; so does who only reads and holds what is empty,
-//!                                  and goes on with what was emptied
-//! emptied by O_TRUNC where others  it is emptied for them, too, as it is one file to them, and for who reads it by their
-//! have it open to write, and not   number. What they have changed is stored before
-//! anew; or anew, can read it, and
-//! have written nothing; or where
-//! somebody has locked it
-//! read at the end once more, or    who only reads, and has come to the end, goes on with what the file is now,
+//! emptied by O_TRUNC where all     they go on with what they hold, by a number of their own: whoever looks for the name
+//! who have it open only read it    finds another
+//! emptied by O_TRUNC where others  it is emptied for who changes what it holds, or writes it anew and can read it, as it is
+//! have it open to write, or        one file to them, and for who reads it by their number. What was changed in place is
+//! somebody has locked it           stored before. Who writes it anew and cannot read it has a buffer of their own
+//! replaced by others               who has it open goes on with what they hold, by a number of their own, unless somebody
+//!                                  has locked it. Who only adds to it, or writes it anew and cannot read it, holds nothing,
+//!                                  and keeps the number; so does who holds what is empty, and, if it is emptied, goes on
+//!                                  with that
+//! read at the end once more, or    who only reads, and has come to the end, if only of nothing, goes on with what the file is now,
 //! fstat(2) after the last byte      but not behind what was given up, and with ESTALE behind what was added and is
 //!                                  stored behind another value
 //! another opens it to write        goes on with what is pending, and makes it as empty if it is new; or with the buffer whose pin is the entry
@@ -78,7 +78,8 @@
 //! changed by who has it open, and  that it is emptied is stored before
 //! not anew, where another has
 //! emptied it and written nothing
-//! made another entry by others     where another has emptied it and written nothing, whoever looks for it finds that entry
+//! made another entry by others     where another has emptied it and written nothing, whoever looks for it finds that entry;
+//!                                  if that is as empty, it is the one that was emptied
 //! stored                           the pin is the new entry
 //! refused with ESTALE              is so for good; who has it open keeps it, and nobody else goes on with it.
 //!                                  It is told to who has changed it since it was stored last, or syncs as a reader.
@@ -105,12 +106,12 @@
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
 //! something by one hold the same. Who holds nothing is told what the file is. Only who adds to a file, or has gone
-//! on at its end, keeps its number beside others who hold something else: then it is told what they read who were
-//! opened to read and not to add.
+//! on at its end, or holds nothing, keeps its number beside others who hold something else: then it is told what they
+//! read who were opened to read and not to add.
 //!
-//! The kernel keeps the locks of flock(2) and fcntl(2) by number, too. That is why all of `9> lock` have one: they hold
-//! nothing. Where somebody holds something and can read it, what is emptied by another is another file, unless it is locked
-//! just then. For the mount to keep the locks, it would have to be told of signals (FUSE_INTERRUPT), as nobody could be
+//! The kernel keeps the locks of flock(2) and fcntl(2) by number, too. That is why all who write to a file have one, as
+//! far as nobody else has replaced what they hold: another store, or who had begun to write it anew before and closes
+//! it now. Who only reads has another file where it is emptied and not locked just then. For the mount to keep the locks, it would have to be told of signals (FUSE_INTERRUPT), as nobody could be
 //! killed who waits for one, and of each close before that returns, as it is not of who only reads.
 //!
 //! Whoever opens, stores, renames or removes a file does that in its turn ([`inode::Inode::turn`]), one

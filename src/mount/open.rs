@@ -145,21 +145,17 @@ impl App {
         let mut emptied = State::emptied(pin, self.now());
         emptied.kind = kind.unwrap_or_default();
         emptied.was = pin.etag.and_then(|_| *inode.last.lock());
-        let current = inode.goes_on(pin);
-        let mut together = current.clone().filter(|is| inode.is_one_to_all(is));
-        let with = together.as_ref().map(|is| (is, pin));
-        let mut is_locked = false;
-        if mode.is_first && follow::is_held(number, inode, with) {
-            // Who locks it counts on that all who have it open have one file.
-            is_locked = os::is_locked(self.device.load(SeqCst), number);
-            if is_locked {
-                together = current;
-            } else if follow::take_name(self, number) {
+        let together = inode.goes_on(pin).filter(|is| inode.is_one_to_all(is));
+        let is_kept = follow::is_kept(self, number, inode, together.as_ref());
+        if mode.is_first && is_kept {
+            let node = self.nodes.lock().node(number);
+            if let Some(node) = node {
+                self.nodes.lock().detach(number, &node);
                 return Err(Errno::ESTALE);
             }
         }
         let emptied = self.emptied_for(inode, together, emptied);
-        follow::join(number, inode, &emptied, is_locked);
+        follow::join(self, number, inode, (&emptied, !is_kept));
         Ok(emptied)
     }
 
@@ -238,15 +234,24 @@ impl App {
                 _ if !state.is_idle() => {}
                 Some(meta) if state.is_still(&meta) => state.pin = Pin::of(&meta),
                 found if state.pin.etag == found.map(|meta| meta.etag) => {}
+                Some(meta) if meta.size == 0 => {
+                    state.is_now(&meta);
+                    state.note_stored();
+                    buffer.show(&state, self.now());
+                }
                 _ => self.leave_emptied(inode, &buffer, &mut state),
             }
         }
     }
 
+    /// Tells whether somebody has locked what the kernel has by a number.
+    pub(super) fn is_locked(&self, number: u64) -> bool {
+        os::is_locked(self.device.load(SeqCst), number)
+    }
+
     /// Notes that a file was emptied only before others have made it another.
     pub(super) fn leave_emptied(&self, inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {
-        state.is_changed = false;
-        state.stores += 1;
+        state.note_stored();
         inode.forget(buffer);
         buffer.show(state, self.now());
     }

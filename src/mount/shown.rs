@@ -18,10 +18,11 @@ const PATIENCE: Duration = match cfg!(test) {
 };
 
 impl Handle {
-    /// Tells whether it only reads and has come to the end of what it holds: who asks for what has come
-    /// since, as `tail -f` does, gets to see that.
+    /// Tells whether it only reads and has come to the end of what it holds, if that is anything: who asks for
+    /// what has come since, as `tail -f` does, gets to see that.
     pub(super) fn waits(&self) -> bool {
-        self.goes_on() && !matches!(*self.progress.lock(), Progress::Amid)
+        let is_amid = matches!(*self.progress.lock(), Progress::Amid);
+        self.goes_on() && (!is_amid || self.held().is_some_and(|(len, _)| len == 0))
     }
 
     /// Tells whether it only reads and may go on with what the file is now, if it is any: not behind what was never
@@ -98,12 +99,14 @@ impl Handle {
             .is_some_and(|is| !self.inode.is_current(&is))
     }
 
-    /// Tells whether it holds something else than what is told of the file. To who only reads nothing is nothing,
-    /// whenever it became so.
+    /// Tells whether it holds something, which is something else than what is told of the file.
     pub(super) fn holds_other(&self, told: (u64, Time)) -> bool {
-        let is_nothing = |len| !self.writes && (len, told.0) == (0, 0);
-        let is_other = |held: (u64, Time)| held != told && !is_nothing(held.0);
-        self.is_apart() || self.held().is_some_and(is_other)
+        self.is_apart() || self.holds() && self.held() != Some(told)
+    }
+
+    /// Tells whether it holds something.
+    pub(super) fn holds(&self) -> bool {
+        self.held().is_some_and(|(len, _)| len > 0)
     }
 
     /// Tells whether it only writes what owes nothing to any entry: nobody can read that through it.

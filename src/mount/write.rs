@@ -74,12 +74,8 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
         };
         let (next, _) = app.buffer_for(handle.number, inode, mode)?;
         let next = next.ok_or(Errno::ESTALE)?;
-        next.state().writers += 1;
-        handle.follow(Some(&next));
-        handle.owes.store(0, SeqCst);
         handle.is_anew.store(false, SeqCst);
-        buffer.state().writers -= 1;
-        follow::retire(app, inode, &buffer);
+        follow::move_to(app, handle, &buffer, &next);
         buffer = next;
     }
     let mut state = buffer.state();

@@ -78,7 +78,8 @@ impl Run {
             is_beside && other.real != open.real
         };
         let mut others = self.model.open.iter().filter(|other| is_other(other));
-        let is_beside = others.any(|other| keeps || other.went_on);
+        let is_nothing = |which| self.model.peek(which).is_ok_and(|held| held.is_empty());
+        let is_beside = others.any(|other| keeps || other.went_on) || is_nothing(which);
         if held.is_ok() && !is_beside {
             assert_eq!(told.size, len, "{what}");
         }

@@ -50,10 +50,9 @@ impl Model {
         let emptied = Self::emptied(entry);
         let goes_on = self.goes_on(file, entry);
         let is_one_to_all = |at: &usize| {
-            let is_idle = self.is_idle(*at);
             let open = self.open.iter().filter(|open| open.change == Some(*at));
             let mut writers = open.filter(|open| open.mode.writes);
-            writers.any(|open| !open.is_anew || is_idle && !open.mode.only_writes)
+            writers.any(|open| !open.is_anew || !open.mode.only_writes)
         };
         let Some(at) = goes_on.filter(is_one_to_all) else {
             return self.begin(file, emptied);
@@ -78,15 +77,34 @@ impl Model {
         at
     }
 
-    /// Who only reads nothing of what the kernel has by a number goes on with what was emptied.
+    /// Who only reads what the kernel has by a number, or holds nothing of it, goes on with what was emptied.
     pub(super) fn join(&mut self, number: u64, at: usize) {
         for which in 0..self.open.len() {
             let Open {
-                number: of, mode, ..
+                number: of,
+                change,
+                mode,
+                file,
+                ..
             } = self.open[which];
-            let is_its = of == number && !mode.writes;
-            if is_its && self.held(which).is_some_and(|held| held.is_empty()) {
-                self.open[which].change = Some(at);
+            let own = change.filter(|_| mode.writes);
+            if of == number && self.open[which].only_adds {
+                self.open[which].held = None;
+                continue;
+            }
+            let is_nothing = self.held(which).is_some_and(|held| held.is_empty());
+            let is_free = own.is_none_or(|own| is_nothing && !self.changes[own].is_pending);
+            if of != number || !is_free || own == Some(at) {
+                continue;
+            }
+            self.open[which].change = Some(at);
+            if let Some(own) = own {
+                self.open[which].owes = 0;
+                self.changes[at].writers += 1;
+                self.changes[own].writers -= 1;
+                if self.changes[own].writers == 0 {
+                    self.settle(file, own);
+                }
             }
         }
     }
@@ -106,17 +124,23 @@ impl Model {
         }
     }
 
-    /// Tells whether all who open a name have it by one number: nobody holds anything of it.
+    /// Tells whether all who open a name have it by one number: nobody holds anything of it but what all go on
+    /// with, or what others who write to it do.
     pub(in super::super) fn is_one(&self, number: u64) -> bool {
-        let mut all = (0..self.open.len()).filter(|which| self.open[*which].number == number);
+        let of = |which: &usize| self.open[*which].number == number;
+        let mut all = (0..self.open.len()).filter(of);
+        let is_written = all.clone().any(|which| self.open[which].mode.writes);
         all.all(|which| {
             let Open {
-                file, change, mode, ..
+                file,
+                change,
+                mode,
+                only_adds,
+                ..
             } = self.open[which];
-            let is_current =
-                change.is_some_and(|at| self.files[file].current == change && self.is_idle(at));
-            let held = self.held(which);
-            held.is_none_or(|held| held.is_empty() && (!mode.writes || is_current))
+            let is_current = self.files[file].current == change;
+            let is_led = only_adds || is_written && (!mode.writes || is_current);
+            is_led || self.held(which).is_none_or(|held| held.is_empty())
         })
     }
 
@@ -195,6 +219,14 @@ impl Model {
     pub(super) fn leave(&mut self, file: usize, at: usize) {
         self.changes[at].stores += 1;
         self.changes[at].is_pending = false;
+        let live = self.files[file].name.and_then(|name| self.live(name));
+        if let Some(Entry(id, value, end)) = live.cloned()
+            && value.is_empty()
+        {
+            // Others have emptied it, too.
+            (self.changes[at].pin, self.changes[at].end) = (Some(id), end);
+            return;
+        }
         let current = &mut self.files[file].current;
         *current = current.filter(|current| *current != at);
     }

@@ -239,6 +239,13 @@ impl Model {
 
     /// Adds an opening that the file system has too.
     pub(in super::super) fn add(&mut self, open: Open) {
+        for other in 0..self.open.len() {
+            // It keeps the number beside who holds something else.
+            let is_nothing = self.held(other).is_some_and(|held| held.is_empty());
+            let Open { number, change, .. } = self.open[other];
+            self.open[other].went_on |=
+                is_nothing && number == open.number && change != open.change;
+        }
         self.open.push(open);
     }
 
