@@ -63,7 +63,11 @@ impl App {
             && let Some(inode) = open
         {
             let _turn = inode.turn.lock();
-            return self.open_inode(number, &inode, mode);
+            // Who looks for it finds it by another number by now.
+            return match mode.is_first && inode.name().is_some() {
+                true => Err(Errno::ESTALE),
+                false => self.open_inode(number, &inode, mode),
+            };
         }
         // Another file may have taken the name since the kernel looked.
         let node = node.or(last).ok_or(Errno::ESTALE)?;
