@@ -13,7 +13,7 @@ use super::find::Attributes;
 use super::inode::{Inode, Mode};
 use super::litter::{is_litter, is_probe};
 use super::nodes::{FullKey, Node};
-use super::{Answer, App, follow, write};
+use super::{Answer, App, follow, told, write};
 
 /// What is to become of a file or directory; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,7 +73,7 @@ impl App {
                 )
             }
         };
-        let attributes = self.attributes(number, Some(handle)).inspect_err(|_| {
+        let attributes = told::attributes(self, number, Some(handle), 0).inspect_err(|_| {
             // Nobody would close what was never told.
             _ = self.close_file(handle);
             self.nodes.lock().forget(number, 1);
@@ -198,7 +198,7 @@ impl App {
                 self.set_modified(&file, time)?;
             }
         }
-        self.attributes(number, handle)
+        told::attributes(self, number, handle, 0)
     }
 
     fn set_executable(&self, file: &FullKey, mode: u32) {

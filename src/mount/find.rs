@@ -65,55 +65,19 @@ impl App {
         found.ok_or(Errno::ENOENT)
     }
 
-    /// Returns what is told of a file or directory that the kernel knows, of a file that is open what
-    /// that opening holds, or the newest.
-    pub(super) fn attributes(&self, number: u64, handle: Option<u64>) -> Answer<Attributes> {
-        let node = self.nodes.lock().node(number);
-        let (inode, handle) = {
-            let files = self.files.lock();
-            let handle = handle.and_then(|handle| files.handle(handle).ok());
-            (files.numbered(number), handle)
-        };
-        // Who holds nothing is told what the file is.
-        let amid = |handle: &Arc<Handle>| {
-            let held = (!handle.waits()).then(|| handle.held())?;
-            held.filter(|(len, _)| *len > 0)
-        };
-        let all = inode.map(|inode| inode.handles_by(number).rev().collect());
-        let all: Vec<_> = all.unwrap_or_default();
-        // Who only adds sees what comes, and who only writes nothing.
-        let sees = |is: &Arc<Handle>| (is.mode.only_writes, is.mode.appends);
-        let first = all.iter().map(sees).min();
-        let readers = all.iter().filter(|is| Some(sees(is)) == first);
-        let readers: Vec<_> = readers.cloned().collect();
-        let held = handle.as_ref().and_then(amid);
-        let held = held.or_else(|| readers.iter().find_map(amid));
-        let added = |is: &Arc<Handle>| is.inode.name().zip(is.own_tail());
-        let now = match held {
-            Some(_) => None,
-            // It is behind what the key holds, also where others have made that another file.
-            None => match readers.iter().filter(|is| !is.waits()).find_map(added) {
-                Some((file, tail)) => self.told_of(&file, || tail.snapshot())?,
-                None => None,
-            },
-        };
-        let now = now.or(held.map(|(size, modified)| Attributes::file(size, modified)));
-        let told = match (now, node) {
-            (Some(now), node) => Attributes {
-                is_gone: node.is_none(),
-                ..now
-            },
-            (None, Some(Node::File(file))) => match self.file_attributes(&file)? {
-                Some(attributes) => attributes,
-                None => self.open_attributes(number, &readers)?,
-            },
-            (None, Some(dir)) => return Ok(self.dir_attributes(&dir)),
-            (None, None) => self.open_attributes(number, &readers)?,
-        };
-        for handle in all {
-            handle.note_told((told.size, told.modified));
+    /// Returns what a file is now, whatever is held of it.
+    pub(super) fn told_now(
+        &self,
+        number: u64,
+        node: Option<&Node>,
+        open: &[Arc<Handle>],
+    ) -> Answer<Attributes> {
+        if let Some(Node::File(file)) = node
+            && let Some(told) = self.file_attributes(file)?
+        {
+            return Ok(told);
         }
-        Ok(told)
+        self.open_attributes(number, open)
     }
 
     /// Returns what is told of a file that is gone and still open.
@@ -144,7 +108,11 @@ impl App {
     }
 
     /// Returns what is told of a file where this is changed of it.
-    fn told_of(&self, file: &FullKey, shown: impl Fn() -> Snapshot) -> Answer<Option<Attributes>> {
+    pub(super) fn told_of(
+        &self,
+        file: &FullKey,
+        shown: impl Fn() -> Snapshot,
+    ) -> Answer<Option<Attributes>> {
         loop {
             let open = shown();
             if let Some((size, modified)) = open.draft {
@@ -364,7 +332,7 @@ impl App {
 }
 
 impl Attributes {
-    fn file(size: u64, modified: Time) -> Self {
+    pub(super) fn file(size: u64, modified: Time) -> Self {
         Self {
             size,
             modified,

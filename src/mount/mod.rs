@@ -11,7 +11,7 @@
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   dir_index which directories there are;  index  all keys at a time;  list  what is in one
 //!   files     which are open, and their turns;  inode  what is open;  open  opening, reading;  write
-//!   follow    what others who have it open see of a change;  shown  what is told of it
+//!   follow    what others who have it open see of a change;  shown  what it shows;  told  to whom
 //!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
 //!   xattrs    extended attributes;  errors;  descriptors  which are of an opening
@@ -106,8 +106,10 @@
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
 //! something by one hold the same. Who holds nothing is told what the file is. Only who adds to a file, or has gone
-//! on at its end, or holds nothing, keeps its number beside others who hold something else: then it is told what they
-//! read who were opened to read and not to add.
+//! on at its end, or holds nothing, keeps its number beside others who hold something else. Then the process that asks is told what the
+//! openings hold that it has made, and one that has made none, as where it was handed a descriptor, what they read who
+//! were opened to read and not to add: of several the least, as more would be zeros in memory. It is told
+//! nothing that is less than others hold, who may have that in memory.
 //!
 //! The kernel keeps the locks of flock(2) and fcntl(2) by number, too. That is why all who write to a file have one, as
 //! far as nobody else has replaced what they hold: another store, or who had begun to write it anew before and closes
@@ -187,6 +189,7 @@ mod replies;
 mod requests;
 mod session;
 mod shown;
+mod told;
 mod write;
 mod xattrs;
 

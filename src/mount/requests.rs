@@ -21,7 +21,7 @@ use crate::store::Time;
 use super::change::SetAttr;
 use super::inode::Mode;
 use super::replies::{APPEND, DSYNC, EXCLUSIVE, empty, mode_of, opened, sized};
-use super::{App, follow, write};
+use super::{App, follow, told, write};
 
 /// Bytes that are written by one request at most.
 const MAX_WRITE: u32 = 1 << 20;
@@ -80,8 +80,8 @@ impl Filesystem for Requests {
         self.app.nodes.lock().forget(number.0, times);
     }
 
-    fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
-        let told = self.app.attributes(ino.0, fh.map(|fh| fh.0));
+    fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        let told = told::attributes(&self.app, ino.0, fh.map(|fh| fh.0), req.pid());
         self.app.attr(ino, told, reply);
     }
 

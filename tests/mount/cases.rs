@@ -105,7 +105,7 @@ fn what_is_being_stored_is_told_of_once() {
     let told = || {
         let dir = run.app.nodes.lock().node(run.dir).unwrap();
         let found = run.app.find(&dir, OsStr::new(NAMES[0])).unwrap().1;
-        let told = run.app.attributes(of(0).number, None).unwrap();
+        let told = told::attributes(&run.app, of(0).number, None, THREAD).unwrap();
         (found.size, told.size)
     };
     write::write_file(&run.app, &of(1), None, b"W", false).unwrap();

@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::super::follow;
 use super::super::model::Open;
-use super::{NAMES, Run, key};
+use super::super::{follow, told};
+use super::{NAMES, Run, THREAD, key};
 
 impl Run {
     pub(super) fn check(&mut self, step: usize) {
@@ -41,7 +41,7 @@ impl Run {
         if handle.waits() || open.only_adds || is_nothing {
             (0..2).for_each(|name| self.look(name));
         }
-        let told = self.app.attributes(open.number, None).unwrap();
+        let told = told::attributes(&self.app, open.number, None, open.mode.thread).unwrap();
         self.note_waits();
         // Who is at its end and is told of something else goes on with that.
         if handle.is_told.load(SeqCst) {
@@ -71,16 +71,29 @@ impl Run {
                 .map(|all| all[..all.len().min(size)].to_vec());
             assert_eq!(read, model, "{what}");
         }
-        // Who only adds to a file, or has gone on with what it is now, keeps its number beside others.
+        // Who only adds to a file, or has gone on with what it is now, keeps its number beside others. It is told what it
+        // reads all the same where its process has no other, but for less than others hold.
         let keeps = open.mode.appends || open.went_on || self.model.is_adding(&open);
         let is_other = |other: &Open| {
             let is_beside = other.number == open.number && !other.mode.only_writes;
             is_beside && other.real != open.real
         };
-        let mut others = self.model.open.iter().filter(|other| is_other(other));
-        let is_nothing = |which| self.model.peek(which).is_ok_and(|held| held.is_empty());
-        let is_beside = others.any(|other| keeps || other.went_on) || is_nothing(which);
-        if held.is_ok() && !is_beside {
+        let others = || {
+            let all = 0..self.model.open.len();
+            all.filter(|other| is_other(&self.model.open[*other]))
+        };
+        let is_its = |other: usize| self.model.open[other].mode.thread == open.mode.thread;
+        let is_less = |other: usize| {
+            self.model
+                .peek(other)
+                .is_ok_and(|all| all.len() as u64 > len)
+        };
+        let is_nothing = self.model.peek(which).is_ok_and(|held| held.is_empty());
+        let is_known = !is_nothing
+            && !open.mode.appends
+            && !others().any(|other| is_its(other) || is_less(other));
+        let is_beside = others().any(|other| keeps || self.model.open[other].went_on) || is_nothing;
+        if held.is_ok() && (is_known || !is_beside) {
             assert_eq!(told.size, len, "{what}");
         }
     }
@@ -91,7 +104,7 @@ impl Run {
         let dir = self.app.nodes.lock().node(self.dir).unwrap();
         if let Ok((node, told)) = self.app.find(&dir, OsStr::new(NAMES[name])) {
             let number = follow::tell(&self.app, &node, &told).unwrap();
-            let seen = self.app.attributes(number, None).unwrap();
+            let seen = told::attributes(&self.app, number, None, THREAD).unwrap();
             assert_eq!((seen.size, seen.modified), (told.size, told.modified));
         }
     }

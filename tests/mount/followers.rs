@@ -210,6 +210,8 @@ impl Model {
             if is_beside && open.change.is_none() {
                 let is_led = (is_of || empties) && !others.contains(&open.number);
                 open.change = Some(at).filter(|_| is_led);
+                // It stays beside others by its number, also once those are gone that it is not led for.
+                open.went_on |= is_of && !is_led;
             } else if open.change == Some(at) && held.is_some() && !(is_added && is_of) {
                 if open.only_adds {
                     open.held = None;

@@ -21,7 +21,7 @@ use super::fake::Fake;
 use super::inode::Mode;
 use super::model::Model;
 use super::nodes::Node;
-use super::{Answer, App, Config, follow, write};
+use super::{Answer, App, Config, follow, told, write};
 
 const NAMES: [&str; 2] = ["a", "b"];
 const STEPS: usize = 40;
@@ -167,7 +167,7 @@ impl Run {
                 only_writes,
                 appends: writes && how == 0,
                 truncates: writes && how == 1 && !exclusive,
-                thread: THREAD,
+                thread: THREAD - u32::from(self.below(2) == 0),
                 is_first: false,
             };
             match self.open(name, mode, creates, exclusive) {
@@ -181,7 +181,16 @@ impl Run {
             return;
         }
         match kind {
-            3 => return self.other_puts(name, &bytes),
+            3 => {
+                let mut value = bytes;
+                if self.below(2) == 0
+                    && let Some(there) = self.model.live(name)
+                {
+                    // As kv-append(1) does.
+                    value = [&there.1[..], &value].concat();
+                }
+                return self.other_puts(name, &value);
+            }
             4 => {
                 let condition = Condition::Always;
                 let namespace = Namespace::default();

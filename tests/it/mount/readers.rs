@@ -106,6 +106,45 @@ fn who_waits_at_the_end_sees_what_several_kinds_of_writers_add() {
 }
 
 #[test]
+fn who_waits_at_the_end_sees_what_is_added_while_another_has_not_read_that_far() {
+    on_each(MOST, |kv, mount| {
+        for how in ["<", "<>"] {
+            kv.put("log", "0");
+            let mut reader = File::open(mount.path("log")).unwrap();
+            assert_eq!(read(&reader, 0), b"0");
+            assert_eq!(read(&reader, 1), b"");
+            let mut other = Command::new("sh");
+            other.args([
+                "-c",
+                &format!("exec 3{how} log; echo; read go; exec cat <&3"),
+            ]);
+            other.current_dir(mount.path("")).stdin(Stdio::piped());
+            let mut other = other.stdout(Stdio::piped()).spawn().unwrap();
+            let mut held = other.stdout.take().unwrap();
+            held.read_exact(&mut [0]).unwrap();
+            for (n, add) in ["kv append log", "cat >> log", "kv append log"]
+                .iter()
+                .enumerate()
+            {
+                let script = format!("printf {} | {add}", n + 1);
+                mount.shell(kv, &script).ends(Exit::Success);
+                let len = n as u64 + 2;
+                until("it grows", || reader.metadata().unwrap().len() == len);
+                assert_eq!(reader.seek(SeekFrom::End(0)).unwrap(), len);
+                assert_eq!(read(&reader, len - 1), (n + 1).to_string().as_bytes());
+                assert_eq!(reader.metadata().unwrap().len(), len);
+            }
+            // The other goes on holding what it has opened.
+            other.stdin.take().unwrap().write_all(b"\n").unwrap();
+            let mut text = String::new();
+            held.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "0");
+            assert!(other.wait().unwrap().success());
+        }
+    });
+}
+
+#[test]
 fn who_has_read_what_a_killed_writer_wrote_reads_its_end() {
     on_each(MOST, |kv, mount| {
         let script = "timeout 60 python3 -c \"import os, signal, time

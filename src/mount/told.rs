@@ -1,0 +1,90 @@
+//! What is told of a file that is open, and to whom.
+
+use std::sync::Arc;
+
+use crate::os::Writer;
+
+use super::find::Attributes;
+use super::inode::Handle;
+use super::{Answer, App};
+
+/// Returns the openings of those that a thread may ask about: those of its process.
+fn asked_by(thread: u32, all: &[Arc<Handle>]) -> Vec<Arc<Handle>> {
+    // Where all would be told the same nobody needs to be asked.
+    let told = |is: &Arc<Handle>| (is.waits(), is.held());
+    let is_same = all.iter().all(|is| told(is) == told(&all[0]));
+    if is_same || thread == 0 {
+        return Vec::new();
+    }
+    let process = Writer::of(thread);
+    let is_its = |is: &&Arc<Handle>| {
+        let opener = is.mode.thread;
+        opener == thread || process.is_with(&Writer::of(opener))
+    };
+    all.iter().filter(is_its).cloned().collect()
+}
+
+/// Returns what is told of a file or directory that the kernel knows; of a file that is open what the opening holds
+/// that is asked about, or one of the process of the thread that asks, or any. Of several it is the least, so that
+/// all of it can be read; and who is at the end is told what the file is, if nobody else holds more.
+pub(super) fn attributes(
+    app: &App,
+    number: u64,
+    handle: Option<u64>,
+    thread: u32,
+) -> Answer<Attributes> {
+    let node = app.nodes.lock().node(number);
+    let (inode, handle) = {
+        let files = app.files.lock();
+        let handle = handle.and_then(|handle| files.handle(handle).ok());
+        (files.numbered(number), handle)
+    };
+    let all = inode.map(|inode| inode.handles_by(number).rev().collect());
+    let all: Vec<_> = all.unwrap_or_default();
+    // Who only adds sees what comes, and who only writes nothing.
+    let sees = |is: &Arc<Handle>| (is.mode.only_writes, is.mode.appends);
+    let first = all.iter().map(sees).min();
+    let readers = all.iter().filter(|is| Some(sees(is)) == first);
+    let readers: Vec<_> = readers.cloned().collect();
+    let asked = match handle {
+        Some(handle) => vec![handle],
+        None => asked_by(thread, &readers),
+    };
+    // Who holds nothing is told what the file is.
+    let amid = |is: &Arc<Handle>| {
+        let held = (!is.waits()).then(|| is.held())?;
+        held.filter(|(len, _)| *len > 0)
+    };
+    let least = |of: &[Arc<Handle>]| of.iter().filter_map(amid).min_by_key(|(len, _)| *len);
+    let most = readers.iter().filter_map(amid).map(|(len, _)| len).max();
+    let held = least(&asked).or_else(|| least(&readers));
+    let added = |is: &Arc<Handle>| is.inode.name().zip(is.own_tail());
+    let theirs = |told: Attributes| Attributes {
+        is_gone: node.is_none(),
+        ..told
+    };
+    let waits = !asked.is_empty() && asked.iter().all(|is| is.waits());
+    let own = if waits { &asked } else { &readers };
+    let now = match held {
+        Some(_) if waits => {
+            let now = app.told_now(number, node.as_ref(), own)?;
+            Some(now).filter(|now| most.is_none_or(|most| now.size >= most))
+        }
+        Some(_) => None,
+        // It is behind what the key holds, also where others have made that another file.
+        None => match readers.iter().filter(|is| !is.waits()).find_map(added) {
+            Some((file, tail)) if !waits => app.told_of(&file, || tail.snapshot())?.map(theirs),
+            _ => None,
+        },
+    };
+    let now = now.or(held.map(|(size, modified)| theirs(Attributes::file(size, modified))));
+    let told = match (now, &node) {
+        (Some(now), _) => now,
+        (None, Some(dir)) if dir.is_dir() => return Ok(app.dir_attributes(dir)),
+        (None, node) => app.told_now(number, node.as_ref(), own)?,
+    };
+    for handle in all {
+        handle.note_told((told.size, told.modified));
+    }
+    Ok(told)
+}
