@@ -132,10 +132,11 @@ pub(super) fn give_up(inode: &Inode, buffer: &Arc<Buffer>, state: &mut State) {
 
 /// Lets who has read to the end go on with what the file is now, if that is there: who has read no more than what
 /// was the key's value. What is behind that in another is not what comes behind what they have read.
-pub(super) fn renew(app: &App, handle: &Handle, offset: u64) -> Answer<()> {
+/// To read pages of memory is not to go on: where what is behind has changed is returned.
+pub(super) fn renew(app: &App, handle: &Handle, offset: u64, is_page: bool) -> Answer<Option<u64>> {
     let inode = &handle.inode;
     let Some((namespace, key)) = inode.name() else {
-        return Ok(());
+        return Ok(None);
     };
     app.settle_emptied(inode);
     let current = inode.buffer();
@@ -148,7 +149,7 @@ pub(super) fn renew(app: &App, handle: &Handle, offset: u64) -> Answer<()> {
     let found = match is_all {
         Some(true) => None,
         _ => match app.stat(&namespace, &key)? {
-            None => return Ok(()),
+            None => return Ok(None),
             found => found,
         },
     };
@@ -158,25 +159,27 @@ pub(super) fn renew(app: &App, handle: &Handle, offset: u64) -> Answer<()> {
     };
     let held = reader.as_ref().map(Reader::pin);
     if is_same && (found.is_none() || held == found.as_ref().map(Pin::of)) {
-        return Ok(());
+        return Ok(None);
     }
     let is_added = reader.as_ref().is_some_and(Reader::is_mixed)
         || handle
             .buffer()
             .is_some_and(|is| is.snapshot().tail.is_some());
-    if is_added && reader.as_ref().is_some_and(|held| held.is_behind(offset)) {
+    let seam = reader.as_ref().filter(|_| is_added);
+    let seam = seam.map(Reader::value_len);
+    if !is_page && seam.is_some_and(|at| offset > at) {
         return Err(Errno::ESTALE);
     }
     let next = match found {
         None => None,
         Some(_) => match app.answer(Reader::open(app, &namespace, &key))? {
-            None => return Ok(()),
+            None => return Ok(None),
             next => next,
         },
     };
     handle.follow(pending);
     handle.hold_on(&mut reader, next);
-    Ok(())
+    Ok(seam.filter(|_| is_page))
 }
 
 /// Lets go of a buffer that nobody writes to any more and that is in the store as well, or never

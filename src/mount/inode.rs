@@ -80,6 +80,9 @@ pub(super) struct Handle {
     /// The size and time of that, which are told while it is being read.
     pub(super) stat: Mutex<Stat>,
     pub(super) progress: Mutex<Progress>,
+    /// Behind which place it was read as something else than what it went on with, where only pages were read since.
+    /// Held by who lets it go on: what is read at once is of the same.
+    pub(super) seam: Mutex<Option<u64>>,
     /// Whether fstat(2) has told of something else than it holds, and what it reads next is to be of that.
     pub(super) is_told: AtomicBool,
 }
@@ -110,6 +113,7 @@ impl Handle {
             reader: Mutex::default(),
             stat: Mutex::default(),
             progress: Mutex::default(),
+            seam: Mutex::default(),
             is_told: AtomicBool::default(),
         };
         handle.hold_on(&mut handle.reader.lock(), reader);

@@ -348,11 +348,24 @@ impl App {
         Ok(Some(handle))
     }
 
-    /// Reads through an opening.
-    pub(super) fn read_file(&self, handle: &Handle, offset: u64, size: usize) -> Answer<Vec<u8>> {
-        if handle.is_due(offset) {
-            follow::renew(self, handle, offset)?;
+    /// Reads through an opening: by read(2), or pages of memory, which show all of what it is now.
+    pub(super) fn read_file(
+        &self,
+        handle: &Handle,
+        (offset, size): (u64, usize),
+        is_page: bool,
+    ) -> Answer<Vec<u8>> {
+        let mut seam = handle.seam.lock();
+        // Who begins before it reads all of what is there now.
+        *seam = seam.filter(|at| is_page || offset > *at);
+        if seam.is_some() && !is_page {
+            return Err(Errno::ESTALE);
         }
+        if handle.is_due(offset) {
+            let met = follow::renew(self, handle, offset, is_page)?;
+            *seam = seam.iter().chain(&met).min().copied();
+        }
+        drop(seam);
         let name = handle.inode.name();
         let buffer = handle.shown();
         let state = buffer.as_ref().map(|buffer| buffer.state());

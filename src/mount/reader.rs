@@ -99,9 +99,9 @@ impl Reader {
         (self.meta.size.saturating_add(added), self.meta.modified)
     }
 
-    /// Tells whether a place lies behind what was the key's value.
-    pub(super) fn is_behind(&self, offset: u64) -> bool {
-        offset > self.meta.size
+    /// Returns how much of it was the key's value.
+    pub(super) fn value_len(&self) -> u64 {
+        self.meta.size
     }
 
     /// Tells whether what it reads was never a value.

@@ -12,7 +12,6 @@ use fuser::{
     ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-
 use tokio::sync::oneshot;
 
 use crate::os;
@@ -236,11 +235,12 @@ impl Filesystem for Requests {
         offset: u64,
         size: u32,
         _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
+        lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
         let handle = self.app.files.lock().handle(fh.0);
-        match handle.and_then(|handle| self.app.read_file(&handle, offset, size as usize)) {
+        let (part, is_page) = ((offset, size as usize), lock_owner.is_none());
+        match handle.and_then(|handle| self.app.read_file(&handle, part, is_page)) {
             Ok(bytes) => reply.data(&bytes),
             Err(err) => reply.error(err),
         }

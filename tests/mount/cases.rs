@@ -10,7 +10,7 @@ fn who_is_amid_a_value_reads_no_part_of_another() {
     run.other_puts(0, b"a value");
     run.open(0, Mode::default(), false, false).unwrap();
     let reader = run.app.files.lock().handle(run.model.open[0].real).unwrap();
-    assert_eq!(run.app.read_file(&reader, 0, 2).unwrap(), b"a ");
+    assert_eq!(run.app.read_file(&reader, (0, 2), false).unwrap(), b"a ");
     let mode = Mode {
         writes: true,
         truncates: true,
@@ -19,8 +19,11 @@ fn who_is_amid_a_value_reads_no_part_of_another() {
     let writer = run.app.open_found(reader.number, mode).unwrap();
     let writer = run.app.files.lock().handle(writer).unwrap();
     write::write_file(&run.app, &writer, Some(0), b"ANOTHER", false).unwrap();
-    assert_eq!(run.app.read_file(&reader, 2, 9).unwrap(), b"value");
-    assert_eq!(run.app.read_file(&writer, 0, 9).unwrap(), b"ANOTHER");
+    assert_eq!(run.app.read_file(&reader, (2, 9), false).unwrap(), b"value");
+    assert_eq!(
+        run.app.read_file(&writer, (0, 9), false).unwrap(),
+        b"ANOTHER"
+    );
 }
 
 /// Who adds to a file has opened no value of it, and has one all the same from who shares what is
@@ -43,7 +46,7 @@ fn who_adds_to_what_is_unlinked_beside_who_reads_and_writes_it_adds_to_what_that
     let (adds, both) = (of(0), of(1));
     run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
     write::write_file(&run.app, &adds, None, b"+", false).unwrap();
-    assert_eq!(run.app.read_file(&both, 0, 9).unwrap(), b"value+");
+    assert_eq!(run.app.read_file(&both, (0, 9), false).unwrap(), b"value+");
 }
 
 /// The kernel passes on that a file is stale when it is so for the second time.
@@ -85,7 +88,7 @@ fn what_was_removed_since_it_was_found_is_opened_while_it_is_open() {
     run.app.unlink(run.dir, OsStr::new(NAMES[0])).unwrap();
     let again = run.app.open_file(handle.number, Mode::default()).unwrap();
     let again = run.app.files.lock().handle(again).unwrap();
-    assert_eq!(run.app.read_file(&again, 0, 9).unwrap(), b"Value");
+    assert_eq!(run.app.read_file(&again, (0, 9), false).unwrap(), b"Value");
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn what_is_being_stored_is_told_of_once() {
         stored.join().unwrap().unwrap();
     });
     assert_eq!(told(), (3, 3));
-    assert_eq!(run.app.read_file(&of(0), 0, 9).unwrap(), b"00W");
+    assert_eq!(run.app.read_file(&of(0), (0, 9), false).unwrap(), b"00W");
 }
 
 /// It would have another number than who looks for it, and the kernel keeps locks by that.

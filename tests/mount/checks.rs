@@ -41,19 +41,35 @@ impl Run {
         if handle.waits() || open.only_adds || is_nothing {
             (0..2).for_each(|name| self.look(name));
         }
+        let waits = handle.waits();
         let told = told::attributes(&self.app, open.number, None, open.mode.thread).unwrap();
         self.note_waits();
         // Who is at its end and is told of something else goes on with that.
         if handle.is_told.load(SeqCst) {
             let len = self.model.peek(which).unwrap().len();
             let at = if self.below(2) == 0 { len } else { 0 };
-            let read = self.app.read_file(&handle, at as u64, 1000);
-            let model = self.model.renew(which, at);
+            let is_page = self.below(3) == 0;
+            let read = self.app.read_file(&handle, (at as u64, 1000), is_page);
+            let model = match is_page {
+                true => Ok(()),
+                false => self.model.read_on(which, at),
+            };
+            let model = model.and_then(|()| self.model.renew(which, at, is_page));
             let model = model.and_then(|()| self.model.read(which));
             let model = model.map(|all| all.get(at..).unwrap_or_default().to_vec());
             assert_eq!(read, model, "{what}");
             if read.is_err() {
                 return;
+            }
+            if is_page {
+                let read = self.app.read_file(&handle, (len as u64, 1000), false);
+                let model = self.model.read_on(which, len);
+                let model = model.and_then(|()| self.model.read(which));
+                let model = model.map(|all| all.get(len..).unwrap_or_default().to_vec());
+                assert_eq!(read, model, "{what}");
+                if read.is_err() {
+                    return;
+                }
             }
         }
         self.note_waits();
@@ -64,7 +80,8 @@ impl Run {
         }
         if self.below(2) == 0 {
             let size = if self.below(2) == 0 { 1000 } else { 1 };
-            let read = self.app.read_file(&handle, 0, size);
+            self.model.read_on(which, 0).unwrap();
+            let read = self.app.read_file(&handle, (0, size), false);
             let model = self
                 .model
                 .read(which)
@@ -95,6 +112,14 @@ impl Run {
         let is_beside = others().any(|other| keeps || self.model.open[other].went_on) || is_nothing;
         if held.is_ok() && (is_known || !is_beside) {
             assert_eq!(told.size, len, "{what}");
+        } else if held.is_ok()
+            && !is_nothing
+            && !waits
+            && !open.mode.appends
+            && !self.model.is_adding(&open)
+        {
+            // What is not there would be zeros in memory.
+            assert!(told.size <= len, "{what}: {} {len}", told.size);
         }
     }
 

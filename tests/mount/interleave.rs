@@ -259,9 +259,10 @@ impl Run {
             _ => {
                 self.note_waits();
                 if handle.is_told.load(SeqCst) && handle.waits() {
-                    self.model.renew(which, 0).unwrap();
+                    self.model.renew(which, 0, false).unwrap();
                 }
-                let done = self.app.read_file(&handle, 0, 1000);
+                self.model.read_on(which, 0).unwrap();
+                let done = self.app.read_file(&handle, (0, 1000), false);
                 let model = self.model.read(which);
                 assert_eq!(done, model, "step {step}: read");
                 counts.same(&done, &model.map(|_| ()), "read");

@@ -48,6 +48,8 @@ pub(super) struct Open {
     held: Option<Entry>,
     /// How much of what it holds was a value, where more is behind that.
     mixed: Option<usize>,
+    /// Behind what it was read as another, where only pages were read since.
+    seam: Option<usize>,
     owes: u64,
     pub(super) only_adds: bool,
     /// Whether it has come to the end of what it holds.

@@ -27,7 +27,7 @@ impl Model {
     }
 
     /// Who has read to the end goes on there with what the file is now, if it was the key's value.
-    pub(in super::super) fn renew(&mut self, which: usize, offset: usize) -> Done {
+    pub(in super::super) fn renew(&mut self, which: usize, offset: usize, is_page: bool) -> Done {
         let Open {
             file,
             change,
@@ -56,14 +56,25 @@ impl Model {
         }
         let is_added =
             mixed.is_some() || change.is_some_and(|at| !self.changes[at].tail.is_empty());
-        let is_behind = |held: Entry| offset > mixed.unwrap_or(held.1.len());
-        if is_added && held.is_some_and(is_behind) {
+        let seam = held.filter(|_| is_added);
+        let seam = seam.map(|held| mixed.unwrap_or(held.1.len()));
+        if !is_page && seam.is_some_and(|at| offset > at) {
             return Err(Errno::ESTALE);
         }
         let open = &mut self.open[which];
+        if is_page {
+            open.seam = open.seam.into_iter().chain(seam).min();
+        }
         (open.change, open.held, open.mixed) = (pending, next, None);
         open.went_on = true;
         Ok(())
+    }
+
+    /// Reads at an offset by read(2): not behind what was another when that was read, unless from before it on.
+    pub(in super::super) fn read_on(&mut self, which: usize, offset: usize) -> Done {
+        let seam = &mut self.open[which].seam;
+        *seam = seam.filter(|at| offset > *at);
+        seam.map_or(Ok(()), |_| Err(Errno::ESTALE))
     }
 
     /// Returns what an opening shows that is no entry's value.

@@ -274,6 +274,36 @@ fn who_has_read_what_is_stored_behind_more_reads_no_more_of_it() {
 }
 
 #[test]
+fn a_program_that_maps_what_others_add_to_maps_all_of_it_and_reads_nothing_twice() {
+    on_each(MOST, |kv, mount| {
+        let script = "python3 -c \"import errno, mmap, os
+log = os.open('log', os.O_WRONLY|os.O_APPEND)
+size = os.fstat(log).st_size
+for n in range(1, 6):
+    reader = os.open('log', os.O_RDONLY)
+    while os.read(reader, 1 << 20): pass
+    os.write(log, b'w' * 700000)
+    while os.read(reader, 1 << 20): pass
+    os.system('printf K | kv append log')
+    os.write(log, b'w' * 10)
+    size += 700011
+    assert os.fstat(reader).st_size == size, (os.fstat(reader), size)
+    pages = mmap.mmap(reader, size, prot=mmap.PROT_READ)
+    pages.madvise(mmap.MADV_WILLNEED)
+    told = [bytes(pages).count(byte) for byte in (b'\\0', b'K')]
+    assert told == [0, n], told
+    try: print(os.read(reader, 9))
+    except OSError as err: assert err.errno == errno.ESTALE, err
+    assert os.pread(reader, 3, 0) == b'sss'
+    pages.close(); os.close(reader); os.fsync(log)
+\"";
+        kv.feed(["put", "log"], &[b's'; 1_300_000])
+            .ends(Exit::Success);
+        mount.shell(kv, script).ends(Exit::Success).prints("");
+    });
+}
+
+#[test]
 fn who_goes_on_beside_who_has_emptied_a_file_is_told_what_it_reads() {
     on_each(MOST, |kv, mount| {
         let append = |text| drop(kv.run(["append", "log", text]).ends(Exit::Success));
