@@ -165,8 +165,7 @@ pub(super) fn renew(app: &App, handle: &Handle, offset: u64, is_page: bool) -> A
         || handle
             .buffer()
             .is_some_and(|is| is.snapshot().tail.is_some());
-    let seam = reader.as_ref().filter(|_| is_added);
-    let seam = seam.map(Reader::value_len);
+    let seam = reader.as_ref().map(Reader::value_len).filter(|_| is_added);
     if !is_page && seam.is_some_and(|at| offset > at) {
         return Err(Errno::ESTALE);
     }
@@ -374,7 +373,7 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
             })?;
         }
     }
-    Ok(app.nodes.lock().tell(node))
+    Ok(app.nodes.lock().tell_of(node, (found.size, found.modified)))
 }
 
 /// Takes the name of a number away if it is open and what is held of it is not what the file is now, unless

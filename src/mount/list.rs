@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fuser::{Errno, FileType, Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 use parking_lot::Mutex;
@@ -236,7 +237,12 @@ impl App {
             let told = self.file_attr(number, &attributes);
             let (ino, name) = (INodeNo(number), OsStr::from_bytes(&name));
             is_end = false;
-            if reply.add(ino, next, name, &BELIEVED, &told, Generation(0)) {
+            // Who has it open is told how it grows.
+            let believed = match self.files.lock().numbered(number) {
+                Some(_) => Duration::ZERO,
+                None => BELIEVED,
+            };
+            if reply.add(ino, next, name, &believed, &told, Generation(0)) {
                 // It did not fit, and will be told next time.
                 self.nodes.lock().forget(number, 1);
                 break;

@@ -196,11 +196,12 @@ mod xattrs;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use fuser::Notifier;
 use parking_lot::Mutex;
 
 use crate::store::{Clock, Key, Namespace, Store, StoreError, Time, error};
@@ -256,6 +257,8 @@ struct App {
     spill: Spill,
     /// The number of its device, once it is mounted.
     device: AtomicU64,
+    /// Tells the kernel what it is not to believe any more, once it is mounted.
+    notifier: OnceLock<Notifier>,
     /// Whether there was a store at its place when it was mounted, or at any time since.
     was_there: AtomicBool,
     owner: (u32, u32),
@@ -288,6 +291,7 @@ impl App {
             config,
             spill,
             device: AtomicU64::default(),
+            notifier: OnceLock::new(),
             was_there,
             owner,
             nodes: Mutex::default(),

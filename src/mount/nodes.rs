@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::store::{Key, Namespace};
+use crate::store::{Key, Namespace, Time};
 
 /// A key by its namespace.
 pub(super) type FullKey = (Namespace, Key);
@@ -67,6 +67,8 @@ struct Known {
     last: Option<Node>,
     /// How often it was told to the kernel.
     lookups: u64,
+    /// The size and time that were told last when it was found.
+    told: Option<(u64, Time)>,
 }
 
 impl Nodes {
@@ -108,6 +110,7 @@ impl Nodes {
                 node: Some(node.clone()),
                 last: None,
                 lookups: 0,
+                told: None,
             };
             self.by_number.insert(number, known);
             if number != own {
@@ -119,6 +122,20 @@ impl Nodes {
             known.lookups += 1;
         }
         number
+    }
+
+    /// As [`Nodes::tell`], with the size and time of what was found.
+    pub(super) fn tell_of(&mut self, node: &Node, told: (u64, Time)) -> u64 {
+        let number = self.tell(node);
+        if let Some(known) = self.by_number.get_mut(&number) {
+            known.told = Some(told);
+        }
+        number
+    }
+
+    /// Returns what was told of a number as it was found, once.
+    pub(super) fn take_told(&mut self, number: u64) -> Option<(u64, Time)> {
+        self.by_number.get_mut(&number)?.told.take()
     }
 
     /// Takes back that a number was told so many times.

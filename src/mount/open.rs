@@ -16,7 +16,7 @@ use super::draft::Draft;
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, descriptors, failure, follow};
+use super::{Answer, App, descriptors, failure, follow, told};
 
 /// What was removed since it was found is looked for so often more, after a pause each time: it may
 /// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
@@ -46,7 +46,7 @@ impl App {
                 self.told_stale.lock().insert(mode.thread, Instant::now());
                 Err(Errno::ESTALE)
             }
-            opened => opened,
+            opened => opened.inspect(|handle| told::note_opened(self, number, *handle)),
         }
     }
 

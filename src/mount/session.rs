@@ -96,7 +96,9 @@ pub fn mount(config: Config, point: &Path) -> io::Result<Mounted> {
     let app = Arc::new(app);
     let (ended, end) = oneshot::channel();
     let session = Session::new(Requests::new(Arc::clone(&app), ended), &point, &how);
-    let session = session.map_err(without_newline)?.spawn()?;
+    let session = session.map_err(without_newline)?;
+    _ = app.notifier.set(session.notifier());
+    let session = session.spawn()?;
     app.device.store(
         rustix::fs::stat(&point).map_or(0, |told| os::identity(&told).0),
         SeqCst,

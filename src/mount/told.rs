@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use fuser::INodeNo;
+
 use crate::os::Writer;
 
 use super::find::Attributes;
@@ -87,4 +89,19 @@ pub(super) fn attributes(
         handle.note_told((told.size, told.modified));
     }
     Ok(told)
+}
+
+/// Lets the kernel ask what a file is that was just opened, where that is not what it was told when it was found or
+/// listed, and believes.
+pub(super) fn note_opened(app: &App, number: u64, handle: u64) {
+    let told = app.nodes.lock().take_told(number);
+    let handle = app.files.lock().handle(handle);
+    let held = handle.ok().and_then(|handle| handle.held());
+    if told.is_some()
+        && told != held
+        && let Some(notifier) = app.notifier.get()
+    {
+        // Of attributes alone: pages would be waited for.
+        _ = notifier.inval_inode(INodeNo(number), -1, 0);
+    }
 }

@@ -274,6 +274,34 @@ fn who_has_read_what_is_stored_behind_more_reads_no_more_of_it() {
 }
 
 #[test]
+fn who_opens_what_was_listed_before_it_changed_is_told_what_it_reads() {
+    on_each(MOST, |kv, mount| {
+        let list = || {
+            let all = fs::read_dir(mount.path("")).unwrap();
+            let sizes = all.map(|file| file.unwrap().metadata().unwrap().len());
+            sizes.collect::<Vec<_>>()
+        };
+        for len in [40, 5, 0] {
+            for appends in [false, true] {
+                kv.put("log", "0123456789");
+                assert_eq!(list(), [10]);
+                kv.put("log", &"x".repeat(len));
+                let how = File::options().read(true).append(appends).clone();
+                shows(&how.open(mount.path("log")).unwrap(), &"x".repeat(len));
+            }
+        }
+        // Who has it open already is told how it grows.
+        let reader = File::open(mount.path("log")).unwrap();
+        shows(&reader, "");
+        assert_eq!(list(), [0]);
+        // What was looked up is believed until the kernel's clock ticks.
+        thread::sleep(Duration::from_millis(20));
+        kv.run(["append", "log", "1"]).ends(Exit::Success);
+        shows(&reader, "1");
+    });
+}
+
+#[test]
 fn a_program_that_maps_what_others_add_to_maps_all_of_it_and_reads_nothing_twice() {
     on_each(MOST, |kv, mount| {
         let script = "python3 -c \"import errno, mmap, os
