@@ -77,7 +77,8 @@ impl Model {
         at
     }
 
-    /// Who only reads what the kernel has by a number, or holds nothing of it, goes on with what was emptied.
+    /// Who only reads what the kernel has by a number, or holds nothing of it, or what is empty, goes on with what was
+    /// emptied.
     pub(super) fn join(&mut self, number: u64, at: usize) {
         for which in 0..self.open.len() {
             let Open {
@@ -92,7 +93,8 @@ impl Model {
                 self.open[which].held = None;
                 continue;
             }
-            let is_nothing = self.held(which).is_some_and(|held| held.is_empty());
+            let is_nothing = !(mode.only_writes && self.open[which].is_anew)
+                && self.held(which).is_none_or(|held| held.is_empty());
             let is_free = own.is_none_or(|own| is_nothing && !self.changes[own].is_pending);
             if of != number || !is_free || own == Some(at) {
                 continue;
