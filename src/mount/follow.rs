@@ -14,7 +14,7 @@ use super::find::Attributes;
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::{FullKey, Node};
 use super::reader::Reader;
-use super::{Answer, App};
+use super::{Answer, App, told};
 
 /// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to be changed;
 /// as it is emptied in place (`empties`), all who read it by a number of who shares it. Who shares a buffer that
@@ -373,7 +373,7 @@ pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
             })?;
         }
     }
-    Ok(app.nodes.lock().tell_of(node, (found.size, found.modified)))
+    Ok(told::found(app, node, (found.size, found.modified)))
 }
 
 /// Takes the name of a number away if it is open and what is held of it is not what the file is now, unless

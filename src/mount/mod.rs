@@ -61,8 +61,8 @@
 //!                                  and keeps the number; so does who holds what is empty, and, if it is emptied, goes on
 //!                                  with that
 //! read at the end once more, or    who only reads, and has come to the end, if only of nothing, goes on with what the file is now,
-//! fstat(2) after the last byte      but not behind what was given up, and with ESTALE behind what was added and is
-//!                                  stored behind another value, also if pages of memory have shown that since
+//! fstat(2) after the last byte      but not behind what was given up, if that is anything, and with ESTALE behind what was
+//!                                  added and is stored behind another value, also if pages of memory have shown that since
 //! another opens it to write        goes on with what is pending, and makes it as empty if it is new; or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that once it is
 //!                                  changed so; else has a buffer of its own, as with O_TRUNC
@@ -105,9 +105,10 @@
 //! ```
 //!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
-//! something by one hold the same. Who holds nothing is told what the file is. Only who adds to a file, or has gone
-//! on at its end, or holds nothing, keeps its number beside others who hold something else. Then the process that asks is told what the
-//! openings hold that it has made, and one that has made none, as where it was handed a descriptor, what they read who
+//! something by one hold the same. Who holds nothing is told what the file is, and reads that if
+//! it only reads, also where that was told to who looked for the name: the kernel believes it for a tick. Only who adds to
+//! a file, or has gone on at its end, or holds nothing, keeps its number beside others who hold something else. Then the
+//! process that asks is told what the openings hold that it has made, and one that has made none, as where it was handed a descriptor, what they read who
 //! were opened to read and not to add: of several the least, as more would be zeros in memory. It is told
 //! nothing that is less than others hold, who may have that in memory.
 //!

@@ -26,9 +26,10 @@ impl Handle {
     }
 
     /// Tells whether it only reads and may go on with what the file is now, if it is any: not behind what was never
-    /// stored.
+    /// stored, but for nothing.
     fn goes_on(&self) -> bool {
-        let is_kept = || self.buffer().is_some_and(|is| is.snapshot().is_given_up);
+        let told = || self.buffer().map(|is| is.snapshot()).unwrap_or_default();
+        let is_kept = || told().is_given_up && self.holds();
         !self.writes && self.inode.name().is_some() && !is_kept()
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use fuser::INodeNo;
 
 use crate::os::Writer;
+use crate::store::Time;
 
 use super::find::Attributes;
 use super::inode::Handle;
+use super::nodes::Node;
 use super::{Answer, App};
 
 /// Returns the openings of those that a thread may ask about: those of its process.
@@ -89,6 +91,17 @@ pub(super) fn attributes(
         handle.note_told((told.size, told.modified));
     }
     Ok(told)
+}
+
+/// Returns the number by which the kernel is told of what was found, which it believes for a tick also where fstat(2)
+/// asks.
+pub(super) fn found(app: &App, node: &Node, found: (u64, Time)) -> u64 {
+    let number = app.nodes.lock().tell_of(node, found);
+    let open = app.files.lock().numbered(number);
+    for handle in open.iter().flat_map(|is| is.handles_by(number)) {
+        handle.note_told(found);
+    }
+    number
 }
 
 /// Lets the kernel ask what a file is that was just opened, where that is not what it was told when it was found or

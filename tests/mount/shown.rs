@@ -39,7 +39,8 @@ impl Model {
             return Ok(());
         };
         // No part of another value comes behind what was never stored.
-        if change.is_some_and(|at| self.changes[at].is_given_up) {
+        let is_nothing = self.peek(which).is_ok_and(|held| held.is_empty());
+        if change.is_some_and(|at| self.changes[at].is_given_up) && !is_nothing {
             return Ok(());
         }
         let held = held.clone();

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -163,21 +163,22 @@ print(os.read(half, 9000) == b'!' * 1000, os.read(half, 9000))\"";
     });
 }
 
+/// Begins to write a file anew.
+fn writes_anew(mount: &Mount, name: &str, text: &str) -> Child {
+    let script = format!("exec > {name}; printf '{text}'; echo >&2; exec sleep 60");
+    let mut writer = Command::new("sh");
+    let writer = writer.args(["-c", &script]).current_dir(mount.path(""));
+    let mut writer = writer.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = writer.stderr.take().unwrap();
+    said.read_exact(&mut [0]).unwrap();
+    writer
+}
+
 #[test]
 fn who_has_read_what_a_killed_writer_wrote_reads_nothing_behind_that() {
     on_each(MOST, |kv, mount| {
         kv.put("k", "the old value");
-        let mut writer = Command::new("sh");
-        writer.args(["-c", "exec > k; printf half; echo >&2; exec sleep 60"]);
-        let writer = writer.current_dir(mount.path("")).stderr(Stdio::piped());
-        let mut writer = writer.spawn().unwrap();
-        let mut line = [0];
-        writer
-            .stderr
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut line)
-            .unwrap();
+        let mut writer = writes_anew(mount, "k", "half");
         let reader = File::open(mount.path("k")).unwrap();
         assert_eq!(read(&reader, 0), b"half");
         writer.kill().unwrap();
@@ -298,6 +299,27 @@ fn who_opens_what_was_listed_before_it_changed_is_told_what_it_reads() {
         thread::sleep(Duration::from_millis(20));
         kv.run(["append", "log", "1"]).ends(Exit::Success);
         shows(&reader, "1");
+    });
+}
+
+#[test]
+fn who_holds_nothing_and_is_told_of_something_reads_that() {
+    on_each(MOST, |kv, mount| {
+        kv.put("log", "");
+        let len = || fs::metadata(mount.path("log")).unwrap().len();
+        let reader = File::open(mount.path("log")).unwrap();
+        assert_eq!(read(&reader, 0), b"");
+        kv.run(["append", "log", "added"]).ends(Exit::Success);
+        // What was looked up is believed until the kernel's clock ticks.
+        assert_eq!(len(), 5);
+        shows(&reader, "added");
+        let mut writer = writes_anew(mount, "log", "");
+        let reader = File::open(mount.path("log")).unwrap();
+        shows(&reader, "");
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        until("it is what it was again", || len() == 5);
+        shows(&reader, "added");
     });
 }
 
