@@ -154,11 +154,22 @@ impl App {
             let written = draft.add(&state.tail, &self.spill);
             written.map_err(|err| failure("write", self, err))?;
             state.pin = pin;
-            let added = state.modified.filter(|_| !state.tail.is_empty());
+            let is_added = !state.tail.is_empty();
+            let added = state.modified.filter(|_| is_added);
             state.modified = added.or(Some(modified));
             (state.draft, state.tail) = (Some(draft), Draft::default());
             if handle.only_adds.load(SeqCst) {
                 handle.hold_on(&mut reader, None);
+            }
+            drop(reader);
+            // Who reads another value goes on with that.
+            let (own, all) = (handle.buffer(), handle.inode.handles());
+            for other in all.iter().filter(|is| !is_added && !is.writes) {
+                let held = other.reader.lock().as_ref().map(Reader::pin);
+                let is_other = held.is_some_and(|held| held.etag != pin.etag);
+                if is_other && own.as_ref().is_some_and(|own| other.shares(own)) {
+                    other.follow(None);
+                }
             }
         }
         Ok(())

@@ -49,6 +49,30 @@ fn who_adds_to_what_is_unlinked_beside_who_reads_and_writes_it_adds_to_what_that
     assert_eq!(run.app.read_file(&both, (0, 9), false).unwrap(), b"value+");
 }
 
+/// Who only adds holds nothing, and cuts what the key holds by then.
+#[test]
+fn who_reads_beside_who_adds_and_cuts_another_value_reads_no_part_of_that() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"value");
+    let mode = Mode {
+        writes: true,
+        only_writes: true,
+        appends: true,
+        ..Mode::default()
+    };
+    run.open(0, mode, false, false).unwrap();
+    let of = |run: &Run, at: usize| run.app.files.lock().handle(run.model.open[at].real);
+    let adds = of(&run, 0).unwrap();
+    write::write_file(&run.app, &adds, None, b"+", false).unwrap();
+    run.open(0, Mode::default(), false, false).unwrap();
+    let reader = of(&run, 1).unwrap();
+    assert_eq!(run.app.read_file(&reader, (0, 2), false).unwrap(), b"va");
+    run.app.sync_file(run.model.open[0].real).unwrap();
+    run.other_puts(0, b"ANOTHER");
+    write::resize_file(&run.app, &adds, 3).unwrap();
+    assert_eq!(run.app.read_file(&reader, (2, 9), false).unwrap(), b"lue+");
+}
+
 /// The kernel passes on that a file is stale when it is so for the second time.
 #[test]
 fn what_is_gone_once_more_when_it_is_opened_again_is_not_there() {

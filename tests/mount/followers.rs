@@ -155,8 +155,16 @@ impl Model {
             let live = name.and_then(|name| self.live(name).cloned());
             let Entry(id, mut value, end) = held.or(live).ok_or(Errno::ESTALE)?;
             let change = &mut self.changes[at];
+            let is_added = !change.tail.is_empty();
             value.append(&mut change.tail);
             (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
+            // Who reads another value goes on with that.
+            for open in self.open.iter_mut().filter(|_| !is_added) {
+                let is_other = open.held.as_ref().is_some_and(|held| held.0 != id);
+                if open.change == Some(at) && !open.mode.writes && is_other {
+                    open.change = None;
+                }
+            }
             let open = &mut self.open[which];
             open.held = open.held.take().filter(|_| !open.only_adds);
         }
