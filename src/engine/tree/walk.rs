@@ -25,6 +25,8 @@ use super::namespace_dir::NamespaceDir;
 
 /// From so many entries on, several threads read them.
 const MANY: usize = 1024;
+/// For so many entries there is room made at most before they were found.
+const MOST_ROOM: usize = 1 << 20;
 /// Each more takes some 150 KiB.
 const THREADS: usize = 2;
 
@@ -89,14 +91,15 @@ impl Entries {
             return Ok(());
         };
         let shards = self.shards(&objects)?;
-        let next = AtomicUsize::new(0);
-        let next = || shards.get(next.fetch_add(1, Relaxed));
+        let taken = AtomicUsize::new(0);
+        let next = || shards.get(taken.fetch_add(1, Relaxed));
         while self.found.len() < MANY {
             let Some(shard) = next() else {
                 return Ok(());
             };
             self.read_shard(space, shard, selection, now)?;
         }
+        self.make_room(shards.len(), taken.load(Relaxed));
         let all = Mutex::new(self);
         let read_rest = || {
             while let Some(shard) = next() {
@@ -119,6 +122,18 @@ impl Entries {
                 done.and(other.join().expect("no thread panics"))
             })
         })
+    }
+
+    /// Makes room for what all shards hold, if it is as much as some did, and a little more: who grows by the double
+    /// has all in memory twice at that moment. What is not filled takes no memory. Where there is no such room it
+    /// grows as it is filled, and so it does beyond what a million entries take, or keys of 64 MiB.
+    fn make_room(&mut self, shards: usize, read: usize) {
+        let rest = |len: usize, most: usize| {
+            let rest = len / read * (shards - read) / 8 * 9;
+            if rest <= most { rest } else { 0 }
+        };
+        _ = self.found.try_reserve(rest(self.found.len(), MOST_ROOM));
+        _ = self.keys.try_reserve(rest(self.keys.len(), 64 * MOST_ROOM));
     }
 
     /// Finds the names of the shards.
