@@ -77,9 +77,9 @@ pub struct Imported {
 
 /// What a store does with many entries; by default one after another.
 pub trait Bulk: Entries {
-    /// Finds some keys, each as [`Entries::get`] does and as of some moment of this call: for who was asked for
-    /// all of them before. Nothing is waited for, or held in memory but small values, for the sake of those that
-    /// come first. `None` where it is no faster than one by one.
+    /// Finds some keys that were all asked for before, each as [`Entries::get`] does and as of some moment of this
+    /// call. `None` from an engine that is no faster so, or would hold more for it than small values in memory and
+    /// open files: the caller gets them one by one then.
     fn get_all(
         &self,
         namespace: &Namespace,

@@ -110,6 +110,11 @@ impl KeptSpace {
         with_value: u64,
         found: &mut [Option<Option<Present>>],
     ) {
+        // Packs that are opened after a file was looked for say nothing of it: without this each of many keys would
+        // be looked for anew.
+        if keys.len() > 1 && self.packs.lock().is_none() {
+            _ = self.keep_packs();
+        }
         for (hashed, found) in keys.iter().zip(&mut *found) {
             let name = loose_name(hashed);
             let path = self.space.path_of(&name);

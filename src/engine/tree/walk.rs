@@ -25,7 +25,7 @@ use super::namespace_dir::NamespaceDir;
 
 /// From so many entries on, several threads read them.
 const MANY: usize = 1024;
-/// For so many entries there is room made at most before they were found.
+/// Room is made for so many entries at most before they are found.
 const MOST_ROOM: usize = 1 << 20;
 /// Each more takes some 150 KiB.
 const THREADS: usize = 2;
@@ -124,9 +124,10 @@ impl Entries {
         })
     }
 
-    /// Makes room for what all shards hold, if it is as much as some did, and a little more: who grows by the double
-    /// has all in memory twice at that moment. What is not filled takes no memory. Where there is no such room it
-    /// grows as it is filled, and so it does beyond what a million entries take, or keys of 64 MiB.
+    /// Makes room for what the other shards hold, if that is as much in each as in those that were read, and an
+    /// eighth more: a table that grows by the double is in memory twice at that moment. Room that is not filled takes
+    /// no memory. None is made for more than a million entries, or 64 MiB of keys, or where there is none to be had;
+    /// the tables grow then as they are filled.
     fn make_room(&mut self, shards: usize, read: usize) {
         let rest = |len: usize, most: usize| {
             let rest = len / read * (shards - read) / 8 * 9;
