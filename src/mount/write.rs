@@ -21,6 +21,7 @@ struct Before {
     was_written: bool,
     modified: Option<Time>,
     owes: u64,
+    only_adds: bool,
 }
 
 /// Returns the buffer that is about to be written to. What is added by who only adds to the file, and what
@@ -29,7 +30,7 @@ struct Before {
 fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>> {
     let mut buffer = handle.written()?;
     let inode = &handle.inode;
-    let only_adds = handle.only_adds.fetch_and(adds, SeqCst) && adds;
+    let only_adds = handle.only_adds.load(SeqCst) && adds;
     // What else was written through it has gone.
     let refused = *handle.refused.lock();
     let is_gone = !adds || handle.is_untold.swap(false, SeqCst);
@@ -111,7 +112,8 @@ pub(super) fn write_file(
     let buffer = buffer_to_write(app, handle, offset.is_none())?;
     let mut state = buffer.state();
     let was_pending = state.is_pending();
-    let adds = offset.is_none() && state.draft.is_none() && handle.inode.name().is_some();
+    let is_at_end = offset.is_none();
+    let adds = is_at_end && state.draft.is_none() && handle.inode.name().is_some();
     if !adds {
         app.answer(app.load(handle, &mut state))?;
     }
@@ -128,6 +130,7 @@ pub(super) fn write_file(
         was_written: state.was_written,
         modified: state.modified,
         owes: handle.owes.load(SeqCst),
+        only_adds: handle.only_adds.fetch_and(is_at_end, SeqCst),
     };
     if adds {
         handle.hold_on(&mut handle.reader.lock(), None);
@@ -159,6 +162,7 @@ fn take_back(app: &App, handle: &Handle, buffer: &Arc<Buffer>, state: &mut State
     state.was_written = before.was_written;
     state.modified = before.modified;
     handle.owes.store(before.owes, SeqCst);
+    handle.only_adds.store(before.only_adds, SeqCst);
     *handle.refused.lock() = None;
     if state.is_idle() {
         // To empty it was only the beginning, and what it held is not to go for that.
@@ -178,7 +182,6 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
         0 => (handle.written()?, app.pin(inode)?),
         _ => (buffer_to_write(app, handle, false)?, None),
     };
-    handle.only_adds.store(false, SeqCst);
     let mut state = buffer.state();
     let was_pending = state.is_pending();
     if len == 0 {
@@ -193,6 +196,7 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
             app.answer(done.map_err(|err| failure("write", app, err)))?;
         }
     }
+    handle.only_adds.store(false, SeqCst);
     state.note_written(now);
     handle.owe_to(&state);
     if len == 0 {

@@ -73,6 +73,34 @@ fn who_reads_beside_who_adds_and_cuts_another_value_reads_no_part_of_that() {
     assert_eq!(run.app.read_file(&reader, (2, 9), false).unwrap(), b"lue+");
 }
 
+/// A write that fails leaves all as it was.
+#[test]
+fn who_has_failed_to_cut_or_to_change_what_was_removed_only_adds_to_what_comes() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"value");
+    let mode = Mode {
+        writes: true,
+        appends: true,
+        ..Mode::default()
+    };
+    run.open(0, mode, false, false).unwrap();
+    let adds = run.app.files.lock().handle(run.model.open[0].real).unwrap();
+    let namespace = Namespace::default();
+    let removed = run
+        .fake
+        .remove(&namespace, &key(0), &Condition::Always, &run.fake);
+    assert!(removed.unwrap());
+    let cut = write::resize_file(&run.app, &adds, 3);
+    assert_eq!(cut, Err(Errno::ESTALE));
+    let changed = write::write_file(&run.app, &adds, Some(1), b"X", false);
+    assert_eq!(changed, Err(Errno::ESTALE));
+    run.other_puts(0, b"new");
+    write::write_file(&run.app, &adds, None, b"+", false).unwrap();
+    run.other_puts(0, b"newer");
+    run.app.sync_file(run.model.open[0].real).unwrap();
+    assert_eq!(run.fake.look(&key(0)).unwrap().0, b"newer+");
+}
+
 /// The kernel passes on that a file is stale when it is so for the second time.
 #[test]
 fn what_is_gone_once_more_when_it_is_opened_again_is_not_there() {

@@ -10,7 +10,6 @@ impl Model {
         if len > 0 {
             self.prepare(which, false)?;
         }
-        self.open[which].only_adds = false;
         let at = self.open[which].change.unwrap();
         let file = self.open[which].file;
         if len == 0 {
@@ -21,6 +20,7 @@ impl Model {
             self.load(which)?;
             self.changes[at].draft.as_mut().unwrap().resize(len, 0);
         }
+        self.open[which].only_adds = false;
         if len == 0 {
             self.open[which].is_anew = true;
             self.changes[at].was_written = false;

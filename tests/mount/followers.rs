@@ -47,8 +47,7 @@ impl Model {
             file, change, owes, ..
         } = self.open[which];
         let own = change.unwrap();
-        self.open[which].only_adds &= adds;
-        let only_adds = self.open[which].only_adds;
+        let only_adds = self.open[which].only_adds && adds;
         if self.files[file].name.is_none() || only_adds && owes > self.changes[own].stores {
             return Ok(());
         }

@@ -213,7 +213,11 @@ impl Model {
     ) -> Done {
         self.prepare(which, offset.is_none())?;
         let Open {
-            file, change, owes, ..
+            file,
+            change,
+            owes,
+            only_adds,
+            ..
         } = self.open[which];
         let at = change.unwrap();
         let is_blank = self.changes[at].draft.is_none();
@@ -238,6 +242,7 @@ impl Model {
         }
         self.open[which].owes = change.stores + 1;
         self.open[which].is_refused = false;
+        self.open[which].only_adds &= offset.is_none();
         self.lead(which, false);
         (self.changes[at].is_pending, self.changes[at].is_given_up) = (true, false);
         let stored = if syncs {
@@ -249,6 +254,7 @@ impl Model {
             let writers = self.changes[at].writers;
             self.changes[at] = Change { writers, ..before };
             (self.open[which].owes, self.open[which].is_refused) = (owes, false);
+            self.open[which].only_adds = only_adds;
             if self.is_idle(at) {
                 self.open[which].owes = 0;
                 self.give_up(file, at);
