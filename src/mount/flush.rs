@@ -15,7 +15,7 @@ use super::errors::stale;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, descriptors, failure, follow};
+use super::{Answer, App, beside, descriptors, failure, follow};
 
 impl App {
     /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
@@ -162,15 +162,14 @@ impl App {
                 handle.hold_on(&mut reader, None);
             }
             drop(reader);
-            // Who reads another value goes on with that.
-            let (own, all) = (handle.buffer(), handle.inode.handles());
-            for other in all.iter().filter(|is| !is_added && !is.writes) {
-                let held = other.reader.lock().as_ref().map(Reader::pin);
-                let is_other = held.is_some_and(|held| held.etag != pin.etag);
-                if is_other && own.as_ref().is_some_and(|own| other.shares(own)) {
-                    other.follow(None);
-                }
-            }
+            // Who holds another value goes on with that.
+            let own = handle.buffer().filter(|_| !is_added);
+            let mut others = handle.inode.handles();
+            others.retain(|is| own.as_ref().is_some_and(|own| is.shares(own)));
+            let held = |is: &Handle| is.reader.lock().as_ref().map(Reader::pin);
+            let others = others.into_iter().map(|is| (held(&is), is));
+            let others = others.filter(|(held, _)| held.is_some_and(|held| held.etag != pin.etag));
+            beside::split(self, state, others.map(|(held, is)| (is, held)).collect());
         }
         Ok(())
     }

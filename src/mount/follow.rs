@@ -14,7 +14,7 @@ use super::find::Attributes;
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::{FullKey, Node};
 use super::reader::Reader;
-use super::{Answer, App, told};
+use super::{Answer, App, beside, told};
 
 /// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to be changed;
 /// as it is emptied in place (`empties`), all who read it by a number of who shares it. Who shares a buffer that
@@ -56,38 +56,18 @@ pub(super) fn lead(app: &App, by: &Handle, buffer: &Arc<Buffer>, state: &mut Sta
         let is_mixed = is_added && reader.as_ref().is_some_and(Reader::is_mixed);
         let is_of = !is_mixed && held.is_some_and(|held| held.etag == *etag);
         drop(reader);
+        let is_other = match is_added {
+            true => !is_of,
+            false => other.only_adds.load(SeqCst),
+        };
         match is_free {
             true if others.contains(&other.number) => {}
             true if is_of || empties => other.follow(Some(buffer)),
-            false if held.is_some() && !(is_added && is_of) => apart.push((other, held)),
+            false if held.is_some() && is_other => apart.push((other, held)),
             _ => {}
         }
     }
-    let mut own: Vec<(Option<Pin>, Arc<Buffer>)> = Vec::new();
-    for (other, held) in apart {
-        if other.only_adds.load(SeqCst) {
-            other.hold_on(&mut other.reader.lock(), None);
-        } else if !is_added {
-            continue;
-        } else if other.writes {
-            let found = own.iter().position(|(pin, _)| *pin == held);
-            let at = found.unwrap_or_else(|| {
-                let pin = held.unwrap_or_default();
-                let apart = State {
-                    pin,
-                    ..State::default()
-                };
-                own.push((held, Buffer::new(apart, app.now())));
-                own.len() - 1
-            });
-            own[at].1.state().writers += 1;
-            other.follow(Some(&own[at].1));
-            other.owes.store(0, SeqCst);
-            state.writers -= 1;
-        } else {
-            other.follow(None);
-        }
-    }
+    beside::split(app, state, apart);
 }
 
 /// Lets go of what was to be added, as it is stored or never will be. Who has it open goes on with what comes
@@ -296,7 +276,9 @@ pub(super) fn move_pins(app: &App, inode: &Inode, from: Etag, to: Etag, modified
 /// Keeps what a file holds for those who have it open, as it is about to be removed in its turn. Where it
 /// cannot be had any more, reading it fails and nothing is stored.
 pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u64, Time)) {
-    for handle in inode.handles() {
+    let handles = inode.handles();
+    // Twice: some have a buffer of their own once others have what they hold.
+    for handle in handles.iter().chain(&handles) {
         if let Some(buffer) = handle.buffer() {
             // What one of them was opened on is what all of them have: who only adds may have read another.
             let mut state = buffer.state();
@@ -304,7 +286,7 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
             let sharers = inode.handles().into_iter();
             let holders = sharers.filter(|other| other.shares(&buffer) && pin(other).is_some());
             let holder = holders.min_by_key(|other| pin(other) != Some(state.pin));
-            let holder = holder.unwrap_or(handle);
+            let holder = holder.unwrap_or_else(|| Arc::clone(handle));
             let is_known = state.draft.is_some();
             _ = app.load(&holder, &mut state);
             if !state.is_pending() && !is_known {

@@ -11,7 +11,8 @@
 //!   find      what a name stands for;  memory  what only this mount knows of
 //!   dir_index which directories there are;  index  all keys at a time;  list  what is in one
 //!   files     which are open, and their turns;  inode  what is open;  open  opening, reading;  write
-//!   follow    what others who have it open see of a change;  shown  what it shows;  told  to whom
+//!   follow    what others who have it open see of a change;  beside  also by other buffers
+//!   shown     what an opening shows;  told  to whom
 //!   buffer    what was changed;  draft  its bytes;  flush  how it is stored;  reader  what is read
 //!   change    directories, removals, times and sizes;  rename
 //!   xattrs    extended attributes;  errors;  descriptors  which are of an opening
@@ -50,7 +51,8 @@
 //!
 //! ```text
 //! event                            what it does
-//! changed through one opening      who only reads the same entry reads the change from then on
+//! changed through one opening      who only reads the same entry reads the change from then on; who shares the buffer and
+//!                                  holds another goes on with that, and, to write, has a buffer of its own
 //! emptied by O_TRUNC where all     they go on with what they hold, by a number of their own: whoever looks for the name
 //! who have it open only read it    finds another
 //! emptied by O_TRUNC where others  it is emptied for who changes what it holds, or writes it anew and can read it, as it is
@@ -156,6 +158,7 @@
 //! written through another descriptor, as SQLite, git and `tail -f` read it. Who wants a whole file
 //! writes another and renames it, or reads with `kv get`.
 
+mod beside;
 mod buffer;
 mod change;
 mod descriptors;

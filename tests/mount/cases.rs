@@ -101,6 +101,31 @@ fn who_has_failed_to_cut_or_to_change_what_was_removed_only_adds_to_what_comes()
     assert_eq!(run.fake.look(&key(0)).unwrap().0, b"newer+");
 }
 
+/// Who goes on with what is added shares the buffer of who has it open, and holds another value.
+#[test]
+fn who_joins_while_another_adds_and_changes_what_they_hold_is_shown_nothing_of_others() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"a value");
+    let mode = |appends| Mode {
+        writes: true,
+        appends,
+        ..Mode::default()
+    };
+    run.open(0, mode(true), false, false).unwrap();
+    run.open(0, mode(false), false, false).unwrap();
+    let of = |run: &Run, at: usize| run.app.files.lock().handle(run.model.open[at].real);
+    let (adds, before) = (of(&run, 0).unwrap(), of(&run, 1).unwrap());
+    write::write_file(&run.app, &adds, None, b"+", false).unwrap();
+    run.other_puts(0, b"new");
+    run.open(0, mode(false), false, false).unwrap();
+    let joined = of(&run, 2).unwrap();
+    write::write_file(&run.app, &before, Some(0), b"A", false).unwrap();
+    assert_eq!(run.app.read_file(&joined, (0, 9), false).unwrap(), b"new+");
+    write::write_file(&run.app, &joined, Some(0), b"N", false).unwrap();
+    run.app.sync_file(run.model.open[2].real).unwrap();
+    assert_eq!(run.fake.look(&key(0)).unwrap().0, b"New+");
+}
+
 /// The kernel passes on that a file is stale when it is so for the second time.
 #[test]
 fn what_is_gone_once_more_when_it_is_opened_again_is_not_there() {

@@ -157,11 +157,14 @@ impl Model {
             let is_added = !change.tail.is_empty();
             value.append(&mut change.tail);
             (change.pin, change.end, change.draft) = (Some(id), end, Some(value));
-            // Who reads another value goes on with that.
-            for open in self.open.iter_mut().filter(|_| !is_added) {
+            // Who holds another value goes on with that.
+            let first = self.changes.len();
+            let others = (0..self.open.len()).filter(|_| !is_added);
+            for other in others {
+                let open = &self.open[other];
                 let is_other = open.held.as_ref().is_some_and(|held| held.0 != id);
-                if open.change == Some(at) && !open.mode.writes && is_other {
-                    open.change = None;
+                if open.change == Some(at) && is_other {
+                    self.split(other, at, first);
                 }
             }
             let open = &mut self.open[which];
@@ -219,30 +222,39 @@ impl Model {
                 open.change = Some(at).filter(|_| is_led);
                 // It stays beside others by its number, also once those are gone that it is not led for.
                 open.went_on |= is_of && !is_led;
-            } else if open.change == Some(at) && held.is_some() && !(is_added && is_of) {
-                if open.only_adds {
-                    open.held = None;
-                } else if !is_added {
-                    continue;
-                } else if open.mode.writes {
-                    let end = open.held.as_ref().and_then(|held| held.2);
-                    let mut own = first..self.changes.len();
-                    let found = own.find(|at| self.changes[*at].pin == held);
-                    let own = found.unwrap_or(self.changes.len());
-                    (open.change, open.owes) = (Some(own), 0);
-                    if found.is_none() {
-                        self.changes.push(Change {
-                            pin: held,
-                            end,
-                            ..Change::default()
-                        });
-                    }
-                    self.changes[own].writers += 1;
-                    self.changes[at].writers -= 1;
-                } else {
-                    open.change = None;
-                }
+            } else if open.change == Some(at)
+                && held.is_some()
+                && if is_added { !is_of } else { open.only_adds }
+            {
+                self.split(other, at, first);
             }
+        }
+    }
+
+    /// Who shares what another is about to change, and holds something else, has that apart, with all who hold the
+    /// same.
+    fn split(&mut self, other: usize, at: usize, first: usize) {
+        let open = &mut self.open[other];
+        if open.only_adds {
+            open.held = None;
+        } else if open.mode.writes {
+            let pin = open.held.as_ref().map(|held| held.0);
+            let end = open.held.as_ref().and_then(|held| held.2);
+            let mut own = first..self.changes.len();
+            let found = own.find(|at| self.changes[*at].pin == pin);
+            let own = found.unwrap_or(self.changes.len());
+            (open.change, open.owes) = (Some(own), 0);
+            if found.is_none() {
+                self.changes.push(Change {
+                    pin,
+                    end,
+                    ..Change::default()
+                });
+            }
+            self.changes[own].writers += 1;
+            self.changes[at].writers -= 1;
+        } else {
+            open.change = None;
         }
     }
 
