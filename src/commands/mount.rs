@@ -76,7 +76,9 @@ fn begin(
     let found = store.stat(&session.namespace, &key, session.clock.now());
     found.with_context(|| cannot(args))?;
     // What nobody lets be changed is told to who opens it, and not only to who closes it.
-    let is_refused = disk.is_none() && {
+    let is_refused = if let Some(disk) = &disk {
+        os::is_read_only(disk)
+    } else {
         let nothing = Condition::Etag(Etag(0));
         let refused = store.remove(&session.namespace, &key, &nothing, &session.clock);
         matches!(
@@ -88,7 +90,7 @@ fn begin(
         )
     };
     let config = Config {
-        disk: disk.unwrap_or_else(|| spill.clone()),
+        disk,
         store,
         maker: session.hasty_store(),
         clock: Box::new(session.clock),

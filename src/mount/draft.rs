@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 
 use fuser::Errno;
 
 use crate::os;
 use crate::store::{OrCannot as _, Result, Source, Value};
 
-use super::{Answer, Spill};
+use super::{Answer, Config, Spill};
 
 /// Content up to this length is kept in memory.
 const LONGEST_IN_MEMORY: u64 = 1 << 20;
@@ -215,14 +214,21 @@ impl Source for DraftSource<'_> {
     }
 }
 
-/// Refuses zeros that a disk has no room for: they take none before they are stored.
-pub(super) fn must_have_room(disk: &Path, from: u64, to: u64) -> Answer<()> {
+/// Refuses zeros that a disk has no room for, which take none before they are stored; and, on the disk of the store,
+/// the first bytes of a file where nothing more can be written: a shell closes what it has redirected by dup2(2),
+/// which tells of no error.
+pub(super) fn must_have_room(config: &Config, from: u64, to: u64) -> Answer<()> {
     let gap = to.saturating_sub(from);
-    if gap <= LONGEST_IN_MEMORY {
+    let disk = match gap > LONGEST_IN_MEMORY {
+        true => Some(config.disk()),
+        false => config.disk.as_deref().filter(|_| from == 0),
+    };
+    let Some(disk) = disk else {
         return Ok(());
-    }
+    };
     let room = os::disk_space(disk).map_err(|_| Errno::EIO)?;
-    match gap > room.available.saturating_mul(room.block) {
+    // An entry takes a block for less.
+    match gap.max(room.block) > room.usable() {
         true => Err(Errno::ENOSPC),
         false => Ok(()),
     }

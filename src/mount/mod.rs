@@ -199,7 +199,7 @@ mod xattrs;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -233,8 +233,8 @@ pub struct Config {
     pub source: String,
     /// Where large files are kept while they are written.
     pub spill: PathBuf,
-    /// On whose disk there must be room for what is written.
-    pub disk: PathBuf,
+    /// Where the store is, on whose disk there must be room for what is written; `None` where a server has its own.
+    pub disk: Option<PathBuf>,
     /// Whether nothing can be changed.
     pub read_only: bool,
     /// Whether no program can be run from it.
@@ -247,6 +247,13 @@ pub struct Config {
     pub namespace: Namespace,
     /// Is told what goes wrong with the store, and of which key.
     pub tell: Box<Tell>,
+}
+
+impl Config {
+    /// Returns on whose disk there must be room for what is long.
+    fn disk(&self) -> &Path {
+        self.disk.as_ref().unwrap_or(&self.spill)
+    }
 }
 
 /// Where drafts go that are too long for memory.

@@ -12,7 +12,7 @@ use crate::os::{self, Writer};
 use crate::store::{Condition, Etag, Put, Store, Time};
 
 use super::buffer::{Buffer, Kind, Pin, State};
-use super::draft::Draft;
+use super::draft::{Draft, must_have_room};
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::FullKey;
 use super::reader::Reader;
@@ -90,6 +90,7 @@ impl App {
     ) -> Answer<(Option<Arc<Buffer>>, Option<Reader>)> {
         self.settle_emptied(inode);
         if mode.truncates {
+            must_have_room(&self.config, 0, 0)?;
             return Ok((Some(self.empty(number, inode, mode)?), None));
         }
         let pending = inode.buffer().filter(|is| is.state().is_pending());
@@ -317,6 +318,7 @@ impl App {
         exclusive: bool,
     ) -> Answer<Option<u64>> {
         os::spare_descriptors().map_err(|err| self.failed(&failure("make", self, err)))?;
+        must_have_room(&self.config, 0, 0)?;
         let now = self.now();
         let mut state = State::emptied(Pin::default(), now);
         state.kind = kind;

@@ -353,7 +353,7 @@ impl Filesystem for Requests {
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
         let name_len = u32::try_from(super::names::MAX_NAME).unwrap_or_default();
-        match os::disk_space(&self.app.config.disk) {
+        match os::disk_space(self.app.config.disk()) {
             Ok(room) => {
                 let block = u32::try_from(room.block).unwrap_or(u32::MAX);
                 let (free, available) = (room.free, room.available);

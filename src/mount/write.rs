@@ -120,7 +120,8 @@ pub(super) fn write_file(
     let State { draft, tail, .. } = &mut *state;
     let draft = draft.as_mut().unwrap_or(tail);
     let offset = offset.unwrap_or(draft.len());
-    must_have_room(&app.config.disk, draft.len(), offset)?;
+    let end = offset.saturating_add(bytes.len() as u64);
+    must_have_room(&app.config, draft.len(), end)?;
     let written = draft.write(offset, bytes, &app.spill);
     let undo = app.answer(written.map_err(|err| failure("write", app, err)))?;
     let before = Before {
@@ -191,7 +192,7 @@ pub(super) fn resize_file(app: &App, handle: &Handle, len: u64) -> Answer<()> {
     } else {
         app.answer(app.load(handle, &mut state))?;
         if let Some(draft) = &mut state.draft {
-            must_have_room(&app.config.disk, draft.len(), len)?;
+            must_have_room(&app.config, draft.len(), len)?;
             let done = draft.set_len(len, &app.spill);
             app.answer(done.map_err(|err| failure("write", app, err)))?;
         }

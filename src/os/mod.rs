@@ -70,7 +70,7 @@ pub(crate) use self::flock::is_locked;
 #[cfg(feature = "bash-builtin")]
 pub(crate) use self::guest::Guest;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
-pub(crate) use self::mounts::{Spot, disk_space, lacks_fuse, unmount};
+pub(crate) use self::mounts::{Spot, disk_space, is_read_only, lacks_fuse, unmount};
 pub(crate) use self::ofd::{HAS_OFD_LOCKS, ofd_lock, ofd_locked};
 pub(crate) use self::process::{
     Supervisor, Waiter, count_descriptors, count_threads, detach, hand_down, host_name,

@@ -149,12 +149,30 @@ pub(crate) struct DiskSpace {
     pub(crate) files: (u64, u64),
 }
 
-/// Tells how much room the disk of a path has. What is not there yet is made in the nearest directory
-/// that is.
-pub(crate) fn disk_space(path: &Path) -> io::Result<DiskSpace> {
+impl DiskSpace {
+    /// Returns how many bytes this user may still write: 0 where there can be no more files.
+    pub(crate) fn usable(&self) -> u64 {
+        let blocks = match rustix::process::geteuid().is_root() {
+            true => self.free,
+            false => self.available,
+        };
+        match self.files {
+            // Some file systems count none.
+            (1.., 0) => 0,
+            _ => blocks.saturating_mul(self.block),
+        }
+    }
+}
+
+/// Returns the nearest directory that is there, in which what is not there yet is made.
+fn nearest(path: &Path) -> &Path {
     let mut above = path.ancestors();
-    let there = above.find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let told = rustix::fs::statvfs(there)?;
+    above.find(|path| path.exists()).unwrap_or(Path::new("/"))
+}
+
+/// Tells how much room the disk of a path has.
+pub(crate) fn disk_space(path: &Path) -> io::Result<DiskSpace> {
+    let told = rustix::fs::statvfs(nearest(path))?;
     Ok(DiskSpace {
         block: told.f_frsize.max(1),
         blocks: told.f_blocks,
@@ -162,6 +180,15 @@ pub(crate) fn disk_space(path: &Path) -> io::Result<DiskSpace> {
         available: told.f_bavail,
         files: (told.f_files, told.f_ffree),
     })
+}
+
+/// Tells whether nothing at a path can be changed: its file system is read-only, or this user may write neither
+/// there nor in a directory that is in it.
+pub(crate) fn is_read_only(path: &Path) -> bool {
+    let denies = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err();
+    let there = nearest(path);
+    let mut inside = std::fs::read_dir(there).into_iter().flatten().flatten();
+    denies(there) && inside.all(|entry| !entry.path().is_dir() || denies(&entry.path()))
 }
 
 /// Takes a mount away from its directory, whoever uses it: what is open there stays usable for as

@@ -3,6 +3,7 @@
 mod adders;
 mod damage;
 mod descriptors;
+mod disks;
 mod ends;
 mod files;
 mod gone;

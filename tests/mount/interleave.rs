@@ -49,7 +49,7 @@ impl Run {
             clock: Box::new(fake.clone()),
             source: "a test".to_owned(),
             spill: "/tmp".into(),
-            disk: "/tmp".into(),
+            disk: None,
             read_only: false,
             no_exec: false,
             synchronous: false,

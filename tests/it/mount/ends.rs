@@ -1,7 +1,7 @@
 //! How a mount begins and ends, and what becomes of those who use it when something fails.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -12,7 +12,6 @@ use rustix::process::Signal;
 
 use super::Mount;
 use super::mounted::{can, is_mounted, release};
-use super::open::close;
 use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run, until};
 use crate::serve::client::Server;
 
@@ -337,59 +336,4 @@ fn a_server_that_is_dead_is_an_error_and_no_hang() {
         ran.complains(&["cannot mount on `mnt`", "127.0.0.1"]);
     }
     assert!(!is_mounted(&point));
-}
-
-#[test]
-fn a_full_disk_is_told_as_such() {
-    if !can() || Engine::current() != Engine::Tree {
-        return;
-    }
-    if !rustix::process::geteuid().is_root() {
-        return cannot_run("it takes root to mount a small disk");
-    }
-    let kv = Sandbox::new();
-    let small = kv.path("small");
-    fs::create_dir(&small).unwrap();
-    let mut tmpfs = Command::new("mount");
-    tmpfs
-        .args(["-t", "tmpfs", "-o", "size=600k", "none"])
-        .arg(&small);
-    assert!(tmpfs.status().unwrap().success());
-    fs::create_dir(kv.path("mnt")).unwrap();
-    let mut command = kv.kv(["mount", "mnt"]);
-    assert!(
-        command
-            .env("KV_STORE", small.join("store"))
-            .status()
-            .unwrap()
-            .success()
-    );
-    let file = kv.path("mnt/default/k");
-    fs::write(&file, "v").unwrap();
-    let full = |options: &OpenOptions| {
-        let mut file = options.open(&file).unwrap();
-        file.write_all(&vec![1; 4_000_000]).unwrap();
-        let done = (file.sync_all(), close(file));
-        (done, fs::metadata(kv.path("mnt/default/k")).unwrap().len())
-    };
-    let done = [
-        full(OpenOptions::new().write(true).truncate(true)),
-        full(OpenOptions::new().append(true)),
-    ];
-    let held = fs::read(&file);
-    release(&kv.path("mnt"));
-    until("it is unmounted", || {
-        Command::new("umount")
-            .arg(&small)
-            .status()
-            .unwrap()
-            .success()
-    });
-    for ((synced, closed), len) in done {
-        assert_eq!(synced.unwrap_err().kind(), ErrorKind::StorageFull);
-        assert_eq!(closed.unwrap_err().kind(), ErrorKind::StorageFull);
-        // Before the kernel has told that nobody has it open any more.
-        assert_eq!(len, 1);
-    }
-    assert!(held.unwrap() == b"v");
 }
