@@ -115,6 +115,12 @@ impl Handle {
         self.mode.only_writes && self.is_anew.load(SeqCst)
     }
 
+    /// Returns the size and time of what is written anew through it.
+    pub(super) fn written_anew(&self) -> Option<(u64, Time)> {
+        let own = self.buffer().filter(|_| self.only_writes_anew())?;
+        own.snapshot().draft
+    }
+
     /// Notes what can be told of what it holds.
     pub(super) fn show(&self, reader: Option<&Reader>) {
         self.show_with(reader, None);

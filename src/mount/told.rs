@@ -17,7 +17,15 @@ fn asked_by(thread: u32, all: &[Arc<Handle>]) -> Vec<Arc<Handle>> {
     // Where all would be told the same nobody needs to be asked.
     let told = |is: &Arc<Handle>| (is.waits(), is.held());
     let is_same = all.iter().all(|is| told(is) == told(&all[0]));
-    if is_same || thread == 0 {
+    match is_same {
+        true => Vec::new(),
+        false => opened_by(thread, all),
+    }
+}
+
+/// Returns the openings of a thread's process.
+fn opened_by(thread: u32, all: &[Arc<Handle>]) -> Vec<Arc<Handle>> {
+    if thread == 0 {
         return Vec::new();
     }
     let process = Writer::of(thread);
@@ -26,6 +34,21 @@ fn asked_by(thread: u32, all: &[Arc<Handle>]) -> Vec<Arc<Handle>> {
         opener == thread || process.is_with(&Writer::of(opener))
     };
     all.iter().filter(is_its).cloned().collect()
+}
+
+/// Returns what those that are asked about have written anew, where that is not what is told and nobody who has the
+/// file open can read it.
+fn written(
+    asked: impl FnOnce() -> Vec<Arc<Handle>>,
+    all: &[Arc<Handle>],
+    told: u64,
+) -> Option<(u64, Time)> {
+    let len = |is: &Arc<Handle>| is.written_anew().map_or(told, |(len, _)| len);
+    let is_unread = all.iter().all(|is| is.only_writes_anew());
+    if !is_unread || all.iter().all(|is| len(is) == told) {
+        return None;
+    }
+    asked().iter().filter_map(|is| is.written_anew()).max()
 }
 
 /// Returns what is told of a file or directory that the kernel knows; of a file that is open what the opening holds
@@ -50,8 +73,8 @@ pub(super) fn attributes(
     let first = all.iter().map(sees).min();
     let readers = all.iter().filter(|is| Some(sees(is)) == first);
     let readers: Vec<_> = readers.cloned().collect();
-    let asked = match handle {
-        Some(handle) => vec![handle],
+    let asked = match &handle {
+        Some(handle) => vec![Arc::clone(handle)],
         None => asked_by(thread, &readers),
     };
     // Who holds nothing is told what the file is.
@@ -87,6 +110,11 @@ pub(super) fn attributes(
         (None, Some(dir)) if dir.is_dir() => return Ok(app.dir_attributes(dir)),
         (None, node) => app.told_now(number, node.as_ref(), own)?,
     };
+    let asked = || handle.map_or_else(|| opened_by(thread, &all), |handle| vec![handle]);
+    let anew = written(asked, &all, told.size);
+    let told = anew.map_or(told, |(size, modified)| {
+        theirs(Attributes::file(size, modified))
+    });
     for handle in all {
         handle.note_told((told.size, told.modified));
     }

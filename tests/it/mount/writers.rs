@@ -1,8 +1,8 @@
 //! Several who write, and those who do not get to the end of it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -348,5 +348,26 @@ fn who_reads_beside_who_adds_is_told_of_what_it_reads() {
         kv.put("k", "another value");
         adds.sync_all().unwrap();
         mount.holds("k", "another valueABC");
+    });
+}
+
+/// What only writes a file anew is one of its own, of which nobody else is told.
+#[test]
+fn who_writes_anew_is_told_how_long_that_is() {
+    on_each(MOST, |kv, mount| {
+        let mut file = File::create(mount.path("k")).unwrap();
+        let mut other = Command::new("sh");
+        other.args(["-c", "exec 3> k; echo; read x"]);
+        other.current_dir(mount.path("")).stdin(Stdio::piped());
+        let mut other = other.stdout(Stdio::piped()).spawn().unwrap();
+        other.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        file.write_all(b"AAAA").unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 4);
+        assert_eq!(file.seek(SeekFrom::End(0)).unwrap(), 4);
+        file.write_all(b"BBBB").unwrap();
+        close(file).unwrap();
+        drop(other.stdin.take());
+        other.wait().unwrap();
+        kv.holds("k", "AAAABBBB");
     });
 }
