@@ -1,5 +1,5 @@
-//! Renaming. A store has no such step: the value is put under its new key, which is one atomic step
-//! for that key, and then the old key is removed. Whoever is killed in between leaves both.
+//! Renaming, as `kv rename` does it: where the store has no such step, the value is put under its new key, and then
+//! the old key is removed. Whoever is killed in between leaves both.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -7,8 +7,7 @@ use std::sync::Arc;
 use fuser::Errno;
 
 use crate::store::error::Result;
-use crate::store::modify::Conflicts;
-use crate::store::{Condition, Etag, Expiry, Key, Namespace, Put, Selection};
+use crate::store::{Etag, Key, Meta, Namespace, Selection};
 
 use super::buffer::Kind;
 use super::dir_index::each_key;
@@ -90,7 +89,12 @@ impl App {
             self.give_way(there, to)?;
             let moved = self.answer(self.move_key(from, to, keep))?;
             let Some(moved) = moved else {
-                return Err(if keep { Errno::EEXIST } else { Errno::ENOENT });
+                let is_there = keep && self.file_attributes(to)?.is_some();
+                return Err(if is_there {
+                    Errno::EEXIST
+                } else {
+                    Errno::ENOENT
+                });
             };
             self.move_name(inode, from, to);
             // What is being written goes on from the entry in its new place.
@@ -122,9 +126,8 @@ impl App {
         memory.set_executable(to, is);
     }
 
-    /// Puts what one key holds under another and removes the first. Returns `None` where there is
-    /// none, or something is in its new place and to be kept; else the etags that it had and has,
-    /// where they are known.
+    /// Moves what one key holds to another. Returns `None` where there is none, or something is in its new place
+    /// and to be kept; else the etags that it had and has, where they are known.
     fn move_key(
         &self,
         from: &FullKey,
@@ -132,35 +135,25 @@ impl App {
         keep: bool,
     ) -> Result<Option<Option<(Etag, Etag)>>> {
         let (store, clock) = (self.store()?, self.clock());
-        let mut conflicts = Conflicts::default();
-        let mut was_put = false;
-        loop {
-            let Some(mut entry) = store.get(&from.0, &from.1, self.now())? else {
-                // Somebody removed it between the two steps, which is what was to be done.
-                return Ok(was_put.then_some(None));
-            };
-            let condition = match keep && !was_put {
-                true => Condition::Absent,
-                false => Condition::Always,
-            };
-            let put = Put {
-                expiry: entry.meta.expires.map_or(Expiry::Never, Expiry::At),
-                modified: Some(entry.meta.modified),
-                ..Put::new(&mut entry.value, condition)
-            };
-            let Some(etag) = store.put(&to.0, &to.1, put, clock)? else {
-                return Ok(None);
-            };
-            was_put = true;
+        let look = |file: &FullKey| store.stat(&file.0, &file.1, self.now());
+        let was = look(from)?;
+        let moved = store.rename((&from.0, &from.1), (&to.0, &to.1), keep, clock);
+        // Where that failed both may be there.
+        let is = look(to).ok().flatten();
+        if is.is_some() {
             self.dir_index(&to.0).note(to.1.as_bytes(), true);
             self.memory.lock().unhide(&to.0);
-            let unchanged = Condition::Etag(entry.meta.etag);
-            if store.remove(&from.0, &from.1, &unchanged, clock)? {
-                self.dir_index(&from.0).note(from.1.as_bytes(), false);
-                return Ok(Some(Some((entry.meta.etag, etag))));
-            }
-            conflicts.pause(store.busy_timeout(), &from.1)?;
         }
+        if !moved? {
+            return Ok(None);
+        }
+        self.dir_index(&from.0).note(from.1.as_bytes(), false);
+        // Others may have changed the one before or the other since.
+        let same = was.zip(is).filter(|(was, is)| {
+            let told = |meta: &Meta| (meta.size, meta.modified);
+            told(was) == told(is)
+        });
+        Ok(Some(same.map(|(was, is)| (was.etag, is.etag))))
     }
 
     /// Reads what a key holds to its end, so that damage is known before anything is moved.

@@ -165,13 +165,17 @@ pub fn rename<S: Entries + ?Sized>(
         }
         let (condition, before) = match put.take() {
             Some((etag, before)) => (Condition::Etag(etag), before),
-            None => {
-                let before = store.get(to.0, to.1, clock.now())?;
-                if is_new && before.is_some() {
-                    return Ok(false);
+            None => match store.get(to.0, to.1, clock.now()) {
+                // It is replaced, as by a put.
+                Err(err) if err.is_damage() && !is_new => (Condition::Always, None),
+                before => {
+                    let before = before?;
+                    if is_new && before.is_some() {
+                        return Ok(false);
+                    }
+                    (unchanged(before.as_ref()), before)
                 }
-                (unchanged(before.as_ref()), before)
-            }
+            },
         };
         let unchanged = Condition::Etag(entry.meta.etag);
         if let Some(etag) = put_at(store, to, entry, condition, clock)? {

@@ -263,3 +263,37 @@ fn what_threads_do_could_have_been_done_one_after_the_other() {
         },
     );
 }
+
+#[test]
+fn of_several_who_rename_a_file_one_does() {
+    on_each(
+        &[Engine::Tree, Engine::Sqlite, Engine::Http],
+        |kv, mount| {
+            let second = Mount::at(kv, "second");
+            let by_mount = |mount: &Mount, from: &str, to: &str| {
+                let done = fs::rename(mount.path(from), mount.path(to));
+                let is_gone = |err: &std::io::Error| err.kind() == ErrorKind::NotFound;
+                assert!(done.as_ref().err().is_none_or(is_gone), "{done:?}");
+                done.is_ok()
+            };
+            let by_kv = |from: &str, to: &str| kv.run(["rename", from, to]).status().success();
+            for round in 0..30 {
+                let names = ["job", "a", "b"].map(|name| format!("{name}{round}"));
+                let [job, one, two] = names.each_ref();
+                kv.put(job, "work");
+                let done = thread::scope(|scope| {
+                    let first = scope.spawn(|| by_mount(mount, job, one));
+                    let second = scope.spawn(|| match round % 2 {
+                        0 => by_mount(&second, job, two),
+                        _ => by_kv(job, two),
+                    });
+                    [first, second].map(|done| done.join().unwrap())
+                });
+                let there = [one, two].map(|name| kv.run(["has", name]).status().success());
+                assert_eq!(done, there);
+                assert_ne!(done[0], done[1]);
+            }
+            second.stop();
+        },
+    );
+}
