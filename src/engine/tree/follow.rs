@@ -18,7 +18,8 @@ use crate::store::watch::{Changed, Poll};
 use crate::store::{Key, Namespace, OrCannot as _, Result, Watcher};
 
 use super::Tree;
-use super::layout::{NAME_LEN, sha1_of};
+use super::hash::sha1_of;
+use super::layout::NAME_LEN;
 use super::loose;
 
 /// From so many names on all is looked at.

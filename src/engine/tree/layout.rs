@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use sha1::{Digest as _, Sha1};
-
 use crate::os;
 use crate::store::Key;
 
+use super::hash::sha1_of;
 use super::percent;
 
 /// How many shards a namespace has: one for each value of the first byte of a hash.
@@ -98,11 +97,6 @@ pub(super) fn random() -> u64 {
 /// Returns the SHA-1 of a key in hexadecimal.
 pub(super) fn hash_of(key: &[u8]) -> [u8; 40] {
     digits_of(&sha1_of(key))
-}
-
-/// Returns the SHA-1 of a key.
-pub(super) fn sha1_of(key: &[u8]) -> [u8; 20] {
-    Sha1::digest(key).into()
 }
 
 /// Writes a SHA-1 in hexadecimal.

@@ -48,7 +48,7 @@
 //!   passed over for something older.
 //! - Every change on disk goes through [`disk`]. Nothing here reads the clock or the environment.
 //!
-//! Read the files in this order: [`layout`], [`codec`], [`percent`], [`mod@dir`], [`namespace_dir`], [`create`],
+//! Read the files in this order: [`layout`], [`hash`], [`codec`], [`percent`], [`mod@dir`], [`namespace_dir`], [`create`],
 //! [`loose`], [`pack`], [`kept`], [`find`], [`temp`], [`draft`], [`lock`], [`shard`], [`publish`], [`put`], [`remove`],
 //! [`expiry`], [`walk`], [`scan`], [`range`], [`seek`], [`mod@list`], [`maintenance`], [`bulk`], [`repack`], [`gc`],
 //! [`info`], [`named`], [`watch`], [`mod@follow`], [`namespaces`], [`fsck`]; [`disk`] is what they stand on, and [`tries`]
@@ -68,6 +68,7 @@ mod fsck;
 #[path = "../../../tests/fuzz/readers/tree.rs"]
 pub mod fuzz;
 mod gc;
+mod hash;
 mod info;
 mod kept;
 mod layout;

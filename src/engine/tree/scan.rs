@@ -12,7 +12,8 @@ use crate::store::{
 };
 
 use super::Tree;
-use super::layout::{HashedKey, digits_of, sha1_of};
+use super::hash::sha1_of;
+use super::layout::{HashedKey, digits_of};
 use super::namespace_dir::NamespaceDir;
 use super::pack::{Bounds, Changed, Cursor, Merge, Pack, Packs, Sorted as _};
 use super::tries::Tries;

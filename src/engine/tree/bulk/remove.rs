@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use crate::store::{Clock, Etag, Key, Meta, Namespace, Result, StoreError, Time, bulk, lists};
 
 use super::super::Tree;
-use super::super::layout::{random, sha1_of};
+use super::super::hash::sha1_of;
+use super::super::layout::random;
 use super::super::maintenance::Maintenance;
 use super::super::pack::{Geometry, PackWriter, Packs, Record};
 use super::super::repack::Repack;

@@ -13,7 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::store::{Meta, OrCannot as _, Result};
 
 use super::super::codec::Damage;
-use super::super::layout::{HashedKey, sha1_of};
+use super::super::hash::sha1_of;
+use super::super::layout::HashedKey;
 use super::super::namespace_dir::NamespaceDir;
 use super::codec::{self, Frame, Record};
 use super::geometry::{FOOTER_LEN, Geometry};

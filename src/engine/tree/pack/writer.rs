@@ -9,7 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::store::{Deadline, Result, Time};
 
 use super::super::dir::{cannot, gone};
-use super::super::layout::{SPARE, random, sha1_of};
+use super::super::hash::sha1_of;
+use super::super::layout::{SPARE, random};
 use super::super::namespace_dir::NamespaceDir;
 use super::super::temp::Temp;
 use super::codec::{self, Frame, LONGEST_RECORD, Record};

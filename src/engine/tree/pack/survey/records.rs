@@ -4,7 +4,7 @@ use crate::store::check::Severity;
 use crate::store::{Deadline, Key, Result};
 
 use super::super::super::codec::Damage;
-use super::super::super::layout::sha1_of;
+use super::super::super::hash::sha1_of;
 use super::super::codec::{self, LONGEST_RECORD, Record};
 use super::super::geometry::HEAD_LEN;
 use super::super::page;
