@@ -1,12 +1,28 @@
-//! The memory functions of a program that is linked with musl, in the place of musl's own: the linker
-//! finds these first, for SQLite too.
+//! How many pools of memory threads share; and the memory functions of a program that is linked with musl,
+//! in the place of musl's own: the linker finds these first, for SQLite too.
 //!
 //! musl asks the kernel for what is larger than some kilobytes, and gives it back at once: two system
 //! calls for each put into SQLite. Its `memcpy` for x86_64 is one `rep movsq`, which takes longer to start
 //! than most copies take here, and its `memcmp` goes from byte to byte. mimalloc is no faster here, and
 //! takes longer to start than a `get` takes.
 
-#[cfg(target_env = "musl")]
+/// Has all threads take their memory out of so few pools. glibc makes up to eight for each processor, and
+/// what was freed in one of them is of no use to a thread that has another.
+#[allow(unsafe_code)]
+pub(crate) fn share_memory(pools: usize) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        use nix::libc::{M_ARENA_MAX, c_int, mallopt};
+
+        let pools = c_int::try_from(pools).unwrap_or(c_int::MAX);
+        // SAFETY: it takes any number, under a lock of its own.
+        unsafe { mallopt(M_ARENA_MAX, pools) };
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = pools;
+}
+
+#[cfg(all(target_env = "musl", target_feature = "crt-static"))]
 #[allow(unsafe_code)]
 mod heap {
     use std::ptr::null_mut;
@@ -55,7 +71,10 @@ mod heap {
     }
 }
 
-#[cfg(all(target_arch = "x86_64", any(test, target_env = "musl")))]
+#[cfg(all(
+    target_arch = "x86_64",
+    any(test, all(target_env = "musl", target_feature = "crt-static"))
+))]
 #[allow(unsafe_code)]
 mod copy {
     use std::arch::asm;

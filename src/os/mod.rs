@@ -21,6 +21,7 @@
 //! | [`open_cached`] | openat2(2) from 5.12 on | `ENOSYS` | `ENOSYS` |
 //! | [`random()`] | getrandom(2) | /dev/urandom | /dev/urandom |
 //! | [`read_cached`] | preadv2(2) from 4.14 on | `ENOSYS` | `ENOSYS` |
+//! | [`share_memory`] | of glibc: mallopt(3) | as the system has it | as the system has it |
 //! | [`since_boot`] | CLOCK_BOOTTIME | CLOCK_MONOTONIC | CLOCK_MONOTONIC |
 //! | [`Spot`] | mountinfo of /proc | nothing is known | nothing is known |
 //! | [`Supervisor::spawn`] to die along | prctl(2) | the program lives on | procctl(2) |
@@ -42,7 +43,6 @@ pub(crate) mod flock;
 mod guest;
 mod inherited;
 pub(crate) mod interrupt;
-#[cfg(any(test, all(target_env = "musl", target_feature = "crt-static")))]
 mod memory;
 mod mounts;
 mod ofd;
@@ -70,6 +70,7 @@ pub(crate) use self::flock::is_locked;
 #[cfg(feature = "bash-builtin")]
 pub(crate) use self::guest::Guest;
 pub(crate) use self::inherited::{inherited_socket, tell_ready};
+pub(crate) use self::memory::share_memory;
 pub(crate) use self::mounts::{Spot, disk_space, is_read_only, lacks_fuse, unmount};
 pub(crate) use self::ofd::{HAS_OFD_LOCKS, ofd_lock, ofd_locked};
 pub(crate) use self::process::{

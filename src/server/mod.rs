@@ -85,6 +85,8 @@ const MAX_ASIDE: usize = 8;
 /// Calls on the store that are short, at the same time. They have threads of their own: among those
 /// of the others a new one would be begun whenever the last call has not quite ended, and kept.
 const MAX_CALLS: usize = 64;
+/// Among how many workers a pool of memory is shared before they stand in each other's way.
+const WORKERS_TO_A_POOL: usize = 4;
 /// The most bytes of a request line and its headers.
 const MAX_HEADER: usize = 64 * 1024;
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
@@ -313,6 +315,8 @@ pub fn serve(mut listener: Listener, config: Config, ready: impl FnOnce()) -> io
 /// with one, and they are kept.
 fn runtimes() -> io::Result<(Runtime, Runtime)> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
+    // Connections are now with one worker, now with another.
+    os::share_memory(workers.div_ceil(WORKERS_TO_A_POOL));
     let before = os::count_threads();
     let gate = Mutex::new(());
     let given = thread::scope(|scope| {

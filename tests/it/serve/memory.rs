@@ -99,3 +99,25 @@ fn commands_of_a_batch_are_counted_with_their_copies() {
     assert_eq!(answers, vec![(200, 5); 6]);
     stays_below(&server, "6 commands of 15 MiB", 128 + BASE_MIB);
 }
+
+/// Where glibc's further pools of memory begin.
+const POOL: u64 = 64 << 20;
+
+#[test]
+fn threads_share_pools_of_memory() {
+    let kv = Sandbox::new();
+    let server = serve(&kv);
+    let answers = all_at_once(&server, 40, "PUT /v1/default/k{n}", b"v");
+    assert_eq!(answers, vec![(201, 0); 40]);
+    let Ok(maps) = std::fs::read_to_string(format!("/proc/{}/maps", server.pid())) else {
+        return cannot_run("there is no /proc that tells where a process has its memory");
+    };
+    let start = |line: &str| u64::from_str_radix(line.split('-').next()?, 16).ok();
+    let is_pool = |line: &&str| {
+        line.contains(" rw-p ") && start(line).is_some_and(|start| start.is_multiple_of(POOL))
+    };
+    let pools = maps.lines().filter(is_pool).count();
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    tell_count(&format!("{pools} pools of memory beside the first"));
+    assert!(pools < workers.div_ceil(4), "{maps}");
+}
