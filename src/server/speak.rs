@@ -79,7 +79,7 @@ pub(super) async fn speak<F: Future<Output = Response> + Send + 'static>(
 fn tell_length(response: &mut Response) {
     if let Some(length) = response.body().size_hint().exact() {
         let told = response.headers_mut().entry(CONTENT_LENGTH);
-        told.or_insert(length.into());
+        told.or_insert_with(|| length.into());
     }
 }
 

@@ -32,7 +32,7 @@ use super::find::{Present, loose_name};
 use super::layout::HashedKey;
 use super::lock::{self, Kind, Lock};
 use super::loose::{self, WHOLE_LEN};
-use super::namespace_dir::{Drafts, NamespaceDir};
+use super::namespace_dir::{Drafts, NamespaceDir, joined};
 use super::pack::Packs;
 
 /// So many namespaces are kept at most, and so many packs of each.
@@ -236,7 +236,7 @@ impl Tree {
     }
 
     fn mark(&self, namespace: &Namespace) -> Option<Mark> {
-        let path = self.root.join(namespace.as_str());
+        let path = joined(&self.root, &[namespace.as_str()]);
         let there = rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW);
         there.ok().as_ref().map(Mark::of)
     }

@@ -80,15 +80,24 @@ impl Tree {
     }
 }
 
+/// Returns a path below another, in memory that is asked for once: each look makes some.
+pub(super) fn joined(path: &Path, parts: &[&str]) -> PathBuf {
+    let behind: usize = parts.iter().map(|part| part.len() + 1).sum();
+    let mut whole = PathBuf::with_capacity(path.as_os_str().len() + behind);
+    whole.push(path);
+    whole.extend(parts);
+    whole
+}
+
 impl NamespaceDir {
     /// Returns the path of the namespace.
     pub(super) fn path(&self) -> PathBuf {
-        self.store_path.join(&self.name)
+        joined(&self.store_path, &[&self.name])
     }
 
     /// Returns the path of a file below the namespace.
     pub(super) fn path_of(&self, below: &str) -> PathBuf {
-        self.path().join(below)
+        joined(&self.store_path, &[&self.name, below])
     }
 
     /// Returns the store's directory.
