@@ -240,3 +240,20 @@ fn who_works_on_an_element_looks_for_none_that_others_are_done_with() {
     let looks = work();
     assert!(looks < 100, "{looks}");
 }
+
+#[test]
+fn a_gc_reads_what_it_folds_by_three_calls_and_asks_once_a_shard_how_much_is_free() {
+    if !can_trace() {
+        return;
+    }
+    let kv = Sandbox::new();
+    let puts = (0..1000).map(|n| format!("put --ttl 52w k{n} v\n"));
+    kv.feed(
+        ["batch", "--sync", "off"],
+        puts.collect::<String>().as_bytes(),
+    )
+    .ends(Exit::Success);
+    let calls = calls(&kv, "pread64,fstatfs", "(", &["gc", "--now"]);
+    assert!((3 * 1000..3 * 1000 + 300).contains(&calls), "{calls}");
+    assert_eq!(kv.run(["ls", "--count"]).stdout_text(), "1000\n");
+}

@@ -283,7 +283,7 @@ fn fill(
 }
 
 /// Reads on behind the bytes that were read, as much as there is room for.
-fn read_part(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+pub(super) fn read_part(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let offset = bytes.len() as u64;
     let read = || rustix::io::pread(file, spare_capacity(bytes), offset);
     Ok(rustix::io::retry_on_intr(read)?)

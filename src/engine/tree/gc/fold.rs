@@ -40,6 +40,7 @@ impl Collection<'_> {
             let Some(dir) = self.maintenance.space.dir_if_any(&below)? else {
                 continue;
             };
+            let mut most = round_len(&self.maintenance.space);
             for name in names_in(&self.maintenance.space, &below)? {
                 let Some(sha1) = sha1_of_name(&parent, &name) else {
                     continue;
@@ -49,9 +50,9 @@ impl Collection<'_> {
                     Ok(Some(candidate)) => {
                         len += candidate.key.len() + candidate.value.len() + OVERHEAD;
                         round.push(candidate);
-                        if len >= round_len(&self.maintenance.space) {
+                        if len >= most {
                             self.fold_round(&mut round)?;
-                            len = 0;
+                            (len, most) = (0, round_len(&self.maintenance.space));
                         }
                     }
                     Err(err) if err.is_of_one_entry() => self.progress.damage(err),
@@ -174,9 +175,14 @@ fn read_value(
     let line = super::super::percent::encode(key).len();
     let head = super::super::codec::LINE_LEN + line + 1;
     let size = usize::try_from(header.meta.size).expect("a small value");
-    let mut bytes = Vec::new();
-    // One byte more than there are shows that the file ends there.
-    loose::read_up_to(file, &mut bytes, head + size + 1).map_err(Err)?;
+    // One byte more than there are shows that the file ends there: where it does not come, or, if fewer came than
+    // there are, where none comes.
+    let most = head + size + 1;
+    let mut bytes = Vec::with_capacity(most);
+    loose::read_part(file, &mut bytes).map_err(Err)?;
+    if bytes.len() != head + size {
+        loose::read_up_to(file, &mut bytes, most).map_err(Err)?;
+    }
     if bytes.len() != head + size {
         return Err(Ok(Damage::Size));
     }
