@@ -234,7 +234,7 @@ impl Inode {
         let handles = self.handles();
         let written = handles.iter().filter_map(|is| is.written().ok());
         self.buffer().into_iter().chain(written).find(|buffer| {
-            let mut state = buffer.state();
+            let state = buffer.state();
             if state.is_pending() || state.is_given_up {
                 return self.is_current(buffer);
             }
@@ -243,12 +243,7 @@ impl Inode {
                 is.shares(buffer) && reader.as_ref().is_some_and(|held| held.pin() != pin)
             };
             let is_blank = state.draft.is_none() && state.tail.is_empty();
-            let is_of = state.pin == pin || is_blank && !handles.iter().any(holds_other);
-            if is_of {
-                state.pin = pin;
-                self.replace(buffer);
-            }
-            is_of
+            state.pin == pin || is_blank && !handles.iter().any(holds_other)
         })
     }
 

@@ -123,6 +123,8 @@ impl App {
             return Ok((pending, reader));
         }
         if let Some(buffer) = inode.goes_on(pin) {
+            buffer.state().pin = pin;
+            inode.replace(&buffer);
             return Ok((Some(buffer), reader));
         }
         let state = State {
@@ -186,6 +188,7 @@ impl App {
                 }
             }
             drop(state);
+            inode.replace(&buffer);
             return buffer;
         }
         let buffer = Buffer::new(emptied, now);

@@ -220,3 +220,36 @@ fn who_opens_what_has_another_number_since_it_was_found_looks_again() {
     let opened = run.app.open_file(number, mode);
     assert_eq!(opened.unwrap_err(), Errno::ESTALE);
 }
+
+/// What they opened first has gone since: to look again is no step of who adds.
+#[test]
+fn who_only_adds_is_refused_where_another_has_looked_again_for_what_was_removed() {
+    let mut run = Run::new(1);
+    let remove = |run: &Run| {
+        let namespace = Namespace::default();
+        let always = Condition::Always;
+        let removed = run.fake.remove(&namespace, &key(0), &always, &run.fake);
+        assert!(removed.unwrap());
+    };
+    let mode = |appends, truncates| Mode {
+        writes: true,
+        only_writes: true,
+        appends,
+        truncates,
+        thread: THREAD,
+        ..Mode::default()
+    };
+    let of = |run: &Run, at: usize| run.app.files.lock().handle(run.model.open[at].real);
+    run.other_puts(0, b"value");
+    run.open(0, mode(true, false), false, false).unwrap();
+    remove(&run);
+    run.model.entries[0] = None;
+    run.open(0, mode(false, false), true, true).unwrap();
+    let (adds, changes) = (of(&run, 0).unwrap(), of(&run, 1).unwrap());
+    write::write_file(&run.app, &changes, Some(0), b"new", false).unwrap();
+    remove(&run);
+    let again = run.app.open_file(changes.number, mode(false, true));
+    assert_eq!(again.unwrap_err(), Errno::ESTALE);
+    let added = write::write_file(&run.app, &adds, None, b"+", false);
+    assert_eq!(added, Err(Errno::ESTALE));
+}
