@@ -9,13 +9,14 @@ use crate::os::{self, Closing, Writer};
 use crate::store::modify::{self, Conflicts};
 use crate::store::{Condition, Etag, Expiry, Put, Result};
 
+use super::beside::{self, Beside};
 use super::buffer::{Buffer, Kind, Pin, State};
 use super::draft::Draft;
 use super::errors::stale;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, beside, descriptors, failure, follow};
+use super::{Answer, App, descriptors, failure, follow};
 
 impl App {
     /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
@@ -212,6 +213,7 @@ impl App {
             return Ok(());
         }
         if let (Kind::Key, Some(file)) = (state.kind, inode.name()) {
+            let beside = Beside::of(self, inode, &file, (buffer, &*state));
             let stored = match state.tail.is_empty() {
                 true => self.store_draft(&file, state),
                 false => self.store_tail(inode, buffer, &file, state),
@@ -228,6 +230,7 @@ impl App {
                 self.leave_emptied(inode, buffer, state);
                 return Ok(());
             }
+            beside.go_on(state.pin);
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
             self.memory.lock().unhide(&file.0);
         }

@@ -62,6 +62,10 @@
 //!                                  has locked it. Who only adds to it, or writes it anew and cannot read it, holds nothing,
 //!                                  and keeps the number; so does who holds what is empty, and, if it is emptied, goes on
 //!                                  with that
+//! replaced by who of this mount    what others have changed of it in place is stored before. Who changes it by another
+//! has written it anew               buffer, or has written it anew and can read it, holds just what is replaced, and has
+//!                                  nothing pending but what is to be added, goes on with what is there now, and so does
+//!                                  who reads it by their number: it is one file to them
 //! read at the end once more, or    who only reads, and has come to the end, if only of nothing, goes on with what the file is now,
 //! fstat(2) after the last byte      but not behind what was given up, if that is anything, and with ESTALE behind what was
 //!                                  added and is stored behind another value, also if pages of memory have shown that since
@@ -115,8 +119,8 @@
 //! nothing that is less than others hold, who may have that in memory.
 //!
 //! The kernel keeps the locks of flock(2) and fcntl(2) by number, too. That is why all who write to a file have one, as
-//! far as nobody else has replaced what they hold: another store, or who had begun to write it anew before and closes
-//! it now. Who only reads has another file where it is emptied and not locked just then. For the mount to keep the locks, it would have to be told of signals (FUSE_INTERRUPT), as nobody could be
+//! far as no other store has replaced what they hold. Who only reads, where nobody has it open to change it, has another
+//! file where it is emptied, or replaced by who had begun to write it anew before, and not locked just then. For the mount to keep the locks, it would have to be told of signals (FUSE_INTERRUPT), as nobody could be
 //! killed who waits for one, and of each close before that returns, as it is not of who only reads.
 //!
 //! Whoever opens, stores, renames or removes a file does that in its turn ([`inode::Inode::turn`]), one

@@ -253,3 +253,47 @@ fn who_only_adds_is_refused_where_another_has_looked_again_for_what_was_removed(
     let added = write::write_file(&run.app, &adds, None, b"+", false);
     assert_eq!(added, Err(Errno::ESTALE));
 }
+
+/// The kernel keeps locks by number: who opens the file next would lock it beside who has it open.
+#[test]
+fn who_reads_and_writes_a_file_has_one_with_all_also_after_another_closes_what_was_begun_before() {
+    for truncates in [true, false] {
+        let mut run = Run::new(1);
+        run.other_puts(0, b"value");
+        let mode = |only_writes, truncates| Mode {
+            writes: true,
+            only_writes,
+            truncates,
+            ..Mode::default()
+        };
+        let of = |run: &Run, at: usize| run.app.files.lock().handle(run.model.open[at].real);
+        let write = |run: &Run, at: usize, bytes: &[u8]| {
+            write::write_file(&run.app, &of(run, at).unwrap(), Some(0), bytes, false).unwrap();
+        };
+        run.open(0, mode(true, true), false, false).unwrap();
+        write(&run, 0, b"late");
+        // Another who empties it makes that what all go on with.
+        run.open(0, mode(true, true), false, false).unwrap();
+        run.app.flush_file(run.model.open[1].real, 0).unwrap();
+        run.app.close_file(run.model.open.remove(1).real).unwrap();
+        run.open(0, mode(false, truncates), false, false).unwrap();
+        write(&run, 1, b"A");
+        run.app.sync_file(run.model.open[1].real).unwrap();
+        write(&run, 1, b"B");
+        if truncates {
+            run.app.sync_file(run.model.open[1].real).unwrap();
+        }
+        run.open(0, Mode::default(), false, false).unwrap();
+        run.app.flush_file(run.model.open[0].real, 0).unwrap();
+        let numbers = [0, 1, 2].map(|at| run.model.open[at].number);
+        assert_eq!(run.look(0).unwrap().0, numbers[1], "{truncates}");
+        assert_eq!(numbers, [numbers[0]; 3], "{truncates}");
+        for at in [1, 2] {
+            let read = run.app.read_file(&of(&run, at).unwrap(), (0, 9), false);
+            assert_eq!(read.unwrap(), b"late", "{truncates}");
+        }
+        write(&run, 1, b"L");
+        run.app.flush_file(run.model.open[1].real, 0).unwrap();
+        assert_eq!(run.fake.look(&key(0)).unwrap().0, b"Late", "{truncates}");
+    }
+}

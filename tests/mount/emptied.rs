@@ -49,12 +49,7 @@ impl Model {
     pub(super) fn empty(&mut self, file: usize, entry: Option<&Entry>) -> usize {
         let emptied = Self::emptied(entry);
         let goes_on = self.goes_on(file, entry);
-        let is_one_to_all = |at: &usize| {
-            let open = self.open.iter().filter(|open| open.change == Some(*at));
-            let mut writers = open.filter(|open| open.mode.writes);
-            writers.any(|open| !open.is_anew || !open.mode.only_writes)
-        };
-        let Some(at) = goes_on.filter(is_one_to_all) else {
+        let Some(at) = goes_on.filter(|at| self.is_one_to_all(*at)) else {
             return self.begin(file, emptied);
         };
         self.changes[at].draft = Some(Vec::new());
@@ -255,5 +250,12 @@ impl Model {
         } = self.changes[at];
         let owes = |open: &Open| open.change == Some(at) && !open.is_anew && open.owes > stores;
         is_pending && !is_whole || self.open.iter().any(owes)
+    }
+
+    /// Tells whether somebody changes what a buffer holds, or has emptied it and can read it.
+    pub(super) fn is_one_to_all(&self, at: usize) -> bool {
+        let open = self.open.iter().filter(|open| open.change == Some(at));
+        let mut writers = open.filter(|open| open.mode.writes);
+        writers.any(|open| !open.is_anew || !open.mode.only_writes)
     }
 }

@@ -231,33 +231,6 @@ impl Model {
         }
     }
 
-    /// Who shares what another is about to change, and holds something else, has that apart, with all who hold the
-    /// same.
-    fn split(&mut self, other: usize, at: usize, first: usize) {
-        let open = &mut self.open[other];
-        if open.only_adds {
-            open.held = None;
-        } else if open.mode.writes {
-            let pin = open.held.as_ref().map(|held| held.0);
-            let end = open.held.as_ref().and_then(|held| held.2);
-            let mut own = first..self.changes.len();
-            let found = own.find(|at| self.changes[*at].pin == pin);
-            let own = found.unwrap_or(self.changes.len());
-            (open.change, open.owes) = (Some(own), 0);
-            if found.is_none() {
-                self.changes.push(Change {
-                    pin,
-                    end,
-                    ..Change::default()
-                });
-            }
-            self.changes[own].writers += 1;
-            self.changes[at].writers -= 1;
-        } else {
-            open.change = None;
-        }
-    }
-
     /// Adds an opening that the file system has too.
     pub(in super::super) fn add(&mut self, open: Open) {
         for other in 0..self.open.len() {

@@ -1,6 +1,8 @@
 //! Random interleavings of what programs and others do with two files, beside a model that is the
 //! table in the documentation of [`super`], step by step.
 
+#[path = "beside.rs"]
+mod beside;
 #[path = "emptied.rs"]
 mod emptied;
 #[path = "followers.rs"]
@@ -268,6 +270,7 @@ impl Model {
         if change.is_pending
             && let Some(name) = self.files[file].name
         {
+            let beside = self.beside(file, at);
             let now = self.fake.now();
             let live = self.live(name).cloned();
             let was = live.as_ref().map(|entry| entry.0);
@@ -300,11 +303,10 @@ impl Model {
                 (_, None) => unreachable!("something is pending"),
             };
             let id = self.put(name, value, end);
-            let stored = &mut self.changes[at];
             if change.tail.is_empty() {
-                (stored.pin, stored.end) = (Some(id), end);
-            }
-            if !change.tail.is_empty() {
+                (self.changes[at].pin, self.changes[at].end) = (Some(id), end);
+                self.go_on_beside(&beside, was, name);
+            } else {
                 let entry = self.entries[name].clone();
                 self.part(at, was.zip(entry));
             }
