@@ -111,6 +111,18 @@ impl Model {
         self.peek(which)
     }
 
+    /// Returns how long that is which a process has written anew, where nobody can read what is open by that number.
+    pub(in super::super) fn written_anew(&self, number: u64, thread: u32) -> Option<usize> {
+        let all = self.open.iter().filter(|open| open.number == number);
+        let is_unread = |open: &Open| open.mode.only_writes && open.is_anew;
+        let own = all.clone().filter(|open| open.mode.thread == thread);
+        let drafts = own.filter_map(|open| self.changes[open.change?].draft.as_ref());
+        drafts
+            .map(Vec::len)
+            .max()
+            .filter(|_| all.clone().all(is_unread))
+    }
+
     /// Returns another opening that holds what it reads: who only adds holds nothing before it reads.
     fn holder(&self, which: usize) -> Option<&Open> {
         let open = &self.open[which];
