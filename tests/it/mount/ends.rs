@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::Mount;
 use super::mounted::{can, is_mounted, release};
-use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run, until};
+use crate::harness::{Engine, KV, Ran, Sandbox, cannot_run};
 use crate::serve::client::Server;
 
 #[test]
