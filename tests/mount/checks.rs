@@ -97,7 +97,8 @@ impl Run {
             assert_eq!(read, model, "{what}");
         }
         // Who only adds to a file, or has gone on with what it is now, keeps its number beside others. It is told what it
-        // reads all the same where its process has no other, but for less than others hold.
+        // reads all the same where its process has no other, but for less than others hold. Who holds nothing is told what
+        // the file is, which a writer does not go on with: only who reads by a number alone is told of nothing.
         let keeps = open.mode.appends || open.went_on || self.model.is_adding(&open);
         let is_other = |other: &Open| {
             let is_beside = other.number == open.number && !other.mode.only_writes;
