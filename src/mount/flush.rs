@@ -346,27 +346,28 @@ impl App {
         let found = found.ok_or_else(|| stale("store", Some(file)))?;
         buffer.show_onto(found.size);
         // An append to what expires just now would make a value that never does.
-        let is_added = match (&state.tail, found.expires) {
-            (Draft::Memory(tail), None) => {
-                store.append(namespace, key, tail, clock)?;
-                true
-            }
+        let etags = match (&state.tail, found.expires) {
+            (Draft::Memory(tail), None) => store.append(namespace, key, tail, clock)?,
             (tail, _) => {
                 let tail = || tail.source(&self.spill);
-                modify::append(store, namespace, key, tail, clock, false)?
+                let added = modify::append(store, namespace, key, tail, clock, false)?;
+                Some(added.ok_or_else(|| stale("store", Some(file)))?)
             }
         };
-        if !is_added {
-            return Err(stale("store", Some(file)));
-        }
         let expiry = state.expiry.take();
         let expired = expiry.map(|expiry| store.expire(namespace, key, expiry, clock));
-        // Who has it open beside goes on with what it is now, if that is what they hold and what was added.
+        // Who has it open beside goes on with what it is now, if that is what they hold and what was added. A service
+        // does not tell what it has added to, and another value may be as long.
         let size = found.size + state.tail.len();
+        let (was, is) = etags.unzip();
+        let was = was.unwrap_or(Some(found.etag));
         let next = |held: &Reader| {
-            let is_of = held.pin() == Pin::of(&found) && !held.is_mixed();
+            let is_of = held.pin().etag == was && !held.is_mixed();
             let now = is_of.then(|| Reader::open(self, namespace, key).ok()?);
-            now?.filter(|now| now.stat().0 == size)
+            now?.filter(|now| match is {
+                Some(is) => now.pin().etag == Some(is),
+                None => now.stat().0 == size,
+            })
         };
         follow::part(inode, buffer, state, next);
         expired.transpose()?;

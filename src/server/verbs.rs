@@ -125,7 +125,8 @@ async fn append(app: &Arc<App>, at: At, body: RequestBody) -> Answer {
         if there.saturating_add(addition.len() as u64) > most {
             return Ok(Err(Refusal::too_large(most)));
         }
-        store.append(namespace, key, &addition, clock).map(Ok)
+        store.append(namespace, key, &addition, clock)?;
+        Ok(Ok(()))
     };
     app.change(work).await??;
     Ok(empty(StatusCode::NO_CONTENT))

@@ -191,7 +191,7 @@ pub trait Entries: Send + Sync {
     }
 
     /// Adds bytes to the end of a value; a key that is absent gets them as its value. The expiry
-    /// stays.
+    /// stays. Returns the etags that the key had and has, if they are known.
     ///
     /// # Errors
     ///
@@ -202,8 +202,8 @@ pub trait Entries: Send + Sync {
         key: &Key,
         addition: &[u8],
         clock: &dyn Clock,
-    ) -> Result<()> {
-        modify::append(self, namespace, key, || addition, clock, true).map(drop)
+    ) -> Result<Option<(Option<Etag>, Etag)>> {
+        modify::append(self, namespace, key, || addition, clock, true)
     }
 
     /// Stores once more what a key holds, under another; its expiry and its time of modification come along.

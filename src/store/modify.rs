@@ -36,8 +36,8 @@ pub(super) fn read_number(entry: Entry) -> Result<Result<i64>, &'static str> {
         .ok_or(NO_NUMBER)
 }
 
-/// Adds what a source gives, each time anew, to the end of a value; see [`Entries::append`]. Returns false
-/// where there is no such key, and it is not to be made.
+/// Adds what a source gives, each time anew, to the end of a value; see [`Entries::append`]. Returns `None`
+/// where there is no such key, and it is not to be made; else the etags that the key had and has.
 pub fn append<S: Entries + ?Sized, A: Source>(
     store: &S,
     namespace: &Namespace,
@@ -45,14 +45,15 @@ pub fn append<S: Entries + ?Sized, A: Source>(
     addition: impl Fn() -> A,
     clock: &dyn Clock,
     makes: bool,
-) -> Result<bool> {
+) -> Result<Option<(Option<Etag>, Etag)>> {
     store.prepare()?;
     let mut conflicts = Conflicts::default();
     loop {
         let found = store.get(namespace, key, clock.now())?;
         if found.is_none() && !makes {
-            return Ok(false);
+            return Ok(None);
         }
+        let was = found.as_ref().map(|entry| entry.meta.etag);
         let condition = unchanged(found.as_ref());
         let expiry = if found.is_some() {
             Expiry::Keep
@@ -67,8 +68,8 @@ pub fn append<S: Entries + ?Sized, A: Source>(
             expiry,
             ..Put::new(&mut value, condition)
         };
-        if store.put(namespace, key, put, clock)?.is_some() {
-            return Ok(true);
+        if let Some(is) = store.put(namespace, key, put, clock)? {
+            return Ok(Some((was, is)));
         }
         conflicts.queue(store, namespace, key)?;
     }

@@ -217,13 +217,14 @@ impl Entries for Http {
         key: &Key,
         addition: &[u8],
         clock: &dyn Clock,
-    ) -> Result<()> {
+    ) -> Result<Option<(Option<Etag>, Etag)>> {
         if addition.len() > MAX_ADDITION {
-            return modify::append(self, namespace, key, || addition, clock, true).map(drop);
+            return modify::append(self, namespace, key, || addition, clock, true);
         }
         let ask = Ask::on_key(namespace, key, OnKey::Append);
         let behind_key = [ask.body, addition].concat();
-        self.done(self.client.ask_with(&ask, &behind_key)?)
+        self.done(self.client.ask_with(&ask, &behind_key)?)?;
+        Ok(None)
     }
 
     fn scan<'a>(
