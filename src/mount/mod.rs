@@ -69,6 +69,8 @@
 //! read at the end once more, or    who only reads, and has come to the end, if only of nothing, goes on with what the file is now,
 //! fstat(2) after the last byte      but not behind what was given up, if that is anything, and with ESTALE behind what was
 //!                                  added and is stored behind another value, also if pages of memory have shown that since
+//!                                  (what the kernel asks as it reads, or is told as others do something, counts only
+//!                                  after a tenth of a second: it reads ahead of who reads in parts)
 //! another opens it to write        goes on with what is pending, and makes it as empty if it is new; or with the buffer whose pin is the entry
 //!                                  of now, or that holds nothing of any entry: it is a part of that once it is
 //!                                  changed so; else has a buffer of its own, as with O_TRUNC

@@ -25,6 +25,17 @@ impl Handle {
         self.goes_on() && (!is_amid || self.held().is_some_and(|(len, _)| len == 0))
     }
 
+    /// As [`Handle::waits`], of what the kernel asks about for itself, as it does where somebody reads: that may have
+    /// read ahead, and only who is still there after a while waits for more.
+    pub(super) fn reads_on(&self) -> bool {
+        let mut progress = self.progress.lock();
+        if matches!(*progress, Progress::Reached) {
+            *progress = Progress::Waits(Instant::now());
+        }
+        drop(progress);
+        (self.is_patient() || !self.holds()) && self.waits()
+    }
+
     /// Tells whether it only reads and may go on with what the file is now, if it is any: not behind what was never
     /// stored, but for nothing.
     fn goes_on(&self) -> bool {
@@ -44,22 +55,27 @@ impl Handle {
         };
     }
 
-    /// Notes what fstat(2) tells of the file to who may wait for that.
-    pub(super) fn note_told(&self, told: (u64, Time)) {
-        if self.waits() && self.held() != Some(told) {
+    /// Notes what is told of the file to who may wait for that: who has asked, or has waited for a while. Anybody else
+    /// may only have been read ahead, and reads on in what it holds.
+    pub(super) fn note_told(&self, told: (u64, Time), has_asked: bool) {
+        let is_free = has_asked || self.is_patient() || !self.holds();
+        if is_free && self.waits() && self.held() != Some(told) {
             self.is_told.store(true, SeqCst);
         }
+    }
+
+    /// Tells whether it has been at the end for a while.
+    fn is_patient(&self) -> bool {
+        matches!(*self.progress.lock(), Progress::Waits(since) if since.elapsed() > PATIENCE)
     }
 
     /// Tells whether a read at an offset is to be of what the file is now.
     pub(super) fn is_due(&self, offset: u64) -> bool {
         let is_told = self.is_told.swap(false, SeqCst) && self.waits();
-        let mut progress = self.progress.lock();
-        let is_patient = matches!(*progress, Progress::Waits(since) if since.elapsed() > PATIENCE);
         let is_at_end = || self.held().is_none_or(|(len, _)| offset >= len);
-        let is_due = is_told || is_patient && self.goes_on() && is_at_end();
+        let is_due = is_told || self.is_patient() && self.goes_on() && is_at_end();
         if is_due {
-            *progress = Progress::Reached;
+            *self.progress.lock() = Progress::Reached;
         }
         is_due
     }

@@ -77,9 +77,16 @@ pub(super) fn attributes(
         Some(handle) => vec![Arc::clone(handle)],
         None => asked_by(thread, &readers),
     };
+    let reads_on = handle.as_ref().is_some_and(|is| is.reads_on());
+    let waits = |is: &Arc<Handle>| match &handle {
+        Some(own) if Arc::ptr_eq(own, is) => reads_on,
+        // Nobody has asked.
+        None if thread == 0 => false,
+        _ => is.waits(),
+    };
     // Who holds nothing is told what the file is.
     let amid = |is: &Arc<Handle>| {
-        let held = (!is.waits()).then(|| is.held())?;
+        let held = (!waits(is)).then(|| is.held())?;
         held.filter(|(len, _)| *len > 0)
     };
     let least = |of: &[Arc<Handle>]| of.iter().filter_map(amid).min_by_key(|(len, _)| *len);
@@ -90,17 +97,17 @@ pub(super) fn attributes(
         is_gone: node.is_none(),
         ..told
     };
-    let waits = !asked.is_empty() && asked.iter().all(|is| is.waits());
-    let own = if waits { &asked } else { &readers };
+    let is_at_end = !asked.is_empty() && asked.iter().all(waits);
+    let own = if is_at_end { &asked } else { &readers };
     let now = match held {
-        Some(_) if waits => {
+        Some(_) if is_at_end => {
             let now = app.told_now(number, node.as_ref(), own)?;
             Some(now).filter(|now| most.is_none_or(|most| now.size >= most))
         }
         Some(_) => None,
         // It is behind what the key holds, also where others have made that another file.
-        None => match readers.iter().filter(|is| !is.waits()).find_map(added) {
-            Some((file, tail)) if !waits => app.told_of(&file, || tail.snapshot())?.map(theirs),
+        None => match readers.iter().filter(|is| !waits(is)).find_map(added) {
+            Some((file, tail)) if !is_at_end => app.told_of(&file, || tail.snapshot())?.map(theirs),
             _ => None,
         },
     };
@@ -110,13 +117,26 @@ pub(super) fn attributes(
         (None, Some(dir)) if dir.is_dir() => return Ok(app.dir_attributes(dir)),
         (None, node) => app.told_now(number, node.as_ref(), own)?,
     };
-    let asked = || handle.map_or_else(|| opened_by(thread, &all), |handle| vec![handle]);
+    let its = || opened_by(thread, &all);
+    let asked = || handle.clone().map_or_else(its, |handle| vec![handle]);
     let anew = written(asked, &all, told.size);
     let told = anew.map_or(told, |(size, modified)| {
         theirs(Attributes::file(size, modified))
     });
-    for handle in all {
-        handle.note_told((told.size, told.modified));
+    let is_told = (told.size, told.modified);
+    if all
+        .iter()
+        .any(|is| is.waits() && is.held() != Some(is_told))
+    {
+        let asked = match &handle {
+            Some(own) if reads_on => vec![Arc::clone(own)],
+            Some(_) => Vec::new(),
+            None => opened_by(thread, &all),
+        };
+        for is in &all {
+            let has_asked = asked.iter().any(|asked| Arc::ptr_eq(asked, is));
+            is.note_told(is_told, has_asked);
+        }
     }
     Ok(told)
 }
@@ -127,7 +147,7 @@ pub(super) fn found(app: &App, node: &Node, found: (u64, Time)) -> u64 {
     let number = app.nodes.lock().tell_of(node, found);
     let open = app.files.lock().numbered(number);
     for handle in open.iter().flat_map(|is| is.handles_by(number)) {
-        handle.note_told(found);
+        handle.note_told(found, false);
     }
     number
 }

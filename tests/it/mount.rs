@@ -8,6 +8,7 @@ mod ends;
 mod files;
 mod gone;
 mod handed;
+mod held;
 mod locks;
 mod made;
 mod mounted;
