@@ -26,14 +26,15 @@ impl Handle {
     }
 
     /// As [`Handle::waits`], of what the kernel asks about for itself, as it does where somebody reads: that may have
-    /// read ahead, and only who is still there after a while waits for more.
+    /// read ahead, and only who was told more, or is still there after a while, waits for more.
     pub(super) fn reads_on(&self) -> bool {
         let mut progress = self.progress.lock();
         if matches!(*progress, Progress::Reached) {
             *progress = Progress::Waits(Instant::now());
         }
         drop(progress);
-        (self.is_patient() || !self.holds()) && self.waits()
+        let is_free = self.is_told.load(SeqCst) || self.is_patient() || !self.holds();
+        is_free && self.waits()
     }
 
     /// Tells whether it only reads and may go on with what the file is now, if it is any: not behind what was never
