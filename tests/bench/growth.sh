@@ -3,10 +3,10 @@
 # written all the time.
 #
 #   KV_BENCH_KEYS   the keys of the first store; four times it is doubled (default: 25000)
-#   KV_BENCH_HOURS  so long the trickle is (default: 500)
+#   KV_BENCH_HOURS  so long the trickle is (default: 120)
 
 keys=${KV_BENCH_KEYS:-25000}
-hours=${KV_BENCH_HOURS:-500}
+hours=${KV_BENCH_HOURS:-120}
 rounds=${KV_BENCH_ROUNDS:-3}
 goal='at most 2.5×' limit=2.5
 
@@ -99,12 +99,12 @@ double() {
 
 # --- a put a second, and a gc each hour ---
 
-# One hour: half of it changes what is there, half is new, and what is beyond 300,000 is evicted.
+# One hour: half of it changes what is there, half is new, and what is beyond 60,000 is evicted.
 hour() {
     awk -v h="$1" 'BEGIN {
         srand(h)
         for (i = 0; i < 1800; i++) {
-            printf "put sensor:%d value-%d-%f\n", int(rand() * 100000), i, rand()
+            printf "put sensor:%d value-%d-%f\n", int(rand() * 30000), i, rand()
             printf "put log:%06d:%04d line-%f\n", h, i, rand()
             if (i % 400 == 399) print "has x"
         }
@@ -117,7 +117,7 @@ trickle() {
     local h
     for ((h = $1; h < $2; h++)); do
         hour "$h"
-        long "gc.$1" "$kv" --store "$scratch/trickle" -n default gc --now --max-entries 300000
+        long "gc.$1" "$kv" --store "$scratch/trickle" -n default gc --now --max-entries 60000
         find "$scratch/trickle/default/packs" -name 'pack-*' | wc -l >>"$scratch/packs.$1"
         allocated "$scratch/trickle" >>"$scratch/space.$1"
     done
