@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kv::exit::Exit;
 
+use crate::files::flip;
 use crate::harness::{Sandbox, cannot_run, tell_count};
 use crate::kills::{can_inject, kill_at, trace};
 
@@ -229,5 +230,21 @@ fn whoever_is_killed_leaves_the_old_or_both() {
             "{verb} killed at each of {} system calls, {both} left both",
             calls.len()
         ));
+    }
+}
+
+#[test]
+fn what_is_damaged_is_replaced_as_by_a_put_but_not_where_it_is_to_stay() {
+    for verb in BOTH {
+        let kv = Sandbox::new();
+        kv.put("old", "value");
+        kv.put("new", "before");
+        flip(&kv.file_of(b"new"), 0);
+        kv.run([verb, "--if-absent", "old", "new"])
+            .ends(Exit::Damaged);
+        kv.holds("old", "value");
+        done(&kv, &[verb, "old", "new"]);
+        kv.holds("new", "value");
+        kv.run(["fsck"]).ends(Exit::Success);
     }
 }

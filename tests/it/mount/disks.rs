@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::mounted::{can, release};
 use super::open::close;
-use crate::harness::{Engine, Sandbox, cannot_run, until};
+use crate::harness::{Engine, KV, Sandbox, cannot_run, has_program, until};
 
 /// A small disk in memory that holds a mounted store.
 struct Disk {
@@ -163,4 +163,33 @@ fn a_store_on_a_disk_that_is_read_only_is_mounted_so() {
     assert!(written.iter().all(is_refused), "{written:?}");
     assert_eq!(read.unwrap(), b"v");
     disk.mounted(|| fs::write(dir.join("k"), "w").unwrap());
+}
+
+#[test]
+fn a_store_in_which_this_user_may_write_nothing_is_mounted_read_only() {
+    let Some(disk) = Disk::new() else {
+        return;
+    };
+    if !has_program("setpriv") {
+        return cannot_run("setpriv, of util-linux, is not installed");
+    }
+    disk.run(&["put", "k", "v"]);
+    // Root may write everywhere but for this; the store is another user's, who lets others read.
+    for change in [["chown", "65534:65534"], ["chmod", "go+rX"]] {
+        let [program, to] = change;
+        let mut command = Command::new(program);
+        command.args(["-R", to]).arg(disk.at.join("store"));
+        assert!(command.status().unwrap().success());
+    }
+    let mut mount = Command::new("setpriv");
+    mount.args(["--bounding-set=-dac_override,-dac_read_search", KV]);
+    mount.args(["mount", "mnt"]).current_dir(disk.kv.path(""));
+    mount.env("KV_STORE", disk.at.join("store"));
+    assert!(mount.status().unwrap().success());
+    let path = disk.kv.path("mnt/default/k");
+    let (written, read) = (fs::write(&path, "w"), fs::read(&path));
+    release(&disk.kv.path("mnt"));
+    let err = written.unwrap_err();
+    assert_eq!(err.raw_os_error(), Some(Errno::ROFS.raw_os_error()));
+    assert_eq!(read.unwrap(), b"v");
 }
