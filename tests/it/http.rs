@@ -11,13 +11,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::thread;
 
 use kv::exit::Exit;
 
 use crate::files::bytes;
 use crate::harness::{Engine, KV, Ran, Sandbox};
-use crate::process::Started;
+use crate::process::{Started, serve};
 use crate::serve::client::Server;
 
 /// Prepares a command on the store that a server keeps.
@@ -32,14 +31,41 @@ fn run(kv: &Sandbox, server: &Server, args: &[&str]) -> Ran {
     Ran::of(&mut through(kv, server, args))
 }
 
-/// Answers every connection with these bytes, and then closes it.
+/// Reads a request with its body; false where there is none.
+fn read_request(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return false,
+        }
+    }
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    if head.contains("100-continue") {
+        _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.trim().parse().unwrap());
+    if head.contains("chunked") {
+        let mut body = Vec::new();
+        while !body.ends_with(b"0\r\n\r\n") {
+            match stream.read(&mut byte) {
+                Ok(1) => body.push(byte[0]),
+                _ => return false,
+            }
+        }
+    }
+    stream.read_exact(&mut vec![0; length]).is_ok()
+}
+
+/// Answers the first request of every connection with these bytes, and then closes it. Whoever closes while
+/// something is unread resets the connection, and its peer may lose the answer (RFC 9112, 9.6).
 fn answers(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream: TcpStream = stream.unwrap();
-            _ = stream.read(&mut [0; 4096]);
+    let address = serve(move |mut stream: TcpStream| {
+        if read_request(&mut stream) {
             _ = stream.write_all(answer);
         }
     });

@@ -14,37 +14,8 @@ use std::time::{Duration, Instant};
 
 use self::modes::Does::{Beat, Close, Drip, Flood, Send, Stall};
 use self::modes::{MODES, does};
+use super::read_request;
 use crate::harness::{KV, Sandbox, tell_count};
-
-/// Reads a request with its body; false where there is none.
-fn read_request(stream: &mut TcpStream) -> bool {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => return false,
-        }
-    }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-    if head.contains("100-continue") {
-        _ = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
-    }
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.trim().parse().unwrap());
-    if head.contains("chunked") {
-        let mut body = Vec::new();
-        while !body.ends_with(b"0\r\n\r\n") {
-            match stream.read(&mut byte) {
-                Ok(1) => body.push(byte[0]),
-                _ => return false,
-            }
-        }
-    }
-    stream.read_exact(&mut vec![0; length]).is_ok()
-}
 
 fn serve(
     mut stream: TcpStream,
