@@ -208,10 +208,20 @@ pub(crate) fn complain(err: &anyhow::Error) {
     say(&complaint(err.as_ref()));
 }
 
+/// No line on standard error has more bytes: what is longer is shown without its middle, which is a word that
+/// somebody has given.
+const LONGEST_LINE: usize = 4096;
+
 /// Writes one line to standard error.
 fn say(line: &str) {
+    let mut line = escape(line.as_bytes());
+    if line.len() >= LONGEST_LINE {
+        let begin = line.floor_char_boundary(LONGEST_LINE / 2);
+        let end = line.ceil_char_boundary(line.len() - LONGEST_LINE / 4);
+        line.replace_range(begin..end, " … ");
+    }
     // Nobody is left to tell if this fails.
-    _ = RawStderr.write_all(format!("{}\n", escape(line.as_bytes())).as_bytes());
+    _ = RawStderr.write_all(format!("{line}\n").as_bytes());
 }
 
 /// Returns the line that says what could not be done.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context as _, Result};
+use parking_lot::Mutex;
 
 use crate::cli::ServeArgs;
 use crate::commands::output::Output;
@@ -80,7 +81,12 @@ pub(super) fn run(args: &ServeArgs, session: &mut Session<'_>) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Tells the operator what went wrong with the store; no value and no token is in it.
+/// Tells the operator what went wrong with the store; no value and no token is in it. Who reads none of it keeps no
+/// client waiting, and is told nothing more until there is room again.
 pub(super) fn tell(err: &StoreError) {
-    super::say(&super::complaint(err));
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock();
+    if os::stderr_has_room() {
+        super::say(&super::complaint(err));
+    }
 }

@@ -12,6 +12,7 @@ mod lease;
 pub mod location;
 pub mod memory;
 mod merge;
+mod path;
 pub mod redis;
 mod runs;
 pub mod sqlite;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, RawMode, Stat};
+use rustix::fs::{FileType, Mode, RawMode, Stat};
 
 /// Returns the device and the number of a file, which no other has at the same time.
 #[allow(clippy::unnecessary_cast, reason = "each system has other types")]
@@ -23,6 +23,26 @@ pub(crate) fn changed(stat: &Stat) -> (i64, u64) {
 #[allow(clippy::unnecessary_cast, reason = "each system has another type")]
 pub(crate) fn mode(bits: u32) -> Mode {
     Mode::from_raw_mode(bits as RawMode)
+}
+
+/// Sets the permissions of a file or directory, whatever the umask is.
+///
+/// Some file systems refuse that (those of Windows, and network ones). What is there will do then,
+/// if it lets nobody in whom the mode keeps out.
+pub(crate) fn set_mode(file: impl AsFd, mode: Mode) -> io::Result<()> {
+    let Err(err) = rustix::fs::fchmod(&file, mode) else {
+        return Ok(());
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    // Nobody gets anything from being allowed to run a file of a store.
+    let counts = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Mode::from_raw_mode(0o777),
+        _ => Mode::from_raw_mode(0o666),
+    };
+    match mode.contains(Mode::from_raw_mode(stat.st_mode) & counts) {
+        true => Ok(()),
+        false => Err(err.into()),
+    }
 }
 
 /// Whether a disk keeps for itself what fsync(2) has given to it, until it is asked for more.

@@ -64,7 +64,7 @@ pub(crate) use self::cached::{is_near, open_cached, read_cached};
 pub(crate) use self::death::{die_of, end_as_init, hear};
 pub(crate) use self::exchange::exchange;
 pub(crate) use self::file::{
-    HAS_LAZY_FSYNC, changed, identity, mode, name, nameless, sync, sync_first,
+    HAS_LAZY_FSYNC, changed, identity, mode, name, nameless, set_mode, sync, sync_first,
 };
 pub(crate) use self::flock::is_locked;
 #[cfg(feature = "bash-builtin")]
@@ -80,7 +80,7 @@ pub(crate) use self::process::{
 pub(crate) use self::random::random;
 pub(crate) use self::socket::{accept, connect_unix, is_listening, read_into};
 pub(crate) use self::stdio::{
-    RawStderr, RawStdin, RawStdout, end_when_unread, is_typed, stdin_is_null,
+    RawStderr, RawStdin, RawStdout, end_when_unread, is_typed, stderr_has_room, stdin_is_null,
 };
 pub(crate) use self::watch::{Happened, Watch};
 pub(crate) use self::writer::{Closing, Opened, Writer, closing};
@@ -119,6 +119,8 @@ pub(crate) fn file_limit() -> Option<u64> {
 /// Fails if there is a symbolic link at a path, and nothing where it leads: a disk that is not
 /// mounted, for example. Nothing can be made at such a path.
 pub(crate) fn expect_target(path: &Path) -> io::Result<()> {
+    // With a slash behind it the link would be followed.
+    let path = path.components().as_path();
     match (std::fs::read_link(path), path.metadata()) {
         (Ok(target), Err(err)) if err.kind() == io::ErrorKind::NotFound => {
             let target = target.display();

@@ -129,6 +129,17 @@ impl Write for RawStderr {
     }
 }
 
+/// Tells whether a line of up to PIPE_BUF bytes (pipe(7)) can be written to standard error at once.
+pub(crate) fn stderr_has_room() -> bool {
+    let stderr = rustix::stdio::stderr();
+    let mut fds = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    let now = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    !matches!(poll(&mut fds, Some(&now)), Ok(0))
+}
+
 /// Reads or writes once, as soon as the descriptor lets it, whatever signals come meanwhile.
 fn in_turn(
     fd: BorrowedFd<'_>,

@@ -228,7 +228,7 @@ impl Sqlite {
 
     /// Sets up a connection, and finds out what it is to.
     fn prepare(&self, connection: &Connection) -> rusqlite::Result<Kind> {
-        connection.busy_timeout(self.settings.busy_timeout)?;
+        transaction::set_patience(connection, self.settings.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         transaction::set_sync(connection, self.settings.sync)?;
         // A statement is prepared once, and not anew for each value that is bound to it.

@@ -1,13 +1,14 @@
 //! How a store comes to its place: whole, so that nobody finds a part of one, however its maker ends.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{CWD, OFlags, openat};
 
+use crate::engine::path::sync_path;
 use crate::os;
 use crate::store::{OrCannot as _, Result};
 
@@ -41,11 +42,10 @@ pub(super) fn create(path: &Path, dir: &Path, is_log_left: bool) -> Result<Made>
             }
             done => done.or_cannot("make the directory", dir)?,
         }
-        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
-        let above = above.unwrap_or(".".as_ref());
-        let synced = File::open(above).and_then(|dir| dir.sync_all());
-        synced.or_cannot("sync", above)?;
     }
+    // From here on whoever finds the file may rely on the path that leads to it. If a sync fails there is none yet,
+    // and so the next write tries all of them again.
+    sync_path(dir, os::sync)?;
     let above = fs::metadata(dir).or_cannot("find", dir)?.mode();
     let mode = match above & FOR_A_GROUP {
         0 => 0o600,
@@ -80,7 +80,7 @@ fn link_store(path: &Path, dir: &Path, mode: u32) -> io::Result<()> {
     let image = schema::image().map_err(io::Error::other)?;
     let mut file = os::nameless(dir, mode)?;
     file.write_all(&image)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
+    os::set_mode(&file, os::mode(mode))?;
     file.sync_all()?;
     os::name(&file, path)
 }
@@ -91,7 +91,7 @@ pub(super) fn make(dir: impl AsFd, path: &Path, mode: u32) -> io::Result<File> {
     let made = openat(dir, path, flags, os::mode(mode)).map_err(io::Error::from);
     let file = File::from(made.map_err(|err| os::explain_full(err, path))?);
     if file.metadata()?.mode() & 0o777 != mode {
-        file.set_permissions(Permissions::from_mode(mode))?;
+        os::set_mode(&file, os::mode(mode))?;
     }
     Ok(file)
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::ErrorCode;
-use rustix::fs::{Access, Mode, OFlags, access, fchmod, fstat, open};
+use rustix::fs::{Access, Mode, OFlags, access, fstat, open};
 use rustix::io::Errno;
 
+use crate::engine::path::expect_targets;
 use crate::os;
 use crate::store::{OrCannot as _, Result, StoreError};
 
@@ -78,9 +79,7 @@ impl Sqlite {
     pub(super) fn find_file(&self) -> Result<Option<FileId>> {
         match fs::metadata(&self.path) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => {
-                for path in self.path.ancestors() {
-                    os::expect_target(path).or_cannot("follow the symbolic link", path)?;
-                }
+                expect_targets(&self.path)?;
                 match self.settings.existing {
                     true => Err(StoreError::no_store(self.path.clone())),
                     false => Ok(None),
@@ -204,7 +203,7 @@ impl Sqlite {
             false => there | Mode::RWXU,
         };
         if there != wanted {
-            let set = fchmod(&opened, wanted);
+            let set = os::set_mode(&opened, wanted);
             if is_made {
                 set.or_cannot("set the permissions of", &dir)?;
             }

@@ -74,8 +74,14 @@ pub(super) fn set_sync(connection: &Connection, sync: Sync) -> Result<()> {
 pub(super) fn shorten_log(connection: &Connection, busy_timeout: Duration) -> Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     let done = run_to_end(connection, EMPTY_LOG);
-    connection.busy_timeout(busy_timeout)?;
+    set_patience(connection, busy_timeout)?;
     done
+}
+
+/// Has SQLite wait for so long for who writes. It counts milliseconds in an int (sqlite3_busy_timeout).
+pub(super) fn set_patience(connection: &Connection, busy_timeout: Duration) -> Result<()> {
+    const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+    connection.busy_timeout(busy_timeout.min(LONGEST))
 }
 
 /// Runs a pragma that works as long as it is asked for one more row.

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
 
+use crate::engine::path::sync_path;
 use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result};
 
@@ -61,8 +61,9 @@ impl Tree {
         let path = self.root.join(&name);
         let built = self.build_namespace(store, &name).and_then(|()| {
             namespaces::sweep_litter(&self.root, &path, namespaces::LOOKED_AT);
-            // From here on whoever finds the namespace may rely on the path that leads to it.
-            self.sync_path_above()?;
+            // From here on whoever finds the namespace may rely on the path that leads to it. If a sync fails there
+            // is none yet, and so the next write tries all of them again.
+            sync_path(&self.root, disk::sync)?;
             match disk::rename(store, &name, store, namespace.as_str()) {
                 Err(err) if is_taken(&err) => Ok(false),
                 done => {
@@ -107,27 +108,6 @@ impl Tree {
         disk::sync(&format).map_err(failed)?;
         disk::sync(&dir).map_err(failed)
     }
-
-    /// Syncs the store and every directory above it that this user can open.
-    ///
-    /// Which of them kv made is not known: it may have been another process, killed before it
-    /// synced any. A sync of a directory in which nothing changed costs next to nothing. If one fails
-    /// there is no namespace yet, and so the next write tries all of them again.
-    fn sync_path_above(&self) -> Result<()> {
-        let root = std::path::absolute(&self.root).or_cannot("find", &self.root)?;
-        for dir in root.ancestors() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened = retry_on_intr(|| rustix::fs::open(dir, flags, Mode::empty()));
-            let Ok(fd) = opened else {
-                break;
-            };
-            match disk::sync(fd) {
-                Err(err) if dir != root && has_no_sync(&err) => {}
-                done => done.map_err(|err| cannot(err, "sync", dir))?,
-            }
-        }
-        Ok(())
-    }
 }
 
 fn is_missing(dir: &Path) -> bool {
@@ -136,15 +116,6 @@ fn is_missing(dir: &Path) -> bool {
         false => dir,
     };
     matches!(dir.metadata(), Err(err) if err.kind() == io::ErrorKind::NotFound)
-}
-
-/// Tells whether a file system has no sync for directories, or has nothing to sync as nobody can write
-/// there.
-fn has_no_sync(err: &io::Error) -> bool {
-    let errno = Errno::from_io_error(err);
-    errno.is_some_and(|errno| {
-        [Errno::INVAL, Errno::ROFS, Errno::NOTSUP, Errno::NOSYS].contains(&errno)
-    })
 }
 
 /// Tells whether a rename failed because another namespace is at its target already.

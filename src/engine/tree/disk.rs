@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::os;
 
@@ -63,24 +63,9 @@ pub(super) fn truncate(file: &File, len: u64) -> io::Result<()> {
     file.set_len(len)
 }
 
-/// Sets the permissions of a file or directory, whatever the umask is.
-///
-/// Some file systems refuse that (those of Windows, and network ones). What is there will do then,
-/// if it lets nobody in whom the mode keeps out.
+/// Sets the permissions of a file or directory; see [`os::set_mode`].
 pub(super) fn set_mode(file: impl AsFd, mode: Mode) -> io::Result<()> {
-    let Err(err) = rustix::fs::fchmod(&file, mode) else {
-        return Ok(());
-    };
-    let stat = rustix::fs::fstat(&file)?;
-    // Nobody gets anything from being allowed to run a file of a store.
-    let counts = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Mode::from_raw_mode(0o777),
-        _ => Mode::from_raw_mode(0o666),
-    };
-    match mode.contains(Mode::from_raw_mode(stat.st_mode) & counts) {
-        true => Ok(()),
-        false => Err(err.into()),
-    }
+    os::set_mode(file, mode)
 }
 
 /// Waits until a file, or the names in a directory, would survive a power cut.

@@ -19,6 +19,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::engine::path::expect_targets;
 use crate::os;
 use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 
@@ -44,10 +45,13 @@ impl Tree {
         let flags = DIRECTORY | OFlags::CLOEXEC;
         match retry_on_intr(|| rustix::fs::open(&self.root, flags, Mode::empty())) {
             Ok(store) => Ok(Some(store)),
-            Err(rustix::io::Errno::NOENT) => match self.settings.existing {
-                true => Err(StoreError::no_store(self.root.clone())),
-                false => Ok(None),
-            },
+            Err(rustix::io::Errno::NOENT) => {
+                expect_targets(&self.root)?;
+                match self.settings.existing {
+                    true => Err(StoreError::no_store(self.root.clone())),
+                    false => Ok(None),
+                }
+            }
             Err(err) => Err(err).or_cannot("open the store", &self.root),
         }
     }

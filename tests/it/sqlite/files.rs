@@ -9,7 +9,7 @@ use std::process::Stdio;
 use kv::exit::Exit;
 
 use super::{database, reader, sandbox};
-use crate::harness::{Ran, Sandbox, names_in, until};
+use crate::harness::{Engine, Ran, Sandbox, names_in, until};
 use crate::machine::{Commons, Mount, mode_and_group};
 use crate::process::Started;
 
@@ -327,4 +327,15 @@ fn nothing_is_stored_in_a_file_that_loses_its_name_before_the_lock_is_had() {
         .ends(Exit::Failure)
         .complains(&["store`", "moved or removed meanwhile"]);
     kv.lacks("k");
+}
+
+/// SQLite counts milliseconds in an int.
+#[test]
+fn who_waits_for_longer_than_sqlite_can_count_waits_as_long_as_it_can() {
+    let kv = Sandbox::on(Engine::Sqlite);
+    for args in [&["put", "k", "v"][..], &["get", "k"], &["gc"]] {
+        kv.run(args.iter().chain(&["--busy-timeout", "3550w"]))
+            .ends(Exit::Success)
+            .warns("");
+    }
 }

@@ -26,7 +26,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// What engines have in common. All else in their folder is an engine, and imports no other.
-const COMMON: &[&str] = &["holder", "lease", "location", "merge", "runs", "tls"];
+const COMMON: &[&str] = &[
+    "holder", "lease", "location", "merge", "path", "runs", "tls",
+];
 
 /// In so many files at most a type has methods of its own, unless it is one of these.
 const MOST_FILES: usize = 3;
