@@ -12,7 +12,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::exit::Exit;
 use crate::store::{Condition, Entry, Etag, Meta, Put, Source, StoreError, Value};
+use crate::wire::http::answer::FAILED;
 use crate::wire::json;
+use crate::wire::text::escape;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
 
 use super::App;
@@ -48,7 +50,7 @@ pub(super) async fn get(app: &Arc<App>, at: At, headers: &HeaderMap) -> Answer {
     let entry = found.ok_or_else(Refusal::absent)?;
     let permit = match entry.value {
         Value::Whole { .. } => None,
-        Value::Stream(_) => Some(permit(app, &app.reads).await?),
+        _ => Some(permit(app, &app.reads).await?),
     };
     value(app, entry.meta, entry.value, headers, permit).await
 }
@@ -141,10 +143,20 @@ async fn value(
 }
 
 /// Answers with a value that was taken out of the store. It has nowhere else to go, so that it does
-/// not wait for a place.
+/// not wait for a place, and is sent whole also where the removal may not last, which a header tells.
 pub(super) async fn taken(app: &Arc<App>, entry: Entry) -> Answer {
     let permit = Arc::clone(&app.reads).try_acquire_owned().ok();
-    value(app, entry.meta, entry.value, &HeaderMap::new(), permit).await
+    let (entry, err) = entry.without_error();
+    let mut response = value(app, entry.meta, entry.value, &HeaderMap::new(), permit).await?;
+    if let Some(err) = err {
+        let failed = escape(app.failed(&err).into_error().as_bytes());
+        set(
+            response.headers_mut(),
+            HeaderName::from_static(FAILED),
+            failed,
+        );
+    }
+    Ok(response)
 }
 
 /// Stores a value.

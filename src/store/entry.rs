@@ -92,14 +92,26 @@ impl Entry {
             err: Some(err),
         };
         Self {
-            value: Value::Stream(Box::new(failing)),
+            value: Value::ThenError(Box::new(failing)),
             ..self
+        }
+    }
+
+    /// Returns the error behind the value apart, for whoever can tell it so.
+    pub fn without_error(self) -> (Self, Option<StoreError>) {
+        match self.value {
+            Value::ThenError(failing) => {
+                let ThenError { value, err } = *failing;
+                (Self { value, ..self }, err)
+            }
+            _ => (self, None),
         }
     }
 }
 
 /// A value with an error behind it.
-struct ThenError {
+#[derive(Debug)]
+pub struct ThenError {
     value: Value,
     /// Told once.
     err: Option<StoreError>,
@@ -135,6 +147,8 @@ pub enum Value {
     },
     /// A value too large to be held in memory.
     Stream(Box<dyn Source + Send>),
+    /// All of one that was taken, and behind it why it may come back.
+    ThenError(Box<ThenError>),
 }
 
 impl Value {
@@ -199,6 +213,7 @@ impl Source for Value {
                 Ok(n)
             }
             Self::Stream(source) => source.read(buf),
+            Self::ThenError(failing) => failing.read(buf),
         }
     }
 }
@@ -219,6 +234,7 @@ impl fmt::Debug for Value {
         match self {
             Self::Whole { bytes, next } => write!(f, "Value({} bytes left)", bytes.len() - next),
             Self::Stream(_) => f.write_str("Value(stream)"),
+            Self::ThenError(failing) => failing.fmt(f),
         }
     }
 }

@@ -138,7 +138,7 @@ impl Memo<'_> {
                     return Ok(is_sound.then_some(entry));
                 }
                 // A large one is read twice, as it is verified only at its end.
-                value @ Value::Stream(_) => {
+                value => {
                     if !is_sound(&mut Parts::of(value)) {
                         return Ok(None);
                     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ureq::http::{HeaderMap, StatusCode};
 
 use crate::store::{Entry, Etag, Meta, Result, Source, StoreError, Value};
+use crate::wire::http::answer::FAILED;
 use crate::wire::time::{read_rfc3339, read_rfc3339_deadline};
 
 use super::ask::Ask;
@@ -169,6 +170,11 @@ impl Client {
             let path = (ask.method == "GET").then(|| ask.path.clone());
             Value::Stream(Box::new(Download::new(self, reply.body, path)))
         };
-        Ok(Some(Entry { meta, value }))
+        let entry = Entry { meta, value };
+        let failed = reply.headers.get(FAILED).map(|text| text.as_bytes());
+        Ok(Some(match failed.map(String::from_utf8_lossy) {
+            Some(text) => entry.ending_in(self.service_error(5, text.into_owned())),
+            None => entry,
+        }))
     }
 }

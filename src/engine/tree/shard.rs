@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{FairMutex, Mutex};
 
 use crate::engine::Sync;
+use crate::store::error::line;
 use crate::store::{Namespace, OrCannot as _, Result, Turn};
 
 use super::Tree;
-use super::dir::Dir;
+use super::dir::{Dir, cannot};
 use super::disk;
 use super::layout::HashedKey;
 use super::lock::{Kind, Lock, Patience};
@@ -108,11 +110,19 @@ impl Tree {
     }
 
     /// Waits until the names in a shard's directory are durable; its lock is free by then.
+    ///
+    /// # Errors
+    ///
+    /// Where that fails, and then what became of the change.
     pub(super) fn sync_shard(&self, dir: Option<Dir>) -> Result<()> {
-        match dir {
-            Some(dir) if self.syncs() => dir.sync(),
-            _ => Ok(()),
-        }
+        let Some(dir) = dir.filter(|_| self.syncs()) else {
+            return Ok(());
+        };
+        disk::sync(&dir.fd).map_err(|err| {
+            let why = line(&err);
+            let what = format!("{why}; the change is made, but a power cut may undo it");
+            cannot(io::Error::new(err.kind(), what), "sync", &dir.path)
+        })
     }
 
     /// Tells whether an acknowledged write is to survive a power cut.

@@ -13,6 +13,9 @@ pub const VERSION: &str = "1";
 /// The header of a refusal: the exit status of the command of the same name.
 pub const STATUS: &str = "kv-status";
 
+/// The header of a value that was taken out of the store though its removal may not last: what failed, for people.
+pub const FAILED: &str = "kv-failed";
+
 /// What a service says that lets nobody change anything, with the code 403.
 pub const READ_ONLY: &str = "this service is read-only";
 
