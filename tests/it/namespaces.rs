@@ -9,6 +9,7 @@ use kv::exit::Exit;
 use crate::harness::{KV, Ran, Sandbox, cannot_run, names_in, until};
 use crate::kills::can_inject;
 use crate::machine::{Commons, is_root};
+use crate::process::{Started, state, until_there};
 
 fn with(names: &[&str]) -> Sandbox {
     let kv = Sandbox::new();
@@ -149,6 +150,25 @@ fn a_lock_that_is_made_while_its_namespace_is_removed_has_one_holder() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert_eq!(status, Some(124), "{}", second.report());
+}
+
+/// Who has a named lock may be about to write: what removes the namespace waits for the one, and keeps nobody from
+/// the other.
+#[test]
+fn who_writes_under_a_lock_of_its_own_is_waited_for() {
+    let kv = with(&["b"]);
+    let script = "echo >held; until [ -e go ]; do sleep 0.01; done; kv -n b put under lock";
+    let holder = Started::script(&kv, &["-n", "b", "lock", "l"], script);
+    until_there(&kv.path("held"));
+    let removal = kv.kv(["namespaces", "--remove", "b"]);
+    let removal = Started::new(removal);
+    until("it waits", || state(removal.pid()) == Some('S'));
+    kv.run(["-n", "b", "put", "beside", "it"])
+        .ends(Exit::Success);
+    fs::write(kv.path("go"), "").unwrap();
+    holder.end().ends(Exit::Success).is_silent();
+    removal.end().ends(Exit::Success);
+    kv.run(["namespaces"]).ends(Exit::Success).prints("");
 }
 
 #[test]

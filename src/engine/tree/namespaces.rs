@@ -1,17 +1,18 @@
 //! Listing and removing whole namespaces.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::store::{Namespace, OrCannot as _, Result};
+use crate::store::{Namespace, OrCannot as _, Result, StoreError};
 
 use super::Tree;
 use super::dir::cannot;
 use super::disk;
 use super::layout::{GC_LOCK, LIST_LOCK, SHARDS, random, shard_name};
-use super::lock::{Kind, Lock};
+use super::lock::{Kind, Lock, Patience};
 use super::namespace_dir::{NamespaceDir, names_in};
 use super::tries::Tries;
 
@@ -69,24 +70,20 @@ impl Tree {
     pub(super) fn drop_namespace(&self, namespace: &Namespace) -> Result<bool> {
         let patience = self.patience();
         let mut tries = Tries::default();
-        'again: loop {
+        // One that somebody else had, and was waited for.
+        let mut last = None;
+        loop {
             let Some(space) = self.open_namespace(namespace)? else {
                 return Ok(false);
             };
-            let mut locks = Vec::with_capacity(usize::from(SHARDS) + 2);
-            // Those that programs have taken by name are looked for when all others are held: a file
-            // of one is made only by whoever has the lock of a shard.
-            for names in [own_locks, named_locks] {
-                for below in names(&space)? {
-                    match Lock::acquire(&space, &below, Kind::Exclusive, patience)? {
-                        Some(lock) => locks.push(lock),
-                        None => {
-                            tries.again(|| space.path_of(&below))?;
-                            continue 'again;
-                        }
-                    }
+            let locks = match lock_all(&space, patience, last.take())? {
+                Locked::All(locks) => locks,
+                Locked::Some(lock) => {
+                    last = lock;
+                    tries.again(|| space.path())?;
+                    continue;
                 }
-            }
+            };
             let gone = format!(".gone-{:016x}", random());
             match disk::rename(space.store(), namespace.as_str(), space.store(), &gone) {
                 // A directory of a lower layer (overlayfs) stays where it is.
@@ -106,6 +103,55 @@ impl Tree {
     }
 }
 
+/// What came of locking all of a namespace.
+enum Locked {
+    All(Vec<Lock>),
+    /// Somebody had this one, and none of the others is held any more; or a file of one is no longer at its path.
+    Some(Option<(String, Lock)>),
+}
+
+/// Takes all locks of a namespace: gc's, which may be held for long, those that programs have taken by name, its
+/// own, and what was named meanwhile, as a file of one is made only by whoever has the lock of a shard.
+///
+/// Who has one by name may be about to write, so nothing else is held while it is waited for. The one that was
+/// waited for `last` is kept.
+fn lock_all(
+    space: &NamespaceDir,
+    patience: Patience,
+    last: Option<(String, Lock)>,
+) -> Result<Locked> {
+    let mut locks = BTreeMap::new();
+    if let Some((below, lock)) = last
+        && space.is_at_path(&below, &lock.file)?
+    {
+        locks.insert(below, lock);
+    }
+    let gc = |_: &NamespaceDir| Ok(vec![GC_LOCK.to_owned()]);
+    for names in [gc, named_locks, own_locks, named_locks] {
+        for below in names(space)? {
+            if locks.contains_key(&below) {
+                continue;
+            }
+            let take = |patience| Lock::acquire(space, &below, Kind::Exclusive, patience);
+            let taken = match below.starts_with(NAMED) {
+                true => match take(Patience::none()) {
+                    Err(StoreError::Busy { .. }) => {
+                        locks.clear();
+                        return Ok(Locked::Some(take(patience)?.map(|lock| (below, lock))));
+                    }
+                    taken => taken?,
+                },
+                false => take(patience)?,
+            };
+            match taken {
+                Some(lock) => _ = locks.insert(below, lock),
+                None => return Ok(Locked::Some(None)),
+            }
+        }
+    }
+    Ok(Locked::All(locks.into_values().collect()))
+}
+
 /// Names the locks of a namespace in the order in which they are taken: gc, the list, the shards
 /// ascending.
 fn own_locks(_: &NamespaceDir) -> Result<Vec<String>> {
@@ -114,16 +160,24 @@ fn own_locks(_: &NamespaceDir) -> Result<Vec<String>> {
     Ok(below)
 }
 
+/// Where the locks are that programs take by name.
+const NAMED: &str = "named/";
+
 /// Names the locks that programs have taken by name, who would otherwise lose them unnoticed.
 fn named_locks(space: &NamespaceDir) -> Result<Vec<String>> {
     let names = names_in(space, "named")?;
-    Ok(names.iter().map(|name| ["named/", name].concat()).collect())
+    Ok(names.iter().map(|name| [NAMED, name].concat()).collect())
 }
 
 /// Deletes a namespace that cannot lose its name, all of whose locks are held. Until nothing else is
 /// left it is one, so that a removal that was killed can be begun again.
 fn remove_in_place(space: &NamespaceDir) -> io::Result<()> {
     let path = space.path();
+    // Who reads a MANIFEST finds the packs that it names.
+    match disk::unlink(space.store(), &space.relative("packs/MANIFEST")) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+        _ => {}
+    }
     let last = ["format", "locks", "objects", "tmp"];
     let mut dirs = vec![path.clone()];
     dirs.extend(["objects", "tmp"].map(|name| path.join(name)));
