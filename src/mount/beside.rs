@@ -70,9 +70,16 @@ impl<'a> Beside<'a> {
         });
         for other in &buffers {
             let mut state = other.state();
-            if !state.is_whole && state.tail.is_empty() {
+            if state.is_whole || !state.tail.is_empty() {
+                continue;
+            }
+            // What somebody has emptied, and written to since, is theirs when they close it.
+            let is_anew = |is: &Arc<Handle>| is.mode.truncates && is.shares(other);
+            let mut anew = inode.handles().into_iter().filter(is_anew);
+            match state.draft.is_some() && anew.any(|is| is.owes_to(&state)) {
+                true => state.is_whole = true,
                 // That it is refused is told to who has changed it.
-                _ = app.store_buffer(inode, other, &mut state);
+                false => _ = app.store_buffer(inode, other, &mut state),
             }
         }
         let is_alone = buffers.is_empty();

@@ -124,6 +124,8 @@ pub(super) struct State {
     pub(super) tail: Draft,
     /// Whether something is to be stored: for a whole that it is there, and empty, if nothing more.
     pub(super) is_changed: bool,
+    /// The entry that was put as it was made, without a sync.
+    pub(super) unsynced: Option<Etag>,
     pub(super) modified: Option<Time>,
     pub(super) expiry: Option<Expiry>,
     /// Whether it is more than emptied.
@@ -182,7 +184,7 @@ impl State {
 
     /// Notes that nothing is to be stored any more.
     pub(super) fn note_stored(&mut self) {
-        self.is_changed = false;
+        (self.is_changed, self.unsynced) = (false, None);
         self.stores += 1;
     }
 

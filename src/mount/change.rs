@@ -258,7 +258,7 @@ impl App {
             }))?
             .ok_or(Errno::ENOENT)?;
         self.dir_index(namespace).note(key.as_bytes(), true);
-        follow::move_pins(self, inode, was, is, modified);
+        follow::move_pins(self, (inode, None), was, is, modified);
         Ok(())
     }
 

@@ -48,7 +48,9 @@ impl App {
         let Ok(buffer) = handle.written() else {
             return Ok(());
         };
-        let is_changed = buffer.state().is_changed;
+        let state = buffer.state();
+        let is_changed = state.is_changed || state.unsynced.is_some();
+        drop(state);
         let Some(opener) = handle.opener.as_ref().filter(|_| is_changed) else {
             let refused = *handle.refused.lock();
             let untold = refused.filter(|_| handle.is_untold.load(SeqCst));
@@ -96,7 +98,6 @@ impl App {
             let others = inode.handles();
             let owes = |other: &&Arc<Handle>| other.shares(buffer) && other.owes_to(&state);
             let is_late = stored.is_err() && stored != Err(Errno::ESTALE);
-            // It is stored together or not at all.
             for other in others.iter().filter(|_| is_late).filter(owes) {
                 *other.refused.lock() = stored.err();
                 other.is_untold.store(true, SeqCst);
@@ -116,8 +117,7 @@ impl App {
         stored
     }
 
-    /// Stores what was changed: through this opening, or, where it only reads, through any of the
-    /// file's, in the order of these.
+    /// Stores what was changed through this opening, or, where it only reads, through any, in the order of these.
     pub(super) fn sync_file(&self, handle: u64) -> Answer<()> {
         let handle = self.files.lock().handle(handle)?;
         let _turn = handle.inode.turn.lock();
@@ -132,7 +132,9 @@ impl App {
             let is_seen = seen.contains(&Arc::as_ptr(&buffer));
             seen.push(Arc::as_ptr(&buffer));
             if !is_seen && !state.is_given_up {
-                synced = synced.and(self.store_buffer(&handle.inode, &buffer, &mut state));
+                let made = self.sync_made(&handle.inode, &buffer, &mut state);
+                let stored = self.store_buffer(&handle.inode, &buffer, &mut state);
+                synced = synced.and(made).and(stored);
             }
         }
         synced
@@ -189,9 +191,9 @@ impl App {
                 return Ok(());
             }
         }
+        self.sync_made(&handle.inode, buffer, state)?;
         let stored = self.store_buffer(&handle.inode, buffer, state);
         if handle.owes_to(state) && handle.only_adds.load(SeqCst) && stored == Err(Errno::ESTALE) {
-            // What comes is added to what others have made by then.
             handle.owes.store(0, SeqCst);
             *handle.refused.lock() = stored.err();
             return stored;
@@ -236,6 +238,28 @@ impl App {
         }
         state.note_stored();
         buffer.show(state, self.now());
+        Ok(())
+    }
+
+    /// Stores once more, for a crash of the machine, what was put when it was made, if it is that still.
+    fn sync_made(&self, inode: &Arc<Inode>, buffer: &Arc<Buffer>, state: &mut State) -> Answer<()> {
+        let made = state.unsynced.take();
+        let made = made.filter(|_| !state.is_changed && made == state.pin.etag);
+        if let Some(((namespace, key), was)) = inode.name().zip(made) {
+            let mut nothing = &b""[..];
+            let put = Put {
+                expiry: Expiry::Keep,
+                modified: state.modified,
+                ..Put::new(&mut nothing, Condition::Etag(was))
+            };
+            let put = self
+                .store()
+                .and_then(|store| store.put(&namespace, &key, put, self.clock()));
+            if let Some(is) = self.answer_of(&key, put)? {
+                state.pin.etag = Some(is);
+                follow::move_pins(self, (inode, Some(buffer)), was, is, None);
+            }
+        }
         Ok(())
     }
 

@@ -252,10 +252,18 @@ pub(super) fn drop_refused(app: &App, inode: &Inode, buffer: &Arc<Buffer>, state
     }
 }
 
-/// Notes that an entry is another now that holds the same, perhaps of another time.
-pub(super) fn move_pins(app: &App, inode: &Inode, from: Etag, to: Etag, modified: Option<Time>) {
+/// Notes that an entry is another now that holds the same, perhaps of another time. Of the buffer whose state the
+/// caller has `held`, it has noted that itself.
+pub(super) fn move_pins(
+    app: &App,
+    (inode, held): (&Inode, Option<&Arc<Buffer>>),
+    from: Etag,
+    to: Etag,
+    modified: Option<Time>,
+) {
     for handle in inode.handles() {
-        if let Some(buffer) = handle.buffer() {
+        let buffer = handle.buffer();
+        if let Some(buffer) = buffer.filter(|is| held.is_none_or(|held| !Arc::ptr_eq(is, held))) {
             let mut state = buffer.state();
             if state.pin.etag == Some(from) {
                 state.pin.etag = Some(to);

@@ -196,8 +196,7 @@ impl App {
         buffer
     }
 
-    /// Puts nothing where a file is there only for those who see what somebody writes anew, as another opens it to
-    /// write: it stays where who writes it is killed.
+    /// Puts nothing where a file is there only for those who see what somebody writes anew, as another opens it to write.
     fn make_for_all(&self, inode: &Inode, state: &mut State) -> Answer<()> {
         let is_new = state.is_whole && state.pin == Pin::default() && state.kind == Kind::Key;
         if let Some((namespace, key)) = inode.name().filter(|_| is_new) {
@@ -309,9 +308,8 @@ impl App {
         self.files.lock().add_handle(opened)
     }
 
-    /// Makes a file in its turn, and opens it; `None` where others have made it. What is emptied on opening
-    /// is stored when it is closed. Any other is put there at once, so that from then on it is a file as
-    /// others are, beside all who use the store.
+    /// Makes a file in its turn, and opens it; `None` where others have made it. What is emptied on opening is stored
+    /// when it is closed. Any other is put there at once: from then on it is a file as others are.
     pub(super) fn create_file(
         &self,
         number: u64,
@@ -339,9 +337,11 @@ impl App {
             };
             state.pin.etag = Some(etag);
             if mode.appends {
-                (state.draft, state.is_changed, state.modified) = (None, false, None);
+                (state.draft, state.modified) = (None, None);
             }
-            state.is_whole = false;
+            (state.is_whole, state.is_changed) = (false, false);
+            // Who looks for the name is told what the key holds by then.
+            state.unsynced = Some(etag).filter(|_| !mode.appends);
         }
         let buffer = Buffer::new(state, now);
         inode.replace(&buffer);

@@ -99,7 +99,7 @@ impl App {
             self.move_name(inode, from, to);
             // What is being written goes on from the entry in its new place.
             if let Some((was, is)) = moved {
-                follow::move_pins(self, inode, was, is, None);
+                follow::move_pins(self, (inode, None), was, is, None);
             }
             Ok(())
         })

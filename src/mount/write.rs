@@ -61,8 +61,10 @@ fn buffer_to_write(app: &App, handle: &Handle, adds: bool) -> Answer<Arc<Buffer>
     }
     if !only_adds {
         let mut state = buffer.state();
-        if !state.is_pending() || state.is_given_up {
-            state.is_whole = handle.is_anew.load(SeqCst);
+        let is_anew = handle.is_anew.load(SeqCst);
+        // What was emptied and changed in place is a whole once who has emptied it writes to it.
+        if !state.is_pending() || state.is_given_up || is_anew && state.draft.is_some() {
+            state.is_whole = is_anew;
         }
         drop(state);
         return Ok(buffer);

@@ -45,7 +45,14 @@ impl Model {
         all.retain(|is| *is != at && self.is_one_to_all(*is) && !self.changes[*is].is_given_up);
         for other in &all {
             let change = &self.changes[*other];
-            if change.is_pending && !change.is_whole && change.tail.is_empty() {
+            if change.is_whole || !change.tail.is_empty() {
+                continue;
+            }
+            let is_anew = |open: &&Open| open.mode.truncates && open.change == Some(*other);
+            let mut anew = self.open.iter().filter(is_anew);
+            if change.draft.is_some() && anew.any(|open| open.owes > change.stores) {
+                self.changes[*other].is_whole = true;
+            } else if change.is_pending {
                 _ = self.store(file, *other);
             }
         }

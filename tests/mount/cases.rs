@@ -297,3 +297,89 @@ fn who_reads_and_writes_a_file_has_one_with_all_also_after_another_closes_what_w
         assert_eq!(run.fake.look(&key(0)).unwrap().0, b"Late", "{truncates}");
     }
 }
+
+/// Whoever has emptied a file and written to it has what was written there when they close it, also where another
+/// has changed it beside them in place, and a third closes in between what was begun before.
+#[test]
+fn who_closes_last_what_was_emptied_and_changed_in_place_beside_it_is_the_one_whose_it_is() {
+    let mode = |only_writes, truncates| Mode {
+        writes: true,
+        only_writes,
+        truncates,
+        ..Mode::default()
+    };
+    for in_order in [true, false] {
+        let mut run = Run::new(1);
+        run.other_puts(0, b"01234567");
+        for mode in [mode(true, true), mode(true, true), mode(false, false)] {
+            run.open(0, mode, false, false).unwrap();
+        }
+        let real = [0, 1, 2].map(|at: usize| run.model.open[at].real);
+        let [a, b, c] = real.map(|real| run.app.files.lock().handle(real).unwrap());
+        write::write_file(&run.app, &a, Some(0), b"E", false).unwrap();
+        write::write_file(&run.app, &c, Some(2), b"GGG", false).unwrap();
+        write::write_file(&run.app, &b, Some(0), b"BBBBBBBB", false).unwrap();
+        let order = if in_order { [0, 1, 2] } else { [0, 2, 1] };
+        for at in order {
+            run.app.flush_file(real[at], 0).unwrap();
+            run.app.close_file(real[at]).unwrap();
+        }
+        assert_eq!(run.fake.look(&key(0)).unwrap().0, b"BBBBBBBB", "{in_order}");
+    }
+}
+
+/// So do they where another has added to it in between.
+#[test]
+fn who_closes_last_what_was_emptied_and_added_to_is_the_one_whose_it_is() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"old");
+    let mode = |appends: bool| Mode {
+        writes: true,
+        only_writes: true,
+        truncates: !appends,
+        appends,
+        ..Mode::default()
+    };
+    let of = |run: &Run, at: usize| {
+        let real = run.model.open[at].real;
+        (real, run.app.files.lock().handle(real).unwrap())
+    };
+    run.open(0, mode(false), false, false).unwrap();
+    let a = of(&run, 0);
+    write::write_file(&run.app, &a.1, Some(0), b"AAAA", false).unwrap();
+    run.open(0, mode(false), false, false).unwrap();
+    let b = of(&run, 1);
+    run.open(0, mode(true), false, false).unwrap();
+    let c = of(&run, 2);
+    write::write_file(&run.app, &c.1, None, b"x", false).unwrap();
+    let close = |real: u64| {
+        run.app.flush_file(real, 0).unwrap();
+        run.app.close_file(real).unwrap();
+    };
+    close(c.0);
+    write::write_file(&run.app, &b.1, Some(0), b"BBBBBB", false).unwrap();
+    close(a.0);
+    close(b.0);
+    assert_eq!(run.fake.look(&key(0)).unwrap().0, b"BBBBBB");
+}
+
+/// A file that was made and not written to is what its key holds, whatever others have made of that.
+#[test]
+fn what_was_made_and_not_written_to_is_what_others_make_of_it() {
+    for exclusive in [true, false] {
+        let mut run = Run::new(1);
+        let mode = Mode {
+            writes: true,
+            ..Mode::default()
+        };
+        run.open(0, mode, true, exclusive).unwrap();
+        assert_eq!(run.fake.look(&key(0)).unwrap().0, b"");
+        run.other_puts(0, b"theirs");
+        let (_, attributes) = run.look(0).unwrap();
+        assert_eq!(attributes.size, 6, "{exclusive}");
+        let real = run.model.open[0].real;
+        run.app.flush_file(real, 0).unwrap();
+        run.app.close_file(real).unwrap();
+        assert_eq!(run.fake.look(&key(0)).unwrap().0, b"theirs");
+    }
+}

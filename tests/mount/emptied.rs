@@ -228,6 +228,29 @@ impl Model {
         *current = current.filter(|current| *current != at);
     }
 
+    /// Stores once more what was put when it was made, if nothing was done with it since, and it is that still.
+    pub(super) fn sync_made(&mut self, file: usize, at: usize) {
+        let change = &mut self.changes[at];
+        let made = change.unsynced.take();
+        let is_made = made.is_some() && made == change.pin && !change.is_pending;
+        let was = made;
+        let Some(name) = self.files[file].name.filter(|_| is_made) else {
+            return;
+        };
+        let entry = self.live(name).cloned();
+        if let Some(Entry(id, value, end)) = entry.filter(|entry| Some(entry.0) == was) {
+            let is = self.put(name, value, end);
+            let of = |change: &&mut Change| change.pin == Some(id);
+            self.changes
+                .iter_mut()
+                .filter(of)
+                .for_each(|is_of| is_of.pin = Some(is));
+            let held = self.open.iter_mut().filter_map(|open| open.held.as_mut());
+            held.filter(|held| held.0 == id)
+                .for_each(|held| held.0 = is);
+        }
+    }
+
     /// Tells whether somebody has emptied it and written nothing.
     pub(super) fn is_idle(&self, at: usize) -> bool {
         let Change {

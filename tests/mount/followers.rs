@@ -16,7 +16,11 @@ impl Model {
         let changes: Vec<_> = changes
             .filter(|at| !self.changes[*at].is_given_up)
             .collect();
-        let stored = changes.into_iter().map(|at| self.store(file, at));
+        let mut store = |at| {
+            self.sync_made(file, at);
+            self.store(file, at)
+        };
+        let stored = changes.into_iter().map(&mut store);
         stored.fold(Ok(()), Result::and)
     }
 
@@ -33,6 +37,7 @@ impl Model {
                 return Ok(());
             }
         }
+        self.sync_made(file, at);
         let stored = self.store(file, at);
         if stored.is_err() && self.open[which].only_adds && owes > self.changes[at].stores {
             (self.open[which].owes, self.open[which].is_refused) = (0, true);
@@ -65,9 +70,10 @@ impl Model {
             }
         }
         if !only_adds {
+            let is_anew = self.open[which].is_anew;
             let change = &mut self.changes[own];
-            if !change.is_pending || change.is_given_up {
-                change.is_whole = self.open[which].is_anew;
+            if !change.is_pending || change.is_given_up || is_anew && change.draft.is_some() {
+                change.is_whole = is_anew;
             }
             return Ok(());
         }

@@ -37,6 +37,7 @@ pub(super) struct Change {
     writers: usize,
     stores: u64,
     is_given_up: bool,
+    unsynced: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,7 +101,6 @@ impl Model {
         self.last
     }
 
-    /// Returns the file of a name, whether anybody uses it or not.
     fn file(&mut self, name: usize) -> usize {
         let found = self.files.iter().position(|file| file.name == Some(name));
         found.unwrap_or_else(|| {
@@ -189,8 +189,8 @@ impl Model {
         let is_put = exclusive || !mode.truncates;
         if is_put {
             change.pin = Some(self.put(name, Vec::new(), None));
-            change.is_whole = false;
-            change.is_pending = !mode.appends;
+            change.unsynced = change.pin.filter(|_| !mode.appends);
+            (change.is_whole, change.is_pending) = (false, false);
             change.draft = change.draft.filter(|_| !mode.appends);
         }
         change.writers = 1;
@@ -277,7 +277,6 @@ impl Model {
             let is_same = was == change.pin;
             let is_idle = self.is_idle(at);
             let (value, end) = match (live, change.draft) {
-                // Who has emptied it has emptied another.
                 _ if is_idle && !self.is_still(change.pin, was) => {
                     self.leave(file, at);
                     return Ok(());
@@ -371,7 +370,9 @@ impl Model {
             let is_last = self.changes[at].writers == 1;
             // Anything but what was to be written anew is stored also where its writer was killed.
             let was_killed = was_killed && self.changes[at].is_whole && self.open[which].is_anew;
-            if self.changes[at].is_pending {
+            if !self.changes[at].is_pending {
+                self.sync_made(file, at);
+            } else {
                 let stores = self.changes[at].stores;
                 let is_refused = self.open[which].is_refused;
                 if !was_killed && (owes > stores || is_last || is_refused) {
