@@ -125,6 +125,7 @@ pub(super) fn hold(grant: &Arc<dyn Grant>, token: u64, asked: Duration) -> Resul
 /// A lock that is held, and asked for again and again until this is dropped.
 struct Lease {
     token: u64,
+    grant: Arc<dyn Grant>,
     shared: Arc<Shared>,
     /// Hears from the keeper when it has given the lock back, and whether it was held until then.
     given_back: Receiver<bool>,
@@ -168,6 +169,7 @@ impl Lease {
         let started = started.and_then(|_| os::spawn_without_signals(move || watched.watch()));
         let lease = Self {
             token,
+            grant: Arc::clone(&grant),
             shared,
             given_back,
         };
@@ -271,7 +273,10 @@ impl Guard for Lease {
 
     fn is_lost(&self) -> bool {
         let state = self.shared.state.lock();
-        state.is_lost || state.until <= os::since_boot()
+        let is_known = state.is_lost || state.until <= os::since_boot();
+        drop(state);
+        // A store that does not answer granted it until after now.
+        is_known || matches!(self.grant.keep(), Ok(false))
     }
 
     fn on_loss(&self, tell: OnLoss) {

@@ -93,6 +93,14 @@ mod linux {
             added.ok()
         }
 
+        /// Watches all directories above one: where another name is given to one of them, nothing happens in the
+        /// directory itself.
+        pub(crate) fn add_above(&self, dir: &Path) -> Vec<i32> {
+            let moves = WatchFlags::MOVE_SELF | WatchFlags::MASK_ADD | WatchFlags::ONLYDIR;
+            let add = |dir| inotify::add_watch(self.inotify.as_ref()?, dir, moves).ok();
+            dir.ancestors().skip(1).filter_map(add).collect()
+        }
+
         /// Tells whether whatever happens in a directory, and in those that were added, is told.
         pub(crate) fn sees(&self, dir: &Path) -> bool {
             // Its width is another on each processor.
@@ -109,7 +117,7 @@ mod linux {
             until: Option<Instant>,
             tell: &mut dyn FnMut(Happened<'_>),
         ) -> io::Result<()> {
-            let most = match self.is_blind.get() {
+            let most = match self.inotify.is_none() || self.is_blind.get() {
                 true => PAUSE,
                 false => LONGEST_WAIT,
             };
@@ -164,6 +172,10 @@ impl Watch {
 
     pub(crate) fn add(&self, _dir: &Path) -> Option<i32> {
         None
+    }
+
+    pub(crate) fn add_above(&self, _dir: &Path) -> Vec<i32> {
+        Vec::new()
     }
 
     pub(crate) fn sees(&self, _dir: &Path) -> bool {

@@ -45,7 +45,7 @@ pub trait Guard: Send {
         None
     }
 
-    /// Tells whether it is known that the lock is held no more, or may be another's.
+    /// Asks whether the lock is held no more, or may be another's. It is held where nobody can say.
     fn is_lost(&self) -> bool {
         false
     }

@@ -72,6 +72,9 @@ impl Watcher for FileWatcher {
             is_woken |= names.iter().flatten().any(is_its);
         });
         waited.or_cannot("watch", &self.dir)?;
+        // Nothing happens in a directory whose file system is detached (umount2(2), MNT_DETACH) while somebody has a
+        // file of it open: this process has.
+        is_woken |= !self.file.exists();
         let is_quiet = again.is_some_and(|again| again <= Instant::now());
         self.is_woken |= is_woken || is_quiet;
         self.again = match self.again {

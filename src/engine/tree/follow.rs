@@ -75,6 +75,9 @@ impl SpaceWatcher {
     fn begin(&mut self) {
         self.dirs.clear();
         self.root = self.root.or_else(|| self.identity());
+        for dir in self.watch.add_above(&self.space) {
+            self.dirs.insert(dir, Role::Above(Vec::new()));
+        }
         let space = self.space.clone();
         let above: Vec<_> = space.ancestors().collect();
         let nearest = || above.iter().position(|dir| dir.is_dir());

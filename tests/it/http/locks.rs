@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use kv::exit::Exit;
 use nix::sys::signal::Signal;
@@ -134,6 +136,35 @@ fn a_program_that_ends_after_its_lock_was_lost_did_not_succeed() {
     fs::write(kv.path("go"), "").unwrap();
     holder.end().ends(Exit::Program(125)).is_silent();
     assert!(is_told(&kv));
+}
+
+/// Nor did one that worked on an element, which is another's again.
+#[test]
+fn what_a_program_has_worked_on_without_its_lock_stays() {
+    let kv = Sandbox::new();
+    kv.run(["push", "q", "job"]).ends(Exit::Success);
+    for end in ["true", "exit 3"] {
+        let server = Server::of(&kv, &[]);
+        let mut work = through(&kv, &server, &["pop", "q", "--", "sh", "-c"]);
+        // It ends before it is asked for the lock anew.
+        work.arg(format!(
+            "echo >held; until [ -e go ]; do sleep 0.01; done; {end}"
+        ));
+        let work = Started::new(work);
+        until("it works", || kv.path("held").exists());
+        work.signal(Signal::SIGSTOP);
+        let server = again(&kv, server);
+        fs::write(kv.path("go"), "").unwrap();
+        thread::sleep(Duration::from_millis(100));
+        work.signal(Signal::SIGCONT);
+        work.end()
+            .ends(Exit::Program(125))
+            .complains(&["the lock of element", "was lost"]);
+        run(&kv, &server, &["items", "q"]).prints("job\n");
+        for name in ["held", "go"] {
+            fs::remove_file(kv.path(name)).unwrap();
+        }
+    }
 }
 
 /// A service that answers nothing any more tells nobody that a lock is over: the holder's clock does.

@@ -1,6 +1,7 @@
 //! `kv watch` on a directory: what the kernel tells, and what it does not.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use kv::exit::Exit;
 
 use super::Watching;
 use crate::harness::{KV, Ran, Sandbox, can_trace, until};
+use crate::machine::Mount;
 use crate::process::{Started, state};
 
 #[test]
@@ -167,5 +169,59 @@ fn keys_of_a_store_that_is_taken_away_are_not_gone() {
         ended
             .prints(format!("put\t{etag}\tk\n"))
             .complains(&["gone from its place"]);
+    }
+}
+
+/// Starts watches on stores in this directory, and waits until nothing more happens there.
+fn watches(kv: &Sandbox, dir: &Path, stores: &[(&str, &str)]) -> Vec<Watching> {
+    let watches = |(kind, name): &(&str, &str)| {
+        let store = format!("{kind}{}/{name}", dir.display());
+        let at = |args: &[&str]| {
+            let mut command = kv.kv(args);
+            command.env("KV_STORE", &store);
+            command
+        };
+        Ran::of(&mut at(&["put", "ready", ""])).ends(Exit::Success);
+        let options = [&[][..], &["--existing"]];
+        options.map(|options| {
+            let watching = Watching::of(at(&[&["watch", "--now"], options].concat()));
+            watching.next_of("put", "ready");
+            watching
+        })
+    };
+    let all: Vec<_> = stores.iter().flat_map(watches).collect();
+    // After the last change SQLite is looked at for 4 s more.
+    thread::sleep(Duration::from_secs(5));
+    all
+}
+
+/// The directory in which something is watched keeps its name, and nothing happens in it.
+#[test]
+fn that_a_directory_far_above_has_another_name_is_seen() {
+    let kv = Sandbox::new();
+    let dir = kv.path("far/above/it");
+    fs::create_dir_all(&dir).unwrap();
+    let watches = watches(&kv, &dir, &[("", "store"), ("sqlite:", "db")]);
+    fs::rename(kv.path("far"), kv.path("away")).unwrap();
+    for watching in watches {
+        assert_eq!(watching.ends().code(), Some(5));
+    }
+    assert!(!kv.path("far").exists());
+}
+
+/// A file system that is detached lasts as long as somebody has a file of it open: here the watches on the database.
+#[test]
+fn a_disk_that_is_unmounted_is_seen() {
+    for store in [("", "store"), ("sqlite:", "db")] {
+        let kv = Sandbox::new();
+        let Some(disk) = Mount::tmpfs(&kv, "size=16m") else {
+            return;
+        };
+        let watches = watches(&kv, &kv.path("mount"), &[store]);
+        drop(disk);
+        for watching in watches {
+            assert_eq!(watching.ends().code(), Some(5));
+        }
+        assert!(fs::read_dir(kv.path("mount")).unwrap().next().is_none());
     }
 }
