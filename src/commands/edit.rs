@@ -3,10 +3,12 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use nix::sys::signal::Signal;
 use serde::de::IgnoredAny;
 use tempfile::TempDir;
 
@@ -45,7 +47,15 @@ pub(super) fn run(args: &EditArgs, session: &mut Session<'_>) -> Result<Exit> {
     let is_same = edited == text;
     if !status.success() {
         let why = anyhow!("cannot edit `{key}`: the editor ended with {status}; nothing is stored");
-        return Err(if is_same { why } else { draft.keep(why) });
+        let why = if is_same { why } else { draft.keep(why) };
+        // What the terminal has sent is for kv as well, as it is for git: a loop of the shell is to end.
+        return match status.signal().map(Signal::try_from) {
+            Some(Ok(signal @ (Signal::SIGINT | Signal::SIGQUIT))) => {
+                session.complain(why);
+                Ok(Exit::Signal(signal as u8))
+            }
+            _ => Err(why),
+        };
     }
     let new = match args.hex {
         true => match bytes(&edited) {

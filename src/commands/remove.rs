@@ -1,6 +1,6 @@
 //! `kv remove`: removes keys.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Result, bail};
@@ -204,26 +204,31 @@ impl<'a> Request<'a> {
 }
 
 fn read_keys(end: u8) -> Result<Vec<Key>> {
-    let mut bytes = Vec::new();
-    let read = RawStdin.read_to_end(&mut bytes);
-    read.or_cannot("read", "standard input".as_ref())?;
-    if bytes.last() == Some(&end) {
-        bytes.pop();
-    } else if bytes.is_empty() {
-        return Ok(Vec::new());
-    }
+    let mut stdin = BufReader::new(RawStdin);
     let mut keys = Vec::new();
-    for (number, record) in bytes.split(|&b| b == end).enumerate() {
-        match Key::new(record.to_vec()) {
+    loop {
+        // What is longer is no key, however it goes on.
+        let mut record = Vec::new();
+        (&mut stdin)
+            .take(key::MAX_KEY_LEN as u64 + 1)
+            .read_until(end, &mut record)
+            .or_cannot("read", "standard input".as_ref())?;
+        if record.is_empty() {
+            return Ok(keys);
+        }
+        if record.last() == Some(&end) {
+            record.pop();
+        }
+        match Key::new(record) {
             Ok(key) => keys.push(key),
             Err(why) => {
                 let what = if end == 0 { "record" } else { "line" };
-                let where_ = format!("invalid key in {what} {} of standard input", number + 1);
+                let number = keys.len() + 1;
+                let where_ = format!("invalid key in {what} {number} of standard input");
                 bail!(UsageError(format!("{where_}: {why}; nothing was removed")));
             }
         }
     }
-    Ok(keys)
 }
 
 fn would_remove(args: &Request<'_>, session: &mut Session<'_>, key: &Key) -> Result<bool> {

@@ -198,6 +198,21 @@ fn json_is_known_by_the_name_of_the_file() {
     }
 }
 
+/// A loop of the shell ends at Ctrl-C where its command dies of the signal.
+#[test]
+fn kv_dies_of_what_the_editor_died_of() {
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    for signal in [2, 3] {
+        edit(&kv, &["k"], &format!("kill -{signal} $$; :"))
+            .ends(Exit::Signal(signal))
+            .prints("")
+            .complains(&["cannot edit `k`", "nothing is stored"]);
+    }
+    kv.holds("k", "v");
+    leaves_nothing(&kv);
+}
+
 #[test]
 fn a_person_edits_in_vi() {
     if !has_program("tmux") || !has_program("vi") {
