@@ -229,6 +229,7 @@ pub(super) fn must_have_room(config: &Config, from: u64, to: u64) -> Answer<()> 
     let room = os::disk_space(disk).map_err(|_| Errno::EIO)?;
     // An entry takes a block for less.
     match gap.max(room.block) > room.usable() {
+        _ if room.is_read_only && config.disk.is_some() => Err(Errno::EROFS),
         true => Err(Errno::ENOSPC),
         false => Ok(()),
     }

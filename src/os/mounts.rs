@@ -147,13 +147,16 @@ pub(crate) struct DiskSpace {
     pub(crate) available: u64,
     /// How many files there can be, and how many more.
     pub(crate) files: (u64, u64),
+    /// Of what is free, what not even root may take.
+    kept_back: u64,
+    pub(crate) is_read_only: bool,
 }
 
 impl DiskSpace {
     /// Returns how many bytes this user may still write: 0 where there can be no more files.
     pub(crate) fn usable(&self) -> u64 {
         let blocks = match rustix::process::geteuid().is_root() {
-            true => self.free,
+            true => self.free.saturating_sub(self.kept_back),
             false => self.available,
         };
         match self.files {
@@ -172,14 +175,36 @@ fn nearest(path: &Path) -> &Path {
 
 /// Tells how much room the disk of a path has.
 pub(crate) fn disk_space(path: &Path) -> io::Result<DiskSpace> {
-    let told = rustix::fs::statvfs(nearest(path))?;
+    let there = nearest(path);
+    let told = rustix::fs::statvfs(there)?;
+    // A system call less wherever there is room.
+    let kept_back = (told.f_bavail == 0).then(|| kept_back(there)).flatten();
     Ok(DiskSpace {
         block: told.f_frsize.max(1),
         blocks: told.f_blocks,
         free: told.f_bfree,
         available: told.f_bavail,
         files: (told.f_files, told.f_ffree),
+        kept_back: kept_back.unwrap_or(0),
+        is_read_only: told.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
     })
+}
+
+/// Returns how many blocks ext4 keeps for what it has to write itself, which it tells as free (ext4(5),
+/// `reserved_clusters`).
+#[cfg(target_os = "linux")]
+fn kept_back(path: &Path) -> Option<u64> {
+    let device = rustix::fs::stat(path).ok()?.st_dev;
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let disk = std::fs::read_link(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    let kept = Path::new("/sys/fs/ext4").join(disk.file_name()?);
+    let told = std::fs::read_to_string(kept.join("reserved_clusters")).ok()?;
+    told.trim().parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kept_back(_path: &Path) -> Option<u64> {
+    None
 }
 
 /// Tells whether nothing at a path can be changed: its file system is read-only, or this user may write neither

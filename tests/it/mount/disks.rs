@@ -45,6 +45,13 @@ impl Disk {
         assert!(status.unwrap().success());
     }
 
+    #[track_caller]
+    fn remount(&self, how: &str) {
+        let mut remount = Command::new("mount");
+        remount.args(["-o", &format!("remount,{how}")]);
+        assert!(remount.arg(&self.at).status().unwrap().success());
+    }
+
     /// Runs something with the store mounted.
     #[track_caller]
     fn mounted<T>(&self, test: impl FnOnce() -> T) -> T {
@@ -137,12 +144,7 @@ fn a_store_on_a_disk_that_is_read_only_is_mounted_so() {
         return;
     };
     disk.run(&["put", "k", "v"]);
-    let remount = |how: &str| {
-        let mut remount = Command::new("mount");
-        remount.args(["-o", &format!("remount,{how}")]);
-        assert!(remount.arg(&disk.at).status().unwrap().success());
-    };
-    remount("ro");
+    disk.remount("ro");
     let dir = disk.kv.path("mnt/default");
     let (written, read) = disk.mounted(|| {
         let written = [
@@ -155,7 +157,7 @@ fn a_store_on_a_disk_that_is_read_only_is_mounted_so() {
         ];
         (written, fs::read(dir.join("k")))
     });
-    remount("rw");
+    disk.remount("rw");
     let is_refused = |done: &io::Result<()>| {
         let err = done.as_ref().unwrap_err();
         err.raw_os_error() == Some(Errno::ROFS.raw_os_error())
@@ -163,6 +165,28 @@ fn a_store_on_a_disk_that_is_read_only_is_mounted_so() {
     assert!(written.iter().all(is_refused), "{written:?}");
     assert_eq!(read.unwrap(), b"v");
     disk.mounted(|| fs::write(dir.join("k"), "w").unwrap());
+}
+
+/// As ext4 does where it has found an error.
+#[test]
+fn a_disk_that_becomes_read_only_is_told_before_a_file_is_closed() {
+    let Some(disk) = Disk::new() else {
+        return;
+    };
+    disk.run(&["put", "k", "v"]);
+    let dir = disk.kv.path("mnt/default");
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(&dir);
+        command.stderr(Stdio::null()).status().unwrap()
+    };
+    let (ran, read) = disk.mounted(|| {
+        disk.remount("ro");
+        let ran = ["echo x > new", "echo x > k", ": > k", "echo x >> k"].map(shell);
+        (ran, fs::read(dir.join("k")))
+    });
+    assert!(ran.iter().all(|status| !status.success()), "{ran:?}");
+    assert_eq!(read.unwrap(), b"v");
 }
 
 #[test]
