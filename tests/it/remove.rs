@@ -287,3 +287,17 @@ pub fn the_published_collision_is_refused() {
     }
     kv.holds("a", "a");
 }
+
+/// What is longer than any key is not read to its end, and a line on standard error has 4 KiB at most.
+#[test]
+fn what_is_too_long_is_neither_read_nor_shown_whole() {
+    let kv = with(&["a"]);
+    let long = vec![b'x'; 8 * 1024 * 1024];
+    kv.feed(["remove", "--stdin"], &long)
+        .ends(Exit::Usage)
+        .complains(&["invalid key in line 1", "nothing was removed"]);
+    let ran = kv.feed(["batch"], &[&long[..100_000], b"\n"].concat());
+    let told = ran.ends(Exit::Usage).stderr_text();
+    assert!((1..=4096).contains(&told.len()), "{}", told.len());
+    assert!(told.contains(" … "));
+}

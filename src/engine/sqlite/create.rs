@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
-use rustix::fs::{CWD, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, OFlags, openat, unlinkat};
 
 use crate::engine::path::sync_path;
 use crate::os;
@@ -85,13 +85,15 @@ fn link_store(path: &Path, dir: &Path, mode: u32) -> io::Result<()> {
     os::name(&file, path)
 }
 
-/// Makes a file of this mode in a directory, whatever the umask is.
+/// Makes a file of this mode in a directory, whatever the umask is. Where that cannot be, there is none.
 pub(super) fn make(dir: impl AsFd, path: &Path, mode: u32) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let made = openat(dir, path, flags, os::mode(mode)).map_err(io::Error::from);
+    let made = openat(&dir, path, flags, os::mode(mode)).map_err(io::Error::from);
     let file = File::from(made.map_err(|err| os::explain_full(err, path))?);
     if file.metadata()?.mode() & 0o777 != mode {
-        os::set_mode(&file, os::mode(mode))?;
+        os::set_mode(&file, os::mode(mode)).inspect_err(|_| {
+            _ = unlinkat(&dir, path, AtFlags::empty());
+        })?;
     }
     Ok(file)
 }

@@ -78,7 +78,7 @@ impl Tree {
             };
             let locks = match lock_all(&space, patience, last.take())? {
                 Locked::All(locks) => locks,
-                Locked::Some(lock) => {
+                Locked::NotAll(lock) => {
                     last = lock;
                     tries.again(|| space.path())?;
                     continue;
@@ -107,7 +107,7 @@ impl Tree {
 enum Locked {
     All(Vec<Lock>),
     /// Somebody had this one, and none of the others is held any more; or a file of one is no longer at its path.
-    Some(Option<(String, Lock)>),
+    NotAll(Option<(String, Lock)>),
 }
 
 /// Takes all locks of a namespace: gc's, which may be held for long, those that programs have taken by name, its
@@ -137,7 +137,7 @@ fn lock_all(
                 true => match take(Patience::none()) {
                     Err(StoreError::Busy { .. }) => {
                         locks.clear();
-                        return Ok(Locked::Some(take(patience)?.map(|lock| (below, lock))));
+                        return Ok(Locked::NotAll(take(patience)?.map(|lock| (below, lock))));
                     }
                     taken => taken?,
                 },
@@ -145,7 +145,7 @@ fn lock_all(
             };
             match taken {
                 Some(lock) => _ = locks.insert(below, lock),
-                None => return Ok(Locked::Some(None)),
+                None => return Ok(Locked::NotAll(None)),
             }
         }
     }
