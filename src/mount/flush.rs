@@ -380,18 +380,12 @@ impl App {
         };
         let expiry = state.expiry.take();
         let expired = expiry.map(|expiry| store.expire(namespace, key, expiry, clock));
-        // Who has it open beside goes on with what it is now, if that is what they hold and what was added. A service
-        // does not tell what it has added to, and another value may be as long.
-        let size = found.size + state.tail.len();
-        let (was, is) = etags.unzip();
-        let was = was.unwrap_or(Some(found.etag));
+        // Who has it open beside goes on with what it is now, if that is what they hold and what was added.
         let next = |held: &Reader| {
+            let (was, is) = etags?;
             let is_of = held.pin().etag == was && !held.is_mixed();
             let now = is_of.then(|| Reader::open(self, namespace, key).ok()?);
-            now?.filter(|now| match is {
-                Some(is) => now.pin().etag == Some(is),
-                None => now.stat().0 == size,
-            })
+            now?.filter(|now| now.pin().etag == Some(is))
         };
         follow::part(inode, buffer, state, next);
         expired.transpose()?;

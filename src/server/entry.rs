@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::exit::Exit;
 use crate::store::{Condition, Entry, Etag, Meta, Put, Source, StoreError, Value};
-use crate::wire::http::answer::FAILED;
+use crate::wire::http::answer::{FAILED, WAS};
 use crate::wire::json;
 use crate::wire::text::escape;
 use crate::wire::time::{rfc3339, rfc3339_deadline};
@@ -277,6 +277,14 @@ fn describe(headers: &mut HeaderMap, meta: &Meta) {
         (header::CONTENT_TYPE, "application/octet-stream"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// Says which etags an entry had, if there was one, and has.
+pub(super) fn set_etags(headers: &mut HeaderMap, was: Option<Etag>, is: Etag) {
+    set_etag(headers, is);
+    if let Some(was) = was {
+        set(headers, HeaderName::from_static(WAS), format!("\"{was}\""));
     }
 }
 

@@ -125,11 +125,13 @@ async fn append(app: &Arc<App>, at: At, body: RequestBody) -> Answer {
         if there.saturating_add(addition.len() as u64) > most {
             return Ok(Err(Refusal::too_large(most)));
         }
-        store.append(namespace, key, &addition, clock)?;
-        Ok(Ok(()))
+        Ok(Ok(store.append(namespace, key, &addition, clock)?))
     };
-    app.change(work).await??;
-    Ok(empty(StatusCode::NO_CONTENT))
+    let mut response = empty(StatusCode::NO_CONTENT);
+    if let Some((was, is)) = app.change(work).await?? {
+        entry::set_etags(response.headers_mut(), was, is);
+    }
+    Ok(response)
 }
 
 async fn take(app: &Arc<App>, at: At) -> Answer {

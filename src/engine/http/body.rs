@@ -143,7 +143,7 @@ impl Client {
                 Some(time) => Some(read_rfc3339_deadline(time)?),
             };
             Some(Meta {
-                etag: self.etag_of(headers)?,
+                etag: self.etag_of(headers, "etag")?,
                 modified: read_rfc3339(text("kv-modified")?)?,
                 expires,
                 size: text("content-length")?.parse().ok()?,
@@ -152,9 +152,9 @@ impl Client {
         read().ok_or_else(|| self.no_service("its answer lacks what is known of an entry"))
     }
 
-    /// Reads the etag, which stands in quotes.
-    pub(super) fn etag_of(&self, headers: &HeaderMap) -> Option<Etag> {
-        let text = headers.get("etag")?.to_str().ok()?;
+    /// Reads the etag in a header, which stands in quotes.
+    pub(super) fn etag_of(&self, headers: &HeaderMap, name: &str) -> Option<Etag> {
+        let text = headers.get(name)?.to_str().ok()?;
         text.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
     }
 

@@ -8,6 +8,7 @@ use crate::store::{
     Clock, Condition, End, Entries, Entry, Etag, Expiry, Key, Listing, Lists, Meta, Namespace, Put,
     Result, Selection, Source, StoreError, Time, modify,
 };
+use crate::wire::http::answer::WAS;
 use crate::wire::http::millis;
 use crate::wire::http::request::{OnKey, OnNamespace};
 use crate::wire::listed;
@@ -129,7 +130,7 @@ impl Entries for Http {
                 if let Some(was_there) = put.was_there {
                     *was_there = reply.code != StatusCode::CREATED;
                 }
-                let etag = self.client.etag_of(&reply.headers);
+                let etag = self.client.etag_of(&reply.headers, "etag");
                 let no_service = || self.client.no_service("its answer has no etag");
                 return etag.map(Some).ok_or_else(no_service);
             }
@@ -223,8 +224,10 @@ impl Entries for Http {
         }
         let ask = Ask::on_key(namespace, key, OnKey::Append);
         let behind_key = [ask.body, addition].concat();
-        self.done(self.client.ask_with(&ask, &behind_key)?)?;
-        Ok(None)
+        let reply = self.client.ask_with(&ask, &behind_key)?;
+        let headers = reply.ok_or_else(|| self.nothing_to_refuse())?.headers;
+        let was = self.client.etag_of(&headers, WAS);
+        Ok(self.client.etag_of(&headers, "etag").map(|is| (was, is)))
     }
 
     fn scan<'a>(

@@ -16,6 +16,9 @@ pub const STATUS: &str = "kv-status";
 /// The header of a value that was taken out of the store though its removal may not last: what failed, for people.
 pub const FAILED: &str = "kv-failed";
 
+/// The header of what was added to a value: the etag of what it was added to, if that was there.
+pub const WAS: &str = "kv-was";
+
 /// What a service says that lets nobody change anything, with the code 403.
 pub const READ_ONLY: &str = "this service is read-only";
 

@@ -110,8 +110,12 @@ fn each_verb_is_one_step() {
         .holds("-4\n");
     assert_eq!(kv.field("expires", "n"), "never");
     post("/n", "op=incr&by=x", b"").refuses(400, Exit::Usage);
-    post("/t", "op=append", b"ab").is(204);
-    post("/t", "op=append", b"c").is(204);
+    let made = post("/t", "op=append", b"ab").is(204);
+    assert_eq!(made.header("kv-was"), None);
+    let added = post("/t", "op=append", b"c").is(204);
+    assert_eq!(added.header("kv-was"), made.header("etag"));
+    let etag = format!("\"{}\"", kv.field("etag", "t"));
+    assert_eq!(added.header("etag"), Some(&*etag));
     post("/t", "op=incr", b"").refuses(409, Exit::Failure);
     post("/t", "op=put&if_value=ab", b"x").refuses(412, Exit::No);
     post("/t", "op=put&if_value=a%62c", b"x+y").is(204);
