@@ -82,7 +82,8 @@ impl App {
 
     /// Returns what is told of a file that is gone and still open.
     fn open_attributes(&self, number: u64, open: &[Arc<Handle>]) -> Answer<Attributes> {
-        let inode = self.files.lock().numbered(number).ok_or(Errno::ENOENT)?;
+        // The kernel looks once more for the name, which is another file's by now, or nothing's.
+        let inode = self.files.lock().numbered(number).ok_or(Errno::ESTALE)?;
         if let Some(file) = inode.name()
             && let Some(attributes) = self.file_attributes(&file)?
         {

@@ -10,11 +10,10 @@ use fuser::Errno;
 use crate::store::{Etag, Time};
 
 use super::buffer::{Buffer, Kind, Pin, State};
-use super::find::Attributes;
 use super::inode::{Handle, Inode, Mode};
-use super::nodes::{FullKey, Node};
+use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, beside, told};
+use super::{Answer, App, beside};
 
 /// Lets who only reads the entry that a buffer was made of see what becomes of it, as it is about to be changed;
 /// as it is emptied in place (`empties`), all who read it by a number of who shares it. Who shares a buffer that
@@ -347,44 +346,4 @@ pub(super) fn move_to(app: &App, handle: &Handle, from: &Arc<Buffer>, to: &Arc<B
     handle.owes.store(0, SeqCst);
     from.state().writers -= 1;
     retire(app, &handle.inode, from);
-}
-
-/// Returns the number by which the kernel is told of what was found, once more. A file that others
-/// have open and hold something else of is theirs alone: it is told what they hold, and has no name.
-pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
-    let number = app.nodes.lock().find(node);
-    let inode = number.and_then(|number| app.files.lock().numbered(number));
-    if let (Some(number), Some(inode), Node::File(file)) = (number, inode, node) {
-        let found = (found.size, found.modified);
-        if inode.handles_by(number).any(|is| is.holds_other(found)) {
-            app.in_turn(file, |inode| {
-                detach(app, number, inode, node);
-                Ok(())
-            })?;
-        }
-    }
-    Ok(told::found(app, node, (found.size, found.modified)))
-}
-
-/// Takes the name of a number away if it is open and what is held of it is not what the file is now, unless
-/// somebody has locked it. It is the file's turn.
-fn detach(app: &App, number: u64, inode: &Inode, node: &Node) {
-    let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
-    let is_all = pending
-        .as_ref()
-        .is_some_and(|is| is.snapshot().draft.is_some());
-    let etag = match inode.name().filter(|_| !is_all) {
-        Some((namespace, key)) => app.look(&namespace, &key).ok().flatten(),
-        None => None,
-    };
-    let etag = etag.map(|meta| meta.etag);
-    let is_of_now = |handle: &Arc<Handle>| {
-        let shown = handle.shown().filter(|is| is.snapshot().is_pending);
-        let is_shown = shown.as_ref().map(Arc::as_ptr) == pending.as_ref().map(Arc::as_ptr);
-        is_shown && (is_all || handle.pin().and_then(|pin| pin.etag) == etag)
-    };
-    let mut open = inode.handles_by(number);
-    if open.any(|is| is.is_apart() || is.holds() && !is_of_now(&is)) && !app.is_locked(number) {
-        app.nodes.lock().detach(number, node);
-    }
 }

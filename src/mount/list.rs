@@ -15,7 +15,7 @@ use super::dir_index::Freshness;
 use super::find::{Attributes, BELIEVED};
 use super::names::{self, Step};
 use super::nodes::{FullKey, Node};
-use super::{Answer, App, follow};
+use super::{Answer, App, told};
 
 /// So many keys of one directory are passed over one by one before the rest of it is leapt over.
 const LEAP: u32 = 256;
@@ -233,7 +233,7 @@ impl App {
                 },
                 (dir, None) => self.dir_attributes(dir),
             };
-            let number = follow::tell(self, &node, &attributes)?;
+            let number = told::tell(self, &node, &attributes)?;
             let told = self.file_attr(number, &attributes);
             let (ino, name) = (INodeNo(number), OsStr::from_bytes(&name));
             is_end = false;

@@ -112,6 +112,9 @@
 //!                                  that, and else with what it was, as where its writer was killed
 //! ```
 //!
+//! Who opens what others have replaced since the kernel looked for its name is told ESTALE, once, where somebody has
+//! another entry open by that number, or it has lost its name: the kernel looks again, and finds another.
+//!
 //! So what fstat(2) tells of a descriptor is what it reads: the kernel asks for a number, and all who hold
 //! something by one hold the same. Who holds nothing is told what the file is, and reads that if
 //! it only reads, also where that was told to who looked for the name: the kernel believes it for a tick. Only who adds to

@@ -57,17 +57,10 @@ impl App {
             let nodes = self.nodes.lock();
             (nodes.node(number), nodes.last_node(number))
         };
-        // Asked here, as the table of files stays locked for as long as a condition's branch.
         let open = self.files.lock().numbered(number);
-        if node.is_none()
-            && let Some(inode) = open
-        {
+        if let Some(inode) = open.filter(|_| node.is_none()) {
             let _turn = inode.turn.lock();
-            // Who looks for it finds it by another number by now.
-            return match mode.is_first && inode.name().is_some() {
-                true => Err(Errno::ESTALE),
-                false => self.open_inode(number, &inode, mode),
-            };
+            return self.open_inode(number, &inode, mode);
         }
         // Another file may have taken the name since the kernel looked.
         let node = node.or(last).ok_or(Errno::ESTALE)?;
@@ -75,8 +68,13 @@ impl App {
         self.in_turn(&file, |inode| self.open_inode(number, inode, mode))
     }
 
-    /// Opens a file in its turn.
+    /// Opens a file in its turn. Who looks for what has a name finds it by another number, where this one lost it
+    /// before or while the turn was waited for.
     fn open_inode(&self, number: u64, inode: &Arc<Inode>, mode: Mode) -> Answer<u64> {
+        let is_named = || self.nodes.lock().node(number).is_some();
+        if mode.is_first && inode.name().is_some() && !is_named() {
+            return Err(Errno::ESTALE);
+        }
         let opened = self.buffer_for(number, inode, mode)?;
         Ok(self.add_handle(number, inode, opened, mode))
     }
@@ -106,11 +104,12 @@ impl App {
             true => (self.pin(inode)?, None),
             false => {
                 let (namespace, key) = inode.name().ok_or(Errno::ESTALE)?;
-                let mut reader = self.answer_of(&key, Reader::open(self, &namespace, &key))?;
+                let open = || self.answer_of(&key, Reader::open(self, &namespace, &key));
+                let mut reader = open()?;
                 for _ in 0..LOOKS {
                     if reader.is_none() {
                         thread::sleep(PAUSE);
-                        reader = self.answer_of(&key, Reader::open(self, &namespace, &key))?;
+                        reader = open()?;
                     }
                 }
                 let reader = reader.ok_or(Errno::ESTALE)?;
@@ -119,6 +118,7 @@ impl App {
             }
         };
         let pin = pin.ok_or(Errno::ESTALE)?;
+        told::must_be_one(self, (number, inode), mode, pin.etag)?;
         if pending.is_some() || !mode.writes {
             return Ok((pending, reader));
         }

@@ -213,12 +213,26 @@ impl App {
             self.answer(self.judge(&files.0))?;
             moves.push(files);
         }
+        let is_kept = self
+            .memory
+            .lock()
+            .dirs_below(from.0, from.1)
+            .next()
+            .is_some();
+        let mut is_gone = !from.1.is_empty() && !is_kept;
         for (old, new) in moves {
             match self.rename_file(&old, &new, false) {
-                // It is gone.
+                // Others have moved or removed it since.
                 Err(err) if err == Errno::ENOENT => {}
-                done => done?,
+                done => {
+                    done?;
+                    is_gone = false;
+                }
             }
+        }
+        // As where another mount has renamed the directory.
+        if is_gone {
+            return Err(Errno::ENOENT);
         }
         self.memory.lock().move_dirs(from, to);
         let dirs = self.nodes.lock().below(from.0, from.1);

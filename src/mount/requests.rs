@@ -20,7 +20,7 @@ use crate::store::Time;
 use super::change::SetAttr;
 use super::inode::Mode;
 use super::replies::{APPEND, DSYNC, EXCLUSIVE, empty, mode_of, opened, sized};
-use super::{App, follow, told, write};
+use super::{App, told, write};
 
 /// Bytes that are written by one request at most.
 const MAX_WRITE: u32 = 1 << 20;
@@ -66,7 +66,7 @@ impl Filesystem for Requests {
         let parent = self.app.nodes.lock().node(parent.0).ok_or(Errno::ENOENT);
         let found = parent.and_then(|parent| {
             let (node, attributes) = self.app.find(&parent, name)?;
-            Ok((follow::tell(&self.app, &node, &attributes)?, attributes))
+            Ok((told::tell(&self.app, &node, &attributes)?, attributes))
         });
         if found.is_err() {
             // Who has looked again for it opens nothing.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use fuser::INodeNo;
+use fuser::{Errno, INodeNo};
 
 use crate::os::Writer;
-use crate::store::Time;
+use crate::store::{Etag, Time};
 
 use super::find::Attributes;
-use super::inode::Handle;
+use super::inode::{Handle, Inode, Mode};
 use super::nodes::Node;
 use super::{Answer, App};
 
@@ -139,6 +139,64 @@ pub(super) fn attributes(
         }
     }
     Ok(told)
+}
+
+/// Returns the number by which the kernel is told of what was found, once more. A file that others
+/// have open and hold something else of is theirs alone: it is told what they hold, and has no name.
+pub(super) fn tell(app: &App, node: &Node, found: &Attributes) -> Answer<u64> {
+    let number = app.nodes.lock().find(node);
+    let inode = number.and_then(|number| app.files.lock().numbered(number));
+    if let (Some(number), Some(inode), Node::File(file)) = (number, inode, node) {
+        let is_other = |is: Arc<Handle>| is.holds_other((found.size, found.modified));
+        if inode.handles_by(number).any(is_other) {
+            app.in_turn(file, |inode| {
+                let now = app.look(&file.0, &file.1).ok().flatten();
+                detach(app, (number, inode), node, now.map(|meta| meta.etag));
+                Ok(())
+            })?;
+        }
+    }
+    Ok(self::found(app, node, (found.size, found.modified)))
+}
+
+/// Lets the kernel look again for a file that is about to be opened as this entry, where those who have it open by
+/// that number hold another: others have replaced it since the kernel looked, and has memory for one value by a
+/// number. It is the file's turn.
+pub(super) fn must_be_one(
+    app: &App,
+    (number, inode): (u64, &Inode),
+    mode: Mode,
+    etag: Option<Etag>,
+) -> Answer<()> {
+    let found = inode.last.lock().filter(|_| mode.is_first);
+    let is_other = |is: Arc<Handle>| found.is_some_and(|found| is.holds_other(found));
+    let is_other = inode.handles_by(number).any(is_other);
+    let node = app.nodes.lock().node(number).filter(|_| is_other);
+    match node.is_some_and(|node| detach(app, (number, inode), &node, etag)) {
+        true => Err(Errno::ESTALE),
+        false => Ok(()),
+    }
+}
+
+/// Takes the name of a number away if it is open and what is held of it is not what the file is now, this entry or
+/// what is pending, unless somebody has locked it. It is the file's turn.
+fn detach(app: &App, (number, inode): (u64, &Inode), node: &Node, etag: Option<Etag>) -> bool {
+    let pending = inode.buffer().filter(|is| is.snapshot().is_pending);
+    let is_all = pending
+        .as_ref()
+        .is_some_and(|is| is.snapshot().draft.is_some());
+    let is_of_now = |handle: &Arc<Handle>| {
+        let shown = handle.shown().filter(|is| is.snapshot().is_pending);
+        let is_shown = shown.as_ref().map(Arc::as_ptr) == pending.as_ref().map(Arc::as_ptr);
+        is_shown && (is_all || handle.pin().and_then(|pin| pin.etag) == etag)
+    };
+    let mut open = inode.handles_by(number);
+    let is_other = open.any(|is| is.is_apart() || is.holds() && !is_of_now(&is));
+    let is_free = is_other && !app.is_locked(number);
+    if is_free {
+        app.nodes.lock().detach(number, node);
+    }
+    is_free
 }
 
 /// Returns the number by which the kernel is told of what was found, which it believes for a tick also where fstat(2)

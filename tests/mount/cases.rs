@@ -202,25 +202,6 @@ fn what_is_being_stored_is_told_of_once() {
     assert_eq!(run.app.read_file(&of(0), (0, 9), false).unwrap(), b"00W");
 }
 
-/// It would have another number than who looks for it, and the kernel keeps locks by that.
-#[test]
-fn who_opens_what_has_another_number_since_it_was_found_looks_again() {
-    let mut run = Run::new(1);
-    let mode = Mode {
-        writes: true,
-        thread: THREAD,
-        ..Mode::default()
-    };
-    run.other_puts(0, b"value");
-    run.open(0, mode, false, false).unwrap();
-    let number = run.model.open[0].number;
-    run.fake.pass(Duration::from_secs(1));
-    run.other_puts(0, b"another");
-    run.look(0);
-    let opened = run.app.open_file(number, mode);
-    assert_eq!(opened.unwrap_err(), Errno::ESTALE);
-}
-
 /// What they opened first has gone since: to look again is no step of who adds.
 #[test]
 fn who_only_adds_is_refused_where_another_has_looked_again_for_what_was_removed() {

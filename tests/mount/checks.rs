@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::super::find::Attributes;
 use super::super::model::Open;
-use super::super::{follow, told};
+use super::super::told;
 use super::{NAMES, Run, THREAD, key};
 
 impl Run {
@@ -19,10 +19,26 @@ impl Run {
                 _ = self.look(name);
             }
         }
+        self.check_pages(step);
         for which in 0..self.model.open.len() {
             if !self.model.open[which].mode.only_writes {
                 self.check_read(step, which);
             }
+        }
+    }
+
+    /// Pages of memory are of a number: who reads by it holds what others hold who do.
+    fn check_pages(&self, step: usize) {
+        let of = |which: usize| {
+            let open = &self.model.open[which];
+            let sees = !open.mode.writes && !open.went_on && !open.waits;
+            let held = self.model.peek(which).unwrap_or_default();
+            (sees && !held.is_empty()).then_some((open.number, held))
+        };
+        let all: Vec<_> = (0..self.model.open.len()).filter_map(of).collect();
+        for (number, held) in &all {
+            let other = all.iter().find(|(of, other)| of == number && other != held);
+            assert_eq!(other, None, "step {step}: {number} is {held:?}");
         }
     }
 
@@ -140,7 +156,7 @@ impl Run {
         self.model.is_shown(name);
         let dir = self.app.nodes.lock().node(self.dir).unwrap();
         let (node, told) = self.app.find(&dir, OsStr::new(NAMES[name])).ok()?;
-        let number = follow::tell(&self.app, &node, &told).unwrap();
+        let number = told::tell(&self.app, &node, &told).unwrap();
         // The kernel asks once more only where a tick has passed.
         if self.below(2) == 0 {
             let seen = told::attributes(&self.app, number, None, THREAD).unwrap();

@@ -133,11 +133,27 @@ impl Model {
                 change,
                 mode,
                 only_adds,
+                ref held,
                 ..
             } = self.open[which];
+            // What is added behind another value than somebody holds is no one file to them.
+            let is_known = change.is_some_and(|at| self.changes[at].draft.is_some());
+            let live = self.files[file].name.and_then(|name| self.live(name));
+            let is_other = |held: &Entry| live.is_none_or(|live| live.0 != held.0);
+            let is_other = !is_known && held.as_ref().is_some_and(is_other);
             let is_current = self.files[file].current == change;
             let is_led = only_adds || is_written && (!mode.writes || is_current);
-            is_led || self.held(which).is_none_or(|held| held.is_empty())
+            !is_other && (is_led || self.held(which).is_none_or(|held| held.is_empty()))
+        })
+    }
+
+    /// Tells whether somebody who can change a name holds nothing of it.
+    pub(in super::super) fn is_nothing_to_a_writer(&self, name: usize) -> bool {
+        let mut all = 0..self.open.len();
+        all.any(|which| {
+            let open = &self.open[which];
+            let is_of = self.files[open.file].name == Some(name) && open.mode.writes;
+            is_of && !open.mode.appends && self.peek(which).is_ok_and(|held| held.is_empty())
         })
     }
 

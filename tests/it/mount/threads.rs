@@ -297,3 +297,33 @@ fn of_several_who_rename_a_file_one_does() {
         },
     );
 }
+
+/// Each takes a part of it, or nothing and says so.
+#[test]
+fn of_two_mounts_that_rename_a_directory_none_says_so_that_has_nothing() {
+    on_each(&[Engine::Tree, Engine::Sqlite], |kv, mount| {
+        let other = Mount::at(kv, "mnt2");
+        for round in 0..20 {
+            let old = format!("d{round}");
+            for key in ["x", "y"].map(|name| format!("{old}/{name}")) {
+                kv.put(&key, "value");
+            }
+            let rename = |mount: &Mount, to: &str| {
+                let to = mount.path(format!("{to}{round}"));
+                let done = fs::rename(mount.path(&old), &to);
+                (done, to)
+            };
+            let (one, two) = thread::scope(|scope| {
+                let two = scope.spawn(|| rename(&other, "two"));
+                (rename(mount, "one"), two.join().unwrap())
+            });
+            for (done, to) in [one, two] {
+                match done {
+                    Ok(()) => assert_ne!(fs::read_dir(&to).unwrap().count(), 0, "{to:?}"),
+                    Err(err) => assert_eq!(err.kind(), ErrorKind::NotFound),
+                }
+            }
+        }
+        other.stop();
+    });
+}

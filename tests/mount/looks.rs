@@ -1,0 +1,58 @@
+//! What the kernel looks for once more, as a number is another file's by now.
+
+use std::thread;
+
+use super::super::change::SetAttr;
+use super::*;
+
+/// It would have another number than who looks for it, and the kernel keeps locks by that.
+#[test]
+fn who_opens_what_has_another_number_since_it_was_found_looks_again() {
+    let mut run = Run::new(1);
+    let mode = Mode {
+        writes: true,
+        thread: THREAD,
+        ..Mode::default()
+    };
+    run.other_puts(0, b"value");
+    run.open(0, mode, false, false).unwrap();
+    let number = run.model.open[0].number;
+    run.fake.pass(Duration::from_secs(1));
+    run.other_puts(0, b"another");
+    run.look(0);
+    let opened = run.app.open_file(number, mode);
+    assert_eq!(opened.unwrap_err(), Errno::ESTALE);
+
+    // Also where it got that while its turn was waited for.
+    let number = run.look(0).unwrap().0;
+    let node = run.app.nodes.lock().node(number).unwrap();
+    let file = run.app.file_of(&node).unwrap();
+    let mode = Mode {
+        thread: THREAD - 1,
+        ..mode
+    };
+    let opened = thread::scope(|scope| {
+        let waits = run.app.in_turn(&file, |_| {
+            let waits = scope.spawn(|| run.app.open_file(number, mode));
+            thread::sleep(Duration::from_millis(50));
+            run.app.nodes.lock().detach(number, &node);
+            Ok(waits)
+        });
+        waits.unwrap().join().unwrap()
+    });
+    assert_eq!(opened.unwrap_err(), Errno::ESTALE);
+}
+
+/// Others have replaced it, and who had it open has closed it.
+#[test]
+fn the_kernel_looks_again_where_a_number_is_nothing_any_more() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"value");
+    run.open(0, Mode::default(), false, false).unwrap();
+    let (number, real) = (run.model.open[0].number, run.model.open[0].real);
+    run.other_puts(0, b"another");
+    assert_ne!(run.look(0).unwrap().0, number);
+    run.app.close_file(real).unwrap();
+    let done = run.app.set_attributes(number, None, SetAttr::default());
+    assert_eq!(done.unwrap_err(), Errno::ESTALE);
+}
