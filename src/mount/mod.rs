@@ -286,7 +286,7 @@ struct App {
     began: Time,
     nodes: Mutex<Nodes>,
     files: Mutex<Files>,
-    /// Who was told that what they open is stale, and looks again.
+    /// Who was told that what they open is stale, and looks again, until when that is remembered.
     told_stale: Mutex<HashMap<u32, Instant>>,
     /// Held by whoever has the turns of two files.
     renames: Mutex<()>,

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fuser::Errno;
 
@@ -22,8 +22,6 @@ use super::{Answer, App, descriptors, failure, follow, told};
 /// be made anew again and again, and the kernel looks only twice before it tells of a stale file.
 const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(2);
-/// For so long it is remembered whom the kernel looks again for.
-const LOOKS_AGAIN: Duration = Duration::from_secs(10);
 
 impl App {
     /// Opens a file that is there. Where it is not any more, the kernel looks again for the name, but
@@ -34,16 +32,12 @@ impl App {
             self.resize(number, None, 0)?;
             mode.truncates = false;
         }
-        let was_told = {
-            let mut told = self.told_stale.lock();
-            told.retain(|_, at| at.elapsed() < LOOKS_AGAIN);
-            told.remove(&mode.thread).is_some() || mode.thread == 0
-        };
+        let was_told = mode.thread == 0 || told::looks_again(self, mode.thread);
         mode.is_first = !was_told;
         match self.open_found(number, mode) {
             Err(Errno::ESTALE) if was_told => Err(Errno::ENOENT),
             Err(Errno::ESTALE) => {
-                self.told_stale.lock().insert(mode.thread, Instant::now());
+                told::note_stale(self, mode.thread);
                 Err(Errno::ESTALE)
             }
             opened => opened.inspect(|handle| told::note_opened(self, number, *handle)),

@@ -69,8 +69,7 @@ impl Filesystem for Requests {
             Ok((told::tell(&self.app, &node, &attributes)?, attributes))
         });
         if found.is_err() {
-            // Who has looked again for it opens nothing.
-            self.app.told_stale.lock().remove(&req.pid());
+            told::note_missing(&self.app, req.pid());
         }
         self.app.entry(found, reply);
     }

@@ -1,6 +1,7 @@
 //! What is told of a file that is open, and to whom.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fuser::{Errno, INodeNo};
 
@@ -11,6 +12,32 @@ use super::find::Attributes;
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::Node;
 use super::{Answer, App};
+
+/// For so long it is remembered whom the kernel looks again for.
+const LOOKS_AGAIN: Duration = Duration::from_secs(10);
+/// What the kernel does at once it has done by then.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// Notes that a thread was told that what it opens is stale: the kernel looks again for the name.
+pub(super) fn note_stale(app: &App, thread: u32) {
+    let end = Instant::now() + LOOKS_AGAIN;
+    app.told_stale.lock().insert(thread, end);
+}
+
+/// Notes that nothing was found of a name. Who has looked again opens nothing, unless the kernel, which looks twice
+/// then, finds it after all.
+pub(super) fn note_missing(app: &App, thread: u32) {
+    if let Some(end) = app.told_stale.lock().get_mut(&thread) {
+        *end = Instant::now() + AT_ONCE;
+    }
+}
+
+/// Tells, once, whether the kernel looks again for a thread, and will not another time.
+pub(super) fn looks_again(app: &App, thread: u32) -> bool {
+    let mut told = app.told_stale.lock();
+    told.retain(|_, end| *end > Instant::now());
+    told.remove(&thread).is_some()
+}
 
 /// Returns the openings of those that a thread may ask about: those of its process.
 fn asked_by(thread: u32, all: &[Arc<Handle>]) -> Vec<Arc<Handle>> {

@@ -56,3 +56,18 @@ fn the_kernel_looks_again_where_a_number_is_nothing_any_more() {
     let done = run.app.set_attributes(number, None, SetAttr::default());
     assert_eq!(done.unwrap_err(), Errno::ESTALE);
 }
+
+/// As where others make it anew between the two looks of the kernel.
+#[test]
+fn who_has_looked_again_and_found_nothing_is_not_told_of_a_stale_file() {
+    let run = Run::new(1);
+    let mode = Mode {
+        thread: THREAD,
+        ..Mode::default()
+    };
+    let open = || run.app.open_file(12345, mode).unwrap_err();
+    assert_eq!(open(), Errno::ESTALE);
+    told::note_missing(&run.app, THREAD);
+    assert_eq!(open(), Errno::ENOENT);
+    assert_eq!(open(), Errno::ESTALE);
+}
