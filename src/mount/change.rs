@@ -15,6 +15,9 @@ use super::litter::{is_litter, is_probe};
 use super::nodes::{FullKey, Node};
 use super::{Answer, App, follow, told, write};
 
+/// So often a file is cut that others replace, before it is told to be stale.
+const CUTS: usize = 50;
+
 /// What is to become of a file or directory; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SetAttr {
@@ -217,12 +220,20 @@ impl App {
             truncates: size == 0,
             ..Mode::default()
         };
-        let opened = self.open_file(number, mode)?;
-        let handle = self.files.lock().handle(opened)?;
-        let resized = write::resize_file(self, &handle, size);
-        drop(handle);
-        let stored = resized.and_then(|()| self.sync_file(opened));
-        stored.and(self.close_file(opened))
+        let mut done = Err(Errno::ESTALE);
+        // Others may replace it meanwhile: nobody has it open by this to go on with what it was.
+        for _ in 0..CUTS {
+            let opened = self.open_file(number, mode)?;
+            let handle = self.files.lock().handle(opened)?;
+            let resized = write::resize_file(self, &handle, size);
+            drop(handle);
+            let stored = resized.and_then(|()| self.sync_file(opened));
+            done = stored.and(self.close_file(opened));
+            if done != Err(Errno::ESTALE) {
+                break;
+            }
+        }
+        done
     }
 
     fn set_modified(&self, file: &FullKey, time: Time) -> Answer<()> {

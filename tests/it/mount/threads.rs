@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -325,5 +325,25 @@ fn of_two_mounts_that_rename_a_directory_none_says_so_that_has_nothing() {
             }
         }
         other.stop();
+    });
+}
+
+/// Who cuts it by its name has opened no value of it.
+#[test]
+fn a_file_that_others_replace_can_be_cut() {
+    on_each(&[Engine::Tree, Engine::Sqlite], |kv, mount| {
+        kv.put("k", "value");
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    kv.put("k", "value");
+                }
+            });
+            let cut = || nix::unistd::truncate(&mount.path("k"), 3);
+            let cuts: Result<Vec<_>, _> = (0..50).map(|_| cut()).collect();
+            is_done.store(true, Ordering::Relaxed);
+            cuts.unwrap();
+        });
     });
 }
