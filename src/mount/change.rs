@@ -172,8 +172,33 @@ impl App {
         Ok(removed)
     }
 
-    /// Changes what is told of a file or directory.
-    pub(super) fn set_attributes(
+    /// Changes what is told of a file or directory, as a thread asks for. What is not there any more the kernel looks
+    /// for again, once. Where that is not there either it is done with it, as with any file that is open and has no
+    /// name; but nothing is cut so, as what was to be cut is another file by then.
+    pub(super) fn change_attributes(
+        &self,
+        (number, handle): (u64, Option<u64>),
+        changes: SetAttr,
+        thread: u32,
+    ) -> Answer<Attributes> {
+        let was_told = told::looks_again(self, thread);
+        match self.set_attributes(number, handle, changes) {
+            Err(Errno::ESTALE | Errno::ENOENT) if changes.size.is_none() => match handle {
+                Some(_) => told::attributes(self, number, handle, thread),
+                None if was_told => Ok(Attributes {
+                    is_gone: true,
+                    ..Attributes::file(0, self.now())
+                }),
+                None => {
+                    told::note_stale(self, thread);
+                    Err(Errno::ESTALE)
+                }
+            },
+            done => done,
+        }
+    }
+
+    fn set_attributes(
         &self,
         number: u64,
         handle: Option<u64>,
@@ -223,7 +248,7 @@ impl App {
         let mut done = Err(Errno::ESTALE);
         // Others may replace it meanwhile: nobody has it open by this to go on with what it was.
         for _ in 0..CUTS {
-            let opened = self.open_file(number, mode)?;
+            let opened = self.open_found(number, mode)?;
             let handle = self.files.lock().handle(opened)?;
             let resized = write::resize_file(self, &handle, size);
             drop(handle);

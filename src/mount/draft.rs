@@ -40,13 +40,13 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// Takes over a value.
-    pub(super) fn of(mut value: Value, spill: &Spill) -> Result<Self> {
-        if matches!(value, Value::Whole { .. }) {
+    /// Takes over a value of which so much was read.
+    pub(super) fn of(read: Vec<u8>, mut value: Value, spill: &Spill) -> Result<Self> {
+        let mut at = read.len() as u64;
+        if at == 0 && matches!(value, Value::Whole { .. }) {
             return Ok(Self::Memory(value.into_vec()?));
         }
-        let mut draft = Self::default();
-        let mut at = 0;
+        let mut draft = Self::Memory(read);
         let written = value.for_each(|part| {
             draft.write(at, part, spill)?;
             at += part.len() as u64;

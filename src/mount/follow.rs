@@ -10,6 +10,7 @@ use fuser::Errno;
 use crate::store::{Etag, Time};
 
 use super::buffer::{Buffer, Kind, Pin, State};
+use super::draft::Draft;
 use super::inode::{Handle, Inode, Mode};
 use super::nodes::FullKey;
 use super::reader::Reader;
@@ -295,6 +296,7 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
             let holder = holders.min_by_key(|other| pin(other) != Some(state.pin));
             let holder = holder.unwrap_or_else(|| Arc::clone(handle));
             let is_known = state.draft.is_some();
+            keep_apart(app, file, &holder, &buffer, &state);
             _ = app.load(&holder, &mut state);
             if !state.is_pending() && !is_known {
                 let held = holder.reader.lock().as_ref().map(Reader::stat);
@@ -306,6 +308,29 @@ pub(super) fn keep_for_users(app: &App, inode: &Inode, file: &FullKey, last: (u6
         }
     }
     *inode.last.lock() = Some(last);
+}
+
+/// Lets who only reads another entry than what is kept of a file have that, with what is to be added, apart.
+fn keep_apart(app: &App, file: &FullKey, kept: &Handle, buffer: &Arc<Buffer>, state: &State) {
+    let pin = kept.reader.lock().as_ref().map(Reader::pin);
+    let modified = state.modified.unwrap_or(app.now());
+    let mut others = kept.inode.handles();
+    others.retain(|is| !is.writes && is.shares(buffer) && !state.tail.is_empty());
+    for other in others {
+        let mut reader = other.reader.lock();
+        let Some(held) = reader.as_mut().filter(|held| Some(held.pin()) != pin) else {
+            continue;
+        };
+        let mut added = Draft::default();
+        // Without that they are told that what they read is stale.
+        if added.add(&state.tail, &app.spill).is_ok() {
+            held.keep(app, file);
+            held.mix(&Arc::new(added), modified);
+            other.show(Some(held));
+            drop(reader);
+            other.follow(None);
+        }
+    }
 }
 
 /// Tells whether a file that is emptied, for `all` who share that, is to be another: where all who have it open only

@@ -1,5 +1,6 @@
 //! A value that is read through an open file: what the key held when the file was opened.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::store::{Etag, Key, Meta, Namespace, Result, Source as _, Time, Value};
@@ -126,20 +127,14 @@ impl Reader {
     /// Keeps all of the value, as it is about to be removed. Where that fails, what cannot be read
     /// any more is stale.
     pub(super) fn keep(&mut self, app: &App, file: &FullKey) {
-        if !matches!(self.content, Bytes::Whole(_))
-            && let Ok(draft) = self.again(app, Some(file))
-        {
+        if let Ok(draft) = self.whole(app, Some(file)) {
             self.content = Bytes::Whole(draft);
         }
     }
 
     /// Takes all of the value out of it.
     pub(super) fn take_draft(&mut self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
-        let mut draft = match std::mem::replace(&mut self.content, Bytes::Torn) {
-            Bytes::Whole(draft) => draft,
-            Bytes::Stream(stream) if stream.at == 0 => Draft::of(stream.source, &app.spill)?,
-            _ => self.again(app, name)?,
-        };
+        let mut draft = self.whole(app, name)?;
         if let Some(added) = self.added.take() {
             let written = draft.add(&added, &app.spill);
             written.map_err(|err| failure("write", app, err))?;
@@ -205,6 +200,21 @@ impl Reader {
             .map_err(|err| failure("read", app, err))
     }
 
+    /// Takes all of the value: what is being read where that is remembered from its beginning on, as the key may hold
+    /// another by now, and else what is read once more.
+    fn whole(&mut self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
+        match mem::replace(&mut self.content, Bytes::Torn) {
+            Bytes::Whole(draft) => Ok(draft),
+            Bytes::Stream(stream) if stream.start() == 0 => {
+                Draft::of(stream.recent, stream.source, &app.spill)
+            }
+            content => {
+                self.content = content;
+                self.again(app, name)
+            }
+        }
+    }
+
     /// Reads the value once more, to where any part of it can be found.
     fn again(&mut self, app: &App, name: Option<&FullKey>) -> Result<Draft> {
         let entry = match name {
@@ -214,7 +224,7 @@ impl Reader {
         match entry {
             Some(entry) if entry.meta.etag == self.meta.etag => {
                 self.meta = entry.meta;
-                Draft::of(entry.value, &app.spill)
+                Draft::of(Vec::new(), entry.value, &app.spill)
             }
             _ => Err(stale("read", name)),
         }

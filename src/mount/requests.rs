@@ -85,7 +85,7 @@ impl Filesystem for Requests {
 
     fn setattr(
         &self,
-        _req: &Request,
+        req: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         _uid: Option<u32>,
@@ -111,7 +111,8 @@ impl Filesystem for Requests {
                 modified,
                 mode,
             };
-            self.app.set_attributes(ino.0, fh.map(|fh| fh.0), changes)
+            let which = (ino.0, fh.map(|fh| fh.0));
+            self.app.change_attributes(which, changes, req.pid())
         });
         self.app.attr(ino, done, reply);
     }

@@ -14,6 +14,9 @@ use crate::store::{
     Upkeep, Value, Watch, entry,
 };
 
+/// A value of so many bytes is read part by part.
+const LARGE: usize = 4096;
+
 /// Each copy is the same store.
 #[derive(Clone, Default)]
 pub(super) struct Fake(Arc<Inner>);
@@ -85,7 +88,10 @@ impl Entries for Fake {
     fn get(&self, _: &Namespace, key: &Key, now: Time) -> Result<Option<Entry>> {
         Ok(self.live(key, now).map(|(meta, bytes)| Entry {
             meta,
-            value: Value::Whole { bytes, next: 0 },
+            value: match bytes.len() < LARGE {
+                true => Value::whole(bytes),
+                false => Value::Stream(Box::new(Value::whole(bytes))),
+            },
         }))
     }
 

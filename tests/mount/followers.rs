@@ -290,7 +290,23 @@ impl Model {
                 let all = 0..self.open.len();
                 let holders = all.filter(|other| holds(&self.open[*other]));
                 let holder = holders.min_by_key(|other| !is_of(other)).unwrap_or(which);
+                self.keep_apart(at.unwrap(), holder);
                 _ = self.load(holder);
+            }
+        }
+    }
+
+    /// Who only reads another entry than is kept has that apart, with what is to be added.
+    fn keep_apart(&mut self, at: usize, kept: usize) {
+        let pin = self.open[kept].held.as_ref().map(|held| held.0);
+        let tail = self.changes[at].tail.clone();
+        let all = self.open.iter_mut();
+        for open in all.filter(|open| open.change == Some(at) && !open.mode.writes) {
+            let held = open.held.as_mut().filter(|held| Some(held.0) != pin);
+            if let Some(held) = held.filter(|_| !tail.is_empty()) {
+                open.mixed = Some(held.1.len());
+                held.1.extend_from_slice(&tail);
+                open.change = None;
             }
         }
     }

@@ -8,6 +8,9 @@ mod checks;
 #[path = "counts.rs"]
 mod counts;
 #[cfg(test)]
+#[path = "kept.rs"]
+mod kept;
+#[cfg(test)]
 #[path = "looks.rs"]
 mod looks;
 

@@ -53,8 +53,23 @@ fn the_kernel_looks_again_where_a_number_is_nothing_any_more() {
     run.other_puts(0, b"another");
     assert_ne!(run.look(0).unwrap().0, number);
     run.app.close_file(real).unwrap();
-    let done = run.app.set_attributes(number, None, SetAttr::default());
-    assert_eq!(done.unwrap_err(), Errno::ESTALE);
+    let change = |changes| run.app.change_attributes((number, None), changes, THREAD);
+    let mode = SetAttr {
+        mode: Some(0o700),
+        ..SetAttr::default()
+    };
+    assert_eq!(change(mode).unwrap_err(), Errno::ESTALE);
+    // Once more it has been replaced between the two steps. It is what nobody can find any more that is changed.
+    assert!(change(mode).unwrap().is_gone);
+    assert_eq!(change(mode).unwrap_err(), Errno::ESTALE);
+
+    // What would be cut is another file by then.
+    let cut = SetAttr {
+        size: Some(1),
+        ..SetAttr::default()
+    };
+    assert_eq!(change(cut).unwrap_err(), Errno::ESTALE);
+    assert_eq!(change(cut).unwrap_err(), Errno::ESTALE);
 }
 
 /// As where others make it anew between the two looks of the kernel.
