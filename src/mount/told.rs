@@ -118,22 +118,28 @@ pub(super) fn attributes(
     };
     let least = |of: &[Arc<Handle>]| of.iter().filter_map(amid).min_by_key(|(len, _)| *len);
     let most = readers.iter().filter_map(amid).map(|(len, _)| len).max();
-    let held = least(&asked).or_else(|| least(&readers));
     let added = |is: &Arc<Handle>| is.inode.name().zip(is.own_tail());
+    let adds = |of: &[Arc<Handle>]| of.iter().filter(|is| !waits(is)).find_map(added);
+    // Who asks, and adds to what the key holds, is told of that, whatever others hold.
+    let own = adds(&asked).filter(|_| least(&asked).is_none());
+    let held = match own {
+        Some(_) => None,
+        None => least(&asked).or_else(|| least(&readers)),
+    };
     let theirs = |told: Attributes| Attributes {
         is_gone: node.is_none(),
         ..told
     };
     let is_at_end = !asked.is_empty() && asked.iter().all(waits);
-    let own = if is_at_end { &asked } else { &readers };
+    let those = if is_at_end { &asked } else { &readers };
     let now = match held {
         Some(_) if is_at_end => {
-            let now = app.told_now(number, node.as_ref(), own)?;
+            let now = app.told_now(number, node.as_ref(), those)?;
             Some(now).filter(|now| most.is_none_or(|most| now.size >= most))
         }
         Some(_) => None,
         // It is behind what the key holds, also where others have made that another file.
-        None => match readers.iter().filter(|is| !waits(is)).find_map(added) {
+        None => match own.or_else(|| adds(&readers)) {
             Some((file, tail)) if !is_at_end => app.told_of(&file, || tail.snapshot())?.map(theirs),
             _ => None,
         },
@@ -142,7 +148,7 @@ pub(super) fn attributes(
     let told = match (now, &node) {
         (Some(now), _) => now,
         (None, Some(dir)) if dir.is_dir() => return Ok(app.dir_attributes(dir)),
-        (None, node) => app.told_now(number, node.as_ref(), own)?,
+        (None, node) => app.told_now(number, node.as_ref(), those)?,
     };
     let its = || opened_by(thread, &all);
     let asked = || handle.clone().map_or_else(its, |handle| vec![handle]);

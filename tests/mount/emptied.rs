@@ -140,10 +140,17 @@ impl Model {
             let is_known = change.is_some_and(|at| self.changes[at].draft.is_some());
             let live = self.files[file].name.and_then(|name| self.live(name));
             let is_other = |held: &Entry| live.is_none_or(|live| live.0 != held.0);
-            let is_other = !is_known && held.as_ref().is_some_and(is_other);
-            let is_current = self.files[file].current == change;
+            let is_another = !is_known && held.as_ref().is_some_and(is_other);
+            // What was added is stored, and who holds another value has that with it: that is no one file either.
+            let is_beside = |open: &Open| {
+                let held = open.held.as_ref();
+                open.change == change && held.is_some_and(is_other)
+            };
+            let is_stored = change.is_some_and(|at| !self.changes[at].is_pending);
+            let is_split = is_stored && !is_known && self.open.iter().any(is_beside);
+            let is_current = self.files[file].current == change && !is_split;
             let is_led = only_adds || is_written && (!mode.writes || is_current);
-            !is_other && (is_led || self.held(which).is_none_or(|held| held.is_empty()))
+            !is_another && (is_led || self.held(which).is_none_or(|held| held.is_empty()))
         })
     }
 
