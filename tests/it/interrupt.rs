@@ -182,10 +182,9 @@ fn a_service_that_is_the_first_process_ends_in_peace() {
     let Some((started, pid)) = as_init(&kv, &args, Stdio::null()) else {
         return;
     };
-    until_there(&kv.path("socket"));
     // Once it answers it hears signals.
     let curl = "curl -s --unix-socket socket http://localhost/v1/default/key?wait=1ms -o answer";
-    kv.shell("sh", curl).ends(Exit::Success);
+    until("it answers", || kv.shell("sh", curl).status().success());
     kill(pid, Signal::SIGTERM).unwrap();
     started.end().ends(Exit::Success);
 }

@@ -1,13 +1,14 @@
 //! A sync that fails: what was to be written, taken or removed is there or was handed over.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use kv::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 
-use crate::harness::{KV, Ran, Sandbox, cannot_run};
+use crate::harness::{KV, Ran, Sandbox, cannot_run, until};
 use crate::kills::can_inject;
-use crate::process::{Started, pid_in, until_there};
+use crate::process::{Started, pid_in};
 
 /// Runs kv and lets some of its syncs fail.
 fn failing(kv: &Sandbox, when: &str, args: &[&str]) -> Ran {
@@ -55,12 +56,15 @@ fn what_is_taken_from_a_service_is_handed_over() {
             .ends(Exit::Success);
         let mut service = Command::new("strace");
         service.args(["-f", "-o", "trace", "-e", "inject=fsync:error=EIO"]);
-        let script = format!("echo $$ >pid; exec {KV} serve --listen unix:s");
+        let script = format!("echo $$ >pid; exec {KV} serve --listen unix:s 2>log");
         service.args(["/bin/sh", "-c", &script]);
         service.current_dir(kv.root()).env_clear();
         service.env("KV_STORE", kv.store());
         let service = Started::new(service);
-        until_there(&kv.path("s"));
+        // The file is there a moment before anybody can connect.
+        until("it listens", || {
+            fs::read_to_string(kv.path("log")).is_ok_and(|log| log.contains("listening"))
+        });
         for args in [
             &["get", "key", "--remove"][..],
             &["pop", "jobs", "--wait", "1s"],
