@@ -157,7 +157,7 @@ impl App {
             self.files.lock().detach(inode);
             Ok(())
         })?;
-        self.memory.lock().set_executable(&file, false);
+        self.memory.lock().forget(&file);
         self.keep_parent(&parent);
         Ok(())
     }
@@ -181,21 +181,19 @@ impl App {
         changes: SetAttr,
         thread: u32,
     ) -> Answer<Attributes> {
-        let was_told = told::looks_again(self, thread);
-        match self.set_attributes(number, handle, changes) {
-            Err(Errno::ESTALE | Errno::ENOENT) if changes.size.is_none() => match handle {
-                Some(_) => told::attributes(self, number, handle, thread),
-                None if was_told => Ok(Attributes {
-                    is_gone: true,
-                    ..Attributes::file(0, self.now())
-                }),
-                None => {
-                    told::note_stale(self, thread);
-                    Err(Errno::ESTALE)
-                }
-            },
-            done => done,
+        let is_cut = changes.size.is_some();
+        let done = self.set_attributes(number, handle, changes);
+        if is_cut {
+            return done;
         }
+        let gone = |is_open| match is_open {
+            true => told::attributes(self, number, handle, thread),
+            false => Ok(Attributes {
+                is_gone: true,
+                ..Attributes::file(0, self.now())
+            }),
+        };
+        told::answer(self, thread, || handle.is_some(), done, gone)
     }
 
     fn set_attributes(

@@ -16,7 +16,7 @@ use super::errors::stale;
 use super::inode::{Handle, Inode};
 use super::nodes::FullKey;
 use super::reader::Reader;
-use super::{Answer, App, descriptors, failure, follow};
+use super::{Answer, App, descriptors, failure, follow, told};
 
 impl App {
     /// Ends an opening. What nobody has stored is stored now, unless its writer was killed.
@@ -29,7 +29,11 @@ impl App {
             // What others still write to is stored when they close it, and what was done through this one now
             // if no close before could tell that it was the last.
             if state.writers == 1 || handle.owes_to(&state) {
+                let is_told = handle.refused.lock().is_some();
                 stored = self.store_through(&handle, &buffer, &mut state);
+                if !is_told {
+                    stored = told::remember(self, &handle, stored);
+                }
             }
             state.writers -= 1;
             drop(state);
@@ -71,7 +75,8 @@ impl App {
             Closing::AtEnd => false,
             Closing::Killed => !handle.is_handed_on.load(SeqCst),
         };
-        self.end_writing(&handle, was_killed)
+        let stored = self.end_writing(&handle, was_killed);
+        told::remember(self, &handle, stored)
     }
 
     /// Stores what was changed, as somebody closes the file or was killed, who leaves as it was what they
@@ -234,7 +239,7 @@ impl App {
             }
             beside.go_on(state.pin);
             self.dir_index(&file.0).note(file.1.as_bytes(), true);
-            self.memory.lock().unhide(&file.0);
+            self.memory.lock().note_stored(&file);
         }
         state.note_stored();
         buffer.show(state, self.now());

@@ -1,11 +1,16 @@
-//! What only this mount knows of, until it ends: empty directories and permissions to execute.
+//! What only this mount knows of, until it ends: empty directories, permissions to execute, and what could not be stored.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+
+use fuser::Errno;
 
 use crate::store::{Namespace, Time};
 
 use super::names;
 use super::nodes::{FullKey, Node};
+
+/// Of so many files it is remembered that they could not be stored.
+const FAILED: usize = 1_000;
 
 /// What is in no store.
 #[derive(Debug, Default)]
@@ -16,6 +21,8 @@ pub(super) struct Memory {
     hidden: HashSet<Namespace>,
     /// Files that can be executed.
     executable: HashSet<FullKey>,
+    /// Why what was written to files could not be stored when they were closed.
+    failed: HashMap<FullKey, Errno>,
     /// Times that directories were given.
     times: HashMap<Node, Time>,
 }
@@ -87,6 +94,33 @@ impl Memory {
     /// Tells whether a file can be executed.
     pub(super) fn is_executable(&self, file: &FullKey) -> bool {
         self.executable.contains(file)
+    }
+
+    /// Notes why what was written to a file could not be stored when it was closed.
+    pub(super) fn note_failed(&mut self, file: FullKey, why: Errno) {
+        if self.failed.len() >= FAILED
+            && let Some(any) = self.failed.keys().next().cloned()
+        {
+            self.failed.remove(&any);
+        }
+        self.failed.insert(file, why);
+    }
+
+    /// Returns that, once.
+    pub(super) fn take_failed(&mut self, file: &FullKey) -> Option<Errno> {
+        self.failed.remove(file)
+    }
+
+    /// Notes that a file was stored.
+    pub(super) fn note_stored(&mut self, file: &FullKey) {
+        self.unhide(&file.0);
+        self.failed.remove(file);
+    }
+
+    /// Lets go of what is known of a file, which is another from now on, or none.
+    pub(super) fn forget(&mut self, file: &FullKey) {
+        self.executable.remove(file);
+        self.failed.remove(file);
     }
 
     /// Notes the time that a directory was given.

@@ -202,12 +202,8 @@ impl App {
     }
 
     /// Makes an empty entry of a key that has none; `None` where it has one.
-    fn put_nothing(
-        &self,
-        maker: &dyn Store,
-        (namespace, key): &FullKey,
-        now: Time,
-    ) -> Answer<Option<Etag>> {
+    fn put_nothing(&self, maker: &dyn Store, file: &FullKey, now: Time) -> Answer<Option<Etag>> {
+        let (namespace, key) = file;
         let mut nothing = &b""[..];
         let put = Put {
             modified: Some(now),
@@ -219,7 +215,7 @@ impl App {
         let made = self.answer_of(key, made)?;
         if made.is_some() {
             self.dir_index(namespace).note(key.as_bytes(), true);
-            self.memory.lock().unhide(namespace);
+            self.memory.lock().note_stored(file);
         }
         Ok(made)
     }

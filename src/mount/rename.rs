@@ -122,7 +122,8 @@ impl App {
         self.files.lock().rename(inode, to);
         let mut memory = self.memory.lock();
         let is = memory.is_executable(from);
-        memory.set_executable(from, false);
+        memory.forget(from);
+        memory.forget(to);
         memory.set_executable(to, is);
     }
 

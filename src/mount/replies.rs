@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fuser::{
     Errno, FopenFlags, Generation, INodeNo, OpenAccMode, OpenFlags, ReplyAttr, ReplyEmpty,
-    ReplyEntry, ReplyXattr,
+    ReplyEntry, ReplyXattr, Request,
 };
 
 use super::find::{Attributes, BELIEVED};
@@ -38,6 +38,11 @@ impl App {
             Err(err) => reply.error(err),
         }
     }
+}
+
+/// Returns a file's number, and the thread that asks.
+pub(super) fn asked(req: &Request, ino: INodeNo) -> (u64, u32) {
+    (ino.0, req.pid())
 }
 
 /// Of the flags of open(2), which are the same in all programs of one system.

@@ -19,7 +19,7 @@ use crate::store::Time;
 
 use super::change::SetAttr;
 use super::inode::Mode;
-use super::replies::{APPEND, DSYNC, EXCLUSIVE, empty, mode_of, opened, sized};
+use super::replies::{APPEND, DSYNC, EXCLUSIVE, asked, empty, mode_of, opened, sized};
 use super::{App, told, write};
 
 /// Bytes that are written by one request at most.
@@ -296,15 +296,8 @@ impl Filesystem for Requests {
         empty(self.app.close_file(fh.0), reply);
     }
 
-    fn fsync(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        fh: FileHandle,
-        _datasync: bool,
-        reply: ReplyEmpty,
-    ) {
-        empty(self.app.sync_file(fh.0), reply);
+    fn fsync(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _: bool, reply: ReplyEmpty) {
+        empty(told::sync(&self.app, fh.0), reply);
     }
 
     fn opendir(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
@@ -375,7 +368,7 @@ impl Filesystem for Requests {
 
     fn setxattr(
         &self,
-        _req: &Request,
+        req: &Request,
         ino: INodeNo,
         name: &OsStr,
         value: &[u8],
@@ -383,18 +376,19 @@ impl Filesystem for Requests {
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        empty(self.app.set_xattr(ino.0, name, value, flags), reply);
+        let done = self.app.set_xattr(asked(req, ino), name, value, flags);
+        empty(done, reply);
     }
 
-    fn getxattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        sized(self.app.xattr(ino.0, name), size, reply);
+    fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        sized(self.app.xattr(asked(req, ino), name), size, reply);
     }
 
-    fn listxattr(&self, _req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        sized(self.app.xattrs(ino.0), size, reply);
+    fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        sized(self.app.xattrs(asked(req, ino)), size, reply);
     }
 
-    fn removexattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        empty(self.app.remove_xattr(ino.0, name), reply);
+    fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        empty(self.app.remove_xattr(asked(req, ino), name), reply);
     }
 }

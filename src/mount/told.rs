@@ -39,6 +39,55 @@ pub(super) fn looks_again(app: &App, thread: u32) -> bool {
     told.remove(&thread).is_some()
 }
 
+/// Remembers what could not be stored as a file was closed, for who syncs it next: a shell does not look at what it is
+/// told by close(2). What is stale is another file by now, to which nothing was done.
+pub(super) fn remember(app: &App, handle: &Handle, stored: Answer<()>) -> Answer<()> {
+    if let (Err(why), Some(file)) = (stored, handle.inode.name())
+        && why != Errno::ESTALE
+    {
+        app.memory.lock().note_failed(file, why);
+    }
+    stored
+}
+
+/// Syncs a file, and tells what could not be stored as it was closed, once, unless it was stored since.
+pub(super) fn sync(app: &App, handle: u64) -> Answer<()> {
+    app.sync_file(handle)?;
+    let file = app.files.lock().handle(handle)?.inode.name();
+    let failed = file.and_then(|file| app.memory.lock().take_failed(&file));
+    failed.map_or(Ok(()), Err)
+}
+
+/// Answers a thread for what was to be done by a name. Where that is nothing any more, the kernel looks for it again,
+/// once; `gone` answers for what is not there then either, and for what the thread has open and has no name.
+pub(super) fn answer<T>(
+    app: &App,
+    thread: u32,
+    is_open: impl FnOnce() -> bool,
+    done: Answer<T>,
+    gone: impl FnOnce(bool) -> Answer<T>,
+) -> Answer<T> {
+    let was_told = looks_again(app, thread);
+    let Err(Errno::ESTALE | Errno::ENOENT) = done else {
+        return done;
+    };
+    match is_open() {
+        true => gone(true),
+        false if was_told => gone(false),
+        false => {
+            note_stale(app, thread);
+            Err(Errno::ESTALE)
+        }
+    }
+}
+
+/// Tells whether a thread's process has a file open.
+pub(super) fn has_open(app: &App, number: u64, thread: u32) -> bool {
+    let inode = app.files.lock().numbered(number);
+    let all = inode.map(|inode| inode.handles_by(number).collect::<Vec<_>>());
+    !opened_by(thread, &all.unwrap_or_default()).is_empty()
+}
+
 /// Returns the openings of those that a thread may ask about: those of its process.
 fn asked_by(thread: u32, all: &[Arc<Handle>]) -> Vec<Arc<Handle>> {
     // Where all would be told the same nobody needs to be asked.

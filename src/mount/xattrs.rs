@@ -9,7 +9,7 @@ use crate::wire::time::{read_expires, rfc3339_deadline};
 
 use super::buffer::Kind;
 use super::nodes::{FullKey, Node};
-use super::{Answer, App};
+use super::{Answer, App, told};
 
 const ETAG: &str = "user.kv.etag";
 const EXPIRES: &str = "user.kv.expires";
@@ -18,17 +18,20 @@ const NEVER: &str = "never";
 const CREATE: i32 = 1;
 const REPLACE: i32 = 2;
 
+/// A file's number, and the thread that asks.
+type Asked = (u64, u32);
+
 impl App {
     /// Names the attributes that a copy of a file can have as well, each with a NUL behind it: who copies
     /// all of them would else never find that two files are the same.
-    pub(super) fn xattrs(&self, number: u64) -> Answer<Vec<u8>> {
-        let expires = self.stored(number)?.and_then(|(_, expires)| expires);
+    pub(super) fn xattrs(&self, asked: Asked) -> Answer<Vec<u8>> {
+        let expires = self.stored(asked)?.and_then(|(_, expires)| expires);
         let names = expires.map(|_| format!("{EXPIRES}\0"));
         Ok(names.unwrap_or_default().into_bytes())
     }
 
     /// Returns an attribute of a file.
-    pub(super) fn xattr(&self, number: u64, name: &OsStr) -> Answer<Vec<u8>> {
+    pub(super) fn xattr(&self, asked: Asked, name: &OsStr) -> Answer<Vec<u8>> {
         let is_etag = name == ETAG;
         if !is_etag && name != EXPIRES {
             // Desktops and `ls` ask each file for some that only other systems have.
@@ -39,7 +42,7 @@ impl App {
                 Errno::EOPNOTSUPP
             });
         }
-        let (etag, expires) = self.stored(number)?.ok_or(Errno::NO_XATTR)?;
+        let (etag, expires) = self.stored(asked)?.ok_or(Errno::NO_XATTR)?;
         let text = match (is_etag, expires) {
             (true, _) => etag.to_string(),
             (_, Some(deadline)) => rfc3339_deadline(deadline),
@@ -52,7 +55,7 @@ impl App {
     /// be demanded that it does not expire yet, or does.
     pub(super) fn set_xattr(
         &self,
-        number: u64,
+        asked: Asked,
         name: &OsStr,
         value: &[u8],
         flags: i32,
@@ -65,10 +68,8 @@ impl App {
         if name != EXPIRES {
             return Err(Errno::EOPNOTSUPP);
         }
-        let node = self.nodes.lock().node(number).ok_or(Errno::ENOENT)?;
-        let file = self.file_of(&node)?;
         if flags & (CREATE | REPLACE) != 0 {
-            let expires = self.stored(number)?.and_then(|(_, expires)| expires);
+            let expires = self.stored(asked)?.and_then(|(_, expires)| expires);
             match expires {
                 Some(_) if flags & CREATE != 0 => return Err(Errno::EEXIST),
                 None if flags & REPLACE != 0 => return Err(Errno::NO_XATTR),
@@ -84,13 +85,15 @@ impl App {
                 (Err(_), Err(_)) => return Err(Errno::EINVAL),
             },
         };
-        self.expire(&file, expiry)
+        let node = self.nodes.lock().node(asked.0).ok_or(Errno::ESTALE);
+        let done = node.and_then(|node| self.expire(&self.file_of(&node)?, expiry));
+        self.by_name(asked, done, |_| Ok(()))
     }
 
     /// Takes an attribute away.
-    pub(super) fn remove_xattr(&self, number: u64, name: &OsStr) -> Answer<()> {
+    pub(super) fn remove_xattr(&self, asked: Asked, name: &OsStr) -> Answer<()> {
         match name == EXPIRES || name == ETAG {
-            true => self.set_xattr(number, name, NEVER.as_bytes(), 0),
+            true => self.set_xattr(asked, name, NEVER.as_bytes(), 0),
             false => Err(Errno::NO_XATTR),
         }
     }
@@ -102,7 +105,7 @@ impl App {
                 let store = self.answer(self.store())?;
                 let done = self.answer(store.expire(namespace, key, expiry, self.clock()))?;
                 self.dir_index(namespace).note(key.as_bytes(), done);
-                return done.then_some(()).ok_or(Errno::NO_XATTR);
+                return done.then_some(()).ok_or(Errno::ESTALE);
             };
             if buffer.state().kind != Kind::Key {
                 return Err(Errno::EOPNOTSUPP);
@@ -125,19 +128,43 @@ impl App {
     }
 
     /// Returns which entry a file is, and when it expires or will once it is stored; `None` if it is a
-    /// directory or not stored.
-    fn stored(&self, number: u64) -> Answer<Option<(Etag, Option<Deadline>)>> {
-        let Some(Node::File((namespace, key))) = self.nodes.lock().node(number) else {
-            return Ok(None);
+    /// directory, not stored, or open and removed.
+    fn stored(&self, asked: Asked) -> Answer<Option<(Etag, Option<Deadline>)>> {
+        let node = self.nodes.lock().node(asked.0);
+        let found = match node {
+            Some(Node::File(file)) => self.stored_as(file),
+            Some(_) => Ok(None),
+            None => Err(Errno::ESTALE),
         };
-        let meta = self.stat(&namespace, &key)?;
-        let inode = self.files.lock().named(&(namespace, key));
-        let expiry = inode.and_then(|inode| inode.buffer()?.state().expiry);
+        self.by_name(asked, found, |is_open| match is_open {
+            true => Ok(None),
+            false => Err(Errno::ENOENT),
+        })
+    }
+
+    fn stored_as(&self, file: FullKey) -> Answer<Option<(Etag, Option<Deadline>)>> {
+        let meta = self.stat(&file.0, &file.1)?;
+        let Some(inode) = self.files.lock().named(&file) else {
+            let meta = meta.ok_or(Errno::ESTALE)?;
+            return Ok(Some((meta.etag, meta.expires)));
+        };
+        let expiry = inode.buffer().and_then(|is| is.state().expiry);
         let expires = |meta: &Meta| match expiry {
             Some(Expiry::At(deadline)) => Some(deadline),
             Some(_) => None,
             None => meta.expires,
         };
         Ok(meta.map(|meta| (meta.etag, expires(&meta))))
+    }
+
+    /// Answers for what a name is by now.
+    fn by_name<T>(
+        &self,
+        (number, thread): Asked,
+        done: Answer<T>,
+        gone: impl FnOnce(bool) -> Answer<T>,
+    ) -> Answer<T> {
+        let is_open = || told::has_open(self, number, thread);
+        told::answer(self, thread, is_open, done, gone)
     }
 }

@@ -72,6 +72,47 @@ fn the_kernel_looks_again_where_a_number_is_nothing_any_more() {
     assert_eq!(change(cut).unwrap_err(), Errno::ESTALE);
 }
 
+/// So it does for attributes. None is told of what nobody can find any more, and to set one is to set it on that.
+#[test]
+fn the_kernel_looks_again_for_what_has_attributes() {
+    let mut run = Run::new(1);
+    run.other_puts(0, b"value");
+    let own = Mode {
+        thread: THREAD - 1,
+        ..Mode::default()
+    };
+    run.open(0, own, false, false).unwrap();
+    let (number, real) = (run.model.open[0].number, run.model.open[0].real);
+    run.other_puts(0, b"another");
+    let now = run.look(0).unwrap().0;
+    let expires = OsStr::new("user.kv.expires");
+    let set = |by| run.app.set_xattr((by, THREAD), expires, b"1h", 0);
+
+    // Who has it open has no other name to look for.
+    assert_eq!(run.app.xattrs((number, THREAD - 1)).unwrap(), b"");
+    run.app.close_file(real).unwrap();
+
+    for _ in 0..2 {
+        assert_eq!(set(number).unwrap_err(), Errno::ESTALE);
+        assert_eq!(set(number), Ok(()));
+        let get = || run.app.xattr((number, THREAD), expires).unwrap_err();
+        assert_eq!((get(), get()), (Errno::ESTALE, Errno::ENOENT));
+        let list = || run.app.xattrs((number, THREAD)).unwrap_err();
+        assert_eq!((list(), list()), (Errno::ESTALE, Errno::ENOENT));
+    }
+    assert_eq!(set(now), Ok(()));
+    assert_eq!(run.app.xattrs((now, THREAD)).unwrap(), b"user.kv.expires\0");
+
+    // Others remove it when the kernel has found it.
+    let whose = Namespace::default();
+    _ = run
+        .fake
+        .remove(&whose, &key(0), &Condition::Always, &run.fake);
+    let list = || run.app.xattrs((now, THREAD)).unwrap_err();
+    assert_eq!((list(), list()), (Errno::ESTALE, Errno::ENOENT));
+    assert_eq!(set(now).unwrap_err(), Errno::ESTALE);
+}
+
 /// As where others make it anew between the two looks of the kernel.
 #[test]
 fn who_has_looked_again_and_found_nothing_is_not_told_of_a_stale_file() {

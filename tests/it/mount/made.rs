@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 
 use kv::exit::Exit;
+use rustix::process::Signal;
 
 use super::mounted::{STALE, can};
 use super::open::close;
@@ -300,4 +301,58 @@ os.write(fd, b'e'); os.close(fd)\"; kv get k | tail -c 3; kv get k | wc -c"
     }
     let told = mount.end(rustix::process::Signal::TERM);
     assert!(told.contains("File too large"), "{told}");
+}
+
+/// What close(2) tells a shell that has redirected something nobody hears of; `cmd > FILE && sync FILE` does.
+#[test]
+fn who_syncs_a_file_is_told_once_what_could_not_be_stored_when_it_was_closed() {
+    if !can() {
+        return;
+    }
+    const SCRIPT: &str = r#"python3 -c '
+import fcntl, glob, os, sqlite3, subprocess
+store = os.environ["KV_STORE"]
+def hold():
+    if store.startswith("sqlite:"):
+        base = sqlite3.connect(store[7:], isolation_level=None)
+        base.execute("begin exclusive")
+        return base
+    locks = [open(path, "a") for path in glob.glob(store + "/default/locks/*")]
+    for lock in locks: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return locks
+def free(held):
+    if store.startswith("sqlite:"): held.execute("rollback")
+    else:
+        for lock in held: lock.close()
+def told(name):
+    fd = os.open(name, os.O_RDONLY)
+    try: os.fsync(fd)
+    except OSError as err: return err.errno
+    finally: os.close(fd)
+    return 0
+def shell(script): return subprocess.run(["sh", "-c", script]).returncode
+for how in [">", ">>", "1<>"]:
+    held = hold()
+    ran = shell("echo x " + how + " log")
+    free(held)
+    print(ran, told("log"), told("log"))
+held = hold()
+ran = shell("echo x > log && sync log 2> /dev/null")
+free(held)
+print(ran, shell("sync log"))
+for then in ["echo y > log", "mv log other; mv other log", "rm log; kv put log old"]:
+    shell("kv put log old")
+    held = hold()
+    shell("echo x > log")
+    free(held)
+    print(shell(then), told("log"))
+'"#;
+    for engine in [Engine::Tree, Engine::Sqlite] {
+        let kv = Sandbox::on(engine);
+        kv.put("log", "old");
+        let mut mount = Mount::of(&kv, &["--busy-timeout", "300ms"]);
+        let ran = mount.shell(&kv, SCRIPT).ends(Exit::Success);
+        ran.prints("0 16 0\n0 16 0\n0 16 0\n1 0\n0 0\n0 0\n0 0\n");
+        assert!(mount.end(Signal::TERM).contains("log"));
+    }
 }
