@@ -40,6 +40,10 @@ impl App {
         match (&from, &there) {
             (Node::File(..), Some(dir)) if dir.is_dir() => return Err(Errno::EISDIR),
             (Node::File(from), _) => {
+                // `cmd > new && mv new old` is not to lose the old where the new could not be stored, which a shell
+                // does not see.
+                let failed = self.memory.lock().take_failed(from);
+                failed.map_or(Ok(()), Err)?;
                 let to = self.new_file(&new_parent, new_name)?;
                 self.rename_file(from, &to, keep)?;
             }

@@ -39,8 +39,8 @@ pub(super) fn looks_again(app: &App, thread: u32) -> bool {
     told.remove(&thread).is_some()
 }
 
-/// Remembers what could not be stored as a file was closed, for who syncs it next: a shell does not look at what it is
-/// told by close(2). What is stale is another file by now, to which nothing was done.
+/// Remembers what could not be stored as a file was closed, for who syncs or renames it next: a shell does not look at what
+/// it is told by close(2). What is stale is another file by now, to which nothing was done.
 pub(super) fn remember(app: &App, handle: &Handle, stored: Answer<()>) -> Answer<()> {
     if let (Err(why), Some(file)) = (stored, handle.inode.name())
         && why != Errno::ESTALE
