@@ -18,6 +18,9 @@ use super::process::spawn_without_signals;
 /// in what stands in its place.
 static STDOUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
+/// Whether anything was written to standard output.
+static STDOUT_IS_USED: AtomicBool = AtomicBool::new(false);
+
 /// Opens /dev/null in the place of each of the three that is closed, and returns those. A file that is
 /// opened later would have its number else, and be written to.
 pub(super) fn open_all() -> Vec<OwnedFd> {
@@ -53,6 +56,7 @@ impl Write for RawStdout {
         if STDOUT_IS_CLOSED.load(Ordering::Relaxed) {
             return Err(rustix::io::Errno::BADF.into());
         }
+        STDOUT_IS_USED.store(true, Ordering::Relaxed);
         let stdout = rustix::stdio::stdout();
         in_turn(stdout, PollFlags::OUT, || rustix::io::write(stdout, buf))
     }
@@ -81,6 +85,19 @@ impl RawStdout {
             0 => 24,
             rows => rows.max(2),
         }
+    }
+}
+
+/// Closes standard output, if anything was written to it: file systems such as NFS, a full quota or a mounted store tell
+/// only then that it was not kept. To be called by a process that is about to end.
+///
+/// # Errors
+///
+/// Those of close(2).
+pub(crate) fn close_stdout() -> io::Result<()> {
+    match STDOUT_IS_USED.load(Ordering::Relaxed) {
+        true => Ok(nix::unistd::close(rustix::stdio::raw_stdout())?),
+        false => Ok(()),
     }
 }
 

@@ -38,8 +38,8 @@ fn a_get_asks_for_nothing_that_it_does_not_need() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     let all = "open,openat,openat2,fstat,newfstatat,read,pread64,close,ioctl,write,poll,ppoll,mmap";
-    // The store, its format and the entry; whether a person reads the value; the value.
-    assert_eq!(calls(&kv, all, "(", &["get", "k"]), 3 + 1 + 2 + 2 + 1 + 1);
+    // The store, its format and the entry; whether a person reads the value; the value, and whether it has come.
+    assert_eq!(calls(&kv, all, "(", &["get", "k"]), 3 + 1 + 2 + 2 + 1 + 2);
 }
 
 #[test]

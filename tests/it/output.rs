@@ -2,7 +2,8 @@
 
 use kv::exit::Exit;
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, cannot_run};
+use crate::kills::can_inject;
 use crate::terminal::at_a_terminal;
 
 #[test]
@@ -59,6 +60,28 @@ fn an_output_that_cannot_be_written_is_a_failure() {
                 .complains(&["cannot write to standard output"]);
         }
     }
+}
+
+/// As a full quota, NFS or a mounted store does.
+#[test]
+fn an_output_that_fails_as_it_is_closed_is_a_failure() {
+    if !can_inject() {
+        return cannot_run("strace, which lets a system call fail, does not work here");
+    }
+    let kv = Sandbox::new();
+    kv.put("k", "v");
+    for command in ["get k", "ls", "--version"] {
+        let fault = "-P $PWD/out -e trace=close -e inject=close:error=EDQUOT";
+        kv.shell("sh", &format!("strace -o trace {fault} kv {command} >out"))
+            .ends(Exit::Failure)
+            .complains(&["cannot write to standard output", "quota"]);
+    }
+    // Who writes nothing asks nothing.
+    kv.shell(
+        "sh",
+        "strace -o trace -P $PWD/out -e trace=close kv put k v >out; grep -c close trace",
+    )
+    .prints("0\n");
 }
 
 #[test]
