@@ -74,7 +74,11 @@ pub fn main(args: Vec<OsString>) -> u8 {
         }
         Err(err) => (answer(&err, &args), cli::names_a_program(&args)),
     };
-    let done = done.and_then(|exit| os::close_stdout().or_cannot_write().map(|()| exit));
+    let done = done.and_then(|exit| match os::close_stdout() {
+        // How a program has failed says more.
+        Err(err) if matches!(exit, Exit::Success | Exit::Program(0)) => Err(err).or_cannot_write(),
+        _ => Ok(exit),
+    });
     let exit = done.unwrap_or_else(|err| {
         let exit = match runs_a_program {
             true => Exit::from_program_error(&err),

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 use rustix::io::Errno;
 
 use crate::exit::{CannotRun, Exit};
-use crate::os::Supervisor;
+use crate::os::{self, Supervisor};
 use crate::store::{Guard, StoreError, Value};
 
 /// Prepares the program that was given behind `--`.
@@ -27,6 +27,7 @@ pub(super) fn spawn(
     command: &mut Command,
     dies_along: bool,
 ) -> Result<Child> {
+    os::share_stdout();
     supervisor.spawn(command, dies_along).map_err(|source| {
         // What kv lacks says nothing of the program.
         let lacks = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];

@@ -111,6 +111,20 @@ impl Memory {
         self.failed.remove(file)
     }
 
+    /// Returns that of one of the files below a directory, once.
+    pub(super) fn take_failed_below(
+        &mut self,
+        namespace: &Namespace,
+        prefix: &[u8],
+    ) -> Option<Errno> {
+        let is_below =
+            |(of, key): &FullKey| of == namespace && names::leads(prefix, key.as_bytes());
+        let mut below = self.failed.extract_if(|file, _| is_below(file));
+        let first = below.next();
+        below.for_each(drop);
+        first.map(|(_, why)| why)
+    }
+
     /// Notes that a file was stored.
     pub(super) fn note_stored(&mut self, file: &FullKey) {
         self.unhide(&file.0);

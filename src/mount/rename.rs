@@ -53,6 +53,8 @@ impl App {
                 if there.is_some() {
                     self.must_be_empty(&new_namespace, &new_prefix)?;
                 }
+                let failed = self.memory.lock().take_failed_below(namespace, prefix);
+                failed.map_or(Ok(()), Err)?;
                 self.rename_dir((namespace, prefix), (&new_namespace, &new_prefix))?;
             }
             (Node::Root, _) => return Err(Errno::EBUSY),

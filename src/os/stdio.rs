@@ -18,7 +18,7 @@ use super::process::spawn_without_signals;
 /// in what stands in its place.
 static STDOUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether anything was written to standard output.
+/// Whether anything was written to standard output, by this process or by a program that it has started.
 static STDOUT_IS_USED: AtomicBool = AtomicBool::new(false);
 
 /// Opens /dev/null in the place of each of the three that is closed, and returns those. A file that is
@@ -88,17 +88,24 @@ impl RawStdout {
     }
 }
 
-/// Closes standard output, if anything was written to it: file systems such as NFS, a full quota or a mounted store tell
-/// only then that it was not kept. To be called by a process that is about to end.
+/// Notes that a program writes to standard output, too.
+pub(crate) fn share_stdout() {
+    STDOUT_IS_USED.store(true, Ordering::Relaxed);
+}
+
+/// Closes standard output, once, if anything was written to it: file systems such as NFS, a full quota or a mounted store
+/// tell only then that it was not kept. Nothing can be printed any more.
 ///
 /// # Errors
 ///
 /// Those of close(2).
 pub(crate) fn close_stdout() -> io::Result<()> {
-    match STDOUT_IS_USED.load(Ordering::Relaxed) {
-        true => Ok(nix::unistd::close(rustix::stdio::raw_stdout())?),
-        false => Ok(()),
+    // A shell goes on to print.
+    if interrupt::is_guest() || !STDOUT_IS_USED.swap(false, Ordering::Relaxed) {
+        return Ok(());
     }
+    STDOUT_IS_CLOSED.store(true, Ordering::Relaxed);
+    Ok(nix::unistd::close(rustix::stdio::raw_stdout())?)
 }
 
 /// Ends the process with status 0 as soon as nobody can read its output any more: who waits for something to

@@ -76,6 +76,18 @@ fn an_output_that_fails_as_it_is_closed_is_a_failure() {
             .ends(Exit::Failure)
             .complains(&["cannot write to standard output", "quota"]);
     }
+    // So is that of a program, whose element is not done then; but how it has failed says more.
+    kv.run(["push", "q", "e"]).ends(Exit::Success);
+    let fault = "strace -o trace -P $PWD/out -e trace=close -e inject=close:error=EDQUOT";
+    for (command, status) in [("lock n", 125), ("pop q", 125)] {
+        kv.shell("sh", &format!("{fault} kv {command} -- cat >out"))
+            .ends(Exit::Program(status))
+            .complains(&["cannot write to standard output", "quota"]);
+    }
+    kv.shell("sh", &format!("{fault} kv lock n -- sh -c 'exit 7' >out"))
+        .ends(Exit::Program(7))
+        .is_silent();
+    kv.run(["pop", "q"]).ends(Exit::Success).prints("e");
     // Who writes nothing asks nothing.
     kv.shell(
         "sh",

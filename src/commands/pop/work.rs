@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::cli::PopArgs;
 use crate::commands::Session;
+use crate::commands::output::OrCannotWrite as _;
 use crate::commands::program::{self, Loss};
 use crate::exit::{Exit, UsageError};
 use crate::os::{self, Supervisor};
@@ -56,7 +57,12 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
             loss.tell();
             return Ok(Exit::Program(125));
         }
-        if status.success() && fed.is_ok() {
+        // What the program has printed is to be kept before its element goes.
+        let kept = match status.success() && fed.is_ok() {
+            true => os::close_stdout().or_cannot_write(),
+            false => Ok(()),
+        };
+        if status.success() && fed.is_ok() && kept.is_ok() {
             if !jobs::finish(store, list, &key, &entry.meta, clock)? {
                 return Err(anyhow!(
                     "element `{key}` of `{list}` is another one now, and stays: it was changed while \
@@ -76,6 +82,7 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
         }
         store.clear(list, &key, held);
         fed?;
+        kept?;
         return Ok(program::exit_of(status));
     }
     Ok(Exit::No)

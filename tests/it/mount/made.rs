@@ -346,13 +346,19 @@ for then in ["echo y > log", "mv log other 2> /dev/null", "rm log; kv put log ol
     shell("echo x > log")
     free(held)
     print(shell(then), told("log"))
+os.mkdir("dir")
+shell("echo old > dir/log")
+held = hold()
+shell("echo x > dir/log")
+free(held)
+print([shell("mv dir other 2> /dev/null") for _ in range(2)])
 '"#;
     for engine in [Engine::Tree, Engine::Sqlite] {
         let kv = Sandbox::on(engine);
         kv.put("log", "old");
         let mut mount = Mount::of(&kv, &["--busy-timeout", "300ms"]);
         let ran = mount.shell(&kv, SCRIPT).ends(Exit::Success);
-        ran.prints("0 16 0\n0 16 0\n0 16 0\n1 0\n0 0\n1 0\n0 0\n");
+        ran.prints("0 16 0\n0 16 0\n0 16 0\n1 0\n0 0\n1 0\n0 0\n[1, 0]\n");
         assert!(mount.end(Signal::TERM).contains("log"));
     }
 }
