@@ -76,8 +76,8 @@ pub fn main(args: Vec<OsString>) -> u8 {
     };
     let done = done.and_then(|exit| match os::close_stdout() {
         // How a program has failed says more.
-        Err(err) if matches!(exit, Exit::Success | Exit::Program(0)) => Err(err).or_cannot_write(),
-        _ => Ok(exit),
+        Err(_) if matches!(exit, Exit::Program(1..) | Exit::Signal(_)) => Ok(exit),
+        closed => closed.or_cannot_write().map(|()| exit),
     });
     let exit = done.unwrap_or_else(|err| {
         let exit = match runs_a_program {

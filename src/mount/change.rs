@@ -193,7 +193,7 @@ impl App {
                 ..Attributes::file(0, self.now())
             }),
         };
-        told::answer(self, thread, || handle.is_some(), done, gone)
+        told::by_name(self, thread, || handle.is_some(), done, gone)
     }
 
     fn set_attributes(

@@ -40,8 +40,8 @@ impl App {
     }
 }
 
-/// Returns a file's number, and the thread that asks.
-pub(super) fn asked(req: &Request, ino: INodeNo) -> (u64, u32) {
+/// Returns a file's number, and the thread that asks for it.
+pub(super) fn by_thread(req: &Request, ino: INodeNo) -> (u64, u32) {
     (ino.0, req.pid())
 }
 

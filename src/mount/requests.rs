@@ -19,7 +19,7 @@ use crate::store::Time;
 
 use super::change::SetAttr;
 use super::inode::Mode;
-use super::replies::{APPEND, DSYNC, EXCLUSIVE, asked, empty, mode_of, opened, sized};
+use super::replies::{APPEND, DSYNC, EXCLUSIVE, by_thread, empty, mode_of, opened, sized};
 use super::{App, told, write};
 
 /// Bytes that are written by one request at most.
@@ -376,19 +376,19 @@ impl Filesystem for Requests {
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        let done = self.app.set_xattr(asked(req, ino), name, value, flags);
+        let done = self.app.set_xattr(by_thread(req, ino), name, value, flags);
         empty(done, reply);
     }
 
     fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        sized(self.app.xattr(asked(req, ino), name), size, reply);
+        sized(self.app.xattr(by_thread(req, ino), name), size, reply);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        sized(self.app.xattrs(asked(req, ino)), size, reply);
+        sized(self.app.xattrs(by_thread(req, ino)), size, reply);
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        empty(self.app.remove_xattr(asked(req, ino), name), reply);
+        empty(self.app.remove_xattr(by_thread(req, ino), name), reply);
     }
 }

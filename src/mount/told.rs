@@ -60,7 +60,7 @@ pub(super) fn sync(app: &App, handle: u64) -> Answer<()> {
 
 /// Answers a thread for what was to be done by a name. Where that is nothing any more, the kernel looks for it again,
 /// once; `gone` answers for what is not there then either, and for what the thread has open and has no name.
-pub(super) fn answer<T>(
+pub(super) fn by_name<T>(
     app: &App,
     thread: u32,
     is_open: impl FnOnce() -> bool,

@@ -18,20 +18,20 @@ const NEVER: &str = "never";
 const CREATE: i32 = 1;
 const REPLACE: i32 = 2;
 
-/// A file's number, and the thread that asks.
-type Asked = (u64, u32);
+/// A file's number, and the thread that asks for it.
+type ByThread = (u64, u32);
 
 impl App {
     /// Names the attributes that a copy of a file can have as well, each with a NUL behind it: who copies
     /// all of them would else never find that two files are the same.
-    pub(super) fn xattrs(&self, asked: Asked) -> Answer<Vec<u8>> {
-        let expires = self.stored(asked)?.and_then(|(_, expires)| expires);
+    pub(super) fn xattrs(&self, by: ByThread) -> Answer<Vec<u8>> {
+        let expires = self.stored(by)?.and_then(|(_, expires)| expires);
         let names = expires.map(|_| format!("{EXPIRES}\0"));
         Ok(names.unwrap_or_default().into_bytes())
     }
 
     /// Returns an attribute of a file.
-    pub(super) fn xattr(&self, asked: Asked, name: &OsStr) -> Answer<Vec<u8>> {
+    pub(super) fn xattr(&self, by: ByThread, name: &OsStr) -> Answer<Vec<u8>> {
         let is_etag = name == ETAG;
         if !is_etag && name != EXPIRES {
             // Desktops and `ls` ask each file for some that only other systems have.
@@ -42,7 +42,7 @@ impl App {
                 Errno::EOPNOTSUPP
             });
         }
-        let (etag, expires) = self.stored(asked)?.ok_or(Errno::NO_XATTR)?;
+        let (etag, expires) = self.stored(by)?.ok_or(Errno::NO_XATTR)?;
         let text = match (is_etag, expires) {
             (true, _) => etag.to_string(),
             (_, Some(deadline)) => rfc3339_deadline(deadline),
@@ -55,7 +55,7 @@ impl App {
     /// be demanded that it does not expire yet, or does.
     pub(super) fn set_xattr(
         &self,
-        asked: Asked,
+        by: ByThread,
         name: &OsStr,
         value: &[u8],
         flags: i32,
@@ -69,7 +69,7 @@ impl App {
             return Err(Errno::EOPNOTSUPP);
         }
         if flags & (CREATE | REPLACE) != 0 {
-            let expires = self.stored(asked)?.and_then(|(_, expires)| expires);
+            let expires = self.stored(by)?.and_then(|(_, expires)| expires);
             match expires {
                 Some(_) if flags & CREATE != 0 => return Err(Errno::EEXIST),
                 None if flags & REPLACE != 0 => return Err(Errno::NO_XATTR),
@@ -85,15 +85,15 @@ impl App {
                 (Err(_), Err(_)) => return Err(Errno::EINVAL),
             },
         };
-        let node = self.nodes.lock().node(asked.0).ok_or(Errno::ESTALE);
+        let node = self.nodes.lock().node(by.0).ok_or(Errno::ESTALE);
         let done = node.and_then(|node| self.expire(&self.file_of(&node)?, expiry));
-        self.by_name(asked, done, |_| Ok(()))
+        self.by_name(by, done, |_| Ok(()))
     }
 
     /// Takes an attribute away.
-    pub(super) fn remove_xattr(&self, asked: Asked, name: &OsStr) -> Answer<()> {
+    pub(super) fn remove_xattr(&self, by: ByThread, name: &OsStr) -> Answer<()> {
         match name == EXPIRES || name == ETAG {
-            true => self.set_xattr(asked, name, NEVER.as_bytes(), 0),
+            true => self.set_xattr(by, name, NEVER.as_bytes(), 0),
             false => Err(Errno::NO_XATTR),
         }
     }
@@ -129,19 +129,20 @@ impl App {
 
     /// Returns which entry a file is, and when it expires or will once it is stored; `None` if it is a
     /// directory, not stored, or open and removed.
-    fn stored(&self, asked: Asked) -> Answer<Option<(Etag, Option<Deadline>)>> {
-        let node = self.nodes.lock().node(asked.0);
+    fn stored(&self, by: ByThread) -> Answer<Option<(Etag, Option<Deadline>)>> {
+        let node = self.nodes.lock().node(by.0);
         let found = match node {
             Some(Node::File(file)) => self.stored_as(file),
             Some(_) => Ok(None),
             None => Err(Errno::ESTALE),
         };
-        self.by_name(asked, found, |is_open| match is_open {
+        self.by_name(by, found, |is_open| match is_open {
             true => Ok(None),
             false => Err(Errno::ENOENT),
         })
     }
 
+    /// Returns that of a file by its name.
     fn stored_as(&self, file: FullKey) -> Answer<Option<(Etag, Option<Deadline>)>> {
         let meta = self.stat(&file.0, &file.1)?;
         let Some(inode) = self.files.lock().named(&file) else {
@@ -160,11 +161,11 @@ impl App {
     /// Answers for what a name is by now.
     fn by_name<T>(
         &self,
-        (number, thread): Asked,
+        (number, thread): ByThread,
         done: Answer<T>,
         gone: impl FnOnce(bool) -> Answer<T>,
     ) -> Answer<T> {
         let is_open = || told::has_open(self, number, thread);
-        told::answer(self, thread, is_open, done, gone)
+        told::by_name(self, thread, is_open, done, gone)
     }
 }

@@ -80,8 +80,8 @@ pub(crate) use self::process::{
 pub(crate) use self::random::random;
 pub(crate) use self::socket::{accept, connect_unix, is_listening, read_into};
 pub(crate) use self::stdio::{
-    RawStderr, RawStdin, RawStdout, close_stdout, end_when_unread, is_typed, share_stdout,
-    stderr_has_room, stdin_is_null,
+    RawStderr, RawStdin, RawStdout, close_stdout, end_when_unread, is_typed, replace_stdout,
+    share_stdout, stderr_has_room, stdin_is_null,
 };
 pub(crate) use self::watch::{Happened, Watch};
 pub(crate) use self::writer::{Closing, Opened, Writer, closing};

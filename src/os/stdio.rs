@@ -108,6 +108,23 @@ pub(crate) fn close_stdout() -> io::Result<()> {
     Ok(nix::unistd::close(rustix::stdio::raw_stdout())?)
 }
 
+/// Closes standard output as [`close_stdout`] does, in a process that goes on: /dev/null takes its place, so that no file
+/// that is opened later is written to by its number.
+///
+/// # Errors
+///
+/// Those of close(2).
+pub(crate) fn replace_stdout() -> io::Result<()> {
+    let closed = close_stdout();
+    if STDOUT_IS_CLOSED.load(Ordering::Relaxed)
+        && let Ok(null) = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())
+        && null.as_raw_fd() == rustix::stdio::raw_stdout()
+    {
+        std::mem::forget(null);
+    }
+    closed
+}
+
 /// Ends the process with status 0 as soon as nobody can read its output any more: who waits for something to
 /// print would notice it by printing.
 pub(crate) fn end_when_unread() -> io::Result<()> {

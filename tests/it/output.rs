@@ -71,14 +71,14 @@ fn an_output_that_fails_as_it_is_closed_is_a_failure() {
     let kv = Sandbox::new();
     kv.put("k", "v");
     for command in ["get k", "ls", "--version"] {
-        let fault = "-P $PWD/out -e trace=close -e inject=close:error=EDQUOT";
+        let fault = "-P \"$PWD/out\" -e trace=close -e inject=close:error=EDQUOT";
         kv.shell("sh", &format!("strace -o trace {fault} kv {command} >out"))
             .ends(Exit::Failure)
             .complains(&["cannot write to standard output", "quota"]);
     }
     // So is that of a program, whose element is not done then; but how it has failed says more.
     kv.run(["push", "q", "e"]).ends(Exit::Success);
-    let fault = "strace -o trace -P $PWD/out -e trace=close -e inject=close:error=EDQUOT";
+    let fault = "strace -o trace -P \"$PWD/out\" -e trace=close -e inject=close:error=EDQUOT";
     for (command, status) in [("lock n", 125), ("pop q", 125)] {
         kv.shell("sh", &format!("{fault} kv {command} -- cat >out"))
             .ends(Exit::Program(status))
@@ -91,7 +91,7 @@ fn an_output_that_fails_as_it_is_closed_is_a_failure() {
     // Who writes nothing asks nothing.
     kv.shell(
         "sh",
-        "strace -o trace -P $PWD/out -e trace=close kv put k v >out; grep -c close trace",
+        "strace -o trace -P \"$PWD/out\" -e trace=close kv put k v >out; grep -c close trace",
     )
     .prints("0\n");
 }

@@ -59,7 +59,7 @@ pub(super) fn run(args: &PopArgs, session: &mut Session<'_>) -> Result<Exit> {
         }
         // What the program has printed is to be kept before its element goes.
         let kept = match status.success() && fed.is_ok() {
-            true => os::close_stdout().or_cannot_write(),
+            true => os::replace_stdout().or_cannot_write(),
             false => Ok(()),
         };
         if status.success() && fed.is_ok() && kept.is_ok() {

@@ -125,7 +125,7 @@ fn nothing_is_lost(kv: &Sandbox) {
     push(kv, &names.iter().map(String::as_str).collect::<Vec<_>>());
     // The lock of the system is free when the one who has it is dead. Whoever dies may have given the element back a
     // moment before, as the kernel closes files in no certain order, but does nothing any more.
-    let script = "exec 2>>\"busy.$KV_ELEMENT\"; job=$(cat); count() { grep -cx \"$job\" done; }
+    let script = "exec 2>>\"busy.$KV_ELEMENT\"; job=$(cat); count() { cat done | grep -cx \"$job\"; }
                   flock -n 2 || {
                       was=$(count); flock -w 10 2 && [ \"$(count)\" = \"$was\" ] || echo \"$KV_ELEMENT\" >>twice
                   }

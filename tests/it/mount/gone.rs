@@ -1,7 +1,7 @@
 //! What a mount says when its store is taken away while it is in use.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -90,7 +90,14 @@ fn a_service_that_has_ended_is_an_error_until_it_is_back() {
     kv.put("k", "v");
     let mut mount = Mount::of(&kv, &["--busy-timeout", "1s"]);
     mount.holds("k", "v");
+    let mut file = fs::OpenOptions::new()
+        .append(true)
+        .open(mount.path("k"))
+        .unwrap();
+    file.write_all(b"more").unwrap();
     kv.stop_service();
+    // As a shell does, which looks at no close.
+    drop(file);
     let default = mount.point().join("default");
     assert!(is_io(fs::read(default.join("k"))));
     assert!(is_io(fs::write(default.join("k"), "new")));
@@ -100,6 +107,9 @@ fn a_service_that_has_ended_is_an_error_until_it_is_back() {
     // The next command begins another.
     kv.holds("k", "v");
     mount.holds("k", "v");
+    let sync = || File::open(mount.path("k")).unwrap().sync_all();
+    assert!(is_io(sync()));
+    sync().unwrap();
     assert!(mount.end(Signal::TERM).contains("cannot reach"));
 }
 
